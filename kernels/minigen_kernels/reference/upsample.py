@@ -1,0 +1,67 @@
+"""Enlarging images by whole factors, nearest and bilinear, and the two adjoints.
+
+All four are linear and work on each axis alone: two small steps, rows then columns.
+
+This file is the specification. Imports: NumPy. Read next: ``norm.py``, ``../cpu/upsample.py``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigen_kernels import Array, Pair
+
+
+def upsample_nearest2d(x: Array, scale: Pair) -> Array:
+    """Every cell becomes a block of fh x fw equal cells: y[..., i, j] = x[..., i // fh, j // fw].
+
+    x (N, C, H, W), scale = (fh, fw) -> y (N, C, H*fh, W*fw).
+    """
+    return np.repeat(np.repeat(x, scale[0], axis=2), scale[1], axis=3)
+
+
+def block_sum2d(g: Array, scale: Pair) -> Array:
+    """The adjoint of `upsample_nearest2d`: the sum of every block of fh x fw cells.
+
+    g (N, C, H*fh, W*fw), scale = (fh, fw) -> gx (N, C, H, W).
+    """
+    N, C, oh, ow = g.shape
+    fh, fw = scale
+    total: Array = g.reshape(N, C, oh // fh, fh, ow // fw, fw).sum(axis=(3, 5))
+    return total
+
+
+def upsample_bilinear2d(x: Array, scale: Pair) -> Array:
+    """Straight-line interpolation between the centres of the cells, constant beyond the outer ones.
+
+    On each axis, with cells as unit intervals: the centre of result i is at s = (i + 1/2) / f - 1/2 in
+    units of the cells of x, clamped to [0, H-1]; with a = floor(s) and t = s - a the result is
+    (1 - t) * x[a] + t * x[min(a + 1, H - 1)].
+
+    x (N, C, H, W), scale = (fh, fw) -> y (N, C, H*fh, W*fw).
+    """
+    rows = _interpolation(x.shape[2], scale[0], x.dtype)
+    columns = _interpolation(x.shape[3], scale[1], x.dtype)
+    y: Array = rows @ x @ columns.T
+    return y
+
+
+def upsample_bilinear2d_adjoint(g: Array, scale: Pair) -> Array:
+    """The adjoint of `upsample_bilinear2d`. g (N, C, H*fh, W*fw) -> gx (N, C, H, W)."""
+    rows = _interpolation(g.shape[2] // scale[0], scale[0], g.dtype)
+    columns = _interpolation(g.shape[3] // scale[1], scale[1], g.dtype)
+    gx: Array = rows.T @ g @ columns
+    return gx
+
+
+def _interpolation(size: int, factor: int, dtype: np.dtype[np.generic]) -> Array:
+    """The matrix (size * factor, size) of the interpolation along one axis."""
+    place = np.clip((np.arange(size * factor) + 0.5) / factor - 0.5, 0, size - 1)
+    low = place.astype(np.int64)
+    high = np.minimum(low + 1, size - 1)
+    t = place - low
+    matrix = np.zeros((size * factor, size))
+    result = np.arange(size * factor)
+    matrix[result, low] += 1 - t
+    matrix[result, high] += t
+    return matrix.astype(dtype)

@@ -1,0 +1,113 @@
+"""A data set in memory: images, and what is known about each of them.
+
+Images stay in the compact type they were stored in: 60,000 grey 28x28 images are 47 MB as bytes and 188 MB as
+float32. `Dataset.images_float` makes the float32 images of one batch, in the value range that the data set declares.
+
+Imports: NumPy. Read next: ``batches.py``, then ``sources.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Index = slice | NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images of one size, with labels and true factors where they are known.
+
+    * ``images`` (N, C, H, W): uint8 (0..255 stands for the ends of ``value_range``) or float32 inside ``value_range``.
+    * ``labels`` (N,): int64 class numbers, or None. ``classes``: the name of each class, or None.
+    * ``factors``: what generated each image, one array (N,) a factor, or None.
+    * ``value_range``: smallest and largest value of a float image. A decoder that ends in a sigmoid fits (0, 1), one
+      that ends in a tanh fits (-1, 1). For uint8 images any range can be declared, at no cost:
+      ``dataclasses.replace(dataset, value_range=(-1.0, 1.0))``.
+
+    ValueError or TypeError if the parts do not fit together.
+    """
+
+    name: str
+    split: str
+    images: NDArray[Any]
+    labels: NDArray[np.int64] | None = None
+    classes: tuple[str, ...] | None = None
+    factors: Mapping[str, NDArray[Any]] | None = None
+    value_range: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        where = f"Dataset {self.name!r} ({self.split})"
+        x = self.images
+        if not isinstance(x, np.ndarray) or x.dtype not in (np.uint8, np.float32):
+            raise TypeError(f"{where}: images must be a NumPy array of uint8 or float32, got {_kind(x)}")
+        if x.ndim != 4 or 0 in x.shape:
+            raise ValueError(f"{where}: images must be (N, C, H, W) with no empty axis, got {x.shape}")
+        low, high = self.value_range
+        if not (np.isfinite([low, high]).all() and low < high):
+            raise ValueError(f"{where}: value_range must be (low, high) with low < high, got {self.value_range}")
+        if x.dtype == np.float32 and not (low <= x.min() and x.max() <= high):  # a NaN fails this too
+            raise ValueError(
+                f"{where}: float images must lie inside value_range {self.value_range}, "
+                f"got values from {x.min()} to {x.max()}"
+            )
+        if self.labels is not None and self.labels.dtype != np.int64:
+            raise TypeError(f"{where}: labels must be int64, got {self.labels.dtype}")
+        if self.labels is not None and self.classes is not None and self.labels.max() >= len(self.classes):
+            raise ValueError(f"{where}: a label is {self.labels.max()}, but there are {len(self.classes)} classes")
+        per_image = {**({} if self.labels is None else {"labels": self.labels}), **(self.factors or {})}
+        for key, values in per_image.items():
+            if values.shape != (len(x),):
+                raise ValueError(f"{where}: {key} must be ({len(x)},), one for each image, got {values.shape}")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        n, c, h, w = self.images.shape
+        known = "no labels" if self.labels is None else "labels"
+        return (
+            f"Dataset({self.name!r}, {self.split!r}, {n} images of {c}x{h}x{w}, "
+            f"{self.images.dtype}, {known}, values in {self.value_range})"
+        )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        _, c, h, w = self.images.shape
+        return c, h, w
+
+    def images_float(self, index: Index = slice(None)) -> NDArray[np.float32]:
+        """The images that `index` picks (a slice or int64 positions), as a new float32 array (B, C, H, W).
+
+        A stored byte k becomes ``low + (high - low) k/255``: for the range (0, 1) that is k/255, correctly rounded.
+        """
+        x = self.images[index]
+        if x.dtype == np.float32:
+            return np.array(x, dtype=np.float32, order="C")
+        y = np.divide(x, np.float32(255), dtype=np.float32)
+        low, high = self.value_range
+        if (low, high) != (0.0, 1.0):
+            y *= np.float32(high - low)
+            y += np.float32(low)
+        return y
+
+    def subset(self, index: Index) -> Dataset:
+        """The data set of the images that `index` picks; labels and factors come along."""
+        return Dataset(
+            name=self.name,
+            split=self.split,
+            images=self.images[index],
+            labels=None if self.labels is None else self.labels[index],
+            classes=self.classes,
+            factors=None if self.factors is None else {k: v[index] for k, v in self.factors.items()},
+            value_range=self.value_range,
+        )
+
+
+def _kind(x: object) -> str:
+    return str(x.dtype) if isinstance(x, np.ndarray) else type(x).__name__

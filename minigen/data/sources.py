@@ -1,0 +1,206 @@
+"""`load`: from a name or a path to a `Dataset`. Which data sets there are, and where their files are looked for.
+
+Imports: the other files of this folder. Read next: ``glyphs.py`` for the one that needs no file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+from minigen.data.amat import read_amat
+from minigen.data.arrays import load_arrays
+from minigen.data.cache import cache_folder
+from minigen.data.dataset import Dataset
+from minigen.data.download import REMOTES, DownloadError, fetch
+from minigen.data.folder import load_folder
+from minigen.data.glyphs import glyphs
+from minigen.data.idx import find_idx, read_idx
+from minigen.data.layout import as_labels, as_nchw, as_pixels, holdout
+
+NAMES = {
+    "glyphs": "60,000 + 10,000 drawn digits (or letters) with their true factors, 28x28 grey; needs no file",
+    "mnist": "60,000 + 10,000 handwritten digits, 28x28 grey (LeCun et al. 1998)",
+    "fashion-mnist": "60,000 + 10,000 pictures of clothes, 28x28 grey (Xiao et al. 2017)",
+    "binarized-mnist": "50,000 + 10,000 + 10,000 fixed binary digits, 28x28 (Larochelle and Murray 2011)",
+}
+CLASSES = {
+    "mnist": tuple("0123456789"),
+    "fashion-mnist": (
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+}
+IDX_STEMS = {"train": ("train",), "test": ("t10k", "test")}
+AMAT = "binarized_mnist_{}.amat"
+
+
+def load(
+    name_or_path: str | Path,
+    *,
+    split: str = "train",
+    data_dir: str | Path | None = None,
+    seed: int = 0,
+    image_size: int | tuple[int, int] | None = None,
+    letters: bool = False,
+    count: int | None = None,
+) -> Dataset:
+    """Load one split, "train" or "test" ("valid" too for binarized-mnist), of a data set.
+
+    `name_or_path` is a name of `NAMES`, or the path of a ``.npy`` or ``.npz`` file (``arrays.py``), of a folder of
+    pictures (``folder.py``), or of a folder with IDX files ``*-images-idx?-ubyte`` and perhaps ``*-labels-idx1-ubyte``,
+    gzipped or not: ``train-`` and ``t10k-`` files, or one set of any name.
+
+    The files of a named data set are looked for in `data_dir` (in its sub-folder of that name, or in itself), else in
+    the folder ``$MINIGEN_DATA`` in the same way, else they are downloaded into `cache_folder()` and checked. Any other
+    sub-folder of these two folders can be named too.
+
+    `seed` draws the glyphs, or the tenth that is the test set where a data set has no split of its own: keep it the
+    same for both splits. `image_size` is for folders of pictures; `letters` and `count` are for glyphs.
+
+    ValueError or TypeError: unknown name, split or option, or files that are not right. FileNotFoundError: no such
+    path, or `data_dir` lacks the files. DownloadError: they were nowhere, and no mirror gave them.
+    """
+    name = os.fspath(name_or_path)
+    if split not in ("train", "valid", "test"):
+        raise ValueError(f"load: split is 'train' or 'test' ('valid' for binarized-mnist), got {split!r}")
+    if split == "valid" and name in NAMES and name != "binarized-mnist":
+        raise ValueError(f"load: {name!r} has the splits 'train' and 'test', got 'valid'")
+    if name == "glyphs":
+        _refuse(name, image_size=image_size)
+        return glyphs(split=split, seed=seed, count=count, letters=letters)
+    _refuse(name, letters=letters or None, count=count)
+    if name in REMOTES:
+        _refuse(name, image_size=image_size)
+        return _load_named(name, split, _data_folder(data_dir), data_dir is not None)
+    return _load_path(_find_path(name, data_dir), split, seed, image_size)
+
+
+def _refuse(name: str, **options: object) -> None:
+    for option, value in options.items():
+        if value is not None:
+            owner = "folders of pictures" if option == "image_size" else "'glyphs'"
+            raise ValueError(f"load: {option} is an option of {owner}, not of {name!r}; leave it out")
+
+
+def _data_folder(data_dir: str | Path | None) -> Path | None:
+    """The folder that the user named, as an argument or in the environment."""
+    named = data_dir if data_dir is not None else os.environ.get("MINIGEN_DATA")
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        what = "data_dir" if data_dir is not None else "MINIGEN_DATA"
+        raise FileNotFoundError(f"load: {what} is {folder}, which is no folder")
+    return folder
+
+
+def _find_path(name: str, data_dir: str | Path | None) -> Path:
+    path = Path(name).expanduser()
+    if name and path.exists():
+        return path
+    folder = _data_folder(data_dir)
+    if name and folder is not None and (folder / name).exists():
+        return folder / name
+    if os.sep in name or "/" in name or path.suffix in (".npy", ".npz"):
+        raise FileNotFoundError(f"load: there is no file or folder {path}")
+    close = difflib.get_close_matches(name.lower(), NAMES, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise ValueError(
+        f"load: unknown data set {name!r}: {hint}Known are {', '.join(NAMES)}, or the path of a file or folder"
+    )
+
+
+def _load_named(name: str, split: str, given: Path | None, strict: bool) -> Dataset:
+    folder = None if given is None else _named_folder(name, split, given)
+    if given is not None and folder is None and strict:
+        raise FileNotFoundError(
+            f"load: no {name} files in {given / name} or {given}; "
+            f"expected {', '.join(_files(name, split))} there, gzipped or not"
+        )
+    if folder is None:
+        folder = cache_folder() / name
+        try:
+            for file in _files(name, split):
+                fetch(file, REMOTES[name].files[file], REMOTES[name].mirrors, folder)
+        except DownloadError as error:
+            raise DownloadError(
+                f"load: {name}: {error}. {'' if given is None else f'MINIGEN_DATA={given} does not have it either. '}"
+                "Name the folder that holds the files, with data_dir (--data-dir) or the environment variable "
+                "MINIGEN_DATA; or take the data set 'glyphs' (--dataset glyphs), which needs no files"
+            ) from error
+    if name == "binarized-mnist":
+        return _load_amat(folder, name, split)
+    return _load_idx(folder, name, split, seed=None)
+
+
+def _files(name: str, split: str) -> list[str]:
+    """The remote files of one split."""
+    start = "t10k-" if split == "test" and name != "binarized-mnist" else split
+    return [file for file in REMOTES[name].files if start in file]
+
+
+def _named_folder(name: str, split: str, given: Path) -> Path | None:
+    """Where the files are: in the sub-folder of that name, or in the given folder itself.
+
+    MNIST and Fashion-MNIST have the same file names: a folder named after another data set is not taken.
+    """
+    images = _files(name, split)[0].removesuffix(".gz")
+    for folder in (given / name, given):
+        other = folder.resolve().name in NAMES and folder.resolve().name != name
+        if not other and any((folder / (images + end)).is_file() for end in ("", ".gz")):
+            return folder
+    return None
+
+
+def _load_path(path: Path, split: str, seed: int, image_size: int | tuple[int, int] | None) -> Dataset:
+    if path.is_dir() and any((path / (AMAT.format("train") + end)).is_file() for end in ("", ".gz")):
+        _refuse(str(path), image_size=image_size)
+        return _load_amat(path, path.resolve().name, split)
+    if split == "valid":
+        raise ValueError(f"load: {path} has the splits 'train' and 'test', got 'valid'")
+    if path.is_dir() and find_idx(path):
+        _refuse(str(path), image_size=image_size)
+        return _load_idx(path, path.resolve().name, split, seed)
+    if path.is_dir():
+        return load_folder(path.resolve(), split=split, seed=seed, image_size=image_size)
+    if path.suffix in (".npy", ".npz") and path.is_file():
+        _refuse(str(path), image_size=image_size)
+        return load_arrays(path, split=split, seed=seed)
+    raise ValueError(f"load: {path} is not a folder, a .npy or a .npz file")
+
+
+def _load_amat(folder: Path, name: str, split: str) -> Dataset:
+    plain = folder / AMAT.format(split)
+    path = plain if plain.is_file() else plain.with_name(plain.name + ".gz")
+    if not path.is_file():
+        raise FileNotFoundError(f"load: {folder} lacks {plain.name} and {path.name}")
+    return Dataset(name, split, read_amat(path))
+
+
+def _load_idx(folder: Path, name: str, split: str, seed: int | None) -> Dataset:
+    """The split of a folder with IDX files: files of its own; or, with a seed, a part of the only ones."""
+    found = find_idx(folder)
+    stem = next((stem for stem in IDX_STEMS[split] if stem in found), None)
+    both = all(any(stem in found for stem in stems) for stems in IDX_STEMS.values())
+    shared = seed is not None and not both
+    if shared:
+        if len(found) > 1:
+            raise ValueError(
+                f"load: {folder} holds several sets of images ({', '.join(found)}) that are not 'train' and 't10k'; "
+                "give each a folder of its own"
+            )
+        stem = next(iter(found))
+    if stem is None:
+        raise FileNotFoundError(f"load: {folder} lacks {IDX_STEMS[split][0]}-images-idx3-ubyte, gzipped or not")
+    files = found[stem]
+    images, value_range = as_pixels(as_nchw(read_idx(files["images"]), str(files["images"])), str(files["images"]))
+    labels = None
+    if "labels" in files:
+        source = f"{files['images']} and {files['labels']}"
+        labels = as_labels(read_idx(files["labels"]), len(images), source)
+    whole = Dataset(name, split, images, labels, CLASSES.get(name), value_range=value_range)
+    if not shared or seed is None:
+        return whole
+    return whole.subset(holdout(len(whole), split=split, seed=seed, source=str(folder)))

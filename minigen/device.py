@@ -1,0 +1,117 @@
+"""Where arrays live: the CPU (NumPy) or a CUDA device (CuPy). This file is the only one that guards the import of CuPy.
+
+CuPy is imported when a GPU is first asked for. `import cupy` also succeeds on a machine without a driver, so
+`cuda_status` finds out by running two small kernels, and says in one sentence why a GPU cannot be used.
+
+Imports: NumPy, minigen_kernels. Read next: ``tensor.py``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+
+from minigen_kernels import Array
+
+Device = Literal["cpu", "cuda"]
+
+
+def array_module(x: Any) -> ModuleType:
+    """The library that `x` belongs to: cupy for a CuPy array, numpy for everything else (Python numbers too)."""
+    if type(x).__module__.partition(".")[0] == "cupy":
+        return importlib.import_module("cupy")
+    return np
+
+
+def device_of(x: Array) -> Device:
+    """The device of an array: "cpu" for numpy.ndarray, "cuda" for cupy.ndarray."""
+    return "cpu" if isinstance(x, np.ndarray) else "cuda"
+
+
+def to_device(x: Array, device: str) -> Array:
+    """`x` on "cpu" or "cuda": the same array if it is there, else a copy. The only place that transfers."""
+    if check_device(device) == device_of(x):
+        return x
+    cupy = importlib.import_module("cupy")
+    return cupy.asarray(x) if device == "cuda" else cupy.asnumpy(x)
+
+
+def check_device(device: str) -> Device:
+    """Return `device` if it works here; else raise ValueError (no such name) or RuntimeError (no usable GPU)."""
+    if device == "cpu":
+        return "cpu"
+    if device != "cuda":
+        raise ValueError(f"device: expected 'cpu' or 'cuda', got {device!r}")
+    usable, text = cuda_status()
+    if not usable:
+        raise RuntimeError(f"device 'cuda' was asked for, but {text}. Use device 'cpu', or 'auto' to fall back to it")
+    return "cuda"
+
+
+@functools.cache
+def cuda_status() -> tuple[bool, str]:
+    """Is there a GPU that works? Return (True, name of the device) or (False, the reason in one sentence).
+
+    The verdict is found once per process, by running an element-wise kernel and a matrix product on the device. A CUDA
+    context does not survive a fork: call this in the process that will compute.
+    """
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        return (
+            False,
+            f"CuPy is not installed ({error}): pip install 'minigen-engine[cuda13]' or '[cuda12]'",
+        )
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:  # CuPy raises its own classes, which cannot be named before the import
+        return (
+            False,
+            f"CuPy {cupy.__version__} finds no usable NVIDIA driver ({_first_line(error)})",
+        )
+    if count == 0:
+        return False, "no CUDA device is visible (is CUDA_VISIBLE_DEVICES empty?)"
+    try:
+        x = cupy.arange(4, dtype=cupy.float32)
+        total, product = float((x + 1).sum()), float((x[None] @ x[:, None])[0, 0])
+    except Exception as error:
+        return (
+            False,
+            f"a CUDA device was found, but a test kernel failed ({type(error).__name__}: {_first_line(error)})",
+        )
+    if (total, product) != (10.0, 14.0):
+        return (
+            False,
+            f"a CUDA device was found, but it computes wrong numbers ({total} and {product}, not 10 and 14)",
+        )
+    return True, cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def choose_device(wanted: str) -> tuple[Device, str]:
+    """Resolve "auto", "cpu" or "cuda" to a device and one line that says what was chosen and why.
+
+    "auto" takes the GPU if it works, else the CPU; "cuda" without a working GPU raises RuntimeError with the reason.
+    """
+    if wanted != "auto":
+        device = check_device(wanted)
+        return device, device if device == "cpu" else f"cuda ({cuda_status()[1]})"
+    usable, text = cuda_status()
+    return ("cuda", f"cuda ({text})") if usable else ("cpu", f"cpu (auto: {text})")
+
+
+def set_num_threads(n: int) -> None:
+    """Use `n` threads for matrix products (BLAS) and for Numba kernels, in this process."""
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"set_num_threads: expected a whole number of at least 1, got {n!r}")
+    numba = importlib.import_module("numba")
+    threadpoolctl = importlib.import_module("threadpoolctl")
+    threadpoolctl.threadpool_limits(n, user_api="blas")
+    numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))

@@ -1,0 +1,154 @@
+"""Autoencoders: an encoder from images to codes, a decoder from codes back to images. Architecture only.
+
+How they are trained - with noise on the input, with a penalty on the code - is in ``minigen/training/autoencoder.py``.
+
+Imports: nn, ops. Read next: ``minigen/training/autoencoder.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigen import nn, ops
+from minigen.device import array_module
+from minigen.random import Generator
+from minigen.tensor import Tensor
+
+ImageShape = tuple[int, int, int]  # (C, H, W)
+
+
+class Autoencoder(nn.Module):
+    """x (N, C, H, W) -> code (N, ...) -> pre-activations (N, C, H, W) -> `head` -> reconstruction (N, C, H, W).
+
+    The decoder gives pre-activations (logits where the head is a sigmoid), because the cross-entropy is computed from
+    them: log(sigmoid(x)) of a rounded sigmoid would be -Inf.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, head: Callable[[Tensor], Tensor] = ops.sigmoid) -> None:
+        self.encoder, self.decoder, self.head = encoder, decoder, head
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) to codes."""
+        return self.encoder(x)
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Codes to images (N, C, H, W)."""
+        return self.head(self.decoder(code))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decode(self.encode(x))
+
+
+def identity(x: Tensor) -> Tensor:
+    """X itself: the head of a decoder without an output activation, the activation of a linear layer."""
+    return x
+
+
+def dense(
+    image: ImageShape,
+    encoder: tuple[int, ...],
+    decoder: tuple[int, ...],
+    *,
+    rng: Generator,
+    activation: Callable[[Tensor], Tensor] = ops.relu,
+    code: Callable[[Tensor], Tensor] = ops.relu,
+    head: Callable[[Tensor], Tensor] = ops.sigmoid,
+) -> Autoencoder:
+    """Dense layers of the given widths; the last width of `encoder` is the size of the code.
+
+    ``dense((1, 28, 28), (128, 64), (128,))`` is 784-128-64-128-784. `activation` follows every hidden layer, `code` the
+    code layer.
+    """
+    pixels = image[0] * image[1] * image[2]
+    down: list[Any] = [nn.Flatten()]
+    for width_in, width_out in zip((pixels, *encoder), encoder, strict=False):
+        down += [nn.Dense(width_in, width_out, rng=rng), activation]
+    down[-1] = code
+    up: list[Any] = []
+    for width_in, width_out in zip((encoder[-1], *decoder), (*decoder, pixels), strict=True):
+        up += [nn.Dense(width_in, width_out, rng=rng), activation]
+    up[-1] = nn.Reshape(image)
+    return Autoencoder(nn.Sequential(*down), nn.Sequential(*up), head)
+
+
+def convolutional(
+    image: ImageShape, *, latent: int = 8, rng: Generator, head: Callable[[Tensor], Tensor] = ops.sigmoid
+) -> Autoencoder:
+    """Three 3x3 convolutions (16, 8, `latent` channels), each with 2x2 max pooling in ceil mode; and the way back.
+
+    28x28 images become codes of `latent` x 4 x 4. Upsampling gives 8, 16 and then 28: between the last two stands a
+    convolution without padding (16 -> 14). Sides that are a multiple of 8 need none; other sides do not fit.
+    """
+    channels, height, width = image
+    narrow = [4 * -(-side // 8) - side // 2 for side in (height, width)]  # pixels too many before the last upsampling
+    if height % 2 or width % 2 or any(n not in (0, 2) for n in narrow):
+        raise ValueError(
+            f"conv-ae: image sides must be a multiple of 8, or 4 more than one (28, 32, 36), got {height}x{width}; "
+            "resize the images, or use 'ae' or 'deep-ae', which take any size"
+        )
+    last = (1 - narrow[0] // 2, 1 - narrow[1] // 2)
+    encoder = nn.Sequential(
+        nn.Conv2d(channels, 16, 3, padding=1, rng=rng), ops.relu, nn.MaxPool2d(2, ceil_mode=True),
+        nn.Conv2d(16, 8, 3, padding=1, rng=rng), ops.relu, nn.MaxPool2d(2, ceil_mode=True),
+        nn.Conv2d(8, latent, 3, padding=1, rng=rng), ops.relu, nn.MaxPool2d(2, ceil_mode=True),
+    )  # fmt: skip
+    decoder = nn.Sequential(
+        nn.Conv2d(latent, 8, 3, padding=1, rng=rng), ops.relu, nn.Upsample(2),
+        nn.Conv2d(8, 8, 3, padding=1, rng=rng), ops.relu, nn.Upsample(2),
+        nn.Conv2d(8, 16, 3, padding=last, rng=rng), ops.relu, nn.Upsample(2),
+        nn.Conv2d(16, channels, 3, padding=1, rng=rng),
+    )  # fmt: skip
+    return Autoencoder(encoder, decoder, head)
+
+
+def dcgan(
+    image: ImageShape, *, latent: int = 100, rng: Generator, head: Callable[[Tensor], Tensor] = ops.sigmoid
+) -> Autoencoder:
+    """Strided 5x5 convolutions with batch norm down, dense and transposed 5x5 convolutions with batch norm up.
+
+    The decoder is DCGAN's generator for 28x28 (dense 7x7x256, 128, 64; Radford et al. 2016, arXiv:1511.06434), the
+    encoder its discriminator without the last layer. Sides must be multiples of 4.
+    """
+    channels, height, width = image
+    if height % 4 or width % 4:
+        raise ValueError(f"dcgan-ae: image sides must be multiples of 4, got {height}x{width}; resize the images")
+    h, w = height // 4, width // 4
+    encoder = nn.Sequential(
+        nn.Conv2d(channels, 64, 5, stride=2, padding=2, rng=rng), nn.BatchNorm(64), leaky_relu,
+        nn.Conv2d(64, 128, 5, stride=2, padding=2, rng=rng), nn.BatchNorm(128), leaky_relu,
+        nn.Flatten(), nn.Dense(128 * h * w, latent, rng=rng),
+    )  # fmt: skip
+    up = dict(padding=2, output_padding=1, rng=rng)
+    decoder = nn.Sequential(
+        nn.Dense(latent, 256 * h * w, rng=rng), nn.BatchNorm(256 * h * w), leaky_relu, nn.Reshape((256, h, w)),
+        nn.ConvTranspose2d(256, 128, 5, padding=2, rng=rng), nn.BatchNorm(128), leaky_relu,
+        nn.ConvTranspose2d(128, 64, 5, stride=2, **up), nn.BatchNorm(64), leaky_relu,
+        nn.ConvTranspose2d(64, channels, 5, stride=2, **up),
+    )  # fmt: skip
+    return Autoencoder(encoder, decoder, head)
+
+
+def leaky_relu(x: Tensor) -> Tensor:
+    """Leaky ReLU with the slope 0.2 that DCGAN uses."""
+    return ops.leaky_relu(x, 0.2)
+
+
+class TopK(nn.Module):
+    """Keep the k largest elements of each row (N, D), set the others to 0 (Makhzani and Frey 2014, arXiv:1312.5663)."""
+
+    def __init__(self, k: int) -> None:
+        if k < 1:
+            raise ValueError(f"TopK: k must be at least 1, got {k}")
+        self.k = k
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim != 2 or x.shape[1] < self.k:
+            raise nn.ShapeError(self, f"(N, D) with D >= {self.k}", x.shape)
+        xp = array_module(x.data)
+        best = xp.argsort(-x.data, axis=1, kind="stable")[:, : self.k]
+        keep = xp.zeros(x.shape, np.bool_)
+        xp.put_along_axis(keep, best, True, 1)
+        return ops.where(Tensor(keep), x, 0.0)

@@ -1,0 +1,88 @@
+"""How weights begin. Each function returns a float32 array of a shape, drawn from a `Generator`.
+
+For a weight (out, in) or (out, in, kh, kw), fan_in = in * kh * kw and fan_out = out * kh * kw.
+
+Imports: random. Read next: ``layers.py``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minigen.device import array_module
+from minigen.random import Generator
+from minigen_kernels import Array
+
+Shape = tuple[int, ...]
+
+
+def zeros(shape: Shape, *, rng: Generator | None = None) -> Array:
+    """All zeros. `rng` is not used; it is there so that every initialiser is called in one way."""
+    return np.zeros(shape, np.float32)
+
+
+def normal(shape: Shape, *, rng: Generator, mean: float = 0.0, std: float = 0.02) -> Array:
+    """Normal numbers; DCGAN's choice is the default (std 0.02, arXiv:1511.06434)."""
+    return rng.normal(shape, mean, std)
+
+
+def glorot_uniform(shape: Shape, *, rng: Generator, gain: float = 1.0) -> Array:
+    """Uniform in +-gain * sqrt(6 / (fan_in + fan_out)): for linear, tanh, sigmoid (Glorot and Bengio 2010)."""
+    bound = gain * math.sqrt(6 / sum(fans(shape)))
+    return rng.uniform(shape, -bound, bound)
+
+
+def glorot_normal(shape: Shape, *, rng: Generator, gain: float = 1.0) -> Array:
+    """Normal with std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    return rng.normal(shape, 0.0, gain * math.sqrt(2 / sum(fans(shape))))
+
+
+def he_uniform(shape: Shape, *, rng: Generator, slope: float = 0.0) -> Array:
+    """Uniform in +-sqrt(6 / ((1 + slope^2) fan_in)): for relu, leaky_relu (He et al. 2015, arXiv:1502.01852)."""
+    bound = math.sqrt(6 / ((1 + slope**2) * fans(shape)[0]))
+    return rng.uniform(shape, -bound, bound)
+
+
+def he_normal(shape: Shape, *, rng: Generator, slope: float = 0.0) -> Array:
+    """Normal with std = sqrt(2 / ((1 + slope^2) fan_in)) (He et al. 2015, arXiv:1502.01852)."""
+    return rng.normal(shape, 0.0, math.sqrt(2 / ((1 + slope**2) * fans(shape)[0])))
+
+
+def orthogonal(shape: Shape, *, rng: Generator, gain: float = 1.0) -> Array:
+    """Rows (or columns, whichever are fewer) of length `gain` at right angles (Saxe et al. 2014, arXiv:1312.6120)."""
+    rows, columns = shape[0], math.prod(shape[1:])
+    square = rng.normal((max(rows, columns), min(rows, columns)), dtype=np.float64)
+    xp = array_module(square)
+    q, r = xp.linalg.qr(square)
+    q = q * xp.sign(xp.diagonal(r))  # without it Q would not be uniform among the orthogonal matrices
+    return (gain * (q if rows >= columns else q.T)).reshape(shape).astype(np.float32)
+
+
+def uniform_fan_in(shape: Shape, *, rng: Generator, fan_in: int) -> Array:
+    """Uniform in +-1 / sqrt(fan_in): what PyTorch gives to weights and biases of dense and convolution layers."""
+    bound = 1 / math.sqrt(fan_in)
+    return rng.uniform(shape, -bound, bound)
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight (out, in, ...)."""
+    if len(shape) < 2:
+        raise ValueError(f"fans: a weight has shape (out, in, ...), got {shape}")
+    size = math.prod(shape[2:])
+    return shape[1] * size, shape[0] * size
+
+
+_default = Generator(0)  # for layers made without an rng: the same numbers in every run, other ones for every layer
+
+
+def default_rng() -> Generator:
+    """The Generator of layers that are given none. It starts from seed 0; see `manual_seed`."""
+    return _default
+
+
+def manual_seed(seed: int) -> None:
+    """Start the default Generator anew from `seed`."""
+    global _default
+    _default = Generator(seed)

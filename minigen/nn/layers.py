@@ -1,0 +1,348 @@
+"""The layers: each owns its parameters and calls one operation with them. What owns nothing is a function in `ops`.
+
+Shapes of parameters, their names and their first values are PyTorch's, so weights can be exchanged. Every layer that
+draws numbers takes a `Generator` as `rng`; without one it uses `init.default_rng()`.
+
+Imports: tensor, ops, module, init. Read next: ``minigen/losses.py``, ``minigen/optim.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+from minigen import ops
+from minigen.nn import init
+from minigen.nn.module import Module, Parameter, ShapeError
+from minigen.ops.conv import Padding, pair
+from minigen.random import Generator
+from minigen.tensor import Tensor
+from minigen_kernels import Array, Pair
+
+Initializer = Callable[..., Array]  # (shape, *, rng) -> array
+
+
+class Dense(Module):
+    """y = x w^T + b: x (..., in_features) -> y (..., out_features); weight (out, in), bias (out,).
+
+    `weight_init` is a function of `nn.init` (or any (shape, *, rng) -> array); by default weight and bias are uniform
+    in +-1/sqrt(in). With a `weight_init` the bias begins at zero.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        weight_init: Initializer | None = None,
+        rng: Generator | None = None,
+    ) -> None:
+        self.in_features = _count("Dense", "in_features", in_features)
+        self.out_features = _count("Dense", "out_features", out_features)
+        shape = (self.out_features, self.in_features)
+        self.weight, self.bias = _weight_and_bias(shape, self.in_features, self.out_features, bias, weight_init, rng)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not len(x.shape) or x.shape[-1] != self.in_features:
+            hint = "Is a layer missing between them, or nn.Flatten()?"
+            raise ShapeError(self, f"(N, {self.in_features})", x.shape, hint)
+        return ops.linear(x, self.weight, self.bias)
+
+
+class Conv2d(Module):
+    """Convolution: x (N, in, H, W) -> (N, out, oh, ow); weight (out, in/groups, kh, kw), bias (out,).
+
+    oh = (H + 2 padding - dilation (kh - 1) - 1) // stride + 1; padding "same" gives ceil(H / stride). See `ops.conv2d`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: Padding = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        weight_init: Initializer | None = None,
+        rng: Generator | None = None,
+    ) -> None:
+        self.in_channels, self.out_channels, self.groups = _channels("Conv2d", in_channels, out_channels, groups)
+        self.kernel_size = pair("Conv2d", "kernel_size", kernel_size, 1)
+        self.stride, self.dilation = pair("Conv2d", "stride", stride, 1), pair("Conv2d", "dilation", dilation, 1)
+        self.padding: Padding = "same" if padding == "same" else pair("Conv2d", "padding", padding, 0)
+        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        fan_in = shape[1] * shape[2] * shape[3]
+        self.weight, self.bias = _weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _check_image(self, x, self.in_channels)
+        try:
+            return ops.conv2d(
+                x,
+                self.weight,
+                self.bias,
+                stride=self.stride,
+                padding=self.padding,
+                dilation=self.dilation,
+                groups=self.groups,
+            )
+        except ValueError as error:
+            raise ShapeError(self, f"(N, {self.in_channels}, H, W) large enough", x.shape, str(error)) from error
+
+
+class ConvTranspose2d(Module):
+    """Transposed convolution: x (N, in, H, W) -> (N, out, oh, ow); weight (in, out/groups, kh, kw), bias (out,).
+
+    oh = (H - 1) stride - 2 padding + dilation (kh - 1) + 1 + output_padding. See `ops.conv_transpose2d`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        output_padding: int | Pair = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | Pair = 1,
+        *,
+        weight_init: Initializer | None = None,
+        rng: Generator | None = None,
+    ) -> None:
+        name = "ConvTranspose2d"
+        self.in_channels, self.out_channels, self.groups = _channels(name, in_channels, out_channels, groups)
+        self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
+        self.stride, self.dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
+        self.padding, self.output_padding = (
+            pair(name, "padding", padding, 0),
+            pair(name, "output_padding", output_padding, 0),
+        )
+        shape = (in_channels, out_channels // groups, *self.kernel_size)
+        fan_in = shape[1] * shape[2] * shape[3]
+        self.weight, self.bias = _weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _check_image(self, x, self.in_channels)
+        return ops.conv_transpose2d(
+            x,
+            self.weight,
+            self.bias,
+            stride=self.stride,
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+
+
+class MaxPool2d(Module):
+    """The largest value of each window, (N, C, H, W) -> (N, C, oh, ow); with `return_indices` also where it stands."""
+
+    def __init__(
+        self,
+        kernel_size: int | Pair,
+        stride: int | Pair | None = None,
+        padding: int | Pair = 0,
+        ceil_mode: bool = False,
+        *,
+        return_indices: bool = False,
+    ) -> None:
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.ceil_mode, self.return_indices = ceil_mode, return_indices
+
+    def forward(self, x: Tensor) -> Any:
+        _check_image(self, x, None)
+        pool = ops.max_pool2d_with_indices if self.return_indices else ops.max_pool2d
+        return pool(x, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode)
+
+
+class AvgPool2d(Module):
+    """The mean of each window, (N, C, H, W) -> (N, C, oh, ow)."""
+
+    def __init__(
+        self,
+        kernel_size: int | Pair,
+        stride: int | Pair | None = None,
+        padding: int | Pair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+
+    def forward(self, x: Tensor) -> Tensor:
+        _check_image(self, x, None)
+        options = dict(ceil_mode=self.ceil_mode, count_include_pad=self.count_include_pad)
+        return ops.avg_pool2d(x, self.kernel_size, self.stride, self.padding, **options)
+
+
+class MaxUnpool2d(Module):
+    """Pooled values back where the maxima stood, zeros elsewhere; takes the values and MaxPool2d's indices."""
+
+    def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+    def forward(self, x: Tensor, indices: Tensor, output_size: Pair | None = None) -> Tensor:
+        _check_image(self, x, None)
+        return ops.max_unpool2d(x, indices, self.kernel_size, self.stride, self.padding, output_size=output_size)
+
+
+class Upsample(Module):
+    """Images made larger by a whole factor: (N, C, H, W) -> (N, C, H*f, W*f), repeated or interpolated linearly."""
+
+    def __init__(self, scale_factor: int | Pair = 2, mode: Literal["nearest", "bilinear"] = "nearest") -> None:
+        self.scale_factor = pair("Upsample", "scale_factor", scale_factor, 1)
+        if mode not in ("nearest", "bilinear"):
+            raise ValueError(f"Upsample: mode is 'nearest' or 'bilinear', got {mode!r}")
+        self.mode: Literal["nearest", "bilinear"] = mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        _check_image(self, x, None)
+        return ops.upsample(x, self.scale_factor, self.mode)
+
+
+class BatchNorm(Module):
+    """Normalise each channel of (N, C) or (N, C, H, W), then scale by weight (C,) and shift by bias (C,).
+
+    In training the batch's own mean and biased variance are used, and running_mean and running_var (unbiased) move
+    towards them: running = (1 - momentum) * running + momentum * batch, PyTorch's convention. In evaluation the running
+    statistics are used. Ioffe and Szegedy 2015, arXiv:1502.03167.
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        self.num_features = _count("BatchNorm", "num_features", num_features)
+        if not eps > 0:
+            raise ValueError(f"BatchNorm: eps must be above 0, got {eps}")
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"BatchNorm: momentum is the weight of the new batch, from 0 to 1; got {momentum}")
+        self.eps, self.momentum = float(eps), float(momentum)
+        self.weight = Parameter(np.ones(num_features, np.float32))
+        self.bias = Parameter(np.zeros(num_features, np.float32))
+        self.running_mean = Tensor(np.zeros(num_features, np.float32))
+        self.running_var = Tensor(np.ones(num_features, np.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        c = self.num_features
+        if len(x.shape) not in (2, 4) or x.shape[1] != c:
+            raise ShapeError(self, f"(N, {c}) or (N, {c}, H, W)", x.shape)
+        if not self.training:
+            return ops.batch_norm_inference(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        n = x.size // c
+        if n < 2:
+            raise ShapeError(self, "with at least 2 values for each channel in training", x.shape, "Use eval() or more")
+        y, mean, var = ops.batch_norm_with_statistics(x, self.weight, self.bias, eps=self.eps)
+        keep, new = 1 - self.momentum, self.momentum
+        self.running_mean.data = self.running_mean.data * keep + mean.data * new
+        self.running_var.data = self.running_var.data * keep + var.data * (new * n / (n - 1))
+        return y
+
+
+class LayerNorm(Module):
+    """Normalise each sample over its last axes, then scale by weight and shift by bias, both of that shape.
+
+    Ba, Kiros and Hinton 2016, arXiv:1607.06450.
+    """
+
+    def __init__(self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5) -> None:
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape = tuple(_count("LayerNorm", "normalized_shape", n) for n in shape)
+        self.eps = float(eps)
+        self.weight = Parameter(np.ones(shape, np.float32))
+        self.bias = Parameter(np.zeros(shape, np.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if tuple(x.shape[-len(self.normalized_shape) :]) != self.normalized_shape:
+            wanted = ", ".join(["...", *map(str, self.normalized_shape)])
+            raise ShapeError(self, f"({wanted})", x.shape)
+        return ops.layer_norm(x, self.weight, self.bias, eps=self.eps)
+
+
+class Dropout(Module):
+    """In training each element is zero with probability p, the others are divided by 1 - p (Srivastava et al. 2014)."""
+
+    def __init__(self, p: float = 0.5, *, rng: Generator | None = None) -> None:
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: p is a probability from 0 up to but not 1, got {p}")
+        self.p, self.rng = float(p), rng or init.default_rng()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        return x * Tensor(self.rng.bernoulli(1 - self.p, x.shape, dtype=x.dtype) / (1 - self.p))
+
+
+class Flatten(Module):
+    """(N, C, H, W) -> (N, C*H*W): all axes from `start_axis` on as one."""
+
+    def __init__(self, start_axis: int = 1) -> None:
+        self.start_axis = start_axis
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.flatten(x, self.start_axis)
+
+
+class Reshape(Module):
+    """(N, ...) -> (N, *shape): the same elements of each sample in another shape; one -1 stands for what is left."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = tuple(shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        try:
+            return ops.reshape(x, (x.shape[0], *self.shape))
+        except ValueError as error:
+            raise ShapeError(self, f"of a size that fits (N, {', '.join(map(str, self.shape))})", x.shape) from error
+
+
+def _weight_and_bias(
+    shape: tuple[int, ...], fan_in: int, width: int, bias: bool, weight_init: Initializer | None, rng: Generator | None
+) -> tuple[Parameter, Parameter | None]:
+    """First values of a layer's parameters; the bias has `width` elements, or is None."""
+    rng = rng or init.default_rng()
+    if weight_init is not None:
+        weight, offset = weight_init(shape, rng=rng), np.zeros(width, np.float32)
+    else:
+        weight = init.uniform_fan_in(shape, rng=rng, fan_in=fan_in)
+        offset = init.uniform_fan_in((width,), rng=rng, fan_in=fan_in) if bias else np.zeros(width, np.float32)
+    if weight.shape != shape:
+        raise ValueError(f"weight_init returned shape {weight.shape}, the weight has {shape}")
+    return Parameter(weight), Parameter(offset) if bias else None
+
+
+def _count(layer: str, name: str, value: int) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+        raise ValueError(f"{layer}: {name} is a whole number of at least 1, got {value!r}")
+    return int(value)
+
+
+def _channels(layer: str, in_channels: int, out_channels: int, groups: int) -> tuple[int, int, int]:
+    c, k, g = (
+        _count(layer, "in_channels", in_channels),
+        _count(layer, "out_channels", out_channels),
+        _count(layer, "groups", groups),
+    )
+    if c % g or k % g:
+        raise ValueError(f"{layer}: groups={g} must divide in_channels={c} and out_channels={k}")
+    return c, k, g
+
+
+def _check_image(layer: Module, x: Tensor, channels: int | None) -> None:
+    if len(x.shape) != 4 or channels not in (None, x.shape[1]):
+        hint = "Use nn.Reshape to make images of flat vectors" if len(x.shape) == 2 else ""
+        raise ShapeError(layer, f"(N, {channels or 'C'}, H, W)", x.shape, hint)
+
+
+__all__ = [
+    "AvgPool2d", "BatchNorm", "Conv2d", "ConvTranspose2d", "Dense", "Dropout", "Flatten", "LayerNorm", "MaxPool2d",
+    "MaxUnpool2d", "Reshape", "Upsample",
+]  # fmt: skip

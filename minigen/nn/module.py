@@ -1,0 +1,251 @@
+"""Module: an object that owns parameters. Sequential: modules and functions one after another.
+
+A Module finds what it owns by looking through its attributes: `Parameter`s are trained, other Tensors are buffers (the
+running statistics of batch norm), Modules are children; lists and tuples are looked into. The name of a parameter is
+the path of attribute names to it, "encoder.0.weight", as in PyTorch.
+
+Imports: tensor. Read next: ``layers.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from minigen.device import array_module, to_device
+from minigen.tensor import Tensor, no_grad
+from minigen_kernels import Array
+
+
+class Parameter(Tensor):
+    """A Tensor that belongs to a Module and is trained: a leaf that requires a gradient."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data, requires_grad=True)
+
+
+class ShapeError(ValueError):
+    """An input that does not fit a layer. The message names the layer by its path in the outermost Module."""
+
+    def __init__(self, module: Module, expected: str, got: Any, hint: str = "") -> None:
+        super().__init__(expected, got, hint)
+        self.kind, self.module, self.path = type(module).__name__, module, ""
+        self.expected, self.got, self.hint = expected, got, hint
+
+    def __str__(self) -> str:
+        name = f"{self.kind} '{self.path}'" if self.path else self.kind
+        return f"{name}: expected input {self.expected}, got {self.got}{'. ' + self.hint if self.hint else ''}"
+
+
+class Module:
+    """The base of everything that owns parameters. A subclass builds them in `__init__` and states `forward`."""
+
+    training: bool = True  # batch norm and dropout look at it; set for a whole tree by train() and eval()
+
+    def forward(self, *inputs: Any) -> Any:
+        """What the module computes."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def __call__(self, *inputs: Any) -> Any:
+        try:
+            return self.forward(*inputs)
+        except ShapeError as error:
+            if error.module is not self:  # on its way out the error learns the path to the layer
+                name = next((name for name, child in self.children() if child is error.module), "?")
+                error.path, error.module = f"{name}.{error.path}".rstrip("."), self
+            raise
+
+    # What it owns.
+
+    def children(self) -> Iterator[tuple[str, Module]]:
+        """The Modules that are attributes of this one, or in a list or tuple that is, with their names."""
+        for name, value in _entries(self):
+            if isinstance(value, Module):
+                yield name, value
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """The Module itself (under the name of the prefix) and all below it."""
+        yield prefix, self
+        for name, child in self.children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def _named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Parameters and buffers with their names; one that stands in two places comes once, under its first name."""
+        seen = set()
+        for prefix, module in self.named_modules():
+            for name, value in _entries(module):
+                if isinstance(value, Tensor) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield f"{prefix}.{name}" if prefix else name, value
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """The Parameters with their names, in the order in which they were made."""
+        return ((name, t) for name, t in self._named_tensors() if isinstance(t, Parameter))
+
+    def parameters(self) -> list[Parameter]:
+        """All Parameters, each once."""
+        return [p for _, p in self.named_parameters()]
+
+    # State: arrays by name.
+
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of every parameter and buffer as a NumPy array, by name."""
+        return {name: np.array(t.numpy(), order="C") for name, t in self._named_tensors()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the values of `state`. All or nothing: ValueError names every entry that does not fit.
+
+        Entries named ``num_batches_tracked``, which PyTorch keeps in batch norm, are accepted and not used.
+        """
+        own = dict(self._named_tensors())
+        given = {k: np.asarray(v) for k, v in state.items() if k.rpartition(".")[2] != "num_batches_tracked"}
+        faults = [f"missing {name} {own[name].shape}" for name in own if name not in given]
+        faults += [f"unexpected {name} {given[name].shape}" for name in given if name not in own]
+        for name in own.keys() & given.keys():
+            if own[name].shape != given[name].shape:
+                faults.append(f"{name} has shape {given[name].shape}, wanted {own[name].shape}")
+            elif given[name].dtype.kind != "f":
+                faults.append(f"{name} has dtype {given[name].dtype}, wanted {own[name].dtype}")
+        if faults:
+            raise ValueError(f"{type(self).__name__}.load_state_dict: " + "; ".join(sorted(faults)))
+        for name, t in own.items():
+            t.data = to_device(np.array(given[name], t.dtype, order="C"), t.device)
+
+    # Modes and places.
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode for this Module and all below it (batch statistics, active dropout)."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Evaluation mode for this Module and all below it (running statistics, no dropout)."""
+        return self.train(False)
+
+    def to(self, device: str | None = None, dtype: Any = None) -> Self:
+        """Move all parameters and buffers to a device ("cpu", "cuda") or dtype, in place; gradients are dropped."""
+        for _, t in self._named_tensors():
+            t.data, t.grad = t.detach().to(device, dtype).data, None
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for p in self.parameters():
+            p.grad = None
+
+    def requires_grad_(self, on: bool = True) -> Self:
+        """Freeze (False) or thaw (True) all parameters: a frozen one gets no gradient, and none is computed for it."""
+        for p in self.parameters():
+            p.requires_grad = on
+        return self
+
+    # What it looks like.
+
+    def __repr__(self) -> str:
+        lines = [f"  ({name}): {_indented(value)}" for name, value in _entries(self) if isinstance(value, Module)]
+        inside = "\n" + "\n".join(lines) + "\n" if lines else self._settings()
+        return f"{type(self).__name__}({inside})"
+
+    def _settings(self) -> str:
+        plain = (int, float, str, bool, tuple)
+        return ", ".join(f"{k}={v}" for k, v in vars(self).items() if isinstance(v, plain) and k != "training")
+
+    def summary(self, input_shape: tuple[int, ...]) -> str:
+        """A table: each layer, the shape that it gives for an input of `input_shape` (without N), its parameters.
+
+        The network is run once on zeros, in evaluation mode, without changing it.
+        """
+        first = next(iter(self.parameters()), None)
+        xp, dtype = array_module(first.data if first else 0), first.dtype if first else np.float32
+        rows: list[tuple[str, str, str, str]] = []
+        modes = {id(m): m.training for _, m in self.named_modules()}
+        layers = [
+            (f"{prefix}.{name}".lstrip("."), module, name, value)
+            for prefix, module in self.named_modules()
+            for name, value in vars(module).items()
+            if (isinstance(value, Module) and not any(True for _ in value.children())) or _is_function(value)
+        ]
+        try:
+            for path, module, name, layer in layers:
+                setattr(module, name, _Watched(path, layer, rows))
+            with no_grad():
+                self.eval()(Tensor(xp.zeros((1, *input_shape), dtype)))
+        finally:
+            for _, module, name, layer in layers:
+                setattr(module, name, layer)
+            for _, m in self.named_modules():
+                m.training = modes[id(m)]
+        total = sum(p.size for p in self.parameters())
+        rows = [("name", "layer", "output shape", "parameters"), *rows, ("total", "", "", f"{total:,}")]
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        lines = ["  ".join(f"{row[i]:{'>' if i == 3 else '<'}{widths[i]}}" for i in range(4)).rstrip() for row in rows]
+        rule = "-" * max(map(len, lines))
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+class _Watched(Module):
+    """A layer that writes a row about itself whenever it is called. Lives only inside `summary`."""
+
+    def __init__(self, path: str, layer: Any, rows: list[tuple[str, str, str, str]]) -> None:
+        self.path, self.layer, self.rows = path, layer, rows
+
+    def forward(self, *inputs: Any) -> Any:
+        y = self.layer(*inputs)
+        shape = getattr(y[0] if isinstance(y, tuple) else y, "shape", ())
+        count = math.fsum(p.size for p in self.layer.parameters()) if isinstance(self.layer, Module) else 0
+        kind = type(self.layer).__name__ if isinstance(self.layer, Module) else self.layer.__name__
+        self.rows.append((self.path, kind, "(" + ", ".join(["N", *map(str, shape[1:])]) + ")", f"{int(count):,}"))
+        return y
+
+
+class Sequential(Module):
+    """Modules and plain functions, each given what the one before it returned: ``Sequential(Dense(9, 4), ops.relu)``.
+
+    The layers are named "0", "1", ... in this order; `network[i]` is one of them, a slice is a Sequential of several.
+    """
+
+    def __init__(self, *layers: Callable[..., Any]) -> None:
+        for i, layer in enumerate(layers):
+            if not callable(layer):
+                raise TypeError(f"Sequential: layer {i} is neither a Module nor a function: {layer!r}")
+            setattr(self, str(i), layer)
+
+    def __len__(self) -> int:
+        return sum(name.isdigit() for name in vars(self))
+
+    def __iter__(self) -> Iterator[Callable[..., Any]]:
+        return (value for name, value in vars(self).items() if name.isdigit())
+
+    def __getitem__(self, i: int | slice) -> Any:
+        layers = list(self)
+        return Sequential(*layers[i]) if isinstance(i, slice) else layers[i]
+
+    def forward(self, x: Any) -> Any:
+        for layer in self:
+            x = layer(x)
+        return x
+
+
+def _entries(module: Module) -> Iterator[tuple[str, Any]]:
+    """Name and value of every attribute; the elements of lists and tuples of Modules or Tensors as "name.0", ..."""
+    for name, value in vars(module).items():
+        if isinstance(value, (list, tuple)):
+            for i, element in enumerate(value):
+                if isinstance(element, (Module, Tensor)):
+                    yield f"{name}.{i}", element
+        else:
+            yield name, value
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) and not isinstance(value, (Module, Tensor, type)) and hasattr(value, "__name__")
+
+
+def _indented(value: Any) -> str:
+    return repr(value).replace("\n", "\n  ")

@@ -1,0 +1,40 @@
+"""Room 2: the differentiable operations, one family a file. Everything here takes and returns Tensors.
+
+Imports: tensor, kernels. Read next: ``elementwise.py``, then ``conv.py``.
+"""
+
+from minigen.ops.conv import conv2d, conv2d_weight_grad, conv_transpose2d
+from minigen.ops.elementwise import (
+    abs,
+    clip,
+    elu,
+    erf,
+    exp,
+    gelu,
+    leaky_relu,
+    log,
+    maximum,
+    minimum,
+    power,
+    relu,
+    sigmoid,
+    silu,
+    softplus,
+    sqrt,
+    tanh,
+    where,
+)
+from minigen.ops.linalg import linear, matmul
+from minigen.ops.norm import batch_norm, batch_norm_inference, batch_norm_with_statistics, layer_norm
+from minigen.ops.pool import avg_pool2d, max_pool2d, max_pool2d_with_indices, max_unpool2d, upsample
+from minigen.ops.reduce import log_softmax, logsumexp, max, mean, min, norm, softmax, sum, var
+from minigen.ops.shape import broadcast_to, concat, flatten, getitem, pad, reshape, stack, sum_to, transpose
+
+__all__ = [
+    "abs", "avg_pool2d", "batch_norm", "batch_norm_inference", "batch_norm_with_statistics", "broadcast_to", "clip",
+    "concat", "conv2d", "conv2d_weight_grad", "conv_transpose2d", "elu", "erf", "exp", "flatten", "gelu", "getitem",
+    "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "logsumexp", "matmul", "max", "max_pool2d",
+    "max_pool2d_with_indices", "max_unpool2d", "maximum", "mean", "min", "minimum", "norm", "pad", "power", "relu",
+    "reshape", "sigmoid", "silu", "softmax", "softplus", "sqrt", "stack", "sum", "sum_to", "tanh", "transpose",
+    "upsample", "var", "where",
+]  # fmt: skip

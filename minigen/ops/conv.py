@@ -1,0 +1,214 @@
+"""The convolution family: three operations that are each other's gradients.
+
+Write y = conv(x, w), a sum of products of x and w, linear in both. Its gradient in x is conv_transpose(gy, w), its
+gradient in w is weight_grad(x, gy). These two are again linear in both of their arguments, and
+
+    conv(x, w)            gx = conv_transpose(gy, w)      gw = weight_grad(x, gy)
+    conv_transpose(g, w)  gg = conv(gx, w)                gw = weight_grad(gx, g)
+    weight_grad(x, g)     gx = conv_transpose(g, gw)      gg = conv(x, gw)
+
+so three kernels give convolution and transposed convolution with every derivative of any order. A transposed
+convolution is not an inverse: it is the adjoint, the gradient of a convolution in its input.
+
+Padding is stated as (top, left) with the size of the output; what lies outside an image counts as zero.
+
+Imports: tensor, kernels. Read next: ``kernels/minigen_kernels/reference/conv.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from minigen.tensor import Function, Tensor, as_tensor, reshape
+from minigen_kernels import Array, Pair, for_array
+
+
+class _Family(Function):
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        """What the three members of the family share."""
+        return dict(stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups)
+
+
+class Conv2d(_Family):
+    out_hw: Pair
+
+    def forward(self, x: Array, w: Array) -> Array:
+        return for_array(x).conv2d(x, w, self.out_hw, **self.geometry)
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        x, w = self.inputs
+        return (
+            ConvTranspose2d.apply(gy, w, out_hw=x.shape[2:], **self.geometry) if self.needs(0) else None,
+            Conv2dWeightGrad.apply(x, gy, kernel_hw=w.shape[2:], **self.geometry) if self.needs(1) else None,
+        )
+
+
+class ConvTranspose2d(_Family):
+    out_hw: Pair
+
+    def forward(self, g: Array, w: Array) -> Array:
+        return for_array(g).conv_transpose2d(g, w, self.out_hw, **self.geometry)
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        g, w = self.inputs
+        return (
+            Conv2d.apply(gy, w, out_hw=g.shape[2:], **self.geometry) if self.needs(0) else None,
+            Conv2dWeightGrad.apply(gy, g, kernel_hw=w.shape[2:], **self.geometry) if self.needs(1) else None,
+        )
+
+
+class Conv2dWeightGrad(_Family):
+    kernel_hw: Pair
+
+    def forward(self, x: Array, g: Array) -> Array:
+        return for_array(x).conv2d_weight_grad(x, g, self.kernel_hw, **self.geometry)
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        x, g = self.inputs
+        return (
+            ConvTranspose2d.apply(g, gy, out_hw=x.shape[2:], **self.geometry) if self.needs(0) else None,
+            Conv2d.apply(x, gy, out_hw=g.shape[2:], **self.geometry) if self.needs(1) else None,
+        )
+
+
+Padding = int | Pair | Literal["same"]
+
+
+def conv2d(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None = None,
+    *,
+    stride: int | Pair = 1,
+    padding: Padding = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Cross-correlate images with kernels, as every deep-learning library does under the name of convolution.
+
+    x (N, C, H, W), w (K, C/groups, kh, kw), b (K,) -> (N, K, oh, ow) with oh = (H + 2 ph - dh (kh-1) - 1) // sh + 1.
+    Padding "same" gives oh = ceil(H / sh); where the zeros cannot be split evenly, the bottom and right get one more.
+    """
+    x, w = as_tensor(x), as_tensor(w)
+    _check_images("conv2d", x, w, groups, of_input=w.shape[1:2])
+    stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
+    spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, w.shape[2:], strict=True))
+    if padding == "same":
+        out = tuple(-(-n // s) for n, s in zip(x.shape[2:], stride, strict=True))
+        missing = [(o - 1) * s + k - n for o, s, k, n in zip(out, stride, spans, x.shape[2:], strict=True)]
+        top_left = tuple(m // 2 if m > 0 else 0 for m in missing)
+    else:
+        top_left = pair("conv2d", "padding", padding, 0)
+        out = tuple((n + 2 * p - k) // s + 1 for n, p, k, s in zip(x.shape[2:], top_left, spans, stride, strict=True))
+    if min(out) < 1:
+        raise ValueError(
+            f"conv2d: images {x.shape[2:]} with padding {padding} are smaller than the kernel's span {spans}; "
+            "use a smaller kernel or dilation, or more padding"
+        )
+    y = Conv2d.apply(x, w, out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
+    return y if b is None else y + _per_channel("conv2d", b, y)
+
+
+def conv_transpose2d(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None = None,
+    *,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    output_padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Transposed convolution: the adjoint of `conv2d`, which with a stride makes images larger.
+
+    x (N, C, H, W), w (C, K/groups, kh, kw), b (K,) -> (N, K, oh, ow) with
+    oh = (H - 1) sh - 2 ph + dh (kh - 1) + 1 + output_padding. A convolution with a stride maps several sizes to one;
+    `output_padding` (below the stride or the dilation) says which of them is meant.
+    """
+    x, w = as_tensor(x), as_tensor(w)
+    name = "conv_transpose2d"
+    _check_images(name, x, w, groups, of_input=w.shape[:1])
+    stride, dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
+    padding, extra = pair(name, "padding", padding, 0), pair(name, "output_padding", output_padding, 0)
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
+        raise ValueError(f"{name}: output_padding {extra} must be below stride {stride} or dilation {dilation}")
+    out = tuple(
+        (n - 1) * s - 2 * p + d * (k - 1) + 1 + e
+        for n, s, p, d, k, e in zip(x.shape[2:], stride, padding, dilation, w.shape[2:], extra, strict=True)
+    )
+    if min(out) < 1:
+        raise ValueError(f"{name}: padding {padding} leaves nothing of images {x.shape[2:]}; use less padding")
+    y = ConvTranspose2d.apply(x, w, out_hw=out, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return y if b is None else y + _per_channel(name, b, y)
+
+
+def conv2d_weight_grad(
+    x: Tensor,
+    g: Tensor,
+    kernel_size: int | Pair,
+    *,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """The gradient of conv2d(x, w) in w: correlate images with the gradient of the result.
+
+    x (N, C, H, W), g (N, K, oh, ow) -> (K, C/groups, kh, kw). The third member of the family.
+    """
+    x, g = as_tensor(x), as_tensor(g)
+    name = "conv2d_weight_grad"
+    if x.ndim != 4 or g.ndim != 4 or x.shape[0] != g.shape[0] or x.shape[1] % groups or g.shape[1] % groups:
+        raise ValueError(
+            f"{name}: expected x (N, C, H, W) and g (N, K, oh, ow) with C and K divisible by groups={groups}, "
+            f"got x {x.shape} and g {g.shape}"
+        )
+    return Conv2dWeightGrad.apply(
+        x,
+        g,
+        kernel_hw=pair(name, "kernel_size", kernel_size, 1),
+        stride=pair(name, "stride", stride, 1),
+        padding=pair(name, "padding", padding, 0),
+        dilation=pair(name, "dilation", dilation, 1),
+        groups=groups,
+    )
+
+
+def pair(function: str, argument: str, value: int | Pair, least: int) -> Pair:
+    """A geometry argument as (vertical, horizontal), both whole numbers of at least `least`."""
+    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(both) != 2 or any(isinstance(v, bool) or not hasattr(v, "__index__") or v < least for v in both):
+        raise ValueError(
+            f"{function}: {argument} is a whole number of at least {least}, or a pair of them; got {value!r}"
+        )
+    return int(both[0]), int(both[1])
+
+
+def _check_images(name: str, x: Tensor, w: Tensor, groups: int, of_input: tuple[int, ...]) -> None:
+    """Shapes that fit: x (N, C, H, W), and a w whose input channels are those of x."""
+    layout = "(K, C/groups, kh, kw)" if name == "conv2d" else "(C, K/groups, kh, kw)"
+    if x.ndim != 4 or w.ndim != 4:
+        raise ValueError(f"{name}: expected x (N, C, H, W) and w {layout}, got x {x.shape} and w {w.shape}")
+    if isinstance(groups, bool) or groups < 1 or w.shape[0] % groups or x.shape[1] % groups:
+        raise ValueError(f"{name}: groups={groups} must divide the channels of x {x.shape} and w {w.shape}")
+    channels = of_input[0] * groups if name == "conv2d" else of_input[0]
+    if x.shape[1] != channels:
+        raise ValueError(
+            f"{name}: w {w.shape} with groups={groups} works on {channels} channels, but x {x.shape} has {x.shape[1]}"
+        )
+
+
+def _per_channel(name: str, b: Tensor, y: Tensor) -> Tensor:
+    if as_tensor(b).shape != (y.shape[1],):
+        raise ValueError(f"{name}: expected b ({y.shape[1]},), got {as_tensor(b).shape}")
+    return reshape(b, (1, -1, 1, 1))
+
+
+__all__ = ["conv2d", "conv2d_weight_grad", "conv_transpose2d"]

@@ -1,0 +1,249 @@
+"""Operations that treat each element alone: exp, log, activations, clip, maximum, where.
+
+Each is a Function (arrays forward, Tensors backward) and a lowercase function that is the interface. Where the
+derivative has a jump (relu at 0), the mask is a constant, and so is its derivative everywhere.
+
+Imports: tensor. Read next: ``reduce.py``, ``shape.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from minigen.device import array_module
+from minigen.tensor import Function, Log, Tensor, as_tensor, power, sum_to
+from minigen_kernels import Array, for_array
+
+
+class Exp(Function):
+    def forward(self, x: Array) -> Array:
+        return array_module(x).exp(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy * y
+
+
+class Sqrt(Function):
+    def forward(self, x: Array) -> Array:
+        return array_module(x).sqrt(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy / (y * 2)
+
+
+class Abs(Function):
+    def forward(self, x: Array) -> Array:
+        return array_module(x).abs(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        x = self.inputs[0].data
+        return gy * Tensor(array_module(x).sign(x))
+
+
+class Tanh(Function):
+    def forward(self, x: Array) -> Array:
+        return array_module(x).tanh(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy * (1 - y * y)
+
+
+class Sigmoid(Function):
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        e = xp.exp(-xp.abs(x))  # at most 1: never overflows
+        return xp.where(x >= 0, 1, e) / (1 + e)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy * (y * (1 - y))
+
+
+class Softplus(Function):
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy * sigmoid(self.inputs[0])
+
+
+class Erf(Function):
+    def forward(self, x: Array) -> Array:
+        return for_array(x).erf(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        x = self.inputs[0]
+        return gy * exp(-x * x) * (2 / math.sqrt(math.pi))
+
+
+class Relu(Function):
+    def forward(self, x: Array) -> Array:
+        return array_module(x).maximum(x, 0)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return where(self.inputs[0] > 0, gy, 0)
+
+
+class LeakyRelu(Function):
+    slope: float
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).where(x > 0, x, x * self.slope)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return where(self.inputs[0] > 0, gy, gy * self.slope)
+
+
+class Elu(Function):
+    alpha: float
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        return xp.where(x > 0, x, xp.expm1(xp.minimum(x, 0)) * self.alpha)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return where(self.inputs[0] > 0, gy, gy * (y + self.alpha))  # alpha exp(x) = y + alpha
+
+
+class Clip(Function):
+    low: float
+    high: float
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).clip(x, self.low, self.high)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        x = self.inputs[0].data
+        return where((x >= self.low) & (x <= self.high), gy, 0)
+
+
+class Maximum(Function):
+    def forward(self, a: Array, b: Array) -> Array:
+        xp = array_module(a if not isinstance(a, (int, float)) else b)
+        return xp.maximum(a, b)
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        a, b = (x.data if isinstance(x, Tensor) else x for x in self.inputs)
+        share = Tensor((a > b).astype(y.dtype) + (a == b).astype(y.dtype) * 0.5)  # a tie is shared
+        return (
+            sum_to(gy * share, self.inputs[0].shape) if self.needs(0) else None,
+            sum_to(gy * (1 - share), self.inputs[1].shape) if self.needs(1) else None,
+        )
+
+
+class Where(Function):
+    condition: Array
+
+    def forward(self, a: Array, b: Array) -> Array:
+        xp, dtype = array_module(self.condition), getattr(a, "dtype", getattr(b, "dtype", None))
+        return xp.where(self.condition, a, b).astype(dtype, copy=False)
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        a, b = self.inputs
+        return (
+            sum_to(where(self.condition, gy, 0), a.shape) if self.needs(0) else None,
+            sum_to(where(self.condition, 0, gy), b.shape) if self.needs(1) else None,
+        )
+
+
+def exp(x: Tensor) -> Tensor:
+    """E ** x."""
+    return Exp.apply(x)
+
+
+def log(x: Tensor) -> Tensor:
+    """The natural logarithm; -Inf at 0, NaN below."""
+    return Log.apply(x)
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """The square root. Its gradient is infinite at 0: where that can happen, add a small number inside."""
+    return Sqrt.apply(x)
+
+
+def abs(x: Tensor) -> Tensor:
+    """The absolute value; the gradient at 0 is 0."""
+    return Abs.apply(x)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return Tanh.apply(x)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """1 / (1 + exp(-x)), without overflow, and exact in both tails."""
+    return Sigmoid.apply(x)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)), without overflow."""
+    return Softplus.apply(x)
+
+
+def erf(x: Tensor) -> Tensor:
+    """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+    return Erf.apply(x)
+
+
+def relu(x: Tensor) -> Tensor:
+    """max(x, 0); the gradient at 0 is 0."""
+    return Relu.apply(x)
+
+
+def leaky_relu(x: Tensor, slope: float = 0.01) -> Tensor:
+    """X where x > 0, else slope * x (Maas et al. 2013)."""
+    return LeakyRelu.apply(x, slope=float(slope))
+
+
+def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """X where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016, arXiv:1511.07289)."""
+    return Elu.apply(x, alpha=float(alpha))
+
+
+def gelu(x: Tensor, approximate: Literal["none", "tanh"] = "none") -> Tensor:
+    """X times the normal distribution function of x, exact or in its tanh form (arXiv:1606.08415)."""
+    if approximate == "none":
+        return x * (erf(x * math.sqrt(0.5)) + 1) * 0.5
+    if approximate != "tanh":
+        raise ValueError(f"gelu: approximate is 'none' or 'tanh', got {approximate!r}")
+    return x * (tanh((x + x**3 * 0.044715) * math.sqrt(2 / math.pi)) + 1) * 0.5
+
+
+def silu(x: Tensor) -> Tensor:
+    """X * sigmoid(x), also called swish (arXiv:1702.03118)."""
+    return x * sigmoid(x)
+
+
+def clip(x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
+    """X kept between `low` and `high` (None: no limit). The gradient is 1 inside and at the limits, 0 outside."""
+    if low is None and high is None:
+        raise ValueError("clip: give low, high or both")
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"clip: low must not be above high, got low={low}, high={high}")
+    return Clip.apply(x, low=-math.inf if low is None else float(low), high=math.inf if high is None else float(high))
+
+
+def maximum(a: Tensor | float, b: Tensor | float) -> Tensor:
+    """The larger of two, element by element. Where both are equal, each gets half of the gradient."""
+    return Maximum.apply(a, b)
+
+
+def minimum(a: Tensor | float, b: Tensor | float) -> Tensor:
+    """The smaller of two, element by element. Where both are equal, each gets half of the gradient."""
+    return -maximum(-as_tensor(a) if not isinstance(a, (int, float)) else -a, -b)
+
+
+def where(condition: Any, a: Tensor | float, b: Tensor | float) -> Tensor:
+    """`a` where the bool Tensor or array `condition` is true, else `b`. The condition has no gradient."""
+    mask = as_tensor(condition).data
+    if mask.dtype != bool:
+        raise TypeError(f"where: the condition has to be bool, got {mask.dtype}; compare first, for example x > 0")
+    return Where.apply(a, b, condition=mask)
+
+
+__all__ = [
+    "abs", "clip", "elu", "erf", "exp", "gelu", "leaky_relu", "log", "maximum", "minimum", "power", "relu",
+    "sigmoid", "silu", "softplus", "sqrt", "tanh", "where",
+]  # fmt: skip

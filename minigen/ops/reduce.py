@@ -1,0 +1,164 @@
+"""Operations that make one number of many: max, min, var, logsumexp, norm; and softmax, which needs such a number.
+
+`axis` is an axis, a tuple of axes or None for all; `keepdims` keeps the reduced axes with length 1, as in NumPy.
+
+Imports: tensor, elementwise. Read next: ``linalg.py``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minigen.device import array_module
+from minigen.ops import elementwise
+from minigen.tensor import Function, Tensor, as_tensor, broadcast_to, mean, normalize_axis, reshape, sum
+from minigen_kernels import Array
+
+Axis = int | tuple[int, ...] | None
+
+
+class Max(Function):
+    axis: tuple[int, ...]
+    keepdims: bool
+
+    def forward(self, x: Array) -> Array:
+        return x.max(self.axis, keepdims=self.keepdims)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        x = self.inputs[0].data
+        largest = x == x.max(self.axis, keepdims=True)
+        share = largest.astype(x.dtype) / largest.sum(self.axis, keepdims=True).astype(x.dtype)
+        return _spread(gy, x.shape, self.axis) * Tensor(share)
+
+
+class LogSumExp(Function):
+    axis: tuple[int, ...]
+    keepdims: bool
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        largest = x.max(self.axis, keepdims=True)
+        shift = xp.where(xp.isfinite(largest), largest, 0).astype(x.dtype)  # Inf - Inf would be NaN
+        y = xp.log(xp.exp(x - shift).sum(self.axis, keepdims=True)) + shift
+        return y if self.keepdims else y.squeeze(self.axis)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        x = self.inputs[0]
+        weights = elementwise.exp(x - _spread(y, x.shape, self.axis))  # the softmax
+        return _spread(gy, x.shape, self.axis) * weights
+
+
+class Norm(Function):
+    axis: tuple[int, ...]
+    keepdims: bool
+
+    def forward(self, x: Array) -> Array:
+        largest = array_module(x).abs(x).max(self.axis, keepdims=True, initial=0)
+        scale = array_module(x).where(largest > 0, largest, 1).astype(x.dtype)  # squares cannot overflow
+        y = (((x / scale) ** 2).sum(self.axis, keepdims=True)) ** 0.5 * scale
+        return y if self.keepdims else y.squeeze(self.axis)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        x = self.inputs[0]
+        safe = y + Tensor((y.data == 0).astype(y.dtype))  # at the origin x / 1 = 0, a subgradient
+        return x * _spread(gy / safe, x.shape, self.axis)
+
+
+class Softmax(Function):
+    axis: tuple[int, ...]
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        e = xp.exp(x - x.max(self.axis, keepdims=True))
+        return e / e.sum(self.axis, keepdims=True)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return y * (gy - sum(gy * y, self.axis, keepdims=True))
+
+
+class LogSoftmax(Function):
+    axis: tuple[int, ...]
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        shifted = x - x.max(self.axis, keepdims=True)
+        return shifted - xp.log(xp.exp(shifted).sum(self.axis, keepdims=True))
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy - elementwise.exp(y) * sum(gy, self.axis, keepdims=True)
+
+
+def _spread(gy: Tensor, shape: tuple[int, ...], axis: tuple[int, ...]) -> Tensor:
+    """What was reduced over `axis` (with or without keepdims), repeated to the shape before the reduction."""
+    return broadcast_to(reshape(gy, tuple(1 if i in axis else n for i, n in enumerate(shape))), shape)
+
+
+def _reduced_axes(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
+    axes = normalize_axis(name, axis, x.ndim)
+    if 0 in (x.shape[i] for i in axes):
+        raise ValueError(f"{name}: nothing to reduce, x has shape {x.shape} and axis is {axis}")
+    return axes
+
+
+def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element. Elements that are equally large share the gradient."""
+    x = as_tensor(x)
+    return Max.apply(x, axis=_reduced_axes("max", x, axis), keepdims=keepdims)
+
+
+def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element. Elements that are equally small share the gradient."""
+    return -max(-as_tensor(x), axis, keepdims)
+
+
+def var(x: Tensor, axis: Axis = None, keepdims: bool = False, *, correction: float = 0) -> Tensor:
+    """The variance: the sum of squared deviations over n - correction. 0 is NumPy's choice, 1 is PyTorch's."""
+    x = as_tensor(x)
+    axes = _reduced_axes("var", x, axis)
+    n = math.prod(x.shape[i] for i in axes)
+    if n <= correction:
+        raise ValueError(f"var: {n} elements and correction={correction} leave nothing to divide by")
+    deviation = x - mean(x, axes, keepdims=True)
+    return sum(deviation * deviation, axes, keepdims) * (1 / (n - correction))
+
+
+def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """log(sum(exp(x))), without overflow."""
+    x = as_tensor(x)
+    return LogSumExp.apply(x, axis=_reduced_axes("logsumexp", x, axis), keepdims=keepdims)
+
+
+def norm(x: Tensor, axis: Axis = None, keepdims: bool = False, *, order: float = 2) -> Tensor:
+    """The vector norm over `axis`, (sum |x|^order)^(1/order): order 1, 2 (default), any p > 0, or inf for max |x|.
+
+    The gradient of order 2 at the origin is taken as 0. For a penalty that is differentiated again near the origin use
+    sqrt(sum(x**2) + eps).
+    """
+    x = as_tensor(x)
+    axes = normalize_axis("norm", axis, x.ndim)
+    if order == 2:
+        return Norm.apply(x, axis=axes, keepdims=keepdims)
+    if order == 1:
+        return sum(elementwise.abs(x), axes, keepdims)
+    if order == np.inf:
+        return max(elementwise.abs(x), axes, keepdims)
+    if not order > 0:
+        raise ValueError(f"norm: order must be above 0, got {order}")
+    return sum(elementwise.abs(x) ** float(order), axes, keepdims) ** (1 / order)
+
+
+def softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """exp(x) / sum(exp(x)) along `axis`: positive numbers that sum to 1."""
+    x = as_tensor(x)
+    return Softmax.apply(x, axis=_reduced_axes("softmax", x, axis))
+
+
+def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """log(softmax(x)) along `axis`, without overflow and without log(0)."""
+    x = as_tensor(x)
+    return LogSoftmax.apply(x, axis=_reduced_axes("log_softmax", x, axis))
+
+
+__all__ = ["log_softmax", "logsumexp", "max", "mean", "min", "norm", "softmax", "sum", "var"]

@@ -1,0 +1,97 @@
+"""Operations that move elements and change none: concat, stack, pad, flatten. Reshape and transpose are in tensor.py.
+
+Imports: tensor. Read next: ``linalg.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from minigen.device import array_module
+from minigen.tensor import (
+    Function,
+    Tensor,
+    as_tensor,
+    broadcast_to,
+    getitem,
+    normalize_axis,
+    reshape,
+    sum_to,
+    transpose,
+)
+from minigen_kernels import Array
+
+
+class Concat(Function):
+    axis: int
+
+    def forward(self, *xs: Array) -> Array:
+        return array_module(xs[0]).concatenate(xs, self.axis)
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        gxs: list[Tensor | None] = []
+        start = 0
+        for i, x in enumerate(self.inputs):
+            stop = start + x.shape[self.axis]
+            part = (slice(None),) * self.axis + (slice(start, stop),)
+            gxs.append(getitem(gy, part) if self.needs(i) else None)
+            start = stop
+        return tuple(gxs)
+
+
+class Pad(Function):
+    pads: tuple[tuple[int, int], ...]
+    value: float
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).pad(x, self.pads, constant_values=self.value)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return getitem(gy, tuple(slice(a, n - b) for (a, b), n in zip(self.pads, y.shape, strict=True)))
+
+
+def concat(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
+    """The Tensors one after another along `axis`; the other axes must agree."""
+    if isinstance(xs, Tensor) or not len(xs):
+        raise ValueError(f"concat: expected a sequence of at least one Tensor, got {xs!r}")
+    tensors = [as_tensor(x) for x in xs]
+    (k,) = normalize_axis("concat", axis, tensors[0].ndim)
+    shapes = [t.shape for t in tensors]
+    if len({(s[:k], s[k + 1 :]) for s in shapes}) > 1:
+        raise ValueError(f"concat: shapes {shapes} differ outside axis {axis}")
+    return Concat.apply(*tensors, axis=k)
+
+
+def stack(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
+    """The Tensors, all of one shape, along a new axis."""
+    if isinstance(xs, Tensor) or not len(xs):
+        raise ValueError(f"stack: expected a sequence of at least one Tensor, got {xs!r}")
+    tensors = [as_tensor(x) for x in xs]
+    shape = tensors[0].shape
+    if any(t.shape != shape for t in tensors):
+        raise ValueError(f"stack: shapes {[t.shape for t in tensors]} are not all the same")
+    (k,) = normalize_axis("stack", axis, len(shape) + 1)
+    return Concat.apply(*(reshape(t, (*shape[:k], 1, *shape[k:])) for t in tensors), axis=k)
+
+
+def pad(x: Tensor, pads: Sequence[tuple[int, int]], value: float = 0.0) -> Tensor:
+    """`value` before and after the elements of each axis; `pads` has a pair (before, after) for each axis."""
+    x = as_tensor(x)
+    pairs = tuple((int(a), int(b)) for a, b in pads)
+    if len(pairs) != x.ndim or any(a < 0 or b < 0 for a, b in pairs):
+        raise ValueError(f"pad: expected {x.ndim} pairs of numbers from 0 up for shape {x.shape}, got {pads}")
+    return Pad.apply(x, pads=pairs, value=float(value))
+
+
+def flatten(x: Tensor, start_axis: int = 1) -> Tensor:
+    """All axes from `start_axis` on as one: (N, C, H, W) -> (N, C*H*W) by default."""
+    x = as_tensor(x)
+    if not 0 <= start_axis < x.ndim:
+        raise ValueError(f"flatten: start_axis {start_axis} is not an axis of shape {x.shape}")
+    size = 1
+    for n in x.shape[start_axis:]:
+        size *= n
+    return reshape(x, (*x.shape[:start_axis], size))
+
+
+__all__ = ["broadcast_to", "concat", "flatten", "getitem", "pad", "reshape", "stack", "sum_to", "transpose"]

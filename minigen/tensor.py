@@ -1,0 +1,818 @@
+"""The engine: Tensor, Function, grad, and the few operations that Tensor's own operators need.
+
+A `Tensor` is an array that remembers how it was made: `y.node` is the `Function` that made it, `y.node.inputs` are the
+Tensors that it was made from. `grad` walks these links backwards. A Function's `backward` takes Tensors, returns
+Tensors and calls only differentiable operations; so the gradient is itself made of operations, and can be
+differentiated again, to any order. There is no other machinery.
+
+Imports: device. Read next: ``gradcheck.py``, then ``ops/elementwise.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigen.device import Device, array_module, check_device, device_of, to_device
+from minigen_kernels import Array
+
+
+class _Recording(threading.local):
+    on = True  # does this thread remember how Tensors are made?
+
+
+_recording = _Recording()
+_sequence = itertools.count()  # numbers the Functions in the order in which they run
+
+
+@contextlib.contextmanager
+def _record(on: bool) -> Iterator[None]:
+    before, _recording.on = _recording.on, on
+    try:
+        yield
+    finally:
+        _recording.on = before
+
+
+def no_grad() -> contextlib.AbstractContextManager[None]:
+    """Inside ``with no_grad():`` operations are not recorded: results have no gradient and keep nothing alive."""
+    return _record(False)
+
+
+def is_recording() -> bool:
+    """Are operations recorded here and now? False inside `no_grad`, and in a backward pass without `create_graph`."""
+    return _recording.on
+
+
+class GradientError(RuntimeError):
+    """A `backward` broke its contract: wrong number, shape, dtype or device of gradients, or no second derivative."""
+
+
+class Function:
+    """One application of one operation.
+
+    A subclass states two methods. `forward` takes arrays and returns an array. `backward` takes Tensors - the gradient
+    `gy` of the result, and the result `y` itself - and returns the gradient of each input (one Tensor, or a tuple with
+    None where there is none), computed in differentiable operations only.
+
+    Static arguments (an axis, a stride) are keyword arguments of `apply` and become attributes. A Python number among
+    the inputs stays a number, which takes the dtype of the array that it meets; it has no gradient.
+
+    **A saved array is a constant to the engine.** `forward` may save shapes, masks and indices as attributes. What
+    depends smoothly on an input must be computed again in `backward` from `self.inputs` or `y`: an array has no
+    history, and the second derivative would silently lack a term. `FusedFunction` is the way out of this rule.
+    """
+
+    inputs: tuple[Tensor, ...]
+    wanted: tuple[bool, ...] | None = None  # set by the engine while it walks: which inputs are on the way to a target
+    sequence: int
+
+    def __init__(self, **static: Any) -> None:
+        self.__dict__.update(static)
+
+    @classmethod
+    def apply(cls, *inputs: Any, **static: Any) -> Tensor:
+        """Run the operation on Tensors (arrays are taken as constant Tensors) and record it, if there is a need to."""
+        return cls(**static)(*inputs)
+
+    def __call__(self, *inputs: Any) -> Tensor:
+        """As `apply`, for a caller that wants to look at what `forward` saved. A Function is called once."""
+        arrays, requires_grad, kind = [], False, None
+        for i, x in enumerate(inputs):
+            if not isinstance(x, Tensor):
+                if isinstance(x, (int, float, np.generic)):
+                    arrays.append(x.item() if isinstance(x, np.generic) else x)
+                    continue
+                x = Tensor(x)
+                inputs = (*inputs[:i], x, *inputs[i + 1 :])
+            data = x.data
+            arrays.append(data)
+            requires_grad = requires_grad or x.requires_grad
+            if kind is None:
+                kind = (data.dtype, type(data))
+            elif data.dtype is not kind[0] or type(data) is not kind[1]:
+                _check_alike(self, inputs)
+        if kind is None:  # numbers only
+            return self(*map(Tensor, inputs))
+        try:
+            y = Tensor(self.forward(*arrays))
+        except ValueError as error:
+            shapes = ", ".join(str(np.shape(a)) for a in arrays)
+            raise ValueError(f"{type(self).__name__}: {error} (inputs of shape {shapes})") from error
+        if requires_grad and _recording.on:
+            self.inputs, self.sequence = inputs, next(_sequence)
+            y.requires_grad, y.node = True, self
+        return y
+
+    def forward(self, *arrays: Any, **_: Any) -> Array:
+        """Arrays to array."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor | None | tuple[Tensor | None, ...]:
+        """Gradient of the result to gradients of the inputs; None stands for zero."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def needs(self, i: int) -> bool:
+        """Does anybody ask for the gradient of input `i`? Costly gradients are skipped where nobody does."""
+        if self.wanted is not None:
+            return self.wanted[i]
+        return isinstance(self.inputs[i], Tensor) and self.inputs[i].requires_grad
+
+
+class FusedFunction(Function):
+    """An operation whose first derivative is a hand-written kernel, and which says in `definition` what it computes.
+
+    For the first order the engine runs `backward_arrays`: arrays in, arrays out, free to use whatever `forward` saved.
+    Under ``create_graph`` it differentiates `definition` instead: the same function in differentiable operations. So
+    fusing can make no higher order wrong, and the definition is what a student reads.
+    """
+
+    def backward_arrays(self, gy: Array, y: Array) -> Array | None | tuple[Array | None, ...]:
+        """Gradient of the result to gradients of the inputs, as arrays; None where `needs(i)` is False."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward_arrays")
+
+    def definition(self, *inputs: Any) -> Tensor:
+        """The same function of the same inputs in differentiable operations."""
+        raise GradientError(
+            f"{type(self).__name__} is fused and has no definition, so it can be differentiated only once: "
+            "state `definition`, or do not ask for create_graph"
+        )
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        """The kernel's gradient, or under `create_graph` the definition's."""
+        if not _recording.on:
+            arrays = self.backward_arrays(gy.data, y.data)
+            several = arrays if isinstance(arrays, tuple) else (arrays,)
+            return tuple(None if gx is None else Tensor(gx) for gx in several)
+        # New names for the inputs: the inner walk ends at them, while its results still depend on the real inputs.
+        held = [Identity.apply(x) if isinstance(x, Tensor) and x.requires_grad else x for x in self.inputs]
+        asked = [i for i in range(len(held)) if self.needs(i)]
+        gxs = grad(self.definition(*held), [held[i] for i in asked], gy, create_graph=True)
+        found = dict(zip(asked, gxs, strict=True))
+        return tuple(found.get(i) for i in range(len(held)))
+
+
+class Tensor:
+    """An array that remembers how it was made.
+
+    `data` is the array (it is shared, not copied, when an array is given; lists of floats become float32). Python
+    numbers and lists, NumPy and CuPy arrays are accepted; dtypes are float32, float64, the integers and bool. `grad` is
+    None until `backward` writes the gradient of a leaf there. `device` is "cpu" or "cuda".
+    """
+
+    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad")
+    __array_ufunc__ = None  # so that `array + tensor` asks the Tensor
+    __hash__ = object.__hash__  # Tensors are compared element by element, but remain keys by identity
+
+    data: Array
+    grad: Tensor | None
+    node: Function | None
+    requires_grad: bool
+
+    def __init__(self, data: Any, requires_grad: bool = False, device: str | None = None, dtype: Any = None) -> None:
+        if type(data) is not np.ndarray or data.dtype not in _DTYPES or dtype is not None or device is not None:
+            data = _as_array(data, device, dtype)
+        self.data, self.requires_grad, self.grad, self.node = data, False, None, None
+        if requires_grad:
+            if data.dtype.kind != "f":
+                raise TypeError(f"Tensor: only float32 and float64 can require a gradient, not {data.dtype}")
+            self.requires_grad = True
+
+    # What it is.
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self.data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of the elements."""
+        return self.data.dtype
+
+    @property
+    def device(self) -> Device:
+        """Where the array lives: "cpu" or "cuda"."""
+        return device_of(self.data)
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802 - the name that NumPy gives it
+        """The Tensor with its axes in reverse order."""
+        return transpose(self)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __repr__(self) -> str:
+        parts = [f"shape={self.shape}", str(self.dtype), self.device]
+        if self.size:
+            parts += _describe(self.numpy())
+        if self.node is not None:
+            parts.append(f"made by {type(self.node).__name__}")
+        elif self.requires_grad:
+            parts.append("requires_grad")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    # Out of the graph.
+
+    def numpy(self) -> Array:
+        """The values as a NumPy array (shared with the Tensor when it is on the CPU)."""
+        return to_device(self.data, "cpu")
+
+    def item(self) -> float:
+        """The value of a Tensor of one element, as a Python number."""
+        return self.data.item()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def detach(self) -> Tensor:
+        """The same values without history: a constant for every derivative."""
+        return Tensor(self.data)
+
+    def to(self, device: str | None = None, dtype: Any = None) -> Tensor:
+        """The Tensor on another device or in another dtype; differentiable. The same Tensor if nothing changes."""
+        device, dtype = device or self.device, np.dtype(dtype or self.dtype)
+        if (device, dtype) == (self.device, self.dtype):
+            return self
+        if dtype not in _DTYPES:
+            raise TypeError(f"Tensor.to: dtype {dtype} is not supported; use float32 or float64")
+        return To.apply(self, device=check_device(device), dtype=dtype)
+
+    def backward(self, gy: Tensor | None = None) -> None:
+        """Add the gradient of this Tensor to the `.grad` of every leaf that requires one.
+
+        Without `gy` the Tensor must be a scalar (shape (), or one element); `gy` weights the elements otherwise.
+        """
+        leaves: list[Tensor] = []
+        for leaf, g in zip(leaves, _backpropagate(self, gy, leaves, False), strict=True):
+            leaf.grad = g if leaf.grad is None else leaf.grad + g
+
+    # Operators. Each is a differentiable operation; comparisons give a bool Tensor without gradient.
+
+    def __add__(self, other: Any) -> Tensor:
+        return Add.apply(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return Add.apply(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return Sub.apply(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return Sub.apply(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return Mul.apply(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return Mul.apply(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return Div.apply(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return Div.apply(other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return power(self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return power(other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return Neg.apply(self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return getitem(self, index)
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return Tensor(self.data == _values(other))
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return Tensor(self.data != _values(other))
+
+    def __lt__(self, other: Any) -> Tensor:
+        return Tensor(self.data < _values(other))
+
+    def __le__(self, other: Any) -> Tensor:
+        return Tensor(self.data <= _values(other))
+
+    def __gt__(self, other: Any) -> Tensor:
+        return Tensor(self.data > _values(other))
+
+    def __ge__(self, other: Any) -> Tensor:
+        return Tensor(self.data >= _values(other))
+
+    # The methods that nearly every formula needs; all other operations are functions in `minigen.ops`.
+
+    def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+        """The sum over `axis` (all axes by default)."""
+        return sum(self, axis, keepdims)
+
+    def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+        """The mean over `axis` (all axes by default)."""
+        return mean(self, axis, keepdims)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same elements in another shape, given as numbers or as one tuple; -1 stands for what is left."""
+        return reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+
+    def transpose(self, *axes: int) -> Tensor:
+        """The axes in another order (reversed by default)."""
+        return transpose(self, axes or None)
+
+
+def grad(
+    y: Tensor, xs: Sequence[Tensor], gy: Tensor | None = None, *, create_graph: bool = False
+) -> tuple[Tensor, ...]:
+    """The gradients of `y` with respect to each Tensor in `xs`: zeros for one that `y` does not depend on.
+
+    `gy` (the shape of `y`) weights the elements of `y`; without it `y` must have one element. With `create_graph` the
+    gradients are recorded and can be differentiated again; otherwise the first order pays for no graph.
+    """
+    if isinstance(xs, Tensor):
+        raise TypeError("grad: xs is a sequence of Tensors; write grad(y, [x]) and take the first of the result")
+    for i, x in enumerate(xs):
+        if not isinstance(x, Tensor) or not x.requires_grad:
+            raise ValueError(f"grad: xs[{i}] does not require a gradient: {x!r}. Make it with requires_grad=True")
+    return _backpropagate(y, gy, list(xs), create_graph)
+
+
+def _backpropagate(y: Tensor, gy: Tensor | None, targets: list[Tensor], create_graph: bool) -> tuple[Tensor, ...]:
+    """The gradients of the targets. An empty list of targets stands for all leaves, and is filled with them."""
+    if not y.requires_grad:
+        raise ValueError(f"backward: nothing that {y!r} was made from requires a gradient (or it was made in no_grad)")
+    if gy is None:
+        if y.size != 1:
+            raise ValueError(f"backward: y has shape {y.shape}; give gy of that shape, or reduce y to one number")
+        gy = Tensor(array_module(y.data).ones_like(y.data))
+    elif (gy.shape, gy.dtype, gy.device) != (y.shape, y.dtype, y.device):
+        raise ValueError(f"backward: gy has to be like y, which is {y!r}, but it is {gy!r}")
+
+    # 1. Everything that y was made from, up to the targets: what ran before the oldest target cannot depend on one.
+    oldest = min((-1 if t.node is None else t.node.sequence for t in targets), default=-1)
+    made: list[tuple[int, Tensor]] = []
+    leaves: dict[int, Tensor] = {}
+    seen, stack = set(), [y]
+    while stack:
+        t = stack.pop()
+        if id(t) in seen:
+            continue
+        seen.add(id(t))
+        if t.node is None:
+            leaves[id(t)] = t
+        elif t.node.sequence > oldest:
+            made.append((t.node.sequence, t))
+            stack += [x for x in t.node.inputs if isinstance(x, Tensor) and x.requires_grad]
+    if not targets:
+        targets += leaves.values()
+    made.sort(key=lambda pair: pair[0])
+
+    # 2. Forwards in time: which of it lies on the way to a target?
+    targeted = {id(t) for t in targets}
+    on_the_way, path = set(targeted), []
+    for _, t in made:
+        function = t.node
+        assert function is not None
+        wanted = tuple([id(x) in on_the_way for x in function.inputs])
+        if True in wanted:
+            function.wanted = wanted
+            on_the_way.add(id(t))
+            path.append(t)
+
+    # 3. Backwards in time: each Function turns the gradient of its result into gradients of its inputs.
+    table = {id(y): gy}
+    with _record(create_graph):
+        for t in reversed(path):
+            g = table.get(id(t)) if id(t) in targeted else table.pop(id(t), None)
+            function = t.node
+            assert function is not None
+            if g is not None:
+                _propagate(function, function.backward(g, t), table)
+            function.wanted = None
+    return tuple([table[id(t)] if id(t) in table else _zeros_like(t) for t in targets])
+
+
+def _propagate(function: Function, gxs: Any, table: dict[int, Tensor]) -> None:
+    """Check the gradients that a `backward` returned, and add them to the table."""
+    inputs, wanted = function.inputs, function.wanted
+    assert wanted is not None
+    if not isinstance(gxs, tuple):
+        gxs = (gxs,)
+    if len(gxs) != len(inputs):
+        name = type(function).__name__
+        raise GradientError(f"{name}.backward returned {len(gxs)} gradients for {len(inputs)} inputs")
+    for i, (x, gx) in enumerate(zip(inputs, gxs, strict=True)):
+        if gx is None or not wanted[i]:
+            continue
+        if not isinstance(gx, Tensor) or gx.data.shape != x.data.shape or gx.data.dtype != x.data.dtype:
+            name = type(function).__name__
+            raise GradientError(f"{name}.backward: the gradient of input {i} must be like the input, {x!r}; got {gx!r}")
+        before = table.get(id(x))
+        table[id(x)] = gx if before is None else before + gx
+
+
+def _zeros_like(t: Tensor) -> Tensor:
+    return Tensor(array_module(t.data).zeros_like(t.data))
+
+
+_DTYPES = frozenset(np.dtype(name) for name in ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))
+
+
+def _as_array(data: Any, device: str | None, dtype: Any) -> Array:
+    """What the constructor of Tensor was given, as an array of a supported dtype on the right device."""
+    if isinstance(data, Tensor):
+        raise TypeError("Tensor: got a Tensor; use .detach() for its values without history, .to() to convert it")
+    if not hasattr(data, "dtype"):  # numbers and lists
+        data = np.asarray(data)
+        if data.dtype == np.float64 and dtype is None:
+            dtype = np.float32
+    xp = array_module(data)
+    data = xp.asarray(data, dtype=dtype)
+    if data.dtype not in _DTYPES:
+        raise TypeError(f"Tensor: dtype {data.dtype} is not supported; use float32 or float64 (or integers, or bool)")
+    return data if device is None else to_device(data, device)
+
+
+def _check_alike(function: Function, inputs: tuple[Any, ...]) -> None:
+    """Nothing is converted silently: floating inputs share one dtype, all inputs one device."""
+    tensors = [x for x in inputs if isinstance(x, Tensor)]
+    floats = [str(x.dtype) for x in tensors if x.dtype.kind == "f"]
+    others = [str(x.dtype) for x in tensors if x.dtype.kind in "iu"]
+    devices = [x.device for x in tensors]
+    if len(set(floats)) > 1 or (floats and others):
+        names = " and ".join(dict.fromkeys(floats + others))
+        raise TypeError(
+            f"{type(function).__name__}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)"
+        )
+    if len(set(devices)) > 1:
+        names = " and ".join(devices)
+        raise TypeError(f"{type(function).__name__}: inputs on {names}. Nothing is moved silently: use .to(device)")
+
+
+def _values(x: Any) -> Any:
+    return x.data if isinstance(x, Tensor) else x
+
+
+def _describe(x: Array) -> list[str]:
+    """Range and mean of the finite values, and a loud mark for those that are not."""
+    if x.size == 1:
+        parts = [f"{x.item():.6g}"]
+        finite = np.isfinite(x)
+    else:
+        finite = np.isfinite(x)
+        good = x[finite]
+        parts = []
+        if good.size:
+            parts = [
+                f"range [{good.min():.4g}, {good.max():.4g}]",
+                f"mean {good.mean(dtype=np.float64):.4g}",
+            ]
+    if not finite.all():
+        nan = int(np.isnan(x).sum())
+        inf = x.size - int(finite.sum()) - nan
+        parts += [f"!!! {n} {name} !!!" for n, name in ((nan, "NaN"), (inf, "Inf")) if n]
+    return parts
+
+
+# The operations behind Tensor's operators. `minigen.ops` holds all the others.
+
+
+class Identity(Function):
+    """The same values under a new name."""
+
+    def forward(self, x: Array) -> Array:
+        return x
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy
+
+
+class To(Function):
+    """The same values on another device or in another dtype."""
+
+    device: Device
+    dtype: np.dtype[Any]
+
+    def forward(self, x: Array) -> Array:
+        return to_device(x, self.device).astype(self.dtype)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        x = self.inputs[0]
+        return gy.to(x.device, x.dtype)
+
+
+class Add(Function):
+    """a + b."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a + b
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        return tuple(sum_to(gy, x.shape) if self.needs(i) else None for i, x in enumerate(self.inputs))
+
+
+class Neg(Function):
+    """-x."""
+
+    def forward(self, x: Array) -> Array:
+        return -x
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return -gy
+
+
+class Sub(Function):
+    """a - b. Not a + (-b): this is one pass over memory instead of two."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a - b
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        a, b = self.inputs
+        return sum_to(gy, a.shape) if self.needs(0) else None, -sum_to(gy, b.shape) if self.needs(1) else None
+
+
+class Mul(Function):
+    """a * b, element by element."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a * b
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        a, b = self.inputs
+        return (
+            sum_to(gy * b, a.shape) if self.needs(0) else None,
+            sum_to(gy * a, b.shape) if self.needs(1) else None,
+        )
+
+
+class Div(Function):
+    """a / b. Not a * b**-1, which rounds twice and overflows where b is tiny."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a / b
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        a, b = self.inputs
+        ga = gy / b
+        return (
+            sum_to(ga, a.shape) if self.needs(0) else None,
+            -sum_to(ga * y, b.shape) if self.needs(1) else None,
+        )
+
+
+class Log(Function):
+    """The natural logarithm."""
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).log(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy / self.inputs[0]
+
+
+class Power(Function):
+    """a ** b. d/da = b a**(b-1), d/db = a**b log a (taken as 0 where a is 0 and b is positive, its limit)."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a * a if isinstance(b, (int, float)) and b == 2 else a**b
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        a, b = self.inputs
+        ga = gb = None
+        if self.needs(0):
+            if isinstance(b, (int, float)):  # 0 * 0**-1 would be NaN; and x**0 takes time
+                ga = None if b == 0 else gy if b == 1 else gy * (a * 2 if b == 2 else a ** (b - 1) * b)
+            else:
+                ga = gy * a ** (b - 1) * b
+            ga = None if ga is None else sum_to(ga, a.shape)
+        if self.needs(1):
+            safe = a if not isinstance(a, Tensor) else a + Tensor((a.data == 0).astype(a.dtype))  # log 1 = 0 there
+            gb = sum_to(
+                gy * y * (Log.apply(safe) if isinstance(safe, Tensor) else float(np.log(safe))),
+                b.shape,
+            )
+        return ga, gb
+
+
+class MatMul(Function):
+    """(..., M, K) @ (..., K, N) -> (..., M, N); leading axes broadcast."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a @ b
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        a, b = self.inputs
+        return (
+            sum_to(matmul(gy, swap_last(b)), a.shape) if self.needs(0) else None,
+            sum_to(matmul(swap_last(a), gy), b.shape) if self.needs(1) else None,
+        )
+
+
+class Sum(Function):
+    """The sum over some axes. Its gradient is broadcast_to, whose gradient is this."""
+
+    axis: tuple[int, ...]
+    keepdims: bool
+
+    def forward(self, x: Array) -> Array:
+        return x.sum(self.axis, keepdims=self.keepdims)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        shape = self.inputs[0].shape
+        kept = tuple(1 if i in self.axis else n for i, n in enumerate(shape))
+        return broadcast_to(reshape(gy, kept), shape)
+
+
+class BroadcastTo(Function):
+    """Repeat along new axes and along axes of length 1."""
+
+    shape: tuple[int, ...]
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).broadcast_to(x, self.shape)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return sum_to(gy, self.inputs[0].shape)
+
+
+class Reshape(Function):
+    """The same elements, in C order, in another shape."""
+
+    shape: tuple[int, ...]
+
+    def forward(self, x: Array) -> Array:
+        return x.reshape(self.shape)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return reshape(gy, self.inputs[0].shape)
+
+
+class Transpose(Function):
+    """The axes in another order."""
+
+    axes: tuple[int, ...]
+
+    def forward(self, x: Array) -> Array:
+        return x.transpose(self.axes)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return transpose(gy, tuple(int(i) for i in np.argsort(self.axes)))
+
+
+class GetItem(Function):
+    """x[index]. Its gradient is ScatterAdd, whose gradient is this."""
+
+    index: Any
+
+    def forward(self, x: Array) -> Array:
+        return x[self.index]
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return ScatterAdd.apply(gy, index=self.index, shape=self.inputs[0].shape)
+
+
+class ScatterAdd(Function):
+    """Zeros of `shape` to which x is added at `index`; where an index comes twice, both are added."""
+
+    index: Any
+    shape: tuple[int, ...]
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        y = xp.zeros(self.shape, x.dtype)
+        parts = self.index if isinstance(self.index, tuple) else (self.index,)
+        if any(hasattr(part, "dtype") for part in parts):
+            xp.add.at(y, self.index, x)
+        else:  # slices and numbers never name an element twice
+            y[self.index] = x
+        return y
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return getitem(gy, self.index)
+
+
+def as_tensor(x: Any) -> Tensor:
+    """`x` itself if it is a Tensor, else a constant Tensor of it."""
+    return x if isinstance(x, Tensor) else Tensor(x)
+
+
+def power(a: Any, b: Any) -> Tensor:
+    """`a ** b`, element by element; base and exponent are Tensors or numbers. The gradient in `b` needs a >= 0."""
+    return Power.apply(a, b)
+
+
+def sum(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+    """The sum over `axis`, an axis or several (all by default)."""
+    x = as_tensor(x)
+    return Sum.apply(x, axis=normalize_axis("sum", axis, x.ndim), keepdims=keepdims)
+
+
+def mean(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+    """The mean over `axis`, an axis or several (all by default)."""
+    x = as_tensor(x)
+    axes = normalize_axis("mean", axis, x.ndim)
+    count = int(np.prod([x.shape[i] for i in axes], dtype=np.int64))
+    if count == 0:
+        raise ValueError(f"mean: nothing to take the mean of, x has shape {x.shape} and axis is {axis}")
+    return Sum.apply(x, axis=axes, keepdims=keepdims) * (1.0 / count)
+
+
+def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Sum over the axes along which `shape` was broadcast to the shape of `x`: the adjoint of `broadcast_to`."""
+    if x.data.shape == shape:
+        return x
+    lead = x.ndim - len(shape)
+    axes = tuple(i for i in range(x.ndim) if i < lead or (shape[i - lead] == 1 and x.shape[i] != 1))
+    return reshape(Sum.apply(x, axis=axes, keepdims=False), shape)
+
+
+def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """`x` repeated along new leading axes and along axes of length 1, as NumPy does."""
+    x = as_tensor(x)
+    return x if x.shape == tuple(shape) else BroadcastTo.apply(x, shape=tuple(shape))
+
+
+def reshape(x: Tensor, shape: int | tuple[int, ...]) -> Tensor:
+    """The same elements, in C order, in another shape; one -1 stands for what is left."""
+    x = as_tensor(x)
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    return x if x.shape == shape else Reshape.apply(x, shape=shape)
+
+
+def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
+    """The axes in another order (reversed by default)."""
+    x = as_tensor(x)
+    axes = range(x.ndim)[::-1] if axes is None else axes
+    if sorted(i % x.ndim if -x.ndim <= i < x.ndim else -1 for i in axes) != list(range(x.ndim)):
+        raise ValueError(f"transpose: axes {tuple(axes)} are not an order of the {x.ndim} axes of shape {x.shape}")
+    return Transpose.apply(x, axes=tuple(i % x.ndim for i in axes))
+
+
+def swap_last(x: Tensor) -> Tensor:
+    """The last two axes exchanged: each matrix of a stack transposed."""
+    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """The matrix product as in NumPy: stacks broadcast; a 1-d operand is a row (left) or column (right)."""
+    a, b = as_tensor(a), as_tensor(b)
+    if not a.ndim or not b.ndim or a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+        raise ValueError(
+            f"matmul: shapes {a.shape} @ {b.shape} do not fit; the last axis of a is the last but one of b"
+        )
+    left = reshape(a, (1, -1)) if a.ndim == 1 else a
+    right = reshape(b, (-1, 1)) if b.ndim == 1 else b
+    y = MatMul.apply(left, right)
+    rows, columns = y.shape[-2:] if a.ndim > 1 else (), y.shape[-1:] if b.ndim > 1 else ()
+    return reshape(y, (*y.shape[:-2], *rows[:1], *columns))
+
+
+def getitem(x: Tensor, index: Any) -> Tensor:
+    """`x[index]`: numbers, slices, None, ..., integer arrays and bool masks, alone or in a tuple."""
+    if isinstance(index, tuple):
+        index = tuple(_plain_index(part) for part in index)
+    else:
+        index = _plain_index(index)
+    return GetItem.apply(x, index=index)
+
+
+def _plain_index(part: Any) -> Any:
+    """Part of an index as NumPy and CuPy want it: Tensors and lists become arrays."""
+    if isinstance(part, Tensor):
+        return part.data
+    return np.asarray(part) if isinstance(part, list) else part
+
+
+def normalize_axis(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """The axes as numbers from 0 to ndim - 1; all of them for None. `name`: the caller, for the error."""
+    axes = tuple(range(ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    if any(not -ndim <= i < ndim for i in axes) or len({i % ndim for i in axes}) != len(axes):
+        raise ValueError(f"{name}: axis {axis} must be different axes out of -{ndim} ... {ndim - 1}")
+    return tuple(i % ndim for i in axes)

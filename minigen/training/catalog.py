@@ -1,0 +1,277 @@
+"""The models by name: what ``minigen train NAME`` can train, and the options that each takes.
+
+`OPTIONS` describes every option once; a recipe lists those that it takes, with its defaults. An option that a recipe
+does not list has no meaning for the model, and is refused.
+
+Imports: models, training steps, optim. Read next: ``fit.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from minigen import nn, ops, optim
+from minigen.device import to_device
+from minigen.models import autoencoder as architecture
+from minigen.models.autoencoder import Autoencoder, ImageShape
+from minigen.random import Generator
+from minigen.tensor import Tensor
+from minigen.training import autoencoder as training
+from minigen.training.experiment import Experiment, Option, Recipe, Setup
+
+OPTIONS: Mapping[str, Option] = {
+    "latent": Option(int, "size of the code (channels of the code for conv-ae)", minimum=1),
+    "loss": Option(str, "reconstruction loss, mean per pixel", choices=("mse", "bce")),
+    "optimizer": Option(str, "how parameters are updated", choices=("sgd", "rmsprop", "adam", "adamw")),
+    "lr": Option(float, "learning rate", minimum=0, exclusive=True),
+    "schedule": Option(
+        str,
+        "learning rate over time: constant; step (a tenth after each third); cosine to 0; exponential to a hundredth",
+        choices=("constant", "step", "cosine", "exponential"),
+    ),
+    "weight_l1": Option(float, "weight of sum |w| over all weights in the loss", minimum=0),
+    "weight_l2": Option(float, "weight of sum w^2 over all weights in the loss", minimum=0),
+    "clip_norm": Option(float, "largest norm of the whole gradient; 0: no limit", minimum=0),
+    "corruption": Option(str, "what is done to the input", choices=("masking", "gaussian", "salt-and-pepper")),
+    "corruption_level": Option(float, "share of pixels hit, or standard deviation of the noise", minimum=0, maximum=1),
+    "sparsity": Option(str, "what makes the code sparse", choices=("l1", "kl", "topk")),
+    "sparsity_weight": Option(float, "weight of the sparsity penalty (l1, kl)", minimum=0),
+    "sparsity_rho": Option(float, "wanted mean activation (kl)", minimum=0, exclusive=True, maximum=0.5),
+    "sparsity_k": Option(int, "number of code units that stay active (topk)", minimum=1),
+    "contraction": Option(float, "weight of the Jacobian's squared norm", minimum=0),
+}
+
+_COMMON = {
+    "loss": "mse",
+    "optimizer": "adam",
+    "lr": 1e-3,
+    "schedule": "constant",
+    "weight_l1": 0.0,
+    "weight_l2": 0.0,
+    "clip_norm": 0.0,
+}
+
+Network = Callable[[ImageShape, Mapping[str, Any], Callable[[Tensor], Tensor], Generator], Autoencoder]
+
+
+def _autoencoder(name: str, summary: str, paper: str, network: Network, **options: Any) -> Recipe:
+    """A recipe for an autoencoder: its network, and the options beyond those that all of them take."""
+
+    def build(setup: Setup) -> Experiment:
+        return _build(name, network, setup)
+
+    return Recipe(name, "autoencoder", summary, paper, {**_COMMON, **options}, build)
+
+
+def _build(name: str, network: Network, setup: Setup) -> Experiment:
+    options, device = setup.options, setup.device
+    rng = Generator(setup.seed)
+    noise = Generator(setup.seed, device=device).spawn("noise")
+    low, high = setup.value_range
+    model = network(setup.image_shape, options, _head(name, setup), rng.spawn("weights")).to(device)
+    optimizer = make_optimizer(options["optimizer"], model, options["lr"])
+    loss = training.bce if options["loss"] == "bce" else training.mse
+    corrupt: training.Corrupt | None = None
+    if "corruption" in options:
+        level = options["corruption_level"]
+        corrupt = {
+            "masking": lambda: training.masking(level, noise, low),
+            "gaussian": lambda: training.gaussian(level, noise, low, high),
+            "salt-and-pepper": lambda: training.salt_and_pepper(level, noise, low, high),
+        }[options["corruption"]]()
+
+    def pictures(images: Any) -> list[Any]:
+        if corrupt is None:
+            return [images, training.reconstruct_images(model, images, device)]
+        state = noise.state  # looking at a picture must not change the training that follows
+        noise.state = Generator(setup.seed).spawn("pictures").state
+        corrupted = corrupt(to_device(images, device))
+        noise.state = state
+        corrupted = to_device(corrupted, "cpu")
+        return [images, corrupted, training.reconstruct_images(model, corrupted, device)]
+
+    return Experiment(
+        modules={"model": model},
+        optimizers={"model": optimizer},
+        generators={"noise": noise},
+        step=training.autoencoder_step(
+            model,
+            optimizer,
+            loss,
+            corrupt=corrupt,
+            penalties=_penalties(options),
+            clip_norm=options["clip_norm"] or None,
+            device=device,
+        ),
+        evaluate=training.autoencoder_evaluation(model, loss, device=device),
+        schedule=make_schedule(options["schedule"], optimizer, setup.steps),
+        pictures=pictures,
+        reconstruct=lambda images: training.reconstruct_images(model, images, device),
+        encode=lambda images: training.encode_images(model, images, device),
+        units=_units(options["loss"]),
+    )
+
+
+def _head(name: str, setup: Setup) -> Callable[[Tensor], Tensor]:
+    """The last activation: its range must be that of the data."""
+    if name == "linear-ae":
+        if setup.options["loss"] == "bce":
+            raise ValueError("linear-ae: a linear output has no cross-entropy; use --loss mse")
+        return architecture.identity
+    if setup.value_range == (0.0, 1.0):
+        return ops.sigmoid
+    if setup.value_range != (-1.0, 1.0):
+        raise ValueError(f"{name}: expected data in the range (0, 1) or (-1, 1), got {setup.value_range}")
+    if setup.options["loss"] == "bce":
+        raise ValueError(f"{name}: cross-entropy needs data from 0 to 1, this data set is from -1 to 1; use --loss mse")
+    return ops.tanh
+
+
+def _penalties(options: Mapping[str, Any]) -> dict[str, training.Penalty]:
+    """The terms that the options add to the loss, by the names under which they are logged."""
+    terms: dict[str, training.Penalty] = {}
+    if options.get("sparsity") == "l1":
+        terms["sparsity"] = training.activity_l1(options["sparsity_weight"])
+    if options.get("sparsity") == "kl":
+        terms["sparsity"] = training.activity_kl(options["sparsity_weight"], options["sparsity_rho"])
+    if options.get("contraction"):
+        terms["contraction"] = training.contraction(options["contraction"])
+    if options["weight_l1"]:
+        terms["weight_l1"] = training.weight_penalty("l1", options["weight_l1"])
+    if options["weight_l2"]:
+        terms["weight_l2"] = training.weight_penalty("l2", options["weight_l2"])
+    return terms
+
+
+def _units(loss: str) -> dict[str, str]:
+    pixel = "squared error, mean per pixel" if loss == "mse" else "nats, mean per pixel"
+    return {
+        "loss": f"{pixel}, plus penalties in training",
+        "reconstruction": pixel,
+        "sparsity": "weighted; l1: sum per sample, kl: nats, sum over code units",
+        "contraction": "weighted; squared Jacobian norm per sample",
+        "weight_l1": "weighted; sum over all weights",
+        "weight_l2": "weighted; sum over all weights",
+    }
+
+
+def make_optimizer(name: str, module: nn.Module, lr: float) -> optim.Optimizer:
+    """The optimizer of that name ("sgd" has momentum 0.9) over all parameters of a Module."""
+    parameters = module.parameters()
+    if name == "sgd":
+        return optim.SGD(parameters, lr=lr, momentum=0.9)
+    if name == "rmsprop":
+        return optim.RMSprop(parameters, lr=lr)
+    if name == "adamw":
+        return optim.AdamW(parameters, lr=lr)
+    return optim.Adam(parameters, lr=lr)
+
+
+def make_schedule(name: str, optimizer: optim.Optimizer, steps: int) -> Callable[[int], None]:
+    """A function that sets the optimizer's learning rate for step k of `steps`."""
+    rate = {
+        "constant": lambda lr: optim.constant_schedule(lr),
+        "step": lambda lr: optim.step_schedule(lr, max(1, -(-steps // 3))),
+        "cosine": lambda lr: optim.cosine_schedule(lr, steps),
+        "exponential": lambda lr: optim.exponential_schedule(lr, 0.01 ** (1 / max(1, steps))),
+    }[name](optimizer.lr)
+
+    def schedule(k: int) -> None:
+        optimizer.lr = rate(k)
+
+    return schedule
+
+
+def _sparse_network(
+    image: ImageShape, options: Mapping[str, Any], head: Callable[[Tensor], Tensor], rng: Generator
+) -> Autoencoder:
+    kind, latent = options["sparsity"], options["latent"]
+    if kind == "topk" and options["sparsity_k"] > latent:
+        raise ValueError(f"sparse-ae: --sparsity-k {options['sparsity_k']} is more than --latent {latent}")
+    code: Any = {"l1": ops.relu, "kl": ops.sigmoid}.get(kind) or architecture.TopK(options["sparsity_k"])
+    return architecture.dense(image, (latent,), (), code=code, head=head, rng=rng)
+
+
+_VINCENT = "Vincent et al. 2010, Stacked denoising autoencoders, JMLR 11"
+_HINTON = "Hinton and Salakhutdinov 2006, Reducing the dimensionality of data with neural networks, Science 313"
+
+MODELS: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        _autoencoder(
+            "ae",
+            "784-64-784: one dense layer each way",
+            "Rumelhart, Hinton and Williams 1986, Learning internal representations by error propagation",
+            lambda image, o, head, rng: architecture.dense(image, (o["latent"],), (), head=head, rng=rng),
+            latent=64,
+        ),
+        _autoencoder(
+            "deep-ae",
+            "784-128-64-128-784: two dense layers each way",
+            _HINTON,
+            lambda image, o, head, rng: architecture.dense(image, (128, o["latent"]), (128,), head=head, rng=rng),
+            latent=64,
+        ),
+        _autoencoder(
+            "stacked-ae",
+            "784-64-32-32-64-784: a dense layer between code and decoder",
+            _HINTON,
+            lambda image, o, head, rng: architecture.dense(image, (64, o["latent"]), (32, 64), head=head, rng=rng),
+            latent=32,
+        ),
+        _autoencoder(
+            "conv-ae",
+            "3x3 convolutions 16, 8, 8 with pooling to 8x4x4, and back with upsampling",
+            "Masci et al. 2011, Stacked convolutional auto-encoders, ICANN",
+            lambda image, o, head, rng: architecture.convolutional(image, latent=o["latent"], head=head, rng=rng),
+            latent=8,
+        ),
+        _autoencoder(
+            "dcgan-ae",
+            "strided 5x5 convolutions down, transposed ones up, batch norm throughout",
+            "Radford, Metz and Chintala 2016, DCGAN, arXiv:1511.06434",
+            lambda image, o, head, rng: architecture.dcgan(image, latent=o["latent"], head=head, rng=rng),
+            latent=100,
+        ),
+        _autoencoder(
+            "sparse-ae",
+            "784-64-784 with few active code units: L1, KL-rho or the k largest",
+            "Ng 2011, CS294A notes; Makhzani and Frey 2014, arXiv:1312.5663",
+            _sparse_network,
+            latent=64,
+            sparsity="l1",
+            sparsity_weight=1e-4,
+            sparsity_rho=0.05,
+            sparsity_k=10,
+        ),
+        _autoencoder(
+            "denoising-ae",
+            "784-256-64-256-784 that sees corrupted images and is asked for the clean ones",
+            _VINCENT,
+            lambda image, o, head, rng: architecture.dense(image, (256, o["latent"]), (256,), head=head, rng=rng),
+            latent=64,
+            corruption="masking",
+            corruption_level=0.3,
+        ),
+        _autoencoder(
+            "contractive-ae",
+            "784-32-784, sigmoid code, exact penalty on the encoder's Jacobian (second derivatives)",
+            "Rifai et al. 2011, Contractive auto-encoders, ICML",
+            lambda image, o, head, rng: architecture.dense(
+                image, (o["latent"],), (), code=ops.sigmoid, head=head, rng=rng
+            ),
+            latent=32,
+            contraction=1e-4,
+        ),
+        _autoencoder(
+            "linear-ae",
+            "784-32-784 without activations: finds the subspace of the principal components",
+            "Baldi and Hornik 1989, Neural networks and principal component analysis, Neural Networks 2",
+            lambda image, o, head, rng: architecture.dense(
+                image, (o["latent"],), (), code=architecture.identity, head=head, rng=rng
+            ),
+            latent=32,
+        ),
+    )
+}
