@@ -49,10 +49,11 @@ def _read(path: Path, split: str) -> dict[str, NDArray[Any]]:
             if not isinstance(array, np.ndarray):
                 raise ValueError("it holds several arrays; name it .npz")
             return {"images": np.array(array)}
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
+        with path.open("rb") as file:  # opened here, because np.load forgets to close what is no zip archive
+            arrays = np.load(file, allow_pickle=False)
+            if isinstance(arrays, np.ndarray):
                 raise ValueError("it holds one array; name it .npy")
-            return {name: file[name] for name in file.files if name in wanted}
+            return {name: arrays[name] for name in arrays.files if name in wanted}
     except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise ValueError(f"{path}: cannot be read as NumPy arrays ({error}); save it again with np.savez") from error
 

@@ -193,10 +193,11 @@ def _cache_path(split: str, seed: int, count: int, letters: bool) -> Path:
 def _read_cache(path: Path, count: int) -> tuple[NDArray[np.uint8], dict[str, NDArray[Any]]] | None:
     """The images and factors in the file, or None if there is no file or a damaged one."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file:  # opened here, because np.load forgets to close what is no zip archive
+            arrays = np.load(file, allow_pickle=False)
             images = arrays["images"]
             factors = {name: arrays[name] for name in ("class", "font", *RANGES)}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, IndexError, EOFError, NotImplementedError, zipfile.BadZipFile):
         return None
     whole = images.shape == (count, 1, SIZE, SIZE) and images.dtype == np.uint8
     return (images, factors) if whole and all(v.shape == (count,) for v in factors.values()) else None

@@ -68,7 +68,8 @@ class Experiment:
     `modules`, `optimizers` and `generators` are what a checkpoint holds. `step` makes one update; `evaluate` gives the
     terms of a batch and changes nothing; `schedule` sets the learning rates for update k, from 0, and runs before it.
     `pictures` maps images to the columns of a picture: inputs and reconstructions (for denoising the corrupted images
-    between them). `reconstruct` maps images to images, `encode` maps them to codes (N, D). `units` says what each logged term is measured in.
+    between them). `reconstruct` maps images to images, `encode` maps them to codes (N, D). `units` says what each
+    logged term is measured in.
     """
 
     modules: dict[str, Module]

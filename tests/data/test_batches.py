@@ -40,10 +40,14 @@ def indices(batches):
 
 
 @given(
-    n=st.integers(2, 40), batch_size=st.integers(1, 12), drop_last=st.booleans(), stop=st.integers(0, 30), data=st.data()
+    n=st.integers(2, 40),
+    batch_size=st.integers(1, 12),
+    drop_last=st.booleans(),
+    stop=st.integers(0, 30),
+    data=st.data(),
 )
 def test_resume_anywhere(n, batch_size, drop_last, stop, data):
-    """Stop after any number of batches; a new object with the state gives what was to come, in this epoch and the next."""
+    """Stop after any number of batches; a new object with the state gives exactly what was to come."""
     batch_size = min(n, batch_size)
     make = dict(seed=data.draw(st.integers(0, 2**64 - 1)), drop_last=drop_last)
     whole = Batches(numbered(n), batch_size, **make)

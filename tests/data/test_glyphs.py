@@ -48,10 +48,11 @@ def test_letters_and_factors():
     data = load("glyphs", count=700, letters=True)
     assert len(data.classes) == 62 and set(data.labels) == set(range(62))
     assert set(data.factors) == {"class", "font", *RANGES}
+    assert np.array_equal(data.factors["class"], data.labels)
     assert set(data.factors["font"]) == set(range(len(FONTS)))
     for name, (low, high) in RANGES.items():
         values = data.factors[name]
-        assert low <= values.min() and values.max() < high
+        assert low <= values.min() and values.max() <= high
         assert values.max() - values.min() > 0.95 * (high - low)  # 700 uniform values miss 5 % with odds of 1e-14
 
 
@@ -76,9 +77,9 @@ def test_shift_moves_the_centre_of_mass(sample):
     along = np.arange(28) - 13.5
     x = (images.sum(1) @ along) / mass
     y = (images.sum(2) @ along) / mass
-    # Thickening the strokes, the grain and what falls off the edge move the centre a little; ranges are 3 pixels wide.
-    assert np.abs(x - factors["shift_x"]).max() < 0.5
-    assert np.abs(y - factors["shift_y"]).max() < 0.5
+    # Thicker strokes and sharpened edges move the centre by a part of a pixel, either way; ranges are 3 pixels wide.
+    assert np.abs(x - factors["shift_x"]).max() < 0.75
+    assert np.abs(y - factors["shift_y"]).max() < 0.75
     assert np.abs(x - factors["shift_x"]).mean() < 0.1
     assert np.abs(y - factors["shift_y"]).mean() < 0.1
 
@@ -100,16 +101,26 @@ def axis_angle(x):
     return np.rad2deg(0.5 * np.arctan2(2 * uv, vv - uu))
 
 
+def height(**factors):
+    """Standard deviation of the ink along y, averaged over where the pixel grid happens to cut the ends."""
+    spreads = []
+    for shift in np.arange(-0.5, 0.5, 0.125):
+        rows = render(shift_y=shift, **factors).sum(1)
+        y = np.arange(28) - (rows @ np.arange(28)) / rows.sum()
+        spreads.append(np.sqrt((rows @ y**2) / rows.sum()))
+    return np.mean(spreads)
+
+
 def test_rotation_scale_shear_stroke_and_brightness():
     """The letter l is a bar: its axis turns by the angle, its height and ink follow the other factors."""
     base = render()
     for angle in (-15, 7, 15):
-        assert axis_angle(render(rotation=angle)) == pytest.approx(angle, abs=1)  # pixels are 1/20 of the bar: 3 degrees
+        assert axis_angle(render(rotation=angle)) == pytest.approx(
+            angle, abs=1
+        )  # pixels are 1/20 of the bar: 3 degrees
     # a shear of s leans the bar by atan(s): downwards to the right for s > 0, which is counter-clockwise
     assert axis_angle(render(shear=0.15)) == pytest.approx(np.rad2deg(np.arctan(0.15)), abs=1)
-    spread = np.sqrt((base.sum(1) @ (np.arange(28) - 13.5) ** 2) / base.sum())
-    larger = render(scale=1.15)
-    assert np.sqrt((larger.sum(1) @ (np.arange(28) - 13.5) ** 2) / larger.sum()) / spread == pytest.approx(1.15, abs=0.03)
+    assert height(scale=1.15) / height() == pytest.approx(1.15, abs=0.01)  # 1/5 pixel
     assert render(stroke=0.4).sum() > 1.1 * base.sum()
     assert render(brightness=0.8).sum() / base.sum() == pytest.approx(0.8, abs=0.01)  # bytes are rounded
 

@@ -5,7 +5,7 @@ column of a strip has its own float64 sum over the rows, so the inner loop runs 
 memory and is vectorised for every L, also L = 1; then the columns of a channel are added up. What
 belongs to a channel (mean, scale) is spread over its columns first, for the same reason.
 
-Imports: NumPy, Numba. Read next: ``optim.py``.
+Imports: NumPy, Numba; the check of arguments from ``reference``. Read next: ``optim.py``.
 """
 
 from __future__ import annotations
@@ -16,125 +16,111 @@ import numpy as np
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.reference.norm import check_norm
 
 STRIP = 512  # columns in a strip, if a channel has no more than that
 
 
 def batch_norm(x: Array, w: Array, b: Array, eps: float) -> tuple[Array, Array, Array]:
-    """x (N, C, L), w (C,), b (C,) -> y (N, C, L), mean (C,), biased var (C,)."""
+    """Batch norm: x (N, C, L), w (C,), b (C,) -> y (N, C, L), mean (C,), biased var (C,)."""
     n, c, length = x.shape
-    w, b = _check("batch_norm", x.dtype, (c,), w=w, b=b)
+    check_norm("batch_norm", x, c, w=w, b=b)
     y, mean, var = np.empty(x.shape, x.dtype), np.empty(c, x.dtype), np.empty(c, x.dtype)
-    rows = np.ascontiguousarray(x).reshape(n, c * length)
-    _batch_norm(rows, w, b, float(eps), y.reshape(n, c * length), mean, var)
+    rows = (n, c * length)
+    x, w, b = (np.ascontiguousarray(array) for array in (x, w, b))
+    _batch_norm(x.reshape(rows), w, b, float(eps), y.reshape(rows), mean, var)
     return y, mean, var
 
 
 def batch_norm_backward(
     gy: Array, x: Array, w: Array, mean: Array, var: Array, eps: float
 ) -> tuple[Array, Array, Array]:
-    """gy, x (N, C, L), w, mean, var (C,) -> gx (N, C, L), gw (C,), gb (C,)."""
+    """Gradients: gy, x (N, C, L), w, mean, var (C,) -> gx (N, C, L), gw (C,), gb (C,)."""
     n, c, length = x.shape
-    (gy,) = _check("batch_norm_backward", x.dtype, x.shape, gy=gy)
-    w, mean, var = _check("batch_norm_backward", x.dtype, (c,), w=w, mean=mean, var=var)
+    check_norm("batch_norm_backward", x, c, gy, w=w, mean=mean, var=var)
     gx, gw, gb = np.empty(x.shape, x.dtype), np.empty(c, x.dtype), np.empty(c, x.dtype)
     rows = (n, c * length)
-    x, gy = np.ascontiguousarray(x).reshape(rows), gy.reshape(rows)
-    _batch_norm_backward(gy, x, w, mean, var, float(eps), gx.reshape(rows), gw, gb)
+    x, gy, w, mean, var = (np.ascontiguousarray(array) for array in (x, gy, w, mean, var))
+    out = (gx.reshape(rows), gw, gb)
+    _batch_norm_backward(gy.reshape(rows), x.reshape(rows), w, mean, var, float(eps), *out)
     return gx, gw, gb
 
 
 def layer_norm(x: Array, w: Array, b: Array, eps: float) -> tuple[Array, Array, Array]:
-    """x (R, D), w (D,), b (D,) -> y (R, D), mean (R,), biased var (R,)."""
+    """Layer norm: x (R, D), w (D,), b (D,) -> y (R, D), mean (R,), biased var (R,)."""
     r, d = x.shape
-    w, b = _check("layer_norm", x.dtype, (d,), w=w, b=b)
+    check_norm("layer_norm", x, d, w=w, b=b)
     y, mean, var = np.empty(x.shape, x.dtype), np.empty(r, x.dtype), np.empty(r, x.dtype)
-    _layer_norm(np.ascontiguousarray(x), w, b, float(eps), y, mean, var)
+    x, w, b = (np.ascontiguousarray(array) for array in (x, w, b))
+    _layer_norm(x, w, b, float(eps), y, mean, var)
     return y, mean, var
 
 
 def layer_norm_backward(
     gy: Array, x: Array, w: Array, mean: Array, var: Array, eps: float
 ) -> tuple[Array, Array, Array]:
-    """gy, x (R, D), w (D,), mean, var (R,) -> gx (R, D), gw (D,), gb (D,)."""
+    """Gradients: gy, x (R, D), w (D,), mean, var (R,) -> gx (R, D), gw (D,), gb (D,)."""
     r, d = x.shape
-    (gy,) = _check("layer_norm_backward", x.dtype, x.shape, gy=gy)
-    (w,) = _check("layer_norm_backward", x.dtype, (d,), w=w)
-    mean, var = _check("layer_norm_backward", x.dtype, (r,), mean=mean, var=var)
+    check_norm("layer_norm_backward", x, d, gy, w=w)
+    check_norm("layer_norm_backward", x, r, mean=mean, var=var)
     gx, gw, gb = np.empty(x.shape, x.dtype), np.empty(d, x.dtype), np.empty(d, x.dtype)
-    _layer_norm_backward(gy, np.ascontiguousarray(x), w, mean, var, float(eps), gx, gw, gb)
+    x, gy, w, mean, var = (np.ascontiguousarray(array) for array in (x, gy, w, mean, var))
+    _layer_norm_backward(gy, x, w, mean, var, float(eps), gx, gw, gb)
     return gx, gw, gb
 
 
-def _check(name: str, dtype: np.dtype, shape: tuple[int, ...], **arrays: Array) -> list[Array]:
-    """The arrays, contiguous. Compiled code does not check bounds, so a wrong shape must stop here."""
-    for argument, array in arrays.items():
-        if array.shape != shape or array.dtype != dtype:
-            raise ValueError(
-                f"{name}: {argument} has shape {array.shape} and dtype {array.dtype}, "
-                f"but x asks for {shape} and {dtype}"
-            )
-    return [np.ascontiguousarray(array) for array in arrays.values()]
-
-
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
-def _batch_norm(x, w, b, eps, y, mean, var):  # type: ignore[no-untyped-def]
+def _batch_norm(x: Array, w: Array, b: Array, eps: float, y: Array, mean: Array, var: Array) -> None:
     channels, length = w.size, x.shape[1] // max(w.size, 1)
-    group = max(1, STRIP // max(length, 1))  # channels in a strip
-    total, center = np.empty(group * length), np.empty(group * length)
-    near, scale = np.empty(group * length, x.dtype), np.empty(group * length, x.dtype)
-    shift = np.empty(group * length, x.dtype)
     m = x.shape[0] * length
+    group = max(1, STRIP // max(length, 1))  # channels in a strip
+    center, near = np.empty(group * length), np.empty(group * length, x.dtype)
+    scale, shift = np.empty_like(near), np.empty_like(near)
     for first in range(0, channels, group):
         count = min(group, channels - first)
-        start, width = first * length, count * length
-        total[:] = 0
+        start, stop = first * length, (first + count) * length
+        total = np.zeros(stop - start)
         for n in range(x.shape[0]):
-            for j in range(width):
-                total[j] += x[n, start + j]
+            _add(x[n, start:stop], total)
         for i in range(count):
-            center[i * length : (i + 1) * length] = total[i * length : (i + 1) * length].sum() / m
+            columns = slice(i * length, (i + 1) * length)
+            center[columns] = total[columns].sum() / m
         total[:] = 0
         for n in range(x.shape[0]):
-            for j in range(width):
-                total[j] += (x[n, start + j] - center[j]) ** 2
+            _add_squares(x[n, start:stop], center, total)
         for i in range(count):
             c, columns = first + i, slice(i * length, (i + 1) * length)
             exact_mean, exact_var = center[i * length], total[columns].sum() / m
             mean[c], var[c] = exact_mean, exact_var
-            # Subtracting the rounded mean in the dtype of x is exact where the mean is large; what
-            # the rounding left goes into the shift.
+            # Where the mean is large, subtracting it rounded to the dtype of x makes no error;
+            # what the rounding cut off goes into the shift.
             slope = w[c] / math.sqrt(exact_var + eps)
             near[columns], scale[columns] = mean[c], slope
             shift[columns] = b[c] - (exact_mean - mean[c]) * slope
         for n in range(x.shape[0]):
-            for j in range(width):
-                y[n, start + j] = (x[n, start + j] - near[j]) * scale[j] + shift[j]
+            _scale_shift(x[n, start:stop], near, scale, shift, y[n, start:stop])
 
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
-def _batch_norm_backward(gy, x, w, mean, var, eps, gx, gw, gb):  # type: ignore[no-untyped-def]
+def _batch_norm_backward(
+    gy: Array, x: Array, w: Array, mean: Array, var: Array, eps: float, gx: Array, gw: Array, gb: Array
+) -> None:
     channels, length = w.size, x.shape[1] // max(w.size, 1)
-    group = max(1, STRIP // max(length, 1))
-    total, product = np.empty(group * length), np.empty(group * length)
-    near, scale = np.empty(group * length, x.dtype), np.empty(group * length, x.dtype)
-    slope, shift = np.empty(group * length, x.dtype), np.empty(group * length, x.dtype)
     m = x.shape[0] * length
+    group = max(1, STRIP // max(length, 1))
+    near, slope = np.empty(group * length, x.dtype), np.empty(group * length, x.dtype)
+    scale, shift = np.empty_like(near), np.empty_like(near)
     for first in range(0, channels, group):
         count = min(group, channels - first)
-        start, width = first * length, count * length
+        start, stop = first * length, (first + count) * length
         for i in range(count):
             near[i * length : (i + 1) * length] = mean[first + i]
-        total[:] = 0
-        product[:] = 0
+        total, product = np.zeros(stop - start), np.zeros(stop - start)
         for n in range(x.shape[0]):
-            for j in range(width):
-                g = gy[n, start + j]
-                total[j] += g
-                product[j] += g * (x[n, start + j] - near[j])
+            _add_products(gy[n, start:stop], x[n, start:stop], near, total, product)
         for i in range(count):
             c, columns = first + i, slice(i * length, (i + 1) * length)
-            s = math.sqrt(var[c] + eps)
+            s = math.sqrt(np.float64(var[c]) + eps)
             exact_gb, exact_gw = total[columns].sum(), product[columns].sum() / s
             gb[c], gw[c] = exact_gb, exact_gw
             # gx = scale * gy + slope * (x - mean) + shift
@@ -142,13 +128,12 @@ def _batch_norm_backward(gy, x, w, mean, var, eps, gx, gw, gb):  # type: ignore[
             slope[columns] = -w[c] * exact_gw / (s * s * m)
             shift[columns] = -w[c] * exact_gb / (s * m)
         for n in range(x.shape[0]):
-            for j in range(width):
-                away = x[n, start + j] - near[j]
-                gx[n, start + j] = scale[j] * gy[n, start + j] + slope[j] * away + shift[j]
+            a, g = x[n, start:stop], gy[n, start:stop]
+            _combine(g, a, near, scale, slope, shift, gx[n, start:stop])
 
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
-def _layer_norm(x, w, b, eps, y, mean, var):  # type: ignore[no-untyped-def]
+def _layer_norm(x: Array, w: Array, b: Array, eps: float, y: Array, mean: Array, var: Array) -> None:
     d = x.shape[1]
     for r in range(x.shape[0]):
         total = 0.0
@@ -160,19 +145,21 @@ def _layer_norm(x, w, b, eps, y, mean, var):  # type: ignore[no-untyped-def]
             total += (x[r, j] - exact_mean) ** 2
         exact_var = total / d
         mean[r], var[r] = exact_mean, exact_var
-        inverse = 1 / math.sqrt(exact_var + eps)
-        near, scale = mean[r], x.dtype.type(inverse)
-        shift = x.dtype.type((near - exact_mean) * inverse)  # see _batch_norm
+        slope = 1 / math.sqrt(exact_var + eps)
+        near, scale = mean[r], x.dtype.type(slope)
+        shift = x.dtype.type((near - exact_mean) * slope)  # as in _batch_norm
         for j in range(d):
             y[r, j] = ((x[r, j] - near) * scale + shift) * w[j] + b[j]
 
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
-def _layer_norm_backward(gy, x, w, mean, var, eps, gx, gw, gb):  # type: ignore[no-untyped-def]
+def _layer_norm_backward(
+    gy: Array, x: Array, w: Array, mean: Array, var: Array, eps: float, gx: Array, gw: Array, gb: Array
+) -> None:
     d = x.shape[1]
     total_w, total_b = np.zeros(d), np.zeros(d)
     for r in range(x.shape[0]):
-        near, scale = mean[r], x.dtype.type(1 / math.sqrt(var[r] + eps))
+        near, scale = mean[r], x.dtype.type(1 / math.sqrt(np.float64(var[r]) + eps))
         sum_g, sum_gz = 0.0, 0.0
         for j in range(d):
             z = (x[r, j] - near) * scale
@@ -187,3 +174,38 @@ def _layer_norm_backward(gy, x, w, mean, var, eps, gx, gw, gb):  # type: ignore[
             gx[r, j] = (gy[r, j] * w[j] + shift + slope * z) * scale
     gw[:] = total_w
     gb[:] = total_b
+
+
+# The inner loops. Each gets slices, so that its index is the plain loop variable: with an offset
+# added, Numba must allow for a negative index, and LLVM then does not vectorise (8 times slower).
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _add(x: Array, total: Array) -> None:
+    for j in range(x.size):
+        total[j] += x[j]
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _add_squares(x: Array, center: Array, total: Array) -> None:
+    for j in range(x.size):
+        total[j] += (x[j] - center[j]) ** 2
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _scale_shift(x: Array, near: Array, scale: Array, shift: Array, y: Array) -> None:
+    for j in range(x.size):
+        y[j] = (x[j] - near[j]) * scale[j] + shift[j]
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _add_products(gy: Array, x: Array, near: Array, total: Array, product: Array) -> None:
+    for j in range(x.size):
+        total[j] += gy[j]
+        product[j] += gy[j] * (x[j] - near[j])
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _combine(gy: Array, x: Array, near: Array, scale: Array, slope: Array, shift: Array, gx: Array) -> None:
+    for j in range(x.size):
+        gx[j] = scale[j] * gy[j] + slope[j] * (x[j] - near[j]) + shift[j]

@@ -71,7 +71,7 @@ def _empty_blocks(n: int, dtype: Any) -> Array:
 
 
 @njit_cached(error_model="numpy")
-def _tile(seed, stream, position, words):  # type: ignore[no-untyped-def]
+def _tile(seed: Any, stream: Any, position: Any, words: Array) -> None:
     """Fill words (4, TILE) with the blocks from `position` on; words are kept in 64-bit lanes."""
     for i in range(TILE):
         at = position + U8(i)
@@ -85,7 +85,7 @@ def _tile(seed, stream, position, words):  # type: ignore[no-untyped-def]
 
 
 @njit_cached(error_model="numpy")
-def _store(tile, out, start):  # type: ignore[no-untyped-def]
+def _store(tile: Array, out: Array, start: Any) -> None:
     """Write tile (values per block, TILE) to the rows of out (blocks, values per block)."""
     for i in range(min(TILE, out.shape[0] - start)):
         for k in range(tile.shape[0]):
@@ -93,12 +93,12 @@ def _store(tile, out, start):  # type: ignore[no-untyped-def]
 
 
 @njit_cached(error_model="numpy")
-def _join(low, high):  # type: ignore[no-untyped-def]
+def _join(low: Any, high: Any) -> Any:
     return U8(low) | (U8(high) << HALF)
 
 
 @njit_cached(error_model="numpy")
-def _philox(seed, stream, position, out):  # type: ignore[no-untyped-def]
+def _philox(seed: Any, stream: Any, position: Any, out: Array) -> None:
     words = np.empty((4, TILE), dtype=U4)
     for start in range(0, out.shape[0], TILE):
         _tile(seed, stream, position + U8(start), words)
@@ -106,7 +106,7 @@ def _philox(seed, stream, position, out):  # type: ignore[no-untyped-def]
 
 
 @njit_cached(error_model="numpy")
-def _uniform4(seed, stream, position, out):  # type: ignore[no-untyped-def]
+def _uniform4(seed: Any, stream: Any, position: Any, out: Array) -> None:
     words, tile = np.empty((4, TILE), dtype=U4), np.empty((4, TILE), dtype=F4)
     for start in range(0, out.shape[0], TILE):
         _tile(seed, stream, position + U8(start), words)
@@ -117,7 +117,7 @@ def _uniform4(seed, stream, position, out):  # type: ignore[no-untyped-def]
 
 
 @njit_cached(error_model="numpy")
-def _uniform8(seed, stream, position, out):  # type: ignore[no-untyped-def]
+def _uniform8(seed: Any, stream: Any, position: Any, out: Array) -> None:
     words, tile = np.empty((4, TILE), dtype=U4), np.empty((2, TILE), dtype=F8)
     for start in range(0, out.shape[0], TILE):
         _tile(seed, stream, position + U8(start), words)
@@ -129,7 +129,7 @@ def _uniform8(seed, stream, position, out):  # type: ignore[no-untyped-def]
 
 
 @njit_cached(error_model="numpy")
-def _normal4(seed, stream, position, out):  # type: ignore[no-untyped-def]
+def _normal4(seed: Any, stream: Any, position: Any, out: Array) -> None:
     words, tile = np.empty((4, TILE), dtype=U4), np.empty((4, TILE), dtype=F4)
     for start in range(0, out.shape[0], TILE):
         _tile(seed, stream, position + U8(start), words)
@@ -142,7 +142,7 @@ def _normal4(seed, stream, position, out):  # type: ignore[no-untyped-def]
 
 
 @njit_cached(error_model="numpy")
-def _normal8(seed, stream, position, out):  # type: ignore[no-untyped-def]
+def _normal8(seed: Any, stream: Any, position: Any, out: Array) -> None:
     words, tile = np.empty((4, TILE), dtype=U4), np.empty((2, TILE), dtype=F8)
     for start in range(0, out.shape[0], TILE):
         _tile(seed, stream, position + U8(start), words)
@@ -153,13 +153,14 @@ def _normal8(seed, stream, position, out):  # type: ignore[no-untyped-def]
         _store(tile, out, start)
 
 
-# Below, one function for each width. Numba widens the result of 32-bit integer arithmetic to 64
-# bits, hence the I4(...) and U4(...). The exponent and mantissa of u are cut out of its bits:
-# subtracting the bits of sqrt(1/2) first makes the exponent step there, not at 1/2.
+# Below, one function for each width, scalars in and scalars out. Numba widens the result of 32-bit
+# integer arithmetic to 64 bits, hence the I4(...) and U4(...). The exponent and mantissa of u are
+# cut out of its bits: subtracting the bits of sqrt(1/2) first makes the exponent step there, not at
+# 1/2.
 
 
 @njit_cached(error_model="numpy")
-def _radius4(k):  # type: ignore[no-untyped-def]
+def _radius4(k: Any) -> Any:
     """sqrt(-2 log u) for u = k / 2**32 + 2**-33."""
     bits = F4(F4(k) * SCALE32 + SCALE33).view(I4)
     e = I4(bits - ROOT4) >> I4(23)
@@ -169,7 +170,7 @@ def _radius4(k):  # type: ignore[no-untyped-def]
 
 
 @njit_cached(error_model="numpy")
-def _radius8(k):  # type: ignore[no-untyped-def]
+def _radius8(k: Any) -> Any:
     """sqrt(-2 log u) for u = k / 2**64 + 2**-65."""
     bits = F8(F8(k) * SCALE64 + SCALE65).view(I8)
     e = I8(bits - ROOT8) >> I8(52)
@@ -179,7 +180,7 @@ def _radius8(k):  # type: ignore[no-untyped-def]
 
 
 @njit_cached(error_model="numpy")
-def _cos_sin4(a):  # type: ignore[no-untyped-def]
+def _cos_sin4(a: Any) -> Any:
     """Cosine and sine of the turn a / 2**32."""
     quarter = U4(a + U4(2**29)) >> U4(30)
     x = F4(I4(U4(a - (quarter << U4(30))))) * ANGLE4
@@ -187,7 +188,7 @@ def _cos_sin4(a):  # type: ignore[no-untyped-def]
 
 
 @njit_cached(error_model="numpy")
-def _cos_sin8(a):  # type: ignore[no-untyped-def]
+def _cos_sin8(a: Any) -> Any:
     """Cosine and sine of the turn a / 2**64."""
     quarter = U8(a + U8(2**61)) >> U8(62)
     x = F8(I8(U8(a - (quarter << U8(62))))) * ANGLE8
@@ -195,7 +196,7 @@ def _cos_sin8(a):  # type: ignore[no-untyped-def]
 
 
 @njit_cached(error_model="numpy")
-def _turn(quarter, c, s):  # type: ignore[no-untyped-def]
+def _turn(quarter: Any, c: Any, s: Any) -> Any:
     """Cosine and sine after 0 to 3 quarter turns."""
     cos = -s if quarter & 1 else c
     sin = c if quarter & 1 else s
@@ -205,7 +206,7 @@ def _turn(quarter, c, s):  # type: ignore[no-untyped-def]
 
 
 @njit_cached(error_model="numpy")
-def _polynomial(x, coefficients):  # type: ignore[no-untyped-def]
+def _polynomial(x: Any, coefficients: Any) -> Any:
     """Horner's rule; the coefficients are a constant tuple, so the loop is unrolled."""
     total = coefficients[-1]
     for k in range(len(coefficients) - 2, -1, -1):

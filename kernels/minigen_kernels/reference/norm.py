@@ -23,6 +23,7 @@ def batch_norm(x: Array, w: Array, b: Array, eps: float) -> tuple[Array, Array, 
         mean = sum x / M,  var = sum (x - mean)^2 / M       (over axes 0 and 2; var is biased)
         y = w * (x - mean) / sqrt(var + eps) + b
     """
+    check_norm("batch_norm", x, x.shape[1], w=w, b=b)
     mean = x.mean(axis=(0, 2), dtype=np.float64)
     var = ((x - mean[:, None]) ** 2).mean(axis=(0, 2))
     y = (x - mean[:, None]) * (w / np.sqrt(var + eps))[:, None] + b[:, None]
@@ -42,6 +43,7 @@ def batch_norm_backward(
 
     The two subtracted terms are what flows through mean and var.
     """
+    check_norm("batch_norm_backward", x, x.shape[1], gy, w=w, mean=mean, var=var)
     s = np.sqrt(var.astype(np.float64) + eps)[:, None]
     z = (x - mean.astype(np.float64)[:, None]) / s
     gw = (gy * z).sum(axis=(0, 2))
@@ -59,6 +61,7 @@ def layer_norm(x: Array, w: Array, b: Array, eps: float) -> tuple[Array, Array, 
         mean = sum x / D,  var = sum (x - mean)^2 / D       (over axis 1; var is biased)
         y = w * (x - mean) / sqrt(var + eps) + b
     """
+    check_norm("layer_norm", x, x.shape[1], w=w, b=b)
     mean = x.mean(axis=1, dtype=np.float64)
     var = ((x - mean[:, None]) ** 2).mean(axis=1)
     y = w * ((x - mean[:, None]) / np.sqrt(var + eps)[:, None]) + b
@@ -76,9 +79,27 @@ def layer_norm_backward(
         gw = sum gy * z,  gb = sum gy                       (over axis 0)
         gx = (gz - mean(gz) - z * mean(gz * z)) / s         (means over axis 1)
     """
+    check_norm("layer_norm_backward", x, x.shape[1], gy, w=w)
+    check_norm("layer_norm_backward", x, x.shape[0], mean=mean, var=var)
     s = np.sqrt(var.astype(np.float64) + eps)[:, None]
     z = (x - mean.astype(np.float64)[:, None]) / s
     gz = gy * w.astype(np.float64)
     gw, gb = (gy * z).sum(axis=0), gy.sum(axis=0, dtype=np.float64)
     gx = gz - gz.mean(axis=1, keepdims=True) - z * (gz * z).mean(axis=1, keepdims=True)
     return (gx / s).astype(x.dtype), gw.astype(x.dtype), gb.astype(x.dtype)
+
+
+def check_norm(name: str, x: Array, size: int, gy: Array | None = None, **vectors: Array) -> None:
+    """Raise ValueError unless the vectors have shape (size,), gy that of x, all the dtype of x.
+
+    Every room calls this: compiled code would read past the end of a shorter array.
+    """
+    wanted = {argument: (array, (size,)) for argument, array in vectors.items()}
+    if gy is not None:
+        wanted["gy"] = (gy, x.shape)
+    for argument, (array, shape) in wanted.items():
+        if array.shape != shape or array.dtype != x.dtype:
+            raise ValueError(
+                f"{name}: {argument} has shape {array.shape} and dtype {array.dtype}, "
+                f"but x of shape {x.shape} asks for {shape} and {x.dtype}"
+            )

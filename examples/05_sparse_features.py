@@ -1,0 +1,64 @@
+"""What does a sparse code learn? Train two autoencoders, with and without a penalty on the code, and draw their features.
+
+    python examples/05_sparse_features.py
+
+Expected: with the L1 penalty each image switches on far fewer of the 100 code units than without it (a few, instead of
+about half), and sparse_features.png shows what each unit paints: strokes and parts of digits. About 40 seconds.
+Ng 2011, Sparse autoencoder, CS294A lecture notes.
+"""
+
+import argparse
+
+import numpy as np
+
+import minigen as mg
+from minigen import data, optim, pictures
+from minigen.models import autoencoder as models
+from minigen.training import autoencoder as training
+
+
+def main(steps: int | None = None, epochs: int = 3, weight: float = 1e-3, dataset: str = "glyphs",
+         data_dir: str | None = None, device: str = "cpu", out: str = "sparse_features.png") -> tuple[float, float]:  # fmt: skip
+    """Train both; write the features of the sparse one; return the mean share of active units (plain, sparse)."""
+    train = data.load(dataset, split="train", data_dir=data_dir)
+    x_test = data.load(dataset, split="test", data_dir=data_dir).images_float(slice(0, 1000))
+
+    shares = []
+    for name, penalties in (("plain", {}), ("sparse", {"sparsity": training.activity_l1(weight)})):
+        model = models.dense(train.image_shape, (100,), (), rng=mg.Generator(seed=0)).to(device)
+        optimizer = optim.Adam(model.parameters())
+        step = training.autoencoder_step(model, optimizer, training.mse, penalties=penalties, device=device)
+        done = 0
+        batches = data.Batches(train, 128, seed=0)
+        for _ in range(epochs):
+            for batch in batches:
+                step(batch)
+                done += 1
+                if done == steps:
+                    break
+            if done == steps:
+                break
+        codes = training.encode_images(model, x_test, device)
+        error = np.square(training.reconstruct_images(model, x_test, device) - x_test).mean()
+        shares.append(float((codes > 0.01).mean()))
+        print(f"{name:6s}  active units {shares[-1]:6.1%}  squared error per pixel {error:.4f}")
+
+    # What unit k paints: the decoder's weights for it. The most used units come first.
+    order = np.argsort(-codes.mean(0))
+    features = model.decoder[0].weight.numpy().T[order].reshape(-1, *train.image_shape)
+    features = features / np.abs(features).max((1, 2, 3), keepdims=True)
+    pictures.save_png(pictures.grid(features, 10, value_range=(-1, 1)), out)
+    print(f"wrote {out}: what each of the 100 units paints (white: adds ink, black: takes it away)")
+    return shares[0], shares[1]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, help="stop after this many updates of each autoencoder")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--weight", type=float, default=1e-3, help="weight of the penalty sum |code| per sample")
+    parser.add_argument("--dataset", default="glyphs")
+    parser.add_argument("--data-dir")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--out", default="sparse_features.png")
+    main(**vars(parser.parse_args()))

@@ -1,0 +1,167 @@
+"""Optimizer updates on the CPU: everything about one parameter in one pass over memory.
+
+The scalars are rounded to the dtype of the parameter before the loop: one float64 scalar inside
+would turn a float32 loop into float64 arithmetic, at half the speed. A weight decay or momentum
+that is off is a factor 0 or 1 in the same loop; it costs nothing, since memory is the limit.
+
+Imports: Numba; the check of arguments from ``reference``. Read next: ``random.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minigen_kernels import Array
+from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.reference.optim import check_update
+
+
+def sgd_update(
+    p: Array,
+    g: Array,
+    momentum_buffer: Array,
+    lr: float,
+    momentum: float,
+    nesterov: bool,
+    weight_decay: float,
+) -> None:
+    """One step of gradient descent: changes p and, unless momentum is 0, momentum_buffer."""
+    real = p.dtype.type
+    if not momentum:
+        p, g = _flat("sgd_update", p, g)
+        _sgd(p, g, real(lr), real(weight_decay))
+        return
+    p, g, momentum_buffer = _flat("sgd_update", p, g, momentum_buffer=momentum_buffer)
+    # The step is lr * (own * g + momentum * buffer) with Nesterov, lr * buffer without.
+    own, kept = (real(1), real(momentum)) if nesterov else (real(0), real(1))
+    _sgd_momentum(p, g, momentum_buffer, real(lr), real(momentum), own, kept, real(weight_decay))
+
+
+def rmsprop_update(
+    p: Array,
+    g: Array,
+    square_avg: Array,
+    momentum_buffer: Array,
+    lr: float,
+    alpha: float,
+    eps: float,
+    momentum: float,
+    weight_decay: float,
+) -> None:
+    """One step of RMSprop: changes p, square_avg and, unless momentum is 0, momentum_buffer."""
+    real = p.dtype.type
+    scalars = (real(lr), real(alpha), real(1 - alpha), real(eps), real(weight_decay))
+    if not momentum:
+        p, g, square_avg = _flat("rmsprop_update", p, g, square_avg=square_avg)
+        _rmsprop(p, g, square_avg, *scalars)
+        return
+    p, g, square_avg, momentum_buffer = _flat(
+        "rmsprop_update", p, g, square_avg=square_avg, momentum_buffer=momentum_buffer
+    )
+    _rmsprop_momentum(p, g, square_avg, momentum_buffer, *scalars, real(momentum))
+
+
+def adam_update(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> None:
+    """Step number `step` (from 1 on) of Adam or, decoupled, of AdamW: changes p, m and v."""
+    real = p.dtype.type
+    p, g, m, v = _flat("adam_update", p, g, m=m, v=v)
+    if step < 1:
+        raise ValueError(f"adam_update: step counts from 1, got {step}")
+    shrink, decay = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
+    step_size = lr / (1 - beta1**step)
+    root_scale = 1 / math.sqrt(1 - beta2**step)
+    scalars = (step_size, root_scale, beta1, 1 - beta1, beta2, 1 - beta2, eps, shrink, decay)
+    _adam(p, g, m, v, *(real(scalar) for scalar in scalars))
+
+
+def _flat(name: str, p: Array, g: Array, **state: Array) -> list[Array]:
+    """Check the arguments; p, g and the state as flat arrays (views, except for a strided g)."""
+    check_update(name, p, g, **state)
+    for argument, array in {"p": p, **state}.items():
+        if not array.flags.writeable:
+            raise ValueError(f"{name}: {argument} is changed in place, but is a read-only array")
+    return [array.reshape(-1) for array in (p, g, *state.values())]
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _sgd(p: Array, g: Array, lr: Any, decay: Any) -> None:
+    for i in range(p.size):
+        p[i] -= lr * (g[i] + decay * p[i])
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _sgd_momentum(p: Array, g: Array, buffer: Array, lr: Any, momentum: Any, own: Any, kept: Any, decay: Any) -> None:
+    for i in range(p.size):
+        gi = g[i] + decay * p[i]
+        bi = momentum * buffer[i] + gi
+        buffer[i] = bi
+        p[i] -= lr * (own * gi + kept * bi)
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _rmsprop(p: Array, g: Array, square_avg: Array, lr: Any, alpha: Any, rest: Any, eps: Any, decay: Any) -> None:
+    for i in range(p.size):
+        gi = g[i] + decay * p[i]
+        si = alpha * square_avg[i] + rest * (gi * gi)
+        square_avg[i] = si
+        p[i] -= lr * gi / (math.sqrt(si) + eps)
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _rmsprop_momentum(
+    p: Array,
+    g: Array,
+    square_avg: Array,
+    buffer: Array,
+    lr: Any,
+    alpha: Any,
+    rest: Any,
+    eps: Any,
+    decay: Any,
+    momentum: Any,
+) -> None:
+    for i in range(p.size):
+        gi = g[i] + decay * p[i]
+        si = alpha * square_avg[i] + rest * (gi * gi)
+        square_avg[i] = si
+        bi = momentum * buffer[i] + gi / (math.sqrt(si) + eps)
+        buffer[i] = bi
+        p[i] -= lr * bi
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _adam(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    step_size: Any,
+    root_scale: Any,
+    beta1: Any,
+    rest1: Any,
+    beta2: Any,
+    rest2: Any,
+    eps: Any,
+    shrink: Any,
+    decay: Any,
+) -> None:
+    for i in range(p.size):
+        gi = g[i] + decay * p[i]
+        mi = beta1 * m[i] + rest1 * gi
+        vi = beta2 * v[i] + rest2 * (gi * gi)
+        m[i] = mi
+        v[i] = vi
+        p[i] = shrink * p[i] - step_size * mi / (math.sqrt(vi) * root_scale + eps)

@@ -1,0 +1,69 @@
+"""Terms that are added to a loss and have no target: on the activity of a code, and on weights.
+
+Imports: tensor, ops, reconstruction. Read next: ``optim/optimizers.py``.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections.abc import Iterable
+
+from minigen import ops
+from minigen.losses.reconstruction import clamped_log
+from minigen.losses.reduction import Reduction, alike, check_unit_interval, reduced
+from minigen.tensor import Tensor
+
+
+def l1_activity(code: Tensor, *, reduction: Reduction = "batchmean") -> Tensor:
+    """|code| of a code (N, ...): pulls activations to 0, so that few of them stay on.
+
+    Unit: that of the code; per sample ("batchmean"), per element ("mean"), per batch ("sum").
+    """
+    (code,) = alike("l1_activity", code=code)
+    return reduced("l1_activity", ops.abs(code), reduction)
+
+
+def kl_sparsity(code: Tensor, rho: float = 0.05) -> Tensor:
+    """The sum over units of KL(Bernoulli(rho) || Bernoulli(r)), r the mean activation of a unit over the batch.
+
+    `code` is (N, D) or (N, ...), with values in [0, 1], as a sigmoid gives them. Each unit is pulled to be on in a part
+    `rho` of the samples: other penalties look at one sample, this one looks at the batch (Ng, "Sparse autoencoder",
+    lecture notes of CS294A, Stanford). Unit: nats, summed over units.
+    """
+    if not 0 < rho < 1:
+        raise ValueError(f"kl_sparsity: rho must be between 0 and 1, got {rho!r}")
+    (code,) = alike("kl_sparsity", code=code)
+    if code.ndim < 2 or not code.shape[0]:
+        raise ValueError(f"kl_sparsity: expected a code (N, D) or (N, ...) with N above 0, got shape {code.shape}")
+    check_unit_interval("kl_sparsity", "code", code, hint="let a sigmoid make the code")
+    r = ops.mean(code, axis=0)
+    kl = (math.log(rho) - clamped_log(r)) * rho + (math.log(1 - rho) - clamped_log(1 - r)) * (1 - rho)
+    return ops.sum(kl)
+
+
+def l1_penalty(parameters: Iterable[Tensor]) -> Tensor:
+    """The sum of |w| over all elements of the Tensors that are given: pulls small weights to 0."""
+    return functools.reduce(operator.add, [ops.sum(ops.abs(w)) for w in _several("l1_penalty", parameters)])
+
+
+def l2_penalty(parameters: Iterable[Tensor]) -> Tensor:
+    """The sum of w^2 over all elements of the Tensors that are given.
+
+    There is no factor 1/2: ``c * l2_penalty(ws)`` has the gradient 2 c w, and so equals ``weight_decay=2 * c`` in SGD.
+    """
+    return functools.reduce(operator.add, [ops.sum(w**2) for w in _several("l2_penalty", parameters)])
+
+
+def _several(name: str, parameters: Iterable[Tensor]) -> list[Tensor]:
+    """The Tensors of an iterable. A lone Tensor is refused: Python would silently take its rows."""
+    if isinstance(parameters, Tensor):
+        raise TypeError(f"{name}: expected several Tensors, such as module.parameters(); put a single one in a list")
+    tensors = list(parameters)
+    if not tensors:
+        raise ValueError(f"{name}: expected at least one Tensor, got an empty {type(parameters).__name__}")
+    for i, w in enumerate(tensors):
+        if not isinstance(w, Tensor):
+            raise TypeError(f"{name}: expected Tensors, such as module.parameters(), but number {i} is {type(w)}")
+    return tensors

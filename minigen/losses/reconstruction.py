@@ -1,0 +1,187 @@
+"""Losses that compare a prediction with a target: squared and absolute error, cross-entropies, Gaussian likelihood.
+
+The units and the meaning of `reduction` stand in the opening of the package.
+
+Imports: tensor, ops. Read next: ``reduction.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minigen import ops
+from minigen.device import array_module
+from minigen.losses.reduction import Reduction, alike, check_unit_interval, fitting, reduced
+from minigen.tensor import Function, Tensor, as_tensor
+from minigen_kernels import Array
+
+#: How far a target may leave [0, 1]: the rounding of images that were resampled in float32.
+_ROUNDING = 1e-6
+
+
+def mse(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
+    """Squared error, (prediction - target)^2, both of any one shape.
+
+    Unit: the squared unit of the data; per element ("mean"), per batch ("sum"), per sample ("batchmean").
+    """
+    prediction, target = alike("mse", prediction=prediction, target=target)
+    return reduced("mse", (prediction - target) ** 2, reduction)
+
+
+def l1(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
+    """Absolute error, |prediction - target|, both of any one shape; the gradient where they are equal is 0.
+
+    Unit: the unit of the data; per element ("mean"), per batch ("sum"), per sample ("batchmean").
+    """
+    prediction, target = alike("l1", prediction=prediction, target=target)
+    return reduced("l1", ops.abs(prediction - target), reduction)
+
+
+def huber(prediction: Tensor, target: Tensor, *, delta: float = 1.0, reduction: Reduction = "mean") -> Tensor:
+    """d^2 / 2 where d = prediction - target is within +-delta, delta (|d| - delta / 2) beyond (Huber 1964).
+
+    Both of any one shape. Unit: the squared unit of the data; per element, batch or sample as in `mse`.
+    """
+    if not 0 < delta < math.inf:
+        raise ValueError(f"huber: delta must be a finite number above 0, got {delta!r}")
+    prediction, target = alike("huber", prediction=prediction, target=target)
+    d = prediction - target
+    c = ops.clip(d, -delta, delta)
+    return reduced("huber", c * (d - c * 0.5), reduction)  # both cases at once: c is d inside, +-delta beyond
+
+
+class ClampedLog(Function):
+    """log x, but not below -100, and with a derivative 1/x not above 1e12: finite on all of [0, 1]."""
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        with np.errstate(divide="ignore"):
+            return xp.maximum(xp.log(x), -100)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy / ops.clip(self.inputs[0], 1e-12)
+
+
+def clamped_log(x: Tensor) -> Tensor:
+    """max(log x, -100), PyTorch's remedy against the infinite logarithm of a probability that was rounded to 0."""
+    return ClampedLog.apply(x)
+
+
+def bce(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
+    """Binary cross-entropy of probabilities: -y log p - (1 - y) log(1 - p), p and y of any one shape and in [0, 1].
+
+    A logarithm counts as -100 where it is smaller, as in PyTorch, so that the loss is finite for p = 0 and p = 1. A
+    sigmoid that saturated there has lost its gradient all the same: train on logits, with `bce_with_logits`.
+
+    Unit: nats; per element ("mean"), per batch ("sum"), per sample ("batchmean").
+    """
+    p, y = alike("bce", prediction=prediction, target=target)
+    check_unit_interval("bce", "prediction", p, hint="for values before a sigmoid use bce_with_logits")
+    check_unit_interval("bce", "target", y, slack=_ROUNDING)
+    return reduced("bce", -(y * clamped_log(p) + (1 - y) * clamped_log(1 - p)), reduction)
+
+
+class BceWithLogits(Function):
+    """log(1 + exp(x)) - x y, arranged so that no large numbers cancel: exact where |x| is large and y is 0 or 1."""
+
+    def forward(self, x: Array, y: Array) -> Array:
+        xp = array_module(x)
+        return xp.maximum(x, 0) - x * y + xp.log1p(xp.exp(-xp.abs(x)))
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        x, target = self.inputs
+        return (
+            gy * (ops.sigmoid(x) - target) if self.needs(0) else None,
+            -gy * x if self.needs(1) else None,
+        )
+
+
+def bce_with_logits(
+    logits: Tensor, target: Tensor, *, pos_weight: float | Tensor | None = None, reduction: Reduction = "mean"
+) -> Tensor:
+    """Binary cross-entropy of p = sigmoid(x), from the logits x: log(1 + exp(x)) - x y, of any one shape, y in [0, 1].
+
+    Value and gradient, sigmoid(x) - y, are finite for all finite logits. `pos_weight` w weighs the positive class,
+    -w y log p - (1 - y) log(1 - p): a number, or a Tensor that broadcasts to the shape of the logits.
+
+    Unit: nats; per element ("mean"), per batch ("sum"), per sample ("batchmean").
+    """
+    x, y = alike("bce_with_logits", logits=logits, target=target)
+    check_unit_interval("bce_with_logits", "target", y, slack=_ROUNDING)
+    if pos_weight is None:
+        return reduced("bce_with_logits", BceWithLogits.apply(x, y), reduction)
+    weight = fitting("bce_with_logits", "pos_weight", pos_weight, x)
+    return reduced("bce_with_logits", weight * (y * ops.softplus(-x)) + (1 - y) * ops.softplus(x), reduction)
+
+
+def cross_entropy(
+    logits: Tensor, labels: Any, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"
+) -> Tensor:
+    """-log p[label] for p = softmax(logits): logits (N, K), labels (N,) whole numbers from 0 to K - 1.
+
+    With `label_smoothing` s the target is 1 - s on the label plus s / K on every class (Szegedy et al. 2016,
+    arXiv:1512.00567, section 7).
+
+    Unit: nats; per sample ("mean" and "batchmean"), per batch ("sum"); "none" gives (N,).
+    """
+    x, labels = as_tensor(logits), as_tensor(labels)
+    if x.ndim != 2 or labels.shape != x.shape[:1]:
+        raise ValueError(f"cross_entropy: expected logits (N, K) and labels (N,), got {x.shape} and {labels.shape}")
+    if x.dtype.kind != "f" or labels.dtype.kind not in "iu":
+        raise TypeError(f"cross_entropy: expected float logits and integer labels, got {x.dtype} and {labels.dtype}")
+    if x.device != labels.device:
+        raise TypeError(f"cross_entropy: logits are on {x.device}, labels on {labels.device}; use .to(device)")
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1), got {label_smoothing!r}")
+    n, k = x.shape
+    if x.device == "cpu" and n:
+        low, high = int(labels.data.min()), int(labels.data.max())
+        if low < 0 or high >= k:
+            raise ValueError(f"cross_entropy: labels must be from 0 to {k - 1} (logits {x.shape}), got {low} to {high}")
+    log_p = ops.log_softmax(x, axis=1)
+    loss = -log_p[array_module(x.data).arange(n), labels]
+    if label_smoothing:
+        loss = loss * (1 - label_smoothing) - ops.mean(log_p, axis=1) * label_smoothing
+    return reduced("cross_entropy", loss, reduction)
+
+
+def gaussian_nll(
+    mean: Tensor,
+    target: Tensor,
+    *,
+    var: float | Tensor | None = None,
+    logvar: float | Tensor | None = None,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """-log N(target; mean, var) = (log(2 pi) + log var + (target - mean)^2 / var) / 2, with the constant.
+
+    `mean` and `target` have any one shape. Give the variance, as `var` or as its logarithm `logvar`: a number, or a
+    Tensor that broadcasts to that shape. A variance that is learned is best given as `logvar`: any number is legal.
+
+    Unit: nats; per element ("mean"), per batch ("sum"), per sample ("batchmean"). The loss can be negative, since a
+    density can exceed 1.
+    """
+    mean, target = alike("gaussian_nll", mean=mean, target=target)
+    if var is not None and logvar is None:
+        var = fitting("gaussian_nll", "var", var, mean)
+        _check_positive(var)
+        logvar = ops.log(var) if isinstance(var, Tensor) else math.log(var)
+    elif logvar is not None and var is None:
+        logvar = fitting("gaussian_nll", "logvar", logvar, mean)
+    else:
+        raise ValueError(f"gaussian_nll: give one of var and logvar, got {'none' if var is None else 'both'}")
+    precision = ops.exp(-logvar) if isinstance(logvar, Tensor) else math.exp(-logvar)
+    nll = (target - mean) ** 2 * precision + logvar + math.log(2 * math.pi)
+    return reduced("gaussian_nll", nll * 0.5, reduction)
+
+
+def _check_positive(var: float | Tensor) -> None:
+    if isinstance(var, Tensor):
+        smallest = float(var.data.min()) if var.device == "cpu" and var.size else math.inf
+    else:
+        smallest = var
+    if smallest <= 0:
+        raise ValueError(f"gaussian_nll: var must be above 0, got {smallest:.6g}; its logarithm is given as logvar")

@@ -1,0 +1,67 @@
+"""What every loss does first and last: refuse arguments that do not belong together, and reduce many numbers to one.
+
+Imports: tensor, ops. Read next: ``divergence.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from minigen import ops
+from minigen.tensor import Tensor, as_tensor
+
+Reduction = Literal["mean", "sum", "batchmean", "none"]
+
+
+def reduced(name: str, loss: Tensor, reduction: Reduction) -> Tensor:
+    """The losses of the elements, reduced in one of the four ways; `name` is the loss, for the error."""
+    if reduction == "none":
+        return loss
+    if reduction == "sum":
+        return ops.sum(loss)
+    if reduction not in ("mean", "batchmean"):
+        raise ValueError(f"{name}: reduction is 'mean', 'sum', 'batchmean' or 'none', got {reduction!r}")
+    if not loss.size or (reduction == "batchmean" and not loss.ndim):
+        raise ValueError(f"{name}: reduction {reduction!r} has nothing to take the mean over in shape {loss.shape}")
+    return ops.sum(loss) * (1.0 / (loss.size if reduction == "mean" else loss.shape[0]))
+
+
+def alike(name: str, **arguments: Any) -> tuple[Tensor, ...]:
+    """The arguments as float Tensors; an error that names two of them unless shape, dtype and device are the same."""
+    tensors = {argument: as_tensor(x) for argument, x in arguments.items()}
+    (first, x), *others = tensors.items()
+    if x.dtype.kind != "f":
+        raise TypeError(f"{name}: {first} must be float32 or float64, got {x.dtype}; use .to(dtype=...)")
+    for argument, t in others:
+        if t.shape != x.shape:
+            raise ValueError(
+                f"{name}: {first} has shape {x.shape} but {argument} has shape {t.shape}; "
+                "nothing is broadcast, so reshape one of them"
+            )
+        if (t.dtype, t.device) != (x.dtype, x.device):
+            raise TypeError(
+                f"{name}: {first} is {x.dtype} on {x.device} but {argument} is {t.dtype} on {t.device}; "
+                "nothing is converted silently, so use .to(device, dtype)"
+            )
+    return tuple(tensors.values())
+
+
+def fitting(name: str, argument: str, value: float | Tensor, x: Tensor) -> float | Tensor:
+    """A number as it is; anything else as a Tensor that broadcasts to the shape of `x`, and never the other way."""
+    if isinstance(value, (int, float)):
+        return value
+    t = as_tensor(value)
+    lead = x.ndim - t.ndim
+    if lead < 0 or any(n not in (1, m) for n, m in zip(t.shape, x.shape[lead:])):
+        raise ValueError(f"{name}: {argument} has shape {t.shape}, which does not broadcast to {x.shape}")
+    return t
+
+
+def check_unit_interval(name: str, argument: str, x: Tensor, *, slack: float = 0.0, hint: str = "") -> None:
+    """Refuse what is not in [0, 1]; NaN goes through, to be found where it was made. Does nothing on a GPU."""
+    if x.device != "cpu" or not x.size:
+        return
+    low, high = float(x.data.min()), float(x.data.max())
+    if low < -slack or high > 1 + slack:
+        advice = f"; {hint}" if hint else ""
+        raise ValueError(f"{name}: {argument} must lie in [0, 1], got values from {low:.6g} to {high:.6g}{advice}")

@@ -1,0 +1,22 @@
+"""Optimizers, which change parameters in place; gradient clipping; learning rates as functions of the step.
+
+A training step reads: ``opt.lr = schedule(k)``, ``opt.zero_grad()``, ``loss.backward()``, ``clip_grad_norm(opt.params,
+1.0)``, ``opt.step()``.
+
+Imports: tensor, kernels. Read next: ``optimizers.py``.
+"""
+
+from minigen.optim.clipping import clip_grad_norm, clip_grad_value
+from minigen.optim.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from minigen.optim.schedules import (
+    Schedule,
+    constant_schedule,
+    cosine_schedule,
+    exponential_schedule,
+    step_schedule,
+)
+
+__all__ = [
+    "Adam", "AdamW", "Optimizer", "RMSprop", "SGD", "Schedule", "clip_grad_norm", "clip_grad_value",
+    "constant_schedule", "cosine_schedule", "exponential_schedule", "step_schedule",
+]  # fmt: skip

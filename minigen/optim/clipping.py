@@ -1,0 +1,57 @@
+"""Gradient clipping: make a gradient that is too large smaller, between ``loss.backward()`` and ``opt.step()``.
+
+`.grad` gets a new Tensor; the old array is left alone, because two parameters may share it (both terms of a sum get the
+same gradient), and then scaling it in place would scale it twice.
+
+Imports: tensor. Read next: ``nn/module.py``.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterable
+
+from minigen.device import array_module
+from minigen.optim.settings import number
+from minigen.tensor import Tensor
+from minigen_kernels import Array
+
+
+def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> Tensor:
+    """Scale all gradients by one factor, so that their joint Euclidean norm is at most `max_norm`; return the old norm.
+
+    The factor is min(1, max_norm / (norm + 1e-6)), as in PyTorch (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1).
+    An infinite `max_norm` only measures. Parameters without a gradient are passed over. The norm has shape () and stays
+    on the device, so that nothing waits for it. A NaN or infinity anywhere makes every gradient NaN or 0.
+    """
+    limit = number("clip_grad_norm", "max_norm", max_norm, ends="(]")
+    found = _with_gradient("clip_grad_norm", params)
+    if not found:
+        return Tensor(0.0)
+    xp = array_module(found[0][1])
+    total = xp.sqrt(functools.reduce(operator.add, [xp.square(g).sum() for _, g in found]))
+    scale = xp.minimum(limit / (total + 1e-6), 1.0)
+    for p, g in found:
+        p.grad = Tensor(g * scale.astype(g.dtype))
+    return Tensor(total)
+
+
+def clip_grad_value(params: Iterable[Tensor], limit: float) -> None:
+    """Keep every element of every gradient within +-`limit`. Unlike scaling, this changes the direction of the step."""
+    limit = number("clip_grad_value", "limit", limit, ends="()")
+    for p, g in _with_gradient("clip_grad_value", params):
+        p.grad = Tensor(array_module(g).clip(g, -limit, limit))
+
+
+def _with_gradient(name: str, params: Iterable[Tensor]) -> list[tuple[Tensor, Array]]:
+    """The Tensors that have a gradient, with the array of the gradient."""
+    if isinstance(params, Tensor):
+        raise TypeError(f"{name}: expected several Tensors, such as opt.params; put a single one in a list")
+    found = []
+    for i, p in enumerate(params):
+        if not isinstance(p, Tensor):
+            raise TypeError(f"{name}: expected Tensors, such as opt.params, but number {i} is {type(p).__name__}")
+        if p.grad is not None:
+            found.append((p, p.grad.data))
+    return found

@@ -1,0 +1,73 @@
+"""Pictures of images: a grid, or inputs beside their reconstructions, as PNG files.
+
+Imports: NumPy; Pillow when a file is written. Read next: nothing, this is a leaf.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from minigen_kernels import Array
+
+
+def grid(
+    images: Array, columns: int | None = None, *, value_range: tuple[float, float] = (0.0, 1.0), gap: int = 2
+) -> Array:
+    """Images (N, C, H, W), C = 1 or 3, as one picture (rows, columns) or (rows, columns, 3) of bytes.
+
+    The images stand in reading order, `columns` in a row (by default as many as make the picture square), `gap` pixels
+    apart. `value_range` becomes 0..255; what lies outside is cut off, and NaN is an error.
+    """
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
+        raise ValueError(f"grid: expected at least one image as (N, 1, H, W) or (N, 3, H, W), got {images.shape}")
+    if not np.isfinite(images).all():
+        raise ValueError("grid: the images contain NaN or Inf")
+    n, c, h, w = images.shape
+    columns = columns or int(np.ceil(np.sqrt(n)))
+    rows = -(-n // columns)
+    low, high = value_range
+    shades = np.clip((images - low) / (high - low) * 255 + 0.5, 0, 255).astype(np.uint8)
+    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, c), 255, np.uint8)
+    for i, image in enumerate(shades):
+        top, left = i // columns * (h + gap), i % columns * (w + gap)
+        sheet[top : top + h, left : left + w] = image.transpose(1, 2, 0)
+    return sheet[:, :, 0] if c == 1 else sheet
+
+
+def side_by_side(
+    parts: Sequence[Array], *, value_range: tuple[float, float] = (0.0, 1.0), groups: int = 4, gap: int = 2
+) -> Array:
+    """Each image beside its versions: parts[0] the inputs (N, C, H, W), parts[1] their reconstructions, and so on.
+
+    `groups` of them stand in a row, with a wider gap between groups than within one.
+    """
+    shapes = {part.shape for part in parts}
+    if len(shapes) != 1:
+        raise ValueError(f"side_by_side: expected parts of one shape (N, C, H, W), got {sorted(shapes)}")
+    strips = [grid(np.stack(versions), len(parts), value_range=value_range, gap=gap) for versions in zip(*parts)]
+    height, width = strips[0].shape[:2]
+    groups = min(groups, len(strips))
+    rows = -(-len(strips) // groups)
+    between = 6 * gap
+    shape = (rows * (height + gap) - gap, groups * (width + between) - between, *strips[0].shape[2:])
+    sheet = np.full(shape, 255, np.uint8)
+    for i, strip in enumerate(strips):
+        top, left = i // groups * (height + gap), i % groups * (width + between)
+        sheet[top : top + height, left : left + width] = strip
+    return sheet
+
+
+def save_png(picture: Array, path: str | Path, *, scale: int = 2) -> None:
+    """Write bytes (H, W) or (H, W, 3) as a PNG file, each pixel `scale` wide and high. Whole or not at all."""
+    image = importlib.import_module("PIL.Image").fromarray(picture.repeat(scale, 0).repeat(scale, 1))
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        image.save(temporary, format="PNG")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,124 @@
+"""Arrays in files: `save` and `load`, in the safetensors format that PyTorch and others read too.
+
+A file holds arrays by name and a few strings; no code is ever run when it is read. It appears whole or not at all: the
+bytes go to a temporary file in the same folder, which then takes the name in one step.
+
+Imports: device, tensor, nn (for `Module`); safetensors when a file is written or read. Read next:
+``training/checkpoint.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigen.device import to_device
+from minigen.nn import Module
+from minigen.tensor import Tensor
+from minigen_kernels import Array
+
+DTYPES = frozenset("f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1".split())  # as dtype.str[1:]: what Tensors can hold
+
+
+class CheckpointError(ValueError):
+    """A file that cannot be read or written as a file of arrays, or that does not fit what it is loaded into."""
+
+
+def save(
+    module_or_state: Module | Mapping[str, Array | Tensor],
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write the parameters and buffers of a Module, or arrays by name, to the file `path`, replacing what is there.
+
+    `metadata` are strings by name; `load_metadata` gives them back. The name of the file is taken as it stands.
+    CheckpointError: the file cannot be written, or an entry is no array of numbers; the old file is then still there.
+    """
+    state = module_or_state.state_dict() if isinstance(module_or_state, Module) else module_or_state
+    arrays = {name: _as_contiguous(name, value) for name, value in state.items()}
+    safetensors = importlib.import_module("safetensors.numpy")
+    try:
+        write_atomically(path, safetensors.save(arrays, dict(metadata) if metadata else None))
+    except OSError as error:
+        raise CheckpointError(f"save: cannot write {os.fspath(path)}: {error.strerror or error}") from error
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """The arrays in a file, by name, as NumPy arrays of their own: ``module.load_state_dict(load(path))``.
+
+    CheckpointError: no such file, not a safetensors file, damaged, cut short, or with a dtype that NumPy does not have.
+    No memory is asked for beyond the true size of the file, whatever its header claims.
+    """
+    return _read(path)[0]
+
+
+def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The strings that `save` was given as `metadata`; empty for a file without. Errors as in `load`."""
+    return _read(path, arrays=False)[1]
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Make `data` the contents of the file `path`: all of it or, on an error or a crash at any moment, nothing.
+
+    The bytes reach the disk before the name changes hands. OSError: the folder is missing or cannot be written, the disk
+    is full, or `path` is something other than a file. A symbolic link stays a link; its target is replaced.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise IsADirectoryError(0, f"it is {'a folder' if target.is_dir() else 'no ordinary file'}", str(path))
+    temporary = temporary_name(target)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(target.parent)
+
+
+def temporary_name(path: Path) -> Path:
+    """Where `write_atomically` prepares `path`: hidden, beside it. After a crash it may stay; it means nothing then."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a change of names in a folder survive a power cut, on systems that can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _as_contiguous(name: str, value: Any) -> Array:
+    """A NumPy array in C order: safetensors writes the memory of other layouts in the wrong order, without a word."""
+    array = np.asarray(to_device(value.data if isinstance(value, Tensor) else value, "cpu"))
+    if not isinstance(name, str) or array.dtype.str[1:] not in DTYPES:
+        raise CheckpointError(f"save: entry {name!r} is {array.dtype}; a file holds arrays of numbers by name")
+    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+
+
+def _read(path: str | os.PathLike[str], arrays: bool = True) -> tuple[dict[str, Array], dict[str, str]]:
+    name = os.fspath(path)
+    if not os.path.isfile(name):
+        what = "it is a folder" if os.path.isdir(name) else "there is no such file"
+        raise CheckpointError(f"load: cannot read {name}: {what}")
+    safetensors = importlib.import_module("safetensors")
+    try:
+        with safetensors.safe_open(name, framework="numpy") as file:
+            keys = file.keys() if arrays else ()
+            return {key: file.get_tensor(key) for key in keys}, file.metadata() or {}
+    except OSError as error:
+        raise CheckpointError(f"load: cannot read {name}: {error.strerror or error}") from error
+    except (safetensors.SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
+        # Besides its own error: the library looks up dtypes that NumPy lacks, and makes arrays of impossible shapes.
+        raise CheckpointError(f"load: {name} is damaged, or is no safetensors file: {error}") from error

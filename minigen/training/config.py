@@ -1,0 +1,131 @@
+"""The settings of a run: what there is besides the options of the model, and how defaults, file and flags become one.
+
+A config is a flat dictionary: the general settings below and the options of the model, each under its name, all filled
+in. It stands in the run folder as ``config.toml``, and such a file can be given to ``minigen train --config``.
+
+Imports: training.experiment. Read next: ``prepare.py``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from minigen.training.experiment import Option, Recipe
+
+GENERAL: Mapping[str, Option] = {
+    "dataset": Option(str, "glyphs, mnist, fashion-mnist, binarized-mnist, or the path of a data set"),
+    "data_dir": Option(str, "folder with the files of the data set; without it MINIGEN_DATA, else a download"),
+    "letters": Option(bool, "glyphs: letters besides digits"),
+    "image_size": Option(int, "folders of pictures: scale them to this height and width", minimum=1),
+    "limit": Option(int, "use this many training images only", minimum=1),
+    "validation": Option(float, "share of the training images held out for validation", minimum=0, maximum=0.5),
+    "device": Option(str, "where to compute", choices=("auto", "cpu", "cuda")),
+    "threads": Option(int, "threads of matrix products and kernels; without it all cores", minimum=1),
+    "epochs": Option(int, "passes over the training images", minimum=1),
+    "max_steps": Option(int, "stop after this many updates", minimum=1),
+    "batch_size": Option(int, "images in an update", minimum=1),
+    "seed": Option(int, "seed of weights, noise and order of the data", minimum=0, maximum=2**63 - 1),
+    "log_every": Option(int, "updates between two rows of metrics.csv", minimum=1),
+    "checkpoint_every": Option(int, "updates between two checkpoints, besides the end of each epoch", minimum=1),
+}
+
+DEFAULTS: Mapping[str, Any] = {
+    "dataset": "glyphs",
+    "data_dir": None,
+    "letters": False,
+    "image_size": None,
+    "limit": None,
+    "validation": 0.05,
+    "device": "auto",
+    "threads": None,
+    "epochs": 10,
+    "max_steps": None,
+    "batch_size": 128,
+    "seed": 0,
+    "log_every": 50,
+    "checkpoint_every": 500,
+}
+
+CHANGEABLE = ("epochs", "max_steps", "data_dir", "checkpoint_every")  # by --resume: they change no number of the run
+
+
+class ConfigError(ValueError):
+    """A setting that does not exist, has a bad value, or contradicts another one."""
+
+
+def resolve(recipe: Recipe, options: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole config of a run of `recipe`: `given` values over defaults, each checked. `options`: of all models.
+
+    A recipe may have defaults of its own for general settings too. ConfigError names what is wrong.
+    """
+    config = {**DEFAULTS, **recipe.options}
+    for name, value in given.items():
+        if name not in config:
+            raise ConfigError(f"{recipe.name} has no option {name!r}{_hint(name, config)}")
+        config[name] = value if value is None else check_value(name, value, GENERAL.get(name) or options[name])
+    return {"model": recipe.name, **config}
+
+
+def check_value(name: str, value: Any, option: Option) -> Any:
+    """`value` in the type of the option, or ConfigError if it is of another type or out of range."""
+    kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[option.type]
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    fits = whole if option.type is int else isinstance(value, option.type) or (option.type is float and whole)
+    if not fits:
+        raise ConfigError(f"{name} must be {kind}, got {value!r}")
+    value = option.type(value)
+    if option.choices and value not in option.choices:
+        raise ConfigError(f"{name} must be {' or '.join(option.choices)}, got {value!r}{did_you_mean(value, option.choices)}")
+    low, high = option.minimum, option.maximum
+    if low is not None and not (value > low if option.exclusive else value >= low):
+        raise ConfigError(f"{name} must be {'greater than' if option.exclusive else 'at least'} {low:g}, got {value}")
+    if high is not None and not value <= high:
+        raise ConfigError(f"{name} must be at most {high}, got {value}")
+    if option.type is float and not abs(value) < float("inf"):
+        raise ConfigError(f"{name} must be a finite number, got {value}")
+    return value
+
+
+def read_config_file(path: str | os.PathLike[str], known: Iterable[str]) -> dict[str, Any]:
+    """The settings in a TOML file, names with underscores or dashes. ConfigError names a key that nothing knows.
+
+    OSError if the file cannot be read.
+    """
+    try:
+        given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:  # TOML and UTF-8 both
+        raise ConfigError(f"{os.fspath(path)} is no TOML file: {error}") from error
+    known = {"model", *known}
+    settings = {}
+    for key, value in given.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            raise ConfigError(f"{os.fspath(path)}: unknown setting {key!r}{did_you_mean(name, known)}")
+        settings[name] = value
+    return settings
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """"; did you mean 'epochs'?" for "epocs", or "" if nothing known comes near."""
+    close = difflib.get_close_matches(word.lower(), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def check_change(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of a run that is resumed: `old`, with the few settings that may change taken from `given`.
+
+    ConfigError names every setting of `given` that differs and may not.
+    """
+    changed = {name: value for name, value in given.items() if value != old.get(name)}
+    refused = [f"{name} ({old.get(name)} -> {value})" for name, value in changed.items() if name not in CHANGEABLE]
+    if refused:
+        raise ConfigError(
+            f"a resumed run goes on as it began; it cannot change {', '.join(refused)}. "
+            f"Only {', '.join(CHANGEABLE)} can change. Leave the option out, or start a new run"
+        )
+    return {**old, **changed}

@@ -1,0 +1,183 @@
+"""The folder of a run: what is in it, how it comes to be in one step, and how it is opened again.
+
+=============================  =====================================================================================
+config.toml                    every setting in effect; can be given to ``minigen train --config``
+env.json                       versions, machine, threads, device, commit
+metrics.csv                    see ``metrics_file.py``
+checkpoints/last.safetensors   everything needed to go on
+checkpoints/best.safetensors   the same at the epoch with the lowest validation loss
+samples/epoch_003.png          images beside their reconstructions after that epoch
+=============================  =====================================================================================
+
+Imports: serialization. Read next: ``run.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+import importlib
+import itertools
+import os
+import shutil
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from minigen.serialization import temporary_name, write_atomically
+
+
+class RunFolderError(OSError):
+    """A run folder that cannot be made, or that is none."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class RunFolder:
+    """The paths inside a run folder, and its config."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    @property
+    def config(self) -> Path:
+        """Every setting in effect."""
+        return self.path / "config.toml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions and machine."""
+        return self.path / "env.json"
+
+    @property
+    def metrics(self) -> Path:
+        """The table of losses."""
+        return self.path / "metrics.csv"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.path / "checkpoints" / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the lowest validation loss."""
+        return self.path / "checkpoints" / "best.safetensors"
+
+    @property
+    def samples(self) -> Path:
+        """The folder of pictures."""
+        return self.path / "samples"
+
+    def read_config(self) -> dict[str, Any]:
+        """The settings of the run. RunFolderError if this is no run folder or the file is damaged."""
+        if not self.config.is_file():
+            what = "has no config.toml, so it is no run" if self.path.is_dir() else "does not exist"
+            raise RunFolderError(f"run folder {self.path} {what}. `minigen train` makes one")
+        try:
+            return tomllib.loads(self.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunFolderError(f"cannot read {self.config}: {error}") from error
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write the settings; those that are None are left out, TOML has no word for them."""
+        text = importlib.import_module("tomli_w").dumps({k: v for k, v in config.items() if v is not None})
+        write_atomically(self.config, text.encode())
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep a second process from training in this folder. Ends with the process, however that ends.
+
+        RunFolderError if another one holds it. On systems without ``flock`` (Windows) there is no lock.
+        """
+        try:
+            fcntl = importlib.import_module("fcntl")
+        except ImportError:
+            yield
+            return
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise RunFolderError(f"another process is training in {self.path}") from error
+            yield
+        finally:
+            os.close(descriptor)
+
+    def remove_leftovers(self) -> None:
+        """Delete temporary files that a killed process has left."""
+        for folder in (self.path, self.last.parent, self.samples):
+            for path in folder.glob(".*.tmp"):
+                path.unlink(missing_ok=True)
+
+
+def choose_path(out: str | os.PathLike[str] | None, model: str, dataset: str) -> Path:
+    """Where a new run goes: `out` as it stands, or ``runs/<model>-<dataset>-<date>_<time>``.
+
+    RunFolderError if `out` exists and is not an empty folder.
+    """
+    if out is None:
+        now = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        return Path("runs") / f"{model}-{Path(dataset).stem or 'data'}-{now}"
+    path = Path(out)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        kind = "is not empty" if path.is_dir() else "is a file"
+        raise RunFolderError(
+            f"output folder {path} exists and {kind}; nothing is ever overwritten. "
+            f"Choose another --out, or go on with that run: --resume {path}"
+        )
+    return path
+
+
+@contextlib.contextmanager
+def new_run_folder(path: Path, *, rename: bool = False) -> Iterator[RunFolder]:
+    """Make a run folder: what the ``with`` block writes gets its place when the block ends, or vanishes if it fails.
+
+    `path` may be an empty folder. With `rename` a number is added to the name if it is taken. The block is given a
+    folder with a temporary name; afterwards its `path` is the true one. RunFolderError if it cannot be made.
+    """
+    path = Path(os.path.abspath(path))
+    made = [folder for folder in path.parents if not folder.exists()]  # the innermost first
+    staging = temporary_name(path)
+    try:
+        try:
+            shutil.rmtree(staging, ignore_errors=True)
+            folder = RunFolder(staging)
+            folder.last.parent.mkdir(parents=True)
+            folder.samples.mkdir()
+            yield folder
+            folder.path = _take_name(staging, path, rename)
+        except OSError as error:
+            if isinstance(error, RunFolderError):
+                raise
+            raise RunFolderError(f"cannot make the output folder {path}: {error.strerror or error}") from error
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        for parent in made:
+            with contextlib.suppress(OSError):
+                parent.rmdir()  # refuses if something is in it
+        raise
+
+
+def _take_name(staging: Path, path: Path, rename: bool) -> Path:
+    """Give the finished folder its name; return that."""
+    if path.is_dir() and not rename:  # an empty folder stays the folder that it is: somebody may stand in it
+        for name in sorted(os.listdir(staging), key="config.toml".__eq__):  # without its config it is no run yet
+            os.rename(staging / name, path / name)
+        staging.rmdir()
+        return path
+    names = (path.with_name(f"{path.name}-{i}") for i in itertools.count(2))
+    for candidate in itertools.chain([path], names if rename else ()):
+        try:
+            if not candidate.exists():
+                os.rename(staging, candidate)
+                return candidate
+        except OSError as error:  # somebody else was faster
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+    raise RunFolderError(f"output folder {path} appeared while the run was being prepared; nothing is overwritten")
