@@ -66,8 +66,8 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Make `data` the contents of the file `path`: all of it or, on an error or a crash at any moment, nothing.
 
-    The bytes reach the disk before the name changes hands. OSError: the folder is missing or cannot be written, the disk
-    is full, or `path` is something other than a file. A symbolic link stays a link; its target is replaced.
+    The bytes reach the disk before the name changes hands. OSError: the folder is missing or cannot be written, the
+    disk is full, or `path` is something other than a file. A symbolic link stays a link; its target is replaced.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():

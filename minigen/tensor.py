@@ -255,7 +255,8 @@ class Tensor:
             return self
         if dtype not in _DTYPES:
             raise TypeError(f"Tensor.to: dtype {dtype} is not supported; use float32 or float64")
-        return To.apply(self, device=check_device(device), dtype=dtype)
+        source = self if dtype.kind == "f" else self.detach()  # whole numbers have no gradient
+        return To.apply(source, device=check_device(device), dtype=dtype)
 
     def backward(self, gy: Tensor | None = None) -> None:
         """Add the gradient of this Tensor to the `.grad` of every leaf that requires one.
@@ -360,7 +361,7 @@ def grad(
     for i, x in enumerate(xs):
         if not isinstance(x, Tensor) or not x.requires_grad:
             raise ValueError(f"grad: xs[{i}] does not require a gradient: {x!r}. Make it with requires_grad=True")
-    return _backpropagate(y, gy, list(xs), create_graph)
+    return _backpropagate(y, gy, list(xs), create_graph) if len(xs) else ()
 
 
 def _backpropagate(y: Tensor, gy: Tensor | None, targets: list[Tensor], create_graph: bool) -> tuple[Tensor, ...]:
@@ -373,6 +374,8 @@ def _backpropagate(y: Tensor, gy: Tensor | None, targets: list[Tensor], create_g
         gy = Tensor(array_module(y.data).ones_like(y.data))
     elif (gy.shape, gy.dtype, gy.device) != (y.shape, y.dtype, y.device):
         raise ValueError(f"backward: gy has to be like y, which is {y!r}, but it is {gy!r}")
+    elif not create_graph:
+        gy = gy.detach()  # it may itself come back as a gradient
 
     # 1. Everything that y was made from, up to the targets: what ran before the oldest target cannot depend on one.
     oldest = min((-1 if t.node is None else t.node.sequence for t in targets), default=-1)
@@ -613,11 +616,11 @@ class Power(Function):
                 ga = gy * a ** (b - 1) * b
             ga = None if ga is None else sum_to(ga, a.shape)
         if self.needs(1):
-            safe = a if not isinstance(a, Tensor) else a + Tensor((a.data == 0).astype(a.dtype))  # log 1 = 0 there
-            gb = sum_to(
-                gy * y * (Log.apply(safe) if isinstance(safe, Tensor) else float(np.log(safe))),
-                b.shape,
-            )
+            if isinstance(a, Tensor):
+                log_a: Any = Log.apply(a + Tensor((a.data == 0).astype(a.dtype)))  # log 1 = 0 there
+            else:
+                log_a = float(np.log(a or 1))
+            gb = sum_to(gy * y * log_a, b.shape)
         return ga, gb
 
 
@@ -746,9 +749,12 @@ def mean(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = 
 
 def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Sum over the axes along which `shape` was broadcast to the shape of `x`: the adjoint of `broadcast_to`."""
+    x = as_tensor(x)
     if x.data.shape == shape:
         return x
     lead = x.ndim - len(shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, x.shape[lead:])):
+        raise ValueError(f"sum_to: shape {tuple(shape)} was not broadcast to {x.shape}, so nothing can be summed to it")
     axes = tuple(i for i in range(x.ndim) if i < lead or (shape[i - lead] == 1 and x.shape[i] != 1))
     return reshape(Sum.apply(x, axis=axes, keepdims=False), shape)
 

@@ -13,6 +13,7 @@ Imports: NumPy, minigen.tensor. Read next: ``test_op_table.py``.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,7 +31,7 @@ STEP = 5e-4
 RELATIVE = 1e-7
 
 
-class WrongGradient(AssertionError):
+class WrongGradientError(AssertionError):
     """The engine's derivative and the difference quotient disagree."""
 
 
@@ -59,7 +60,7 @@ def check_gradients(
         if k == 0:
             _check_recorded(s, tensors, gradients)
         for i, g in enumerate(gradients):
-            _check_direction(lambda moved: s(k, moved).item(), variables, i, k + 1, g.data, value.item(), rng)
+            _check_direction(functools.partial(s, k), variables, i, k + 1, g.data, value.item(), rng)
 
 
 def _check_recorded(s: Any, tensors: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
@@ -68,11 +69,11 @@ def _check_recorded(s: Any, tensors: Sequence[Tensor], gradients: Sequence[Tenso
     for i, (plain, other) in enumerate(zip(gradients, recorded, strict=True)):
         size = max(1.0, float(np.abs(plain.data).max(initial=0)))
         if not np.abs(plain.data - other.data).max(initial=0) <= 1e-9 * size:  # both are exact to rounding
-            raise WrongGradient(f"variable {i}: the gradient changes with create_graph: {plain} and {other}")
+            raise WrongGradientError(f"variable {i}: the gradient changes with create_graph: {plain} and {other}")
 
 
 def _check_direction(
-    s: Callable[..., float],
+    s: Callable[[Sequence[Tensor]], Tensor],
     variables: Sequence[Array],
     i: int,
     order: int,
@@ -83,7 +84,8 @@ def _check_direction(
     d = rng.choice([-1.0, 1.0], variables[i].shape) * rng.uniform(0.3, 1, variables[i].shape)  # no element stays still
 
     def at(t: float) -> float:
-        return s([Tensor(v + t * d if j == i else v, requires_grad=True) for j, v in enumerate(variables)])
+        moved = [Tensor(v + t * d if j == i else v, requires_grad=True) for j, v in enumerate(variables)]
+        return s(moved).item()
 
     coarse = (at(STEP) - at(-STEP)) / (2 * STEP)
     fine = (at(STEP / 2) - at(-STEP / 2)) / STEP
@@ -91,4 +93,4 @@ def _check_direction(
     size = float(np.abs(g * d).sum()) + 1e-2 * (1 + abs(value))
     if not abs(numeric - analytic) <= RELATIVE * size:
         kind = "the cotangent" if i == len(variables) - 1 else f"input {i}"
-        raise WrongGradient(f"order {order}, {kind}: the engine says {analytic!r}, differences say {numeric!r}")
+        raise WrongGradientError(f"order {order}, {kind}: the engine says {analytic!r}, differences say {numeric!r}")

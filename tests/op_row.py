@@ -36,6 +36,9 @@ class Case:
     inputs: tuple[Array, ...]
     options: dict[str, Any]
 
+    def __post_init__(self) -> None:  # NumPy makes scalars of arrays of shape ()
+        object.__setattr__(self, "inputs", tuple(map(np.asarray, self.inputs)))
+
 
 @dataclass(frozen=True)
 class Bad:

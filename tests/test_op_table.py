@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from central_differences import WrongGradient, check_gradients
+from central_differences import WrongGradientError, check_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from op_row import Array, Case, Row
@@ -181,7 +181,7 @@ class Wrong(Function):
 )
 def test_the_check_finds_wrong_gradients(slope: Callable[[Tensor], Tensor], order: int) -> None:
     x, rng = np.random.default_rng(0).normal(size=(2, 3)), np.random.default_rng(1)
-    with pytest.raises(WrongGradient, match=f"order {order}, input 0"):
+    with pytest.raises(WrongGradientError, match=f"order {order}, input 0"):
         check_gradients(lambda x: Wrong.apply(x, slope=slope), [x], 2, rng)
 
 

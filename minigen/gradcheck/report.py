@@ -16,15 +16,17 @@ Index = tuple[int, ...]
 class Row:
     """One tensor at one order.
 
-    `compared` says what was compared; errors are |analytic - numeric|, absolute and relative to the largest derivative
-    of this tensor; `resolution` is the smallest relative error that would have been noticed in its best-known number;
-    `worst_index` is the element that comes closest to (or lies furthest beyond) its tolerance, None for directions.
+    `compared`: along what, each for so many random `cotangents`. Errors are |analytic - numeric|, absolute and relative to
+    the largest derivative of this tensor. `resolution`: the smallest relative error that would have been noticed, in the
+    number that is known best. `worst_index`: the element that comes closest to (or lies furthest beyond) its tolerance,
+    None for directions. Verdict "zero": both sides are zero to within rounding, so there is no relative error (NaN).
     """
 
     order: int
     name: str
     shape: tuple[int, ...]
     compared: str
+    cotangents: int
     max_abs_error: float
     max_rel_error: float
     resolution: float
@@ -43,9 +45,10 @@ class GradcheckReport:
         head = ("order", "tensor", "shape", "compared", "max abs error", "max rel error", "resolution", "worst", "verdict")
         lines = [head]
         for r in self.rows:
-            numbers = (f"{r.max_abs_error:.1e}", f"{r.max_rel_error:.1e}", f"{r.resolution:.1e}")
+            numbers = [f"{x:.1e}" if x == x else "-" for x in (r.max_abs_error, r.max_rel_error, r.resolution)]
             worst = "" if r.worst_index is None else str(r.worst_index)
-            lines.append((str(r.order), r.name, str(r.shape), r.compared, *numbers, worst, r.verdict))
+            compared = f"{r.compared} x {r.cotangents} cotangents"
+            lines.append((str(r.order), r.name, str(r.shape), compared, *numbers, worst, r.verdict))
         widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
         text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
         return "\n".join([text[0], "-" * max(map(len, text)), *text[1:]])
@@ -66,16 +69,14 @@ class GradientMismatch(Exception):  # noqa: N818 - it says what happened
         index: Index | None,
         order: int,
         *,
-        analytic: float,
-        numeric: float,
-        error: float,
+        numbers: tuple[float, float, float],
         text: str,
         hint: str,
         report: GradcheckReport,
     ) -> None:
         super().__init__(verdict, tensor, index, order, text, hint)
         self.verdict, self.tensor, self.index, self.order = verdict, tensor, index, order
-        self.analytic, self.numeric, self.error = analytic, numeric, error
+        self.analytic, self.numeric, self.error = numbers
         self.text, self.hint, self.report = text, hint, report
 
     def __str__(self) -> str:

@@ -170,14 +170,16 @@ def conv2d_weight_grad(
             f"{name}: expected x (N, C, H, W) and g (N, K, oh, ow) with C and K divisible by groups={groups}, "
             f"got x {x.shape} and g {g.shape}"
         )
+    kernel, padding = pair(name, "kernel_size", kernel_size, 1), pair(name, "padding", padding, 0)
+    stride, dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
+    result = tuple(
+        max((n + 2 * p - d * (k - 1) - 1) // s + 1, -(-n // s))  # the second: padding "same"
+        for n, p, d, k, s in zip(x.shape[2:], padding, dilation, kernel, stride, strict=True)
+    )
+    if g.shape[2] > result[0] or g.shape[3] > result[1]:
+        raise ValueError(f"{name}: g {g.shape} is larger than the result {result} of a convolution of x {x.shape}")
     return Conv2dWeightGrad.apply(
-        x,
-        g,
-        kernel_hw=pair(name, "kernel_size", kernel_size, 1),
-        stride=pair(name, "stride", stride, 1),
-        padding=pair(name, "padding", padding, 0),
-        dilation=pair(name, "dilation", dilation, 1),
-        groups=groups,
+        x, g, kernel_hw=kernel, stride=stride, padding=padding, dilation=dilation, groups=groups
     )
 
 

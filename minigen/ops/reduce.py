@@ -55,8 +55,10 @@ class Norm(Function):
     keepdims: bool
 
     def forward(self, x: Array) -> Array:
-        largest = array_module(x).abs(x).max(self.axis, keepdims=True, initial=0)
-        scale = array_module(x).where(largest > 0, largest, 1).astype(x.dtype)  # squares cannot overflow
+        xp = array_module(x)
+        largest = xp.abs(x).max(self.axis, keepdims=True, initial=0)
+        usable = (largest > 0) & xp.isfinite(largest)  # Inf / Inf would be NaN
+        scale = xp.where(usable, largest, 1).astype(x.dtype)  # squares cannot overflow
         y = (((x / scale) ** 2).sum(self.axis, keepdims=True)) ** 0.5 * scale
         return y if self.keepdims else y.squeeze(self.axis)
 
@@ -110,7 +112,8 @@ def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest element. Elements that are equally small share the gradient."""
-    return -max(-as_tensor(x), axis, keepdims)
+    x = as_tensor(x)
+    return -Max.apply(-x, axis=_reduced_axes("min", x, axis), keepdims=keepdims)
 
 
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, *, correction: float = 0) -> Tensor:

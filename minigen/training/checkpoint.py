@@ -1,8 +1,8 @@
 """Checkpoints of a run: everything that training changes, in one safetensors file.
 
-Arrays are named by what they belong to: ``modules/<name>/<entry of state_dict>`` and ``optimizers/<name>/<entry>``. All
-the rest - generators, the place in the data, how far training has come - are `facts`: plain values, kept as JSON among the
-strings of the file. Nothing that holds NaN or infinity is ever written.
+Arrays are named by what they belong to: ``modules/<name>/<entry of state_dict>`` and ``optimizers/<name>/<entry>``.
+All the rest - generators, the place in the data, how far training has come - are `facts`: plain values, kept as JSON
+among the strings of the file. Nothing that holds NaN or infinity is ever written.
 
 Imports: serialization, training.experiment. Read next: ``run_folder.py``, ``run.py``.
 """
@@ -36,27 +36,21 @@ class Checkpoint:
 
 
 def save_checkpoint(path: str | os.PathLike[str], experiment: Experiment, facts: Mapping[str, Any]) -> None:
-    """Write all of `experiment`, and `facts` (JSON-able; "format", "optimizers" and "generators" are added).
+    """Write all of `experiment`, and `facts` (JSON-able; "format" and "generators" are added).
 
     NonFiniteLoss if an array holds NaN or infinity, CheckpointError if the file cannot be written; the file that was
     there before then stays.
     """
     arrays: dict[str, Array] = {}
-    numbers: dict[str, dict[str, Any]] = {}
     for name, module in experiment.modules.items():
         arrays |= {f"modules/{name}/{key}": array for key, array in module.state_dict().items()}
     for name, optimizer in experiment.optimizers.items():
-        numbers[name] = {}
-        for key, value in optimizer.state_dict().items():
-            if hasattr(value, "dtype"):
-                arrays[f"optimizers/{name}/{key}"] = value
-            else:
-                numbers[name][key] = value
+        arrays |= {f"optimizers/{name}/{key}": array for key, array in optimizer.state_dict().items()}
     for key, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise NonFiniteLoss(f"{key} holds NaN or infinity; no checkpoint was written")
     generators = {name: generator.state for name, generator in experiment.generators.items()}
-    everything = {"format": FORMAT, **facts, "optimizers": numbers, "generators": generators}
+    everything = {"format": FORMAT, **facts, "generators": generators}
     save(arrays, path, {KEY: json.dumps(everything, allow_nan=False)})
 
 
@@ -88,12 +82,11 @@ def restore_modules(experiment: Experiment, checkpoint: Checkpoint) -> None:
 def restore(experiment: Experiment, checkpoint: Checkpoint) -> None:
     """Bring modules, optimizers and generators back to the point of the checkpoint. CheckpointError as above."""
     restore_modules(experiment, checkpoint)
-    facts = checkpoint.facts
     try:
         for name, state in _by_name(checkpoint, "optimizers", experiment.optimizers).items():
-            experiment.optimizers[name].load_state_dict({**state, **facts["optimizers"][name]})
+            experiment.optimizers[name].load_state_dict(state)
         for name, generator in experiment.generators.items():
-            generator.state = facts["generators"][name]
+            generator.state = checkpoint.facts["generators"][name]
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError) as error:

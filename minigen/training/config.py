@@ -66,7 +66,7 @@ def resolve(recipe: Recipe, options: Mapping[str, Option], given: Mapping[str, A
     config = {**DEFAULTS, **recipe.options}
     for name, value in given.items():
         if name not in config:
-            raise ConfigError(f"{recipe.name} has no option {name!r}{_hint(name, config)}")
+            raise ConfigError(f"{recipe.name} has no option {name!r}{did_you_mean(name, config)}")
         config[name] = value if value is None else check_value(name, value, GENERAL.get(name) or options[name])
     return {"model": recipe.name, **config}
 
@@ -80,7 +80,9 @@ def check_value(name: str, value: Any, option: Option) -> Any:
         raise ConfigError(f"{name} must be {kind}, got {value!r}")
     value = option.type(value)
     if option.choices and value not in option.choices:
-        raise ConfigError(f"{name} must be {' or '.join(option.choices)}, got {value!r}{did_you_mean(value, option.choices)}")
+        raise ConfigError(
+            f"{name} must be {' or '.join(option.choices)}, got {value!r}{did_you_mean(value, option.choices)}"
+        )
     low, high = option.minimum, option.maximum
     if low is not None and not (value > low if option.exclusive else value >= low):
         raise ConfigError(f"{name} must be {'greater than' if option.exclusive else 'at least'} {low:g}, got {value}")
@@ -111,7 +113,7 @@ def read_config_file(path: str | os.PathLike[str], known: Iterable[str]) -> dict
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """"; did you mean 'epochs'?" for "epocs", or "" if nothing known comes near."""
+    """The end of a message about an unknown `word`: "; did you mean 'epochs'?", or "" if nothing known comes near."""
     close = difflib.get_close_matches(word.lower(), list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 

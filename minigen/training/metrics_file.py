@@ -1,8 +1,8 @@
 """The table of a run, ``metrics.csv``: one row for every logged step and epoch, one column for every term.
 
-Columns: step (updates made), epoch (from 1), split, seconds (spent in training, over all sessions of the run), then the terms. `split`
-is "batch" (the terms of that one update), "train" (means over the updates of the epoch) or "validation". A cell is empty
-where a row lacks the term. Numbers are written so that reading them gives the same bits.
+Columns: step (updates made), epoch (from 1), split, seconds (spent in training, over all sessions of the run), then the
+terms. `split` is "batch" (the terms of that one update), "train" (means over the updates of the epoch) or "validation".
+A cell is empty where a row lacks the term. Numbers are written so that reading them gives the same bits.
 
 Imports: serialization. Read next: ``run.py``.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -53,13 +54,26 @@ class MetricsFile:
         ValueError if the file has fewer, or no header of this kind.
         """
         self.close()
+        if rows == 0:
+            self.path.unlink(missing_ok=True)
+            self.columns, self.rows = list(COLUMNS), 0
+            return
+        if not self.path.exists():
+            raise ValueError(f"{self.path} is missing; the checkpoint needs its first {rows} rows")
         kept = self.read()[:rows]
         with open(self.path, encoding="utf-8", newline="") as file:
             header = next(csv.reader(file), [])
         if tuple(header[: len(COLUMNS)]) != COLUMNS or len(kept) < rows or any(len(r) != len(header) for r in kept):
-            raise ValueError(f"{self.path} was changed: the checkpoint needs its first {rows} rows, {len(kept)} are whole")
+            raise ValueError(
+                f"{self.path} was changed: the checkpoint needs its first {rows} rows, {len(kept)} are whole"
+            )
         self.columns, self.rows = header, rows
         self._replace(kept)
+
+    def sync(self) -> None:
+        """Wait until all rows are on the disk."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file; the next row opens it again."""

@@ -14,7 +14,7 @@ from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 
-class NonFiniteLoss(ArithmeticError):
+class NonFiniteLoss(ArithmeticError):  # noqa: N818 - the name says what happened
     """A loss or a parameter became NaN or infinite. The message names the step and the first operation."""
 
 

@@ -109,6 +109,10 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
+    def delete(self) -> None:
+        """Delete the folder with all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def remove_leftovers(self) -> None:
         """Delete temporary files that a killed process has left."""
         for folder in (self.path, self.last.parent, self.samples):

@@ -1,27 +1,32 @@
 """A row of floats in one vector register, as a value that Numba code can hold.
 
 Numba vectorises plain loops by itself, but it will not keep a block of sums in registers over a
-long loop, which is what separates a fast matrix product from a slow one. A few small functions make
-that sayable. They exist only inside functions compiled by Numba, and each becomes a few machine
-instructions:
+long loop, nor fill a register from a line of 14 cells; that is what separates a fast kernel from a
+slow one. A few small functions make it sayable. They exist only inside functions compiled by Numba,
+and each becomes a few machine instructions:
 
-* ``load`` and ``store``: all lanes from and to neighbouring places of a flat array;
-* ``load_some`` and ``store_some``: the first few lanes, from and to places `step` apart (1 or 2);
-* ``lane_count``: how many lanes there are; ``splat``: one number in every lane; ``mul_add``: a * b + c; ``total``: the sum of the lanes.
+* ``load`` and ``store``: all lanes, from and to neighbouring places of a flat array;
+* ``take`` and ``put``: some of the lanes, from and to places `step` apart;
+* ``splat``: one number in every lane; ``lane_count``: how many lanes there are;
+* ``add``, ``mul_add``, ``divide``: arithmetic in every lane; ``total``: the sum of the lanes;
+* ``keep_larger``: a step of a search for the maximum.
 
-An array index may point at the last places only as far as lanes are loaded or stored there: nothing is
-checked. Numba's cache does not see this file: after a change here, remove ``__pycache__``.
+An index is not checked: a place is touched if its lane is. Numba's cache does not look into this file
+from the files that use it: after a change here, remove ``__pycache__``.
 
 Imports: Numba and llvmlite. Read next: ``taps.py``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
+
+from minigen_kernels.cpu.jit import njit_cached
 
 #: Bytes of a register: 64 with AVX-512, else 32 (AVX; a machine with less takes two for one).
 REGISTER_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
@@ -59,7 +64,7 @@ def lane_count(typing_context: Any, array: Any) -> Any:
 
 @intrinsic
 def load(typing_context: Any, array: Any, i: Any) -> Any:
-    """``load(array, i)``: the lanes array[i], array[i + 1], ... of a flat array."""
+    """``load(array, i)``: the lanes array[i], array[i + 1], ..."""
     lanes = Lanes(array.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -72,7 +77,7 @@ def load(typing_context: Any, array: Any, i: Any) -> Any:
 
 @intrinsic
 def store(typing_context: Any, array: Any, i: Any, lanes: Any) -> Any:
-    """``store(array, i, lanes)``: write them to array[i], array[i + 1], ... of a flat array."""
+    """``store(array, i, lanes)``: write them to array[i], array[i + 1], ..."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = _address(context, builder, array, *args[:2])
@@ -82,47 +87,30 @@ def store(typing_context: Any, array: Any, i: Any, lanes: Any) -> Any:
     return types.void(array, types.intp, lanes), generate
 
 
-@intrinsic(prefer_literal=True)
-def load_some(typing_context: Any, array: Any, i: Any, count: Any, step: Any) -> Any:
-    """``load_some(array, i, count, step)``: array[i], array[i + step], ... into the first lanes.
-
-    Only `count` places are read, if there are so many lanes; the other lanes are zero. `step` is a
-    literal, 1 or 2.
-    """
-    lanes, stride = Lanes(array.dtype), step.literal_value
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value, last = None, None
-        for part in range(stride):
-            place, mask = _part(context, builder, array, *args[:3], stride, part)
-            last, value = value, _masked(builder, "load", place, mask, lanes)
-        if last is None:
-            return value
-        return _shuffle(builder, last, value, list(range(0, 2 * lanes.count, 2)))
-
-    return lanes(array, types.intp, types.intp, step), generate
+@njit_cached(inline="always")
+def take(array: Any, i: int, step: int, low: int, high: int, rest: Any) -> Any:
+    """The lanes `rest`, but lane l holds array[i + l * step] for low <= l < high."""
+    if step == 1:
+        value = _take(array, i, 1, low, high, rest)
+    elif step == 2:
+        value = _take(array, i, 2, low, high, rest)
+    else:
+        value = rest
+        for lane in range(max(low, 0), min(high, lane_count(array))):
+            value = _with_lane(value, lane, array[i + lane * step])
+    return value
 
 
-@intrinsic(prefer_literal=True)
-def store_some(
-    typing_context: Any, array: Any, i: Any, lanes: Any, count: Any, step: Any
-) -> Any:
-    """``store_some(array, i, lanes, count, step)``: write the first lanes to array[i], array[i + step], ...
-
-    Only `count` places are written, if there are so many lanes. `step` is a literal, 1 or 2.
-    """
-    stride = step.literal_value
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        n = lanes.count
-        for part in range(stride):
-            place, mask = _part(context, builder, array, args[0], args[1], args[3], stride, part)
-            spread = [part * (n // stride) + lane // stride for lane in range(n)]
-            value = _shuffle(builder, args[2], args[2], spread)
-            _masked(builder, "store", place, mask, lanes, value)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, lanes, types.intp, step), generate
+@njit_cached(inline="always")
+def put(array: Any, i: int, step: int, low: int, high: int, lanes: Any) -> None:
+    """Write lane l to array[i + l * step] for low <= l < high."""
+    if step == 1:
+        _put(array, i, 1, low, high, lanes)
+    elif step == 2:
+        _put(array, i, 2, low, high, lanes)
+    else:
+        for lane in range(max(low, 0), min(high, lane_count(array))):
+            array[i + lane * step] = _lane(lanes, lane)
 
 
 @intrinsic
@@ -136,20 +124,59 @@ def splat(typing_context: Any, number: Any) -> Any:
     return lanes(number), generate
 
 
+def _lanewise(arity: int, build: Callable[..., Any]) -> Callable[..., Any]:
+    """The typing and code of a function that does `build(builder, *lanes)` in every lane."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return build(builder, *args)
+
+    def typing(lanes: Any) -> Any:
+        return lanes(*[lanes] * arity), generate
+
+    return typing
+
+
+@intrinsic
+def add(typing_context: Any, a: Any, b: Any) -> Any:
+    """``add(a, b)``: a + b in every lane."""
+    return _lanewise(2, lambda builder, a, b: builder.fadd(a, b))(a)
+
+
+@intrinsic
+def divide(typing_context: Any, a: Any, b: Any) -> Any:
+    """``divide(a, b)``: a / b in every lane."""
+    return _lanewise(2, lambda builder, a, b: builder.fdiv(a, b))(a)
+
+
 @intrinsic
 def mul_add(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
     """``mul_add(a, b, c)``: a * b + c in every lane, rounded once where the machine can."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        product = builder.fmul(args[0], args[1], flags=("contract",))
-        return builder.fadd(product, args[2], flags=("contract",))
+    def build(builder: Any, a: Any, b: Any, c: Any) -> Any:
+        return builder.fadd(builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
 
-    return c(a, b, c), generate
+    return _lanewise(3, build)(a)
+
+
+@intrinsic
+def keep_larger(typing_context: Any, best: Any, mark: Any, here: Any, mark_here: Any) -> Any:
+    """``best, mark = keep_larger(best, mark, here, mark_here)``: in every lane the larger of best and
+    here, with its mark. Of equals `best` stays; NaN counts as the largest, and the first NaN stays."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        best, mark, here, mark_here = args
+        larger = builder.and_(
+            builder.fcmp_unordered(">", here, best), builder.fcmp_ordered("ord", best, best)
+        )
+        pair = [builder.select(larger, here, best), builder.select(larger, mark_here, mark)]
+        return context.make_tuple(builder, signature.return_type, pair)
+
+    return types.UniTuple(best, 2)(best, best, best, best), generate
 
 
 @intrinsic
 def total(typing_context: Any, lanes: Any) -> Any:
-    """``total(lanes)``: the sum of the lanes, by halves: lane i + lane i + n/2, and again."""
+    """``total(lanes)``: the sum of the lanes, by halves: lane l + lane l + n/2, and again."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         value, count = args[0], lanes.count
@@ -163,28 +190,79 @@ def total(typing_context: Any, lanes: Any) -> Any:
     return lanes.dtype(lanes), generate
 
 
-def _address(context: Any, builder: Any, array: Any, value: Any, i: Any) -> Any:
-    """The address of element i of a contiguous array, as that of a vector."""
+@intrinsic(prefer_literal=True)
+def _take(typing_context: Any, array: Any, i: Any, step: Any, low: Any, high: Any, rest: Any) -> Any:
+    """`take` for a step that the compiler knows: every step-th lane of `step` registers."""
+    stride = step.literal_value
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array_value, i, _, low, high, rest_value = args
+        n = rest.count
+        value = rest_value
+        for part in range(stride):
+            places = range(part * n, (part + 1) * n)  # of this register, counted from i
+            lanes = [place // stride if place % stride == 0 else n for place in places]
+            mask = _between(builder, low, high, lanes)
+            place = _address(context, builder, array, array_value, i, part * n)
+            register = _masked(builder, "load", place, mask, rest)
+            order = [n + lane * stride - part * n if lane * stride in places else lane for lane in range(n)]
+            value = _shuffle(builder, value, register, order)
+        return builder.select(_between(builder, low, high, range(n)), value, rest_value)
+
+    return rest(array, types.intp, step, types.intp, types.intp, rest), generate
+
+
+@intrinsic(prefer_literal=True)
+def _put(typing_context: Any, array: Any, i: Any, step: Any, low: Any, high: Any, lanes: Any) -> Any:
+    """`put` for a step that the compiler knows."""
+    stride = step.literal_value
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array_value, i, _, low, high, value = args
+        n = lanes.count
+        for part in range(stride):
+            places = range(part * n, (part + 1) * n)
+            mask = _between(builder, low, high, [p // stride if p % stride == 0 else n for p in places])
+            place = _address(context, builder, array, array_value, i, part * n)
+            spread = _shuffle(builder, value, value, [p // stride for p in places])
+            _masked(builder, "store", place, mask, lanes, spread)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, step, types.intp, types.intp, lanes), generate
+
+
+@intrinsic
+def _lane(typing_context: Any, lanes: Any, i: Any) -> Any:
+    """The number in lane i."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.extract_element(args[0], args[1])
+
+    return lanes.dtype(lanes, types.intp), generate
+
+
+@intrinsic
+def _with_lane(typing_context: Any, lanes: Any, i: Any, number: Any) -> Any:
+    """The lanes with `number` in lane i."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.insert_element(args[0], args[2], args[1])
+
+    return lanes(lanes, types.intp, lanes.dtype), generate
+
+
+def _address(
+    context: Any, builder: Any, array: Any, value: Any, i: Any, further: int = 0
+) -> Any:
+    """The address of element i + further of a contiguous array, as that of a vector."""
     data = context.make_array(array)(context, builder, value).data
     vector = context.get_value_type(Lanes(array.dtype))
-    return builder.bitcast(builder.gep(data, [i]), vector.as_pointer())
-
-
-def _part(
-    context: Any, builder: Any, array: Any, value: Any, i: Any, count: Any, stride: int, part: int
-) -> tuple[Any, Any]:
-    """Address and mask of register number `part` of those that `count` places, `stride` apart, cover."""
-    lanes = Lanes(array.dtype).count
-    start = builder.add(i, ir.Constant(i.type, part * lanes))
-    numbers = ir.VectorType(count.type, lanes)
-    place = ir.Constant(numbers, [(part * lanes + lane) // stride for lane in range(lanes)])
-    mask = builder.icmp_signed("<", place, _splat(builder, count, lanes))
-    wanted = ir.Constant(mask.type, [int(lane % stride == 0) for lane in range(lanes)])
-    return _address(context, builder, array, value, start), builder.and_(mask, wanted)
+    place = builder.add(i, ir.Constant(i.type, further))
+    return builder.bitcast(builder.gep(data, [place]), vector.as_pointer())
 
 
 def _masked(
-    builder: Any, verb: str, place: Any, mask: Any, lanes: Any, value: Any = None
+    builder: Any, verb: str, place: Any, mask: Any, lanes: Lanes, value: Any = None
 ) -> Any:
     """LLVM's masked load or store: it touches only the places whose lane is in the mask."""
     bits = lanes.dtype.bitwidth
@@ -198,6 +276,17 @@ def _masked(
         args = [value, place, align, mask]
     name = f"llvm.masked.{verb}.v{lanes.count}f{bits}.p0"
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+
+def _between(builder: Any, low: Any, high: Any, numbers: Iterable[int]) -> Any:
+    """A mask: low <= number < high. Number n, the count of lanes, is beyond any lane: false."""
+    numbers = list(numbers)
+    kind = ir.VectorType(low.type, len(numbers))
+    constants = ir.Constant(kind, numbers)
+    real = ir.Constant(ir.VectorType(ir.IntType(1), len(numbers)), [int(k < len(numbers)) for k in numbers])
+    above = builder.icmp_signed(">=", constants, _splat(builder, low, len(numbers)))
+    below = builder.icmp_signed("<", constants, _splat(builder, high, len(numbers)))
+    return builder.and_(builder.and_(above, below), real)
 
 
 def _splat(builder: Any, number: Any, count: int) -> Any:

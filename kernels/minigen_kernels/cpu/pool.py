@@ -1,9 +1,10 @@
-"""Max and average pooling on the processor: one loop over results, or over cells in the adjoints.
+"""Max and average pooling on the processor: a line of results at a time, a register of them at once.
 
-Each loop asks once per line, and once per result, which part of the window lies in the plane; inside
-there are no checks. The common windows of 2 x 2 cells side by side have their own lines in `_max_pool`.
+Offset v of the windows meets real cells for the results `first[v]` to `last[v] - 1` of a line (`_met`).
+Each offset is then one load of as many neighbouring windows as a register holds; results whose cell
+is outside take no part.
 
-Imports: NumPy, Numba. Specification: ``../reference/pool.py``. Read next: ``upsample.py``.
+Imports: NumPy, Numba, ``lanes.py``. Specification: ``../reference/pool.py``. Read next: ``upsample.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,17 @@ from __future__ import annotations
 import numpy as np
 
 from minigen_kernels import Array, Pair, Window
-from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.cpu.jit import njit_cached
+from minigen_kernels.cpu.lanes import (
+    add,
+    divide,
+    keep_larger,
+    lane_count,
+    mul_add,
+    put,
+    splat,
+    take,
+)
 
 
 def max_pool2d(
@@ -21,7 +32,9 @@ def max_pool2d(
     x = np.ascontiguousarray(x)
     y = np.empty((*x.shape[:2], *out_hw), x.dtype)
     index = np.empty(y.shape, np.int64)
-    _max_pool(_planes(x), _planes(y), _planes(index), kernel, stride, padding)
+    rows = _met(x.shape[2], out_hw[0], kernel[0], stride[0], padding[0])
+    columns = _met(x.shape[3], out_hw[1], kernel[1], stride[1], padding[1])
+    _max_pool(_planes(x), _planes(y), _planes(index), rows, columns, stride, padding)
     return y, index
 
 
@@ -29,7 +42,7 @@ def plane_gather(x: Array, index: Array) -> Array:
     """y[n, c, i, j] = x[n, c].flat[index[n, c, i, j]]. x (N, C, H, W), index (N, C, oh, ow) -> y."""
     x, index = np.ascontiguousarray(x), np.ascontiguousarray(index)
     y = np.empty(index.shape, x.dtype)
-    _gather(_lines(x), _lines(index), _lines(y))
+    _gather(_flat_planes(x), _flat_planes(index), _flat_planes(y))
     return y
 
 
@@ -40,7 +53,7 @@ def plane_scatter(g: Array, index: Array, hw: Pair, window: Window | None) -> Ar
     """
     g, index = np.ascontiguousarray(g), np.ascontiguousarray(index)
     gx = np.zeros((*g.shape[:2], *hw), g.dtype)
-    _scatter(_lines(g), _lines(index), _lines(gx))
+    _scatter(_flat_planes(g), _flat_planes(index), _flat_planes(gx))
     return gx
 
 
@@ -50,7 +63,10 @@ def avg_pool2d(
     """The mean of every window: x (N, C, H, W) -> y (N, C, oh, ow)."""
     x = np.ascontiguousarray(x)
     y = np.empty((*x.shape[:2], *out_hw), x.dtype)
-    _avg_pool(_planes(x), _planes(y), kernel, stride, padding, count_include_pad)
+    rows = _met(x.shape[2], out_hw[0], kernel[0], stride[0], padding[0])
+    columns = _met(x.shape[3], out_hw[1], kernel[1], stride[1], padding[1])
+    counts = _counts(x.shape[2:], out_hw, kernel, stride, padding, count_include_pad, x.dtype)
+    _avg_pool(_planes(x), _planes(y), rows, columns, stride, padding, counts)
     return y
 
 
@@ -60,7 +76,10 @@ def avg_pool2d_adjoint(
     """Every result spreads its share over its window: g (N, C, oh, ow) -> gx (N, C, *hw)."""
     g = np.ascontiguousarray(g)
     gx = np.zeros((*g.shape[:2], *hw), g.dtype)
-    _avg_pool_adjoint(_planes(g), _planes(gx), kernel, stride, padding, count_include_pad)
+    rows = _met(hw[0], g.shape[2], kernel[0], stride[0], padding[0])
+    columns = _met(hw[1], g.shape[3], kernel[1], stride[1], padding[1])
+    counts = _counts(hw, g.shape[2:], kernel, stride, padding, count_include_pad, g.dtype)
+    _avg_pool_adjoint(_planes(g), _planes(gx), rows, columns, stride, padding, counts)
     return gx
 
 
@@ -68,34 +87,71 @@ def _planes(a: Array) -> Array:
     return a.reshape(a.shape[0] * a.shape[1], *a.shape[2:])
 
 
-def _lines(a: Array) -> Array:
+def _flat_planes(a: Array) -> Array:
     return a.reshape(a.shape[0] * a.shape[1], a.shape[2] * a.shape[3])
+
+
+def _met(size: int, out: int, k: int, stride: int, padding: int) -> Array:
+    """For each offset v of a window along one axis: the first result for which cell
+    result * stride - padding + v is real, and the last such result plus one. (k, 2)"""
+    offsets = np.arange(k) - padding
+    first = np.clip(-(offsets // stride), 0, out)
+    last = np.clip(-((offsets - size) // stride), 0, out)
+    return np.stack([first, np.maximum(first, last)], axis=1)
+
+
+def _counts(
+    hw: tuple[int, ...],
+    out_hw: tuple[int, ...],
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair,
+    count_include_pad: bool,
+    dtype: np.dtype[np.generic],
+) -> tuple[Array, Array]:
+    """How many rows, and how many columns, of each window its mean counts: (oh,), (ow,)."""
+    counts = []
+    for size, out, k, s, p in zip(hw, out_hw, kernel, stride, padding):
+        first = np.arange(out) * s - p
+        low, high = (-p, size + p) if count_include_pad else (0, size)
+        counts.append((np.minimum(first + k, high) - np.maximum(first, low)).astype(dtype))
+    return counts[0], counts[1]
 
 
 @njit_cached()
 def _max_pool(
-    x: Array, y: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair
+    x: Array, y: Array, index: Array, rows: Array, columns: Array, stride: Pair, padding: Pair
 ) -> None:
     planes, H, W = x.shape
     oh, ow = y.shape[1:]
-    for plane in range(planes):
-        for i in range(oh):
-            top = i * stride[0] - padding[0]
-            first, last = max(top, 0), min(top + kernel[0], H)
-            for j in range(ow):
-                left = j * stride[1] - padding[1]
-                start, stop = max(left, 0), min(left + kernel[1], W)
-                best = x[plane, first, start]
-                place = first * W + start
-                for r in range(first, last):
-                    for c in range(start, stop):
-                        here = x[plane, r, c]
-                        # not (<=) is true for a NaN; once best is NaN, it stays the first one.
-                        if not here <= best and best == best:
-                            best = here
-                            place = r * W + c
-                y[plane, i, j] = best
-                index[plane, i, j] = place
+    kh, kw = len(rows), len(columns)
+    source, target, places = x.reshape(-1), y.reshape(-1), index.reshape(-1)
+    lanes = lane_count(source)
+    one = x.dtype.type(1)
+    lowest, unset = splat(x.dtype.type(-np.inf)), splat(-one)
+    marks = np.empty(ow, x.dtype)  # which cell of its window was the largest: u * kw + v, or unset
+    for line in range(planes * oh):
+        plane, i = divmod(line, oh)
+        top = i * stride[0] - padding[0]
+        for j in range(0, ow, lanes):
+            best, mark = lowest, unset
+            for u in range(kh):
+                if rows[u, 0] <= i < rows[u, 1]:
+                    row = (plane * H + top + u) * W + j * stride[1] - padding[1]
+                    for v in range(kw):
+                        low, high = columns[v, 0] - j, columns[v, 1] - j
+                        here = take(source, row + v, stride[1], low, high, lowest)
+                        best, mark = keep_larger(best, mark, here, splat((u * kw + v) * one))
+            put(target, line * ow + j, 1, 0, ow - j, best)
+            put(marks, j, 1, 0, ow - j, mark)
+        for j in range(ow):
+            left = j * stride[1] - padding[1]
+            mark_here = int(marks[j])
+            if mark_here >= 0:
+                u, v = mark_here // kw, mark_here % kw
+                places[line * ow + j] = (top + u) * W + left + v
+            else:  # a window of nothing but -inf: its first real cell
+                places[line * ow + j] = max(top, 0) * W + max(left, 0)
 
 
 @njit_cached()
@@ -112,44 +168,65 @@ def _scatter(g: Array, index: Array, gx: Array) -> None:
             gx[plane, index[plane, p]] += g[plane, p]
 
 
-@njit_cached(fastmath=FASTMATH)
+@njit_cached()
 def _avg_pool(
-    x: Array, y: Array, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool
+    x: Array,
+    y: Array,
+    rows: Array,
+    columns: Array,
+    stride: Pair,
+    padding: Pair,
+    counts: tuple[Array, Array],
 ) -> None:
     planes, H, W = x.shape
     oh, ow = y.shape[1:]
-    for plane in range(planes):
-        for i in range(oh):
-            top = i * stride[0] - padding[0]
-            first, last = max(top, 0), min(top + kernel[0], H)
-            height = min(top + kernel[0], H + padding[0]) - top if count_include_pad else last - first
-            for j in range(ow):
-                left = j * stride[1] - padding[1]
-                start, stop = max(left, 0), min(left + kernel[1], W)
-                width = min(left + kernel[1], W + padding[1]) - left if count_include_pad else stop - start
-                total = x.dtype.type(0)
-                for r in range(first, last):
-                    for c in range(start, stop):
-                        total += x[plane, r, c]
-                y[plane, i, j] = total / x.dtype.type(height * width)
+    source, target = x.reshape(-1), y.reshape(-1)
+    lanes = lane_count(source)
+    zero, one = splat(x.dtype.type(0)), splat(x.dtype.type(1))
+    for line in range(planes * oh):
+        plane, i = divmod(line, oh)
+        top = i * stride[0] - padding[0]
+        height = splat(counts[0][i])
+        for j in range(0, ow, lanes):
+            sums = zero
+            for u in range(len(rows)):
+                if rows[u, 0] <= i < rows[u, 1]:
+                    row = (plane * H + top + u) * W + j * stride[1] - padding[1]
+                    for v in range(len(columns)):
+                        low, high = columns[v, 0] - j, columns[v, 1] - j
+                        sums = add(sums, take(source, row + v, stride[1], low, high, zero))
+            width = take(counts[1], j, 1, 0, ow - j, one)
+            mean = divide(sums, mul_add(height, width, zero))
+            put(target, line * ow + j, 1, 0, ow - j, mean)
 
 
-@njit_cached(fastmath=FASTMATH)
+@njit_cached()
 def _avg_pool_adjoint(
-    g: Array, gx: Array, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool
+    g: Array,
+    gx: Array,
+    rows: Array,
+    columns: Array,
+    stride: Pair,
+    padding: Pair,
+    counts: tuple[Array, Array],
 ) -> None:
     planes, H, W = gx.shape
     oh, ow = g.shape[1:]
-    for plane in range(planes):
-        for i in range(oh):
-            top = i * stride[0] - padding[0]
-            first, last = max(top, 0), min(top + kernel[0], H)
-            height = min(top + kernel[0], H + padding[0]) - top if count_include_pad else last - first
-            for j in range(ow):
-                left = j * stride[1] - padding[1]
-                start, stop = max(left, 0), min(left + kernel[1], W)
-                width = min(left + kernel[1], W + padding[1]) - left if count_include_pad else stop - start
-                share = g[plane, i, j] / g.dtype.type(height * width)
-                for r in range(first, last):
-                    for c in range(start, stop):
-                        gx[plane, r, c] += share
+    source, target = g.reshape(-1), gx.reshape(-1)
+    lanes = lane_count(source)
+    zero, one = splat(g.dtype.type(0)), splat(g.dtype.type(1))
+    for line in range(planes * oh):
+        plane, i = divmod(line, oh)
+        top = i * stride[0] - padding[0]
+        height = splat(counts[0][i])
+        for j in range(0, ow, lanes):
+            width = take(counts[1], j, 1, 0, ow - j, one)
+            result = take(source, line * ow + j, 1, 0, ow - j, zero)
+            share = divide(result, mul_add(height, width, zero))
+            for u in range(len(rows)):
+                if rows[u, 0] <= i < rows[u, 1]:
+                    row = (plane * H + top + u) * W + j * stride[1] - padding[1]
+                    for v in range(len(columns)):
+                        low, high = columns[v, 0] - j, columns[v, 1] - j
+                        cells = take(target, row + v, stride[1], low, high, zero)
+                        put(target, row + v, stride[1], low, high, add(cells, share))

@@ -14,11 +14,11 @@ from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import (
     lane_count,
     load,
-    load_some,
     mul_add,
+    put,
     splat,
     store,
-    store_some,
+    take,
     total,
 )
 
@@ -38,7 +38,7 @@ def pack(
     C, H, W = images.shape[1:]
     groups, planes, places = cells.shape
     source, target = images.reshape(-1), cells.reshape(-1)
-    lanes = lane_count(source)
+    lanes, nothing = lane_count(source), splat(source.dtype.type(0))
     row, row_step, row_count = rows
     column, step, line_length = columns
     for n in range(count):
@@ -47,17 +47,9 @@ def pack(
             t = (group * planes + member * phases + phase) * places + lead + n * sample
             s = (((first + n) * C + c) * H + row) * W + column
             for _ in range(row_count):
-                if step == 1:
-                    for j in range(0, line_length, lanes):
-                        left = line_length - j
-                        store_some(target, t + j, load_some(source, s + j, left, 1), left, 1)
-                elif step == 2:
-                    for j in range(0, line_length, lanes):
-                        left = line_length - j
-                        store_some(target, t + j, load_some(source, s + 2 * j, left, 2), left, 1)
-                else:
-                    for j in range(line_length):
-                        target[t + j] = source[s + j * step]
+                for j in range(0, line_length, lanes):
+                    part = take(source, s + j * step, step, 0, line_length - j, nothing)
+                    put(target, t + j, 1, 0, line_length - j, part)
                 t += pitch
                 s += row_step * W
 
@@ -72,7 +64,7 @@ def unpack(
     K, H, W = images.shape[1:]
     groups, planes, places = sums.shape
     source, target = sums.reshape(-1), images.reshape(-1)
-    lanes = lane_count(source)
+    lanes, nothing = lane_count(source), splat(source.dtype.type(0))
     row, row_step, row_count = rows
     column, step, line_length = columns
     for n in range(count):
@@ -81,17 +73,9 @@ def unpack(
             s = (group * planes + member) * places + n * sample
             t = (((first + n) * K + k) * H + row) * W + column
             for _ in range(row_count):
-                if step == 1:
-                    for j in range(0, line_length, lanes):
-                        left = line_length - j
-                        store_some(target, t + j, load_some(source, s + j, left, 1), left, 1)
-                elif step == 2:
-                    for j in range(0, line_length, lanes):
-                        left = line_length - j
-                        store_some(target, t + 2 * j, load_some(source, s + j, left, 1), left, 2)
-                else:
-                    for j in range(line_length):
-                        target[t + j * step] = source[s + j]
+                for j in range(0, line_length, lanes):
+                    part = take(source, s + j, 1, 0, line_length - j, nothing)
+                    put(target, t + j * step, step, 0, line_length - j, part)
                 s += pitch
                 t += row_step * W
 

@@ -1,0 +1,106 @@
+"""What a run ran on: versions, machine, threads, BLAS, devices, commit. For ``env.json`` and ``minigen info``.
+
+Imports: device, data (for the cache folder). Read next: ``run_folder.py``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import minigen
+from minigen.data import cache_folder
+from minigen.device import cuda_status
+
+PACKAGES = ("numpy", "numba", "cupy", "safetensors", "pillow", "matplotlib", "pooch", "click", "rich")
+SOURCE = Path(minigen.__file__).resolve().parent.parent
+
+
+def describe_environment() -> dict[str, Any]:
+    """Everything as plain values: versions, machine, threads and BLAS of this process, devices, folders, commit."""
+    usable, text = cuda_status()
+    return {
+        "minigen": minigen.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name)) is not None},
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": available_cores(),
+        "threads": _threads(),
+        "devices": {"cpu": "always", "cuda": text if usable else f"no: {text}"},
+        "folders": {
+            "data": os.environ.get("MINIGEN_DATA") or None,
+            "cache": str(cache_folder()),
+            "compiled kernels": os.environ.get("NUMBA_CACHE_DIR") or "__pycache__ beside the kernels",
+        },
+    }
+
+
+def default_threads() -> int:
+    """How many threads a run takes that is not told: ``OMP_NUM_THREADS`` if set, else every core it may use."""
+    named = os.environ.get("OMP_NUM_THREADS", "")
+    return int(named) if named.isdigit() and int(named) > 0 else available_cores()
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _version(package: str) -> str | None:
+    names = ("cupy", "cupy-cuda12x", "cupy-cuda13x") if package == "cupy" else (package,)
+    for name in names:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _processor() -> str:
+    """The processor's name, as precisely as the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _threads() -> dict[str, Any]:
+    """Threads of the libraries that are loaded, as they are set now."""
+    pools = importlib.import_module("threadpoolctl").threadpool_info()
+    blas = [
+        f"{pool['internal_api']} {pool.get('version') or ''}".strip() for pool in pools if pool["user_api"] == "blas"
+    ]
+    numba = importlib.import_module("numba")
+    return {
+        "blas": blas[0] if blas else "unknown",
+        "blas threads": max((pool["num_threads"] for pool in pools if pool["user_api"] == "blas"), default=None),
+        "numba threads": numba.get_num_threads(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of minigen if it runs from a git checkout, with a mark if files were changed."""
+    if not (SOURCE / ".git").exists():
+        return None
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return f"{commit} (changed)" if _git("status", "--porcelain", "--untracked-files=no") else commit
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*words: str) -> str:
+    command = ["git", "-C", str(SOURCE), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

@@ -1,0 +1,115 @@
+"""From a config to everything that a run needs in memory: data, batches, model. Nothing is written here.
+
+Imports: data, device, training.experiment, training.config. Read next: ``run.py``.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigen import nn
+from minigen.data import Batches, Dataset, load
+from minigen.device import choose_device
+from minigen.random import Generator
+from minigen.training.config import ConfigError
+from minigen.training.experiment import Experiment, Recipe, Setup
+
+DATA_SEED = 0  # draws glyphs and held-out images: two runs that differ in --seed see the same images
+
+
+@dataclass
+class Prepared:
+    """A run in memory. `facts` describe the data, so that the model can be built again without them."""
+
+    recipe: Recipe
+    config: dict[str, Any]
+    train: Dataset
+    validation: Dataset | None
+    batches: Batches
+    experiment: Experiment
+    device_line: str  # which device, and why
+    facts: dict[str, Any]
+
+
+def prepare(recipe: Recipe, config: Mapping[str, Any]) -> Prepared:
+    """Load the data, split off the validation images, build the model. `config` is a whole one, see `resolve`.
+
+    ConfigError: settings that contradict each other or the data. What `minigen.data.load` and `choose_device` raise.
+    """
+    device, line = choose_device(config["device"])
+    train, validation = training_data(config)
+    if config["batch_size"] > len(train):
+        raise ConfigError(
+            f"batch_size {config['batch_size']} is larger than the {len(train)} images that there are to train on; "
+            f"take at most {len(train)}"
+        )
+    batches = Batches(train, config["batch_size"], seed=config["seed"])
+    facts = {
+        "image_shape": list(train.image_shape),
+        "value_range": list(train.value_range),
+        "classes": None if train.labels is None else int(train.labels.max()) + 1,
+        "batches_per_epoch": len(batches),
+        "images": fingerprint(train),
+    }
+    experiment = build(recipe, config, facts, device)
+    return Prepared(recipe, {**config, "device": device}, train, validation, batches, experiment, line, facts)
+
+
+def build(recipe: Recipe, config: Mapping[str, Any], facts: Mapping[str, Any], device: str) -> Experiment:
+    """The model of a run, with its first weights. ConfigError if its options contradict each other or the data."""
+    channels, height, width = facts["image_shape"]
+    low, high = facts["value_range"]
+    steps = config["epochs"] * facts["batches_per_epoch"]
+    nn.manual_seed(config["seed"])
+    setup = Setup(
+        options={name: config[name] for name in recipe.options},
+        image_shape=(channels, height, width),
+        value_range=(low, high),
+        classes=facts["classes"],
+        steps=min(steps, config["max_steps"] or steps),
+        batches_per_epoch=facts["batches_per_epoch"],
+        seed=config["seed"],
+        device=device,
+    )
+    try:
+        return recipe.build(setup)
+    except ValueError as error:
+        raise ConfigError(
+            f"{recipe.name}: {error}".replace(f"{recipe.name}: {recipe.name}: ", f"{recipe.name}: ")
+        ) from error
+
+
+def load_split(config: Mapping[str, Any], split: str) -> Dataset:
+    """One split of the data set that a config names."""
+    return load(
+        config["dataset"],
+        split=split,
+        data_dir=config["data_dir"],
+        seed=DATA_SEED,
+        image_size=config["image_size"],
+        letters=config["letters"],
+    )
+
+
+def training_data(config: Mapping[str, Any]) -> tuple[Dataset, Dataset | None]:
+    """The images to train on and those held out of them (None without), both in the order of the data set."""
+    whole = load_split(config, "train")
+    if config["limit"] is not None and config["limit"] < len(whole):
+        whole = whole.subset(slice(config["limit"]))
+    held = round(config["validation"] * len(whole))
+    if config["validation"] > 0:
+        held = min(max(held, 1), len(whole) - 1)
+    if held == 0:
+        return whole, None
+    order = Generator(DATA_SEED).spawn("validation").permutation(len(whole))
+    return whole.subset(np.sort(order[held:])), whole.subset(np.sort(order[:held]))
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """A short text that differs for other images: their number and a checksum of their bytes."""
+    return f"{len(dataset)} images, crc32 {zlib.crc32(np.ascontiguousarray(dataset.images).data):08x}"

@@ -1,0 +1,95 @@
+"""What a run prints while it trains: a live line on a terminal, one line an epoch elsewhere.
+
+Imports: training.fit; rich. Read next: ``run.py``, which calls it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from minigen.training.fit import Terms, TrainingState
+
+REFRESH = 0.1  # seconds between two updates of the live line
+BAR = 20  # its bar's length in characters
+
+
+class Progress:
+    """Prints to `console`. `epochs`, `max_steps` and `steps_per_epoch` tell how far there is to go."""
+
+    def __init__(self, console: Console, *, epochs: int, max_steps: int | None, steps_per_epoch: int) -> None:
+        self.console, self.epochs, self.steps_per_epoch = console, epochs, steps_per_epoch
+        self.total = min(epochs * steps_per_epoch, max_steps or epochs * steps_per_epoch)
+        self._live: Live | None = None
+        if console.is_terminal and not console.is_dumb_terminal:
+            self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._validation = ""
+        self._spent, self._counted = 0.0, 0  # time in the updates of this epoch that were watched
+        self._before: float | None = None
+        self._shown = 0.0
+
+    def __enter__(self) -> Progress:
+        if self._live is not None:
+            self._live.start()
+        self._before = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    @property
+    def milliseconds(self) -> float:
+        """Mean time of an update in this epoch, in ms."""
+        return 1000 * self._spent / max(1, self._counted)
+
+    def step(self, state: TrainingState, terms: Terms) -> None:
+        """After every update."""
+        now = time.perf_counter()
+        if self._before is not None:
+            self._spent, self._counted = self._spent + now - self._before, self._counted + 1
+        self._before = now
+        if self._live is not None and now - self._shown >= REFRESH:
+            self._shown = now
+            self._live.update(self._line(state, terms), refresh=True)
+
+    def epoch(
+        self, state: TrainingState, train: Mapping[str, float], validation: Mapping[str, float] | None, best: bool
+    ) -> None:
+        """After every epoch, and at the end. `best`: the validation loss is the lowest so far."""
+        parts = [f"epoch {state.epoch}/{self.epochs}", f"step {state.step}", f"{self.milliseconds:.2f} ms/step"]
+        parts += [f"{name} {value:.5g}" for name, value in train.items()]
+        if validation is not None:
+            self._validation = f"validation {validation['loss']:.5g}"
+            parts.append(self._validation + (" (best)" if best else ""))
+        self.console.print(Text("  ".join(parts)), soft_wrap=True)
+        self._spent, self._counted, self._before = 0.0, 0, time.perf_counter()
+
+    def _line(self, state: TrainingState, terms: Terms) -> Text:
+        done = state.batch / self.steps_per_epoch
+        rest = max(0, self.total - state.step) * self.milliseconds / 1000
+        filled = int(BAR * done)
+        line = Text.assemble(
+            f"epoch {state.epoch + 1}/{self.epochs}  {state.batch}/{self.steps_per_epoch}  ",
+            ("━" * filled, "green"),
+            ("━" * (BAR - filled), "dim"),
+            f"  {self.milliseconds:.2f} ms/step",
+        )
+        for name, value in terms.items():
+            line.append(f"  {name} {float(value):.5g}")
+        if self._validation:
+            line.append(f"  {self._validation}")
+        line.append(f"  ETA {duration(rest)}")
+        line.no_wrap, line.overflow = True, "ellipsis"
+        return line
+
+
+def duration(seconds: float) -> str:
+    """Minutes and seconds, with hours if there are any: 0:41, 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

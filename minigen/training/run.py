@@ -1,0 +1,266 @@
+"""A run: training with everything around it - metrics, checkpoints, pictures, validation - in its folder.
+
+`start` makes the folder and trains, `go_on` opens one and continues bit for bit, `open_trained` builds the model of a
+finished run for use. A checkpoint holds all that decides what comes next; whatever a killed process wrote after its
+last checkpoint is cut off or written once more, with the same bits.
+
+Imports: the other files of this room. Read next: ``minigen/cli``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import minigen
+from minigen.data import Batches
+from minigen.pictures import save_png, side_by_side
+from minigen.serialization import CheckpointError, write_atomically
+from minigen.tensor import Tensor
+from minigen.training.checkpoint import Checkpoint, load_checkpoint, restore, restore_modules, save_checkpoint
+from minigen.training.environment import describe_environment
+from minigen.training.experiment import Experiment, Recipe
+from minigen.training.fit import Means, Terms, TrainingState, check_finite, fit
+from minigen.training.metrics_file import MetricsFile
+from minigen.training.prepare import Prepared, build
+from minigen.training.progress import Progress
+from minigen.training.run_folder import RunFolder, new_run_folder
+from minigen_kernels import Array
+
+PICTURES = 16  # images in the picture of an epoch
+EVALUATION_BATCH = 500
+
+
+class Interrupted(Exception):  # noqa: N818 - it is a request, not an error
+    """Training was asked to stop; the checkpoint of that moment is saved."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The lowest validation loss so far, and when it was reached."""
+
+    loss: float
+    epoch: int
+    step: int
+
+
+class Run:
+    """A run in progress: what is in memory, its folder, and how far it has come."""
+
+    def __init__(self, prepared: Prepared, folder: RunFolder) -> None:
+        self.prepared, self.folder = prepared, folder
+        self.state = TrainingState()
+        self.best: Best | None = None
+        self.validated = 0  # the step after which validation last ran
+        self.last_terms: dict[str, dict[str, float]] = {}  # newest means by split, for the summary
+        self.metrics = MetricsFile(folder.metrics)
+        self.unused = False  # a new folder in which no step was made yet: of no use to anybody if training fails
+        self._seconds, self._began = 0.0, time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Time in training, over all sessions."""
+        return self._seconds + time.perf_counter() - self._began
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """All parameters by name."""
+        modules = self.prepared.experiment.modules
+        return {
+            f"{name}.{key}" if len(modules) > 1 else key: p
+            for name, module in modules.items()
+            for key, p in module.named_parameters()
+        }
+
+    @property
+    def finished(self) -> bool:
+        """Are all epochs or steps done, with the validation that follows?"""
+        epochs, max_steps = self.prepared.config["epochs"], self.prepared.config["max_steps"]
+        ended = self.state.epoch >= epochs or (max_steps is not None and self.state.step >= max_steps)
+        return ended and self.validated == self.state.step
+
+    # Beginning.
+
+    def write_first_files(self) -> None:
+        """Fill a new folder: config, environment, and a checkpoint of step 0 that a killed run starts again from."""
+        self.folder.write_config(self.prepared.config)
+        environment = {**describe_environment(), "device": self.prepared.device_line}
+        write_atomically(self.folder.environment, (json.dumps(environment, indent=2) + "\n").encode())
+        self.save(self.folder.last)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to the point of a checkpoint. CheckpointError if it is of another model or of other data."""
+        facts, prepared = checkpoint.facts, self.prepared
+        if facts.get("model") != prepared.recipe.name:
+            raise CheckpointError(
+                f"{checkpoint.path} is of model {facts.get('model')!r}, the run is of {prepared.recipe.name!r}"
+            )
+        if facts.get("data") != prepared.facts:
+            raise CheckpointError(
+                f"the training images are not those of the run: {prepared.config['dataset']} now has "
+                f"{prepared.facts}, {checkpoint.path} was made with {facts.get('data')}"
+            )
+        restore(prepared.experiment, checkpoint)
+        try:
+            prepared.batches.state = facts["batches"]
+            means = Means(facts["state"].pop("totals"), facts["state"].pop("counts"))
+            self.state = TrainingState(**facts["state"], means=means)
+            self.best = None if facts["best"] is None else Best(**facts["best"])
+            self.validated, self.last_terms = facts["validated"], facts["last_terms"]
+            self._seconds, self._began = facts["seconds"], time.perf_counter()
+            self.metrics.cut(facts["rows"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{checkpoint.path} cannot be continued: {error}") from error
+
+    # Training.
+
+    def train(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        """Train until all epochs or steps are done. When `stop()` is true, save and raise Interrupted.
+
+        NonFiniteLoss, or what the step raises: the last checkpoint stays; a new folder that saw no step is deleted.
+        """
+        config, experiment = self.prepared.config, self.prepared.experiment
+
+        def after_step(state: TrainingState, terms: Terms) -> None:
+            self.unused = False
+            progress.step(state, terms)
+            if state.step % config["log_every"] == 0:
+                self.log("batch", state.epoch + 1, {name: float(value) for name, value in terms.items()})
+            stopping = stop()
+            if stopping or state.step % config["checkpoint_every"] == 0:
+                self.save(self.folder.last)
+            if stopping:
+                raise Interrupted
+
+        def after_epoch(state: TrainingState, means: dict[str, float]) -> None:
+            self.close_epoch(means, f"epoch_{state.epoch:03}", state.epoch, progress)
+            if stop() and not self.finished:
+                raise Interrupted
+
+        try:
+            fit(
+                experiment.step,
+                self.prepared.batches,
+                epochs=config["epochs"],
+                max_steps=config["max_steps"],
+                schedule=experiment.schedule,
+                parameters=self.parameters,
+                state=self.state,
+                after_step=after_step,
+                after_epoch=after_epoch,
+            )
+            if not self.finished:  # the limit of steps came in the middle of an epoch
+                means, epoch = self.state.means.values(), self.state.epoch + 1
+                self.close_epoch(means, f"step_{self.state.step:06}", epoch, progress)
+        except BaseException:
+            if self.unused:
+                self.folder.delete()
+            raise
+        finally:
+            self.metrics.close()
+
+    def close_epoch(self, means: dict[str, float], name: str, epoch: int, progress: Progress) -> None:
+        """What follows an epoch: its rows, validation, a picture; then, with all of that in it, the checkpoint."""
+        self.log("train", epoch, means)
+        self.last_terms = {"train": means}
+        validation = self.validate()
+        if validation is not None:
+            self.log("validation", epoch, validation)
+            self.last_terms["validation"] = validation
+        self.validated = self.state.step
+        self.draw(self.folder.samples / f"{name}.png")
+        better = validation is not None and (self.best is None or validation["loss"] < self.best.loss)
+        if better and validation is not None:
+            self.best = Best(validation["loss"], epoch, self.state.step)
+            self.save(self.folder.best)
+        self.save(self.folder.last)
+        progress.epoch(self.state, means, validation, better)
+
+    def validate(self) -> dict[str, float] | None:
+        """The mean of each term over the validation images; None if there are none."""
+        if self.prepared.validation is None:
+            return None
+        means = Means()
+        size = min(EVALUATION_BATCH, len(self.prepared.validation))
+        for batch in Batches(self.prepared.validation, size, shuffle=False):
+            means.add(self.prepared.experiment.evaluate(batch), weight=len(batch))
+        values = means.values()
+        check_finite(values, self.parameters, f"validation after step {self.state.step}")
+        return values
+
+    def draw(self, path: Path) -> None:
+        """A picture of the first validation (or training) images beside what the model makes of them."""
+        dataset = self.prepared.validation or self.prepared.train
+        save_picture(path, self.prepared.experiment, dataset.images_float(slice(PICTURES)), dataset.value_range)
+
+    def log(self, split: str, epoch: int, terms: Mapping[str, float]) -> None:
+        """A row of ``metrics.csv``."""
+        self.metrics.append(self.state.step, epoch, split, self.seconds, terms)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint of this moment."""
+        self.metrics.sync()  # a checkpoint counts rows that are on the disk
+        state = self.state
+        facts = {
+            "minigen": minigen.__version__,
+            "model": self.prepared.recipe.name,
+            "config": self.prepared.config,
+            "data": self.prepared.facts,
+            "batches": self.prepared.batches.state,
+            "state": {
+                "step": state.step,
+                "epoch": state.epoch,
+                "batch": state.batch,
+                "totals": {name: float(total) for name, total in state.means.totals.items()},
+                "counts": state.means.counts,
+            },
+            "best": None if self.best is None else asdict(self.best),
+            "validated": self.validated,
+            "last_terms": self.last_terms,
+            "rows": self.metrics.rows,
+            "seconds": self.seconds,
+        }
+        save_checkpoint(path, self.prepared.experiment, facts)
+
+
+def start(prepared: Prepared, path: Path, *, rename: bool = False) -> Run:
+    """Begin a new run in the folder `path`, which is made. RunFolderError if that cannot be."""
+    with new_run_folder(path, rename=rename) as folder:
+        Run(prepared, folder).write_first_files()
+    run = Run(prepared, folder)  # the folder has its final name only now
+    run.unused = True
+    return run
+
+
+def go_on(prepared: Prepared, folder: RunFolder) -> Run:
+    """Continue the run in `folder` from its last checkpoint. CheckpointError if that does not fit."""
+    checkpoint = load_checkpoint(folder.last)
+    folder.remove_leftovers()
+    run = Run(prepared, folder)
+    run.restore(checkpoint)
+    folder.write_config(prepared.config)
+    return run
+
+
+def open_trained(recipe: Recipe, config: Mapping[str, Any], path: Path, device: str) -> Experiment:
+    """The model of a run with the parameters of the checkpoint file `path`. CheckpointError if they do not fit."""
+    checkpoint = load_checkpoint(path)
+    if checkpoint.facts.get("model") != recipe.name:
+        raise CheckpointError(f"{path} is of model {checkpoint.facts.get('model')!r}, the run is of {recipe.name!r}")
+    try:
+        experiment = build(recipe, config, checkpoint.facts["data"], device)
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} does not say what data it is for: {error}") from error
+    restore_modules(experiment, checkpoint)
+    return experiment
+
+
+def save_picture(path: Path, experiment: Experiment, images: Array, value_range: tuple[float, float]) -> None:
+    """Write images (N, C, H, W) and what the model makes of them as a PNG; of four channels the first three."""
+    shown = 3 if images.shape[1] >= 3 else 1
+    parts = [part[:, :shown] for part in experiment.pictures(images)]
+    save_png(side_by_side(parts, value_range=value_range), path)

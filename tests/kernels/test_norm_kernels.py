@@ -1,0 +1,176 @@
+"""Batch and layer norm: both rooms against one channel or row at a time, and against difference quotients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigen_kernels import cpu, reference
+
+ROOMS = [reference, cpu]
+DTYPES = [np.float32, np.float64]
+EPS = 1e-5
+
+#: (N, C, L); also one value a channel, L = 1, and strips of several channels that do not come out even.
+SHAPES_NCL = st.one_of(
+    st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 9)),
+    st.sampled_from([(3, 700, 1), (2, 70, 16), (1, 3, 600), (300, 2, 2)]),
+)
+SHAPES_RD = st.one_of(st.tuples(st.integers(1, 6), st.integers(1, 40)), st.sampled_from([(3, 1000), (200, 3)]))
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def tolerance(dtype, expected: np.ndarray, terms: int = 1) -> float:
+    """Rounding allowed in `expected`: 8 operations of half an ulp of its largest entry, growing with terms summed."""
+    return 8 * np.finfo(dtype).eps * max(1.0, np.abs(expected).max(initial=0)) * max(1.0, terms**0.5)
+
+
+def batch_of_rows(x: np.ndarray) -> np.ndarray:
+    """(N, C, L) -> (C, N * L): batch norm is layer norm's statistics on this, with a scale for each row."""
+    return x.transpose(1, 0, 2).reshape(x.shape[1], -1)
+
+
+def forward_by_row(row: np.ndarray, w, b) -> tuple[np.ndarray, float, float]:
+    """One channel or one sample, in extended precision."""
+    row = row.astype(np.longdouble)
+    mean = row.sum() / row.size
+    var = ((row - mean) ** 2).sum() / row.size
+    return (row - mean) / np.sqrt(var + EPS) * w + b, mean, var
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(shape=SHAPES_NCL, seed=SEEDS)
+def test_batch_norm(room, dtype, shape, seed):
+    rng = np.random.default_rng(seed)
+    x, w, b = (rng.normal(size=s).astype(dtype) for s in (shape, shape[1], shape[1]))
+    y, mean, var = room.batch_norm(x, w, b, EPS)
+    assert y.dtype == mean.dtype == var.dtype == dtype and y.shape == shape and mean.shape == var.shape == w.shape
+    for c in range(shape[1]):
+        wanted = forward_by_row(batch_of_rows(x)[c], w[c], b[c])
+        for got, expected in zip((batch_of_rows(y)[c], mean[c], var[c]), wanted, strict=True):
+            assert np.abs(got - expected).max() <= tolerance(dtype, expected) * max(1, 1 / np.sqrt(wanted[2] + EPS))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(shape=SHAPES_RD, seed=SEEDS)
+def test_layer_norm(room, dtype, shape, seed):
+    rng = np.random.default_rng(seed)
+    x, w, b = (rng.normal(size=s).astype(dtype) for s in (shape, shape[1], shape[1]))
+    y, mean, var = room.layer_norm(x, w, b, EPS)
+    assert y.dtype == mean.dtype == var.dtype == dtype and y.shape == shape and mean.shape == var.shape == (shape[0],)
+    for r in range(shape[0]):
+        wanted = forward_by_row(x[r], w, b)
+        for got, expected in zip((y[r], mean[r], var[r]), wanted, strict=True):
+            assert np.abs(got - expected).max() <= tolerance(dtype, expected) * max(1, 1 / np.sqrt(wanted[2] + EPS))
+
+
+FAMILIES = {"batch_norm": (6, 3, 4), "layer_norm": (6, 5)}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("name", FAMILIES)
+@given(seed=SEEDS)
+def test_backward_is_the_derivative(room, name, seed):
+    rng, shape = np.random.default_rng(seed), FAMILIES[name]
+    x, gy = rng.normal(size=shape), rng.normal(size=shape)
+    w, b = rng.normal(size=(2, shape[1]))
+    _, mean, var = getattr(room, name)(x, w, b, EPS)
+    gradients = getattr(room, f"{name}_backward")(gy, x, w, mean, var, EPS)
+    # Central differences along a random direction of x, w and b at once: the error is h^2 times the third derivative
+    # (channels of 24 and rows of 5 values have a deviation above 1e-2) plus rounding 1e-16 / h.
+    d = [rng.normal(size=a.shape) for a in (x, w, b)]
+    h = 1e-5 * min(1.0, float(var.min()) ** 0.5)
+    plus, minus = (getattr(room, name)(*(a + s * h * v for a, v in zip((x, w, b), d)), EPS)[0] for s in (1, -1))
+    numeric = ((plus - minus) * gy).sum() / (2 * h)
+    analytic = sum((g * v).sum() for g, v in zip(gradients, d, strict=True))
+    scale = sum(np.abs(g * v).sum() for g, v in zip(gradients, d, strict=True))
+    assert abs(numeric - analytic) < 1e-7 * max(1.0, scale / float(var.min()))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name, shapes", [("batch_norm", SHAPES_NCL), ("layer_norm", SHAPES_RD)])
+@given(data=st.data(), seed=SEEDS)
+def test_rooms_agree_on_backward(name, shapes, dtype, data, seed):
+    shape, rng = data.draw(shapes), np.random.default_rng(seed)
+    x, gy = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+    w = rng.normal(size=shape[1]).astype(dtype)
+    _, mean, var = getattr(reference, name)(x, w, w, EPS)
+    wanted, got = (getattr(room, f"{name}_backward")(gy, x, w, mean, var, EPS) for room in ROOMS)
+    # gx is a difference of terms of size |w gy| / s, and gw sums gy * z with |z| up to the square root of the count.
+    size = np.abs(w).max() * np.abs(gy).max() / np.sqrt(var.min() + EPS)
+    scales = (size, np.abs(gy).sum(), np.abs(gy).sum())
+    for a, b, scale, like in zip(wanted, got, scales, (x, w, w), strict=True):
+        assert a.dtype == b.dtype == dtype and a.shape == b.shape == like.shape
+        assert np.abs(a - b).max() <= 8 * np.finfo(dtype).eps * max(1.0, scale) * x.size**0.5
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize(
+    "name, shape", [("batch_norm", (64, 5, 49)), ("batch_norm", (64, 5, 1)), ("layer_norm", (5, 999))]
+)
+def test_a_large_mean_keeps_the_variance(room, name, shape):
+    # Mean 1e4, deviation 1: x itself is exact to 5e-4. The formula E[x^2] - E[x]^2 in float32 would give a variance
+    # wrong by 1e8 * 6e-8 = 6, and x - mean with a mean rounded to float32 a result wrong by 5e-4.
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=shape) + 1e4).astype(np.float32)
+    w, b = rng.normal(size=(2, shape[1])).astype(np.float32)
+    single = getattr(room, name)(x, w, b, EPS)
+    double = getattr(room, name)(x.astype(np.float64), w.astype(np.float64), b.astype(np.float64), EPS)
+    assert np.abs(single[0] - double[0]).max() < 4e-6  # |y| < 16: a few ulps
+    assert np.abs(single[1] - double[1]).max() <= np.spacing(np.float32(1e4)) / 2  # rounded once
+    assert np.abs(single[2] / double[2] - 1).max() < 1e-6
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name, shape", [("batch_norm", (4, 5, 6)), ("layer_norm", (4, 5))])
+def test_strides_purity_and_repetition(room, dtype, name, shape):
+    rng = np.random.default_rng(1)
+    gy, x = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+    w, b = rng.normal(size=(2, shape[1])).astype(dtype)
+    _, mean, var = getattr(room, name)(x, w, b, EPS)
+    for kernel, arguments in ((name, (x, w, b)), (f"{name}_backward", (gy, x, w, mean, var))):
+        before = [a.copy() for a in arguments]
+        first, again = (getattr(room, kernel)(*arguments, EPS) for _ in range(2))
+        strided = [np.repeat(a[::-1].copy(), 2, axis=-1)[::-1, ..., ::2] for a in arguments if a.ndim > 1]
+        vectors = [np.repeat(a, 3)[::3] for a in arguments if a.ndim == 1]
+        third = getattr(room, kernel)(*strided, *vectors, EPS)
+        for a, b2, c in zip(first, again, third, strict=True):
+            assert np.array_equal(a, b2)
+            # Another layout may sum in another order in NumPy; the compiled room copies first.
+            assert (
+                np.array_equal(a, c)
+                if room is cpu
+                else np.allclose(a, c, rtol=0, atol=1e-5 if dtype == np.float32 else 1e-13)
+            )
+        assert all(np.array_equal(a, b2) for a, b2 in zip(arguments, before, strict=True))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_nan_reaches_the_user(room):
+    x = np.zeros((4, 3, 2), np.float32)
+    x[1, 1, 1] = np.nan
+    w = np.ones(3, np.float32)
+    y, mean, var = room.batch_norm(x, w, w, EPS)
+    assert np.isnan(y[:, 1]).all() and np.isnan([mean[1], var[1]]).all()
+    assert not np.isnan(y[:, [0, 2]]).any()
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_errors(room):
+    x3, x2 = np.ones((2, 3, 4), np.float32), np.ones((2, 3), np.float32)
+    three, two, wide = np.ones(3, np.float32), np.ones(2, np.float32), np.ones(3)
+    with pytest.raises(ValueError, match=r"batch_norm: b has shape \(2,\) .* asks for \(3,\) and float32"):
+        room.batch_norm(x3, three, two, EPS)
+    with pytest.raises(ValueError, match="batch_norm: w has shape .* and dtype float64"):
+        room.batch_norm(x3, wide, three, EPS)
+    with pytest.raises(ValueError, match="batch_norm_backward: gy has shape"):
+        room.batch_norm_backward(x3[:1], x3, three, three, three, EPS)
+    with pytest.raises(ValueError, match="layer_norm: w has shape"):
+        room.layer_norm(x2, two, three, EPS)
+    with pytest.raises(ValueError, match=r"layer_norm_backward: mean has shape \(3,\)"):
+        room.layer_norm_backward(x2, x2, three, three, two, EPS)
