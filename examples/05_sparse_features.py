@@ -17,7 +17,7 @@ from minigen.models import autoencoder as models
 from minigen.training import autoencoder as training
 
 
-def main(steps: int | None = None, epochs: int = 3, weight: float = 1e-3, dataset: str = "glyphs",
+def main(steps: int | None = None, epochs: int = 3, weight: float = 1e-4, dataset: str = "glyphs",
          data_dir: str | None = None, device: str = "cpu", out: str = "sparse_features.png") -> tuple[float, float]:  # fmt: skip
     """Train both; write the features of the sparse one; return the mean share of active units (plain, sparse)."""
     train = data.load(dataset, split="train", data_dir=data_dir)
@@ -56,7 +56,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, help="stop after this many updates of each autoencoder")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--weight", type=float, default=1e-3, help="weight of the penalty sum |code| per sample")
+    parser.add_argument("--weight", type=float, default=1e-4, help="weight of the penalty sum |code| per sample")
     parser.add_argument("--dataset", default="glyphs")
     parser.add_argument("--data-dir")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")

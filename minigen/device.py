@@ -28,8 +28,8 @@ def array_module(x: Any) -> ModuleType:
 
 
 def device_of(x: Array) -> Device:
-    """The device of an array: "cpu" for numpy.ndarray, "cuda" for cupy.ndarray."""
-    return "cpu" if isinstance(x, np.ndarray) else "cuda"
+    """The device of an array: "cpu" for numpy.ndarray (and NumPy's scalars), "cuda" for cupy.ndarray."""
+    return "cpu" if isinstance(x, (np.ndarray, np.generic)) else "cuda"
 
 
 def to_device(x: Array, device: str) -> Array:

@@ -168,7 +168,7 @@ def agree(ours: Array, theirs: Any, what: str) -> None:
 
 
 def torch_grad(y: Any, xs: Sequence[Any], gy: Any = None, create_graph: bool = False) -> list[Any]:
-    found = torch.autograd.grad(y, xs, gy, create_graph=create_graph, allow_unused=True)
+    found = torch.autograd.grad(y, xs, gy, create_graph=create_graph, retain_graph=True, allow_unused=True)
     return [torch.zeros_like(x) if g is None else g for g, x in zip(found, xs, strict=True)]
 
 

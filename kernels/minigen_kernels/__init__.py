@@ -83,4 +83,4 @@ def for_device(device: str) -> KernelSet:
 
 def for_array(x: Array) -> KernelSet:
     """The kernel room that belongs to an array: `cpu` for numpy.ndarray, `cuda` for cupy.ndarray."""
-    return for_device("cpu" if isinstance(x, np.ndarray) else "cuda")
+    return for_device("cpu" if isinstance(x, (np.ndarray, np.generic)) else "cuda")

@@ -6,13 +6,13 @@ Imports: tensor, and the files beside it. Read next: ``ops/elementwise.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from minigen.gradcheck.one_tensor import OneTensor
 from minigen.gradcheck.probes import Directions, Elements
-from minigen.gradcheck.problem import Given, GradientOf, Problem
+from minigen.gradcheck.problem import Given, GradientOf, ModuleLike, Problem
 from minigen.gradcheck.report import GradcheckReport, GradientMismatch
 from minigen.gradcheck.sides import Sides
 from minigen.tensor import Tensor, is_recording
@@ -25,6 +25,7 @@ def gradcheck(
     wrt: Sequence[int] | None = None,
     seed: int = 0,
     rtol: float = 1e-6,
+    atol: float = 1e-15,
     draws: int = 3,
     directions: int = 6,
     max_elements: int = 1000,
@@ -40,25 +41,26 @@ def gradcheck(
 
     `order` 2 checks the gradient as a function of inputs, parameters and cotangent, 3 the gradient of that; lower
     orders are always checked first. `draws` random cotangents come from `seed`. Tensors are checked element by element,
-    smallest first, while they have no more than `max_elements` in all; larger ones along `directions` random directions.
-    The tolerance is 10 times the error that the numeric side finds for itself, plus `rtol` of the number.
+    smallest first, while they have no more than `max_elements` in all; the larger ones along `directions` random
+    directions. The tolerance is 10 times the error that the numeric side finds for itself, plus `rtol` of the number. y
+    is taken to be rounded to the last of its bits, and by `atol` on the way: scale up a function that is not much larger.
 
     Raises `GradientMismatch` for a derivative that is WRONG, a KINK, too little PRECISION to tell, or when all is zero
     and the check VACUOUS (unless `allow_zero`); TypeError and ValueError for what cannot be checked at all.
     """
-    _check_arguments(inputs, order, wrt, draws, directions)
-    problem: Problem
-    given = problem = Given(fn, inputs, wrt)
+    _check_arguments(fn, inputs, order, wrt, draws, directions)
+    given = Given(fn, inputs, wrt)
     try:
         if not given.variables:
             raise ValueError("gradcheck: nothing to differentiate: no floating Tensor, array or parameter was given")
-        rng, report = np.random.default_rng(seed), GradcheckReport()
-        for k in range(1, order + 1):
-            sides = Sides(problem, k, rng, report, rtol=rtol, draws=draws, last=k == order)
-            _check_one_order(sides, directions, max_elements)
-            if k == 1 and not allow_zero and all(row.verdict == "zero" for row in report.rows):
-                raise _vacuous(sides)
-            problem = GradientOf(problem, sides.cotangents[-1])
+        rng, report, problem = np.random.default_rng(seed), GradcheckReport(), cast(Problem, given)
+        with np.errstate(all="ignore"):  # NaN and Inf get a verdict, which says more than a warning
+            for k in range(1, order + 1):
+                sides = Sides(problem, k, rng, report, rtol=rtol, atol=atol, draws=draws, last=k == order)
+                _check_one_order(sides, directions, max_elements)
+                if k == 1 and not allow_zero and all(row.verdict == "zero" for row in report.rows):
+                    raise _vacuous(sides)
+                problem = GradientOf(problem, sides.cotangents[-1])
         return report
     except TypeError as error:
         if "promoted silently" in str(error):
@@ -68,7 +70,11 @@ def gradcheck(
         given.release()
 
 
-def _check_arguments(inputs: Sequence[Any], order: int, wrt: Sequence[int] | None, draws: int, directions: int) -> None:
+def _check_arguments(
+    fn: Any, inputs: Sequence[Any], order: int, wrt: Sequence[int] | None, draws: int, directions: int
+) -> None:
+    if not callable(fn) or any(isinstance(x, type) and isinstance(x, ModuleLike) for x in (fn, *inputs)):
+        raise TypeError(f"gradcheck: fn is a function or a Module (an object, not its class), got {fn!r}")
     for name, value, least in (("order", order, 1), ("draws", draws, 2), ("directions", directions, 1)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"gradcheck: {name} is a whole number of at least {least}, got {value!r}")
@@ -120,7 +126,7 @@ def _vacuous(sides: Sides) -> GradientMismatch:
         sides.order,
         numbers=(0.0, 0.0, 0.0),
         text="Every derivative is zero to within rounding, so any multiple of the gradient would pass too.",
-        hint="Check the function before it is summed (softmax and batch norm sum to a constant), move the point to where "
-        "it is not flat, or say allow_zero=True if it is meant to be constant.",
+        hint="Check the function before it is summed (softmax and batch norm sum to a constant), move the point to "
+        "where it is not flat, or say allow_zero=True if it is meant to be constant.",
         report=sides.report,
     )

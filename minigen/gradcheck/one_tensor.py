@@ -37,13 +37,13 @@ class OneTensor:
     def _slope(self, d: Array) -> Slope:
         """The numeric derivative along `d`, measured until it is precise and, if it can be, agrees."""
         analytic = self.gradients @ d
-        wanted = 0.1 * self.sides.rtol * np.maximum(np.abs(analytic), 1e-3 * self.largest)
+        wanted = 0.1 * self.sides.rtol * np.maximum(np.abs(analytic), 1e-2 * self.largest)
 
         def accept(slope: Slope) -> bool:
             evidence = self._evidence(analytic[:, None], [slope])
             return bool((slope.error <= wanted).all()) and evidence.agrees(evidence.analytic)
 
-        return measure(self.sides.line(self.i, d), self.sides.y0, self.sides.weights, accept)
+        return measure(self.sides.line(self.i, d), self.sides.y0, self.sides.weights, self.sides.atol, accept)
 
     def _evidence(self, analytic: Array, slopes: list[Slope]) -> Evidence:
         value, error, jump = (
@@ -60,10 +60,10 @@ class OneTensor:
             self.evidence.analytic = analytic
 
     def _roughness(self, d: Array) -> float:
-        """Does the function jitter at tiny steps, in units of what float64 never does? float32 inside exceeds 1 by far.
+        """How much the function jitters at tiny steps, in units of what float64 never does: float32 inside exceeds 1.
 
-        Rounding to float32 leaves errors of 6e-8, to float64 of 1e-16. The line is drawn at 1e-9: a function may amplify
-        its rounding by 1e7. The least of three steps counts, so that one kink in between does no harm.
+        Rounding to float32 leaves errors of 6e-8, to float64 of 1e-16. The line is drawn at 1e-9: a function may make
+        its rounding 1e7 times larger. The least of three steps counts, so that one kink in between does no harm.
         """
         f, analytic = self.sides.line(self.i, d), self.gradients @ d
         unit = 1e-9 * np.maximum(self.sides.size, np.abs(analytic)) + 1e-300
@@ -79,10 +79,9 @@ class OneTensor:
         """The row of the report."""
         e, unit = self.evidence, self.probes.unit
         excess = e.excess(e.analytic)
-        with np.errstate(all="ignore"):
-            difference = np.where(e.analytic == e.numeric, 0.0, np.abs(e.analytic - e.numeric) / unit)
-            most = np.abs(e.numeric / unit).max(initial=0.0)
-            relative = difference.max(initial=0.0) / most if most else 0.0
+        difference = np.where(e.analytic == e.numeric, 0.0, np.abs(e.analytic - e.numeric) / unit)
+        most = np.abs(e.numeric / unit).max(initial=0.0)
+        relative = difference.max(initial=0.0) / most if most else 0.0
         single = isinstance(self.probes, Elements) and self.x.size > 0
         return Row(
             order=self.sides.order,
@@ -114,7 +113,7 @@ class OneTensor:
         numbers = (shown.analytic[k, column] / unit, shown.numeric[k, column] / unit, shown.error[k, column] / unit)
         text = self._text()
         if spread:
-            text += " The numbers are those along a direction: the difference is spread over many elements near this one."
+            text += " The numbers are those along a direction: the difference is spread over many elements."
         return GradientMismatch(
             self.verdict,
             self.name,
@@ -173,7 +172,7 @@ class OneTensor:
         hint = explain(self.evidence.analytic / unit, self.evidence.numeric / unit, self.sides.lengths, shape)
         if self.sides.order > 1 and not hint.startswith("The analytic gradient holds"):
             hint += (
-                f"{' ' if hint else ''}Order {self.sides.order - 1} is right, so a term of its derivative is missing: an "
-                "array saved by forward is a constant to the engine. Compute it again from self.inputs or y."
+                f"{' ' if hint else ''}Order {self.sides.order - 1} is right, so a term of its derivative is missing: "
+                "an array saved by forward is a constant to the engine. Compute it again from self.inputs or y."
             )
         return hint

@@ -1,15 +1,15 @@
 """The function under check as a problem: named variables that can be moved, outputs that can be asked for.
 
 `Given` is the user's function or Module itself. `GradientOf` is the gradient of another problem, as a function of the
-same variables and of the cotangents: checking it is checking one order more. Before every evaluation all state (buffers,
-generators, attributes of Modules) is put back, so that the same point gives the same numbers.
+same variables and of the cotangents: checking it is checking one order more. Before every evaluation all state
+(buffers, generators, attributes of Modules) is put back, so that the same point gives the same numbers.
 
 Imports: tensor, random. Read next: ``verdict.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from minigen.device import to_device
 from minigen.random import Generator
-from minigen.tensor import Tensor, grad
+from minigen.tensor import Function, Tensor, grad
 from minigen_kernels import Array
 
 
@@ -66,9 +66,8 @@ class Problem:
         before = [t.data for t in tensors]
         try:
             for t, new in zip(tensors, moved.values(), strict=True):
-                t.data = to_device(new, t.device)
-            with np.errstate(all="ignore"):  # a step may leave the domain: the numbers will tell
-                return self.values()
+                t.data = to_device(np.asarray(new), t.device)  # arithmetic turns arrays of shape () into numbers
+            return self.values()
         except Exception as error:
             names = ", ".join(self.variables[i].name for i in moved)
             error.add_note(f"gradcheck: this happened at a slightly moved point ({names}); start further inside")
@@ -80,12 +79,22 @@ class Problem:
     def pull_back(self, ys: list[Tensor], gys: Sequence[Tensor], create_graph: bool) -> list[Tensor]:
         """The analytic gradient: sum over the outputs of gy.dy/dx, for each variable x."""
         xs = [v.tensor for v in self.variables]
-        total: tuple[Tensor, ...] = ()
-        for y, gy in zip(ys, gys, strict=True):
-            if y.requires_grad:
-                gxs = grad(y, xs, gy, create_graph=create_graph)
-                total = tuple(a + b for a, b in zip(total, gxs, strict=True)) if total else gxs
-        return list(total) or [Tensor(x.data * 0.0) for x in xs]
+        root = Root.apply(*ys, gys=tuple(gys)) if ys else Tensor(0.0)
+        if not root.requires_grad:  # no recorded operation leads from a variable to an output
+            return [Tensor(np.zeros_like(x.data)) for x in xs]
+        return list(grad(root, xs, create_graph=create_graph))
+
+
+class Root(Function):
+    """A number that has the given cotangents `gys` as gradients in its inputs: one backward walk for many outputs."""
+
+    gys: tuple[Tensor, ...]
+
+    def forward(self, *ys: Array) -> Array:
+        return np.zeros_like(ys[0], shape=())
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        return self.gys
 
 
 class Given(Problem):
@@ -94,8 +103,8 @@ class Given(Problem):
     def __init__(self, fn: Callable[..., Any], inputs: Sequence[Any], wrt: Sequence[int] | None) -> None:
         self.fn, self.inputs, self.output_names = fn, list(inputs), []
         owner = fn if isinstance(fn, ModuleLike) else getattr(fn, "__self__", None)  # a method of a Module
-        roots = {"": owner} | {f" of input {i}": x for i, x in enumerate(inputs) if isinstance(x, ModuleLike)}
-        roots = {name: root for name, root in roots.items() if isinstance(root, ModuleLike)}
+        candidates = {"": owner} | {f" of input {i}": x for i, x in enumerate(inputs)}
+        roots = {suffix: x for suffix, x in candidates.items() if isinstance(x, ModuleLike)}
         self.variables = []
         for i, x in enumerate(inputs):
             if isinstance(x, Tensor) or hasattr(x, "dtype") and hasattr(x, "shape") and not isinstance(x, np.generic):
@@ -160,7 +169,7 @@ class GradientOf(Problem):
 class HeldState:
     """Everything in Modules and Generators that an evaluation could read or change, except the variables."""
 
-    def __init__(self, roots: Iterator[Any] | Any, generators: Sequence[Generator], variables: set[int]) -> None:
+    def __init__(self, roots: Iterable[ModuleLike], generators: Sequence[Generator], variables: set[int]) -> None:
         self._modules: dict[int, tuple[Any, dict[str, Any]]] = {}
         self._tensors: dict[int, tuple[Tensor, Array, Tensor | None, bool]] = {}
         self._arrays: dict[int, tuple[Array, Array]] = {}

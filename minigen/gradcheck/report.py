@@ -16,10 +16,10 @@ Index = tuple[int, ...]
 class Row:
     """One tensor at one order.
 
-    `compared`: along what, each for so many random `cotangents`. Errors are |analytic - numeric|, absolute and relative to
-    the largest derivative of this tensor. `resolution`: the smallest relative error that would have been noticed, in the
-    number that is known best. `worst_index`: the element that comes closest to (or lies furthest beyond) its tolerance,
-    None for directions. Verdict "zero": both sides are zero to within rounding, so there is no relative error (NaN).
+    `compared`: along what, each for so many random `cotangents`. Errors are |analytic - numeric|, absolute and relative
+    to the largest derivative of this tensor. `resolution`: the smallest relative error that would have been noticed, in
+    the number that is known best. `worst_index`: the element that comes closest to (or lies furthest beyond) its
+    tolerance, None for directions. Verdict "zero": both sides are zero to within rounding, no error is relative (NaN).
     """
 
     order: int
@@ -42,14 +42,13 @@ class GradcheckReport:
     evaluations: int = 0
 
     def __str__(self) -> str:
-        head = ("order", "tensor", "shape", "compared", "max abs error", "max rel error", "resolution", "worst", "verdict")
-        lines = [head]
+        lines = ["order,tensor,shape,compared,max abs error,max rel error,resolution,worst,verdict".split(",")]
         for r in self.rows:
             numbers = [f"{x:.1e}" if x == x else "-" for x in (r.max_abs_error, r.max_rel_error, r.resolution)]
             worst = "" if r.worst_index is None else str(r.worst_index)
             compared = f"{r.compared} x {r.cotangents} cotangents"
-            lines.append((str(r.order), r.name, str(r.shape), compared, *numbers, worst, r.verdict))
-        widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+            lines.append([str(r.order), r.name, str(r.shape), compared, *numbers, worst, r.verdict])
+        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
         text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
         return "\n".join([text[0], "-" * max(map(len, text)), *text[1:]])
 

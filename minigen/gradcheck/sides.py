@@ -23,7 +23,8 @@ class Sides:
     """A problem at its point: `y0` (m,) its values, K cotangents, and for each variable the gradients (K, size).
 
     `gradients` are those of training; `recorded` those under create_graph, which the next order differentiates (None at
-    the `last` order). `weights` (K, m) are the cotangents as numbers; `size` (K,) is the size of weights * y0.
+    the `last` order). `weights` (K, m) are the cotangents as numbers; `size` (K,): how large weights * y0
+    is; `rounding` (K,): a derivative along a relative step that is no larger may be zero.
     """
 
     def __init__(
@@ -34,20 +35,21 @@ class Sides:
         report: GradcheckReport,
         *,
         rtol: float,
+        atol: float,
         draws: int,
         last: bool,
     ) -> None:
-        self.problem, self.order, self.rng, self.report, self.rtol = problem, order, rng, report, rtol
+        self.problem, self.order, self.rng, self.report = problem, order, rng, report
+        self.rtol, self.atol = rtol, atol
         self.variables = problem.variables
-        self.y0 = problem.values()
-        self._check_values()
+        self.y0 = self._values()
         ys = problem.evaluate(True)
         self.cotangents = [self._draw(ys, plain=k == 0) for k in range(draws)]
         self.weights = np.stack([np.concatenate([np.zeros(0), *(g.numpy().ravel() for g in gys)])
                                  for gys in self.cotangents])  # fmt: skip
         self.size = np.sqrt(self.weights**2 @ self.y0**2)
-        # What cancellation may leave of an exact zero; where y itself is 0 its size says nothing.
-        self.rounding = np.where(self.size > 0, 50 * EPS * self.size, 1e-12 * np.linalg.norm(self.weights, axis=1))
+        # What cancellation may leave of a derivative that is zero.
+        self.rounding = 50 * EPS * self.size + 10 * atol * np.linalg.norm(self.weights, axis=1)
         self.gradients = self._pull_back(ys, False)
         self._check_backward(ys)
         self.recorded = None if last else self._pull_back(ys, True)
@@ -67,34 +69,36 @@ class Sides:
 
     def _draw(self, ys: list[Tensor], plain: bool) -> list[Tensor]:
         """Random cotangents. Several outputs are brought to one size, so that none is lost beside the others."""
-        if plain and len(ys) == 1 and ys[0].size == 1:  # one number: show its own derivative; the other draws are random
+        if plain and len(ys) == 1 and ys[0].size == 1:  # one number: first show its own derivative
             return [Tensor(ys[0].data * 0.0 + 1.0)]
-        gys = []
-        for y in ys:
-            size = float(np.sqrt(np.mean(y.numpy() ** 2))) if y.size and len(ys) > 1 else 1.0
-            gys.append(Tensor(to_device(np.asarray(self.rng.standard_normal(y.shape) / (size or 1.0)), y.device)))
-        return gys
+        sizes = [float(np.sqrt(np.mean(y.numpy() ** 2))) if y.size else 0.0 for y in ys]
+        least = 1e-3 * max(sizes, default=0.0)  # one that is zero but for rounding must not be blown up
+        factors = [1 / max(size, least) if least and len(ys) > 1 else 1.0 for size in sizes]
+        normal = [np.asarray(self.rng.standard_normal(y.shape)) for y in ys]
+        return [Tensor(to_device(v * c, y.device)) for v, c, y in zip(normal, factors, ys, strict=True)]
 
     def _pull_back(self, ys: list[Tensor], create_graph: bool) -> list[Array]:
         """The analytic gradients of each variable, (K, size)."""
         draws = [self.problem.pull_back(ys, gys, create_graph) for gys in self.cotangents]
         return [np.stack([g.numpy().ravel() for g in gradients]) for gradients in zip(*draws, strict=True)]
 
-    def _check_values(self) -> None:
+    def _values(self) -> Array:
+        """The values at the point, taken twice."""
         before = [v.tensor.numpy().copy() for v in self.variables]
-        again = self.problem.values()
+        y0, again = self.problem.values(), self.problem.values()
         for v, x in zip(self.variables, before, strict=True):
             if not np.array_equal(v.tensor.numpy(), x, equal_nan=True):
                 raise ValueError(f"gradcheck: fn changes {v.name} in place; it has to leave its inputs as they are")
-        if not np.array_equal(self.y0, again, equal_nan=True):
+        if not np.array_equal(y0, again, equal_nan=True):
             raise ValueError(
                 "gradcheck: fn is not deterministic: two evaluations at the same point differ. Random numbers have to "
                 "come from a Generator that is an attribute of a Module or an input of fn, so that it can be rewound"
             )
-        if not np.isfinite(self.y0).all():
-            i = int(np.flatnonzero(~np.isfinite(self.y0))[0])
+        if not np.isfinite(y0).all():
+            i = int(np.flatnonzero(~np.isfinite(y0))[0])
             what = "the function" if self.order == 1 else f"its derivative of order {self.order - 1}"
-            raise ValueError(f"gradcheck: {what} is {self.y0[i]} at the point itself (element {i} of its values)")
+            raise ValueError(f"gradcheck: {what} is {y0[i]} at the point itself (element {i} of its values)")
+        return y0
 
     def _check_backward(self, ys: list[Tensor]) -> None:
         """Backward again, after a call of the function elsewhere: the same bits, unless calls share state."""
@@ -110,8 +114,8 @@ class Sides:
                     self.order,
                     numbers=(float(once[k, j]), float(twice[k, j]), 0.0),
                     text="Both are analytic: two runs of the same backward, which differ.",
-                    hint="Backward is not deterministic, or it reads state that a later call of the function changed: what "
-                    "backward needs belongs to one application (self of the Function), not to an object that is shared.",
+                    hint="Backward is not deterministic, or it reads state that a later call of the function changed: "
+                    "what backward needs belongs to self of the Function, and to nothing that two calls share.",
                     report=self.report,
                 )
 

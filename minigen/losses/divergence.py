@@ -1,7 +1,6 @@
 """How far one distribution is from another: KL(p || q) = E_p[log p - log q], never negative, 0 for equals, in nats.
 
-By default these are reduced to nats per sample ("batchmean"), as a term of an evidence bound has to be. Where p and q
-have one axis more than samples and dimensions, that axis belongs to the sample.
+By default these are reduced to nats per sample ("batchmean"), as a term of an evidence bound has to be.
 
 Imports: tensor, ops, reconstruction. Read next: ``penalty.py``.
 """

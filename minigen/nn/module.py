@@ -162,7 +162,7 @@ class Module:
         The network is run once on zeros, in evaluation mode, without changing it.
         """
         first = next(iter(self.parameters()), None)
-        xp, dtype = array_module(first.data if first else 0), first.dtype if first else np.float32
+        xp, dtype = array_module(None if first is None else first.data), np.float32 if first is None else first.dtype
         rows: list[tuple[str, str, str, str]] = []
         modes = {id(m): m.training for _, m in self.named_modules()}
         layers = [

@@ -96,7 +96,7 @@ class Optimizer(abc.ABC):
                 faults.append(f"{name} has shape {given[name].shape}, wanted {own[name].shape}")
             elif given[name].dtype != own[name].dtype:
                 faults.append(f"{name} has dtype {given[name].dtype}, wanted {own[name].dtype}")
-            elif not own[name].ndim and not 0 <= given[name] < np.inf:
+            elif (name == "lr" or own[name].dtype.kind == "i") and not 0 <= given[name] < np.inf:  # a rate, a count
                 faults.append(f"{name} is {given[name]}, wanted a finite number of at least 0")
         if faults:
             raise ValueError(f"{type(self).__name__}.load_state_dict: " + "; ".join(sorted(faults)))
@@ -200,18 +200,9 @@ class _AdamFamily(Optimizer):
     def update(self, p: Array, g: Array, state: State) -> None:
         # Counted per parameter: one that was frozen for a while must not miss the bias correction of its first steps.
         step = int(state["step"]) + 1
+        betas = self.beta1, self.beta2
         for_array(p).adam_update(
-            p,
-            g,
-            state["m"],
-            state["v"],
-            step,
-            self.lr,
-            self.beta1,
-            self.beta2,
-            self.eps,
-            self.weight_decay,
-            self.decoupled,
+            p, g, state["m"], state["v"], step, self.lr, *betas, self.eps, self.weight_decay, self.decoupled
         )
         state["step"][...] = step
 

@@ -109,8 +109,8 @@ def salt_and_pepper(level: float, rng: Generator, low: float = 0.0, high: float 
 
     def corrupt(x: Array) -> Array:
         u = rng.uniform(x.shape, dtype=x.dtype)
-        noisy = x * (u >= level)
-        return noisy + low * (u < level / 2) + high * ((u >= level / 2) & (u < level))
+        pepper, salt = u < level / 2, (u >= level / 2) & (u < level)
+        return x * (u >= level) + pepper.astype(x.dtype) * low + salt.astype(x.dtype) * high
 
     return corrupt
 

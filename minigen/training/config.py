@@ -113,9 +113,9 @@ def read_config_file(path: str | os.PathLike[str], known: Iterable[str]) -> dict
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown `word`: "; did you mean 'epochs'?", or "" if nothing known comes near."""
+    """How a message about an unknown `word` goes on: ". Did you mean 'epochs'?", or "." if nothing known is near."""
     close = difflib.get_close_matches(word.lower(), list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f". Did you mean {close[0]!r}?" if close else "."
 
 
 def check_change(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

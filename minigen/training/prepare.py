@@ -5,18 +5,21 @@ Imports: data, device, training.experiment, training.config. Read next: ``run.py
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minigen import nn
-from minigen.data import Batches, Dataset, load
-from minigen.device import choose_device
+from minigen.data import NAMES, Batches, Dataset, load
+from minigen.device import choose_device, set_num_threads
 from minigen.random import Generator
-from minigen.training.config import ConfigError
+from minigen.training.config import ConfigError, did_you_mean
+from minigen.training.environment import default_threads
 from minigen.training.experiment import Experiment, Recipe, Setup
 
 DATA_SEED = 0  # draws glyphs and held-out images: two runs that differ in --seed see the same images
@@ -37,11 +40,14 @@ class Prepared:
 
 
 def prepare(recipe: Recipe, config: Mapping[str, Any]) -> Prepared:
-    """Load the data, split off the validation images, build the model. `config` is a whole one, see `resolve`.
+    """Set the threads, load the data, split off the validation images, build the model. `config`: see `resolve`.
 
     ConfigError: settings that contradict each other or the data. What `minigen.data.load` and `choose_device` raise.
     """
+    threads = config["threads"] or default_threads()
+    set_num_threads(threads)
     device, line = choose_device(config["device"])
+    _check_dataset(config["dataset"], config["data_dir"])
     train, validation = training_data(config)
     if config["batch_size"] > len(train):
         raise ConfigError(
@@ -57,7 +63,8 @@ def prepare(recipe: Recipe, config: Mapping[str, Any]) -> Prepared:
         "images": fingerprint(train),
     }
     experiment = build(recipe, config, facts, device)
-    return Prepared(recipe, {**config, "device": device}, train, validation, batches, experiment, line, facts)
+    config = {**config, "device": device, "threads": threads}
+    return Prepared(recipe, config, train, validation, batches, experiment, line, facts)
 
 
 def build(recipe: Recipe, config: Mapping[str, Any], facts: Mapping[str, Any], device: str) -> Experiment:
@@ -113,3 +120,15 @@ def training_data(config: Mapping[str, Any]) -> tuple[Dataset, Dataset | None]:
 def fingerprint(dataset: Dataset) -> str:
     """A short text that differs for other images: their number and a checksum of their bytes."""
     return f"{len(dataset)} images, crc32 {zlib.crc32(np.ascontiguousarray(dataset.images).data):08x}"
+
+
+def _check_dataset(name: str, data_dir: str | None) -> None:
+    """A name that is neither known nor a path is a slip of the keyboard, not a missing file: ConfigError."""
+    folders = [folder for folder in (data_dir, os.environ.get("MINIGEN_DATA")) if folder]
+    places = [Path(name).expanduser(), *(Path(folder).expanduser() / name for folder in folders)]
+    if name in NAMES or Path(name).suffix or len(Path(name).parts) > 1 or any(place.exists() for place in places):
+        return
+    raise ConfigError(
+        f"unknown data set {name!r}{did_you_mean(name, NAMES)} Known are {', '.join(NAMES)}, "
+        "or the path of a file or folder"
+    )

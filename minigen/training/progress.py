@@ -27,7 +27,7 @@ class Progress:
         self._live: Live | None = None
         if console.is_terminal and not console.is_dumb_terminal:
             self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._validation = ""
+        self._validation: list[str] = []
         self._spent, self._counted = 0.0, 0  # time in the updates of this epoch that were watched
         self._before: float | None = None
         self._shown = 0.0
@@ -64,8 +64,8 @@ class Progress:
         parts = [f"epoch {state.epoch}/{self.epochs}", f"step {state.step}", f"{self.milliseconds:.2f} ms/step"]
         parts += [f"{name} {value:.5g}" for name, value in train.items()]
         if validation is not None:
-            self._validation = f"validation {validation['loss']:.5g}"
-            parts.append(self._validation + (" (best)" if best else ""))
+            self._validation = [f"validation {validation['loss']:.5g}"]
+            parts.append(self._validation[0] + (" (best)" if best else ""))
         self.console.print(Text("  ".join(parts)), soft_wrap=True)
         self._spent, self._counted, self._before = 0.0, 0, time.perf_counter()
 
@@ -73,17 +73,15 @@ class Progress:
         done = state.batch / self.steps_per_epoch
         rest = max(0, self.total - state.step) * self.milliseconds / 1000
         filled = int(BAR * done)
+        dash = "━" if self.console.encoding.startswith("utf") else "-"
         line = Text.assemble(
             f"epoch {state.epoch + 1}/{self.epochs}  {state.batch}/{self.steps_per_epoch}  ",
-            ("━" * filled, "green"),
-            ("━" * (BAR - filled), "dim"),
-            f"  {self.milliseconds:.2f} ms/step",
+            (dash * filled, "green"),
+            (dash * (BAR - filled), "dim"),
+            f"  {self.milliseconds:.2f} ms/step  ETA {duration(rest)}",
         )
-        for name, value in terms.items():
-            line.append(f"  {name} {float(value):.5g}")
-        if self._validation:
-            line.append(f"  {self._validation}")
-        line.append(f"  ETA {duration(rest)}")
+        parts = [f"{name} {float(value):.5g}" for name, value in terms.items()]
+        line.append("  " + "  ".join([*parts[:1], *self._validation, *parts[1:]]))  # what matters most comes first
         line.no_wrap, line.overflow = True, "ellipsis"
         return line
 

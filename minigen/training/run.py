@@ -22,10 +22,12 @@ from minigen.pictures import save_png, side_by_side
 from minigen.serialization import CheckpointError, write_atomically
 from minigen.tensor import Tensor
 from minigen.training.checkpoint import Checkpoint, load_checkpoint, restore, restore_modules, save_checkpoint
+from minigen.training.config import ConfigError
 from minigen.training.environment import describe_environment
 from minigen.training.experiment import Experiment, Recipe
 from minigen.training.fit import Means, Terms, TrainingState, check_finite, fit
 from minigen.training.metrics_file import MetricsFile
+from minigen.training.nonfinite import NonFiniteLoss
 from minigen.training.prepare import Prepared, build
 from minigen.training.progress import Progress
 from minigen.training.run_folder import RunFolder, new_run_folder
@@ -56,6 +58,7 @@ class Run:
         self.state = TrainingState()
         self.best: Best | None = None
         self.validated = 0  # the step after which validation last ran
+        self.saved = 0  # the step of the newest checkpoint
         self.last_terms: dict[str, dict[str, float]] = {}  # newest means by split, for the summary
         self.metrics = MetricsFile(folder.metrics)
         self.unused = False  # a new folder in which no step was made yet: of no use to anybody if training fails
@@ -93,7 +96,11 @@ class Run:
         self.save(self.folder.last)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to the point of a checkpoint. CheckpointError if it is of another model or of other data."""
+        """Go back to the point of a checkpoint.
+
+        CheckpointError: it is of another model or of other data. ConfigError: it is beyond the end that the config
+        sets.
+        """
         facts, prepared = checkpoint.facts, self.prepared
         if facts.get("model") != prepared.recipe.name:
             raise CheckpointError(
@@ -111,10 +118,14 @@ class Run:
             self.state = TrainingState(**facts["state"], means=means)
             self.best = None if facts["best"] is None else Best(**facts["best"])
             self.validated, self.last_terms = facts["validated"], facts["last_terms"]
+            self.saved = self.state.step
             self._seconds, self._began = facts["seconds"], time.perf_counter()
             self.metrics.cut(facts["rows"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{checkpoint.path} cannot be continued: {error}") from error
+        for name, done in (("epochs", self.state.epoch), ("max_steps", self.state.step)):
+            if prepared.config[name] is not None and prepared.config[name] < done:
+                raise ConfigError(f"{name} {prepared.config[name]}: the run has done {done} already")
 
     # Training.
 
@@ -156,9 +167,12 @@ class Run:
             if not self.finished:  # the limit of steps came in the middle of an epoch
                 means, epoch = self.state.means.values(), self.state.epoch + 1
                 self.close_epoch(means, f"step_{self.state.step:06}", epoch, progress)
-        except BaseException:
+        except BaseException as error:
             if self.unused:
                 self.folder.delete()
+            elif isinstance(error, NonFiniteLoss):
+                text = f"{error}. {self.folder.last} holds step {self.saved}"
+                raise NonFiniteLoss(text) from error
             raise
         finally:
             self.metrics.close()
@@ -225,6 +239,7 @@ class Run:
             "seconds": self.seconds,
         }
         save_checkpoint(path, self.prepared.experiment, facts)
+        self.saved = state.step
 
 
 def start(prepared: Prepared, path: Path, *, rename: bool = False) -> Run:

@@ -145,7 +145,7 @@ def new_run_folder(path: Path, *, rename: bool = False) -> Iterator[RunFolder]:
     `path` may be an empty folder. With `rename` a number is added to the name if it is taken. The block is given a
     folder with a temporary name; afterwards its `path` is the true one. RunFolderError if it cannot be made.
     """
-    path = Path(os.path.abspath(path))
+    asked, path = path, Path(os.path.abspath(path))
     made = [folder for folder in path.parents if not folder.exists()]  # the innermost first
     staging = temporary_name(path)
     try:
@@ -155,7 +155,8 @@ def new_run_folder(path: Path, *, rename: bool = False) -> Iterator[RunFolder]:
             folder.last.parent.mkdir(parents=True)
             folder.samples.mkdir()
             yield folder
-            folder.path = _take_name(staging, path, rename)
+            name = _take_name(staging, path, rename)
+            folder.path = asked if name == path else asked.with_name(name.name)
         except OSError as error:
             if isinstance(error, RunFolderError):
                 raise

@@ -19,14 +19,12 @@ Imports: Numba and llvmlite. Read next: ``taps.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
-
-from minigen_kernels.cpu.jit import njit_cached
 
 #: Bytes of a register: 64 with AVX-512, else 32 (AVX; a machine with less takes two for one).
 REGISTER_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
@@ -87,30 +85,59 @@ def store(typing_context: Any, array: Any, i: Any, lanes: Any) -> Any:
     return types.void(array, types.intp, lanes), generate
 
 
-@njit_cached(inline="always")
-def take(array: Any, i: int, step: int, low: int, high: int, rest: Any) -> Any:
-    """The lanes `rest`, but lane l holds array[i + l * step] for low <= l < high."""
-    if step == 1:
-        value = _take(array, i, 1, low, high, rest)
-    elif step == 2:
-        value = _take(array, i, 2, low, high, rest)
-    else:
-        value = rest
-        for lane in range(max(low, 0), min(high, lane_count(array))):
-            value = _with_lane(value, lane, array[i + lane * step])
-    return value
+@intrinsic
+def take(typing_context: Any, array: Any, i: Any, step: Any, low: Any, high: Any, rest: Any) -> Any:
+    """``take(array, i, step, low, high, rest)``: lane l holds array[i + l * step] if low <= l < high,
+    else that of `rest`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array_value, i, step, low, high, rest_value = args
+        n = rest.count
+        result = cgutils.alloca_once_value(builder, rest_value)
+        for known in (1, 2):  # then every known-th lane of as many registers
+            with builder.if_then(builder.icmp_signed("==", step, ir.Constant(step.type, known))):
+                value = rest_value
+                for first in range(0, known * n, n):
+                    places = range(first, first + n)
+                    mask = _between(builder, low, high, [_lane_at(p, known, n) for p in places])
+                    address = _address(context, builder, array, array_value, i, first)
+                    register = _masked(builder, "load", address, mask, rest)
+                    met = [n + l * known - first if l * known in places else l for l in range(n)]
+                    value = _shuffle(builder, value, register, met)
+                mask = _between(builder, low, high, range(n))
+                builder.store(builder.select(mask, value, rest_value), result)
+        for lane, place in _apart(builder, step, low, high, n):
+            address = _number_address(context, builder, array, array_value, builder.add(i, place))
+            value = builder.insert_element(builder.load(result), builder.load(address), lane)
+            builder.store(value, result)
+        return builder.load(result)
+
+    intp = types.intp
+    return rest(array, intp, intp, intp, intp, rest), generate
 
 
-@njit_cached(inline="always")
-def put(array: Any, i: int, step: int, low: int, high: int, lanes: Any) -> None:
-    """Write lane l to array[i + l * step] for low <= l < high."""
-    if step == 1:
-        _put(array, i, 1, low, high, lanes)
-    elif step == 2:
-        _put(array, i, 2, low, high, lanes)
-    else:
-        for lane in range(max(low, 0), min(high, lane_count(array))):
-            array[i + lane * step] = _lane(lanes, lane)
+@intrinsic
+def put(typing_context: Any, array: Any, i: Any, step: Any, low: Any, high: Any, lanes: Any) -> Any:
+    """``put(array, i, step, low, high, lanes)``: write lane l to array[i + l * step], low <= l < high."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array_value, i, step, low, high, value = args
+        n = lanes.count
+        for known in (1, 2):
+            with builder.if_then(builder.icmp_signed("==", step, ir.Constant(step.type, known))):
+                for first in range(0, known * n, n):
+                    places = range(first, first + n)
+                    mask = _between(builder, low, high, [_lane_at(p, known, n) for p in places])
+                    address = _address(context, builder, array, array_value, i, first)
+                    spread = _shuffle(builder, value, value, [p // known for p in places])
+                    _masked(builder, "store", address, mask, lanes, spread)
+        for lane, place in _apart(builder, step, low, high, n):
+            address = _number_address(context, builder, array, array_value, builder.add(i, place))
+            builder.store(builder.extract_element(value, lane), address)
+        return context.get_dummy_value()
+
+    intp = types.intp
+    return types.void(array, intp, intp, intp, intp, lanes), generate
 
 
 @intrinsic
@@ -190,65 +217,23 @@ def total(typing_context: Any, lanes: Any) -> Any:
     return lanes.dtype(lanes), generate
 
 
-@intrinsic(prefer_literal=True)
-def _take(typing_context: Any, array: Any, i: Any, step: Any, low: Any, high: Any, rest: Any) -> Any:
-    """`take` for a step that the compiler knows: every step-th lane of `step` registers."""
-    stride = step.literal_value
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array_value, i, _, low, high, rest_value = args
-        n = rest.count
-        value = rest_value
-        for part in range(stride):
-            places = range(part * n, (part + 1) * n)  # of this register, counted from i
-            lanes = [place // stride if place % stride == 0 else n for place in places]
-            mask = _between(builder, low, high, lanes)
-            place = _address(context, builder, array, array_value, i, part * n)
-            register = _masked(builder, "load", place, mask, rest)
-            order = [n + lane * stride - part * n if lane * stride in places else lane for lane in range(n)]
-            value = _shuffle(builder, value, register, order)
-        return builder.select(_between(builder, low, high, range(n)), value, rest_value)
-
-    return rest(array, types.intp, step, types.intp, types.intp, rest), generate
+def _lane_at(place: int, step: int, n: int) -> int:
+    """The lane whose number stands at this place, n if none does."""
+    return place // step if place % step == 0 else n
 
 
-@intrinsic(prefer_literal=True)
-def _put(typing_context: Any, array: Any, i: Any, step: Any, low: Any, high: Any, lanes: Any) -> Any:
-    """`put` for a step that the compiler knows."""
-    stride = step.literal_value
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array_value, i, _, low, high, value = args
-        n = lanes.count
-        for part in range(stride):
-            places = range(part * n, (part + 1) * n)
-            mask = _between(builder, low, high, [p // stride if p % stride == 0 else n for p in places])
-            place = _address(context, builder, array, array_value, i, part * n)
-            spread = _shuffle(builder, value, value, [p // stride for p in places])
-            _masked(builder, "store", place, mask, lanes, spread)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, step, types.intp, types.intp, lanes), generate
+def _apart(builder: Any, step: Any, low: Any, high: Any, n: int) -> Iterator[tuple[Any, Any]]:
+    """Builds a loop over single lanes, low <= lane < high, for steps beyond 2: lane, lane * step."""
+    with builder.if_then(builder.icmp_signed(">", step, ir.Constant(step.type, 2))):
+        with cgutils.for_range(builder, ir.Constant(step.type, n)) as loop:
+            lane = loop.index
+            above = builder.icmp_signed(">=", lane, low)
+            with builder.if_then(builder.and_(above, builder.icmp_signed("<", lane, high))):
+                yield lane, builder.mul(lane, step)
 
 
-@intrinsic
-def _lane(typing_context: Any, lanes: Any, i: Any) -> Any:
-    """The number in lane i."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.extract_element(args[0], args[1])
-
-    return lanes.dtype(lanes, types.intp), generate
-
-
-@intrinsic
-def _with_lane(typing_context: Any, lanes: Any, i: Any, number: Any) -> Any:
-    """The lanes with `number` in lane i."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.insert_element(args[0], args[2], args[1])
-
-    return lanes(lanes, types.intp, lanes.dtype), generate
+def _number_address(context: Any, builder: Any, array: Any, value: Any, i: Any) -> Any:
+    return builder.gep(context.make_array(array)(context, builder, value).data, [i])
 
 
 def _address(
@@ -279,14 +264,15 @@ def _masked(
 
 
 def _between(builder: Any, low: Any, high: Any, numbers: Iterable[int]) -> Any:
-    """A mask: low <= number < high. Number n, the count of lanes, is beyond any lane: false."""
+    """A mask: low <= number < high. Number n, the count of lanes, stands for no lane: false."""
     numbers = list(numbers)
-    kind = ir.VectorType(low.type, len(numbers))
-    constants = ir.Constant(kind, numbers)
-    real = ir.Constant(ir.VectorType(ir.IntType(1), len(numbers)), [int(k < len(numbers)) for k in numbers])
-    above = builder.icmp_signed(">=", constants, _splat(builder, low, len(numbers)))
-    below = builder.icmp_signed("<", constants, _splat(builder, high, len(numbers)))
-    return builder.and_(builder.and_(above, below), real)
+    n = len(numbers)
+    constants = ir.Constant(ir.VectorType(INT32, n), numbers)
+    mask = ir.Constant(ir.VectorType(ir.IntType(1), n), [int(number < n) for number in numbers])
+    for order, bound in ((">=", low), ("<", high)):
+        bounds = _splat(builder, builder.trunc(bound, INT32), n)  # half the work of 64 bits
+        mask = builder.and_(mask, builder.icmp_signed(order, constants, bounds))
+    return mask
 
 
 def _splat(builder: Any, number: Any, count: int) -> Any:

@@ -1,8 +1,9 @@
 """Optimizer updates on the CPU: everything about one parameter in one pass over memory.
 
 The scalars are rounded to the dtype of the parameter before the loop: one float64 scalar inside
-would turn a float32 loop into float64 arithmetic, at half the speed. A weight decay or momentum
-that is off is a factor 0 or 1 in the same loop; it costs nothing, since memory is the limit.
+would turn a float32 loop into float64 arithmetic, at half the speed. A weight decay that is
+off is a factor 0 or 1 in the same loop, which costs nothing, since memory is the limit; a momentum
+that is off has its own loop, which does not read the buffer.
 
 Imports: Numba; the check of arguments from ``reference``. Read next: ``random.py``.
 """

@@ -18,6 +18,7 @@ from minigen_kernels.cpu.lanes import (
     divide,
     keep_larger,
     lane_count,
+    load,
     mul_add,
     put,
     splat,
@@ -66,7 +67,7 @@ def avg_pool2d(
     rows = _met(x.shape[2], out_hw[0], kernel[0], stride[0], padding[0])
     columns = _met(x.shape[3], out_hw[1], kernel[1], stride[1], padding[1])
     counts = _counts(x.shape[2:], out_hw, kernel, stride, padding, count_include_pad, x.dtype)
-    _avg_pool(_planes(x), _planes(y), rows, columns, stride, padding, counts)
+    _avg_pool(_planes(x), _planes(y), rows, columns, stride, padding, *counts)
     return y
 
 
@@ -75,11 +76,9 @@ def avg_pool2d_adjoint(
 ) -> Array:
     """Every result spreads its share over its window: g (N, C, oh, ow) -> gx (N, C, *hw)."""
     g = np.ascontiguousarray(g)
-    gx = np.zeros((*g.shape[:2], *hw), g.dtype)
-    rows = _met(hw[0], g.shape[2], kernel[0], stride[0], padding[0])
-    columns = _met(hw[1], g.shape[3], kernel[1], stride[1], padding[1])
+    gx = np.empty((*g.shape[:2], *hw), g.dtype)
     counts = _counts(hw, g.shape[2:], kernel, stride, padding, count_include_pad, g.dtype)
-    _avg_pool_adjoint(_planes(g), _planes(gx), rows, columns, stride, padding, counts)
+    _avg_pool_adjoint(_planes(g), _planes(gx), kernel, stride, padding, *counts)
     return gx
 
 
@@ -127,9 +126,14 @@ def _max_pool(
     kh, kw = len(rows), len(columns)
     source, target, places = x.reshape(-1), y.reshape(-1), index.reshape(-1)
     lanes = lane_count(source)
-    one = x.dtype.type(1)
-    lowest, unset = splat(x.dtype.type(-np.inf)), splat(-one)
+    number = x.dtype.type
+    lowest, unset = splat(number(-np.inf)), splat(number(-1))
     marks = np.empty(ow, x.dtype)  # which cell of its window was the largest: u * kw + v, or unset
+    numbers = np.arange(kh * kw).astype(x.dtype)
+    steps = np.empty(kh * kw, np.int64)  # how far that cell is from the first one of the window
+    for u in range(kh):
+        for v in range(kw):
+            steps[u * kw + v] = u * W + v
     for line in range(planes * oh):
         plane, i = divmod(line, oh)
         top = i * stride[0] - padding[0]
@@ -141,15 +145,14 @@ def _max_pool(
                     for v in range(kw):
                         low, high = columns[v, 0] - j, columns[v, 1] - j
                         here = take(source, row + v, stride[1], low, high, lowest)
-                        best, mark = keep_larger(best, mark, here, splat((u * kw + v) * one))
+                        best, mark = keep_larger(best, mark, here, splat(numbers[u * kw + v]))
             put(target, line * ow + j, 1, 0, ow - j, best)
             put(marks, j, 1, 0, ow - j, mark)
         for j in range(ow):
             left = j * stride[1] - padding[1]
-            mark_here = int(marks[j])
-            if mark_here >= 0:
-                u, v = mark_here // kw, mark_here % kw
-                places[line * ow + j] = (top + u) * W + left + v
+            cell = int(marks[j])
+            if cell >= 0:
+                places[line * ow + j] = top * W + left + steps[cell]
             else:  # a window of nothing but -inf: its first real cell
                 places[line * ow + j] = max(top, 0) * W + max(left, 0)
 
@@ -176,7 +179,8 @@ def _avg_pool(
     columns: Array,
     stride: Pair,
     padding: Pair,
-    counts: tuple[Array, Array],
+    heights: Array,
+    widths: Array,
 ) -> None:
     planes, H, W = x.shape
     oh, ow = y.shape[1:]
@@ -186,7 +190,7 @@ def _avg_pool(
     for line in range(planes * oh):
         plane, i = divmod(line, oh)
         top = i * stride[0] - padding[0]
-        height = splat(counts[0][i])
+        height = splat(heights[i])
         for j in range(0, ow, lanes):
             sums = zero
             for u in range(len(rows)):
@@ -195,7 +199,7 @@ def _avg_pool(
                     for v in range(len(columns)):
                         low, high = columns[v, 0] - j, columns[v, 1] - j
                         sums = add(sums, take(source, row + v, stride[1], low, high, zero))
-            width = take(counts[1], j, 1, 0, ow - j, one)
+            width = take(widths, j, 1, 0, ow - j, one)
             mean = divide(sums, mul_add(height, width, zero))
             put(target, line * ow + j, 1, 0, ow - j, mean)
 
@@ -204,29 +208,36 @@ def _avg_pool(
 def _avg_pool_adjoint(
     g: Array,
     gx: Array,
-    rows: Array,
-    columns: Array,
+    kernel: Pair,
     stride: Pair,
     padding: Pair,
-    counts: tuple[Array, Array],
+    heights: Array,
+    widths: Array,
 ) -> None:
     planes, H, W = gx.shape
     oh, ow = g.shape[1:]
     source, target = g.reshape(-1), gx.reshape(-1)
     lanes = lane_count(source)
     zero, one = splat(g.dtype.type(0)), splat(g.dtype.type(1))
-    for line in range(planes * oh):
-        plane, i = divmod(line, oh)
-        top = i * stride[0] - padding[0]
-        height = splat(counts[0][i])
+    # What one line of gx gets from each column of results, with zeros before and behind.
+    margin = kernel[1] // stride[1] + 1
+    reach = (W + padding[1]) // stride[1] + 1
+    shares = np.zeros(margin + max(ow, reach) + 2 * lanes, g.dtype)
+    for line in range(planes * H):
+        plane, r = divmod(line, H)
         for j in range(0, ow, lanes):
-            width = take(counts[1], j, 1, 0, ow - j, one)
-            result = take(source, line * ow + j, 1, 0, ow - j, zero)
-            share = divide(result, mul_add(height, width, zero))
-            for u in range(len(rows)):
-                if rows[u, 0] <= i < rows[u, 1]:
-                    row = (plane * H + top + u) * W + j * stride[1] - padding[1]
-                    for v in range(len(columns)):
-                        low, high = columns[v, 0] - j, columns[v, 1] - j
-                        cells = take(target, row + v, stride[1], low, high, zero)
-                        put(target, row + v, stride[1], low, high, add(cells, share))
+            share = zero
+            width = take(widths, j, 1, 0, ow - j, one)
+            for i in range(max(0, -((kernel[0] - 1 - r - padding[0]) // stride[0])), min(oh, (r + padding[0]) // stride[0] + 1)):
+                result = take(source, (plane * oh + i) * ow + j, 1, 0, ow - j, zero)
+                share = add(share, divide(result, mul_add(splat(heights[i]), width, zero)))
+            put(shares, margin + j, 1, 0, ow - j, share)
+        for a in range(stride[1]):  # the cells c with c + padding = q * stride + a
+            first = -((a - padding[1]) // stride[1])
+            first = max(first, 0)
+            last = -((a - padding[1] - W) // stride[1])
+            for q in range(first, last, lanes):
+                total = zero
+                for back in range(-(-(kernel[1] - a) // stride[1])):
+                    total = add(total, load(shares, margin + q - back))
+                put(target, line * W + q * stride[1] + a - padding[1], stride[1], 0, last - q, total)

@@ -1,0 +1,105 @@
+"""The entry point: which commands there are, and how every failure ends - one line on stderr and an exit code.
+
+Exit codes: 0 done; 2 the command line or config is wrong; 1 anything else that failed; 130 interrupted.
+``MINIGEN_DEBUG=1`` shows the traceback.
+
+Imports: the commands. Read next: ``train.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+import minigen
+from minigen.cli.encode import encode
+from minigen.cli.evaluate import evaluate
+from minigen.cli.info import info
+from minigen.cli.models import list_models
+from minigen.cli.reconstruct import reconstruct
+from minigen.cli.train import train
+from minigen.training.config import ConfigError, did_you_mean
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+class Commands(click.Group):
+    """A group that guesses what a mistyped command was meant to be."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            known = self.list_commands(ctx)
+            raise click.UsageError(
+                f"unknown command {args[0]!r}{did_you_mean(args[0], known)} Commands are {', '.join(known)}"
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(minigen.__version__, "--version", prog_name="minigen")
+@click.pass_context
+def commands(ctx: click.Context) -> None:
+    """Train generative models on images, with every gradient made from scratch.
+
+    Begin with:  minigen train ae
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+for command in (train, reconstruct, evaluate, encode, list_models, info):
+    commands.add_command(command)
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line `args` (of the process by default) and exit."""
+    try:
+        code = commands.main(args=None if args is None else list(args), prog_name="minigen", standalone_mode=False)
+        sys.stdout.flush()
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # who read our output has left: nobody is there to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("MINIGEN_DEBUG"):
+            traceback.print_exc()
+        _complain(f"error: {describe(error)}")
+        sys.exit(2 if isinstance(error, (click.UsageError, ConfigError)) else 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def describe(error: Exception) -> str:
+    """What went wrong, in one line."""
+    if isinstance(error, click.NoSuchOption):
+        known = error.ctx.command.params if error.ctx is not None else []
+        names = [name for option in known if isinstance(option, click.Option) for name in option.opts]
+        text = f"unknown option {error.option_name!r}{did_you_mean(error.option_name, names)}"
+    elif isinstance(error, click.ClickException):
+        text = error.format_message()
+    elif type(error) is MemoryError:
+        text = "not enough memory: take a smaller --batch-size or --limit"
+    elif isinstance(error, OSError) and error.strerror and type(error).__str__ is OSError.__str__:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    elif isinstance(error, EXPECTED):
+        text = str(error)
+    else:
+        text = f"this should not happen; please report it with the output of MINIGEN_DEBUG=1: {error!r}"
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        text = f"{text}{'' if text.endswith(('.', '?')) else '.'} See {error.ctx.command_path} --help"
+    return " ".join(text.split())
+
+
+EXPECTED = (ArithmeticError, OSError, RuntimeError, TypeError, ValueError)  # what the rooms raise on purpose
+
+
+def _complain(text: str) -> None:
+    print(f"minigen: {text}", file=sys.stderr)

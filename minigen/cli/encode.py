@@ -1,0 +1,48 @@
+"""``minigen encode``: the codes of images, as a NumPy file.
+
+Imports: training. Read next: ``trained.py``.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import click
+import numpy as np
+
+from minigen.cli.trained import (
+    check_output,
+    checkpoint_option,
+    data_dir_option,
+    device_option,
+    open_run,
+    split_option,
+)
+from minigen.serialization import write_atomically
+
+
+@click.command()
+@click.argument("run")
+@click.option("-o", "--output", metavar="FILE.npz", required=True, help="the codes; an old file is replaced")
+@split_option
+@checkpoint_option
+@data_dir_option
+@device_option
+def encode(run: str, output: str, split: str, checkpoint: str | None, data_dir: str | None, device: str) -> None:
+    """Write the codes of images to a file.
+
+    RUN is the folder of a run. The file holds, of all images of a split, codes (N, D) and
+    labels (N,) if there are any, and the split's name; np.load reads it.
+    """
+    path = check_output(output)
+    trained = open_run(run, checkpoint, data_dir, device)
+    dataset = trained.images(split)
+    codes = trained.experiment.encode(dataset.images_float())
+    arrays: dict[str, Any] = {"codes": codes, "split": np.array(split)}
+    if dataset.labels is not None:
+        arrays["labels"] = dataset.labels
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    write_atomically(path, file.getvalue())
+    click.echo(f"{output}: codes {codes.shape} of the {split} images, by {trained.checkpoint}")

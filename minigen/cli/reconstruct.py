@@ -1,0 +1,44 @@
+"""``minigen reconstruct``: a picture of images beside what a trained model makes of them.
+
+Imports: training. Read next: ``trained.py``.
+"""
+
+from __future__ import annotations
+
+import click
+
+from minigen.cli.trained import (
+    check_output,
+    checkpoint_option,
+    data_dir_option,
+    device_option,
+    open_run,
+    split_option,
+)
+from minigen.training.config import ConfigError
+from minigen.training.run import save_picture
+
+
+@click.command()
+@click.argument("run")
+@click.option("-o", "--output", metavar="FILE.png", required=True, help="the picture; an old one is replaced")
+@click.option("-n", "count", type=click.IntRange(1), default=16, show_default=True, help="number of images")
+@split_option
+@checkpoint_option
+@data_dir_option
+@device_option
+def reconstruct(
+    run: str, output: str, count: int, split: str, checkpoint: str | None, data_dir: str | None, device: str
+) -> None:
+    """Draw images beside their reconstructions.
+
+    RUN is the folder of a run; the first images of a split are taken. Of a denoising model
+    the corrupted images that it saw stand in the middle.
+    """
+    path = check_output(output)
+    trained = open_run(run, checkpoint, data_dir, device)
+    dataset = trained.images(split)
+    if count > len(dataset):
+        raise ConfigError(f"-n {count}: the split {split!r} has {len(dataset)} images")
+    save_picture(path, trained.experiment, dataset.images_float(slice(count)), dataset.value_range)
+    click.echo(f"{output}: {count} {split} images and their reconstructions, by {trained.checkpoint}")

@@ -1,0 +1,195 @@
+"""``minigen train``: a new run, or the continuation of one.
+
+Imports: training. Read next: ``settings.py``, then ``minigen/training/run.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+import minigen
+from minigen.cli.settings import SettingsCommand, absolute_paths, all_settings, command_line, new_config, read_run
+from minigen.training.config import ConfigError, check_change
+from minigen.training.experiment import Recipe
+from minigen.training.prepare import prepare
+from minigen.training.progress import Progress, duration
+from minigen.training.run import Interrupted, Run, go_on, start
+from minigen.training.run_folder import RunFolder, choose_path
+
+INTERRUPTED = 130
+
+
+@click.command(cls=SettingsCommand, params=all_settings())
+@click.argument("model", required=False)
+@click.option("--config", metavar="FILE.toml", help="settings from a file; flags go before it")
+@click.option("--out", metavar="DIR", help="folder of the run  [default: runs/<model>-<dataset>-<time>]")
+@click.option("--resume", metavar="RUN", help="continue the run in this folder, bit for bit")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end, and nothing else on stdout")
+@click.pass_context
+def train(
+    ctx: click.Context,
+    /,
+    model: str | None,
+    config: str | None,
+    out: str | None,
+    resume: str | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    r"""Train a model, or continue a run.
+
+    MODEL is one of minigen list. Everything is kept in a run folder.
+
+    \b
+    minigen train ae
+    minigen train conv-ae --dataset mnist --epochs 3 --seed 1
+    minigen train --resume runs/ae-glyphs-2026-11-20_17-30-09 --epochs 20
+    """
+    given = absolute_paths({name: value for name, value in flags.items() if value is not None})
+    console = Console(stderr=as_json, highlight=False)
+    with np.errstate(all="ignore"), _stop_requested() as stop, contextlib.ExitStack() as stack:
+        if resume is None:
+            run = _begin(model, config, out, given)
+            stack.enter_context(run.folder.lock())
+        else:
+            if config is not None or out is not None:
+                raise ConfigError(
+                    "--resume goes on with the settings and folder of the run: leave --config and --out out"
+                )
+            folder = RunFolder(resume)
+            settings = read_run(folder)
+            stack.enter_context(folder.lock())
+            run = _resume(folder, *settings, model, given)
+        _print_header(console, run)
+        code = _train(console, run, stop)
+    if as_json:
+        click.echo(json.dumps(_summary(run, "finished" if code == 0 else "interrupted")))
+    ctx.exit(code)
+
+
+def _begin(model: str | None, config: str | None, out: str | None, given: dict[str, Any]) -> Run:
+    """A new run: everything is loaded and built before a folder is made."""
+    recipe, settings = new_config(model, config, given)
+    path = choose_path(out, recipe.name, settings["dataset"])
+    return start(prepare(recipe, settings), path, rename=out is None)
+
+
+def _resume(folder: RunFolder, recipe: Recipe, stored: dict[str, Any], model: str | None, given: dict[str, Any]) -> Run:
+    """An existing run, at its last checkpoint."""
+    if model is not None and model != recipe.name:
+        raise ConfigError(f"the run in {folder.path} is of model {recipe.name!r}, not of {model!r}: leave MODEL out")
+    settings = check_change(stored, {name: value for name, value in given.items() if (name, value) != AUTO})
+    return go_on(prepare(recipe, settings), folder)
+
+
+AUTO = ("device", "auto")  # fits every run
+
+
+def _train(console: Console, run: Run, stop: Callable[[], bool]) -> int:
+    """Train to the end; return the exit code."""
+    config, path = run.prepared.config, run.folder.path
+    if run.finished:
+        longer = command_line("train", "--resume", path, "--epochs", config["epochs"] * 2)
+        console.print(f"this run is finished; to train it longer: {longer}", soft_wrap=True, markup=False)
+        return 0
+    steps = {"epochs": config["epochs"], "max_steps": config["max_steps"]}
+    try:
+        with Progress(console, **steps, steps_per_epoch=len(run.prepared.batches)) as progress:
+            run.train(progress, stop)
+    except Interrupted:
+        console.print(
+            f"interrupted after step {run.state.step}; saved. To go on: {command_line('train', '--resume', path)}",
+            soft_wrap=True,
+            markup=False,
+        )
+        return INTERRUPTED
+    best = "" if run.best is None else f"; best validation loss {run.best.loss:.5g} after epoch {run.best.epoch}"
+    console.print(f"finished {run.state.step} steps in {duration(run.seconds)}{best}", soft_wrap=True, markup=False)
+    for words in (("reconstruct", path, "-o", "reconstructions.png"), ("evaluate", path)):
+        console.print(f"next: {command_line(*words)}", soft_wrap=True, markup=False)
+    return 0
+
+
+def _print_header(console: Console, run: Run) -> None:
+    prepared, config = run.prepared, run.prepared.config
+    train, held = prepared.train, prepared.validation
+    shape = "x".join(map(str, train.image_shape))
+    low, high = train.value_range
+    data = f"{config['dataset']}: {len(train):,} training"
+    data += f" and {len(held):,} validation images" if held is not None else " images"
+    rows = {
+        "minigen": f"{minigen.__version__}, {prepared.recipe.name}: {prepared.recipe.summary}",
+        "device": f"{prepared.device_line}; {_dtype(run)}; threads: {config['threads']}",
+        "data": f"{data} of {shape}, values {low:g} to {high:g}",
+        "parameters": f"{_count(run):,}",
+        "seed": str(config["seed"]),
+        "folder": str(run.folder.path) + (f", from step {run.state.step}" if run.state.step else ""),
+    }
+    for name, value in rows.items():
+        console.print(Text.assemble((f"{name:<11}", "bold"), value), soft_wrap=True)
+
+
+def _summary(run: Run, status: str) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    config = run.prepared.config
+    return {
+        "status": status,
+        "run": str(run.folder.path),
+        "model": run.prepared.recipe.name,
+        "dataset": config["dataset"],
+        "device": config["device"],
+        "seed": config["seed"],
+        "parameters": _count(run),
+        "epochs": run.state.epoch,
+        "steps": run.state.step,
+        "seconds": round(run.seconds, 3),
+        "train": run.last_terms.get("train"),
+        "validation": run.last_terms.get("validation"),
+        "best": None if run.best is None else asdict(run.best),
+        "units": {name: unit for name, unit in run.prepared.experiment.units.items() if name in _terms(run)},
+        "checkpoint": str(run.folder.last),
+    }
+
+
+def _terms(run: Run) -> set[str]:
+    return {name for means in run.last_terms.values() for name in means}
+
+
+def _count(run: Run) -> int:
+    return sum(p.size for p in run.parameters.values())
+
+
+def _dtype(run: Run) -> str:
+    return " and ".join(sorted({str(p.dtype) for p in run.parameters.values()}))
+
+
+@contextlib.contextmanager
+def _stop_requested() -> Iterator[Callable[[], bool]]:
+    """Inside, Ctrl-C and SIGTERM only make the given function true; a second Ctrl-C stops at once."""
+    requested = False
+
+    def request(*_: object) -> None:
+        nonlocal requested
+        requested = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    if threading.current_thread() is not threading.main_thread():  # only that one can be told of signals
+        yield lambda: False
+        return
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: requested
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,71 @@
+"""What the commands that use a finished run share: opening it, and checking where their output goes.
+
+Imports: training. Read next: ``reconstruct.py``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from minigen.cli.settings import absolute_paths, read_run
+from minigen.data import Dataset
+from minigen.device import choose_device, set_num_threads
+from minigen.training.environment import default_threads
+from minigen.training.experiment import Experiment
+from minigen.training.prepare import load_split, training_data
+from minigen.training.run import open_trained
+from minigen.training.run_folder import RunFolder
+
+data_dir_option = click.option("--data-dir", metavar="DIR", help="where the data set is now, if it has moved")
+device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+checkpoint_option = click.option(
+    "--checkpoint",
+    type=click.Choice(["best", "last"]),
+    help="which checkpoint  [default: best, or last of a run without validation]",
+)
+split_option = click.option("--split", type=click.Choice(["train", "valid", "test"]), default="test", show_default=True)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, the settings it was trained with, and the file its parameters come from."""
+
+    experiment: Experiment
+    config: dict[str, Any]
+    checkpoint: Path
+
+    def images(self, split: str) -> Dataset:
+        """A split of its data set; "train" are the images it was trained on, without those held out."""
+        return training_data(self.config)[0] if split == "train" else load_split(self.config, split)
+
+
+def open_run(path: str, checkpoint: str | None, data_dir: str | None, device: str) -> Trained:
+    """Open a run folder for use, on a device of its own choice."""
+    folder = RunFolder(path)
+    recipe, config = read_run(folder)
+    if data_dir is not None:
+        config = absolute_paths({**config, "data_dir": data_dir})
+    set_num_threads(default_threads())
+    chosen, _ = choose_device(device)
+    file = {"best": folder.best, "last": folder.last}.get(checkpoint or "")
+    if file is None:
+        file = folder.best if folder.best.exists() else folder.last
+    return Trained(open_trained(recipe, config, file, chosen), config, file)
+
+
+def check_output(path: str) -> Path:
+    """The path of a file to be written, looked at before any work: OSError if it cannot become one."""
+    target = Path(path)
+    if target.exists() and not target.is_file():
+        raise OSError(f"cannot write {path}: it is {'a folder' if target.is_dir() else 'no ordinary file'}")
+    parent = target.absolute().parent
+    if not parent.is_dir():
+        raise OSError(f"cannot write {path}: there is no folder {parent}")
+    if not os.access(parent, os.W_OK):
+        raise OSError(f"cannot write {path}: the folder {parent} is read-only for this user")
+    return target
