@@ -492,10 +492,9 @@ def _describe(x: Array) -> list[str]:
         good = x[finite]
         parts = []
         if good.size:
-            parts = [
-                f"range [{good.min():.4g}, {good.max():.4g}]",
-                f"mean {good.mean(dtype=np.float64):.4g}",
-            ]
+            with np.errstate(over="ignore"):  # the sum of huge numbers may be Inf, which is no reason to warn
+                mean = good.mean(dtype=np.float64)
+            parts = [f"range [{good.min():.4g}, {good.max():.4g}]", f"mean {mean:.4g}"]
     if not finite.all():
         nan = int(np.isnan(x).sum())
         inf = x.size - int(finite.sum()) - nan
@@ -813,7 +812,7 @@ def _plain_index(part: Any) -> Any:
     """Part of an index as NumPy and CuPy want it: Tensors and lists become arrays."""
     if isinstance(part, Tensor):
         return part.data
-    return np.asarray(part) if isinstance(part, list) else part
+    return np.asarray(part, None if part else np.intp) if isinstance(part, list) else part
 
 
 def normalize_axis(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:

@@ -89,7 +89,7 @@ def describe(error: Exception) -> str:
         text = "not enough memory: take a smaller --batch-size or --limit"
     elif isinstance(error, OSError) and error.strerror and type(error).__str__ is OSError.__str__:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    elif isinstance(error, EXPECTED):
+    elif isinstance(error, EXPECTED) and not isinstance(error, (RecursionError, NotImplementedError)):
         text = str(error)
     else:
         text = f"this should not happen; please report it with the output of MINIGEN_DEBUG=1: {error!r}"
@@ -98,7 +98,7 @@ def describe(error: Exception) -> str:
     return " ".join(text.split())
 
 
-EXPECTED = (ArithmeticError, OSError, RuntimeError, TypeError, ValueError)  # what the rooms raise on purpose
+EXPECTED = (ArithmeticError, OSError, RuntimeError, ValueError)  # what the rooms raise on purpose
 
 
 def _complain(text: str) -> None:

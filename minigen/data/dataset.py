@@ -96,6 +96,12 @@ class Dataset:
             y += np.float32(low)
         return y
 
+    def mean(self) -> float:
+        """The mean of all pixels, in the value range."""
+        mean = float(self.images.mean(dtype=np.float64))
+        low, high = self.value_range
+        return mean if self.images.dtype == np.float32 else low + (high - low) * mean / 255
+
     def subset(self, index: Index) -> Dataset:
         """The data set of the images that `index` picks; labels and factors come along."""
         return Dataset(

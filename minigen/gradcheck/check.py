@@ -43,7 +43,7 @@ def gradcheck(
     orders are always checked first. `draws` random cotangents come from `seed`. Tensors are checked element by element,
     smallest first, while they have no more than `max_elements` in all; the larger ones along `directions` random
     directions. The tolerance is 10 times the error that the numeric side finds for itself, plus `rtol` of the number. y
-    is taken to be rounded to the last of its bits, and by `atol` on the way: scale up a function that is not much larger.
+    is taken to be rounded to the last of its bits, and by `atol` on the way: scale up a function that is as small.
 
     Raises `GradientMismatch` for a derivative that is WRONG, a KINK, too little PRECISION to tell, or when all is zero
     and the check VACUOUS (unless `allow_zero`); TypeError and ValueError for what cannot be checked at all.

@@ -8,6 +8,7 @@ Imports: NumPy. Read next: ``problem.py``.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ EPS = float(np.finfo(np.float64).eps)
 # smooth function. The others are climbed where these two disagree, where the analytic value is not met, or where the
 # function seems to bend: larger ones against rounding, smaller ones to get away from a kink nearby.
 FIRST_STEPS = (3e-4, 3e-5)
-OTHER_STEPS = (3e-2, 3e-3, 3e-6, 3e-7, 3e-8)
+OTHER_STEPS = (3e-2, 3e-3, 3e-6, 3e-7, 3e-8, 3e-9)
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,17 @@ class Slope:
     """The derivative of v.f(t) at 0 for each of K cotangents.
 
     `value` (K,); `error` (K,): how far it may be off; `jump` (K,): by how much the slopes on the left and the right
-    differ if they do so at every step (a kink), Inf if f itself jumps or is not finite on both sides, 0 if f is smooth.
+    differ if they do so at every step (a kink), Inf if f itself jumps or is not finite on both sides, 0 if f is smooth;
+    `coarse` (K,): what the larger steps say. It differs from `value` where f looks smooth only from a distance.
     """
 
     value: Array
     error: Array
     jump: Array
+    coarse: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Rung:
     """What one step t tells: arrays (K,)."""
 
@@ -76,7 +79,8 @@ def measure(
     # An element that no step moves may still have a derivative, if it moves by less than its last bit.
     largest = max((rung.t for rung in rungs if rung.is_finite()), default=1.0)
     unseen = np.sqrt(rounding @ ~moved) / largest
-    return Slope(slope.value, slope.error + unseen, _jump(rungs, noise, np.sqrt(cotangents**2 @ y0**2)))
+    jump = _jump(rungs, noise, np.sqrt(cotangents**2 @ y0**2))
+    return Slope(slope.value, slope.error + unseen, jump, slope.coarse)
 
 
 def _rung(f: Callable[[float], Array], y0: Array, cotangents: Array, t: float) -> _Rung:
@@ -95,7 +99,7 @@ def _seems_bent(rungs: list[_Rung], noise: Array) -> bool:
 
 def _jump(rungs: list[_Rung], noise: Array, size: Array) -> Array:
     """The jump of the slope at 0, or Inf, or 0: see `Slope`. `size` (K,): the size of v.f."""
-    near = [rung for rung in rungs if rung.t < 1e-4]
+    near = [rung for rung in rungs if 1e-8 < rung.t < 1e-4]
     if not all(rung.is_finite() for rung in near):
         return np.full(size.shape, np.inf)
     t = np.array([[rung.t] for rung in near])
@@ -111,23 +115,19 @@ def _jump(rungs: list[_Rung], noise: Array, size: Array) -> Array:
 def _extrapolate(rungs: list[_Rung], noise: Array) -> Slope:
     """The most trustworthy entry of Neville's table, rungs from large to small (Ridders 1982, Adv. Eng. Software 4).
 
-    Where f is smooth, `central` is a power series in t^2: two steps eliminate its first term, three the second.
-    `noise` (K,): how far v.f is rounded.
+    Where f is smooth, `central` is a power series in t^2: two steps eliminate its first term, three the second. The
+    error of an entry is how far it is from its neighbours in the table, and what the noise does to it. The smallest
+    steps need no neighbour: nothing but noise troubles them; and a larger step that contradicts them is not trusted,
+    for it may have crossed a kink or missed a narrow feature. `noise` (K,): how far v.f is rounded at least.
     """
-    nothing = np.zeros(noise.shape)
     rungs = [rung for rung in rungs if rung.is_finite()]
+    nothing = np.zeros(noise.shape)
     if len(rungs) < 2:
-        return Slope(nothing + np.nan, nothing + np.inf, nothing)
-    value, error = _best_entry(rungs, noise)
-    if len(rungs) > 2:  # the smallest steps show how rough f is; choose again, knowing this
-        rough = [np.abs(rung.central - value) * rung.t for rung in rungs if rung.t < 1e-5]
-        value, error = _best_entry(rungs, np.max([noise, *rough], 0))
-    return Slope(value, error, nothing)
-
-
-def _best_entry(rungs: list[_Rung], noise: Array) -> tuple[Array, Array]:
-    """For each cotangent the entry that differs least from its neighbours in the table, and that difference."""
-    value, error = rungs[0].central, np.full(noise.shape, np.inf)
+        return Slope(nothing + np.nan, nothing + np.inf, nothing, nothing + np.nan)
+    noise = np.maximum(noise, 1e-300)
+    noise = noise * max([1.0, *(float(np.max(rung.bend * rung.t / noise)) for rung in rungs if rung.t < 1e-7)])
+    tiny = [rung for rung in rungs if rung.t < 1e-6 and np.all(rung.bend * rung.t <= 3 * noise)]
+    values, errors, doubts, steps = [], [], [], []
     above: list[Array] = []
     for i, rung in enumerate(rungs):
         row = [rung.central]
@@ -135,9 +135,14 @@ def _best_entry(rungs: list[_Rung], noise: Array) -> tuple[Array, Array]:
             ratio = (rungs[i - j].t / rung.t) ** 2
             row.append(row[-1] + (row[-1] - above[j - 1]) / (ratio - 1))
         for j in range(len(row) if i else 0):
-            doubt = np.maximum(np.abs(row[j] - above[max(j - 1, 0)]), noise / rung.t)
-            if j:
-                doubt = np.maximum(doubt, np.abs(row[j] - row[j - 1]))
-            value, error = np.where(doubt < error, row[j], value), np.minimum(doubt, error)
+            neighbours = [] if j == 0 and rung in tiny else [above[max(j - 1, 0)], row[max(j - 1, 0)]]
+            values.append(row[j])
+            errors.append(np.max([noise / rung.t, *(np.abs(other - row[j]) for other in neighbours)], 0))
+            doubts.append(np.max([nothing, *(np.abs(r.central - row[j]) - 10 * noise / r.t for r in tiny)], 0))
+            steps.append(rung.t)
         above = row
-    return value, error
+    every = np.arange(noise.size)
+    trusted = np.maximum(errors, doubts)
+    best = np.argmin(trusted, 0)
+    from_afar = np.argmin(np.where(np.array(steps)[:, None] > 1e-5, errors, np.inf), 0)
+    return Slope(np.array(values)[best, every], trusted[best, every], nothing, np.array(values)[from_afar, every])

@@ -29,10 +29,10 @@ class OneTensor:
         self.verdict: Verdict = self.evidence.judge(map(probes.project, spoilt_gradients(self.gradients)))
         if self.verdict in ("right", "zero") and sides.recorded is not None:
             self._check_recorded(sides.recorded[i])
-        if self.verdict == "right":
+        if self.verdict in ("right", "PRECISION"):
             through_all = Directions(self.x, 1, sides.rng).direction(0)
             self.rough = self._roughness(through_all) > 1
-            self.verdict = "PRECISION" if self.rough else "right"
+            self.verdict = "PRECISION" if self.rough else self.verdict
 
     def _slope(self, d: Array) -> Slope:
         """The numeric derivative along `d`, measured until it is precise and, if it can be, agrees."""
@@ -46,11 +46,11 @@ class OneTensor:
         return measure(self.sides.line(self.i, d), self.sides.y0, self.sides.weights, self.sides.atol, accept)
 
     def _evidence(self, analytic: Array, slopes: list[Slope]) -> Evidence:
-        value, error, jump = (
+        value, error, jump, coarse = (
             np.array([getattr(slope, name) for slope in slopes]).reshape(-1, len(self.sides.weights)).T
-            for name in ("value", "error", "jump")
+            for name in ("value", "error", "jump", "coarse")
         )
-        return Evidence(analytic, value, error, jump, self.sides.rounding[:, None], self.sides.rtol)
+        return Evidence(analytic, value, error, jump, coarse, self.sides.rounding[:, None], self.sides.rtol)
 
     def _check_recorded(self, recorded: Array) -> None:
         """The gradient that the next order differentiates against the numbers that the plain one has passed."""
@@ -66,7 +66,7 @@ class OneTensor:
         its rounding 1e7 times larger. The least of three steps counts, so that one kink in between does no harm.
         """
         f, analytic = self.sides.line(self.i, d), self.gradients @ d
-        unit = 1e-9 * np.maximum(self.sides.size, np.abs(analytic)) + 1e-300
+        unit = 1e-9 * np.maximum(self.sides.size, np.abs(analytic)) + self.sides.rounding
         least = np.inf
         for t in (1e-7, 5e-8, 2.5e-8):
             off = np.abs(self.sides.weights @ (f(t) - f(-t)) - 2 * t * analytic)
@@ -137,7 +137,7 @@ class OneTensor:
             return np.where(e.kinks(), 0.0, e.excess(e.analytic))
         if self.verdict == "KINK":
             return np.where(e.kinks(), e.jump, 0.0)
-        return e.error
+        return np.where(e.unclear(), np.inf, e.error)
 
     def _roughest(self) -> int:
         """Of the 32 elements with the largest derivatives, the one along which the function jitters most."""

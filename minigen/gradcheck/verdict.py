@@ -27,6 +27,7 @@ class Evidence:
     numeric: Array
     error: Array
     jump: Array
+    coarse: Array
     rounding: Array
     rtol: float
 
@@ -51,9 +52,14 @@ class Evidence:
         explains = (self.excess(self.analytic) > 1) & (self.jump >= 0.5 * np.abs(self.analytic - self.numeric))
         return np.isinf(self.jump) | ((self.jump > 0) & (clear | explains))
 
+    def unclear(self) -> Array:
+        """Where do the sides differ, but agree from afar? The function is a staircase, as if rounded to few digits."""
+        nearer = np.abs(self.analytic - self.coarse) < 0.1 * np.abs(self.analytic - self.numeric)
+        return (self.excess(self.analytic) > 1) & nearer & ~self.kinks()
+
     def wrong(self) -> Array:
-        """Where do the sides differ without a kink?"""
-        return (self.excess(self.analytic) > 1) & ~self.kinks()
+        """Where do the sides differ, without a kink or a staircase to blame?"""
+        return (self.excess(self.analytic) > 1) & ~self.kinks() & ~self.unclear()
 
     def is_zero(self) -> bool:
         """Is there nothing but noise on both sides?"""
@@ -72,6 +78,8 @@ class Evidence:
             return "WRONG"
         if self.kinks().any():
             return "KINK"
+        if self.unclear().any():
+            return "PRECISION"
         if self.is_zero():
             return "zero"
         return "PRECISION" if any(self.agrees(a) for a in spoilt) else "right"
@@ -99,7 +107,7 @@ def explain(analytic: Array, numeric: Array, lengths: set[int], shape: tuple[int
     weight = np.where(np.isfinite(numeric), numeric, 0.0)
     if weight.any():
         c = float((analytic * weight).sum() / (weight * weight).sum())
-        if np.abs(analytic - c * weight).max() <= 1e-4 * np.abs(analytic).max():
+        if abs(c - 1) > 1e-4 and np.abs(analytic - c * weight).max() <= 1e-4 * np.abs(analytic).max():
             return _explain_factor(c, lengths)
     if shape is not None:
         a, n = analytic.reshape(-1, *shape), weight.reshape(-1, *shape)

@@ -7,6 +7,7 @@ Imports: nn, ops. Read next: ``minigen/training/autoencoder.py``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,21 @@ class Autoencoder(nn.Module):
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, head: Callable[[Tensor], Tensor] = ops.sigmoid) -> None:
         self.encoder, self.decoder, self.head = encoder, decoder, head
+
+    def start_at(self, mean: float) -> None:
+        """Set the bias of the decoder's last layer so that an untrained decoder paints `mean`, the data's mean value.
+
+        Without it the first updates do little but darken the picture; where the data are mostly background a sigmoid
+        is then driven so far that its gradient vanishes, and training stands still. (Burda et al. 2016,
+        arXiv:1509.00519, start from the mean of the data for the same reason.)
+        """
+        if self.head is ops.sigmoid:
+            inside = min(max(mean, 1e-3), 1 - 1e-3)
+            start = math.log(inside / (1 - inside))
+        else:
+            start = math.atanh(min(max(mean, -0.999), 0.999)) if self.head is ops.tanh else mean
+        biases = [p for name, p in self.decoder.named_parameters() if name.endswith(".bias")]
+        biases[-1].data = array_module(biases[-1].data).full_like(biases[-1].data, start)
 
     def encode(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) to codes."""
@@ -65,11 +81,11 @@ def dense(
     pixels = image[0] * image[1] * image[2]
     down: list[Any] = [nn.Flatten()]
     for width_in, width_out in zip((pixels, *encoder), encoder, strict=False):
-        down += [nn.Dense(width_in, width_out, rng=rng), activation]
+        down += [nn.Dense(width_in, width_out, weight_init=nn.init.glorot_uniform, rng=rng), activation]
     down[-1] = code
     up: list[Any] = []
     for width_in, width_out in zip((encoder[-1], *decoder), (*decoder, pixels), strict=True):
-        up += [nn.Dense(width_in, width_out, rng=rng), activation]
+        up += [nn.Dense(width_in, width_out, weight_init=nn.init.glorot_uniform, rng=rng), activation]
     up[-1] = nn.Reshape(image)
     return Autoencoder(nn.Sequential(*down), nn.Sequential(*up), head)
 
@@ -90,16 +106,19 @@ def convolutional(
             "resize the images, or use 'ae' or 'deep-ae', which take any size"
         )
     last = (1 - narrow[0] // 2, 1 - narrow[1] // 2)
+
+    def conv(n_in: int, n_out: int, padding: int | tuple[int, int] = 1) -> nn.Conv2d:
+        return nn.Conv2d(n_in, n_out, 3, padding=padding, weight_init=nn.init.he_uniform, rng=rng)
+
+    def pool() -> nn.MaxPool2d:
+        return nn.MaxPool2d(2, ceil_mode=True)
+
     encoder = nn.Sequential(
-        nn.Conv2d(channels, 16, 3, padding=1, rng=rng), ops.relu, nn.MaxPool2d(2, ceil_mode=True),
-        nn.Conv2d(16, 8, 3, padding=1, rng=rng), ops.relu, nn.MaxPool2d(2, ceil_mode=True),
-        nn.Conv2d(8, latent, 3, padding=1, rng=rng), ops.relu, nn.MaxPool2d(2, ceil_mode=True),
-    )  # fmt: skip
+        conv(channels, 16), ops.relu, pool(), conv(16, 8), ops.relu, pool(), conv(8, latent), ops.relu, pool()
+    )
     decoder = nn.Sequential(
-        nn.Conv2d(latent, 8, 3, padding=1, rng=rng), ops.relu, nn.Upsample(2),
-        nn.Conv2d(8, 8, 3, padding=1, rng=rng), ops.relu, nn.Upsample(2),
-        nn.Conv2d(8, 16, 3, padding=last, rng=rng), ops.relu, nn.Upsample(2),
-        nn.Conv2d(16, channels, 3, padding=1, rng=rng),
+        conv(latent, 8), ops.relu, nn.Upsample(2), conv(8, 8), ops.relu, nn.Upsample(2),
+        conv(8, 16, last), ops.relu, nn.Upsample(2), conv(16, channels),
     )  # fmt: skip
     return Autoencoder(encoder, decoder, head)
 

@@ -8,7 +8,8 @@ Imports: tensor, ops, module, init. Read next: ``minigen/losses.py``, ``minigen/
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from minigen.nn.module import Module, Parameter, ShapeError
 from minigen.ops.conv import Padding, pair
 from minigen.random import Generator
 from minigen.tensor import Tensor
-from minigen_kernels import Array, Pair
+from minigen_kernels import Array, Pair, Window
 
 Initializer = Callable[..., Array]  # (shape, *, rng) -> array
 
@@ -82,7 +83,7 @@ class Conv2d(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         _check_image(self, x, self.in_channels)
-        try:
+        with _refusing(self, f"(N, {self.in_channels}, H, W) large enough", x):
             return ops.conv2d(
                 x,
                 self.weight,
@@ -92,8 +93,6 @@ class Conv2d(Module):
                 dilation=self.dilation,
                 groups=self.groups,
             )
-        except ValueError as error:
-            raise ShapeError(self, f"(N, {self.in_channels}, H, W) large enough", x.shape, str(error)) from error
 
 
 class ConvTranspose2d(Module):
@@ -131,16 +130,17 @@ class ConvTranspose2d(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         _check_image(self, x, self.in_channels)
-        return ops.conv_transpose2d(
-            x,
-            self.weight,
-            self.bias,
-            stride=self.stride,
-            padding=self.padding,
-            output_padding=self.output_padding,
-            dilation=self.dilation,
-            groups=self.groups,
-        )
+        with _refusing(self, f"(N, {self.in_channels}, H, W) large enough", x):
+            return ops.conv_transpose2d(
+                x,
+                self.weight,
+                self.bias,
+                stride=self.stride,
+                padding=self.padding,
+                output_padding=self.output_padding,
+                dilation=self.dilation,
+                groups=self.groups,
+            )
 
 
 class MaxPool2d(Module):
@@ -155,13 +155,14 @@ class MaxPool2d(Module):
         *,
         return_indices: bool = False,
     ) -> None:
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.kernel_size, self.stride, self.padding = _window("MaxPool2d", kernel_size, stride, padding)
         self.ceil_mode, self.return_indices = ceil_mode, return_indices
 
     def forward(self, x: Tensor) -> Any:
         _check_image(self, x, None)
         pool = ops.max_pool2d_with_indices if self.return_indices else ops.max_pool2d
-        return pool(x, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode)
+        with _refusing(self, "(N, C, H, W) large enough", x):
+            return pool(x, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode)
 
 
 class AvgPool2d(Module):
@@ -175,24 +176,26 @@ class AvgPool2d(Module):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.kernel_size, self.stride, self.padding = _window("AvgPool2d", kernel_size, stride, padding)
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 
     def forward(self, x: Tensor) -> Tensor:
         _check_image(self, x, None)
         options = dict(ceil_mode=self.ceil_mode, count_include_pad=self.count_include_pad)
-        return ops.avg_pool2d(x, self.kernel_size, self.stride, self.padding, **options)
+        with _refusing(self, "(N, C, H, W) large enough", x):
+            return ops.avg_pool2d(x, self.kernel_size, self.stride, self.padding, **options)
 
 
 class MaxUnpool2d(Module):
     """Pooled values back where the maxima stood, zeros elsewhere; takes the values and MaxPool2d's indices."""
 
     def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.kernel_size, self.stride, self.padding = _window("MaxUnpool2d", kernel_size, stride, padding)
 
     def forward(self, x: Tensor, indices: Tensor, output_size: Pair | None = None) -> Tensor:
         _check_image(self, x, None)
-        return ops.max_unpool2d(x, indices, self.kernel_size, self.stride, self.padding, output_size=output_size)
+        with _refusing(self, "(N, C, H, W) and indices that fit", x):
+            return ops.max_unpool2d(x, indices, self.kernel_size, self.stride, self.padding, output_size=output_size)
 
 
 class Upsample(Module):
@@ -288,7 +291,8 @@ class Flatten(Module):
         self.start_axis = start_axis
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.flatten(x, self.start_axis)
+        with _refusing(self, f"with more than {self.start_axis} axes", x):
+            return ops.flatten(x, self.start_axis)
 
 
 class Reshape(Module):
@@ -298,10 +302,8 @@ class Reshape(Module):
         self.shape = tuple(shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        try:
+        with _refusing(self, f"of a size that fits (N, {', '.join(map(str, self.shape))})", x):
             return ops.reshape(x, (x.shape[0], *self.shape))
-        except ValueError as error:
-            raise ShapeError(self, f"of a size that fits (N, {', '.join(map(str, self.shape))})", x.shape) from error
 
 
 def _weight_and_bias(
@@ -334,6 +336,22 @@ def _channels(layer: str, in_channels: int, out_channels: int, groups: int) -> t
     if c % g or k % g:
         raise ValueError(f"{layer}: groups={g} must divide in_channels={c} and out_channels={k}")
     return c, k, g
+
+
+def _window(layer: str, kernel_size: int | Pair, stride: int | Pair | None, padding: int | Pair) -> Window:
+    k, p = pair(layer, "kernel_size", kernel_size, 1), pair(layer, "padding", padding, 0)
+    if any(2 * b > a for a, b in zip(k, p, strict=True)):
+        raise ValueError(f"{layer}: padding {p} must be at most half of kernel_size {k}")
+    return k, k if stride is None else pair(layer, "stride", stride, 1), p
+
+
+@contextlib.contextmanager
+def _refusing(layer: Module, expected: str, x: Tensor) -> Iterator[None]:
+    """What the operation inside refuses, the layer refuses under its own name."""
+    try:
+        yield
+    except ValueError as error:
+        raise ShapeError(layer, expected, x.shape, str(error)) from error
 
 
 def _check_image(layer: Module, x: Tensor, channels: int | None) -> None:

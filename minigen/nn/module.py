@@ -165,20 +165,20 @@ class Module:
         xp, dtype = array_module(None if first is None else first.data), np.float32 if first is None else first.dtype
         rows: list[tuple[str, str, str, str]] = []
         modes = {id(m): m.training for _, m in self.named_modules()}
-        layers = [
+        attributes = [
             (f"{prefix}.{name}".lstrip("."), module, name, value)
             for prefix, module in self.named_modules()
             for name, value in vars(module).items()
-            if (isinstance(value, Module) and not any(True for _ in value.children())) or _is_function(value)
         ]
         try:
-            for path, module, name, layer in layers:
-                setattr(module, name, _Watched(path, layer, rows))
+            for path, module, name, value in attributes:
+                setattr(module, name, _watched(path, value, rows))
+            network = self.eval() if any(True for _ in self.children()) else _Watched("", self.eval(), rows)
             with no_grad():
-                self.eval()(Tensor(xp.zeros((1, *input_shape), dtype)))
+                network(Tensor(xp.zeros((1, *input_shape), dtype)))
         finally:
-            for _, module, name, layer in layers:
-                setattr(module, name, layer)
+            for _, module, name, value in attributes:
+                setattr(module, name, value)
             for _, m in self.named_modules():
                 m.training = modes[id(m)]
         total = sum(p.size for p in self.parameters())
@@ -196,7 +196,12 @@ class _Watched(Module):
         self.path, self.layer, self.rows = path, layer, rows
 
     def forward(self, *inputs: Any) -> Any:
-        y = self.layer(*inputs)
+        try:
+            y = self.layer(*inputs)
+        except ShapeError as error:
+            if error.module is self.layer:  # its path is that of the layer, not one step longer
+                error.module = self
+            raise
         shape = getattr(y[0] if isinstance(y, tuple) else y, "shape", ())
         count = math.fsum(p.size for p in self.layer.parameters()) if isinstance(self.layer, Module) else 0
         kind = type(self.layer).__name__ if isinstance(self.layer, Module) else self.layer.__name__
@@ -241,6 +246,16 @@ def _entries(module: Module) -> Iterator[tuple[str, Any]]:
                     yield f"{name}.{i}", element
         else:
             yield name, value
+
+
+def _watched(path: str, value: Any, rows: list[tuple[str, str, str, str]]) -> Any:
+    """An attribute of a Module, with every layer in it that has no layers of its own inside a `_Watched`."""
+    if isinstance(value, (list, tuple)):
+        elements = [_watched(f"{path}.{i}", element, rows) for i, element in enumerate(value)]
+        same = all(a is b for a, b in zip(elements, value, strict=True))
+        return value if same else type(value)(elements)
+    is_layer = isinstance(value, Module) and not any(True for _ in value.children())
+    return _Watched(path, value, rows) if is_layer or _is_function(value) else value
 
 
 def _is_function(value: Any) -> bool:

@@ -69,7 +69,9 @@ def _build(name: str, network: Network, setup: Setup) -> Experiment:
     rng = Generator(setup.seed)
     noise = Generator(setup.seed, device=device).spawn("noise")
     low, high = setup.value_range
-    model = network(setup.image_shape, options, _head(name, setup), rng.spawn("weights")).to(device)
+    model = network(setup.image_shape, options, _head(name, setup), rng.spawn("weights"))
+    model.start_at(setup.mean)
+    model.to(device)
     optimizer = make_optimizer(options["optimizer"], model, options["lr"])
     loss = training.bce if options["loss"] == "bce" else training.mse
     corrupt: training.Corrupt | None = None

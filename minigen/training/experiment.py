@@ -54,6 +54,7 @@ class Setup:
     options: Mapping[str, Any]
     image_shape: tuple[int, int, int]  # (C, H, W)
     value_range: tuple[float, float]
+    mean: float  # of all training pixels
     classes: int | None  # how many, or None without labels
     steps: int  # how many updates are planned: the length of a schedule
     batches_per_epoch: int

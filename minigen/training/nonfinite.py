@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from minigen.device import array_module
 from minigen.tensor import Tensor
 from minigen_kernels import Array
@@ -24,7 +26,9 @@ def is_finite(x: Array) -> bool:
     The sum of squares tells it without a temporary array, unless it overflows itself; only then each element is asked.
     """
     flat = x.reshape(-1)
-    return math.isfinite(float(flat.dot(flat))) or bool(array_module(x).isfinite(x).all())
+    with np.errstate(over="ignore", invalid="ignore"):  # what NumPy would warn of is what is asked
+        squares = float(flat.dot(flat))
+    return math.isfinite(squares) or bool(array_module(x).isfinite(x).all())
 
 
 def first_not_finite(parameters: Mapping[str, Tensor]) -> str | None:

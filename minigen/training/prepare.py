@@ -58,6 +58,7 @@ def prepare(recipe: Recipe, config: Mapping[str, Any]) -> Prepared:
     facts = {
         "image_shape": list(train.image_shape),
         "value_range": list(train.value_range),
+        "mean": train.mean(),
         "classes": None if train.labels is None else int(train.labels.max()) + 1,
         "batches_per_epoch": len(batches),
         "images": fingerprint(train),
@@ -77,6 +78,7 @@ def build(recipe: Recipe, config: Mapping[str, Any], facts: Mapping[str, Any], d
         options={name: config[name] for name in recipe.options},
         image_shape=(channels, height, width),
         value_range=(low, high),
+        mean=facts["mean"],
         classes=facts["classes"],
         steps=min(steps, config["max_steps"] or steps),
         batches_per_epoch=facts["batches_per_epoch"],

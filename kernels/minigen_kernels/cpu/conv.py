@@ -32,16 +32,11 @@ SUM_GROUP_BYTES = 1 << 19
 DOT_GROUP_BYTES = 1 << 21
 
 
-def conv2d(
-    x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Array:
+def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     """Cross-correlation: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
     K, Cg, kh, kw = w.shape
     wg = w.reshape(groups, K // groups, Cg, kh, kw)
-    rows, columns = (
-        window_axis(*axis)
-        for axis in zip(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation)
-    )
+    rows, columns = (window_axis(*axis) for axis in zip(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation))
     return _sum(x, wg, out_hw, rows, columns)
 
 
@@ -51,10 +46,7 @@ def conv_transpose2d(
     """The adjoint in x: g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W)."""
     K, Cg, kh, kw = w.shape
     wg = w.reshape(groups, K // groups, Cg, kh, kw).swapaxes(1, 2)
-    rows, columns = (
-        spread_axis(*axis)
-        for axis in zip(g.shape[2:], out_hw, (kh, kw), stride, padding, dilation)
-    )
+    rows, columns = (spread_axis(*axis) for axis in zip(g.shape[2:], out_hw, (kh, kw), stride, padding, dilation))
     return _sum(g, wg, out_hw, rows, columns)
 
 
@@ -67,10 +59,7 @@ def conv2d_weight_grad(
     K = g.shape[1]
     if x.size == 0 or g.size == 0:
         return np.zeros((K, C // groups, *kernel_hw), x.dtype)
-    rows, columns = (
-        window_axis(*axis)
-        for axis in zip(x.shape[2:], g.shape[2:], kernel_hw, stride, padding, dilation)
-    )
+    rows, columns = (window_axis(*axis) for axis in zip(x.shape[2:], g.shape[2:], kernel_hw, stride, padding, dilation))
     frame = Frame(x, groups, K, rows, columns, DOT_GROUP_BYTES)
     ((row, row_taps),), ((column, column_taps),) = rows.results, columns.results
     offsets = frame.offsets(row_taps, column_taps)
@@ -98,7 +87,7 @@ def _sum(x: Array, w: Array, out_hw: Pair, rows: Axis, columns: Axis) -> Array:
     x = np.ascontiguousarray(x)
     N = x.shape[0]
     groups, Kg = w.shape[:2]
-    covered = tuple(sum(line.count for line, _ in axis.results) for axis in (rows, columns))
+    covered = tuple(sum(line.size for line, _ in axis.results) for axis in (rows, columns))
     y: Array = (np.empty if covered == out_hw else np.zeros)((N, groups * Kg, *out_hw), x.dtype)
     if x.size == 0 or 0 in y.shape or 0 in covered:
         return np.zeros_like(y)
@@ -109,7 +98,7 @@ def _sum(x: Array, w: Array, out_hw: Pair, rows: Axis, columns: Axis) -> Array:
     parts = []
     for row, row_taps in rows.results:
         for column, column_taps in columns.results:
-            if row.count and column.count:
+            if row.size and column.size:
                 met = w[:, :, :, [tap.u for tap in row_taps]][..., [tap.u for tap in column_taps]]
                 offsets = frame.offsets(row_taps, column_taps)
                 parts.append((row, column, offsets, arrange(met.reshape(groups, Kg, -1))))

@@ -24,7 +24,7 @@ from minigen_kernels.cpu.taps import pack
 
 
 class Line(NamedTuple):
-    """Cells `start`, `start + step`, ... of a line of an image, `count` of them.
+    """Cells `start`, `start + step`, ... of a line of an image, `size` of them.
 
     In a frame, the first of them stands at place `lead` of the line's places.
     """
@@ -32,7 +32,7 @@ class Line(NamedTuple):
     lead: int
     start: int
     step: int
-    count: int
+    size: int
 
 
 class Tap(NamedTuple):
@@ -60,9 +60,7 @@ class Axis(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def window_axis(
-    size: int, out: int, k: int, stride: int, padding: int, dilation: int
-) -> Axis:
+def window_axis(size: int, out: int, k: int, stride: int, padding: int, dilation: int) -> Axis:
     """The axis of `conv2d`: each of `out` results looks through its window at `size` cells."""
     line = Line(0, 0, 1, out)
     places = [divmod(u * dilation, stride) for u in range(k)]  # (shift, phase) of the offsets
@@ -74,9 +72,7 @@ def window_axis(
 
 
 @lru_cache(maxsize=1024)
-def spread_axis(
-    out: int, size: int, k: int, stride: int, padding: int, dilation: int
-) -> Axis:
+def spread_axis(out: int, size: int, k: int, stride: int, padding: int, dilation: int) -> Axis:
     """The axis of `conv_transpose2d`: the `out` cells of g spread over `size` cells of the image.
 
     Cell q * stride + a of the padded image is result q of phase a, the sum of g[q - shift] over the
@@ -87,11 +83,9 @@ def spread_axis(
     for a in sorted({phase for _, phase in places}):
         line = _line(a - padding, stride, size, size + padding)
         lines.append(line._replace(lead=0))
-        starts.append(
-            [(u, line.lead - shift) for u, (shift, phase) in enumerate(places) if phase == a]
-        )
+        starts.append([(u, line.lead - shift) for u, (shift, phase) in enumerate(places) if phase == a])
     lead = max(0, -min(start for group in starts for _, start in group))
-    longest = max(line.count for line in lines)
+    longest = max(line.size for line in lines)
     length = lead + longest + max(0, *(start for group in starts for _, start in group))
     phases = (_line(-lead, 1, out, length),)
     taps = (tuple(Tap(u, 0, lead + start) for u, start in group) for group in starts)
@@ -107,7 +101,7 @@ def _line(first: int, step: int, size: int, length: int) -> Line:
 
 def _pitch(phases: tuple[Line, ...], length: int, longest: int) -> int:
     """As little as the zeros at both ends of the lines allow, but room for the longest result."""
-    shared = min(min(line.lead, length - line.lead - line.count) for line in phases)
+    shared = min(min(line.lead, length - line.lead - line.size) for line in phases)
     return max(length - shared, longest)
 
 
@@ -119,9 +113,7 @@ class Frame:
     `group_bytes` (but at least one).
     """
 
-    def __init__(
-        self, x: Array, groups: int, K: int, rows: Axis, columns: Axis, group_bytes: int
-    ) -> None:
+    def __init__(self, x: Array, groups: int, K: int, rows: Axis, columns: Axis, group_bytes: int) -> None:
         N, C = x.shape[:2]
         self.rows, self.columns, self.groups = rows, columns, groups
         self.channels = C // groups
@@ -146,8 +138,17 @@ class Frame:
             for column in self.columns.phases:
                 lead = row.lead * self.pitch + column.lead
                 pack(
-                    x, first, count, row[1:], column[1:],
-                    self.cells, phase, self.phases, lead, self.sample_pitch, self.pitch,
+                    x,
+                    first,
+                    count,
+                    row[1:],
+                    column[1:],
+                    self.cells,
+                    phase,
+                    self.phases,
+                    lead,
+                    self.sample_pitch,
+                    self.pitch,
                 )
                 phase += 1
 
@@ -163,7 +164,7 @@ class Frame:
 
     def places(self, count: int, row: Line, column: Line) -> int:
         """How many places the results of `count` samples span, those between them included."""
-        return (count - 1) * self.sample_pitch + (row.count - 1) * self.pitch + column.count
+        return (count - 1) * self.sample_pitch + (row.size - 1) * self.pitch + column.size
 
     def results(self, K: int, registers: int) -> Array:
         """Room for the results of K channels: (groups, K/groups rounded up to fours, places).

@@ -17,6 +17,9 @@ from the files that use it: after a change here, remove ``__pycache__``.
 Imports: Numba and llvmlite. Read next: ``taps.py``.
 """
 
+# Numba and llvmlite are written without types.
+# mypy: disable-error-code="no-untyped-call, import-untyped"
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +27,8 @@ from typing import Any
 
 from llvmlite import binding, ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic as numba_intrinsic
+from numba.extending import models, register_model
 
 #: Bytes of a register: 64 with AVX-512, else 32 (AVX; a machine with less takes two for one).
 REGISTER_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
@@ -32,7 +36,15 @@ REGISTER_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
 INT32 = ir.IntType(32)
 
 
-class Lanes(types.Type):  # type: ignore[misc]
+def intrinsic(typing: Callable[..., Any]) -> Any:
+    """Numba's `intrinsic`: `typing` gets the types of a call and returns its signature and how to build its code.
+
+    The typing context, which Numba passes first, is no argument of the call.
+    """
+    return numba_intrinsic(typing)
+
+
+class Lanes(types.Type):
     """Numba's type of such a row: as many numbers of type `dtype` as fit into a register."""
 
     def __init__(self, dtype: Any) -> None:
@@ -42,7 +54,7 @@ class Lanes(types.Type):  # type: ignore[misc]
 
 
 @register_model(Lanes)
-class LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class LanesModel(models.PrimitiveModel):
     """How LLVM holds `Lanes`: as its own vector type."""
 
     def __init__(self, manager: Any, lanes: Any) -> None:
@@ -87,8 +99,10 @@ def store(typing_context: Any, array: Any, i: Any, lanes: Any) -> Any:
 
 @intrinsic
 def take(typing_context: Any, array: Any, i: Any, step: Any, low: Any, high: Any, rest: Any) -> Any:
-    """``take(array, i, step, low, high, rest)``: lane l holds array[i + l * step] if low <= l < high,
-    else that of `rest`."""
+    """``take(array, i, step, low, high, rest)``: array[i + lane * step] in the lanes from low to high - 1.
+
+    In the others, the lanes of `rest`.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array_value, i, step, low, high, rest_value = args
@@ -102,8 +116,9 @@ def take(typing_context: Any, array: Any, i: Any, step: Any, low: Any, high: Any
                     mask = _between(builder, low, high, [_lane_at(p, known, n) for p in places])
                     address = _address(context, builder, array, array_value, i, first)
                     register = _masked(builder, "load", address, mask, rest)
-                    met = [n + l * known - first if l * known in places else l for l in range(n)]
-                    value = _shuffle(builder, value, register, met)
+                    wanted = [lane * known for lane in range(n)]
+                    order = [n + p - first if p in places else lane for lane, p in enumerate(wanted)]
+                    value = _shuffle(builder, value, register, order)
                 mask = _between(builder, low, high, range(n))
                 builder.store(builder.select(mask, value, rest_value), result)
         for lane, place in _apart(builder, step, low, high, n):
@@ -118,7 +133,7 @@ def take(typing_context: Any, array: Any, i: Any, step: Any, low: Any, high: Any
 
 @intrinsic
 def put(typing_context: Any, array: Any, i: Any, step: Any, low: Any, high: Any, lanes: Any) -> Any:
-    """``put(array, i, step, low, high, lanes)``: write lane l to array[i + l * step], low <= l < high."""
+    """``put(array, i, step, low, high, lanes)``: write array[i + lane * step], low <= lane < high."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array_value, i, step, low, high, value = args
@@ -187,14 +202,14 @@ def mul_add(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
 
 @intrinsic
 def keep_larger(typing_context: Any, best: Any, mark: Any, here: Any, mark_here: Any) -> Any:
-    """``best, mark = keep_larger(best, mark, here, mark_here)``: in every lane the larger of best and
-    here, with its mark. Of equals `best` stays; NaN counts as the largest, and the first NaN stays."""
+    """``best, mark = keep_larger(best, mark, here, mark_here)``: in every lane the larger with its mark.
+
+    Of equals `best` stays. NaN counts as the largest, and the first NaN stays.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         best, mark, here, mark_here = args
-        larger = builder.and_(
-            builder.fcmp_unordered(">", here, best), builder.fcmp_ordered("ord", best, best)
-        )
+        larger = builder.and_(builder.fcmp_unordered(">", here, best), builder.fcmp_ordered("ord", best, best))
         pair = [builder.select(larger, here, best), builder.select(larger, mark_here, mark)]
         return context.make_tuple(builder, signature.return_type, pair)
 
@@ -236,9 +251,7 @@ def _number_address(context: Any, builder: Any, array: Any, value: Any, i: Any) 
     return builder.gep(context.make_array(array)(context, builder, value).data, [i])
 
 
-def _address(
-    context: Any, builder: Any, array: Any, value: Any, i: Any, further: int = 0
-) -> Any:
+def _address(context: Any, builder: Any, array: Any, value: Any, i: Any, further: int = 0) -> Any:
     """The address of element i + further of a contiguous array, as that of a vector."""
     data = context.make_array(array)(context, builder, value).data
     vector = context.get_value_type(Lanes(array.dtype))
@@ -246,9 +259,7 @@ def _address(
     return builder.bitcast(builder.gep(data, [place]), vector.as_pointer())
 
 
-def _masked(
-    builder: Any, verb: str, place: Any, mask: Any, lanes: Lanes, value: Any = None
-) -> Any:
+def _masked(builder: Any, verb: str, place: Any, mask: Any, lanes: Lanes, value: Any = None) -> Any:
     """LLVM's masked load or store: it touches only the places whose lane is in the mask."""
     bits = lanes.dtype.bitwidth
     vector = ir.VectorType(ir.FloatType() if bits == 32 else ir.DoubleType(), lanes.count)

@@ -1,8 +1,7 @@
 """Max and average pooling on the processor: a line of results at a time, a register of them at once.
 
-Offset v of the windows meets real cells for the results `first[v]` to `last[v] - 1` of a line (`_met`).
-Each offset is then one load of as many neighbouring windows as a register holds; results whose cell
-is outside take no part.
+Offset v of the windows meets real cells for the results `first[v]` to `last[v] - 1` of a line (`_met`). Each offset is
+then one load of as many neighbouring windows as a register holds; results whose cell is outside take no part.
 
 Imports: NumPy, Numba, ``lanes.py``. Specification: ``../reference/pool.py``. Read next: ``upsample.py``.
 """
@@ -26,10 +25,8 @@ from minigen_kernels.cpu.lanes import (
 )
 
 
-def max_pool2d(
-    x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair
-) -> tuple[Array, Array]:
-    """x (N, C, H, W) -> the maxima y (N, C, oh, ow), and their places in the planes, int64."""
+def max_pool2d(x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair) -> tuple[Array, Array]:
+    """Maxima: x (N, C, H, W) -> y (N, C, oh, ow), and where in their planes they stand, int64."""
     x = np.ascontiguousarray(x)
     y = np.empty((*x.shape[:2], *out_hw), x.dtype)
     index = np.empty(y.shape, np.int64)
@@ -58,9 +55,7 @@ def plane_scatter(g: Array, index: Array, hw: Pair, window: Window | None) -> Ar
     return gx
 
 
-def avg_pool2d(
-    x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool
-) -> Array:
+def avg_pool2d(x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool) -> Array:
     """The mean of every window: x (N, C, H, W) -> y (N, C, oh, ow)."""
     x = np.ascontiguousarray(x)
     y = np.empty((*x.shape[:2], *out_hw), x.dtype)
@@ -71,9 +66,7 @@ def avg_pool2d(
     return y
 
 
-def avg_pool2d_adjoint(
-    g: Array, hw: Pair, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool
-) -> Array:
+def avg_pool2d_adjoint(g: Array, hw: Pair, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool) -> Array:
     """Every result spreads its share over its window: g (N, C, oh, ow) -> gx (N, C, *hw)."""
     g = np.ascontiguousarray(g)
     gx = np.empty((*g.shape[:2], *hw), g.dtype)
@@ -91,8 +84,10 @@ def _flat_planes(a: Array) -> Array:
 
 
 def _met(size: int, out: int, k: int, stride: int, padding: int) -> Array:
-    """For each offset v of a window along one axis: the first result for which cell
-    result * stride - padding + v is real, and the last such result plus one. (k, 2)"""
+    """The results that meet a real cell with each offset of their windows, along one axis: (k, 2).
+
+    For offset v, the first result whose cell result * stride - padding + v is real, and the last one plus one.
+    """
     offsets = np.arange(k) - padding
     first = np.clip(-(offsets // stride), 0, out)
     last = np.clip(-((offsets - size) // stride), 0, out)
@@ -118,9 +113,7 @@ def _counts(
 
 
 @njit_cached()
-def _max_pool(
-    x: Array, y: Array, index: Array, rows: Array, columns: Array, stride: Pair, padding: Pair
-) -> None:
+def _max_pool(x: Array, y: Array, index: Array, rows: Array, columns: Array, stride: Pair, padding: Pair) -> None:
     planes, H, W = x.shape
     oh, ow = y.shape[1:]
     kh, kw = len(rows), len(columns)
@@ -225,16 +218,17 @@ def _avg_pool_adjoint(
     shares = np.zeros(margin + max(ow, reach) + 2 * lanes, g.dtype)
     for line in range(planes * H):
         plane, r = divmod(line, H)
+        first_result = max(0, -((kernel[0] - 1 - r - padding[0]) // stride[0]))
+        last_result = min(oh, (r + padding[0]) // stride[0] + 1)
         for j in range(0, ow, lanes):
             share = zero
             width = take(widths, j, 1, 0, ow - j, one)
-            for i in range(max(0, -((kernel[0] - 1 - r - padding[0]) // stride[0])), min(oh, (r + padding[0]) // stride[0] + 1)):
+            for i in range(first_result, last_result):
                 result = take(source, (plane * oh + i) * ow + j, 1, 0, ow - j, zero)
                 share = add(share, divide(result, mul_add(splat(heights[i]), width, zero)))
             put(shares, margin + j, 1, 0, ow - j, share)
         for a in range(stride[1]):  # the cells c with c + padding = q * stride + a
-            first = -((a - padding[1]) // stride[1])
-            first = max(first, 0)
+            first = max(0, -((a - padding[1]) // stride[1]))
             last = -((a - padding[1] - W) // stride[1])
             for q in range(first, last, lanes):
                 total = zero

@@ -27,8 +27,17 @@ Cells = tuple[int, int, int]  # along one axis: the first cell, the step to the 
 
 @njit_cached()
 def pack(
-    images: Array, first: int, count: int, rows: Cells, columns: Cells,
-    cells: Array, phase: int, phases: int, lead: int, sample: int, pitch: int,
+    images: Array,
+    first: int,
+    count: int,
+    rows: Cells,
+    columns: Cells,
+    cells: Array,
+    phase: int,
+    phases: int,
+    lead: int,
+    sample: int,
+    pitch: int,
 ) -> None:
     """Copy some rows and columns of images `first`, ..., `first + count - 1` into frame `phase`.
 
@@ -56,11 +65,19 @@ def pack(
 
 @njit_cached()
 def unpack(
-    sums: Array, images: Array, first: int, count: int, rows: Cells, columns: Cells,
-    sample: int, pitch: int,
+    sums: Array,
+    images: Array,
+    first: int,
+    count: int,
+    rows: Cells,
+    columns: Cells,
+    sample: int,
+    pitch: int,
 ) -> None:
-    """The way back: copy results from sums (groups, >= K/groups, places) to some rows and columns of
-    images `first`, ..., `first + count - 1` of (N, K, H, W)."""
+    """The way back: copy results to some rows and columns of images `first`, ..., `first + count - 1`.
+
+    sums (groups, at least K/groups, places), images (N, K, H, W).
+    """
     K, H, W = images.shape[1:]
     groups, planes, places = sums.shape
     source, target = sums.reshape(-1), images.reshape(-1)
@@ -111,17 +128,13 @@ def sum_of_taps(cells: Array, offsets: Array, weights: Array, sums: Array, place
                     wk = splat(w[t, 3])
                     s30, s31, s32 = mul_add(wk, x0, s30), mul_add(wk, x1, s31), mul_add(wk, x2, s32)
                 at = (g * blocks + block) * 4 * width + p
-                for k, row in enumerate(
-                    ((s00, s01, s02), (s10, s11, s12), (s20, s21, s22), (s30, s31, s32))
-                ):
+                for k, row in enumerate(((s00, s01, s02), (s10, s11, s12), (s20, s21, s22), (s30, s31, s32))):
                     for r, lane_sums in enumerate(row):
                         store(target, at + k * width + r * lanes, lane_sums)
 
 
 @njit_cached()
-def sum_of_taps_single(
-    cells: Array, offsets: Array, weights: Array, sums: Array, places: int
-) -> None:
+def sum_of_taps_single(cells: Array, offsets: Array, weights: Array, sums: Array, places: int) -> None:
     """`sum_of_taps` for groups of a single result channel: weights (groups, T), sums (groups, 4, ...).
 
     With four registers of places for the one channel; only row 0 of each group's sums is written.

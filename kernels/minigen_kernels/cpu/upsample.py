@@ -57,8 +57,7 @@ def _planes(a: Array) -> Array:
 
 
 def _phases(f: int, dtype: np.dtype[np.generic]) -> tuple[Array, Array]:
-    """For each phase r of an axis: the lower of the two cells less q (-1 or 0), and the weight of the
-    upper one."""
+    """For each phase r of an axis: the lower of its two cells, less q (-1 or 0); the weight of the upper one."""
     place = (np.arange(f) + 0.5) / f - 0.5
     lower = np.floor(place).astype(np.int64)
     return lower, (place - lower).astype(dtype)
@@ -93,9 +92,7 @@ def _block_sum(g: Array, gx: Array, fh: int, fw: int) -> None:
 
 
 @njit_cached()
-def _bilinear(
-    x: Array, y: Array, row_lower: Array, row_weight: Array, lower: Array, weight: Array
-) -> None:
+def _bilinear(x: Array, y: Array, row_lower: Array, row_weight: Array, lower: Array, weight: Array) -> None:
     planes, H, W = x.shape
     fh, fw = len(row_lower), len(lower)
     source, target = x.reshape(-1), y.reshape(-1)
@@ -122,9 +119,7 @@ def _bilinear(
 
 
 @njit_cached()
-def _bilinear_adjoint(
-    g: Array, gx: Array, row_lower: Array, row_weight: Array, lower: Array, weight: Array
-) -> None:
+def _bilinear_adjoint(g: Array, gx: Array, row_lower: Array, row_weight: Array, lower: Array, weight: Array) -> None:
     planes, H, W = gx.shape
     fh, fw = len(row_lower), len(lower)
     source, target = g.reshape(-1), gx.reshape(-1)

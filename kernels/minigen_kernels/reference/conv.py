@@ -15,14 +15,14 @@ This file is the specification. Imports: NumPy. Read next: ``pool.py``, then ``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigen_kernels import Array, Pair
 
 
-def conv2d(
-    x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Array:
+def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     """Cross-correlation (what networks call convolution) of images with kernels.
 
     y[n, k, i, j] = sum over c, u, v of
@@ -98,16 +98,11 @@ def conv2d_weight_grad(
 
 def _frame_hw(out_hw: Pair, kernel_hw: Pair, stride: Pair, dilation: Pair) -> Pair:
     """Height and width of the frame: all cells that the kernels of `out_hw` results can see."""
-    h, w = (
-        (o - 1) * s + (k - 1) * d + 1 if o > 0 else 0
-        for o, k, s, d in zip(out_hw, kernel_hw, stride, dilation)
-    )
+    h, w = ((o - 1) * s + (k - 1) * d + 1 if o > 0 else 0 for o, k, s, d in zip(out_hw, kernel_hw, stride, dilation))
     return h, w
 
 
-def _overlap(
-    hw: Pair, frame_hw: tuple[int, ...], padding: Pair
-) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+def _overlap(hw: Pair, frame_hw: tuple[int, ...], padding: Pair) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Where image and frame overlap, as indices into the frame and into the image.
 
     Cell (a, b) of the frame is cell (a - ph, b - pw) of the image.
@@ -121,7 +116,7 @@ def _overlap(
     return inside, image
 
 
-def _cells_under(u: int, v: int, out_hw: Pair, stride: Pair, dilation: Pair) -> tuple[object, ...]:
+def _cells_under(u: int, v: int, out_hw: Pair, stride: Pair, dilation: Pair) -> tuple[Any, ...]:
     """The cells of the frame that offset (u, v) of the kernel meets, one per result."""
     rows = slice(u * dilation[0], u * dilation[0] + out_hw[0] * stride[0], stride[0])
     columns = slice(v * dilation[1], v * dilation[1] + out_hw[1] * stride[1], stride[1])

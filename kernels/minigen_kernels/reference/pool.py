@@ -10,14 +10,14 @@ This file is the specification. Imports: NumPy. Read next: ``upsample.py``, ``..
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigen_kernels import Array, Pair, Window
 
 
-def max_pool2d(
-    x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair
-) -> tuple[Array, Array]:
+def max_pool2d(x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair) -> tuple[Array, Array]:
     """The largest cell of every window, and where in its plane it stands.
 
     x (N, C, H, W) -> y (N, C, oh, ow) and index (N, C, oh, ow), int64: the position in the flat
@@ -39,9 +39,9 @@ def max_pool2d(
 
 def plane_gather(x: Array, index: Array) -> Array:
     """y[n, c, i, j] = x[n, c].flat[index[n, c, i, j]]. x (N, C, H, W), index (N, C, oh, ow) -> y."""
-    N, C, H, W = x.shape
-    flat = index.reshape(N, C, -1)
-    return np.take_along_axis(x.reshape(N, C, H * W), flat, axis=2).reshape(index.shape)
+    planes = x.reshape(*x.shape[:2], x.shape[2] * x.shape[3])
+    places = index.reshape(*index.shape[:2], index.shape[2] * index.shape[3])
+    return np.take_along_axis(planes, places, axis=2).reshape(index.shape)
 
 
 def plane_scatter(g: Array, index: Array, hw: Pair, window: Window | None) -> Array:
@@ -54,14 +54,12 @@ def plane_scatter(g: Array, index: Array, hw: Pair, window: Window | None) -> Ar
     """
     N, C = g.shape[:2]
     gx = np.zeros((N, C, hw[0] * hw[1]), g.dtype)
-    n, c = np.ogrid[:N, :C]
-    np.add.at(gx, (n[..., None], c[..., None], index.reshape(N, C, -1)), g.reshape(N, C, -1))
+    n, c, _, _ = np.ogrid[:N, :C, :1, :1]
+    np.add.at(gx, (n, c, index), g)
     return gx.reshape(N, C, *hw)
 
 
-def avg_pool2d(
-    x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool
-) -> Array:
+def avg_pool2d(x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool) -> Array:
     """The mean of every window. x (N, C, H, W) -> y (N, C, oh, ow).
 
     The sum of the window's cells is divided by how many they are: with `count_include_pad` the cells
@@ -75,16 +73,14 @@ def avg_pool2d(
     return y / _cell_counts((H, W), out_hw, kernel, stride, padding, count_include_pad, x.dtype)
 
 
-def avg_pool2d_adjoint(
-    g: Array, hw: Pair, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool
-) -> Array:
+def avg_pool2d_adjoint(g: Array, hw: Pair, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool) -> Array:
     """The adjoint of `avg_pool2d`: every result spreads its share evenly over its window.
 
     g (N, C, oh, ow), hw = (H, W) -> gx (N, C, H, W).
     """
     N, C, oh, ow = g.shape
     counts = _cell_counts(hw, (oh, ow), kernel, stride, padding, count_include_pad, g.dtype)
-    share = g / counts
+    share: Array = g / counts
     gx = np.zeros((N, C, *hw), g.dtype)
     for u, v in np.ndindex(kernel):
         results, cells, _, _ = _meet(u, v, hw, (oh, ow), stride, padding)
@@ -94,7 +90,7 @@ def avg_pool2d_adjoint(
 
 def _meet(
     u: int, v: int, hw: Pair, out_hw: Pair, stride: Pair, padding: Pair
-) -> tuple[tuple[object, ...], tuple[object, ...], Array, Array]:
+) -> tuple[tuple[Any, ...], tuple[Any, ...], Array, Array]:
     """Which results meet a real cell with offset (u, v) of their window, and which cells these are.
 
     Returns an index into the results, the index of the cells in the plane, and the rows and columns

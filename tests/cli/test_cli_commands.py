@@ -1,0 +1,107 @@
+"""The commands that use a finished run or tell about minigen; the process around them all."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from training.runs import spawn
+
+import minigen as package
+from minigen.data import load
+from minigen.training.catalog import MODELS
+
+
+def test_reconstruct(minigen, trained, tmp_path):
+    result = minigen("reconstruct", trained, "-o", "x.png", "-n", 5)
+    assert (result.code, result.err) == (0, "") and "5 test images" in result.out
+    with Image.open("x.png") as image:
+        # 4 groups of input | corrupted | output of 6 pixels, 2 apart, the groups 12 apart; 2 rows; each pixel doubled
+        assert image.size == (2 * (4 * 22 + 3 * 12), 2 * (2 * 6 + 2)) and image.mode == "L"
+    before = (tmp_path / "x.png").read_bytes()
+    assert minigen("reconstruct", trained, "-o", "x.png", "-n", 5, "--checkpoint", "last").code == 0
+    assert (tmp_path / "x.png").read_bytes() == before  # one epoch: best is last; and the picture has a fixed noise
+    assert minigen("reconstruct", trained, "-o", "y.png", "-n", 5, "--split", "train").code == 0
+    assert (tmp_path / "y.png").read_bytes() != before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.png", "y.png"]
+
+
+def test_evaluate(minigen, trained):
+    result = minigen("evaluate", trained, "--json")
+    assert (result.code, result.err) == (0, "")
+    facts = json.loads(result.out)
+    assert facts["images"] == 9 and facts["checkpoint"].endswith("best.safetensors")
+    wanted = {"mse", "bce", "psnr", "linear_probe_accuracy", "nearest_neighbour_accuracy"}  # no ssim below 11x11
+    assert facts["metrics"].keys() == wanted == facts["units"].keys()
+    assert facts["metrics"]["psnr"] == pytest.approx(-10 * np.log10(facts["metrics"]["mse"]), abs=0.5)  # mean of logs
+    table = minigen("evaluate", trained).out
+    assert f"{facts['metrics']['mse']:.5f}" in table and "nats, mean per pixel" in table
+
+
+def test_encode(minigen, trained, data):
+    result = minigen("encode", trained, "-o", "codes")  # no suffix is added
+    assert (result.code, result.err) == (0, "")
+    test = load(str(data), split="test")
+    with np.load("codes") as file:
+        assert sorted(file) == ["codes", "labels", "split"] and file["split"] == "test"
+        assert file["codes"].shape == (9, 4) and file["codes"].dtype == np.float32
+        np.testing.assert_array_equal(file["labels"], test.labels)
+
+
+def test_list(minigen):
+    out = minigen("list").out
+    for name, recipe in MODELS.items():
+        assert name in out and recipe.summary in out and recipe.paper in out and recipe.family in out
+    models = json.loads(minigen("list", "--json").out)["models"]
+    assert [m["name"] for m in models] == list(MODELS)
+    assert models[0]["options"] == dict(MODELS["ae"].options)
+
+
+def test_info(minigen):
+    facts = json.loads(minigen("info", "--json").out)
+    assert facts["minigen"] == package.__version__ and facts["packages"]["numpy"] == np.__version__
+    assert facts["cores"] >= 1 and facts["devices"]["cuda"] and facts["threads"]["blas"] and facts["folders"]["cache"]
+    out = minigen("info").out
+    assert "openblas" in out.lower() or "blas" in out and np.__version__ in out
+
+
+def test_help_and_version(minigen):
+    assert minigen().out == minigen("--help").out == minigen("-h").out
+    assert minigen("--version").out == f"minigen, version {package.__version__}\n"
+    for command in ("train", "reconstruct", "evaluate", "encode", "list", "info"):
+        result = minigen(command, "-h")
+        assert result.code == 0 and result.out.startswith(f"Usage: minigen {command} ")
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys, minigen.cli\n"
+        "try: minigen.cli.main(['--help'])\n"
+        "except SystemExit as e: assert e.code == 0\n"
+        "heavy = {'numba', 'matplotlib', 'cupy', 'PIL', 'pooch', 'safetensors'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.path[:] = " + repr(sys.path) + "\n" + code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_who_stops_reading_ends_the_program_without_a_word(trained):
+    process = spawn("list")
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(60)) == ("", 1)
+    process.stderr.close()
+
+
+def test_no_color(trained, data, tmp_path):
+    """Colours only on terminals, and never with NO_COLOR."""
+    process = spawn("train", "--resume", trained, TERM="xterm", FORCE_COLOR="1", NO_COLOR="1")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and "\x1b[3" not in out, err

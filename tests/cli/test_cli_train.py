@@ -1,0 +1,121 @@
+"""`minigen train`: what it prints and writes, precedence of settings, resuming, JSON."""
+
+import io
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from minigen.training.fit import Means, TrainingState
+from minigen.training.progress import Progress, duration
+
+QUICK = ("--batch-size", 16, "--epochs", 2)
+
+
+def test_header_lines_and_next_commands(minigen, data):
+    result = minigen("train", "ae", "--dataset", data, "--seed", 3, *QUICK)
+    assert (result.code, result.err) == (0, "")
+    (folder,) = Path("runs").iterdir()
+    assert folder.name.startswith("ae-images-20")
+    lines = result.out.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "minigen", "device", "data", "parameters", "seed", "folder", "epoch", "epoch", "finished", "next:", "next:",
+    ]  # fmt: skip
+    for part in ("cpu", "float32", "threads: 1", "77 training and 4 validation images of 1x6x6", "4,708", str(folder)):
+        assert part in "\n".join(lines[:6])
+    assert "epoch 2/2  step 8  " in lines[7] and "ms/step  loss 0." in lines[7] and "validation 0." in lines[7]
+    assert lines[-1] == f"next: minigen evaluate {folder}"
+
+
+def test_options_may_come_first_and_model_from_a_file(minigen, data):
+    Path("c.toml").write_text(f'model = "ae"\ndataset = "{data}"\nlatent = 5\nlr = 1\nepochs = 1\nbatch-size = 16\n')
+    assert minigen("train", "--config", "c.toml", "--out", "one", "--lr", 0.01).code == 0
+    config = tomllib.loads(Path("one/config.toml").read_text())
+    given = {"model": "ae", "latent": 5, "lr": 0.01, "epochs": 1, "batch_size": 16, "seed": 0, "optimizer": "adam"}
+    assert {name: config[name] for name in given} == given  # a flag, before the file, before defaults
+    assert minigen("train", "--out", "two", "--config", "one/config.toml", "linear-ae").code == 0
+    assert tomllib.loads(Path("two/config.toml").read_text()) == {**config, "model": "linear-ae"}
+
+
+def test_json_is_all_there_is_on_stdout(minigen, data):
+    result = minigen("train", "ae", "--dataset", data, "--out", "run", "--json", "--max-steps", 5, *QUICK)
+    assert result.code == 0 and "epoch 2/2" not in result.out and "epoch 1/2" in result.err
+    facts = json.loads(result.out)
+    assert (facts["status"], facts["epochs"], facts["steps"], facts["run"]) == ("finished", 1, 5, "run")
+    assert facts["parameters"] == 4708 and facts["best"]["loss"] <= facts["validation"]["loss"]
+    assert facts["units"]["reconstruction"] == "squared error, mean per pixel"
+
+
+def test_resume(minigen, data):
+    assert minigen("train", "ae", "--dataset", data, "--out", "run", *QUICK).code == 0
+    result = minigen("train", "--resume", "run")
+    assert result.code == 0
+    assert "this run is finished; to train it longer: minigen train --resume run --epochs 4" in result.out
+    result = minigen("train", "--resume", "run", "ae", "--device", "auto", "--epochs", 3, "--latent", 64)
+    assert result.code == 0 and "run, from step 8" in result.out and "epoch 3/3" in result.out
+    assert tomllib.loads(Path("run/config.toml").read_text())["epochs"] == 3
+    for words, message in {
+        ("--epochs", 1): "epochs 1: the run has done 3 already",
+        ("--latent", 5, "--seed", 0): "cannot change latent (64 -> 5).",
+        ("conv-ae",): "is of model 'ae', not of 'conv-ae'",
+        ("--out", "other"): "leave --config and --out out",
+    }.items():
+        result = minigen("train", "--resume", "run", *words)
+        assert result.code == 2 and message in result.err, words
+    assert json.loads(minigen("train", "--resume", "run", "--json").out)["status"] == "finished"
+
+
+def test_relative_paths_hold_from_elsewhere(minigen, data, monkeypatch, tmp_path):
+    Path("images.npz").write_bytes(data.read_bytes())
+    assert minigen("train", "ae", "--dataset", "images.npz", "--out", "run", *QUICK).code == 0
+    monkeypatch.chdir("/")
+    result = minigen("train", "--resume", tmp_path / "run", "--epochs", 3)
+    assert result.code == 0, result.err
+
+
+def test_a_run_without_validation(minigen, data):
+    result = minigen("train", "ae", "--dataset", data, "--out", "run", "--validation", 0, *QUICK)
+    assert result.code == 0 and "validation" not in result.out
+    assert not Path("run/checkpoints/best.safetensors").exists() and Path("run/samples/epoch_002.png").exists()
+    assert minigen("reconstruct", "run", "-o", "x.png", "-n", 3).code == 0  # from the last checkpoint
+    result = minigen("evaluate", "run", "--checkpoint", "best")
+    assert result.code == 1 and "best.safetensors: there is no such file" in result.err
+
+
+def test_help_names_every_option_in_its_section(minigen):
+    out = minigen("train", "--help").out
+    command, rest = out.split("Settings:")
+    general, models = rest.split("Options of the models:")
+    assert "--resume" in command and "--batch-size" in general and "--corruption-level" in models
+    assert "(denoising-ae)" in models and "[default: 128]" in general
+
+
+def progress(terminal, width=200):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, width=width, legacy_windows=False, _environ={})
+    return Progress(console, epochs=3, max_steps=None, steps_per_epoch=4), stream
+
+
+def test_the_live_line_is_for_terminals_only():
+    for terminal in (True, False):
+        shown, stream = progress(terminal)
+        with shown:
+            shown.step(TrainingState(5, 1, 1, Means()), {"loss": 0.25, "kl": 0.125})
+            shown.epoch(TrainingState(8, 2, 0, Means()), {"loss": 0.5}, {"loss": 0.75}, best=True)
+        text = stream.getvalue()
+        assert ("epoch 2/3  1/4" in text) == ("ETA 0:" in text) == ("kl 0.125" in text) == terminal
+        assert "epoch 2/3  step 8  " in text and "loss 0.5  validation 0.75 (best)" in text
+
+
+def test_a_narrow_terminal_keeps_one_line():
+    shown, stream = progress(True, width=60)
+    with shown:
+        shown.step(TrainingState(5, 1, 1, Means()), {"loss": 0.25, **dict.fromkeys("abcdefgh", 1.0)})
+    assert max(len(line) for line in stream.getvalue().splitlines()) < 120  # 60 columns and their colours
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (41, "0:41"), (59.6, "1:00"), (3723, "1:02:03")])
+def test_duration(seconds, text):
+    assert duration(seconds) == text

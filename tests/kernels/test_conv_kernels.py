@@ -1,0 +1,195 @@
+"""Convolution: the reference against six plain loops, the processor's room against the reference.
+
+The adjoints have a truth of their own: <conv2d(x, w), g> = <x, conv_transpose2d(g, w)> =
+<w, conv2d_weight_grad(x, g)>, for any x, w and g.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigen_kernels import cpu, reference
+from minigen_kernels.cpu import conv as cpu_conv
+
+ROOMS = [reference, cpu]
+DTYPES = [np.float32, np.float64]
+
+
+class Case(NamedTuple):
+    """Arrays of a convolution in float64, and its geometry."""
+
+    x: np.ndarray
+    w: np.ndarray
+    g: np.ndarray
+    geometry: tuple  # stride, padding, dilation, groups
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        return self.x.shape[2:]
+
+    @property
+    def kernel_hw(self) -> tuple[int, int]:
+        return self.w.shape[2:]
+
+    @property
+    def out_hw(self) -> tuple[int, int]:
+        return self.g.shape[2:]
+
+    def astype(self, dtype) -> Case:
+        return Case(self.x.astype(dtype), self.w.astype(dtype), self.g.astype(dtype), self.geometry)
+
+    def run(self, room) -> dict[str, np.ndarray]:
+        return {
+            "conv2d": room.conv2d(self.x, self.w, self.out_hw, *self.geometry),
+            "conv_transpose2d": room.conv_transpose2d(self.g, self.w, self.hw, *self.geometry),
+            "conv2d_weight_grad": room.conv2d_weight_grad(self.x, self.g, self.kernel_hw, *self.geometry),
+        }
+
+
+def make_case(seed, N, groups, Cg, Kg, hw, kernel_hw, out_hw, stride, padding, dilation) -> Case:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(N, groups * Cg, *hw))
+    w = rng.normal(size=(groups * Kg, Cg, *kernel_hw))
+    g = rng.normal(size=(N, groups * Kg, *out_hw))
+    return Case(x, w, g, (stride, padding, dilation, groups))
+
+
+#: What models have: 5 x 5 with stride 2, one channel in, one channel out, 1 x 1, depthwise; lines of many registers.
+LAYERS = [  # N, groups, Cg, Kg, hw, kernel_hw, out_hw, stride, padding, dilation
+    (7, 1, 6, 9, (14, 14), (5, 5), (7, 7), (2, 2), (2, 2), (1, 1)),
+    (7, 1, 1, 16, (28, 28), (3, 3), (28, 28), (1, 1), (1, 1), (1, 1)),
+    (5, 1, 16, 1, (9, 40), (3, 3), (9, 40), (1, 1), (1, 1), (1, 1)),
+    (5, 1, 8, 5, (4, 70), (1, 1), (2, 35), (2, 2), (0, 0), (1, 1)),
+    (5, 6, 1, 1, (8, 50), (3, 3), (3, 17), (3, 3), (1, 1), (2, 1)),
+]
+
+
+@st.composite
+def cases(draw, largest=9, most_channels=3):
+    """Any geometry: results may be fewer than fit, or reach far outside; the kernel may exceed the image."""
+
+    def pair(low, high):
+        return draw(st.tuples(st.integers(low, high), st.integers(low, high)))
+
+    hw, kernel_hw = pair(1, largest), pair(1, 4)
+    stride, padding, dilation = pair(1, 3), pair(0, 5), pair(1, 3)
+    off = pair(-2, 4)
+    out_hw = tuple(
+        max(1, (size + 2 * p - d * (k - 1) - 1) // s + 1 + o)
+        for size, k, s, p, d, o in zip(hw, kernel_hw, stride, padding, dilation, off)
+    )
+    N, groups = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    Cg, Kg = draw(st.integers(1, most_channels)), draw(st.integers(1, most_channels + 3))
+    seed = draw(st.integers(0, 2**32 - 1))
+    return make_case(seed, N, groups, Cg, Kg, hw, kernel_hw, out_hw, stride, padding, dilation)
+
+
+def six_loops(case: Case) -> dict[str, np.ndarray]:
+    """All three from the one formula: each product w * x, w * g and g * x goes where it says."""
+    (sh, sw), (ph, pw), (dh, dw), groups = case.geometry
+    x, w, g = case.x, case.w, case.g
+    y, gx, gw = np.zeros_like(g), np.zeros_like(x), np.zeros_like(w)
+    K, Cg, kh, kw = w.shape
+    for k in range(K):
+        for c in range(Cg):
+            channel = k // (K // groups) * Cg + c
+            for u in range(kh):
+                for v in range(kw):
+                    for i in range(g.shape[2]):
+                        for j in range(g.shape[3]):
+                            a, b = i * sh - ph + u * dh, j * sw - pw + v * dw
+                            if 0 <= a < x.shape[2] and 0 <= b < x.shape[3]:
+                                y[:, k, i, j] += w[k, c, u, v] * x[:, channel, a, b]
+                                gx[:, channel, a, b] += w[k, c, u, v] * g[:, k, i, j]
+                                gw[k, c, u, v] += g[:, k, i, j] @ x[:, channel, a, b]
+    return {"conv2d": y, "conv_transpose2d": gx, "conv2d_weight_grad": gw}
+
+
+def assert_same(got: dict, wanted: dict, dtype, case: Case) -> None:
+    """Two sums of the same products in different orders.
+
+    Rounding grows like the root of the number of terms, and a term of standard normals stays below 25;
+    8 of these are never reached by chance.
+    """
+    _, Cg, kh, kw = case.w.shape
+    terms = max(case.w.shape[0] * kh * kw, Cg * kh * kw, case.g[:, 0].size)
+    tolerance = 8 * 25 * np.finfo(dtype).eps * np.sqrt(terms)
+    for name, expected in wanted.items():
+        assert got[name].shape == expected.shape and got[name].dtype == dtype, name
+        assert np.abs(got[name] - expected).max(initial=0) <= tolerance, name
+
+
+@given(case=cases(largest=6, most_channels=2))
+def test_reference_is_the_formula(case):
+    assert_same(case.run(reference), six_loops(case), np.float64, case)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(case=cases())
+def test_cpu_equals_reference(dtype, case):
+    assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("group_bytes", [1, 1 << 14, 1 << 30])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_groups_of_samples(dtype, group_bytes, layer, monkeypatch):
+    """One sample at a time, a few with a smaller last group, and all at once."""
+    monkeypatch.setattr(cpu_conv, "SUM_GROUP_BYTES", group_bytes)
+    monkeypatch.setattr(cpu_conv, "DOT_GROUP_BYTES", group_bytes)
+    case = make_case(0, *layer)
+    assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@given(case=cases())
+def test_adjoints(room, case):
+    result = case.run(room)
+    y_g = np.vdot(result["conv2d"], case.g)
+    x_gx = np.vdot(case.x, result["conv_transpose2d"])
+    w_gw = np.vdot(case.w, result["conv2d_weight_grad"])
+    # Products of three normals, in three orders: rounding relative to the sum of their magnitudes.
+    magnitude = np.vdot(np.abs(case.w), six_loops_magnitude(case))
+    tolerance = 8 * np.finfo(np.float64).eps * magnitude
+    assert abs(y_g - x_gx) <= tolerance and abs(y_g - w_gw) <= tolerance
+
+
+def six_loops_magnitude(case: Case) -> np.ndarray:
+    return reference.conv2d_weight_grad(np.abs(case.x), np.abs(case.g), case.kernel_hw, *case.geometry)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize(("N", "out_hw"), [(0, (3, 3)), (2, (0, 3)), (2, (3, 0))])
+def test_nothing_in_nothing_out(room, N, out_hw):
+    case = make_case(0, N, 1, 2, 3, (5, 5), (3, 3), out_hw, (1, 1), (0, 0), (1, 1))
+    result = case.run(room)
+    assert result["conv2d"].shape == (N, 3, *out_hw)
+    assert result["conv_transpose2d"].shape == case.x.shape and not result["conv_transpose2d"].any()
+    assert result["conv2d_weight_grad"].shape == case.w.shape and not result["conv2d_weight_grad"].any()
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_cells_that_no_result_sees(room):
+    """Windows that miss the image, and cells between the windows, give exact zeros."""
+    case = make_case(0, 2, 1, 2, 3, (7, 7), (1, 1), (3, 3), (3, 3), (0, 0), (1, 1))
+    gx = case.run(room)["conv_transpose2d"]
+    assert gx[:, :, ::3, ::3].all()
+    gx[:, :, ::3, ::3] = 0
+    assert not gx.any()
+    far = make_case(0, 2, 1, 2, 3, (2, 2), (2, 2), (2, 2), (1, 1), (5, 5), (1, 1))
+    assert not any(result.any() for result in far.run(room).values())
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_nan_reaches_the_results_that_see_it_and_no_other(room):
+    case = make_case(0, 3, 1, 2, 3, (9, 9), (3, 3), (9, 9), (1, 1), (1, 1), (1, 1))
+    case.x[1, 0, 4, 8] = np.nan
+    y = room.conv2d(case.x, case.w, case.out_hw, *case.geometry)
+    seen = np.zeros(y.shape, bool)
+    seen[1, :, 3:6, 7:] = True
+    assert (np.isnan(y) == seen).all()
