@@ -17,6 +17,7 @@ from op_row import Array, Case, Row
 from op_table import BY_NAME, ROWS
 
 from minigen import ops
+from minigen.gradcheck import gradcheck
 from minigen.tensor import Function, Tensor, grad
 
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -145,6 +146,15 @@ def test_gradients_of_every_order_agree_with_differences(row: Row, data: st.Data
     case = data.draw(row.cases)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     check_gradients(lambda *xs: row.run(*xs, **case.options)[0], case.inputs, row.order, rng)
+
+
+@every_row
+@settings(max_examples=3)
+@given(data=st.data())
+def test_the_public_gradient_check_agrees(row: Row, data: st.DataObject) -> None:
+    case = data.draw(row.cases)
+    report = gradcheck(lambda *xs: row.run(*xs, **case.options)[0], *tensors_of(case), order=row.order, allow_zero=True)
+    assert {line.order for line in report.rows} == set(range(1, row.order + 1))
 
 
 @pytest.mark.parametrize("bad", BADS)

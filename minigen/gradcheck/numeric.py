@@ -8,7 +8,6 @@ Imports: NumPy. Read next: ``problem.py``.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -105,11 +104,15 @@ def _jump(rungs: list[_Rung], noise: Array, size: Array) -> Array:
     t = np.array([[rung.t] for rung in near])
     bends = np.stack([rung.bend for rung in near])
     # From the largest to the smallest of these steps a smooth bend shrinks a thousandfold, and rounding grows as much.
-    kink = (bends.max(0) < 1.3 * bends.min(0)) & (bends > 20 * noise / t).all(0)
+    # Where rounding would hide it, it need not be seen; but three steps have to see it.
+    jump = np.median(bends[:3], 0)
+    seen = jump > 20 * noise / t
+    steady = (np.abs(bends - jump) < 0.2 * jump) | ~seen
+    kink = steady.all(0) & (seen.sum(0) >= 3)
     # If f itself jumps, its change does not shrink with the step. Rounding also stays, but is far below 1e-6 of f.
     changes = np.abs(np.stack([rung.central for rung in near])) * t
     torn = (changes.max(0) < 1.2 * changes.min(0)) & (changes.min(0) > 1e-6 * size)
-    return np.where(torn, np.inf, np.where(kink, np.median(bends, 0), 0.0))
+    return np.where(torn, np.inf, np.where(kink, jump, 0.0))
 
 
 def _extrapolate(rungs: list[_Rung], noise: Array) -> Slope:
@@ -117,8 +120,9 @@ def _extrapolate(rungs: list[_Rung], noise: Array) -> Slope:
 
     Where f is smooth, `central` is a power series in t^2: two steps eliminate its first term, three the second. The
     error of an entry is how far it is from its neighbours in the table, and what the noise does to it. The smallest
-    steps need no neighbour: nothing but noise troubles them; and a larger step that contradicts them is not trusted,
-    for it may have crossed a kink or missed a narrow feature. `noise` (K,): how far v.f is rounded at least.
+    steps are compared with still smaller ones only, which are noisy but cannot mislead; and a larger step that
+    contradicts them is not trusted: it may have crossed a kink or missed a narrow feature. `noise` (K,): how far v.f is
+    rounded at least.
     """
     rungs = [rung for rung in rungs if rung.is_finite()]
     nothing = np.zeros(noise.shape)
@@ -135,7 +139,9 @@ def _extrapolate(rungs: list[_Rung], noise: Array) -> Slope:
             ratio = (rungs[i - j].t / rung.t) ** 2
             row.append(row[-1] + (row[-1] - above[j - 1]) / (ratio - 1))
         for j in range(len(row) if i else 0):
-            neighbours = [] if j == 0 and rung in tiny else [above[max(j - 1, 0)], row[max(j - 1, 0)]]
+            neighbours = [above[max(j - 1, 0)], row[max(j - 1, 0)]]
+            if j == 0 and rung in tiny:
+                neighbours = [smaller.central for smaller in rungs[i + 1 : i + 2]]
             values.append(row[j])
             errors.append(np.max([noise / rung.t, *(np.abs(other - row[j]) for other in neighbours)], 0))
             doubts.append(np.max([nothing, *(np.abs(r.central - row[j]) - 10 * noise / r.t for r in tiny)], 0))

@@ -72,7 +72,8 @@ class Sides:
         if plain and len(ys) == 1 and ys[0].size == 1:  # one number: first show its own derivative
             return [Tensor(ys[0].data * 0.0 + 1.0)]
         sizes = [float(np.sqrt(np.mean(y.numpy() ** 2))) if y.size else 0.0 for y in ys]
-        least = 1e-3 * max(sizes, default=0.0)  # one that is zero but for rounding must not be blown up
+        # But one that is zero except for rounding must not be blown up; among gradients that is no rarity.
+        least = max(sizes, default=0.0) * (1e-9 if self.order == 1 else 1e-3)
         factors = [1 / max(size, least) if least and len(ys) > 1 else 1.0 for size in sizes]
         normal = [np.asarray(self.rng.standard_normal(y.shape)) for y in ys]
         return [Tensor(to_device(v * c, y.device)) for v, c, y in zip(normal, factors, ys, strict=True)]

@@ -85,9 +85,9 @@ class Evidence:
         return "PRECISION" if any(self.agrees(a) for a in spoilt) else "right"
 
 
-def spoilt_gradients(gradients: Array) -> Iterator[Array]:
-    """Planted errors for gradients (K, size): a factor 1.01, the sign, all zero, every element one place further."""
-    yield gradients * 1.01
+def spoilt_gradients(gradients: Array, factor: float) -> Iterator[Array]:
+    """Planted errors for gradients (K, size): a factor, the sign, all zero, every element one place further."""
+    yield gradients * factor
     yield -gradients
     yield gradients * 0.0
     shifted = np.roll(gradients, 1, axis=1)

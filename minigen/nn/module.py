@@ -47,13 +47,13 @@ class Module:
 
     training: bool = True  # batch norm and dropout look at it; set for a whole tree by train() and eval()
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the module computes."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         try:
-            return self.forward(*inputs)
+            return self.forward(*inputs, **options)
         except ShapeError as error:
             if error.module is not self:  # on its way out the error learns the path to the layer
                 name = next((name for name, child in self.children() if child is error.module), "?")
@@ -195,9 +195,9 @@ class _Watched(Module):
     def __init__(self, path: str, layer: Any, rows: list[tuple[str, str, str, str]]) -> None:
         self.path, self.layer, self.rows = path, layer, rows
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> Any:
         try:
-            y = self.layer(*inputs)
+            y = self.layer(*inputs, **options)
         except ShapeError as error:
             if error.module is self.layer:  # its path is that of the layer, not one step longer
                 error.module = self

@@ -41,7 +41,8 @@ class LogSumExp(Function):
         xp = array_module(x)
         largest = x.max(self.axis, keepdims=True)
         shift = xp.where(xp.isfinite(largest), largest, 0).astype(x.dtype)  # Inf - Inf would be NaN
-        y = xp.log(xp.exp(x - shift).sum(self.axis, keepdims=True)) + shift
+        with np.errstate(divide="ignore"):  # log 0 = -Inf is right where all of x is -Inf
+            y = xp.log(xp.exp(x - shift).sum(self.axis, keepdims=True)) + shift
         return y if self.keepdims else y.squeeze(self.axis)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:

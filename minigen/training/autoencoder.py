@@ -141,11 +141,11 @@ def contraction(weight: float) -> Penalty:
     def penalty(model: Autoencoder, x: Tensor, code: Tensor) -> Tensor:
         x = Tensor(x.data, requires_grad=True)
         columns = ops.flatten(model.encode(x))
-        total: Tensor | float = 0.0
+        squares = []
         for unit in range(columns.shape[1]):  # samples do not mix, so the sum over them has each one's gradient
             (row,) = grad(columns[:, unit].sum(), [x], create_graph=True)
-            total = (row * row).sum() + total
-        return total * (weight / len(x))
+            squares.append((row * row).sum())
+        return ops.stack(squares).sum() * (weight / len(x))
 
     return penalty
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from minigen import nn, ops, optim
 from minigen.device import to_device
 from minigen.models import autoencoder as architecture
 from minigen.models.autoencoder import Autoencoder, ImageShape
 from minigen.random import Generator
-from minigen.tensor import Tensor
+from minigen.tensor import Tensor, no_grad
 from minigen.training import autoencoder as training
 from minigen.training.experiment import Experiment, Option, Recipe, Setup
 
@@ -71,6 +73,8 @@ def _build(name: str, network: Network, setup: Setup) -> Experiment:
     low, high = setup.value_range
     model = network(setup.image_shape, options, _head(name, setup), rng.spawn("weights"))
     model.start_at(setup.mean)
+    with no_grad():  # a network that does not fit the images is found out here, by its layer's full name
+        model.eval()(Tensor(np.zeros((1, *setup.image_shape), np.float32)))
     model.to(device)
     optimizer = make_optimizer(options["optimizer"], model, options["lr"])
     loss = training.bce if options["loss"] == "bce" else training.mse

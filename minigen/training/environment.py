@@ -43,9 +43,13 @@ def describe_environment() -> dict[str, Any]:
 
 
 def default_threads() -> int:
-    """How many threads a run takes that is not told: ``OMP_NUM_THREADS`` if set, else every core it may use."""
+    """How many threads a run takes that is not told: ``OMP_NUM_THREADS`` if set, else one.
+
+    These networks gain little from a second thread, and lose several times over when another program wants its core,
+    since BLAS threads wait for each other by spinning.
+    """
     named = os.environ.get("OMP_NUM_THREADS", "")
-    return int(named) if named.isdigit() and int(named) > 0 else available_cores()
+    return int(named) if named.isdigit() and int(named) > 0 else 1
 
 
 def available_cores() -> int:

@@ -5,6 +5,7 @@ Compiled on first use, then cached on disk (see ``jit.py``). Read ``conv.py`` fi
 
 from minigen_kernels.cpu.conv import conv2d, conv2d_weight_grad, conv_transpose2d
 from minigen_kernels.cpu.elementwise import erf
+from minigen_kernels.cpu.memory import keep_freed_memory
 from minigen_kernels.cpu.norm import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
 from minigen_kernels.cpu.optim import adam_update, rmsprop_update, sgd_update
 from minigen_kernels.cpu.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d, plane_gather, plane_scatter
@@ -41,3 +42,5 @@ __all__ = [
     "upsample_bilinear2d_adjoint",
     "upsample_nearest2d",
 ]
+
+keep_freed_memory()

@@ -1,21 +1,20 @@
-"""Convolution and its two adjoints on the processor, without copies of the image for every offset.
+"""Convolution and its two adjoints on the processor, without a matrix of columns.
 
-In a *frame* (``frame.py``) the offset (channel, u, v) of a kernel, a *tap*, has a fixed distance from
-the place p of the result, so that a convolution is
+In a *frame* (``frame.py``) the offset (channel, u, v) of a kernel, a *tap*, has a fixed distance from the place p of
+the result, so that a convolution is
 
     y[k, p] = sum over t of w[k, t] * frame[p + offset[t]],
 
-a matrix product whose second matrix is read from the frame, shifted, instead of from copies. The
-adjoint in x runs the same sum over a frame of g, once for each phase of its result. The adjoint in w
-multiplies a frame of x with the results' gradients at the same places. Places between two lines
-are computed with the rest and dropped.
+a matrix product whose second matrix is read from the frame, shifted, instead of from one copy of the image for each
+(u, v). The adjoint in x runs the same sum over a frame of g, once for each phase of its result. The adjoint in w
+multiplies a frame of x with the results' gradients at the same places. Places between two lines are computed with the
+rest and dropped. A kernel of one cell needs none of this: it is a matrix product as it stands, and BLAS does it.
 
-All work goes in groups of samples, small enough for the second-level cache. The groups depend on the
-geometry alone, so the bits of a result do too. Where a frame holds a zero, 0 * w (or 0 * x) is added
-like any number: infinities and NaN in the data can spread further than in the reference.
+All work goes in groups of samples, small enough for the second-level cache. The groups depend on the geometry alone,
+so the bits of a result do too. Where a frame holds a zero, 0 * w (or 0 * x) is added like any number: infinities and
+NaN in kernels and gradients can spread further than in the reference.
 
-Imports: NumPy, ``frame.py``, ``taps.py``. Specification: ``../reference/conv.py``. Read next:
-``frame.py``.
+Imports: NumPy, ``frame.py``, ``taps.py``. Specification: ``../reference/conv.py``. Read next: ``frame.py``.
 """
 
 from __future__ import annotations
@@ -26,15 +25,19 @@ from minigen_kernels import Array, Pair
 from minigen_kernels.cpu.frame import Axis, Frame, spread_axis, window_axis
 from minigen_kernels.cpu.taps import dot_of_taps, pack, sum_of_taps, sum_of_taps_single, unpack
 
-#: What the frame and the results of a group of samples may take together. Sums read a frame many times
-#: and want it in the second-level cache; the dot products gain more from long rows.
+#: What the frame and the results of a group of samples may take together. Sums read a frame many times and want it in
+#: the second-level cache; dot products gain more from long rows.
 SUM_GROUP_BYTES = 1 << 19
 DOT_GROUP_BYTES = 1 << 21
+#: The part of the second-level cache that cells and weights of the taps in work may take.
+CACHE_BYTES = 3 << 18
 
 
 def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     """Cross-correlation: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
     K, Cg, kh, kw = w.shape
+    if _one_cell(x, w, out_hw, stride, padding, groups):
+        return _mix_channels(w[:, :, 0, 0], x)
     wg = w.reshape(groups, K // groups, Cg, kh, kw)
     rows, columns = (window_axis(*axis) for axis in zip(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation))
     return _sum(x, wg, out_hw, rows, columns)
@@ -45,6 +48,8 @@ def conv_transpose2d(
 ) -> Array:
     """The adjoint in x: g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W)."""
     K, Cg, kh, kw = w.shape
+    if _one_cell(g, w, out_hw, stride, padding, groups):
+        return _mix_channels(w[:, :, 0, 0].T, g)
     wg = w.reshape(groups, K // groups, Cg, kh, kw).swapaxes(1, 2)
     rows, columns = (spread_axis(*axis) for axis in zip(g.shape[2:], out_hw, (kh, kw), stride, padding, dilation))
     return _sum(g, wg, out_hw, rows, columns)
@@ -65,18 +70,31 @@ def conv2d_weight_grad(
     offsets = frame.offsets(row_taps, column_taps)
     T = len(offsets)
     offsets = np.pad(offsets, (0, -T % 4), mode="edge")
-    results = frame.results(K, 1)
-    results.fill(0)
+    results = frame.results(K)
     gw = np.zeros((groups, results.shape[1], len(offsets)), x.dtype)
+    layout = frame.result_layout(row, column)
+    at_once = _taps_at_once(T, frame.cells.nbytes)
     for first in range(0, N, frame.samples):
         count = min(frame.samples, N - first)
         frame.pack(x, first, count)
-        pitches = frame.sample_pitch, frame.pitch
-        pack(g, first, count, row[1:], column[1:], results, 0, 1, 0, *pitches)
-        places = frame.places(count, row, column)
-        results[:, :, places:] = 0  # what a fuller group before this one has left
-        dot_of_taps(frame.cells, offsets, results, gw, places)
+        if count < frame.samples:
+            results.fill(0)  # what the larger group before this one has left
+        pack(g, first, count, row[1:], column[1:], results, layout)
+        dot_of_taps(frame.cells, offsets, results, gw, frame.starts(count, row, column, 1), at_once)
     return gw[:, : K // groups, :T].reshape(K, C // groups, *kernel_hw)
+
+
+def _one_cell(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, groups: int) -> bool:
+    """Whether every result sees just the cell at its own place, in all channels."""
+    steps = w.shape[2:] == stride == (1, 1) and padding == (0, 0)
+    return steps and groups == 1 and x.shape[2:] == out_hw
+
+
+def _mix_channels(w: Array, x: Array) -> Array:
+    """Apply a matrix to the channels: w (K, C), x (N, C, H, W) -> (N, K, H, W)."""
+    N, C, H, W = x.shape
+    mixed: Array = np.matmul(w, x.reshape(N, C, H * W))
+    return mixed.reshape(N, len(w), H, W)
 
 
 def _sum(x: Array, w: Array, out_hw: Pair, rows: Axis, columns: Axis) -> Array:
@@ -93,8 +111,8 @@ def _sum(x: Array, w: Array, out_hw: Pair, rows: Axis, columns: Axis) -> Array:
         return np.zeros_like(y)
     frame = Frame(x, groups, groups * Kg, rows, columns, SUM_GROUP_BYTES)
     single = Kg == 1
-    sums = frame.results(groups * Kg, 6 if single else 3)
-    sum_up, arrange = (sum_of_taps_single, _flat) if single else (sum_of_taps, _by_fours)
+    sums = frame.results(groups * Kg)
+    sum_up, arrange, multiple = (sum_of_taps_single, _flat, 6) if single else (sum_of_taps, _by_fours, 3)
     parts = []
     for row, row_taps in rows.results:
         for column, column_taps in columns.results:
@@ -102,14 +120,20 @@ def _sum(x: Array, w: Array, out_hw: Pair, rows: Axis, columns: Axis) -> Array:
                 met = w[:, :, :, [tap.u for tap in row_taps]][..., [tap.u for tap in column_taps]]
                 offsets = frame.offsets(row_taps, column_taps)
                 parts.append((row, column, offsets, arrange(met.reshape(groups, Kg, -1))))
-    pitches = frame.sample_pitch, frame.pitch
     for first in range(0, N, frame.samples):
         count = min(frame.samples, N - first)
         frame.pack(x, first, count)
         for row, column, offsets, weights in parts:
-            sum_up(frame.cells, offsets, weights, sums, frame.places(count, row, column))
-            unpack(sums, y, first, count, row[1:], column[1:], *pitches)
+            starts = frame.starts(count, row, column, multiple)
+            at_once = _taps_at_once(len(offsets), frame.cells.nbytes + weights.nbytes)
+            sum_up(frame.cells, offsets, weights, sums, starts, at_once)
+            unpack(sums, y, first, count, row[1:], column[1:], frame.result_layout(row, column))
     return y
+
+
+def _taps_at_once(T: int, size: int) -> int:
+    """How many of T taps to work through at once, if together they use `size` bytes; a multiple of 4."""
+    return -(-T // -(-size // CACHE_BYTES) // 4) * 4
 
 
 def _flat(w: Array) -> Array:

@@ -1,6 +1,6 @@
 """Element-wise functions that NumPy lacks, in Numba.
 
-Imports: NumPy, Numba. Specification: the same file in ``reference``.
+Imports: NumPy, Numba. Specification: the same file in ``reference``. Read next: ``random.py``.
 """
 
 from __future__ import annotations

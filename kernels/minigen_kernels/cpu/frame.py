@@ -6,6 +6,10 @@ offset (u, v) is found at a fixed distance from the place of the result, the sam
 *tap*. With a stride s the cells of an image are dealt out to s * s frames per channel, the *phases*:
 cell f of the padded image is cell f // s of phase f % s, and again every distance is fixed.
 
+Registers hold neighbouring places, so the places between the lines are computed with the rest. On small images with
+many channels these are too many. There as many samples as a register has lanes go *abreast*: a place for each of them,
+side by side, where else one stands. A register then holds one cell of all of them, and no place is wasted.
+
 `Axis` states this along one axis, where everything is decided; `Frame` puts two axes together.
 
 Imports: NumPy, ``taps.py``. Read next: ``taps.py``.
@@ -14,13 +18,16 @@ Imports: NumPy, ``taps.py``. Read next: ``taps.py``.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
-from minigen_kernels.cpu.taps import pack
+from minigen_kernels.cpu.taps import Layout, pack
+
+#: What it costs to move one cell into or out of a frame with samples abreast (measured on an x86 processor).
+CELL_COPY_CYCLES = 1.0
 
 
 class Line(NamedTuple):
@@ -105,30 +112,49 @@ def _pitch(phases: tuple[Line, ...], length: int, longest: int) -> int:
     return max(length - shared, longest)
 
 
+def _worth_transposing(N: int, C: int, K: int, groups: int, rows: Axis, columns: Axis, lanes: int) -> bool:
+    """Whether a sample in each lane saves more than it costs, in cycles of a processor for one sample.
+
+    It saves the places between the lines of small images: two registers of multiplications a cycle. It costs a copy
+    of single cells instead of registers, and the lanes without a sample.
+    """
+    taps, cells, results, products = (1, 1, 1, 1)
+    for axis in (rows, columns):
+        taps *= sum(len(met) for _, met in axis.results)
+        products *= sum(len(met) * line.size for line, met in axis.results)
+        cells *= sum(line.size for line in axis.phases)
+        results *= sum(line.size for line, _ in axis.results)
+    strips = -(-N // lanes)
+    useful, computed = products, taps * rows.pitch * columns.pitch
+    saved = (computed * N - useful * strips * lanes) * C * (K // groups) / (2 * lanes)
+    return saved > CELL_COPY_CYCLES * (C * cells + K * results) * N
+
+
 class Frame:
     """The frames of a group of samples, and where in them everything is.
 
-    cells: (groups, C/groups * phases, places), of which `pack` fills the cells of images; the others
-    stay zero. samples: how many samples fit, such that cells and results of K channels take at most
-    `group_bytes` (but at least one).
+    cells (groups, C/groups * phases, places): `pack` fills those of images, the others stay zero.
+    samples: as many as fit such that cells and results of K channels take at most `group_bytes`; at least a strip.
     """
 
     def __init__(self, x: Array, groups: int, K: int, rows: Axis, columns: Axis, group_bytes: int) -> None:
         N, C = x.shape[:2]
         self.rows, self.columns, self.groups = rows, columns, groups
         self.channels = C // groups
-        self.pitch = columns.pitch
-        self.sample_pitch = rows.pitch * columns.pitch
+        self.lanes = REGISTER_BYTES // x.itemsize
         self.phases = len(rows.phases) * len(columns.phases)
-        bytes_per_sample = (C * self.phases + K) * self.sample_pitch * x.itemsize
-        self.samples = min(N, max(1, group_bytes // bytes_per_sample))
-        places = (self.samples - 1) * self.sample_pitch
-        places += (rows.length - 1) * columns.pitch + columns.length
+        self.abreast = self.lanes if _worth_transposing(N, C, K, groups, rows, columns, self.lanes) else 1
+        self.pitch = columns.pitch * self.abreast
+        self.strip_pitch = rows.pitch * self.pitch
+        strip_bytes = (C * self.phases + K) * self.strip_pitch * x.itemsize
+        strips = min(-(-N // self.abreast), max(1, group_bytes // strip_bytes))
+        self.samples = strips * self.abreast
+        places = (strips - 1) * self.strip_pitch + (rows.length - 1) * self.pitch + columns.length * self.abreast
         # An odd number of 64-byte lines: planes at a distance of 4096 bytes would share cache sets.
         places = (places * x.itemsize // 64 + 1 | 1) * 64 // x.itemsize
         shape = (groups, self.channels * self.phases, places)
         size = groups * self.channels * self.phases * places
-        slack = 8 * REGISTER_BYTES // x.itemsize  # the last block of places may read beyond the last cell
+        slack = 8 * self.lanes  # the last registers may reach beyond the last cell
         self.cells: Array = np.zeros(size + slack, x.dtype)[:size].reshape(shape)
 
     def pack(self, x: Array, first: int, count: int) -> None:
@@ -136,20 +162,9 @@ class Frame:
         phase = 0
         for row in self.rows.phases:
             for column in self.columns.phases:
-                lead = row.lead * self.pitch + column.lead
-                pack(
-                    x,
-                    first,
-                    count,
-                    row[1:],
-                    column[1:],
-                    self.cells,
-                    phase,
-                    self.phases,
-                    lead,
-                    self.sample_pitch,
-                    self.pitch,
-                )
+                lead = row.lead * self.pitch + column.lead * self.abreast
+                layout = (self.abreast, self.strip_pitch, self.pitch, lead, phase, self.phases)
+                pack(x, first, count, row[1:], column[1:], self.cells, layout)
                 phase += 1
 
     def offsets(self, row_taps: tuple[Tap, ...], column_taps: tuple[Tap, ...]) -> Array:
@@ -157,21 +172,29 @@ class Frame:
         _, row_phase, row_shift = np.array(row_taps).T
         _, column_phase, column_shift = np.array(column_taps).T
         plane = row_phase[:, None] * len(self.columns.phases) + column_phase
-        shift = row_shift[:, None] * self.pitch + column_shift
+        shift = row_shift[:, None] * self.pitch + column_shift * self.abreast
         channel = np.arange(self.channels)[:, None, None] * self.phases
         distances: Array = (channel + plane) * self.cells.shape[2] + shift
         return distances.ravel()
 
-    def places(self, count: int, row: Line, column: Line) -> int:
-        """How many places the results of `count` samples span, those between them included."""
-        return (count - 1) * self.sample_pitch + (row.size - 1) * self.pitch + column.size
+    def starts(self, count: int, row: Line, column: Line, multiple: int) -> Array:
+        """The places that registers of results start at, for `count` samples; the last repeated to a multiple."""
+        if self.abreast == 1:
+            places = (count - 1) * self.strip_pitch + (row.size - 1) * self.pitch + column.size
+            starts = np.arange(0, places, self.lanes)
+        else:
+            strip = np.arange(-(-count // self.abreast))[:, None, None] * self.strip_pitch
+            starts = strip + np.arange(row.size)[:, None] * self.pitch + np.arange(column.size) * self.abreast
+        return np.pad(starts.ravel(), (0, -starts.size % multiple), mode="edge")
 
-    def results(self, K: int, registers: int) -> Array:
-        """Room for the results of K channels: (groups, K/groups rounded up to fours, places).
+    def result_layout(self, row: Line, column: Line) -> Layout:
+        """Where results of these lines stand: their registers are in the order of `starts`, without gaps."""
+        if self.abreast == 1:
+            return (1, self.strip_pitch, self.pitch, 0, 0, 1)
+        line = column.size * self.abreast
+        return (self.abreast, row.size * line, line, 0, 0, 1)
 
-        The places are rounded up to a multiple of so many registers. Its content is undefined.
-        """
-        block = registers * REGISTER_BYTES // self.cells.itemsize
-        places = -(-self.samples * self.sample_pitch // block) * block
-        dtype: np.dtype[Any] = self.cells.dtype
-        return np.empty((self.groups, -(-K // self.groups // 4) * 4, places), dtype)
+    def results(self, K: int) -> Array:
+        """Room for the results of K channels: (groups, K/groups rounded up to fours, places)."""
+        places = self.samples // self.abreast * self.strip_pitch + 8 * self.lanes
+        return np.zeros((self.groups, -(-K // self.groups // 4) * 4, places), self.cells.dtype)

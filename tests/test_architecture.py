@@ -1,0 +1,147 @@
+"""The order of the rooms, read from the source: who may import whom, and what `import minigen` must not load.
+
+Read next: ``op_table.py``.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted([*(ROOT / "minigen").rglob("*.py"), *(ROOT / "kernels" / "minigen_kernels").rglob("*.py")])
+
+# A file may import from the rooms named here and from its own. `A` stands for `minigen.A`.
+KERNELS = frozenset({"minigen_kernels"})
+ENGINE = KERNELS | {"device", "random", "tensor"}
+LAYERS = ENGINE | {"ops", "nn", "losses"}
+MAY_IMPORT: dict[str, frozenset[str]] = {
+    "minigen_kernels": frozenset(),
+    "device": KERNELS,
+    "random": KERNELS,
+    "tensor": KERNELS | {"device"},
+    "gradcheck": ENGINE | {"nn"},  # a Module's parameters are checked too
+    "optim": ENGINE,
+    "ops": ENGINE,
+    "nn": ENGINE | {"ops"},
+    "losses": ENGINE | {"ops"},
+    "serialization": ENGINE | {"nn"},
+    "pictures": KERNELS,
+    "data": KERNELS | {"random"},
+    "models": LAYERS,
+    "metrics": LAYERS | {"models", "data"},
+    "training": LAYERS | {"models", "data", "optim", "serialization", "pictures", "minigen"},
+    "minigen": LAYERS | {"gradcheck", "optim", "serialization"},  # minigen/__init__.py; training reads its version
+}
+TOP = {"cli", "__main__"}  # the command may import everything
+
+# Other libraries that may be imported when they are first needed: heavy ones, and one that Windows lacks.
+LATE = {"cupy", "fcntl", "matplotlib", "numba", "PIL", "pooch", "rich", "safetensors", "threadpoolctl", "tomli_w"}
+
+
+def room_of(path: Path) -> str:
+    """The first name below `minigen`, or "minigen_kernels"."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    if parts[0] == "kernels":
+        return "minigen_kernels"
+    return "minigen" if parts[1] == "__init__" else parts[1]
+
+
+def imports_of(path: Path) -> Iterator[tuple[ast.stmt, str]]:
+    """Every import statement in a file with each dotted name that it asks for."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            for alias in node.names:
+                yield node, f"{node.module}.{alias.name}"
+
+
+def room_named(name: str) -> str | None:
+    """The room that a dotted name belongs to; None for other libraries."""
+    first, _, rest = name.partition(".")
+    if first == "minigen_kernels":
+        return first
+    return (rest.partition(".")[0] or "minigen") if first == "minigen" else None
+
+
+each_file = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+@each_file
+def test_imports_point_one_way(path: Path) -> None:
+    room = room_of(path)
+    if room in TOP:
+        return
+    assert room in MAY_IMPORT, f"{room} is a new room: say in MAY_IMPORT what it may import"
+    allowed = MAY_IMPORT[room] | {room}
+    for node, name in imports_of(path):
+        asked = room_named(name)
+        assert asked is None or asked in allowed, f"{path}:{node.lineno}: {room} must not import {name}"
+
+
+@each_file
+def test_no_import_hides_a_circle(path: Path) -> None:
+    """An import that is indented (in a function, under a condition) or a call is that of another, listed library.
+
+    The one exception is the dispatch of the kernel rooms, which are imported when a device is first used.
+    """
+    for node, name in imports_of(path):
+        if node.col_offset:
+            assert name.partition(".")[0] in LATE, f"{path}:{node.lineno}: {name} is imported late"
+    if path == ROOT / "kernels" / "minigen_kernels" / "__init__.py":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            name = ast.literal_eval(node.args[0])
+            assert name.partition(".")[0] in LATE, f"{path}:{node.lineno}: {name} is imported late"
+
+
+def test_only_device_and_the_cuda_room_name_cupy() -> None:
+    allowed = {ROOT / "minigen" / "device.py"}
+    for path in SOURCES:
+        if path in allowed or "cuda" in path.parts:
+            continue
+        for node, name in imports_of(path):
+            assert name.partition(".")[0] != "cupy", f"{path}:{node.lineno}: only device.py imports CuPy"
+        assert 'import_module("cupy")' not in path.read_text(encoding="utf-8"), path
+
+
+@each_file
+def test_a_file_opens_with_what_it_is_and_what_to_read_next(path: Path) -> None:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    assert len(text) > 40
+    assert "Read next:" in text or path.name in ("__init__.py", "__main__.py")
+
+
+def fresh_import(check: str) -> str:
+    """What a new process prints that imports minigen and then runs `check`."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
+    code = f"import sys, minigen\n{check}"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_import_minigen_loads_no_heavy_library_and_prints_nothing() -> None:
+    heavy = ["numba", "matplotlib", "cupy", "PIL", "rich", "click", "pooch", "torch"]
+    assert fresh_import(f"print([m for m in {heavy} if m in sys.modules])") == "[]"
+
+
+def test_everything_that_is_promised_is_there() -> None:
+    check = "for m in (minigen, minigen.nn, minigen.ops, minigen.losses, minigen.optim): [getattr(m, n) for n in m.__all__]"
+    assert fresh_import(check) == ""

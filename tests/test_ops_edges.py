@@ -1,0 +1,136 @@
+"""What the docstrings of operations promise at kinks, at ties, for huge numbers, for NaN and for empty arrays.
+
+The op table stays away from these places, where no difference quotient exists. Warnings are errors in this suite, so
+an overflow on the way to a finite result fails too.
+
+Read next: ``test_torch_parity.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigen import ops
+from minigen.tensor import Tensor, grad
+
+
+def gradient(f: Callable[[Tensor], Tensor], *values: float) -> list[float]:
+    x = Tensor(np.array(values), requires_grad=True)
+    return grad(f(x), [x], Tensor(np.ones(f(x).shape)))[0].data.tolist()
+
+
+def test_gradients_at_kinks() -> None:
+    assert gradient(ops.relu, 0.0, -0.0) == [0, 0]
+    assert gradient(ops.abs, 0.0) == [0]
+    assert gradient(lambda x: ops.leaky_relu(x, 0.1), 0.0) == [0.1]
+    assert gradient(lambda x: ops.clip(x, -1, 1), -1.0, 1.0, 1.5, -1.5) == [1, 1, 0, 0]
+    assert gradient(lambda x: ops.maximum(x, 1.0), 1.0) == [0.5]
+    assert gradient(lambda x: ops.minimum(1.0, x), 1.0) == [0.5]
+    assert gradient(lambda x: ops.maximum(x, x), 3.0) == [1]
+
+
+def test_ties_share_the_gradient_of_max_and_min() -> None:
+    assert gradient(ops.max, 1.0, 3.0, 3.0, 2.0) == [0, 0.5, 0.5, 0]
+    assert gradient(ops.min, 1.0, 3.0, 1.0, 1.0) == [1 / 3, 0, 1 / 3, 1 / 3]
+
+
+def test_the_norm_at_the_origin_has_gradient_0_of_every_order() -> None:
+    x = Tensor(np.zeros(3), requires_grad=True)
+    (g,) = grad(ops.norm(x), [x], create_graph=True)
+    assert g.data.tolist() == [0, 0, 0]
+    assert np.isfinite(grad(g.sum(), [x])[0].data).all()
+
+
+def test_max_pooling_takes_the_first_of_equals() -> None:
+    x = Tensor(np.zeros((1, 1, 2, 2)), requires_grad=True)
+    y, index = ops.max_pool2d_with_indices(x, 2)
+    assert index.item() == 0 and grad(y, [x], Tensor(np.ones(y.shape)))[0].data.ravel().tolist() == [1, 0, 0, 0]
+
+
+EXTREMES: list[tuple[Callable[[Tensor], Tensor], list[float], list[float]]] = [
+    (ops.sigmoid, [-1e4, 0, 1e4], [0, 0.5, 1]),
+    (ops.softplus, [-1e4, 1e4], [0, 1e4]),
+    (ops.tanh, [-1e4, 1e4], [-1, 1]),
+    (ops.silu, [-1e4, 1e4], [0, 1e4]),
+    (ops.elu, [-1e4, 1e4], [-1, 1e4]),
+    (ops.gelu, [-1e4, 1e4], [0, 1e4]),
+    (lambda x: ops.gelu(x, "tanh"), [-1e4, 1e4], [0, 1e4]),
+    (ops.erf, [-1e4, 1e4], [-1, 1]),
+    (ops.logsumexp, [1e4, 1e4 - 1000], [1e4]),
+    (ops.logsumexp, [-1e4, -2e4], [-1e4]),
+    (ops.softmax, [1e4, -1e4, 1e4], [0.5, 0, 0.5]),
+    (ops.log_softmax, [1e4, -1e4], [0, -2e4]),
+    (ops.norm, [3e30, 4e30], [5e30]),
+]
+
+
+@pytest.mark.parametrize(("op", "x", "expected"), EXTREMES, ids=range(len(EXTREMES)))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_huge_numbers_give_finite_results_and_gradients(op: Any, x: Any, expected: Any, dtype: Any) -> None:
+    t = Tensor(np.array(x, dtype), requires_grad=True)
+    y = op(t)
+    assert y.dtype == dtype
+    # a few roundings in the dtype, relative to each number
+    np.testing.assert_allclose(y.data.ravel(), expected, rtol=8 * np.finfo(dtype).eps, atol=0)
+    (g,) = grad(y, [t], Tensor(np.ones(y.shape, dtype)), create_graph=True)
+    assert np.isfinite(g.data).all()
+    if g.requires_grad:
+        assert np.isfinite(grad(g.sum(), [t])[0].data).all()
+
+
+def test_small_numbers_keep_their_digits() -> None:
+    x = np.array([1e-12, -1e-12])
+    np.testing.assert_allclose(ops.elu(Tensor(x)).data, x, rtol=1e-11)  # x + x^2/2
+    np.testing.assert_allclose(ops.softplus(Tensor(np.array([-50.0]))).data, np.exp([-50.0]), rtol=1e-14)
+    np.testing.assert_allclose(ops.sigmoid(Tensor(np.array([-50.0]))).data, np.exp([-50.0]), rtol=1e-14)
+    y = ops.norm(Tensor(np.array([3e-30, 4e-30], np.float32)))  # whose squares are 0 in float32
+    np.testing.assert_allclose(y.data, 5e-30, rtol=1e-6)
+    y = ops.var(Tensor(np.array([1e8, 1e8 + 1])))  # mean of squares minus square of mean would lose all digits
+    assert y.item() == 0.25
+
+
+def test_infinities() -> None:
+    inf = np.inf
+    assert ops.logsumexp(Tensor(np.array([-inf, -inf]))).item() == -inf
+    assert ops.logsumexp(Tensor(np.array([-inf, 2.0]))).item() == 2.0
+    assert ops.logsumexp(Tensor(np.array([inf, 2.0]))).item() == inf
+    assert ops.norm(Tensor(np.array([inf, 2.0]))).item() == inf
+    np.testing.assert_array_equal(ops.softmax(Tensor(np.array([-inf, 2.0]))).data, [0, 1])
+
+
+IMAGE = (1, 1, 3, 3)
+NAN: list[tuple[str, Callable[[Tensor], Tensor]]] = [
+    *((name, getattr(ops, name)) for name in ("relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "abs")),
+    *((name, getattr(ops, name)) for name in ("softplus", "exp", "erf", "softmax", "log_softmax", "max", "min", "norm")),
+    ("clip", lambda x: ops.clip(x, -1, 1)),
+    ("maximum", lambda x: ops.maximum(x, 0.0)),
+    ("minimum", lambda x: ops.minimum(x, 0.0)),
+    ("max_pool2d", lambda x: ops.max_pool2d(ops.reshape(x, IMAGE), 3)),
+    ("avg_pool2d", lambda x: ops.avg_pool2d(ops.reshape(x, IMAGE), 3)),
+    ("conv2d", lambda x: ops.conv2d(ops.reshape(x, IMAGE), Tensor(np.ones((1, 1, 3, 3))))),
+    ("upsample", lambda x: ops.upsample(ops.reshape(x, IMAGE), 2, "bilinear")),
+    ("batch_norm", lambda x: ops.batch_norm(ops.reshape(x, (9, 1)), Tensor(np.ones(1)), Tensor(np.ones(1)))),
+    ("layer_norm", lambda x: ops.layer_norm(x, Tensor(np.ones(9)), Tensor(np.ones(9)))),
+]
+
+
+@pytest.mark.parametrize(("name", "op"), NAN, ids=[name for name, _ in NAN])
+def test_nan_is_never_swallowed(name: str, op: Callable[[Tensor], Tensor]) -> None:
+    for place in range(9):
+        x = np.linspace(-1, 1, 9)
+        x[place] = np.nan
+        assert np.isnan(op(Tensor(x)).data).any()
+
+
+def test_empty_arrays() -> None:
+    x = Tensor(np.zeros((0, 3)), requires_grad=True)
+    assert ops.sum(x).item() == 0 and ops.sum(x, 0).data.tolist() == [0, 0, 0]
+    assert ops.exp(x).shape == ops.relu(x).shape == (x * 2).shape == (0, 3)
+    assert ops.matmul(x, Tensor(np.ones((3, 2)))).shape == (0, 2)
+    assert ops.concat([x, Tensor(np.ones((2, 3)))]).shape == (2, 3)
+    assert ops.softmax(x).shape == ops.max(x, 1).shape + (3,) == (0, 3)
+    assert grad(ops.linear(x, Tensor(np.ones((2, 3)))).sum(), [x])[0].shape == (0, 3)
