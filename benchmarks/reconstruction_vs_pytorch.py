@@ -81,7 +81,8 @@ def compare(name: str, seed: int, train: data.Dataset, test: data.Dataset) -> di
     recipe, epochs = MODELS[name], EPOCHS[name]
     batches = data.Batches(train, BATCH_SIZE, seed=seed)
     setup = Setup(
-        options=recipe.options, image_shape=train.image_shape, value_range=train.value_range, mean=train.mean(), classes=None,
+        options=recipe.options, image_shape=train.image_shape, value_range=train.value_range, mean=train.mean(),
+        classes=None,
         steps=epochs * len(batches), batches_per_epoch=len(batches), seed=seed, device="cpu",
     )  # fmt: skip
     experiment = recipe.build(setup)

@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 
 import minigen as mg
-from minigen import data, losses, optim, pictures
+from minigen import data, optim, pictures
 from minigen.models import autoencoder as models
 from minigen.training import autoencoder as training
 

@@ -12,7 +12,7 @@ from minigen.gradcheck import GradientMismatch, gradcheck
 from minigen.nn import manual_seed
 from minigen.random import Generator
 from minigen.serialization import load, save
-from minigen.tensor import FusedFunction, Function, GradientError, Tensor, grad, no_grad
+from minigen.tensor import Function, FusedFunction, GradientError, Tensor, grad, no_grad
 
 __version__ = "0.1.0"
 

@@ -35,9 +35,7 @@ class WrongGradientError(AssertionError):
     """The engine's derivative and the difference quotient disagree."""
 
 
-def check_gradients(
-    f: Callable[..., Tensor], inputs: Sequence[Array], order: int, rng: np.random.Generator
-) -> None:
+def check_gradients(f: Callable[..., Tensor], inputs: Sequence[Array], order: int, rng: np.random.Generator) -> None:
     """Compare the derivatives of `f` up to `order` with differences, for every input and the cotangent."""
     c = rng.normal(size=f(*map(Tensor, inputs)).shape)
     variables = [*inputs, c]

@@ -51,9 +51,7 @@ def same_geometry(H: int, span: int, stride: int, padding: Any, i: int) -> tuple
 
 def plan(hw: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> tuple[Any, Any]:
     """(out_hw, padding before) of a convolution."""
-    axes = [
-        same_geometry(hw[i], two(dilation)[i] * (kernel[i] - 1) + 1, two(stride)[i], padding, i) for i in (0, 1)
-    ]
+    axes = [same_geometry(hw[i], two(dilation)[i] * (kernel[i] - 1) + 1, two(stride)[i], padding, i) for i in (0, 1)]
     return (axes[0][0], axes[1][0]), (axes[0][1], axes[1][1])
 
 
@@ -101,9 +99,7 @@ def conv_transpose2d(x: Array, w: Array, b: Array | None = None, *, output_paddi
 def conv2d_weight_grad(x: Array, g: Array, kernel_size: Any, **options: Any) -> Array:
     kernel, before = two(kernel_size), two(options["padding"])
     gw = np.zeros((g.shape[1], x.shape[1] // options["groups"], *kernel))
-    for at_x, at_w, at_g in products(
-        len(x), x.shape[1], g.shape[1], x.shape[2:], g.shape[2:], kernel, before, options
-    ):
+    for at_x, at_w, at_g in products(len(x), x.shape[1], g.shape[1], x.shape[2:], g.shape[2:], kernel, before, options):
         gw[at_w] += x[at_x] * g[at_g]
     return gw
 

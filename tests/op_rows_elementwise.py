@@ -123,15 +123,19 @@ def smaller(a: Array, b: Array | None = None, *, number: float = 0.0, first: boo
 def where_cases(draw: st.DrawFn) -> Case:
     rng = np.random.default_rng(draw(seeds))
     c, a, b = draw(mutually_broadcastable_shapes(num_shapes=3, max_dims=3, max_side=3)).input_shapes
-    return Case((normal(rng, a), normal(rng, b)), {"condition": rng.random(c) < 0.5})
+    condition = rng.random(c) < 0.5
+    if draw(st.booleans()):
+        return Case((normal(rng, a),), {"condition": condition, "number": 2, "first": draw(st.booleans())})
+    return Case((normal(rng, a), normal(rng, b)), {"condition": condition})
 
 
-def where(a: Any, b: Any, *, condition: Array) -> Any:
-    return ops.where(condition, a, b)
+def where(a: Any, b: Any = None, *, condition: Array, **number: Any) -> Any:
+    return of_two(lambda a, b: ops.where(condition, a, b))(a, b, **number)
 
 
-def where_reference(a: Array, b: Array, *, condition: Array) -> Array:
+def where_reference(a: Array, b: Any = None, *, condition: Array, number: float = 0.0, first: bool = False) -> Array:
     mask = condition.astype(np.float64)
+    a, b = (a, b) if b is not None else (number, a) if first else (a, number)
     return a * mask + b * (1 - mask)
 
 

@@ -58,9 +58,7 @@ def max_pool(x: Array, kernel_size: Any, stride: Any, padding: Any, ceil_mode: b
     return y, index
 
 
-def avg_pool(
-    x: Array, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, count_include_pad: bool
-) -> Array:
+def avg_pool(x: Array, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, count_include_pad: bool) -> Array:
     (H, W), (ph, pw) = x.shape[2:], two(padding)
     out, places = windows((H, W), kernel_size, stride, padding, ceil_mode)
     y = np.zeros((*x.shape[:2], *out))

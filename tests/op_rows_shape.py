@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays as drawn_arrays
 from hypothesis.extra.numpy import (
     basic_indices,
     boolean_dtypes,
     integer_array_indices,
     mutually_broadcastable_shapes,
 )
-from hypothesis.extra.numpy import arrays as drawn_arrays
 from op_row import Array, Bad, Case, Row, Shape, normal, refuses_mixed, seeds, shapes, zeros
 
 from minigen import ops

@@ -143,5 +143,7 @@ def test_import_minigen_loads_no_heavy_library_and_prints_nothing() -> None:
 
 
 def test_everything_that_is_promised_is_there() -> None:
-    check = "for m in (minigen, minigen.nn, minigen.ops, minigen.losses, minigen.optim): [getattr(m, n) for n in m.__all__]"
+    check = (
+        "for m in (minigen, minigen.nn, minigen.ops, minigen.losses, minigen.optim): [getattr(m, n) for n in m.__all__]"
+    )
     assert fresh_import(check) == ""

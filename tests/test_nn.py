@@ -77,7 +77,11 @@ def test_sequential_is_a_sequence() -> None:
 
 
 def test_repr_shows_the_tree() -> None:
-    assert repr(Pair()).splitlines()[:3] == ["Pair(", "  (encoder): Sequential(", "    (0): Dense(in_features=4, out_features=3)"]
+    assert repr(Pair()).splitlines()[:3] == [
+        "Pair(",
+        "  (encoder): Sequential(",
+        "    (0): Dense(in_features=4, out_features=3)",
+    ]
     assert repr(nn.BatchNorm(4)) == "BatchNorm(num_features=4, eps=1e-05, momentum=0.1)"
 
 

@@ -206,7 +206,11 @@ def test_zeros_and_fans() -> None:
 
 
 def test_default_weights_are_uniform_in_one_over_sqrt_fan_in() -> None:
-    for layer, fan_in in ((nn.Dense(50, 400), 50), (nn.Conv2d(4, 100, 5, groups=2), 50), (nn.ConvTranspose2d(8, 2, 5), 50)):
+    for layer, fan_in in (
+        (nn.Dense(50, 400), 50),
+        (nn.Conv2d(4, 100, 5, groups=2), 50),
+        (nn.ConvTranspose2d(8, 2, 5), 50),
+    ):
         bound = 1 / math.sqrt(fan_in)
         for p in layer.parameters():
             assert np.abs(p.data).max() <= bound * (1 + 1e-6)

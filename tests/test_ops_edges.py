@@ -105,7 +105,10 @@ def test_infinities() -> None:
 IMAGE = (1, 1, 3, 3)
 NAN: list[tuple[str, Callable[[Tensor], Tensor]]] = [
     *((name, getattr(ops, name)) for name in ("relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "abs")),
-    *((name, getattr(ops, name)) for name in ("softplus", "exp", "erf", "softmax", "log_softmax", "max", "min", "norm")),
+    *(
+        (name, getattr(ops, name))
+        for name in ("softplus", "exp", "erf", "softmax", "log_softmax", "max", "min", "norm")
+    ),
     ("clip", lambda x: ops.clip(x, -1, 1)),
     ("maximum", lambda x: ops.maximum(x, 0.0)),
     ("minimum", lambda x: ops.minimum(x, 0.0)),

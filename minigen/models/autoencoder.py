@@ -140,12 +140,15 @@ def dcgan(
         nn.Conv2d(64, 128, 5, stride=2, padding=2, rng=rng), nn.BatchNorm(128), leaky_relu,
         nn.Flatten(), nn.Dense(128 * h * w, latent, rng=rng),
     )  # fmt: skip
-    up = dict(padding=2, output_padding=1, rng=rng)
+
+    def up(n_in: int, n_out: int) -> nn.ConvTranspose2d:
+        return nn.ConvTranspose2d(n_in, n_out, 5, stride=2, padding=2, output_padding=1, rng=rng)
+
     decoder = nn.Sequential(
         nn.Dense(latent, 256 * h * w, rng=rng), nn.BatchNorm(256 * h * w), leaky_relu, nn.Reshape((256, h, w)),
         nn.ConvTranspose2d(256, 128, 5, padding=2, rng=rng), nn.BatchNorm(128), leaky_relu,
-        nn.ConvTranspose2d(128, 64, 5, stride=2, **up), nn.BatchNorm(64), leaky_relu,
-        nn.ConvTranspose2d(64, channels, 5, stride=2, **up),
+        up(128, 64), nn.BatchNorm(64), leaky_relu,
+        up(64, channels),
     )  # fmt: skip
     return Autoencoder(encoder, decoder, head)
 

@@ -29,8 +29,8 @@ from minigen_kernels.cpu.taps import dot_of_taps, pack, sum_of_taps, sum_of_taps
 #: the second-level cache; dot products gain more from long rows.
 SUM_GROUP_BYTES = 1 << 19
 DOT_GROUP_BYTES = 1 << 21
-#: The part of the second-level cache that cells and weights of the taps in work may take.
-CACHE_BYTES = 3 << 18
+#: What the taps in work at once may use: about as much in weights as in cells, or cells alone.
+CACHE_BYTES = 3 << 17
 
 
 def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
@@ -125,7 +125,7 @@ def _sum(x: Array, w: Array, out_hw: Pair, rows: Axis, columns: Axis) -> Array:
         frame.pack(x, first, count)
         for row, column, offsets, weights in parts:
             starts = frame.starts(count, row, column, multiple)
-            at_once = _taps_at_once(len(offsets), frame.cells.nbytes + weights.nbytes)
+            at_once = _taps_at_once(len(offsets), 2 * weights.nbytes)
             sum_up(frame.cells, offsets, weights, sums, starts, at_once)
             unpack(sums, y, first, count, row[1:], column[1:], frame.result_layout(row, column))
     return y

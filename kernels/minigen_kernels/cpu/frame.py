@@ -27,7 +27,7 @@ from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.taps import Layout, pack
 
 #: What it costs to move one cell into or out of a frame with samples abreast (measured on an x86 processor).
-CELL_COPY_CYCLES = 1.0
+CELL_COPY_CYCLES = 4
 
 
 class Line(NamedTuple):
