@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 from types import ModuleType
 from typing import Any, Literal
 
@@ -62,17 +63,11 @@ def cuda_status() -> tuple[bool, str]:
     try:
         cupy = importlib.import_module("cupy")
     except ImportError as error:
-        return (
-            False,
-            f"CuPy is not installed ({error}): pip install 'minigen-engine[cuda13]' or '[cuda12]'",
-        )
+        return (False, f"CuPy is not installed ({error}): pip install 'minigen-engine[cuda13]' or '[cuda12]'")
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # CuPy raises its own classes, which cannot be named before the import
-        return (
-            False,
-            f"CuPy {cupy.__version__} finds no usable NVIDIA driver ({_first_line(error)})",
-        )
+        return (False, f"CuPy {cupy.__version__} finds no usable NVIDIA driver ({_first_line(error)})")
     if count == 0:
         return False, "no CUDA device is visible (is CUDA_VISIBLE_DEVICES empty?)"
     try:
@@ -84,11 +79,11 @@ def cuda_status() -> tuple[bool, str]:
             f"a CUDA device was found, but a test kernel failed ({type(error).__name__}: {_first_line(error)})",
         )
     if (total, product) != (10.0, 14.0):
-        return (
-            False,
-            f"a CUDA device was found, but it computes wrong numbers ({total} and {product}, not 10 and 14)",
-        )
-    return True, cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+        return (False, f"a CUDA device was found, but it computes wrong numbers ({total} and {product}, not 10 and 14)")
+    name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    if importlib.util.find_spec("minigen_kernels.cuda") is None:
+        return False, f"this version of minigen has no CUDA kernels yet (CuPy and the device work: {name})"
+    return True, name
 
 
 def _first_line(error: Exception) -> str:

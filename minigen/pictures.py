@@ -28,7 +28,9 @@ def grid(
     if not np.isfinite(images).all():
         raise ValueError("grid: the images contain NaN or Inf")
     n, c, h, w = images.shape
-    columns = columns or int(np.ceil(np.sqrt(n)))
+    columns = int(np.ceil(np.sqrt(n))) if columns is None else columns
+    if columns < 1:
+        raise ValueError(f"grid: columns must be at least 1, or None for a square picture, got {columns}")
     rows = -(-n // columns)
     low, high = value_range
     shades = np.clip((images - low) / (high - low) * 255 + 0.5, 0, 255).astype(np.uint8)
@@ -47,8 +49,10 @@ def side_by_side(
     `groups` of them stand in a row, with a wider gap between groups than within one.
     """
     shapes = {part.shape for part in parts}
-    if len(shapes) != 1:
-        raise ValueError(f"side_by_side: expected parts of one shape (N, C, H, W), got {sorted(shapes)}")
+    if len(shapes) != 1 or 0 in next(iter(shapes)):
+        raise ValueError(f"side_by_side: expected parts of one shape (N, C, H, W), N above 0, got {sorted(shapes)}")
+    if groups < 1:
+        raise ValueError(f"side_by_side: groups must be at least 1, got {groups}")
     strips = [grid(np.stack(versions), len(parts), value_range=value_range, gap=gap) for versions in zip(*parts)]
     height, width = strips[0].shape[:2]
     groups = min(groups, len(strips))

@@ -82,14 +82,15 @@ class Function:
 
     def __call__(self, *inputs: Any) -> Tensor:
         """As `apply`, for a caller that wants to look at what `forward` saved. A Function is called once."""
-        arrays, requires_grad, kind = [], False, None
+        arrays, requires_grad, kind, given = [], False, None, inputs
         for i, x in enumerate(inputs):
             if not isinstance(x, Tensor):
-                if isinstance(x, (int, float, np.generic)):
-                    arrays.append(x.item() if isinstance(x, np.generic) else x)
-                    continue
-                x = Tensor(x)
+                is_number = isinstance(x, (int, float, np.generic))
+                x = x.item() if isinstance(x, np.generic) else x if is_number else Tensor(x)
                 inputs = (*inputs[:i], x, *inputs[i + 1 :])
+                if is_number:
+                    arrays.append(x)
+                    continue
             data = x.data
             arrays.append(data)
             requires_grad = requires_grad or x.requires_grad
@@ -98,7 +99,7 @@ class Function:
             elif data.dtype is not kind[0] or type(data) is not kind[1]:
                 _check_alike(self, inputs)
         if kind is None:  # numbers only
-            return self(*map(Tensor, inputs))
+            return self(*map(Tensor, given))
         try:
             y = Tensor(self.forward(*arrays))
         except ValueError as error:
@@ -568,10 +569,7 @@ class Mul(Function):
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs
-        return (
-            sum_to(gy * b, a.shape) if self.needs(0) else None,
-            sum_to(gy * a, b.shape) if self.needs(1) else None,
-        )
+        return (sum_to(gy * b, a.shape) if self.needs(0) else None, sum_to(gy * a, b.shape) if self.needs(1) else None)
 
 
 class Div(Function):
@@ -583,10 +581,7 @@ class Div(Function):
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs
         ga = gy / b
-        return (
-            sum_to(ga, a.shape) if self.needs(0) else None,
-            -sum_to(ga * y, b.shape) if self.needs(1) else None,
-        )
+        return (sum_to(ga, a.shape) if self.needs(0) else None, -sum_to(ga * y, b.shape) if self.needs(1) else None)
 
 
 class Log(Function):

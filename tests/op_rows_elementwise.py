@@ -63,7 +63,7 @@ def power_cases(draw: st.DrawFn) -> Case:
     shape = draw(shapes())
     if form == "number below":
         return Case((normal(rng, shape),), {"base": draw(st.sampled_from([0.5, 2, 3.0, np.float32(2)]))})
-    exponent = draw(st.sampled_from([0, 1, 2, 3, -1, -2, 0.5, 2.0, 1.7]))
+    exponent = draw(st.sampled_from([0, 1, 2, 3, -1, -2, 0.5, 2.0, 1.7, np.int64(2), np.float32(3)]))
     values = positive if exponent != int(exponent) or exponent < 0 else normal  # x**3 has no need of x > 0
     return Case((values(rng, shape),), {"exponent": exponent})
 

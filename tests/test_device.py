@@ -5,6 +5,7 @@ Read next: ``test_architecture.py``.
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -71,6 +72,7 @@ UNUSABLE = {
         "computes wrong numbers",
         "4.0 and 0.0, not 10 and 14",
     ),
+    "no kernels": (made_up_cupy(lambda: 1), "has no CUDA kernels yet", "NVIDIA Imaginary"),
 }
 
 
@@ -99,6 +101,7 @@ def test_cuda_that_cannot_be_used_is_an_error_with_the_reason(
 
 def test_cuda_that_works_is_chosen_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", made_up_cupy(lambda: 1))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)  # as if the CUDA kernels were there
     assert cuda_status() == (True, "NVIDIA Imaginary")
     assert check_device("cuda") == "cuda"
     assert choose_device("cuda") == choose_device("auto") == ("cuda", "cuda (NVIDIA Imaginary)")

@@ -112,11 +112,16 @@ def test_broadcast_operands_get_gradients_of_their_own_shape() -> None:
 
 def test_powers_at_zero_have_their_limits() -> None:
     x = leaf(0.0, 2.0)
-    for exponent, expected in ((0, [0, 0]), (1, [1, 1]), (2, [0, 4]), (3, [0, 12])):
+    for exponent, expected in ((0, [0, 0]), (1, [1, 1]), (2, [0, 4]), (3, [0, 12]), (np.float32(0), [0, 0])):
         np.testing.assert_array_equal(grad((x**exponent).sum(), [x])[0].data, expected)
     b = leaf(2.0, 3.0)
     np.testing.assert_array_equal(grad((0.0**b).sum(), [b])[0].data, [0, 0])
     np.testing.assert_array_equal(grad((Tensor(np.zeros(2)) ** b).sum(), [b])[0].data, [0, 0])
+
+
+def test_a_numpy_scalar_counts_in_full_precision() -> None:
+    x = leaf(1.0)
+    np.testing.assert_allclose(grad(np.float32(2) ** x, [x])[0].data, 2 * np.log(2), rtol=1e-15)  # not log in float32
 
 
 def test_matmul_operator_takes_arrays_on_either_side() -> None:

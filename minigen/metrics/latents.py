@@ -41,10 +41,11 @@ def linear_probe_accuracy(
 def nearest_neighbour_accuracy(train: Array, train_labels: Array, test: Array, test_labels: Array) -> float:
     """The share of test codes whose nearest training code (Euclidean distance) has the same label."""
     _check(train, train_labels, test, test_labels)
-    right, norms = 0, np.square(train).sum(1)
+    centre = train.mean(0, dtype=np.float64)  # codes far from 0 would lose their differences in the large squares below
+    known, asked = train - centre, test - centre
+    right, norms = 0, np.square(known).sum(1)
     for i in range(0, len(test), 1000):
-        part = test[i : i + 1000]
-        nearest = (norms - 2 * part @ train.T).argmin(1)
+        nearest = (norms - 2 * asked[i : i + 1000] @ known.T).argmin(1)
         right += int((train_labels[nearest] == test_labels[i : i + 1000]).sum())
     return right / len(test)
 
@@ -57,3 +58,7 @@ def _check(train: Array, train_labels: Array, test: Array, test_labels: Array) -
             f"codes: expected one label for each code, got {train_labels.shape} for {train.shape} and "
             f"{test_labels.shape} for {test.shape}"
         )
+    if not len(train) or not len(test):
+        raise ValueError(f"codes: expected at least one to train on and one to test, got {len(train)} and {len(test)}")
+    if not (np.isfinite(train).all() and np.isfinite(test).all()):
+        raise ValueError("codes: expected finite numbers, got NaN or infinity; the encoder has diverged")

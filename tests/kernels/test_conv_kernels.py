@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from minigen_kernels import cpu, reference
 from minigen_kernels.cpu import conv as cpu_conv
+from minigen_kernels.cpu import frame as cpu_frame
+from minigen_kernels.cpu.frame import window_axis
 
 ROOMS = [reference, cpu]
 DTYPES = [np.float32, np.float64]
@@ -61,7 +63,7 @@ def make_case(seed, N, groups, Cg, Kg, hw, kernel_hw, out_hw, stride, padding, d
 
 #: What models have: 5 x 5 with stride 2, one channel in, one channel out, 1 x 1, depthwise; lines of many registers.
 LAYERS = [  # N, groups, Cg, Kg, hw, kernel_hw, out_hw, stride, padding, dilation
-    (7, 1, 6, 9, (14, 14), (5, 5), (7, 7), (2, 2), (2, 2), (1, 1)),
+    (37, 1, 6, 9, (14, 14), (5, 5), (7, 7), (2, 2), (2, 2), (1, 1)),
     (7, 1, 1, 16, (28, 28), (3, 3), (28, 28), (1, 1), (1, 1), (1, 1)),
     (5, 1, 16, 1, (9, 40), (3, 3), (9, 40), (1, 1), (1, 1), (1, 1)),
     (5, 1, 8, 5, (4, 70), (1, 1), (2, 35), (2, 2), (0, 0), (1, 1)),
@@ -138,14 +140,35 @@ def test_cpu_equals_reference(dtype, case):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@given(case=cases(most_channels=5))
+def test_cpu_with_samples_abreast(dtype, case):
+    """The other layout of a frame, which few of the cases above would choose, and few taps at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_frame, "CELL_COPY_CYCLES", -np.inf)
+        patch.setattr(cpu_conv, "CACHE_BYTES", 256)
+        assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("group_bytes", [1, 1 << 14, 1 << 30])
+@pytest.mark.parametrize("copy_cycles", [-np.inf, np.inf])
 @pytest.mark.parametrize("layer", LAYERS)
-def test_groups_of_samples(dtype, group_bytes, layer, monkeypatch):
-    """One sample at a time, a few with a smaller last group, and all at once."""
+def test_groups_of_samples(dtype, group_bytes, copy_cycles, layer, monkeypatch):
+    """One sample (or strip of them) at a time, a few with a smaller last group, and all at once."""
+    monkeypatch.setattr(cpu_frame, "CELL_COPY_CYCLES", copy_cycles)
     monkeypatch.setattr(cpu_conv, "SUM_GROUP_BYTES", group_bytes)
     monkeypatch.setattr(cpu_conv, "DOT_GROUP_BYTES", group_bytes)
     case = make_case(0, *layer)
     assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
+
+
+@pytest.mark.parametrize("abreast", [False, True])
+def test_both_layouts_are_chosen(abreast):
+    """Few channels on large images lie flat; many channels on small ones, for a batch, go abreast."""
+    axis = window_axis(7, 7, 3, 1, 1, 1) if abreast else window_axis(28, 28, 3, 1, 1, 1)
+    C, K, size = (128, 128, 7) if abreast else (8, 8, 28)
+    frame = cpu_frame.Frame(np.zeros((64, C, size, size), np.float32), 1, K, axis, axis, 1 << 19)
+    assert (frame.abreast > 1) == abreast
 
 
 @pytest.mark.parametrize("room", ROOMS)

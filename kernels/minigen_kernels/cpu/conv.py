@@ -22,7 +22,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigen_kernels import Array, Pair
-from minigen_kernels.cpu.frame import Axis, Frame, spread_axis, window_axis
+from minigen_kernels.cpu.frame import Axis, Frame, filled_up, spread_axis, window_axis
 from minigen_kernels.cpu.taps import dot_of_taps, pack, sum_of_taps, sum_of_taps_single, unpack
 
 #: What the frame and the results of a group of samples may take together. Sums read a frame many times and want it in
@@ -69,7 +69,7 @@ def conv2d_weight_grad(
     ((row, row_taps),), ((column, column_taps),) = rows.results, columns.results
     offsets = frame.offsets(row_taps, column_taps)
     T = len(offsets)
-    offsets = np.pad(offsets, (0, -T % 4), mode="edge")
+    offsets = filled_up(offsets, 4)
     results = frame.results(K)
     gw = np.zeros((groups, results.shape[1], len(offsets)), x.dtype)
     layout = frame.result_layout(row, column)
@@ -118,15 +118,14 @@ def _sum(x: Array, w: Array, out_hw: Pair, rows: Axis, columns: Axis) -> Array:
         for column, column_taps in columns.results:
             if row.size and column.size:
                 met = w[:, :, :, [tap.u for tap in row_taps]][..., [tap.u for tap in column_taps]]
+                weights = arrange(met.reshape(groups, Kg, -1))
                 offsets = frame.offsets(row_taps, column_taps)
-                parts.append((row, column, offsets, arrange(met.reshape(groups, Kg, -1))))
+                parts.append((row, column, offsets, weights, _taps_at_once(len(offsets), 2 * weights.nbytes)))
     for first in range(0, N, frame.samples):
         count = min(frame.samples, N - first)
         frame.pack(x, first, count)
-        for row, column, offsets, weights in parts:
-            starts = frame.starts(count, row, column, multiple)
-            at_once = _taps_at_once(len(offsets), 2 * weights.nbytes)
-            sum_up(frame.cells, offsets, weights, sums, starts, at_once)
+        for row, column, offsets, weights, at_once in parts:
+            sum_up(frame.cells, offsets, weights, sums, frame.starts(count, row, column, multiple), at_once)
             unpack(sums, y, first, count, row[1:], column[1:], frame.result_layout(row, column))
     return y
 

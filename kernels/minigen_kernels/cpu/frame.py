@@ -112,6 +112,11 @@ def _pitch(phases: tuple[Line, ...], length: int, longest: int) -> int:
     return max(length - shared, longest)
 
 
+def filled_up(places: Array, multiple: int) -> Array:
+    """The last place repeated until their number is a multiple."""
+    return np.concatenate([places, np.repeat(places[-1:], -len(places) % multiple)])
+
+
 def _worth_transposing(N: int, C: int, K: int, groups: int, rows: Axis, columns: Axis, lanes: int) -> bool:
     """Whether a sample in each lane saves more than it costs, in cycles of a processor for one sample.
 
@@ -185,7 +190,7 @@ class Frame:
         else:
             strip = np.arange(-(-count // self.abreast))[:, None, None] * self.strip_pitch
             starts = strip + np.arange(row.size)[:, None] * self.pitch + np.arange(column.size) * self.abreast
-        return np.pad(starts.ravel(), (0, -starts.size % multiple), mode="edge")
+        return filled_up(starts.ravel(), multiple)
 
     def result_layout(self, row: Line, column: Line) -> Layout:
         """Where results of these lines stand: their registers are in the order of `starts`, without gaps."""

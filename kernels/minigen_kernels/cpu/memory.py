@@ -4,7 +4,7 @@ glibc gives every freed array above 128 kB back to the system at once, and the n
 page by page: a quarter of the time of a training step on images. With these two settings it keeps what was freed, as
 the allocators of GPU libraries do. Other C libraries have no `mallopt`; there nothing changes.
 
-Imports: nothing of the project.
+Imports: nothing of the project. Read next: ``conv.py``.
 """
 
 from __future__ import annotations

@@ -133,7 +133,12 @@ def sum_of_taps(cells: Array, offsets: Array, weights: Array, sums: Array, start
                         s20, s21, s22 = mul_add(wk, x0, s20), mul_add(wk, x1, s21), mul_add(wk, x2, s22)
                         wk = splat(w[t, 3])
                         s30, s31, s32 = mul_add(wk, x0, s30), mul_add(wk, x1, s31), mul_add(wk, x2, s32)
-                    for at, row in ((at0, (s00, s01, s02)), (at1, (s10, s11, s12)), (at2, (s20, s21, s22)), (at3, (s30, s31, s32))):
+                    for at, row in (
+                        (at0, (s00, s01, s02)),
+                        (at1, (s10, s11, s12)),
+                        (at2, (s20, s21, s22)),
+                        (at3, (s30, s31, s32)),
+                    ):
                         for register, lane_sums in enumerate(row):
                             store(target, at + register * lanes, lane_sums)
 
