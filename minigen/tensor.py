@@ -86,8 +86,9 @@ class Function:
         for i, x in enumerate(inputs):
             if not isinstance(x, Tensor):
                 is_number = isinstance(x, (int, float, np.generic))
-                x = x.item() if isinstance(x, np.generic) else x if is_number else Tensor(x)
-                inputs = (*inputs[:i], x, *inputs[i + 1 :])
+                if not is_number or isinstance(x, np.generic):
+                    x = x.item() if is_number else Tensor(x)
+                    inputs = (*inputs[:i], x, *inputs[i + 1 :])
                 if is_number:
                     arrays.append(x)
                     continue

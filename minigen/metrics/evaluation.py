@@ -22,9 +22,8 @@ UNITS: Mapping[str, str] = {
     "nearest_neighbour_accuracy": "share of test images; nearest code among those of training images",
 }
 
-PROBE_IMAGES = (
-    10_000  # training codes that the two classifiers see: more would take minutes, and hardly change the answer
-)
+# Training codes that the two classifiers see: more would take minutes, and hardly change the answer.
+PROBE_IMAGES = 10_000
 
 
 def evaluate_autoencoder(

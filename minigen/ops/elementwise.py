@@ -79,22 +79,25 @@ class Erf(Function):
         return gy * exp(-x * x) * (2 / math.sqrt(math.pi))
 
 
-class Relu(Function):
-    def forward(self, x: Array) -> Array:
-        return array_module(x).maximum(x, 0)
+class ScaleWhere(Function):
+    """x where a constant condition is true, slope * x elsewhere: linear in x, and its own gradient."""
 
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return where(self.inputs[0] > 0, gy, 0)
-
-
-class LeakyRelu(Function):
+    condition: Array
     slope: float
 
     def forward(self, x: Array) -> Array:
-        return array_module(x).where(x > 0, x, x * self.slope)
+        return for_array(x).scale_where(x, self.condition, self.slope)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return where(self.inputs[0] > 0, gy, gy * self.slope)
+        return ScaleWhere.apply(gy, condition=self.condition, slope=self.slope)
+
+
+class Relu(Function):
+    def forward(self, x: Array) -> Array:
+        return array_module(x).maximum(x, 0)  # a NaN stays one
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return ScaleWhere.apply(gy, condition=self.inputs[0].data > 0, slope=0.0)
 
 
 class Elu(Function):
@@ -117,7 +120,7 @@ class Clip(Function):
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0].data
-        return where((x >= self.low) & (x <= self.high), gy, 0)
+        return ScaleWhere.apply(gy, condition=(x >= self.low) & (x <= self.high), slope=0.0)
 
 
 class Maximum(Function):
@@ -150,7 +153,7 @@ class Where(Function):
 
 
 def exp(x: Tensor) -> Tensor:
-    """E ** x."""
+    """The exponential function."""
     return Exp.apply(x)
 
 
@@ -196,7 +199,8 @@ def relu(x: Tensor) -> Tensor:
 
 def leaky_relu(x: Tensor, slope: float = 0.01) -> Tensor:
     """X where x > 0, else slope * x (Maas et al. 2013)."""
-    return LeakyRelu.apply(x, slope=float(slope))
+    x = as_tensor(x)
+    return ScaleWhere.apply(x, condition=x.data > 0, slope=float(slope))
 
 
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:

@@ -39,6 +39,7 @@ CALLS = {
     "layer_norm": ([(5, 6), (6,), (6,)], (1e-5,)),
     "layer_norm_backward": ([(5, 6), (5, 6), (6,), (5,), (5,)], (1e-5,)),
     "erf": ([(5, 6)], ()),
+    "scale_where": ([(5, 6), (5, 6)], (0.2,)),
     "sgd_update": ([(5, 6)] * 3, (0.1, 0.9, True, 0.01)),
     "rmsprop_update": ([(5, 6)] * 4, (0.1, 0.9, 1e-8, 0.9, 0.01)),
     "adam_update": ([(5, 6)] * 4, (3, 0.1, 0.9, 0.99, 1e-8, 0.01, True)),
@@ -55,6 +56,8 @@ def arguments(name: str, dtype) -> tuple[list[np.ndarray], tuple]:
     arrays = [rng.uniform(0.1, 1, shape).astype(dtype) for shape in shapes]
     if name in ("plane_gather", "plane_scatter"):
         arrays[1] = rng.integers(0, 7 * 8, shapes[1])
+    if name == "scale_where":
+        arrays[1] = arrays[1] > 0.5
     if name in ("uniform", "normal"):
         others = (*others, dtype)
     return arrays, others

@@ -4,7 +4,7 @@ Compiled on first use, then cached on disk (see ``jit.py``). Read ``conv.py`` fi
 """
 
 from minigen_kernels.cpu.conv import conv2d, conv2d_weight_grad, conv_transpose2d
-from minigen_kernels.cpu.elementwise import erf
+from minigen_kernels.cpu.elementwise import erf, scale_where
 from minigen_kernels.cpu.memory import keep_freed_memory
 from minigen_kernels.cpu.norm import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
 from minigen_kernels.cpu.optim import adam_update, rmsprop_update, sgd_update
@@ -36,6 +36,7 @@ __all__ = [
     "plane_gather",
     "plane_scatter",
     "rmsprop_update",
+    "scale_where",
     "sgd_update",
     "uniform",
     "upsample_bilinear2d",
