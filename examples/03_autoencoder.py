@@ -5,7 +5,7 @@
     python examples/03_autoencoder.py --device cuda
 
 Expected: the test error falls from about 0.2 to below 0.02 within 3 epochs, and autoencoder.png shows digits beside
-their reconstructions. About 20 seconds on a laptop (and 20 more, once, to draw the glyphs).
+their reconstructions. About 5 seconds on a laptop (and 20 more, once, to draw the glyphs).
 """
 
 import argparse

@@ -4,7 +4,7 @@
     python examples/04_denoising.py --noise masking --level 0.5
 
 Expected: denoising.png with triples - clean, corrupted, reconstructed - and the test error of the reconstruction about
-a third of that of the corrupted image. About 40 seconds on a laptop.
+an eighth of that of the corrupted image. About 10 seconds on a laptop.
 Vincent et al. 2010, Stacked denoising autoencoders, JMLR 11.
 """
 

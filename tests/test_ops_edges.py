@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from minigen import ops
+from minigen.gradcheck import gradcheck
 from minigen.tensor import Tensor, grad
 
 
@@ -137,3 +138,6 @@ def test_empty_arrays() -> None:
     assert ops.concat([x, Tensor(np.ones((2, 3)))]).shape == (2, 3)
     assert ops.softmax(x).shape == ops.max(x, 1).shape + (3,) == (0, 3)
     assert grad(ops.linear(x, Tensor(np.ones((2, 3)))).sum(), [x])[0].shape == (0, 3)
+    nothing = np.zeros(3, bool)
+    report = gradcheck(lambda x: x[nothing], Tensor(np.ones(3)), order=2, allow_zero=True)
+    assert {row.verdict for row in report.rows} == {"zero"}

@@ -48,8 +48,8 @@ class Sides:
         self.weights = np.stack([np.concatenate([np.zeros(0), *(g.numpy().ravel() for g in gys)])
                                  for gys in self.cotangents])  # fmt: skip
         self.size = np.sqrt(self.weights**2 @ self.y0**2)
-        # What cancellation may leave of a derivative that is zero.
-        self.rounding = 50 * EPS * self.size + 10 * atol * np.linalg.norm(self.weights, axis=1)
+        # What cancellation may leave of a derivative that is zero; never 0, also where there are no values at all.
+        self.rounding = 50 * EPS * self.size + 10 * atol * np.linalg.norm(self.weights, axis=1) + 1e-290
         self.gradients = self._pull_back(ys, False)
         self._check_backward(ys)
         self.recorded = None if last else self._pull_back(ys, True)

@@ -40,13 +40,14 @@ def ssim(x: Array, y: Array, value_range: tuple[float, float] = (0.0, 1.0)) -> A
     """Structural similarity of each image, from -1 to 1 (equal); mean over positions and channels.
 
     Gaussian window of 11x11 pixels with sigma 1.5, K1 = 0.01, K2 = 0.03, over the positions where the window lies
-    inside the image (Wang et al. 2004, IEEE TIP 13(4)). ValueError for images below 11x11.
+    inside the image (Wang et al. 2004, IEEE TIP 13(4)). The lower end of `value_range` counts as 0, since means are
+    compared by their ratio. ValueError for images below 11x11.
     """
     _check("ssim", x, y)
     if min(x.shape[2:]) < 11:
         raise ValueError(f"ssim: the window has 11x11 pixels, the images have {x.shape[2]}x{x.shape[3]}")
-    a, b = x.astype(np.float64), y.astype(np.float64)
-    span = value_range[1] - value_range[0]
+    low, span = value_range[0], value_range[1] - value_range[0]
+    a, b = x.astype(np.float64) - low, y.astype(np.float64) - low
     c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
     ma, mb = _blur(a), _blur(b)
     va, vb, cov = _blur(a * a) - ma * ma, _blur(b * b) - mb * mb, _blur(a * b) - ma * mb
