@@ -10,10 +10,10 @@ Imports: device. Read next: ``gradcheck.py``, then ``ops/elementwise.py``.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -30,18 +30,24 @@ _recording = _Recording()
 _sequence = itertools.count()  # numbers the Functions in the order in which they run
 
 
-@contextlib.contextmanager
-def _record(on: bool) -> Iterator[None]:
-    before, _recording.on = _recording.on, on
-    try:
-        yield
-    finally:
-        _recording.on = before
+class _Record:
+    """``with _Record(on):`` sets whether operations are recorded, and puts it back."""
+
+    __slots__ = ("before", "on")
+
+    def __init__(self, on: bool) -> None:
+        self.on = on
+
+    def __enter__(self) -> None:
+        self.before, _recording.on = _recording.on, self.on
+
+    def __exit__(self, *error: object) -> None:
+        _recording.on = self.before
 
 
-def no_grad() -> contextlib.AbstractContextManager[None]:
+def no_grad() -> AbstractContextManager[None]:
     """Inside ``with no_grad():`` operations are not recorded: results have no gradient and keep nothing alive."""
-    return _record(False)
+    return _Record(False)
 
 
 def is_recording() -> bool:
@@ -82,25 +88,24 @@ class Function:
 
     def __call__(self, *inputs: Any) -> Tensor:
         """As `apply`, for a caller that wants to look at what `forward` saved. A Function is called once."""
-        arrays, requires_grad, kind, given = [], False, None, inputs
-        for i, x in enumerate(inputs):
-            if not isinstance(x, Tensor):
-                is_number = isinstance(x, (int, float, np.generic))
-                if not is_number or isinstance(x, np.generic):
-                    x = x.item() if is_number else Tensor(x)
-                    inputs = (*inputs[:i], x, *inputs[i + 1 :])
-                if is_number:
-                    arrays.append(x)
-                    continue
-            data = x.data
-            arrays.append(data)
-            requires_grad = requires_grad or x.requires_grad
-            if kind is None:
-                kind = (data.dtype, type(data))
-            elif data.dtype is not kind[0] or type(data) is not kind[1]:
-                _check_alike(self, inputs)
-        if kind is None:  # numbers only
-            return self(*map(Tensor, given))
+        arrays: list[Any] = []
+        first, requires_grad = None, False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                data = x.data
+                if first is None:
+                    first = data
+                elif data.dtype is not first.dtype or type(data) is not type(first):
+                    _check_alike(self, inputs)
+                if x.requires_grad:
+                    requires_grad = True
+                arrays.append(data)
+            elif type(x) is float or type(x) is int:
+                arrays.append(x)
+            else:
+                return self(*map(_constant, inputs))
+        if first is None:  # numbers only
+            return self(*map(Tensor, inputs))
         try:
             y = Tensor(self.forward(*arrays))
         except ValueError as error:
@@ -412,7 +417,7 @@ def _backpropagate(y: Tensor, gy: Tensor | None, targets: list[Tensor], create_g
 
     # 3. Backwards in time: each Function turns the gradient of its result into gradients of its inputs.
     table = {id(y): gy}
-    with _record(create_graph):
+    with _Record(create_graph):
         for t in reversed(path):
             g = table.get(id(t)) if id(t) in targeted else table.pop(id(t), None)
             function = t.node
@@ -462,6 +467,15 @@ def _as_array(data: Any, device: str | None, dtype: Any) -> Array:
     if data.dtype not in _DTYPES:
         raise TypeError(f"Tensor: dtype {data.dtype} is not supported; use float32 or float64 (or integers, or bool)")
     return data if device is None else to_device(data, device)
+
+
+def _constant(x: Any) -> Tensor | int | float:
+    """An input as `Function.__call__` wants it: a Tensor, a Python number, or an array made a constant Tensor."""
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, np.generic):
+        x = x.item()
+    return float(x) if isinstance(x, float) else int(x) if isinstance(x, int) else Tensor(x)
 
 
 def _check_alike(function: Function, inputs: tuple[Any, ...]) -> None:

@@ -222,7 +222,9 @@ def test_losses_and_value_ranges_that_contradict_each_other(name: str) -> None:
         return
     with pytest.raises(ValueError, match=rf"^{name}: cross-entropy needs data from 0 to 1, .* use --loss mse$"):
         build(name, value_range=(-1.0, 1.0), loss="bce")
-    with pytest.raises(ValueError, match=rf"^{name}: expected data in the range \(0, 1\) or \(-1, 1\), got \(0.0, 2.0\)"):
+    with pytest.raises(
+        ValueError, match=rf"^{name}: expected data in the range \(0, 1\) or \(-1, 1\), got \(0.0, 2.0\)"
+    ):
         build(name, value_range=(0.0, 2.0))
 
 

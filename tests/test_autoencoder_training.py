@@ -264,7 +264,9 @@ def test_clip_norm_limits_the_whole_gradient(limit: float) -> None:
     for experiment in (free, clipped):
         experiment.step(batch(8, (1, 4, 4)))
         gradients = [p.grad for p in network(experiment).parameters()]
-        norms.append(math.sqrt(sum(float((g.numpy().astype(np.float64) ** 2).sum()) for g in gradients if g is not None)))
+        norms.append(
+            math.sqrt(sum(float((g.numpy().astype(np.float64) ** 2).sum()) for g in gradients if g is not None))
+        )
     assert norms[1] == pytest.approx(min(norms[0], limit), rel=1e-4)  # PyTorch's divisor: norm + 1e-6
 
 

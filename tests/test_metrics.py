@@ -77,7 +77,9 @@ def test_psnr_of_known_errors() -> None:
     x = np.zeros((3, 1, 4, 4), np.float32)
     y = x + np.array([0.0, 0.1, 1.0], np.float32).reshape(3, 1, 1, 1)
     np.testing.assert_allclose(metrics.psnr(x, y), [120, 20, 0], atol=1e-6)  # 0.1 in float32
-    np.testing.assert_allclose(metrics.psnr(x, y, (-1.0, 1.0)), [120, 20 + 20 * math.log10(2), 20 * math.log10(2)], atol=1e-6)
+    np.testing.assert_allclose(
+        metrics.psnr(x, y, (-1.0, 1.0)), [120, 20 + 20 * math.log10(2), 20 * math.log10(2)], atol=1e-6
+    )
 
 
 def slow_ssim(x: Array, y: Array, low: float, span: float) -> float:
@@ -134,7 +136,9 @@ def test_each_image_gets_its_own_number_in_float64(metric: Callable[[Array, Arra
     x, y = (rng.random((4, 3, 12, 13)).astype(np.float32) for _ in range(2))
     together = metric(x, y)
     assert together.shape == (4,) and together.dtype == np.float64
-    np.testing.assert_allclose(np.concatenate([metric(x[i : i + 1], y[i : i + 1]) for i in range(4)]), together, rtol=1e-12)
+    np.testing.assert_allclose(
+        np.concatenate([metric(x[i : i + 1], y[i : i + 1]) for i in range(4)]), together, rtol=1e-12
+    )
     assert len(set(together)) == 4
 
 
@@ -199,7 +203,9 @@ def optimal_probe(train: Array, labels: Array, test: Array, l2: float) -> Array:
         p = np.exp(x @ w)
         p /= p.sum(1, keepdims=True)
         g = x.T @ (p - np.eye(classes)[labels]) / len(x) + l2 * w
-        curvature = np.einsum("ni,nk,kl,nj->ikjl", x, p, np.eye(classes), x) - np.einsum("ni,nk,nl,nj->ikjl", x, p, p, x)
+        curvature = np.einsum("ni,nk,kl,nj->ikjl", x, p, np.eye(classes), x) - np.einsum(
+            "ni,nk,nl,nj->ikjl", x, p, p, x
+        )
         hessian = curvature.reshape(w.size, w.size) / len(x) + l2 * np.eye(w.size)
         w = w - np.linalg.solve(hessian, g.ravel()).reshape(w.shape)
     assert np.abs(g).max() < 1e-10
@@ -255,7 +261,10 @@ def test_nearest_neighbour_by_brute_force(n: int, m: int, d: int, offset: float,
 
 def test_more_test_codes_than_fit_into_one_block() -> None:
     (train, labels), (test, answers) = blobs(90, 3, 4, 0.5, 0), blobs(2500, 3, 4, 0.5, 1)
-    parts = [metrics.nearest_neighbour_accuracy(train, labels, test[i : i + 500], answers[i : i + 500]) for i in range(0, 2500, 500)]
+    parts = [
+        metrics.nearest_neighbour_accuracy(train, labels, test[i : i + 500], answers[i : i + 500])
+        for i in range(0, 2500, 500)
+    ]
     assert metrics.nearest_neighbour_accuracy(train, labels, test, answers) == pytest.approx(np.mean(parts), rel=1e-12)
 
 

@@ -105,11 +105,15 @@ def test_side_by_side_in_another_range() -> None:
 
 
 def test_parts_that_cannot_stand_side_by_side() -> None:
-    with pytest.raises(ValueError, match=r"side_by_side: expected parts of one shape .*got \[\(1, 1, 2, 2\), \(2, 1, 2"):
+    with pytest.raises(
+        ValueError, match=r"side_by_side: expected parts of one shape .*got \[\(1, 1, 2, 2\), \(2, 1, 2"
+    ):
         side_by_side([np.zeros((2, 1, 2, 2)), np.zeros((1, 1, 2, 2))])
     with pytest.raises(ValueError, match=r"side_by_side: expected parts of one shape .*got \[\]"):
         side_by_side([])
-    with pytest.raises(ValueError, match=r"side_by_side: expected parts of one shape .*N above 0, got \[\(0, 1, 2, 2\)\]"):
+    with pytest.raises(
+        ValueError, match=r"side_by_side: expected parts of one shape .*N above 0, got \[\(0, 1, 2, 2\)\]"
+    ):
         side_by_side([np.zeros((0, 1, 2, 2))])
     with pytest.raises(ValueError, match="side_by_side: groups must be at least 1, got 0"):
         side_by_side([np.zeros((2, 1, 2, 2))], groups=0)
