@@ -5,14 +5,14 @@ Tensors that it was made from. `grad` walks these links backwards. A Function's 
 Tensors and calls only differentiable operations; so the gradient is itself made of operations, and can be
 differentiated again, to any order. There is no other machinery.
 
-Imports: device. Read next: ``gradcheck.py``, then ``ops/elementwise.py``.
+Imports: device. Read next: ``gradcheck/__init__.py``, then ``ops/elementwise.py``.
 """
 
 from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -27,7 +27,8 @@ class _Recording(threading.local):
 
 
 _recording = _Recording()
-_sequence = itertools.count()  # numbers the Functions in the order in which they run
+_sequence = itertools.count(1)  # numbers the Functions in the order in which they run
+_last_change = 0  # the newest number that `note_change` gave
 
 
 class _Record:
@@ -108,10 +109,14 @@ class Function:
             return self(*map(Tensor, inputs))
         try:
             y = Tensor(self.forward(*arrays))
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             shapes = ", ".join(str(np.shape(a)) for a in arrays)
-            raise ValueError(f"{type(self).__name__}: {error} (inputs of shape {shapes})") from error
+            kind = ValueError if isinstance(error, ValueError) else TypeError
+            raise kind(f"{type(self).__name__}: {error} (inputs of shape {shapes})") from error
         if requires_grad and _recording.on:
+            if "sequence" in self.__dict__:
+                name = type(self).__name__
+                raise GradientError(f"{name} was called twice; it remembers one call, so use {name}.apply for each")
             self.inputs, self.sequence = inputs, next(_sequence)
             y.requires_grad, y.node = True, self
         return y
@@ -168,11 +173,12 @@ class Tensor:
     """An array that remembers how it was made.
 
     `data` is the array (it is shared, not copied, when an array is given; lists of floats become float32). Python
-    numbers and lists, NumPy and CuPy arrays are accepted; dtypes are float32, float64, the integers and bool. `grad` is
-    None until `backward` writes the gradient of a leaf there. `device` is "cpu" or "cuda".
+    numbers and lists, NumPy and CuPy arrays are accepted; dtypes are float32, float64, the integers and bool. Floats
+    keep their dtype through every operation; integers and bools behave as in NumPy (a quotient of integers is float64).
+    `grad` is None until `backward` writes the gradient of a leaf there. `device` is "cpu" or "cuda".
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad")
+    __slots__ = ("__weakref__", "changed", "data", "grad", "node", "requires_grad")
     __array_ufunc__ = None  # so that `array + tensor` asks the Tensor
     __hash__ = object.__hash__  # Tensors are compared element by element, but remain keys by identity
 
@@ -180,11 +186,12 @@ class Tensor:
     grad: Tensor | None
     node: Function | None
     requires_grad: bool
+    changed: int  # when `note_change` was last told of this Tensor, as a number in the sequence of Functions
 
     def __init__(self, data: Any, requires_grad: bool = False, device: str | None = None, dtype: Any = None) -> None:
         if type(data) is not np.ndarray or data.dtype not in _DTYPES or dtype is not None or device is not None:
             data = _as_array(data, device, dtype)
-        self.data, self.requires_grad, self.grad, self.node = data, False, None, None
+        self.data, self.requires_grad, self.grad, self.node, self.changed = data, False, None, None, 0
         if requires_grad:
             if data.dtype.kind != "f":
                 raise TypeError(f"Tensor: only float32 and float64 can require a gradient, not {data.dtype}")
@@ -225,6 +232,15 @@ class Tensor:
     def __len__(self) -> int:
         return len(self.data)
 
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError(f"Tensor: one number cannot be iterated over: {self!r}")
+        return (self[i] for i in range(len(self)))
+
+    def __getstate__(self) -> Any:  # for copy and pickle; numbers of the sequence mean nothing in another process
+        return None, {"data": self.data, "grad": self.grad, "node": self.node, "changed": 0,
+                      "requires_grad": self.requires_grad}  # fmt: skip
+
     def __repr__(self) -> str:
         parts = [f"shape={self.shape}", str(self.dtype), self.device]
         if self.size:
@@ -243,10 +259,18 @@ class Tensor:
 
     def item(self) -> float:
         """The value of a Tensor of one element, as a Python number."""
+        if self.data.size != 1:
+            raise ValueError(f"Tensor.item: one element is wanted, shape {self.shape} has {self.size}; index it first")
         return self.data.item()
 
     def __float__(self) -> float:
         return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __array__(self, *_: Any, **__: Any) -> Array:
+        raise TypeError("a Tensor is not made an array silently: use .numpy() for its values (or ops.stack for several)")
 
     def __bool__(self) -> bool:
         return bool(self.item())
@@ -336,6 +360,17 @@ class Tensor:
     def __ge__(self, other: Any) -> Tensor:
         return Tensor(self.data >= _values(other))
 
+    # Masks are combined as in NumPy; there is no gradient either.
+
+    def __and__(self, other: Any) -> Tensor:
+        return Tensor(self.data & _values(other))
+
+    def __or__(self, other: Any) -> Tensor:
+        return Tensor(self.data | _values(other))
+
+    def __invert__(self) -> Tensor:
+        return Tensor(~self.data)
+
     # The methods that nearly every formula needs; all other operations are functions in `minigen.ops`.
 
     def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
@@ -348,11 +383,11 @@ class Tensor:
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in another shape, given as numbers or as one tuple; -1 stands for what is left."""
-        return reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+        return reshape(self, shape[0] if len(shape) == 1 else shape)
 
-    def transpose(self, *axes: int) -> Tensor:
-        """The axes in another order (reversed by default)."""
-        return transpose(self, axes or None)
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order, given as numbers or as one tuple (reversed by default)."""
+        return transpose(self, axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes or None)
 
 
 def grad(
@@ -373,16 +408,21 @@ def grad(
 
 def _backpropagate(y: Tensor, gy: Tensor | None, targets: list[Tensor], create_graph: bool) -> tuple[Tensor, ...]:
     """The gradients of the targets. An empty list of targets stands for all leaves, and is filled with them."""
+    name = "grad" if targets else "backward"
+    if not isinstance(y, Tensor):
+        raise TypeError(f"{name}: y has to be a Tensor, got {y!r}")
     if not y.requires_grad:
-        raise ValueError(f"backward: nothing that {y!r} was made from requires a gradient (or it was made in no_grad)")
+        raise ValueError(f"{name}: nothing that {y!r} was made from requires a gradient (or it was made in no_grad)")
     if gy is None:
         if y.size != 1:
-            raise ValueError(f"backward: y has shape {y.shape}; give gy of that shape, or reduce y to one number")
+            raise ValueError(f"{name}: y has shape {y.shape}; give gy of that shape, or reduce y to one number")
         gy = Tensor(array_module(y.data).ones_like(y.data))
-    elif (gy.shape, gy.dtype, gy.device) != (y.shape, y.dtype, y.device):
-        raise ValueError(f"backward: gy has to be like y, which is {y!r}, but it is {gy!r}")
-    elif not create_graph:
-        gy = gy.detach()  # it may itself come back as a gradient
+    else:
+        gy = as_tensor(gy)
+        if (gy.shape, gy.dtype, gy.device) != (y.shape, y.dtype, y.device):
+            raise ValueError(f"{name}: gy has to be like y, which is {y!r}, but it is {gy!r}")
+        if not create_graph:
+            gy = gy.detach()  # it may itself come back as a gradient
 
     # 1. Everything that y was made from, up to the targets: what ran before the oldest target cannot depend on one.
     oldest = min((-1 if t.node is None else t.node.sequence for t in targets), default=-1)
@@ -406,25 +446,34 @@ def _backpropagate(y: Tensor, gy: Tensor | None, targets: list[Tensor], create_g
     # 2. Forwards in time: which of it lies on the way to a target?
     targeted = {id(t) for t in targets}
     on_the_way, path = set(targeted), []
+    changes = bool(made) and made[0][0] < _last_change  # has anything changed in place since the first of them ran?
     for _, t in made:
         function = t.node
         assert function is not None
         wanted = tuple([id(x) in on_the_way for x in function.inputs])
         if True in wanted:
+            if changes:
+                _check_unchanged(name, function)
             function.wanted = wanted
             on_the_way.add(id(t))
             path.append(t)
 
     # 3. Backwards in time: each Function turns the gradient of its result into gradients of its inputs.
     table = {id(y): gy}
-    with _Record(create_graph):
-        for t in reversed(path):
-            g = table.get(id(t)) if id(t) in targeted else table.pop(id(t), None)
-            function = t.node
-            assert function is not None
-            if g is not None:
-                _propagate(function, function.backward(g, t), table)
-            function.wanted = None
+    try:
+        with _Record(create_graph):
+            for t in reversed(path):
+                g = table.get(id(t)) if id(t) in targeted else table.pop(id(t), None)
+                function = t.node
+                assert function is not None
+                if g is not None:
+                    _propagate(function, function.backward(g, t), table)
+                function.wanted = None
+    except BaseException:
+        for t in path:
+            if t.node is not None:
+                t.node.wanted = None  # the graph is left as it was found
+        raise
     return tuple([table[id(t)] if id(t) in table else _zeros_like(t) for t in targets])
 
 
@@ -445,6 +494,26 @@ def _propagate(function: Function, gxs: Any, table: dict[int, Tensor]) -> None:
             raise GradientError(f"{name}.backward: the gradient of input {i} must be like the input, {x!r}; got {gx!r}")
         before = table.get(id(x))
         table[id(x)] = gx if before is None else before + gx
+
+
+def note_change(t: Tensor) -> None:
+    """Say that `t.data` was replaced or changed in place.
+
+    What was computed from the old values can then no longer be differentiated: `backward` would read the new ones. From
+    now on the engine raises GradientError there, instead of a wrong gradient. Optimizers call this at every step.
+    """
+    global _last_change
+    t.changed = _last_change = next(_sequence)
+
+
+def _check_unchanged(name: str, function: Function) -> None:
+    for i, x in enumerate(function.inputs):
+        if isinstance(x, Tensor) and x.changed > function.sequence:
+            raise GradientError(
+                f"{name}: input {i} of {type(function).__name__}, {x!r}, was changed in place after it was used (by an "
+                "optimizer step, batch norm or load_state_dict), so the gradient would mix old and new values. Call "
+                "every backward before the first step, or compute the result again after it"
+            )
 
 
 def _zeros_like(t: Tensor) -> Tensor:
@@ -495,7 +564,8 @@ def _check_alike(function: Function, inputs: tuple[Any, ...]) -> None:
 
 
 def _values(x: Any) -> Any:
-    return x.data if isinstance(x, Tensor) else x
+    """What a Tensor is compared with, as an array or number; a NumPy number counts like one of Python."""
+    return x.data if isinstance(x, Tensor) else x.item() if isinstance(x, np.generic) else x
 
 
 def _describe(x: Array) -> list[str]:
@@ -610,7 +680,7 @@ class Log(Function):
 
 
 class Power(Function):
-    """a ** b. d/da = b a**(b-1), d/db = a**b log a (taken as 0 where a is 0 and b is positive, its limit)."""
+    """a ** b. d/da = b a**(b-1) (0 for b = 0), d/db = a**b log a (0 for a = 0, its limit where b is positive)."""
 
     def forward(self, a: Array, b: Array) -> Array:
         return a * a if isinstance(b, (int, float)) and b == 2 else a**b
@@ -621,8 +691,8 @@ class Power(Function):
         if self.needs(0):
             if isinstance(b, (int, float)):  # 0 * 0**-1 would be NaN; and x**0 takes time
                 ga = None if b == 0 else gy if b == 1 else gy * (a * 2 if b == 2 else a ** (b - 1) * b)
-            else:
-                ga = gy * a ** (b - 1) * b
+            else:  # at 0**0 too 0 * 0**-1 would be NaN: there the exponent is raised to 0
+                ga = gy * a ** (b - 1 + Tensor(((a.data == 0) & (b.data == 0)).astype(b.dtype))) * b
             ga = None if ga is None else sum_to(ga, a.shape)
         if self.needs(1):
             if isinstance(a, Tensor):
@@ -777,7 +847,10 @@ def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 def reshape(x: Tensor, shape: int | tuple[int, ...]) -> Tensor:
     """The same elements, in C order, in another shape; one -1 stands for what is left."""
     x = as_tensor(x)
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+    if not all(hasattr(n, "__index__") for n in sizes):
+        raise TypeError(f"reshape: a shape is made of whole numbers, got {shape!r}")
+    shape = tuple(int(n) for n in sizes)
     return x if x.shape == shape else Reshape.apply(x, shape=shape)
 
 
@@ -827,7 +900,10 @@ def _plain_index(part: Any) -> Any:
 
 def normalize_axis(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     """The axes as numbers from 0 to ndim - 1; all of them for None. `name`: the caller, for the error."""
-    axes = tuple(range(ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(range(ndim)) if axis is None else tuple(axis) if isinstance(axis, Sequence) else (axis,)
+    if not all(hasattr(i, "__index__") for i in axes):
+        raise TypeError(f"{name}: axis is a whole number, a tuple of them or None, got {axis!r}")
     if any(not -ndim <= i < ndim for i in axes) or len({i % ndim for i in axes}) != len(axes):
-        raise ValueError(f"{name}: axis {axis} must be different axes out of -{ndim} ... {ndim - 1}")
-    return tuple(i % ndim for i in axes)
+        valid = f"different axes out of -{ndim} ... {ndim - 1}" if ndim else "() or None for a single number"
+        raise ValueError(f"{name}: axis {axis} must be {valid}")
+    return tuple(int(i) % ndim for i in axes)

@@ -411,6 +411,7 @@ def test_pictures_of_a_denoising_autoencoder(kind: str) -> None:
     np.testing.assert_array_equal(clean, x)
     assert not np.array_equal(corrupted, x) and corrupted.shape == x.shape
     np.testing.assert_array_equal(restored, experiment.reconstruct(corrupted))
+    experiment.step(batch(8))
     np.testing.assert_array_equal(experiment.pictures(x)[1], corrupted)  # the same noise after every epoch
 
 

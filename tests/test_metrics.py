@@ -215,14 +215,14 @@ def optimal_probe(train: Array, labels: Array, test: Array, l2: float) -> Array:
 @pytest.mark.parametrize("l2", [1e-3, 1e-1])
 @pytest.mark.parametrize("spread", [0.4, 1.0])
 def test_probe_reaches_the_optimum(spread: float, l2: float) -> None:
-    """On classes that overlap, with axes of very different lengths and a common offset: two hard cases for descent."""
-    (train, labels), (test, _) = blobs(150, 3, 4, spread, 0), blobs(400, 3, 4, spread, 1)
-    mix = np.array([[1, 0.9, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 50.0]])
+    """On classes that overlap, with two axes that nearly agree, one much longer, and an offset: hard for descent."""
+    (train, labels), (test, _) = blobs(150, 3, 4, spread, 0), blobs(1000, 3, 4, spread, 1)
+    mix = np.array([[1, 6, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 50.0]])
     train, test = train @ mix + 100, test @ mix + 100
     answers = optimal_probe(train, labels, test, l2)
     # Labelled with the optimum's answers, the share of right ones is the share of equal decisions.
     agreement = metrics.linear_probe_accuracy(train, labels, test, answers, l2=l2)
-    assert agreement >= 0.99  # a point in a hundred may lie on a border
+    assert agreement >= 0.99  # seen: 0.996 and more; without acceleration, or with a third of the iterations, less
     assert 0.2 < (answers == 0).mean() < 0.5  # the answers are not all alike
 
 

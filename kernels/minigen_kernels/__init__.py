@@ -83,5 +83,7 @@ def for_device(device: str) -> KernelSet:
 
 
 def for_array(x: Array) -> KernelSet:
-    """The kernel room that belongs to an array: `cpu` for numpy.ndarray, `cuda` for cupy.ndarray."""
+    """The kernel room that belongs to an array of floats: `cpu` for numpy.ndarray, `cuda` for cupy.ndarray."""
+    if x.dtype.kind != "f":  # compiled for integers, some kernels would cut off fractions without a word
+        raise TypeError(f"kernels compute in float32 and float64, got {x.dtype}; use .to(dtype=np.float32)")
     return for_device("cpu" if isinstance(x, (np.ndarray, np.generic)) else "cuda")

@@ -165,6 +165,7 @@ def conv2d_weight_grad(
     """
     x, g = as_tensor(x), as_tensor(g)
     name = "conv2d_weight_grad"
+    _check_groups(name, groups, x, g)
     if x.ndim != 4 or g.ndim != 4 or x.shape[0] != g.shape[0] or x.shape[1] % groups or g.shape[1] % groups:
         raise ValueError(
             f"{name}: expected x (N, C, H, W) and g (N, K, oh, ow) with C and K divisible by groups={groups}, "
@@ -198,13 +199,22 @@ def _check_images(name: str, x: Tensor, w: Tensor, groups: int, of_input: tuple[
     layout = "(K, C/groups, kh, kw)" if name == "conv2d" else "(C, K/groups, kh, kw)"
     if x.ndim != 4 or w.ndim != 4:
         raise ValueError(f"{name}: expected x (N, C, H, W) and w {layout}, got x {x.shape} and w {w.shape}")
-    if isinstance(groups, bool) or groups < 1 or w.shape[0] % groups or x.shape[1] % groups:
+    _check_groups(name, groups, x, w)
+    if w.shape[0] % groups or x.shape[1] % groups:
         raise ValueError(f"{name}: groups={groups} must divide the channels of x {x.shape} and w {w.shape}")
     channels = of_input[0] * groups if name == "conv2d" else of_input[0]
     if x.shape[1] != channels:
         raise ValueError(
             f"{name}: w {w.shape} with groups={groups} works on {channels} channels, but x {x.shape} has {x.shape[1]}"
         )
+
+
+def _check_groups(name: str, groups: int, a: Tensor, b: Tensor) -> None:
+    """A number of groups, and two arrays of one dtype: a mask, which goes with floats elsewhere, is none."""
+    if isinstance(groups, bool) or not hasattr(groups, "__index__") or groups < 1:
+        raise ValueError(f"{name}: groups is a whole number of at least 1, got {groups!r}")
+    if a.dtype != b.dtype:
+        raise TypeError(f"{name}: inputs of dtype {a.dtype} and {b.dtype}. Nothing is promoted silently: use .to(dtype=...)")
 
 
 def _per_channel(name: str, b: Tensor, y: Tensor) -> Tensor:

@@ -116,7 +116,8 @@ class Clip(Function):
     high: float
 
     def forward(self, x: Array) -> Array:
-        return array_module(x).clip(x, self.low, self.high)
+        low, high = (None if math.isinf(limit) else limit for limit in (self.low, self.high))
+        return array_module(x).clip(x, low, high)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0].data
@@ -130,11 +131,17 @@ class Maximum(Function):
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = (x.data if isinstance(x, Tensor) else x for x in self.inputs)
-        share = Tensor((a > b).astype(y.dtype) + (a == b).astype(y.dtype) * 0.5)  # a tie is shared
+        share = Tensor(((a == y.data).astype(y.dtype) + (b != y.data)) * 0.5)  # 1 or 0; a half of a tie
         return (
             sum_to(gy * share, self.inputs[0].shape) if self.needs(0) else None,
             sum_to(gy * (1 - share), self.inputs[1].shape) if self.needs(1) else None,
         )
+
+
+class Minimum(Maximum):
+    def forward(self, a: Array, b: Array) -> Array:
+        xp = array_module(a if not isinstance(a, (int, float)) else b)
+        return xp.minimum(a, b)
 
 
 class Where(Function):
@@ -142,7 +149,8 @@ class Where(Function):
 
     def forward(self, a: Array, b: Array) -> Array:
         xp, dtype = array_module(self.condition), getattr(a, "dtype", getattr(b, "dtype", None))
-        return xp.where(self.condition, a, b).astype(dtype, copy=False)
+        y = xp.where(self.condition, a, b)
+        return y.astype(dtype, copy=False) if dtype is not None and dtype.kind == "f" else y
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs
@@ -198,18 +206,19 @@ def relu(x: Tensor) -> Tensor:
 
 
 def leaky_relu(x: Tensor, slope: float = 0.01) -> Tensor:
-    """X where x > 0, else slope * x (Maas et al. 2013)."""
+    """The element x where x > 0, else slope * x (Maas et al. 2013)."""
     x = as_tensor(x)
     return ScaleWhere.apply(x, condition=x.data > 0, slope=float(slope))
 
 
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
-    """X where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016, arXiv:1511.07289)."""
+    """The element x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016, arXiv:1511.07289)."""
     return Elu.apply(x, alpha=float(alpha))
 
 
 def gelu(x: Tensor, approximate: Literal["none", "tanh"] = "none") -> Tensor:
-    """X times the normal distribution function of x, exact or in its tanh form (arXiv:1606.08415)."""
+    """The element x times the normal distribution function of x, exact or in its tanh form (arXiv:1606.08415)."""
+    x = as_tensor(x)
     if approximate == "none":
         return x * (erf(x * math.sqrt(0.5)) + 1) * 0.5
     if approximate != "tanh":
@@ -218,17 +227,21 @@ def gelu(x: Tensor, approximate: Literal["none", "tanh"] = "none") -> Tensor:
 
 
 def silu(x: Tensor) -> Tensor:
-    """X * sigmoid(x), also called swish (arXiv:1702.03118)."""
+    """The product x * sigmoid(x), also called swish (arXiv:1702.03118)."""
+    x = as_tensor(x)
     return x * sigmoid(x)
 
 
 def clip(x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
-    """X kept between `low` and `high` (None: no limit). The gradient is 1 inside and at the limits, 0 outside."""
+    """Each element kept between `low` and `high` (None: no limit). The gradient is 1 up to the limits, 0 outside."""
     if low is None and high is None:
         raise ValueError("clip: give low, high or both")
     if low is not None and high is not None and low > high:
         raise ValueError(f"clip: low must not be above high, got low={low}, high={high}")
-    return Clip.apply(x, low=-math.inf if low is None else float(low), high=math.inf if high is None else float(high))
+    limits = (v if isinstance(v, int) else float(v) for v in (-math.inf if low is None else low,
+                                                               math.inf if high is None else high))  # fmt: skip
+    low, high = limits  # whole numbers stay whole, and with them whole Tensors
+    return Clip.apply(x, low=low, high=high)
 
 
 def maximum(a: Tensor | float, b: Tensor | float) -> Tensor:
@@ -238,8 +251,7 @@ def maximum(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 def minimum(a: Tensor | float, b: Tensor | float) -> Tensor:
     """The smaller of two, element by element. Where both are equal, each gets half of the gradient."""
-    a, b = (-x if isinstance(x, (int, float, np.generic)) else -as_tensor(x) for x in (a, b))
-    return -maximum(a, b)
+    return Minimum.apply(a, b)
 
 
 def where(condition: Any, a: Tensor | float, b: Tensor | float) -> Tensor:

@@ -26,7 +26,7 @@ class Linear(Function):
 
 
 def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
-    """Y = x w^T + b for x (..., in), w (out, in), b (out,): y (..., out)."""
+    """The dense layer y = x w^T + b for x (..., in), w (out, in), b (out,): y (..., out)."""
     x, w = as_tensor(x), as_tensor(w)
     if w.ndim != 2 or not x.ndim or x.shape[-1] != w.shape[1]:
         raise ValueError(f"linear: expected x (..., in) and w (out, in), got x {x.shape} and w {w.shape}")

@@ -57,7 +57,7 @@ class LayerNorm(FusedFunction):
 
 
 def batch_norm(x: Tensor, w: Tensor, b: Tensor, *, eps: float = 1e-5) -> Tensor:
-    """Y = (x - mean) / sqrt(var + eps) * w + b with the mean and biased variance of each channel of this batch.
+    """Normalise: y = (x - mean) / sqrt(var + eps) * w + b, mean and biased variance of each channel of this batch.
 
     x (N, C) or (N, C, H, W), w and b (C,). Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
@@ -87,7 +87,7 @@ def batch_norm_inference(x: Tensor, mean: Tensor, var: Tensor, w: Tensor, b: Ten
 
 
 def layer_norm(x: Tensor, w: Tensor, b: Tensor, *, eps: float = 1e-5) -> Tensor:
-    """Y = (x - mean) / sqrt(var + eps) * w + b with mean and biased variance over the last axes, those of w and b.
+    """Normalise: y = (x - mean) / sqrt(var + eps) * w + b, mean and biased variance over the last axes (as in w, b).
 
     x (..., *S), w and b of shape S. Ba, Kiros and Hinton 2016, arXiv:1607.06450.
     """

@@ -28,9 +28,14 @@ class Max(Function):
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0].data
-        largest = x == x.max(self.axis, keepdims=True)
-        share = largest.astype(x.dtype) / largest.sum(self.axis, keepdims=True).astype(x.dtype)
+        chosen = x == y.data.reshape(_kept(x.shape, self.axis))
+        share = chosen.astype(x.dtype) / chosen.sum(self.axis, keepdims=True).astype(x.dtype)
         return _spread(gy, x.shape, self.axis) * Tensor(share)
+
+
+class Min(Max):
+    def forward(self, x: Array) -> Array:
+        return x.min(self.axis, keepdims=self.keepdims)
 
 
 class LogSumExp(Function):
@@ -56,10 +61,7 @@ class Norm(Function):
     keepdims: bool
 
     def forward(self, x: Array) -> Array:
-        xp = array_module(x)
-        largest = xp.abs(x).max(self.axis, keepdims=True, initial=0)
-        usable = (largest > 0) & xp.isfinite(largest)  # Inf / Inf would be NaN
-        scale = xp.where(usable, largest, 1).astype(x.dtype)  # squares cannot overflow
+        scale = _scale(x, self.axis)
         y = (((x / scale) ** 2).sum(self.axis, keepdims=True)) ** 0.5 * scale
         return y if self.keepdims else y.squeeze(self.axis)
 
@@ -93,9 +95,22 @@ class LogSoftmax(Function):
         return gy - elementwise.exp(y) * sum(gy, self.axis, keepdims=True)
 
 
+def _kept(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape after a reduction over `axis` with keepdims."""
+    return tuple(1 if i in axis else n for i, n in enumerate(shape))
+
+
 def _spread(gy: Tensor, shape: tuple[int, ...], axis: tuple[int, ...]) -> Tensor:
     """What was reduced over `axis` (with or without keepdims), repeated to the shape before the reduction."""
-    return broadcast_to(reshape(gy, tuple(1 if i in axis else n for i, n in enumerate(shape))), shape)
+    return broadcast_to(reshape(gy, _kept(shape, axis)), shape)
+
+
+def _scale(x: Array, axis: tuple[int, ...]) -> Array:
+    """The largest |x| over `axis`, with keepdims: divided by it, x has powers that cannot overflow. 1 if it is 0."""
+    xp = array_module(x)
+    largest = xp.abs(x).max(axis, keepdims=True, initial=0)
+    usable = (largest > 0) & xp.isfinite(largest)  # Inf / Inf would be NaN
+    return xp.where(usable, largest, 1).astype(x.dtype)
 
 
 def _reduced_axes(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
@@ -114,7 +129,7 @@ def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest element. Elements that are equally small share the gradient."""
     x = as_tensor(x)
-    return -Max.apply(-x, axis=_reduced_axes("min", x, axis), keepdims=keepdims)
+    return Min.apply(x, axis=_reduced_axes("min", x, axis), keepdims=keepdims)
 
 
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, *, correction: float = 0) -> Tensor:
@@ -137,7 +152,7 @@ def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def norm(x: Tensor, axis: Axis = None, keepdims: bool = False, *, order: float = 2) -> Tensor:
     """The vector norm over `axis`, (sum |x|^order)^(1/order): order 1, 2 (default), any p > 0, or inf for max |x|.
 
-    The gradient of order 2 at the origin is taken as 0. For a penalty that is differentiated again near the origin use
+    The gradient at the origin is taken as 0, as is that of |x| where x is 0. For a penalty that is differentiated again near the origin use
     sqrt(sum(x**2) + eps).
     """
     x = as_tensor(x)
@@ -150,7 +165,13 @@ def norm(x: Tensor, axis: Axis = None, keepdims: bool = False, *, order: float =
         return max(elementwise.abs(x), axes, keepdims)
     if not order > 0:
         raise ValueError(f"norm: order must be above 0, got {order}")
-    return sum(elementwise.abs(x) ** float(order), axes, keepdims) ** (1 / order)
+    # The norm is s times that of x / s, whatever s: so s may be a constant. Where a power of 0 has no derivative, 1 is
+    # added to the base and taken off the result.
+    scale, zero = Tensor(_scale(x.data, axes)), Tensor((x.data == 0).astype(x.dtype))
+    total = sum((elementwise.abs(x) / scale + zero) ** float(order) - zero, axes, keepdims=True)
+    nothing = Tensor((total.data == 0).astype(x.dtype))
+    y = ((total + nothing) ** (1 / order) - nothing) * scale
+    return y if keepdims else reshape(y, tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
