@@ -1,6 +1,6 @@
 """How fast is one training step, against PyTorch, JAX and the arithmetic alone?
 
-    python benchmarks/run.py --peers torch,jax --threads 1
+    python benchmarks/run.py --peers torch,torch-tuned,jax --threads 1
 
 Times six models in minigen and in its peers, each library in a process of its own, in turns (about five minutes).
 Writes ``benchmarks/results/speed-<cpu>-<threads>-threads.json`` and ``docs/performance.md``. With ``--models`` (only
@@ -8,8 +8,8 @@ some of the models) it just prints, unless ``--out`` names a folder: what is kep
 
     python benchmarks/run.py --peers torch --models conv-ae,dcgan --rounds 3
 
-A peer that is not installed is left out, and the result says so. ``--peers torch-fused`` is PyTorch with its fused
-Adam. How the measuring works, and what the floor is, stands in ``speed/report.py``.
+A peer that is not installed is left out, and the result says so. ``torch-tuned`` is PyTorch with channels-last
+convolutions and its fused Adam. How the measuring works, and what the floor is, stands in ``speed/report.py``.
 
 Imports: NumPy, ``speed``. Read next: ``speed/work.py``.
 """
@@ -36,7 +36,7 @@ from speed.work import WORKS
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 MODELS = tuple(WORKS)
-PEERS = {"torch": "torch", "torch-fused": "torch", "jax": "jax"}  # what has to be installed
+PEERS = {"torch": "torch", "torch-tuned": "torch", "jax": "jax"}  # what has to be installed
 ADAM_BYTES = 28  # read p, g, m, v and write p, m, v, in float32
 AGREEMENT = 1e-3  # of the losses of the first updates: float32 sums in another order, then moved by Adam
 
@@ -66,8 +66,11 @@ class Worker:
         self.kind = kind
         self.process = subprocess.Popen(
             [sys.executable, "-m", "speed.worker", *words],
-            env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         self.first = self._answer()
         self.times: list[Any] = []
 
@@ -128,6 +131,7 @@ def summary(worker: Worker, steps: int) -> dict[str, Any]:
         "min_ms": min(ms),
         "median_ms": statistics.median(ms),
         "rounds_ms": ms,
+        "on_core": sum(a["cpu_seconds"] for a in worker.times) / sum(a["seconds"] for a in worker.times),
         "steps_a_round": steps,
         "first_seconds": worker.first["first_seconds"],
         "peak_mb": worker.peak_bytes() / 1e6,
@@ -162,7 +166,7 @@ def say(text: str) -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", default="torch,jax", help=f"of {', '.join(PEERS)}, with commas between")
+    parser.add_argument("--peers", default="torch,torch-tuned,jax", help=f"of {', '.join(PEERS)}, with commas between")
     parser.add_argument("--models", default=",".join(MODELS), help=f"of {', '.join(MODELS)}, with commas between")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=10)
@@ -193,17 +197,23 @@ def main() -> None:
     left_out = {p: f"{PEERS[p]} is not installed" for p in options.peers if not importlib.util.find_spec(PEERS[p])}
     peers = [peer for peer in options.peers if peer not in left_out]
     machine = {
-        "cpu": processor(), "system": platform.platform(), "cores": os.cpu_count(), "load": os.getloadavg()[0],
+        "cpu": processor(),
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
         "removed": worker_environment(1)[1],
-    }  # fmt: skip
+    }
     if hasattr(os, "sched_setaffinity"):  # for this process and so for all that it starts: nobody gets a core more
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-options.threads :])
     result: dict[str, Any] = {
-        "date": datetime.date.today().isoformat(), "machine": machine, "versions": {"python": platform.python_version()},
-        "run": {key: getattr(options, key) for key in ("threads", "rounds", "seconds", "device")},
-        "left_out": left_out, "note": options.note, "models": {},
-    }  # fmt: skip
-    result["run"]["batch"] = options.batch_size
+        "date": datetime.date.today().isoformat(),
+        "machine": machine,
+        "versions": {"python": platform.python_version()},
+        "run": {key: getattr(options, key) for key in ("threads", "batch_size", "rounds", "seconds", "device")},
+        "left_out": left_out,
+        "note": options.note,
+        "models": {},
+    }
     for name in options.models:
         model = measure(name, peers, options)
         work, flops = WORKS[name], WORKS[name].flops * options.batch_size

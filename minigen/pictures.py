@@ -74,5 +74,7 @@ def save_png(picture: Array, path: str | Path, *, scale: int = 2) -> None:
     try:
         image.save(temporary, format="PNG")
         os.replace(temporary, path)
+    except OSError as error:  # the temporary file's name would mean nothing to anybody
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -79,6 +79,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+    except OSError as error:  # the temporary file's name would mean nothing to anybody
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(target.parent)
@@ -114,6 +116,7 @@ def _read(path: str | os.PathLike[str], arrays: bool = True) -> tuple[dict[str, 
         raise CheckpointError(f"load: cannot read {name}: {what}")
     safetensors = importlib.import_module("safetensors")
     try:
+        open(name, "rb").close()  # the library would call a file that may not be read a missing one
         with safetensors.safe_open(name, framework="numpy") as file:
             keys = file.keys() if arrays else ()
             return {key: file.get_tensor(key) for key in keys}, file.metadata() or {}

@@ -270,7 +270,7 @@ class Tensor:
         return int(self.item())
 
     def __array__(self, *_: Any, **__: Any) -> Array:
-        raise TypeError("a Tensor is not made an array silently: use .numpy() for its values (or ops.stack for several)")
+        raise TypeError("a Tensor does not become an array by itself: use .numpy() for its values")
 
     def __bool__(self) -> bool:
         return bool(self.item())

@@ -581,3 +581,16 @@ def test_kl_sparsity_drives_units_to_rho() -> None:
     end = experiment.encode(images.images_float()).mean(0)
     assert np.abs(start - 0.1).mean() > 0.2
     assert np.abs(end - 0.1).mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "value"), [("l1", "rho", 0.1), ("l1", "k", 3), ("kl", "k", 3), ("topk", "weight", 1.0)]
+)
+def test_a_sparsity_setting_without_effect_is_refused(kind, option, value):
+    with pytest.raises(ValueError, match=f"--sparsity-{option} has no effect with --sparsity {kind}"):
+        build("sparse-ae", sparsity=kind, **{f"sparsity_{option}": value})
+
+
+def test_a_misfit_in_a_step_names_the_layer_by_its_whole_path():
+    with pytest.raises(nn.ShapeError, match=r"BatchNorm 'decoder\.1': expected input with at least 2 values"):
+        build("dcgan-ae").step(batch(1, (1, 28, 28)))

@@ -32,6 +32,8 @@ def test_gradients_at_kinks() -> None:
     assert gradient(lambda x: ops.maximum(x, 1.0), 1.0) == [0.5]
     assert gradient(lambda x: ops.minimum(1.0, x), 1.0) == [0.5]
     assert gradient(lambda x: ops.maximum(x, x), 3.0) == [1]
+    assert gradient(lambda x: ops.minimum(x, x), 3.0) == [1]
+    assert gradient(lambda x: ops.minimum(x, 1.0), 0.5, 1.5) == [1, 0]
 
 
 def test_ties_share_the_gradient_of_max_and_min() -> None:
@@ -44,6 +46,36 @@ def test_the_norm_at_the_origin_has_gradient_0_of_every_order() -> None:
     (g,) = grad(ops.norm(x), [x], create_graph=True)
     assert g.data.tolist() == [0, 0, 0]
     assert np.isfinite(grad(g.sum(), [x])[0].data).all()
+
+
+@pytest.mark.parametrize("order", [0.5, 1, 1.5, 3, np.inf])
+def test_other_norms_have_finite_gradients_at_the_origin_and_where_some_elements_are_0(order: float) -> None:
+    x = Tensor(np.array([[0.0, 0, 0], [0, 2, 0], [1, 0, -3]]), requires_grad=True)
+    y = ops.norm(x, 1, order=order)
+    np.testing.assert_allclose(y.data[:2], [0, 2], rtol=1e-15)
+    (g,) = grad(y.sum(), [x], create_graph=True)
+    assert not g.data[0].any() or order == np.inf  # a tie of all elements, each |x| with slope 0
+    np.testing.assert_allclose(g.data[1], [0, 1, 0], atol=1e-15)
+    if g.requires_grad:
+        assert np.isfinite(grad(g.sum(), [x])[0].data).all()
+    huge = ops.norm(Tensor(np.array([3e30, 4e30], np.float32)), order=order)  # whose cubes overflow
+    assert huge.dtype == np.float32 and np.isfinite(huge.item())
+
+
+def test_the_norm_of_order_3_is_right_to_second_order() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3))
+    gradcheck(lambda x: ops.norm(x, 1, order=3), Tensor(x), order=2)
+    gradcheck(lambda x: ops.norm(x, order=1.5, keepdims=True), Tensor(x), order=2)
+
+
+def test_0_to_the_power_0_has_gradient_0() -> None:
+    for a, b, expected in ((0.0, 0.0, [0, 0]), (0.0, 1.0, [1, 0]), (2.0, 0.0, [0, np.log(2)])):
+        base, exponent = (Tensor(np.array([v]), requires_grad=True) for v in (a, b))
+        found = [g.item() for g in grad(base**exponent, [base, exponent], create_graph=True)]
+        np.testing.assert_allclose(found, expected, rtol=1e-15)
+    # Away from 0**0 an exponent of 0 is like any other: d2/da db a**b = 1 / a.
+    (ga,) = grad(base**exponent, [base], create_graph=True)
+    assert grad(ga, [exponent])[0].item() == 0.5
 
 
 def test_max_pooling_takes_the_first_of_equals() -> None:
@@ -101,6 +133,61 @@ def test_infinities() -> None:
     assert ops.logsumexp(Tensor(np.array([inf, 2.0]))).item() == inf
     assert ops.norm(Tensor(np.array([inf, 2.0]))).item() == inf
     np.testing.assert_array_equal(ops.softmax(Tensor(np.array([-inf, 2.0]))).data, [0, 1])
+
+
+def test_integers_and_masks_are_neither_wrapped_nor_cut() -> None:
+    small, whole, mask = (Tensor(np.array(v, d)) for v, d in (([0, 5], np.uint8), ([3, -1], np.int64), ([1, 0], bool)))
+    assert ops.min(small).item() == 0 and ops.minimum(small, 3).data.tolist() == [0, 3]  # -x would wrap
+    assert ops.min(mask).item() is False and ops.minimum(mask, mask).data.tolist() == [True, False]
+    assert ops.where(mask, whole, 0.5).data.tolist() == [3, 0.5] and ops.where(mask, whole, 0).dtype == np.int64
+    assert ops.clip(whole, 0, 2).data.tolist() == [2, 0] and ops.clip(whole, 0, 2).dtype == np.int64
+    assert ops.clip(whole, high=0.5).data.tolist() == [0.5, -1]
+    assert ops.pad(whole, [(1, 0)], 7).data.tolist() == [7, 3, -1]
+    with pytest.raises(TypeError, match="pad: value 0.5 cannot stand in a Tensor of int64"):
+        ops.pad(whole, [(1, 0)], 0.5)
+    with pytest.raises(TypeError, match="Neg: .*boolean"):
+        -mask
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.bool_])
+def test_operations_that_are_kernels_refuse_integers(dtype: Any) -> None:
+    image, v = Tensor(np.ones((1, 1, 2, 2), dtype)), Tensor(np.ones(2, dtype))
+    calls: dict[str, Callable[[], Tensor]] = {
+        "Erf": lambda: ops.erf(v),
+        "ScaleWhere": lambda: ops.leaky_relu(v),
+        "Conv2d": lambda: ops.conv2d(image, image),
+        "MaxPool2d": lambda: ops.max_pool2d(image, 2),
+        "AvgPool2d": lambda: ops.avg_pool2d(image, 2),
+        "UpsampleBilinear": lambda: ops.upsample(image, 2, "bilinear"),
+        "LayerNorm": lambda: ops.layer_norm(image, v, v),
+    }
+    for name, call in calls.items():
+        with pytest.raises(TypeError, match=f"^{name}: kernels compute in float32 and float64, got {np.dtype(dtype)}"):
+            call()
+
+
+def test_convolutions_refuse_a_mask_as_weight_and_a_strange_number_of_groups() -> None:
+    x, mask = Tensor(np.ones((1, 2, 2, 2))), Tensor(np.ones((2, 2, 1, 1), bool))
+    with pytest.raises(TypeError, match="conv2d: inputs of dtype float64 and bool"):
+        ops.conv2d(x, mask)
+    for groups in (0, True, 1.0, -1):
+        for call in (lambda g: ops.conv2d(x, x, groups=g), lambda g: ops.conv2d_weight_grad(x, x, 1, groups=g)):
+            with pytest.raises(ValueError, match="groups is a whole number of at least 1, got"):
+                call(groups)
+    with pytest.raises(TypeError, match="max_unpool2d: expected indices of max_pool2d_with_indices, got dtype float64"):
+        ops.max_unpool2d(x, x, 2)
+
+
+def test_axes_and_shapes_may_be_numbers_of_numpy_but_not_floats() -> None:
+    x = Tensor(np.ones((2, 3)))
+    assert ops.sum(x, np.int64(0)).shape == (3,) and ops.stack([x, x], np.int64(-1)).shape == (2, 3, 2)
+    assert x.reshape(np.int64(6)).shape == (6,) and x.transpose((1, 0)).shape == (3, 2)
+    with pytest.raises(TypeError, match=r"max: axis is a whole number, a tuple of them or None, got 1\.0"):
+        ops.max(x, 1.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"reshape: a shape is made of whole numbers, got 3\.0"):
+        x.reshape(3.0)
+    with pytest.raises(ValueError, match=r"sum: axis 0 must be \(\) or None for a single number"):
+        ops.sum(Tensor(1.0), 0)
 
 
 IMAGE = (1, 1, 3, 3)

@@ -140,6 +140,18 @@ def test_methods() -> None:
     assert [row.shape for row in x] == [(3,), (3,)]
 
 
+def test_a_number_is_a_number_and_nothing_else_is() -> None:
+    assert int(Tensor(5)) == 5 and [row.tolist() for row in (t.numpy() for t in Tensor([[1], [2]]))] == [[1], [2]]
+    with pytest.raises(TypeError, match="one number cannot be iterated over"):
+        list(Tensor(5.0))
+    for call in (bool, float, int, Tensor.item):
+        with pytest.raises(ValueError, match=r"Tensor\.item: one element is wanted, shape \(2,\) has 2"):
+            call(leaf(1.0, 2.0))
+    for make in (np.asarray, Tensor):  # neither an array of objects, nor values cut off their history
+        with pytest.raises(TypeError, match=r"use \.numpy\(\)"):
+            make([leaf(1.0), leaf(2.0)])
+
+
 # Mixing.
 
 

@@ -1,7 +1,9 @@
 """The six training steps in JAX: one compiled function a step, buffers donated, images as (N, H, W, C).
 
-That layout is the faster one for XLA on a CPU. A network is a function of a flat dictionary of arrays, whose names are
-those of the other libraries; `own_layout` turns their weights into this layout.
+That layout is the faster one for XLA on a CPU. For the gradient in the kernel of a transposed convolution with a
+stride, XLA has no fast way in any layout: it is nearly all of the time of the DCGAN and of the critic. A network is a
+function of a flat dictionary of arrays, whose names are those of the other libraries; `own_layout` turns their weights
+into this layout.
 
 Imports: JAX. Read next: ``worker.py``.
 """
@@ -186,7 +188,8 @@ def dcgan(state: Tree, real: Any, _: Any, noise_d: Any, noise_g: Any) -> tuple[T
 
     def objective_g(p: Tree, stats: Tree) -> tuple[Any, Tree]:
         stats = dict(stats)
-        return jnp.mean(bce_with_logits(dcgan_discriminator(d["p"], stats, dcgan_generator(p, stats, noise_g)), 1.0)), stats
+        logits = dcgan_discriminator(d["p"], stats, dcgan_generator(p, stats, noise_g))
+        return jnp.mean(bce_with_logits(logits, 1.0)), stats
 
     (loss_d, stats), slope = jax.value_and_grad(objective_d, has_aux=True)(d["p"], stats)
     d = adam_gan(d, slope)
@@ -224,26 +227,30 @@ MODELS = {
 }
 
 
-def own_layout(name: str, w: Any, model: str) -> Any:
+# Dense features that are images before or after: layer -> (channels, the axis of its weight).
+IMAGE_FEATURES = {
+    "dcgan": {"generator.0": (256, 0), "generator.1": (256, 0), "discriminator.7": (32, 1)},
+    "wgan-gp": {"critic.5": (128, 1)},
+}
+
+
+def own_layout(model: str, name: str, w: Any) -> Any:
     """A weight of PyTorch's layout in that of this file."""
     if w.ndim == 4:  # (K, C, kh, kw) or, transposed, (C, K, kh, kw) to (kh, kw, C, K)
         return w.transpose(2, 3, 0, 1)[::-1, ::-1] if name.startswith("generator") else w.transpose(2, 3, 1, 0)
-    channels = {("dcgan", "generator.0"): 256, ("dcgan", "generator.1"): 256}.get((model, name.rpartition(".")[0]))
-    if channels:  # features that become images: (C, H, W) to (H, W, C)
-        w = w.reshape(channels, -1, *w.shape[1:]).swapaxes(0, 1).reshape(w.shape)
-    channels = {("dcgan", "discriminator.7"): 32, ("wgan-gp", "critic.5"): 128}.get((model, name.rpartition(".")[0]))
-    if channels and w.ndim == 2:  # features that were images
-        w = w.reshape(len(w), channels, -1).swapaxes(1, 2).reshape(w.shape)
+    channels, axis = IMAGE_FEATURES.get(model, {}).get(name.rpartition(".")[0], (0, 0))
+    if channels and axis < w.ndim:  # (C, H, W) to (H, W, C)
+        w = w.take(np.arange(w.shape[axis]).reshape(channels, -1).T.ravel(), axis)
     return w.T  # (out, in) to (in, out)
 
 
 class Training:
     """One of the models, ready to be stepped, with the weights that minigen starts from."""
 
-    def __init__(self, name: str, batch: int, threads: int, weights: dict[str, Any]) -> None:
-        self.work, self.batch, self.key = WORKS[name], batch, jax.random.key(2)
+    def __init__(self, name: str, batch: int, weights: dict[str, Any]) -> None:
+        self.work, self.key = WORKS[name], jax.random.key(2)
         data = [jnp.asarray(self._image(x)) for x in self.work.data(batch)]
-        own = {k: jnp.array(np.ascontiguousarray(own_layout(k, w, name))) for k, w in weights.items()}
+        own = {k: jnp.array(np.ascontiguousarray(own_layout(name, k, w))) for k, w in weights.items()}
         stats = {k: w for k, w in own.items() if ".running_" in k}
         groups = ("generator", "discriminator") if name in ("gan", "dcgan") else ("",)
         self.state: Tree = {
@@ -252,10 +259,16 @@ class Training:
         }
         if stats:
             self.state["stats"] = stats
-        update = MODELS[name]
+        self._data, update = data, MODELS[name]
+
+        def draw_and_update(state: Tree, data: Any, key: Any) -> tuple[Tree, Any, Any]:
+            key, *keys = jax.random.split(key, 1 + len(self.work.noise))
+            noise = [getattr(jax.random, kind)(k, (batch, *shape)) for k, (kind, shape) in zip(keys, self.work.noise)]
+            state, losses = update(state, *data, *noise)
+            return state, key, losses
+
         self._update = jax.jit(lambda state, data, noise: update(state, *data, *noise), donate_argnums=0)
-        self._step = jax.jit(lambda state, data, key: self._draw_and_update(update, state, data, key), donate_argnums=0)
-        self._data = data
+        self._step = jax.jit(draw_and_update, donate_argnums=0)
 
     def losses(self, noise: Sequence[Any]) -> list[float]:
         """One update with noise that is given."""
@@ -273,14 +286,6 @@ class Training:
     def versions(self) -> dict[str, str]:
         """Of the libraries that do the work."""
         return {"jax": jax.__version__, "jaxlib": jax.lib.__version__}
-
-    def _draw_and_update(self, update: Any, state: Tree, data: Any, key: Any) -> tuple[Tree, Any, Any]:
-        key, *keys = jax.random.split(key, 1 + len(self.work.noise))
-        noise = [
-            getattr(jax.random, kind)(k, (self.batch, *shape)) for k, (kind, shape) in zip(keys, self.work.noise)
-        ]
-        state, losses = update(state, *data, *noise)
-        return state, key, losses
 
     @staticmethod
     def _image(x: Any) -> Any:

@@ -12,7 +12,6 @@ import numpy as np
 import threadpoolctl
 
 SIDE = 1024  # of the square matrices whose product is timed, in float32
-ADAM_BYTES = 28  # for each parameter in float32: read p, g, m, v; write p, m, v
 
 
 class Machine:

@@ -1,4 +1,4 @@
-"""What is measured: six training steps, their data, the noise that they draw, and the arithmetic that they cannot avoid.
+"""What is measured: six training steps, their data, the noise that they draw, and the arithmetic that they need.
 
 The networks themselves stand in ``in_minigen.py`` and, the same again, in the files of the peers.
 
@@ -97,7 +97,11 @@ WORKS = {
         -1.0,
     ),
     "dcgan": Work(
-        "DCGAN 28x28, one D and one G update", gan(DCGAN_GENERATOR, DCGAN_DISCRIMINATOR, 1), (1, 28, 28), TWO_CODES, -1.0
+        "DCGAN 28x28, one D and one G update",
+        gan(DCGAN_GENERATOR, DCGAN_DISCRIMINATOR, 1),
+        (1, 28, 28),
+        TWO_CODES,
+        -1.0,
     ),
     "wgan-gp": Work(
         "WGAN-GP critic update",

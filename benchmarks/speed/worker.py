@@ -34,17 +34,17 @@ def build(kind: str, model: str, batch: int, threads: int, weights: Path) -> Any
     with np.load(weights) as file:
         given = dict(file)
     if kind == "jax":
-        return importlib.import_module("speed.in_jax").Training(model, batch, threads, given)
-    return importlib.import_module("speed.in_torch").Training(model, batch, threads, given, fused=kind == "torch-fused")
+        return importlib.import_module("speed.in_jax").Training(model, batch, given)
+    return importlib.import_module("speed.in_torch").Training(model, batch, threads, given, tuned=kind == "torch-tuned")
 
 
-def round_of(training: Any, steps: int) -> float:
-    """Seconds for that many steps."""
-    start = time.perf_counter()
+def round_of(training: Any, steps: int) -> dict[str, float]:
+    """Seconds for that many steps, and for how many of them this process had the processor."""
+    start, cpu = time.perf_counter(), time.process_time()
     for _ in range(steps):
         training.step()
     training.wait()
-    return time.perf_counter() - start
+    return {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
 
 
 def serve(training: Any, first: dict[str, Any], answers: Any) -> None:
@@ -56,7 +56,7 @@ def serve(training: Any, first: dict[str, Any], answers: Any) -> None:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
             print(json.dumps({"peak_bytes": peak}), file=answers, flush=True)
             return
-        answer = training.rates() if hasattr(training, "rates") else {"seconds": round_of(training, steps)}
+        answer = training.rates() if hasattr(training, "rates") else round_of(training, steps)
         print(json.dumps(answer), file=answers, flush=True)
 
 
@@ -78,7 +78,7 @@ def main() -> None:
     training.step()  # compiles
     training.wait()
     compiled = time.perf_counter() - start
-    step = round_of(training, WARM_UP) / WARM_UP
+    step = round_of(training, WARM_UP)["seconds"] / WARM_UP
     answer = {"losses": losses, "versions": training.versions(), "first_seconds": compiled, "step_seconds": step}
     serve(training, answer, answers)
 

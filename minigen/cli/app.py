@@ -62,7 +62,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line `args` (of the process by default) and exit."""
     try:
         code = commands.main(args=None if args is None else list(args), prog_name="minigen", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None if whoever called has closed it
+            sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
         _complain("interrupted")
         sys.exit(INTERRUPTED)
@@ -85,8 +86,9 @@ def describe(error: Exception) -> str:
         text = f"unknown option {error.option_name!r}{did_you_mean(error.option_name, names)}"
     elif isinstance(error, click.ClickException):
         text = error.format_message()
-    elif type(error) is MemoryError:
-        text = "not enough memory: take a smaller --batch-size or --limit"
+    elif isinstance(error, MemoryError):
+        what = f" ({error})" if str(error) else ""
+        text = f"not enough memory{what}: take a smaller --batch-size, --limit or --latent"
     elif isinstance(error, OSError) and error.strerror and type(error).__str__ is OSError.__str__:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     elif isinstance(error, EXPECTED) and not isinstance(error, (RecursionError, NotImplementedError)):

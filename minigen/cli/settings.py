@@ -6,6 +6,7 @@ Imports: training. Read next: ``train.py``.
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,9 @@ class Setting(click.Option):
         help = option.help
         if name not in GENERAL and len(owners) < len(MODELS):
             help += f"  ({', '.join(owners)})"
-        if DEFAULTS.get(name) not in (None, False):
-            help += f"  [default: {DEFAULTS[name]}]"
+        default = DEFAULTS.get(name) if name in GENERAL else _default_of_models(name)
+        if default is not None and option.type is not bool:
+            help += f"  [default: {default}]"
         if option.type is bool:
             super().__init__([f"{flag}/--no-{flag[2:]}"], default=None, help=help)
         else:
@@ -48,6 +50,13 @@ class Setting(click.Option):
     def process_value(self, ctx: click.Context, value: Any) -> Any:
         value = super().process_value(ctx, value)
         return None if value is None else check_value(self.opts[0], value, self.option)
+
+
+def _default_of_models(name: str) -> str:
+    """The default of an option: one value, or "64; conv-ae 8" where some models have their own."""
+    values = {model: recipe.options[name] for model, recipe in MODELS.items() if name in recipe.options}
+    usual = Counter(values.values()).most_common(1)[0][0]
+    return "; ".join([str(usual), *(f"{model} {value}" for model, value in values.items() if value != usual)])
 
 
 class SettingsCommand(click.Command):

@@ -9,7 +9,6 @@ import contextlib
 import json
 import signal
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -47,7 +46,7 @@ def train(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    r"""Train a model, or continue a run.
+    """Train a model, or continue a run.
 
     MODEL is one of minigen list. Everything is kept in a run folder.
 
@@ -58,9 +57,12 @@ def train(
     """
     given = absolute_paths({name: value for name, value in flags.items() if value is not None})
     console = Console(stderr=as_json, highlight=False)
-    with np.errstate(all="ignore"), _stop_requested() as stop, contextlib.ExitStack() as stack:
+    for name, value in {"--config": config, "--out": out, "--resume": resume}.items():
+        if value == "":
+            raise ConfigError(f"{name} must not be empty; give a path, or leave it out")
+    with np.errstate(all="ignore"), Stop() as stop, contextlib.ExitStack() as stack:
         if resume is None:
-            run = _begin(model, config, out, given)
+            run = _begin(model, config, out, given, stop)
             stack.enter_context(run.folder.lock())
         else:
             if config is not None or out is not None:
@@ -70,7 +72,7 @@ def train(
             folder = RunFolder(resume)
             settings = read_run(folder)
             stack.enter_context(folder.lock())
-            run = _resume(folder, *settings, model, given)
+            run = _resume(folder, *settings, model, given, stop)
         _print_header(console, run)
         code = _train(console, run, stop)
     if as_json:
@@ -78,25 +80,31 @@ def train(
     ctx.exit(code)
 
 
-def _begin(model: str | None, config: str | None, out: str | None, given: dict[str, Any]) -> Run:
+def _begin(model: str | None, config: str | None, out: str | None, given: dict[str, Any], stop: Stop) -> Run:
     """A new run: everything is loaded and built before a folder is made."""
     recipe, settings = new_config(model, config, given)
     path = choose_path(out, recipe.name, settings["dataset"])
-    return start(prepare(recipe, settings), path, rename=out is None)
+    prepared = prepare(recipe, settings)
+    stop.wait_for_step()
+    return start(prepared, path, rename=out is None)
 
 
-def _resume(folder: RunFolder, recipe: Recipe, stored: dict[str, Any], model: str | None, given: dict[str, Any]) -> Run:
+def _resume(
+    folder: RunFolder, recipe: Recipe, stored: dict[str, Any], model: str | None, given: dict[str, Any], stop: Stop
+) -> Run:
     """An existing run, at its last checkpoint."""
     if model is not None and model != recipe.name:
         raise ConfigError(f"the run in {folder.path} is of model {recipe.name!r}, not of {model!r}: leave MODEL out")
     settings = check_change(stored, {name: value for name, value in given.items() if (name, value) != AUTO})
-    return go_on(prepare(recipe, settings), folder)
+    prepared = prepare(recipe, settings)
+    stop.wait_for_step()
+    return go_on(prepared, folder)
 
 
 AUTO = ("device", "auto")  # fits every run
 
 
-def _train(console: Console, run: Run, stop: Callable[[], bool]) -> int:
+def _train(console: Console, run: Run, stop: Stop) -> int:
     """Train to the end; return the exit code."""
     config, path = run.prepared.config, run.folder.path
     if run.finished:
@@ -106,7 +114,12 @@ def _train(console: Console, run: Run, stop: Callable[[], bool]) -> int:
     steps = {"epochs": config["epochs"], "max_steps": config["max_steps"]}
     try:
         with Progress(console, **steps, steps_per_epoch=len(run.prepared.batches)) as progress:
-            run.train(progress, stop)
+            run.train(progress, stop.requested)
+    except KeyboardInterrupt:  # the second one: the step that was going on is lost
+        if run.folder.last.exists():
+            text = f"stopped; step {run.saved} is saved. To go on: {command_line('train', '--resume', path)}"
+            console.print(text, soft_wrap=True, markup=False)
+        raise
     except Interrupted:
         console.print(
             f"interrupted after step {run.state.step}; saved. To go on: {command_line('train', '--resume', path)}",
@@ -174,22 +187,36 @@ def _dtype(run: Run) -> str:
     return " and ".join(sorted({str(p.dtype) for p in run.parameters.values()}))
 
 
-@contextlib.contextmanager
-def _stop_requested() -> Iterator[Callable[[], bool]]:
-    """Inside, Ctrl-C and SIGTERM only make the given function true; a second Ctrl-C stops at once."""
-    requested = False
+class Stop:
+    """What Ctrl-C and SIGTERM do inside a ``with`` block: while a run is prepared, they end it at once.
 
-    def request(*_: object) -> None:
-        nonlocal requested
-        requested = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    After `wait_for_step` the first only makes `requested` true, and training saves and ends after its step; a second
+    Ctrl-C ends at once.
+    """
 
-    if threading.current_thread() is not threading.main_thread():  # only that one can be told of signals
-        yield lambda: False
-        return
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: requested
-    finally:
-        for number, handler in before.items():
+    def __init__(self) -> None:
+        self._waiting, self._requested = False, False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Stop:
+        if threading.current_thread() is threading.main_thread():  # only that one can be told of signals
+            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def wait_for_step(self) -> None:
+        """From now on there is a run: let it finish its step."""
+        self._waiting = True
+
+    def requested(self) -> bool:
+        """Was training asked to stop?"""
+        return self._requested
+
+    def _ask(self, *_: object) -> None:
+        if not self._waiting:
+            raise KeyboardInterrupt
+        self._requested = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -69,6 +69,12 @@ def fetch(file: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Path:
     import pooch
 
     # Each read may take TIMEOUT seconds, so that a dead mirror cannot hang a run for ever.
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DownloadError(
+            f"could not make the folder {folder} for downloads ({error.strerror}); MINIGEN_CACHE can name another"
+        ) from error
     downloader = pooch.HTTPDownloader(chunk_size=1 << 16, timeout=TIMEOUT)
     failures = []
     for mirror in mirrors:

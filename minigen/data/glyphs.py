@@ -214,6 +214,7 @@ def _write_cache(path: Path, images: NDArray[np.uint8], factors: dict[str, NDArr
                 file.close()
                 os.replace(file.name, path)
             except BaseException:
-                file.close()
+                with contextlib.suppress(OSError):  # a full disk fails here once more
+                    file.close()
                 os.unlink(file.name)
                 raise

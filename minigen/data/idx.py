@@ -71,7 +71,8 @@ def _read_header(file: io.BufferedIOBase, path: Path) -> tuple[int, ...]:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise ValueError(
-            f"{path}: not an IDX file: expected it to start with 0, 0, type, axes, got the bytes {list(magic)}"
+            f"{path}: not an IDX file: expected it to start with 0, 0, type, axes, got the bytes {list(magic)}; "
+            "get the file again"
         )
     dtype, axes = magic[2], magic[3]
     if dtype != UINT8:

@@ -194,8 +194,8 @@ class HeldState:
             self._generators[id(value)] = value, value.state
         elif isinstance(value, (list, dict)):
             self._lists[id(value)] = value, value.copy()
-        if isinstance(value, (list, tuple)):
-            for element in value:
+        if isinstance(value, (list, tuple, dict)):
+            for element in value.values() if isinstance(value, dict) else value:
                 self._hold(element)
 
     def rewind(self) -> None:

@@ -48,11 +48,15 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) to codes."""
-        return self.encoder(x)
+        return self.locating(self.encoder, x)
+
+    def logits(self, code: Tensor) -> Tensor:
+        """Codes to images (N, C, H, W) before the head."""
+        return self.locating(self.decoder, code)
 
     def decode(self, code: Tensor) -> Tensor:
         """Codes to images (N, C, H, W)."""
-        return self.head(self.decoder(code))
+        return self.head(self.logits(code))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))

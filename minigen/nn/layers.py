@@ -3,7 +3,7 @@
 Shapes of parameters, their names and their first values are PyTorch's, so weights can be exchanged. Every layer that
 draws numbers takes a `Generator` as `rng`; without one it uses `init.default_rng()`.
 
-Imports: tensor, ops, module, init. Read next: ``minigen/losses.py``, ``minigen/optim.py``.
+Imports: tensor, ops, module, init. Read next: ``losses/__init__.py``, ``optim/__init__.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from minigen.nn import init
 from minigen.nn.module import Module, Parameter, ShapeError
 from minigen.ops.conv import Padding, pair
 from minigen.random import Generator
-from minigen.tensor import Tensor
+from minigen.tensor import Tensor, note_change
 from minigen_kernels import Array, Pair, Window
 
 Initializer = Callable[..., Array]  # (shape, *, rng) -> array
@@ -247,6 +247,8 @@ class BatchNorm(Module):
         keep, new = 1 - self.momentum, self.momentum
         self.running_mean.data = self.running_mean.data * keep + mean.data * new
         self.running_var.data = self.running_var.data * keep + var.data * (new * n / (n - 1))
+        note_change(self.running_mean)
+        note_change(self.running_var)
         return y
 
 
@@ -257,7 +259,9 @@ class LayerNorm(Module):
     """
 
     def __init__(self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5) -> None:
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+        if not shape or not eps > 0:
+            raise ValueError(f"LayerNorm: expected at least one axis and eps above 0, got {shape} and {eps}")
         self.normalized_shape = tuple(_count("LayerNorm", "normalized_shape", n) for n in shape)
         self.eps = float(eps)
         self.weight = Parameter(np.ones(shape, np.float32))

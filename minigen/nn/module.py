@@ -1,14 +1,16 @@
 """Module: an object that owns parameters. Sequential: modules and functions one after another.
 
 A Module finds what it owns by looking through its attributes: `Parameter`s are trained, other Tensors are buffers (the
-running statistics of batch norm), Modules are children; lists and tuples are looked into. The name of a parameter is
-the path of attribute names to it, "encoder.0.weight", as in PyTorch.
+running statistics of batch norm), Modules are children; lists, tuples and dicts are looked into. The name of a
+parameter is the path of attribute names to it, "encoder.0.weight", as in PyTorch.
 
 Imports: tensor. Read next: ``layers.py``.
 """
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
@@ -16,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 
 from minigen.device import array_module, to_device
-from minigen.tensor import Tensor, no_grad
+from minigen.tensor import Tensor, no_grad, note_change
 from minigen_kernels import Array
 
 
@@ -52,27 +54,37 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
+        return self.locating(self.forward, *inputs, **options)
+
+    def locating(self, method: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
+        """Call `method`, which uses this Module's layers; a ShapeError from within learns the path to its layer."""
         try:
-            return self.forward(*inputs, **options)
+            return method(*inputs, **options)
         except ShapeError as error:
             if error.module is not self:  # on its way out the error learns the path to the layer
-                name = next((name for name, child in self.children() if child is error.module), "?")
+                name = next((name for name, below in self.named_modules() if below is error.module), "?")
                 error.path, error.module = f"{name}.{error.path}".rstrip("."), self
             raise
 
     # What it owns.
 
     def children(self) -> Iterator[tuple[str, Module]]:
-        """The Modules that are attributes of this one, or in a list or tuple that is, with their names."""
+        """The Modules that are attributes of this one, or in a list, tuple or dict that is, with their names."""
         for name, value in _entries(self):
             if isinstance(value, Module):
                 yield name, value
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """The Module itself (under the name of the prefix) and all below it."""
-        yield prefix, self
-        for name, child in self.children():
-            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """The Module itself (its name is "") and all below it; one in two places comes once, under its first name."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [("", self)]
+        while stack:
+            prefix, module = stack.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield prefix, module
+                below = [(f"{prefix}.{name}" if prefix else name, child) for name, child in module.children()]
+                stack += reversed(below)
 
     def _named_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Parameters and buffers with their names; one that stands in two places comes once, under its first name."""
@@ -80,6 +92,11 @@ class Module:
         for prefix, module in self.named_modules():
             for name, value in _entries(module):
                 if isinstance(value, Tensor) and id(value) not in seen:
+                    if value.requires_grad and not isinstance(value, Parameter):
+                        raise TypeError(
+                            f"{type(module).__name__}.{name} is a Tensor that requires a gradient but no Parameter: "
+                            "make it nn.Parameter(...) to be trained, or .detach() it to be kept as a buffer"
+                        )
                     seen.add(id(value))
                     yield f"{prefix}.{name}" if prefix else name, value
 
@@ -103,18 +120,23 @@ class Module:
         Entries named ``num_batches_tracked``, which PyTorch keeps in batch norm, are accepted and not used.
         """
         own = dict(self._named_tensors())
-        given = {k: np.asarray(v) for k, v in state.items() if k.rpartition(".")[2] != "num_batches_tracked"}
+        given = {
+            name: np.asarray(value.numpy() if isinstance(value, Tensor) else value)
+            for name, value in state.items()
+            if name.rpartition(".")[2] != "num_batches_tracked"
+        }
         faults = [f"missing {name} {own[name].shape}" for name in own if name not in given]
         faults += [f"unexpected {name} {given[name].shape}" for name in given if name not in own]
         for name in own.keys() & given.keys():
             if own[name].shape != given[name].shape:
                 faults.append(f"{name} has shape {given[name].shape}, wanted {own[name].shape}")
-            elif given[name].dtype.kind != "f":
+            elif given[name].dtype.kind != own[name].dtype.kind:
                 faults.append(f"{name} has dtype {given[name].dtype}, wanted {own[name].dtype}")
         if faults:
             raise ValueError(f"{type(self).__name__}.load_state_dict: " + "; ".join(sorted(faults)))
         for name, t in own.items():
             t.data = to_device(np.array(given[name], t.dtype, order="C"), t.device)
+            note_change(t)
 
     # Modes and places.
 
@@ -128,10 +150,25 @@ class Module:
         """Evaluation mode for this Module and all below it (running statistics, no dropout)."""
         return self.train(False)
 
+    @contextlib.contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Inside ``with``: evaluation mode and nothing recorded; afterwards every Module is in the mode it was in."""
+        modes = [(module, module.training) for _, module in self.named_modules()]
+        try:
+            with no_grad():
+                self.eval()
+                yield
+        finally:
+            for module, training in modes:
+                module.training = training
+
     def to(self, device: str | None = None, dtype: Any = None) -> Self:
-        """Move all parameters and buffers to a device ("cpu", "cuda") or dtype, in place; gradients are dropped."""
+        """Move all parameters and buffers to a device ("cpu", "cuda"), in place; gradients are dropped.
+
+        `dtype` is that of the floating ones; buffers of integers and masks keep theirs.
+        """
         for _, t in self._named_tensors():
-            t.data, t.grad = t.detach().to(device, dtype).data, None
+            t.data, t.grad = t.detach().to(device, dtype if t.dtype.kind == "f" else None).data, None
         return self
 
     def zero_grad(self) -> None:
@@ -148,7 +185,8 @@ class Module:
     # What it looks like.
 
     def __repr__(self) -> str:
-        lines = [f"  ({name}): {_indented(value)}" for name, value in _entries(self) if isinstance(value, Module)]
+        shown = [(name, value) for name, value in _entries(self) if isinstance(value, Module) or _is_function(value)]
+        lines = [f"  ({name}): {_indented(value)}" for name, value in shown]
         inside = "\n" + "\n".join(lines) + "\n" if lines else self._settings()
         return f"{type(self).__name__}({inside})"
 
@@ -164,7 +202,6 @@ class Module:
         first = next(iter(self.parameters()), None)
         xp, dtype = array_module(None if first is None else first.data), np.float32 if first is None else first.dtype
         rows: list[tuple[str, str, str, str]] = []
-        modes = {id(m): m.training for _, m in self.named_modules()}
         attributes = [
             (f"{prefix}.{name}".lstrip("."), module, name, value)
             for prefix, module in self.named_modules()
@@ -173,14 +210,12 @@ class Module:
         try:
             for path, module, name, value in attributes:
                 setattr(module, name, _watched(path, value, rows))
-            network = self.eval() if any(True for _ in self.children()) else _Watched("", self.eval(), rows)
-            with no_grad():
+            network = self if any(True for _ in self.children()) else _Watched("", self, rows)
+            with self.evaluation():
                 network(Tensor(xp.zeros((1, *input_shape), dtype)))
         finally:
             for _, module, name, value in attributes:
                 setattr(module, name, value)
-            for _, m in self.named_modules():
-                m.training = modes[id(m)]
         total = sum(p.size for p in self.parameters())
         rows = [("name", "layer", "output shape", "parameters"), *rows, ("total", "", "", f"{total:,}")]
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
@@ -194,6 +229,9 @@ class _Watched(Module):
 
     def __init__(self, path: str, layer: Any, rows: list[tuple[str, str, str, str]]) -> None:
         self.path, self.layer, self.rows = path, layer, rows
+
+    def __getattr__(self, name: str) -> Any:  # the network may look at its layers: a tied weight, a size
+        return getattr(self.layer, name)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         try:
@@ -238,22 +276,32 @@ class Sequential(Module):
 
 
 def _entries(module: Module) -> Iterator[tuple[str, Any]]:
-    """Name and value of every attribute; the elements of lists and tuples of Modules or Tensors as "name.0", ..."""
+    """Name and value of every attribute; Modules and Tensors in lists, tuples and dicts as "name.0", "name.key", ..."""
     for name, value in vars(module).items():
-        if isinstance(value, (list, tuple)):
-            for i, element in enumerate(value):
-                if isinstance(element, (Module, Tensor)):
-                    yield f"{name}.{i}", element
+        if isinstance(value, (list, tuple, dict)):
+            yield from _inside(name, value)
         else:
             yield name, value
 
 
+def _inside(path: str, container: list[Any] | tuple[Any, ...] | dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+    for key, element in container.items() if isinstance(container, dict) else enumerate(container):
+        if isinstance(element, (list, tuple, dict)):
+            yield from _inside(f"{path}.{key}", element)
+        elif isinstance(element, (Module, Tensor)):
+            yield f"{path}.{key}", element
+
+
 def _watched(path: str, value: Any, rows: list[tuple[str, str, str, str]]) -> Any:
     """An attribute of a Module, with every layer in it that has no layers of its own inside a `_Watched`."""
+    if isinstance(value, dict):
+        watched = copy.copy(value)
+        watched.update({key: _watched(f"{path}.{key}", element, rows) for key, element in value.items()})
+        return watched
     if isinstance(value, (list, tuple)):
         elements = [_watched(f"{path}.{i}", element, rows) for i, element in enumerate(value)]
         same = all(a is b for a, b in zip(elements, value, strict=True))
-        return value if same else type(value)(elements)
+        return value if same else getattr(value, "_make", type(value))(elements)  # a named tuple has _make
     is_layer = isinstance(value, Module) and not any(True for _ in value.children())
     return _Watched(path, value, rows) if is_layer or _is_function(value) else value
 
@@ -263,4 +311,4 @@ def _is_function(value: Any) -> bool:
 
 
 def _indented(value: Any) -> str:
-    return repr(value).replace("\n", "\n  ")
+    return (repr(value) if isinstance(value, Module) else value.__name__).replace("\n", "\n  ")

@@ -214,7 +214,8 @@ def _check_groups(name: str, groups: int, a: Tensor, b: Tensor) -> None:
     if isinstance(groups, bool) or not hasattr(groups, "__index__") or groups < 1:
         raise ValueError(f"{name}: groups is a whole number of at least 1, got {groups!r}")
     if a.dtype != b.dtype:
-        raise TypeError(f"{name}: inputs of dtype {a.dtype} and {b.dtype}. Nothing is promoted silently: use .to(dtype=...)")
+        names = f"{a.dtype} and {b.dtype}"
+        raise TypeError(f"{name}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)")
 
 
 def _per_channel(name: str, b: Tensor, y: Tensor) -> Tensor:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-import numpy as np
-
 from minigen.device import array_module
 from minigen.tensor import Function, Log, Tensor, as_tensor, power, sum_to
 from minigen_kernels import Array, for_array
@@ -238,9 +236,8 @@ def clip(x: Tensor, low: float | None = None, high: float | None = None) -> Tens
         raise ValueError("clip: give low, high or both")
     if low is not None and high is not None and low > high:
         raise ValueError(f"clip: low must not be above high, got low={low}, high={high}")
-    limits = (v if isinstance(v, int) else float(v) for v in (-math.inf if low is None else low,
-                                                               math.inf if high is None else high))  # fmt: skip
-    low, high = limits  # whole numbers stay whole, and with them whole Tensors
+    limits = (-math.inf if low is None else low, math.inf if high is None else high)
+    low, high = (v if isinstance(v, int) else float(v) for v in limits)  # an integer keeps a Tensor of integers one
     return Clip.apply(x, low=low, high=high)
 
 

@@ -173,7 +173,7 @@ def max_unpool2d(
     if x.ndim != 4 or x.shape != indices.shape:
         raise ValueError(f"max_unpool2d: expected x and indices (N, C, H, W), got x {x.shape}, indices {indices.shape}")
     if indices.dtype.kind not in "iu":
-        raise TypeError(f"max_unpool2d: indices are whole numbers, as max_pool2d_with_indices gives; got {indices.dtype}")
+        raise TypeError(f"max_unpool2d: expected indices of max_pool2d_with_indices, got dtype {indices.dtype}")
     name = "max_unpool2d"
     k, p = pair(name, "kernel_size", kernel_size, 1), pair(name, "padding", padding, 0)
     s = k if stride is None else pair(name, "stride", stride, 1)

@@ -152,8 +152,8 @@ def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def norm(x: Tensor, axis: Axis = None, keepdims: bool = False, *, order: float = 2) -> Tensor:
     """The vector norm over `axis`, (sum |x|^order)^(1/order): order 1, 2 (default), any p > 0, or inf for max |x|.
 
-    The gradient at the origin is taken as 0, as is that of |x| where x is 0. For a penalty that is differentiated again near the origin use
-    sqrt(sum(x**2) + eps).
+    The gradient at the origin is taken as 0, as is that of |x| where x is 0. For a penalty that is differentiated again
+    near the origin use sqrt(sum(x**2) + eps).
     """
     x = as_tensor(x)
     axes = normalize_axis("norm", axis, x.ndim)

@@ -80,6 +80,8 @@ def pad(x: Tensor, pads: Sequence[tuple[int, int]], value: float = 0.0) -> Tenso
     pairs = tuple((int(a), int(b)) for a, b in pads)
     if len(pairs) != x.ndim or any(a < 0 or b < 0 for a, b in pairs):
         raise ValueError(f"pad: expected {x.ndim} pairs of numbers from 0 up for shape {x.shape}, got {pads}")
+    if x.dtype.kind != "f" and not float(value).is_integer():
+        raise TypeError(f"pad: value {value} cannot stand in a Tensor of {x.dtype}; use .to(dtype=...) first")
     if not pairs:  # a number has no axis to pad, and NumPy refuses an empty list
         return x
     return Pad.apply(x, pads=pairs, value=float(value))

@@ -17,7 +17,7 @@ import numpy as np
 
 from minigen.device import array_module, device_of, to_device
 from minigen.optim.settings import number
-from minigen.tensor import Tensor
+from minigen.tensor import Tensor, note_change
 from minigen_kernels import Array, for_array
 
 State = dict[str, Array]  # what an optimizer remembers of one parameter
@@ -59,7 +59,7 @@ class Optimizer(abc.ABC):
     def step(self) -> None:
         """Update every parameter that has a gradient; those without, and frozen ones, stay as they are.
 
-        The arrays change in place: what was computed from the old values must not be differentiated after this.
+        The arrays change in place: what was computed from the old values cannot be differentiated after this.
         """
         for i, p in enumerate(self.params):
             if p.grad is None or not p.requires_grad:
@@ -69,6 +69,7 @@ class Optimizer(abc.ABC):
             except ValueError as error:
                 hint = "if the module was moved or converted since, make a new optimizer"
                 raise ValueError(f"{type(self).__name__}.step: parameter {i}: {error}; {hint}") from error
+            note_change(p)
 
     @final
     def zero_grad(self) -> None:

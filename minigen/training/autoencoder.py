@@ -19,7 +19,7 @@ from minigen.device import to_device
 from minigen.models.autoencoder import Autoencoder
 from minigen.optim import Optimizer, clip_grad_norm
 from minigen.random import Generator
-from minigen.tensor import Tensor, grad, no_grad
+from minigen.tensor import Tensor, grad
 from minigen.training.experiment import Step, Terms
 from minigen_kernels import Array
 
@@ -45,7 +45,7 @@ def autoencoder_step(
         model.train()
         x = to_device(batch.x, device)
         code = model.encode(Tensor(x if corrupt is None else corrupt(x)))
-        reconstruction = loss(model, model.decoder(code), Tensor(x))
+        reconstruction = loss(model, model.logits(code), Tensor(x))
         terms = {name: penalty(model, Tensor(x), code) for name, penalty in (penalties or {}).items()}
         total = reconstruction
         for term in terms.values():
@@ -64,10 +64,9 @@ def autoencoder_evaluation(model: Autoencoder, loss: Loss, *, device: str = "cpu
     """The reconstruction loss of clean images, in evaluation mode, without penalties."""
 
     def evaluate(batch: Batch) -> Terms:
-        model.eval()
-        with no_grad():
+        with model.evaluation():
             x = Tensor(to_device(batch.x, device))
-            return {"loss": loss(model, model.decoder(model.encode(x)), x)}
+            return {"loss": loss(model, model.logits(model.encode(x)), x)}
 
     return evaluate
 
@@ -158,8 +157,7 @@ def weight_penalty(kind: Literal["l1", "l2"], weight: float) -> Penalty:
 
 def encode_images(model: Autoencoder, images: Array, device: str = "cpu", batch_size: int = 500) -> Array:
     """The codes (N, D) of images (N, C, H, W), in evaluation mode, as a NumPy array."""
-    model.eval()
-    with no_grad():
+    with model.evaluation():
         codes = [
             ops.flatten(model.encode(Tensor(to_device(images[i : i + batch_size], device)))).numpy()
             for i in range(0, len(images), batch_size)
@@ -169,8 +167,7 @@ def encode_images(model: Autoencoder, images: Array, device: str = "cpu", batch_
 
 def reconstruct_images(model: Autoencoder, images: Array, device: str = "cpu", batch_size: int = 500) -> Array:
     """The reconstructions of images (N, C, H, W), in evaluation mode, as a NumPy array."""
-    model.eval()
-    with no_grad():
+    with model.evaluation():
         parts = [
             model(Tensor(to_device(images[i : i + batch_size], device))).numpy()
             for i in range(0, len(images), batch_size)

@@ -189,10 +189,16 @@ def make_schedule(name: str, optimizer: optim.Optimizer, steps: int) -> Callable
     return schedule
 
 
+_SPARSITY = {"sparsity": "l1", "sparsity_weight": 1e-4, "sparsity_rho": 0.05, "sparsity_k": 10}
+
+
 def _sparse_network(
     image: ImageShape, options: Mapping[str, Any], head: Callable[[Tensor], Tensor], rng: Generator
 ) -> Autoencoder:
     kind, latent = options["sparsity"], options["latent"]
+    for name in {"l1": ("rho", "k"), "kl": ("k",), "topk": ("weight", "rho")}[kind]:
+        if options[f"sparsity_{name}"] != _SPARSITY[f"sparsity_{name}"]:
+            raise ValueError(f"sparse-ae: --sparsity-{name} has no effect with --sparsity {kind}; leave it out")
     if kind == "topk" and options["sparsity_k"] > latent:
         raise ValueError(f"sparse-ae: --sparsity-k {options['sparsity_k']} is more than --latent {latent}")
     code: Any = {"l1": ops.relu, "kl": ops.sigmoid}.get(kind) or architecture.TopK(options["sparsity_k"])
@@ -246,10 +252,7 @@ MODELS: Mapping[str, Recipe] = {
             "Ng 2011, CS294A notes; Makhzani and Frey 2014, arXiv:1312.5663",
             _sparse_network,
             latent=64,
-            sparsity="l1",
-            sparsity_weight=1e-4,
-            sparsity_rho=0.05,
-            sparsity_k=10,
+            **_SPARSITY,
         ),
         _autoencoder(
             "denoising-ae",

@@ -79,6 +79,8 @@ def check_value(name: str, value: Any, option: Option) -> Any:
     if not fits:
         raise ConfigError(f"{name} must be {kind}, got {value!r}")
     value = option.type(value)
+    if value == "":
+        raise ConfigError(f"{name} must not be empty; give a value, or leave it out")
     if option.choices and value not in option.choices:
         raise ConfigError(
             f"{name} must be {' or '.join(option.choices)}, got {value!r}{did_you_mean(value, option.choices)}"
@@ -100,12 +102,18 @@ def read_config_file(path: str | os.PathLike[str], known: Iterable[str]) -> dict
     """
     try:
         given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OSError(f"cannot read the settings in {os.fspath(path)}: {error.strerror or error}") from error
     except ValueError as error:  # TOML and UTF-8 both
         raise ConfigError(f"{os.fspath(path)} is no TOML file: {error}") from error
     known = {"model", *known}
     settings = {}
     for key, value in given.items():
         name = key.replace("-", "_")
+        if isinstance(value, dict):
+            raise ConfigError(f"{os.fspath(path)}: [{key}]: settings stand in no section; leave such headings out")
+        if name in settings:
+            raise ConfigError(f"{os.fspath(path)}: {name} stands there twice, with an underscore and with a dash")
         if name not in known:
             raise ConfigError(f"{os.fspath(path)}: unknown setting {key!r}{did_you_mean(name, known)}")
         settings[name] = value

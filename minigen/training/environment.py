@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import minigen
+import minigen_kernels
 from minigen.data import cache_folder
 from minigen.device import cuda_status
 
@@ -37,7 +38,7 @@ def describe_environment() -> dict[str, Any]:
         "folders": {
             "data": os.environ.get("MINIGEN_DATA") or None,
             "cache": str(cache_folder()),
-            "compiled kernels": os.environ.get("NUMBA_CACHE_DIR") or "__pycache__ beside the kernels",
+            "compiled kernels": _kernel_cache(),
         },
     }
 
@@ -92,6 +93,16 @@ def _threads() -> dict[str, Any]:
         "blas threads": max((pool["num_threads"] for pool in pools if pool["user_api"] == "blas"), default=None),
         "numba threads": numba.get_num_threads(),
     }
+
+
+def _kernel_cache() -> str:
+    """Where Numba keeps the machine code of the kernels."""
+    folder = Path(minigen_kernels.__file__).parent / "cpu"
+    if named := os.environ.get("NUMBA_CACHE_DIR"):
+        return named
+    if os.access(folder / "__pycache__" if (folder / "__pycache__").exists() else folder, os.W_OK):
+        return f"{folder / '__pycache__'}"
+    return f"Numba's own folder of this user, or none: {folder} is read-only"
 
 
 def _commit() -> str | None:

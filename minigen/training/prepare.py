@@ -47,11 +47,11 @@ def prepare(recipe: Recipe, config: Mapping[str, Any]) -> Prepared:
     threads = config["threads"] or default_threads()
     set_num_threads(threads)
     device, line = choose_device(config["device"])
-    _check_dataset(config["dataset"], config["data_dir"])
+    _check_dataset(config)
     train, validation = training_data(config)
     if config["batch_size"] > len(train):
         raise ConfigError(
-            f"batch_size {config['batch_size']} is larger than the {len(train)} images that there are to train on; "
+            f"--batch-size {config['batch_size']} is larger than the {len(train)} images that there are to train on; "
             f"take at most {len(train)}"
         )
     batches = Batches(train, config["batch_size"], seed=config["seed"])
@@ -124,11 +124,19 @@ def fingerprint(dataset: Dataset) -> str:
     return f"{len(dataset)} images, crc32 {zlib.crc32(np.ascontiguousarray(dataset.images).data):08x}"
 
 
-def _check_dataset(name: str, data_dir: str | None) -> None:
-    """A name that is neither known nor a path is a slip of the keyboard, not a missing file: ConfigError."""
-    folders = [folder for folder in (data_dir, os.environ.get("MINIGEN_DATA")) if folder]
+def _check_dataset(config: Mapping[str, Any]) -> None:
+    """ConfigError for an option that the data set does not have, and for a name that is neither known nor a path.
+
+    Such a name is a slip of the keyboard, not a missing file.
+    """
+    name = config["dataset"]
+    if config["letters"] and name != "glyphs":
+        raise ConfigError(f"--letters is an option of the data set 'glyphs', not of {name!r}; leave it out")
+    if config["image_size"] is not None and name in NAMES:
+        raise ConfigError(f"--image-size is an option of folders of pictures, not of {name!r}; leave it out")
+    folders = [folder for folder in (config["data_dir"], os.environ.get("MINIGEN_DATA")) if folder]
     places = [Path(name).expanduser(), *(Path(folder).expanduser() / name for folder in folders)]
-    if name in NAMES or Path(name).suffix or len(Path(name).parts) > 1 or any(place.exists() for place in places):
+    if name in NAMES or Path(name).suffix or os.sep in name or any(place.exists() for place in places):
         return
     raise ConfigError(
         f"unknown data set {name!r}{did_you_mean(name, NAMES)} Known are {', '.join(NAMES)}, "

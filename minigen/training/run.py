@@ -109,7 +109,7 @@ class Run:
         if facts.get("data") != prepared.facts:
             raise CheckpointError(
                 f"the training images are not those of the run: {prepared.config['dataset']} now has "
-                f"{prepared.facts}, {checkpoint.path} was made with {facts.get('data')}"
+                f"{_differences(prepared.facts, facts.get('data'))}"
             )
         restore(prepared.experiment, checkpoint)
         try:
@@ -119,7 +119,10 @@ class Run:
             self.best = None if facts["best"] is None else Best(**facts["best"])
             self.validated, self.last_terms = facts["validated"], facts["last_terms"]
             self.saved = self.state.step
-            self._seconds, self._began = facts["seconds"], time.perf_counter()
+            counts = [facts["validated"], facts["rows"], self.state.step, self.state.epoch, self.state.batch]
+            if not all(isinstance(k, int) and k >= 0 for k in counts):
+                raise ValueError(f"it counts {counts} steps, rows and epochs")
+            self._seconds, self._began = float(facts["seconds"]), time.perf_counter()
             self.metrics.cut(facts["rows"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{checkpoint.path} cannot be continued: {error}") from error
@@ -255,6 +258,7 @@ def go_on(prepared: Prepared, folder: RunFolder) -> Run:
     """Continue the run in `folder` from its last checkpoint. CheckpointError if that does not fit."""
     checkpoint = load_checkpoint(folder.last)
     folder.remove_leftovers()
+    folder.samples.mkdir(exist_ok=True)  # pictures may have been cleared away
     run = Run(prepared, folder)
     run.restore(checkpoint)
     folder.write_config(prepared.config)
@@ -272,6 +276,14 @@ def open_trained(recipe: Recipe, config: Mapping[str, Any], path: Path, device: 
         raise CheckpointError(f"{path} does not say what data it is for: {error}") from error
     restore_modules(experiment, checkpoint)
     return experiment
+
+
+def _differences(now: Mapping[str, Any], then: Any) -> str:
+    """What the facts about the data say now, and what they said when the run began."""
+    if not isinstance(then, Mapping):
+        return f"{now}; the checkpoint says nothing of its data"
+    names = [name for name in now if now[name] != then.get(name)]
+    return "; ".join(f"{name.replace('_', ' ')} {now[name]}, not {then.get(name)}" for name in names)
 
 
 def save_picture(path: Path, experiment: Experiment, images: Array, value_range: tuple[float, float]) -> None:
