@@ -49,9 +49,10 @@ class Peer(torch.nn.Module):
             self.decoder = torch.nn.Sequential(
                 conv(8, 8), relu(), up(), conv(8, 8), relu(), up(), conv(8, 16, 0), relu(), up(), conv(16, 1)
             )
+        self.register_buffer("centre", torch.zeros(()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.sigmoid(self.decoder(self.encoder(x)))
+        return torch.sigmoid(self.decoder(self.encoder(x - self.centre)))
 
 
 def train_here(experiment: Experiment, batches: data.Batches, epochs: int) -> float:

@@ -24,6 +24,8 @@ from minigen_kernels import Array
 
 class _Recording(threading.local):
     on = True  # does this thread remember how Tensors are made?
+    function: Function | None = None  # whose `backward` the engine runs in this thread just now
+    wanted: tuple[bool, ...] = ()  # which inputs of it are on the way to a target
 
 
 _recording = _Recording()
@@ -76,7 +78,6 @@ class Function:
     """
 
     inputs: tuple[Tensor, ...]
-    wanted: tuple[bool, ...] | None = None  # set by the engine while it walks: which inputs are on the way to a target
     sequence: int
 
     def __init__(self, **static: Any) -> None:
@@ -131,8 +132,8 @@ class Function:
 
     def needs(self, i: int) -> bool:
         """Does anybody ask for the gradient of input `i`? Costly gradients are skipped where nobody does."""
-        if self.wanted is not None:
-            return self.wanted[i]
+        if _recording.function is self:
+            return _recording.wanted[i]
         return isinstance(self.inputs[i], Tensor) and self.inputs[i].requires_grad
 
 
@@ -445,7 +446,8 @@ def _backpropagate(y: Tensor, gy: Tensor | None, targets: list[Tensor], create_g
 
     # 2. Forwards in time: which of it lies on the way to a target?
     targeted = {id(t) for t in targets}
-    on_the_way, path = set(targeted), []
+    on_the_way = set(targeted)
+    path: list[tuple[Tensor, Function, tuple[bool, ...]]] = []
     changes = bool(made) and made[0][0] < _last_change  # has anything changed in place since the first of them ran?
     for _, t in made:
         function = t.node
@@ -454,33 +456,27 @@ def _backpropagate(y: Tensor, gy: Tensor | None, targets: list[Tensor], create_g
         if True in wanted:
             if changes:
                 _check_unchanged(name, function)
-            function.wanted = wanted
             on_the_way.add(id(t))
-            path.append(t)
+            path.append((t, function, wanted))
 
     # 3. Backwards in time: each Function turns the gradient of its result into gradients of its inputs.
     table = {id(y): gy}
+    outer = _recording.function, _recording.wanted  # of a `backward` that has called `grad`
     try:
         with _Record(create_graph):
-            for t in reversed(path):
+            for t, function, wanted in reversed(path):
                 g = table.get(id(t)) if id(t) in targeted else table.pop(id(t), None)
-                function = t.node
-                assert function is not None
                 if g is not None:
-                    _propagate(function, function.backward(g, t), table)
-                function.wanted = None
-    except BaseException:
-        for t in path:
-            if t.node is not None:
-                t.node.wanted = None  # the graph is left as it was found
-        raise
+                    _recording.function, _recording.wanted = function, wanted
+                    _propagate(function, wanted, function.backward(g, t), table)
+    finally:
+        _recording.function, _recording.wanted = outer
     return tuple([table[id(t)] if id(t) in table else _zeros_like(t) for t in targets])
 
 
-def _propagate(function: Function, gxs: Any, table: dict[int, Tensor]) -> None:
+def _propagate(function: Function, wanted: tuple[bool, ...], gxs: Any, table: dict[int, Tensor]) -> None:
     """Check the gradients that a `backward` returned, and add them to the table."""
-    inputs, wanted = function.inputs, function.wanted
-    assert wanted is not None
+    inputs = function.inputs
     if not isinstance(gxs, tuple):
         gxs = (gxs,)
     if len(gxs) != len(inputs):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-# One thread, before NumPy is loaded: BLAS threads spin while they wait, and on shared cores that takes many times as long.
+# One thread, before NumPy is loaded: BLAS threads spin while they wait, which on shared cores takes many times as long.
 os.environ.update(
     {name: os.environ.get(name, "1") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
 )

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autoencoder_runs import batch, build, network
+from autoencoder_runs import batch, build, glyphs, network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigen import nn, ops
+from minigen.data import Batch
 from minigen.models import autoencoder as architecture
 from minigen.models.autoencoder import Autoencoder, TopK
 from minigen.random import Generator
@@ -174,13 +175,36 @@ def test_start_at_paints_the_mean(
     before = model.state_dict()
     model.start_at(mean)
     after = model.state_dict()
-    for name in before.keys() - {"decoder.2.bias"}:
+    for name in before.keys() - {"decoder.2.bias", "centre"}:
         np.testing.assert_array_equal(before[name], after[name])
     assert after["decoder.2.bias"].dtype == np.float32
     model.decoder[2].weight.data = np.zeros_like(model.decoder[2].weight.data)
     with no_grad():
         painted = model.decode(Tensor(np.ones((1, 4), np.float32))).numpy()
     np.testing.assert_allclose(painted, mean, rtol=1e-5, atol=1e-6)  # float32 through atanh and tanh near their ends
+
+
+def test_the_encoder_sees_how_an_image_differs_from_the_mean() -> None:
+    model = architecture.dense((1, 2, 3), (4,), (), rng=Generator(0), code=architecture.identity)
+    x = batch(5, (1, 2, 3)).x
+    before = model.encode(Tensor(x)).numpy()
+    model.start_at(0.375)
+    np.testing.assert_array_equal(model.encode(Tensor(x)).numpy(), model.encoder(Tensor(x - np.float32(0.375))).numpy())
+    assert model.state_dict()["centre"] == np.float32(0.375) and "centre" not in dict(model.named_parameters())
+    weight, bias = model.encoder[1].weight.data, model.encoder[1].bias
+    bias.data = bias.data + 0.375 * weight.sum(1)  # the same function with another bias
+    np.testing.assert_allclose(model.encode(Tensor(x)).numpy(), before, atol=1e-6)  # float32 sums of 6 terms below 1
+
+
+@pytest.mark.parametrize("name", ["ae", "deep-ae", "sparse-ae", "contractive-ae"])
+def test_codes_stay_alive_on_bright_pictures(name: str) -> None:
+    """Dark digits on white. Without the centre 0.08 to 0.44 of the code units are left after these updates."""
+    x = 1 - glyphs("train", 256).images_float()
+    experiment = build(name, mean=float(x.mean()))
+    for step in range(60):
+        part = slice(step % 4 * 64, step % 4 * 64 + 64)
+        experiment.step(Batch(x[part], None, np.arange(256)[part]))
+    assert (experiment.encode(x).std(0) > 1e-4).mean() > 0.6
 
 
 @pytest.mark.parametrize(("head", "ends"), [(ops.sigmoid, (0.0, 1.0)), (ops.tanh, (-1.0, 1.0))])

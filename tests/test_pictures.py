@@ -167,6 +167,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as caught:
         save_png(np.zeros((2, 2), np.uint8), tmp_path / "no" / "a.png")
+    assert caught.value.filename == str(tmp_path / "no" / "a.png")  # not that of the temporary file
     assert os.listdir(tmp_path) == []

@@ -252,6 +252,14 @@ def test_comparisons_give_masks_without_gradient() -> None:
     np.testing.assert_array_equal((np.array([3.0, 2.0, 1.0]) > x).data, [True, False, False])
 
 
+def test_masks_are_combined_and_numbers_of_numpy_count_like_those_of_python() -> None:
+    x = Tensor(np.array([0.1, 0.5, 0.9], np.float32))
+    inside = (x > 0.2) & (x < 0.8)
+    assert inside.data.tolist() == [False, True, False]
+    assert (~inside | (x == 0.5)).data.all()
+    assert (x == np.float64(0.1)).data.tolist() == [True, False, False]  # 0.1 in float32 is another number
+
+
 def test_tensors_are_keys_by_identity() -> None:
     a, b = Tensor(1.0), Tensor(1.0)
     assert {a: 1, b: 2}[a] == 1 and hash(a) != hash(b)

@@ -85,6 +85,11 @@ def setting(result: Result) -> str:
         f"{versions}; BLAS: {machine['blas']}, kernels for {machine['kernels']}.",
         f"Batch {run['batch_size']}, float32; {run['rounds']} rounds.",
     ]
+    sgemm = [model["sgemm"] / 1e9 for model in result["models"].values()]
+    copy = [model["copy"] / 1e9 for model in result["models"].values()]
+    lines.append(
+        f"Best sgemm {min(sgemm):.0f} to {max(sgemm):.0f} GFLOP/s, copy {min(copy):.0f} to {max(copy):.0f} GB/s."
+    )
     if run["threads"] == 1:  # else several threads share the time
         share = min(worker["on_core"] for model in result["models"].values() for worker in model["runs"].values())
         lines.append(f"No process had its core for less than {share:.0%} of the time.")
@@ -116,9 +121,12 @@ Written by `python benchmarks/run.py --peers torch,torch-tuned,jax --threads 1`;
   brackets; "to best peer" compares the minima: below 1, minigen is ahead.
 * The floor is the arithmetic alone: FLOPs / (rate of a 1024 x 1024 sgemm in NumPy) + 28 bytes x parameters / (rate of a
   copy). 28 bytes are what one Adam step reads (p, g, m, v) and writes (p, m, v) for a parameter in float32; the copy
-  works on as many bytes as Adam's four arrays take. FLOPs: `benchmarks/speed/work.py`. Both rates are measured in
-  the same rounds.
+  works on as many bytes as Adam's four arrays take. FLOPs: `benchmarks/speed/work.py`; products with the
+  zeros around an image count too, so a convolution that leaves them out can come below its part. Both rates are
+  measured in the same rounds.
 * Peak memory is that of the whole process, libraries and compiler included.
+* JAX 0.10.2 has no fast way on a CPU for the gradient in the kernel of a convolution over spread-out images: it is
+  most of JAX's time in the last two models.
 """
 
 

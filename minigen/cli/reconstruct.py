@@ -36,6 +36,8 @@ def reconstruct(
     the corrupted images that it saw stand in the middle.
     """
     path = check_output(output)
+    if path.suffix.lower() not in ("", ".png"):
+        raise ConfigError(f"-o {output}: pictures are written as PNG; take a name that ends in .png")
     trained = open_run(run, checkpoint, data_dir, device)
     dataset = trained.images(split)
     if count > len(dataset):

@@ -54,7 +54,7 @@ def train(
     minigen train ae
     minigen train conv-ae --dataset mnist --epochs 3 --seed 1
     minigen train --resume runs/ae-glyphs-2026-11-20_17-30-09 --epochs 20
-    """
+    """  # noqa: D301 - click wants the true backspace: it keeps the lines below apart
     given = absolute_paths({name: value for name, value in flags.items() if value is not None})
     console = Console(stderr=as_json, highlight=False)
     for name, value in {"--config": config, "--out": out, "--resume": resume}.items():

@@ -6,6 +6,7 @@ Imports: training. Read next: ``reconstruct.py``.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import click
 from minigen.cli.settings import absolute_paths, read_run
 from minigen.data import Dataset
 from minigen.device import choose_device, set_num_threads
+from minigen.training.config import ConfigError
 from minigen.training.environment import default_threads
 from minigen.training.experiment import Experiment
 from minigen.training.prepare import load_split, training_data
@@ -38,10 +40,22 @@ class Trained:
     experiment: Experiment
     config: dict[str, Any]
     checkpoint: Path
+    facts: Mapping[str, Any]  # about the images it was trained on
 
     def images(self, split: str) -> Dataset:
-        """A split of its data set; "train" are the images it was trained on, without those held out."""
-        return training_data(self.config)[0] if split == "train" else load_split(self.config, split)
+        """A split of its data set; "train" are the images it was trained on, without those held out.
+
+        ValueError if these images are of another size, or have other values, than those that it was trained on.
+        """
+        dataset = training_data(self.config)[0] if split == "train" else load_split(self.config, split)
+        now = {"image_shape": list(dataset.image_shape), "value_range": list(dataset.value_range)}
+        for name, value in now.items():
+            if value != self.facts[name]:
+                raise ValueError(
+                    f"the {split} images of {self.config['dataset']} have the {name.replace('_', ' ')} {value}, "
+                    f"but {self.checkpoint} was trained on images with {self.facts[name]}"
+                )
+        return dataset
 
 
 def open_run(path: str, checkpoint: str | None, data_dir: str | None, device: str) -> Trained:
@@ -55,11 +69,14 @@ def open_run(path: str, checkpoint: str | None, data_dir: str | None, device: st
     file = {"best": folder.best, "last": folder.last}.get(checkpoint or "")
     if file is None:
         file = folder.best if folder.best.exists() else folder.last
-    return Trained(open_trained(recipe, config, file, chosen), config, file)
+    experiment, facts = open_trained(recipe, config, file, chosen)
+    return Trained(experiment, config, file, facts)
 
 
 def check_output(path: str) -> Path:
-    """The path of a file to be written, looked at before any work: OSError if it cannot become one."""
+    """The path of a file to be written, looked at before any work. OSError if it cannot become one, ConfigError for no name."""
+    if not path:
+        raise ConfigError("-o must not be empty; give the name of a file")
     target = Path(path)
     if target.exists() and not target.is_file():
         raise OSError(f"cannot write {path}: it is {'a folder' if target.is_dir() else 'no ordinary file'}")

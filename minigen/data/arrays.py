@@ -26,8 +26,8 @@ def load_arrays(path: Path, *, split: str, seed: int) -> Dataset:
 
     A ``.npz`` file holds ``x_train``, ``y_train``, ``x_test``, ``y_test`` (or ``train_images``, ``train_labels``, ...),
     or else ``images`` (or ``x``, ``arr_0``) and perhaps ``labels`` (or ``y``). Without a split of its own, a random
-    tenth chosen by `seed` is the test set. Shapes and values: ``layout.py``. ValueError or TypeError, naming the file,
-    for anything else.
+    tenth chosen by `seed` is the test set. Shapes and values: ``layout.py``. ValueError, naming the file, for anything
+    else.
     """
     arrays = _read(path, split)
     images_key, labels_key = _keys(path, arrays, split)
@@ -43,6 +43,10 @@ def _read(path: Path, split: str) -> dict[str, NDArray[Any]]:
     """The arrays that may matter; nothing is unpickled, so that a file can only hold data."""
     wanted = {name.format(split) for name in (*SPLIT_IMAGES, *SPLIT_LABELS, *IMAGES, *LABELS)}
     try:
+        with path.open("rb") as file:  # what NumPy says of other files speaks of pickles, which help nobody here
+            start = file.read(6)
+        if start not in (b"", b"\x93NUMPY") and start[:4] not in (b"PK\3\4", b"PK\5\6"):
+            raise ValueError(f"it starts with {start!r}, as no file of NumPy does")
         if path.suffix == ".npy":
             # A memory map fails at once where a header promises more than the file holds.
             array = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -46,8 +46,9 @@ def as_nchw(x: NDArray[np.generic], source: str) -> NDArray[np.generic]:
 def as_pixels(x: NDArray[np.generic], source: str) -> tuple[NDArray[np.generic], tuple[float, float]]:
     """Images as uint8 or float32, and their value range: (0, 1), or (-1, 1) for floats that go below 0.
 
-    uint8 is taken as 0..255, bool as 0 and 255. Floats must be finite and lie in [0, 1] or [-1, 1]. TypeError for other
-    types; ValueError for other values (naming the first NaN or infinity), and for bytes that are all 0 or 1.
+    uint8 is taken as 0..255, bool as 0 and 255. Floats must be finite and lie in [0, 1] or [-1, 1]. ValueError for
+    other types (what is wrong in a file is a value, not a caller's mistake), for other values (naming the first NaN or
+    infinity), and for bytes that are all 0 or 1.
     """
     if x.dtype == np.bool_:
         return x.astype(np.uint8) * np.uint8(255), (0.0, 1.0)
@@ -59,7 +60,7 @@ def as_pixels(x: NDArray[np.generic], source: str) -> tuple[NDArray[np.generic],
             )
         return x, (0.0, 1.0)
     if not np.issubdtype(x.dtype, np.floating):
-        raise TypeError(
+        raise ValueError(
             f"{source}: images must be uint8 (0..255), bool or float, got {x.dtype}; save images.astype(np.uint8)"
         )
     _check_finite(x, source)
@@ -85,10 +86,10 @@ def _check_finite(x: NDArray[np.generic], source: str) -> None:
 def as_labels(y: NDArray[np.generic], count: int, source: str) -> NDArray[np.int64]:
     """Labels (N,) or (N, 1) of whole numbers >= 0 as int64 (N,); `count` is the number of images.
 
-    TypeError or ValueError if they are not that, or not one for each image.
+    ValueError if they are not that, or not one for each image.
     """
     if not np.issubdtype(y.dtype, np.integer):
-        raise TypeError(f"{source}: labels must be whole numbers, got {y.dtype}; save labels.astype(np.int64)")
+        raise ValueError(f"{source}: labels must be whole numbers, got {y.dtype}; save labels.astype(np.int64)")
     if y.shape not in ((len(y),), (len(y), 1)):
         raise ValueError(f"{source}: labels must be (N,), got {y.shape}; of one-hot rows save the argmax")
     if len(y) != count:

@@ -6,6 +6,7 @@ Imports: the other files of this folder. Read next: ``glyphs.py`` for the one th
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 from pathlib import Path
 
@@ -54,19 +55,22 @@ def load(
 
     The files of a named data set are looked for in `data_dir` (in its sub-folder of that name, or in itself), else in
     the folder ``$MINIGEN_DATA`` in the same way, else they are downloaded into `cache_folder()` and checked. Any other
-    sub-folder of these two folders can be named too.
+    file or sub-folder of these two folders can be named too; and what a path no longer leads to is looked for, under
+    its last name, in `data_dir`.
 
     `seed` draws the glyphs, or the tenth that is the test set where a data set has no split of its own: keep it the
     same for both splits. `image_size` is for folders of pictures; `letters` and `count` are for glyphs.
 
-    ValueError or TypeError: unknown name, split or option, or files that are not right. FileNotFoundError: no such
-    path, or `data_dir` lacks the files. DownloadError: they were nowhere, and no mirror gave them.
+    ValueError: unknown name, split or option, or files that are not right. FileNotFoundError: no such path, no folder
+    `data_dir`, or it lacks the files. DownloadError: they were nowhere, and no mirror gave them.
     """
     name = os.fspath(name_or_path)
     if split not in ("train", "valid", "test"):
         raise ValueError(f"load: split is 'train' or 'test' ('valid' for binarized-mnist), got {split!r}")
     if split == "valid" and name in NAMES and name != "binarized-mnist":
         raise ValueError(f"load: {name!r} has the splits 'train' and 'test', got 'valid'")
+    if data_dir is not None:
+        _data_folder(data_dir)  # a wrong one is told of, even where it is not needed
     if name == "glyphs":
         _refuse(name, image_size=image_size)
         return glyphs(split=split, seed=seed, count=count, letters=letters)
@@ -103,6 +107,8 @@ def _find_path(name: str, data_dir: str | Path | None) -> Path:
     folder = _data_folder(data_dir)
     if name and folder is not None and (folder / name).exists():
         return folder / name
+    if name and folder is not None and data_dir is not None and (folder / path.name).exists():
+        return folder / path.name
     if os.sep in name or "/" in name or path.suffix in (".npy", ".npz"):
         raise FileNotFoundError(f"load: there is no file or folder {path}")
     close = difflib.get_close_matches(name.lower(), NAMES, n=1)
@@ -155,6 +161,8 @@ def _named_folder(name: str, split: str, given: Path) -> Path | None:
 
 
 def _load_path(path: Path, split: str, seed: int, image_size: int | tuple[int, int] | None) -> Dataset:
+    if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     if path.is_dir() and any((path / (AMAT.format("train") + end)).is_file() for end in ("", ".gz")):
         _refuse(str(path), image_size=image_size)
         return _load_amat(path, path.resolve().name, split)

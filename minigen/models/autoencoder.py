@@ -25,19 +25,26 @@ class Autoencoder(nn.Module):
     """x (N, C, H, W) -> code (N, ...) -> pre-activations (N, C, H, W) -> `head` -> reconstruction (N, C, H, W).
 
     The decoder gives pre-activations (logits where the head is a sigmoid), because the cross-entropy is computed from
-    them: log(sigmoid(x)) of a rounded sigmoid would be -Inf.
+    them: log(sigmoid(x)) of a rounded sigmoid would be -Inf. The encoder sees x - `centre`, a number (a buffer, 0 until
+    `start_at`).
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, head: Callable[[Tensor], Tensor] = ops.sigmoid) -> None:
         self.encoder, self.decoder, self.head = encoder, decoder, head
+        self.centre = Tensor(np.zeros((), np.float32))
 
     def start_at(self, mean: float) -> None:
-        """Set the bias of the decoder's last layer so that an untrained decoder paints `mean`, the data's mean value.
+        """Make `mean`, the data's mean value, the centre of the input and what an untrained decoder paints.
 
-        Without it the first updates do little but darken the picture; where the data are mostly background a sigmoid
-        is then driven so far that its gradient vanishes, and training stands still. (Burda et al. 2016,
-        arXiv:1509.00519, start from the mean of the data for the same reason.)
+        Without the first, each update of a unit's weights moves its sums for all images together, the more the brighter
+        they are: on bright pictures most ReLU units are soon at 0 for every image, and never learn again. (LeCun et al.
+        1998, Efficient BackProp, section 4.3.) A bias can undo it, so that the networks are the same functions.
+
+        Without the second (a bias of the decoder's last layer) the first updates do little but darken the picture;
+        where the data are mostly background a sigmoid is then driven so far that its gradient vanishes, and training
+        stands still. (Burda et al. 2016, arXiv:1509.00519, start from the mean of the data for the same reason.)
         """
+        self.centre.data = array_module(self.centre.data).full_like(self.centre.data, mean)
         if self.head is ops.sigmoid:
             inside = min(max(mean, 1e-3), 1 - 1e-3)
             start = math.log(inside / (1 - inside))
@@ -48,7 +55,7 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) to codes."""
-        return self.locating(self.encoder, x)
+        return self.locating(self.encoder, x - self.centre)
 
     def logits(self, code: Tensor) -> Tensor:
         """Codes to images (N, C, H, W) before the head."""

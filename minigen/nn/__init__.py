@@ -5,21 +5,9 @@ Imports: tensor, ops, random. Read next: ``module.py``, ``layers.py``.
 
 from minigen.nn import init
 from minigen.nn.init import manual_seed
-from minigen.nn.layers import (
-    AvgPool2d,
-    BatchNorm,
-    Conv2d,
-    ConvTranspose2d,
-    Dense,
-    Dropout,
-    Flatten,
-    LayerNorm,
-    MaxPool2d,
-    MaxUnpool2d,
-    Reshape,
-    Upsample,
-)
+from minigen.nn.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Dropout, Flatten, LayerNorm, Reshape
 from minigen.nn.module import Module, Parameter, Sequential, ShapeError
+from minigen.nn.pooling import AvgPool2d, MaxPool2d, MaxUnpool2d, Upsample
 
 __all__ = [
     "AvgPool2d", "BatchNorm", "Conv2d", "ConvTranspose2d", "Dense", "Dropout", "Flatten", "LayerNorm", "MaxPool2d",

@@ -3,24 +3,23 @@
 Shapes of parameters, their names and their first values are PyTorch's, so weights can be exchanged. Every layer that
 draws numbers takes a `Generator` as `rng`; without one it uses `init.default_rng()`.
 
-Imports: tensor, ops, module, init. Read next: ``losses/__init__.py``, ``optim/__init__.py``.
+Imports: tensor, ops, module, init, checks. Read next: ``pooling.py``, then ``losses/__init__.py``.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from collections.abc import Callable
 
 import numpy as np
 
 from minigen import ops
 from minigen.nn import init
+from minigen.nn.checks import channels, check_image, count, refusing
 from minigen.nn.module import Module, Parameter, ShapeError
 from minigen.ops.conv import Padding, pair
 from minigen.random import Generator
 from minigen.tensor import Tensor, note_change
-from minigen_kernels import Array, Pair, Window
+from minigen_kernels import Array, Pair
 
 Initializer = Callable[..., Array]  # (shape, *, rng) -> array
 
@@ -41,8 +40,8 @@ class Dense(Module):
         weight_init: Initializer | None = None,
         rng: Generator | None = None,
     ) -> None:
-        self.in_features = _count("Dense", "in_features", in_features)
-        self.out_features = _count("Dense", "out_features", out_features)
+        self.in_features = count("Dense", "in_features", in_features)
+        self.out_features = count("Dense", "out_features", out_features)
         shape = (self.out_features, self.in_features)
         self.weight, self.bias = _weight_and_bias(shape, self.in_features, self.out_features, bias, weight_init, rng)
 
@@ -73,7 +72,7 @@ class Conv2d(Module):
         weight_init: Initializer | None = None,
         rng: Generator | None = None,
     ) -> None:
-        self.in_channels, self.out_channels, self.groups = _channels("Conv2d", in_channels, out_channels, groups)
+        self.in_channels, self.out_channels, self.groups = channels("Conv2d", in_channels, out_channels, groups)
         self.kernel_size = pair("Conv2d", "kernel_size", kernel_size, 1)
         self.stride, self.dilation = pair("Conv2d", "stride", stride, 1), pair("Conv2d", "dilation", dilation, 1)
         self.padding: Padding = "same" if padding == "same" else pair("Conv2d", "padding", padding, 0)
@@ -82,8 +81,8 @@ class Conv2d(Module):
         self.weight, self.bias = _weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)
 
     def forward(self, x: Tensor) -> Tensor:
-        _check_image(self, x, self.in_channels)
-        with _refusing(self, f"(N, {self.in_channels}, H, W) large enough", x):
+        check_image(self, x, self.in_channels)
+        with refusing(self, f"(N, {self.in_channels}, H, W) large enough", x):
             return ops.conv2d(
                 x,
                 self.weight,
@@ -117,7 +116,7 @@ class ConvTranspose2d(Module):
         rng: Generator | None = None,
     ) -> None:
         name = "ConvTranspose2d"
-        self.in_channels, self.out_channels, self.groups = _channels(name, in_channels, out_channels, groups)
+        self.in_channels, self.out_channels, self.groups = channels(name, in_channels, out_channels, groups)
         self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
         self.stride, self.dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
         self.padding, self.output_padding = (
@@ -129,8 +128,8 @@ class ConvTranspose2d(Module):
         self.weight, self.bias = _weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)
 
     def forward(self, x: Tensor) -> Tensor:
-        _check_image(self, x, self.in_channels)
-        with _refusing(self, f"(N, {self.in_channels}, H, W) large enough", x):
+        check_image(self, x, self.in_channels)
+        with refusing(self, f"(N, {self.in_channels}, H, W) large enough", x):
             return ops.conv_transpose2d(
                 x,
                 self.weight,
@@ -143,75 +142,6 @@ class ConvTranspose2d(Module):
             )
 
 
-class MaxPool2d(Module):
-    """The largest value of each window, (N, C, H, W) -> (N, C, oh, ow); with `return_indices` also where it stands."""
-
-    def __init__(
-        self,
-        kernel_size: int | Pair,
-        stride: int | Pair | None = None,
-        padding: int | Pair = 0,
-        ceil_mode: bool = False,
-        *,
-        return_indices: bool = False,
-    ) -> None:
-        self.kernel_size, self.stride, self.padding = _window("MaxPool2d", kernel_size, stride, padding)
-        self.ceil_mode, self.return_indices = ceil_mode, return_indices
-
-    def forward(self, x: Tensor) -> Any:
-        _check_image(self, x, None)
-        pool = ops.max_pool2d_with_indices if self.return_indices else ops.max_pool2d
-        with _refusing(self, "(N, C, H, W) large enough", x):
-            return pool(x, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode)
-
-
-class AvgPool2d(Module):
-    """The mean of each window, (N, C, H, W) -> (N, C, oh, ow)."""
-
-    def __init__(
-        self,
-        kernel_size: int | Pair,
-        stride: int | Pair | None = None,
-        padding: int | Pair = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-    ) -> None:
-        self.kernel_size, self.stride, self.padding = _window("AvgPool2d", kernel_size, stride, padding)
-        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
-
-    def forward(self, x: Tensor) -> Tensor:
-        _check_image(self, x, None)
-        options = dict(ceil_mode=self.ceil_mode, count_include_pad=self.count_include_pad)
-        with _refusing(self, "(N, C, H, W) large enough", x):
-            return ops.avg_pool2d(x, self.kernel_size, self.stride, self.padding, **options)
-
-
-class MaxUnpool2d(Module):
-    """Pooled values back where the maxima stood, zeros elsewhere; takes the values and MaxPool2d's indices."""
-
-    def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
-        self.kernel_size, self.stride, self.padding = _window("MaxUnpool2d", kernel_size, stride, padding)
-
-    def forward(self, x: Tensor, indices: Tensor, output_size: Pair | None = None) -> Tensor:
-        _check_image(self, x, None)
-        with _refusing(self, "(N, C, H, W) and indices that fit", x):
-            return ops.max_unpool2d(x, indices, self.kernel_size, self.stride, self.padding, output_size=output_size)
-
-
-class Upsample(Module):
-    """Images made larger by a whole factor: (N, C, H, W) -> (N, C, H*f, W*f), repeated or interpolated linearly."""
-
-    def __init__(self, scale_factor: int | Pair = 2, mode: Literal["nearest", "bilinear"] = "nearest") -> None:
-        self.scale_factor = pair("Upsample", "scale_factor", scale_factor, 1)
-        if mode not in ("nearest", "bilinear"):
-            raise ValueError(f"Upsample: mode is 'nearest' or 'bilinear', got {mode!r}")
-        self.mode: Literal["nearest", "bilinear"] = mode
-
-    def forward(self, x: Tensor) -> Tensor:
-        _check_image(self, x, None)
-        return ops.upsample(x, self.scale_factor, self.mode)
-
-
 class BatchNorm(Module):
     """Normalise each channel of (N, C) or (N, C, H, W), then scale by weight (C,) and shift by bias (C,).
 
@@ -221,7 +151,7 @@ class BatchNorm(Module):
     """
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        self.num_features = _count("BatchNorm", "num_features", num_features)
+        self.num_features = count("BatchNorm", "num_features", num_features)
         if not eps > 0:
             raise ValueError(f"BatchNorm: eps must be above 0, got {eps}")
         if not 0 <= momentum <= 1:
@@ -262,7 +192,7 @@ class LayerNorm(Module):
         shape = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
         if not shape or not eps > 0:
             raise ValueError(f"LayerNorm: expected at least one axis and eps above 0, got {shape} and {eps}")
-        self.normalized_shape = tuple(_count("LayerNorm", "normalized_shape", n) for n in shape)
+        self.normalized_shape = tuple(count("LayerNorm", "normalized_shape", n) for n in shape)
         self.eps = float(eps)
         self.weight = Parameter(np.ones(shape, np.float32))
         self.bias = Parameter(np.zeros(shape, np.float32))
@@ -295,7 +225,7 @@ class Flatten(Module):
         self.start_axis = start_axis
 
     def forward(self, x: Tensor) -> Tensor:
-        with _refusing(self, f"with more than {self.start_axis} axes", x):
+        with refusing(self, f"with more than {self.start_axis} axes", x):
             return ops.flatten(x, self.start_axis)
 
 
@@ -306,7 +236,7 @@ class Reshape(Module):
         self.shape = tuple(shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        with _refusing(self, f"of a size that fits (N, {', '.join(map(str, self.shape))})", x):
+        with refusing(self, f"of a size that fits (N, {', '.join(map(str, self.shape))})", x):
             return ops.reshape(x, (x.shape[0], *self.shape))
 
 
@@ -325,46 +255,6 @@ def _weight_and_bias(
     return Parameter(weight), Parameter(offset) if bias else None
 
 
-def _count(layer: str, name: str, value: int) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise ValueError(f"{layer}: {name} is a whole number of at least 1, got {value!r}")
-    return int(value)
-
-
-def _channels(layer: str, in_channels: int, out_channels: int, groups: int) -> tuple[int, int, int]:
-    c, k, g = (
-        _count(layer, "in_channels", in_channels),
-        _count(layer, "out_channels", out_channels),
-        _count(layer, "groups", groups),
-    )
-    if c % g or k % g:
-        raise ValueError(f"{layer}: groups={g} must divide in_channels={c} and out_channels={k}")
-    return c, k, g
-
-
-def _window(layer: str, kernel_size: int | Pair, stride: int | Pair | None, padding: int | Pair) -> Window:
-    k, p = pair(layer, "kernel_size", kernel_size, 1), pair(layer, "padding", padding, 0)
-    if any(2 * b > a for a, b in zip(k, p, strict=True)):
-        raise ValueError(f"{layer}: padding {p} must be at most half of kernel_size {k}")
-    return k, k if stride is None else pair(layer, "stride", stride, 1), p
-
-
-@contextlib.contextmanager
-def _refusing(layer: Module, expected: str, x: Tensor) -> Iterator[None]:
-    """What the operation inside refuses, the layer refuses under its own name."""
-    try:
-        yield
-    except ValueError as error:
-        raise ShapeError(layer, expected, x.shape, str(error)) from error
-
-
-def _check_image(layer: Module, x: Tensor, channels: int | None) -> None:
-    if len(x.shape) != 4 or channels not in (None, x.shape[1]):
-        hint = "Use nn.Reshape to make images of flat vectors" if len(x.shape) == 2 else ""
-        raise ShapeError(layer, f"(N, {channels or 'C'}, H, W)", x.shape, hint)
-
-
 __all__ = [
-    "AvgPool2d", "BatchNorm", "Conv2d", "ConvTranspose2d", "Dense", "Dropout", "Flatten", "LayerNorm", "MaxPool2d",
-    "MaxUnpool2d", "Reshape", "Upsample",
+    "BatchNorm", "Conv2d", "ConvTranspose2d", "Dense", "Dropout", "Flatten", "LayerNorm", "Reshape",
 ]  # fmt: skip

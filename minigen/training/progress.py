@@ -15,7 +15,7 @@ from rich.text import Text
 from minigen.training.fit import Terms, TrainingState
 
 REFRESH = 0.1  # seconds between two updates of the live line
-BAR = 20  # its bar's length in characters
+BAR = 20  # its bar's length in characters, at most: numbers come first in a narrow terminal
 
 
 class Progress:
@@ -72,17 +72,18 @@ class Progress:
     def _line(self, state: TrainingState, terms: Terms) -> Text:
         done = state.batch / self.steps_per_epoch
         rest = max(0, self.total - state.step) * self.milliseconds / 1000
-        filled = int(BAR * done)
-        dash = "━" if self.console.encoding.startswith("utf") else "-"
-        line = Text.assemble(
-            f"epoch {state.epoch + 1}/{self.epochs}  {state.batch}/{self.steps_per_epoch}  ",
-            (dash * filled, "green"),
-            (dash * (BAR - filled), "dim"),
-            f"  {self.milliseconds:.2f} ms/step  ETA {duration(rest)}",
-        )
+        place = f"epoch {state.epoch + 1}/{self.epochs}  {state.batch}/{self.steps_per_epoch}"
         parts = [f"{name} {float(value):.5g}" for name, value in terms.items()]
-        line.append("  " + "  ".join([*parts[:1], *self._validation, *parts[1:]]))  # what matters most comes first
-        line.no_wrap, line.overflow = True, "ellipsis"
+        parts = [*parts[:1], *self._validation, *parts[1:]]  # what matters most comes first
+        speed = [f"{self.milliseconds:.2f} ms/step", f"ETA {duration(rest)}"]
+        first, last = "  ".join([*parts[:2], *speed]), "  ".join(parts[2:])
+        length = max(0, min(BAR, self.console.width - len(place) - len(first) - 5))
+        filled = int(length * done)
+        unicode = self.console.encoding.startswith("utf")
+        dash = "━" if unicode else "-"
+        bar = [("  " + dash * filled, "green"), (dash * (length - filled), "dim")] if length else []
+        line = Text.assemble(place, *bar, "  ", first, "  ", last)
+        line.no_wrap, line.overflow = True, "ellipsis" if unicode else "crop"
         return line
 
 

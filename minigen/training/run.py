@@ -265,17 +265,23 @@ def go_on(prepared: Prepared, folder: RunFolder) -> Run:
     return run
 
 
-def open_trained(recipe: Recipe, config: Mapping[str, Any], path: Path, device: str) -> Experiment:
-    """The model of a run with the parameters of the checkpoint file `path`. CheckpointError if they do not fit."""
+def open_trained(
+    recipe: Recipe, config: Mapping[str, Any], path: Path, device: str
+) -> tuple[Experiment, Mapping[str, Any]]:
+    """The model of a run with the parameters of the checkpoint file `path`, and the facts about its training images.
+
+    CheckpointError if they do not fit.
+    """
     checkpoint = load_checkpoint(path)
     if checkpoint.facts.get("model") != recipe.name:
         raise CheckpointError(f"{path} is of model {checkpoint.facts.get('model')!r}, the run is of {recipe.name!r}")
     try:
-        experiment = build(recipe, config, checkpoint.facts["data"], device)
+        facts = checkpoint.facts["data"]
+        experiment = build(recipe, config, facts, device)
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{path} does not say what data it is for: {error}") from error
     restore_modules(experiment, checkpoint)
-    return experiment
+    return experiment, facts
 
 
 def _differences(now: Mapping[str, Any], then: Any) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigen import device, nn
+from minigen import device, nn, serialization
 from minigen.cli.app import describe
 from minigen.training.catalog import MODELS
 
@@ -40,10 +40,17 @@ USAGE = {
     ("train", "ae", "--dataset", "fashion-mnits"): "unknown data set 'fashion-mnits'. Did you mean 'fashion-mnist'?",
     ("train", "ae", "--corruption", "masking"): "has no option --corruption; these have it: denoising-ae",
     ("train", "linear-ae", "--loss", "bce", "--dataset", "DATA", "--batch-size", 9): "use --loss mse",
-    (*TRAIN, "--batch-size", 100): "batch_size 100 is larger than the 77 images",
+    ("train", "ae", "--dataset", ""): "--dataset must not be empty",
+    ("train", "ae", "--dataset", "mnist", "--letters"): "--letters is an option of the data set 'glyphs'",
+    ("train", "ae", "--image-size", 32): "--image-size is an option of folders of pictures, not of 'glyphs'",
+    ("train", "ae", "--out", ""): "--out must not be empty",
+    ("train", "--resume", ""): "--resume must not be empty",
+    (*TRAIN, "--batch-size", 100): "--batch-size 100 is larger than the 77 images",
     ("train", "--resume", "RUN", "--config", "x.toml"): "leave --config and --out out",
     ("reconstruct",): "Missing argument 'RUN'",
     ("reconstruct", "RUN"): "Missing option '-o'",
+    ("reconstruct", "RUN", "-o", ""): "-o must not be empty",
+    ("reconstruct", "RUN", "-o", "x.jpg"): "pictures are written as PNG; take a name that ends in .png",
     ("reconstruct", "RUN", "-o", "x.png", "-n", 0): "0 is not in the range x>=1",
     ("reconstruct", "RUN", "-o", "x.png", "-n", 99): "-n 99: the split 'test' has 9 images",
     ("reconstruct", "RUN", "-o", "x.png", "--checkpoint", "first"): "'first' is not one of 'best', 'last'",
@@ -64,8 +71,10 @@ OTHER = {
     (*TRAIN, "--out", "DATA"): "exists and is a file; nothing is ever overwritten",
     (*TRAIN, "--out", "RUN"): "exists and is not empty; nothing is ever overwritten. Choose another --out",
     ("train", "ae", "--dataset", "missing/file.npz"): "there is no file or folder missing/file.npz",
-    ("train", "ae", "--config", "missing.toml"): "missing.toml: No such file or directory",
+    ("train", "ae", "--dataset", "./missing"): "there is no file or folder missing",
+    ("train", "ae", "--config", "missing.toml"): "cannot read the settings in missing.toml: No such file or directory",
     ("train", "ae", "--dataset", "mnist", "--data-dir", "missing"): "missing, which is no folder",
+    (*TRAIN, "--data-dir", "missing"): "missing, which is no folder",
     ("train", "--resume", "missing"): "run folder missing does not exist",
     ("train", "--resume", "."): "has no config.toml, so it is no run",
     ("evaluate", "missing"): "run folder missing does not exist",
@@ -118,11 +127,54 @@ def test_nan_in_the_data(minigen):
     assert not Path("run").exists()
 
 
+@pytest.mark.parametrize("name", ["integers", "labels"])
+def test_a_wrong_type_in_a_file_is_not_called_a_bug(minigen, name):
+    arrays = {
+        "integers": {"images": np.zeros((40, 6, 6), np.int32)},
+        "labels": {"images": np.zeros((40, 6, 6), np.float32), "labels": np.zeros(40)},
+    }[name]
+    np.savez("images.npz", **arrays)
+    result = minigen("train", "ae", "--dataset", "images.npz")
+    assert result.code == 1 and is_one_line(result), result
+    assert result.err.startswith("minigen: error: /") and "; save " in result.err
+
+
+def test_test_images_that_do_not_fit_the_model(minigen):
+    x = np.random.default_rng(0).random((40, 6, 6))
+    data = Path("both.npz").absolute()
+    for run, test, message in [
+        ("one", x[:9, :5, :5], f"the test images of {data} have the image shape [1, 5, 5], but one/checkpoints/best"),
+        ("two", x[:9] * 2 - 1, f"the test images of {data} have the value range [-1.0, 1.0], but two/checkpoints/best"),
+    ]:
+        np.savez(data, x_train=x, x_test=test)
+        words = ("--batch-size", 16, "--max-steps", 1, "--out", run)
+        assert minigen("train", "ae", "--dataset", data, *words).code == 0
+        result = minigen("evaluate", run)
+        assert result.code == 1 and is_one_line(result) and message in result.err, result
+
+
+def test_a_run_that_may_not_be_read(minigen, trained, monkeypatch):
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(serialization, "open", refuse, raising=False)
+    result = minigen("evaluate", trained)
+    assert result.code == 1 and is_one_line(result) and "best.safetensors: Permission denied" in result.err
+
+
+def test_an_output_stream_that_is_closed(minigen, monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    assert minigen("list").code == 0
+
+
 def test_config_files(minigen):
     for text, message in {
         "epochss = 3": "c.toml: unknown setting 'epochss'. Did you mean 'epochs'?",
         "epochs = 0": "c.toml: epochs must be at least 1, got 0",
         "epochs = 1.5": "c.toml: epochs must be a whole number, got 1.5",
+        "[train]\nepochs = 3": "c.toml: [train]: settings stand in no section; leave such headings out",
+        "batch_size = 3\nbatch-size = 4": "c.toml: batch_size stands there twice",
+        "dataset = ''": "c.toml: dataset must not be empty",
         "contraction = 1": "model 'ae' has no option --contraction; these have it: contractive-ae",
         "epochs =": "c.toml is no TOML file",
     }.items():
@@ -185,7 +237,7 @@ def test_wrong_shapes_between_layers_leave_no_folder(minigen, data, monkeypatch)
     monkeypatch.setitem(MODELS, "ae", replace(original, build=build))
     result = minigen("train", "ae", "--dataset", data, "--batch-size", 16, "--out", "run")
     assert result.code == 1 and is_one_line(result) and not Path("run").exists()
-    assert "Dense '0': expected input (N, 9), got (16, 64)" in result.err
+    assert "Dense 'decoder.0': expected input (N, 9), got (16, 64)" in result.err
 
 
 def test_a_gpu_that_is_not_there(minigen, data, monkeypatch):
@@ -210,6 +262,9 @@ def test_what_nobody_foresaw_is_one_line_too(minigen, monkeypatch):
 def test_errors_of_the_system_name_the_file():
     assert describe(PermissionError(13, "Permission denied", "/x/y")) == "/x/y: Permission denied"
     assert describe(OSError(28, "No space left on device")) == "No space left on device"
-    assert describe(MemoryError()).startswith("not enough memory")
+    assert describe(MemoryError()).startswith("not enough memory: take")
+    with pytest.raises(MemoryError) as info:
+        np.empty(2**60, np.uint8)
+    assert describe(info.value).startswith("not enough memory (Unable to allocate 1.00 EiB")
     assert describe(ValueError("two\nlines")) == "two lines"
     assert "please report it" in describe(RecursionError("too deep"))

@@ -2,12 +2,19 @@
 
 import io
 import json
+import re
+import shutil
+import signal
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from minigen.cli.train import Stop
+from minigen.training.catalog import MODELS
 from minigen.training.fit import Means, TrainingState
 from minigen.training.progress import Progress, duration
 
@@ -86,16 +93,79 @@ def test_a_run_without_validation(minigen, data):
 
 def test_help_names_every_option_in_its_section(minigen):
     out = minigen("train", "--help").out
+    assert "\n  minigen train ae\n  minigen train conv-ae" in out and "\b" not in out and "\\b" not in out
     command, rest = out.split("Settings:")
     general, models = rest.split("Options of the models:")
+    general, models = " ".join(general.split()), " ".join(models.split())  # as if no line were broken
     assert "--resume" in command and "--batch-size" in general and "--corruption-level" in models
-    assert "(denoising-ae)" in models and "[default: 128]" in general
+    assert "(denoising-ae)" in models and "[default: 128]" in general and "[default: 0]" in general
+    assert "[default: 64; stacked-ae 32; " in models and "(sparse-ae) [default: 10]" in models
 
 
-def progress(terminal, width=200):
-    stream = io.StringIO()
+def test_a_moved_data_set_is_found_by_data_dir(minigen, data):
+    Path("here.npz").write_bytes(data.read_bytes())
+    assert minigen("train", "ae", "--dataset", "here.npz", "--out", "run", *QUICK).code == 0
+    Path("elsewhere").mkdir()
+    Path("here.npz").rename("elsewhere/here.npz")
+    result = minigen("evaluate", "run")
+    assert result.code == 1 and "there is no file or folder" in result.err
+    assert minigen("evaluate", "run", "--data-dir", "elsewhere").code == 0
+    assert minigen("train", "--resume", "run", "--data-dir", "elsewhere", "--epochs", 3).code == 0
+
+
+def test_other_data_are_named_when_a_run_is_resumed(minigen, data):
+    Path("here.npz").write_bytes(data.read_bytes())
+    assert minigen("train", "ae", "--dataset", "here.npz", "--out", "run", *QUICK).code == 0
+    np.savez("here.npz", images=np.load(data)["images"][:, :5, :5], labels=np.load(data)["labels"])
+    result = minigen("train", "--resume", "run", "--epochs", 3)
+    assert result.code == 1 and "here.npz now has image shape [1, 5, 5], not [1, 6, 6]; mean 0." in result.err
+    assert "value range" not in result.err  # it is the same
+
+
+def test_pictures_may_be_cleared_away(minigen, data):
+    assert minigen("train", "ae", "--dataset", data, "--out", "run", *QUICK).code == 0
+    shutil.rmtree("run/samples")
+    assert minigen("train", "--resume", "run", "--epochs", 3).code == 0
+    assert [path.name for path in Path("run/samples").iterdir()] == ["epoch_003.png"]
+
+
+def test_what_ctrl_c_does():
+    with Stop() as stop:
+        with pytest.raises(KeyboardInterrupt):  # while data are loaded: at once
+            signal.raise_signal(signal.SIGINT)
+        stop.wait_for_step()
+        assert not stop.requested()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.requested()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_tells_how_to_go_on(minigen, data, monkeypatch):
+    def evaluate(batch):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    original = MODELS["ae"]
+    recipe = replace(original, build=lambda setup: replace(original.build(setup), evaluate=evaluate))
+    monkeypatch.setitem(MODELS, "ae", recipe)
+    result = minigen("train", "ae", "--dataset", data, "--out", "run", "--checkpoint-every", 3, *QUICK)
+    assert result.code == 130 and result.err.strip() == "minigen: interrupted"
+    assert result.out.endswith("stopped; step 3 is saved. To go on: minigen train --resume run\n")
+    monkeypatch.setitem(MODELS, "ae", original)
+    assert "run, from step 3" in minigen("train", "--resume", "run").out
+
+
+def progress(terminal, width=200, encoding="utf-8"):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding)
     console = Console(file=stream, force_terminal=terminal, width=width, legacy_windows=False, _environ={})
     return Progress(console, epochs=3, max_steps=None, steps_per_epoch=4), stream
+
+
+def printed(stream):
+    stream.flush()
+    return stream.buffer.getvalue().decode()
 
 
 def test_the_live_line_is_for_terminals_only():
@@ -104,16 +174,21 @@ def test_the_live_line_is_for_terminals_only():
         with shown:
             shown.step(TrainingState(5, 1, 1, Means()), {"loss": 0.25, "kl": 0.125})
             shown.epoch(TrainingState(8, 2, 0, Means()), {"loss": 0.5}, {"loss": 0.75}, best=True)
-        text = stream.getvalue()
+        text = printed(stream)
         assert ("epoch 2/3  1/4" in text) == ("ETA 0:" in text) == ("kl 0.125" in text) == terminal
         assert "epoch 2/3  step 8  " in text and "loss 0.5  validation 0.75 (best)" in text
 
 
-def test_a_narrow_terminal_keeps_one_line():
-    shown, stream = progress(True, width=60)
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
+def test_a_narrow_terminal_keeps_one_line_and_the_loss(width, encoding):
+    shown, stream = progress(True, width, encoding)
     with shown:
         shown.step(TrainingState(5, 1, 1, Means()), {"loss": 0.25, **dict.fromkeys("abcdefgh", 1.0)})
-    assert max(len(line) for line in stream.getvalue().splitlines()) < 120  # 60 columns and their colours
+    plain = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line).strip("\r") for line in printed(stream).splitlines()]
+    assert max(map(len, plain)) <= width
+    assert ("loss 0.25" in plain[0]) == (width >= 40)
+    assert ("ETA" in plain[0]) == ("━━" in plain[0] or "--" in plain[0]) == (width >= 60)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (41, "0:41"), (59.6, "1:00"), (3723, "1:02:03")])

@@ -95,6 +95,13 @@ def test_load_downloads_into_the_cache_and_stays_there(server, tmp_path, monkeyp
     assert len(list((tmp_path / "mnist").iterdir())) == 2
 
 
+def test_a_folder_that_cannot_be_made_is_no_mirrors_fault(server, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DownloadError, match=r"could not make the folder .*file/f for downloads .*MINIGEN_CACHE"):
+        fetch("f", SHA256, [server.url + "/good/"], tmp_path / "file" / "f")
+    assert not server.asked
+
+
 def test_every_file_has_mirrors_and_a_checksum():
     for name, remote in download.REMOTES.items():
         assert len(remote.mirrors) >= (1 if name == "binarized-mnist" else 2)

@@ -58,11 +58,12 @@ def test_the_rows_are_right(whole):
         assert train == pytest.approx(np.mean(batch), rel=1e-12)  # both are sums of the same float64 numbers
     validation = {r["epoch"]: float(r["loss"]) for r in rows if r["split"] == "validation"}
     assert made.best.loss == min(validation.values()) and validation[str(made.best.epoch)] == made.best.loss
-    experiment = open_trained(made.prepared.recipe, made.prepared.config, made.folder.best, "cpu")
+    experiment, facts = open_trained(made.prepared.recipe, made.prepared.config, made.folder.best, "cpu")
     _, held = training_data(made.prepared.config)
     x = held.images_float()
     mse = np.mean((experiment.reconstruct(x).astype(np.float64) - x) ** 2)
     assert made.best.loss == pytest.approx(mse, rel=1e-5)  # float32 sums
+    assert facts == made.prepared.facts
 
 
 def test_held_out_images_are_not_trained_on(data):
@@ -234,7 +235,7 @@ def test_runs_that_cannot_go_on(data, whole, tmp_path):
 
 def test_contradictions_are_found_before_anything_is_written(data, tmp_path):
     for message, settings in {
-        "batch_size 1000 is larger than the 77 images": {"batch_size": 1000},
+        "--batch-size 1000 is larger than the 77 images": {"batch_size": 1000},
         "unknown data set 'mnits'. Did you mean 'mnist'": {"dataset": "mnits"},
         "linear-ae: a linear output has no cross-entropy": {"model": "linear-ae", "loss": "bce"},
     }.items():
