@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import ContextDecorator
 from typing import Any
 
 import numpy as np
@@ -33,10 +33,8 @@ _sequence = itertools.count(1)  # numbers the Functions in the order in which th
 _last_change = 0  # the newest number that `note_change` gave
 
 
-class _Record:
+class _Record(ContextDecorator):
     """``with _Record(on):`` sets whether operations are recorded, and puts it back."""
-
-    __slots__ = ("before", "on")
 
     def __init__(self, on: bool) -> None:
         self.on = on
@@ -47,9 +45,15 @@ class _Record:
     def __exit__(self, *error: object) -> None:
         _recording.on = self.before
 
+    def _recreate_cm(self) -> _Record:  # as a decorator: each call of the function has its own
+        return _Record(self.on)
 
-def no_grad() -> AbstractContextManager[None]:
-    """Inside ``with no_grad():`` operations are not recorded: results have no gradient and keep nothing alive."""
+
+def no_grad() -> _Record:
+    """Inside ``with no_grad():`` operations are not recorded: results have no gradient and keep nothing alive.
+
+    ``@no_grad()`` before a function does the same for the whole of it.
+    """
     return _Record(False)
 
 

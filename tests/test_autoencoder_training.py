@@ -65,7 +65,7 @@ def expected_terms(name: str, options: dict[str, Any], state: State, x: Array, s
     """What a step has to report for the parameters `state`: `x` the clean images, `seen` what the encoder is given."""
     kind = options.get("sparsity")
     code = sigmoid if name == "contractive-ae" or kind == "kl" else (lambda a: a) if name == "linear-ae" else relu
-    z, output = dense_forward(state, seen, code)
+    z, output = dense_forward(state, seen - state["centre"], code)
     flat = x.reshape(len(x), -1)
     if options.get("loss") == "bce":
         p = sigmoid(output)
@@ -81,7 +81,7 @@ def expected_terms(name: str, options: dict[str, Any], state: State, x: Array, s
         terms["sparsity"] = options["sparsity_weight"] * kl.sum()
     if "contraction" in options:
         w = state["encoder.1.weight"]
-        clean, _ = dense_forward(state, x, sigmoid)
+        clean, _ = dense_forward(state, x - state["centre"], sigmoid)
         terms["contraction"] = options["contraction"] * ((clean * (1 - clean)) ** 2 @ (w**2).sum(1)).mean()
     if "weight_l1" in options:
         terms["weight_l1"] = options["weight_l1"] * sum(np.abs(w).sum() for w in weights(state))
@@ -224,6 +224,7 @@ def test_contraction_can_be_differentiated() -> None:
         model = architecture.dense(
             (1, 2, 3), widths, widths[:-1], rng=Generator(2), activation=ops.tanh, code=ops.sigmoid
         )
+        model.to(dtype=np.float64)  # gradcheck converts the encoder only
         report = mg.gradcheck(Contraction(model, batch(4, (1, 2, 3)).x))
         assert {row.verdict for row in report.rows} == {"right"}
         assert len(report.rows) == 2 * len(widths)

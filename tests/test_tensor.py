@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as drawn_arrays
 
 from minigen import ops
-from minigen.tensor import Tensor, as_tensor, grad
+from minigen.tensor import Tensor, as_tensor, grad, is_recording, no_grad
 
 
 def leaf(*values: float) -> Tensor:
@@ -293,3 +293,16 @@ def test_repr(tensor: Tensor, text: str) -> None:
 @given(drawn_arrays(st.sampled_from([np.float32, np.float64, np.int64, np.bool_]), st.tuples(st.integers(0, 4))))
 def test_repr_is_one_line_and_never_warns(x: Any) -> None:
     assert "\n" not in repr(Tensor(x))
+
+
+def test_no_grad_as_a_decorator_nests_and_puts_back() -> None:
+    x = Tensor(np.ones(2), requires_grad=True)
+
+    @no_grad()
+    def doubled(depth: int) -> Tensor:
+        y = doubled(depth - 1) if depth else x * 2
+        assert not is_recording()
+        return y
+
+    assert not doubled(2).requires_grad
+    assert is_recording() and (x * 2).requires_grad

@@ -74,7 +74,7 @@ def open_run(path: str, checkpoint: str | None, data_dir: str | None, device: st
 
 
 def check_output(path: str) -> Path:
-    """The path of a file to be written, looked at before any work. OSError if it cannot become one, ConfigError for no name."""
+    """The path of a file to be written, looked at before any work; OSError if it cannot become one."""
     if not path:
         raise ConfigError("-o must not be empty; give the name of a file")
     target = Path(path)
