@@ -15,7 +15,7 @@ from rich.text import Text
 from minigen.training.fit import Terms, TrainingState
 
 REFRESH = 0.1  # seconds between two updates of the live line
-BAR = 20  # its bar's length in characters, at most: numbers come first in a narrow terminal
+BAR, SHORTEST = 20, 5  # its bar's length in characters; in a narrow terminal it is shorter, or left out
 
 
 class Progress:
@@ -81,7 +81,7 @@ class Progress:
         filled = int(length * done)
         unicode = self.console.encoding.startswith("utf")
         dash = "━" if unicode else "-"
-        bar = [("  " + dash * filled, "green"), (dash * (length - filled), "dim")] if length else []
+        bar = [("  " + dash * filled, "green"), (dash * (length - filled), "dim")] if length >= SHORTEST else []
         line = Text.assemble(place, *bar, "  ", first, "  ", last)
         line.no_wrap, line.overflow = True, "ellipsis" if unicode else "crop"
         return line
