@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 from types import ModuleType
 from typing import Any, Literal
 
@@ -19,6 +18,9 @@ import numpy as np
 from minigen_kernels import Array
 
 Device = Literal["cpu", "cuda"]
+
+#: Have the tests marked `gpu` passed on a device? Until then a GPU is used only by those who ask for it.
+PROVEN_ON_A_GPU = False
 
 
 def array_module(x: Any) -> ModuleType:
@@ -81,8 +83,6 @@ def cuda_status() -> tuple[bool, str]:
     if (total, product) != (10.0, 14.0):
         return (False, f"a CUDA device was found, but it computes wrong numbers ({total} and {product}, not 10 and 14)")
     name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    if importlib.util.find_spec("minigen_kernels.cuda") is None:
-        return False, f"this version of minigen has no CUDA kernels yet (CuPy and the device work: {name})"
     return True, name
 
 
@@ -93,13 +93,18 @@ def _first_line(error: Exception) -> str:
 def choose_device(wanted: str) -> tuple[Device, str]:
     """Resolve "auto", "cpu" or "cuda" to a device and one line that says what was chosen and why.
 
-    "auto" takes the GPU if it works, else the CPU; "cuda" without a working GPU raises RuntimeError with the reason.
+    "cuda" without a working GPU raises RuntimeError with the reason. "auto" will take the GPU where it works; as long
+    as the CUDA kernels are proven on the host alone (see `PROVEN_ON_A_GPU`), it takes the CPU and says so.
     """
     if wanted != "auto":
         device = check_device(wanted)
         return device, device if device == "cpu" else f"cuda ({cuda_status()[1]})"
     usable, text = cuda_status()
-    return ("cuda", f"cuda ({text})") if usable else ("cpu", f"cpu (auto: {text})")
+    if usable and PROVEN_ON_A_GPU:
+        return "cuda", f"cuda ({text})"
+    if usable:
+        text = f"{text} works, but the CUDA kernels have not been run on a GPU yet; device 'cuda' tries them"
+    return "cpu", f"cpu (auto: {text})"
 
 
 def set_num_threads(n: int) -> None:

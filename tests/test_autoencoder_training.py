@@ -162,13 +162,14 @@ def test_reconstruction_loss_of_convolutions(name: str, loss: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_evaluation_sees_clean_images_and_no_penalty(name: str) -> None:
-    heavy = {"weight_l1": 1.0, "weight_l2": 1.0, "sparsity_weight": 1.0, "contraction": 1.0, "corruption_level": 1.0}
+def test_evaluation_sees_what_pictures_show_and_no_penalty(name: str) -> None:
+    heavy = {"weight_l1": 1.0, "weight_l2": 1.0, "sparsity_weight": 1.0, "contraction": 1.0, "corruption_level": 0.7}
     heavy = {key: value for key, value in heavy.items() if key in MODELS[name].options}
     experiment, one = build(name, shape=(1, 8, 8), **heavy), batch(5)
     terms = experiment.evaluate(one)
-    y = experiment.reconstruct(one.x)
-    assert list(terms) == ["loss"]
+    *seen, y = experiment.pictures(one.x)  # clean images, of denoising the corrupted ones, reconstructions
+    assert len(seen) == (2 if name == "denoising-ae" else 1) and list(terms) == ["loss"]
+    np.testing.assert_array_equal(y, experiment.reconstruct(seen[-1]))
     assert float(terms["loss"]) == pytest.approx(np.square(y.astype(np.float64) - one.x).mean(), rel=1e-5)
 
 

@@ -5,7 +5,6 @@ Read next: ``test_architecture.py``.
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigen import nn
+from minigen import device, nn
 from minigen.device import (
     array_module,
     check_device,
@@ -72,7 +71,6 @@ UNUSABLE = {
         "computes wrong numbers",
         "4.0 and 0.0, not 10 and 14",
     ),
-    "no kernels": (made_up_cupy(lambda: 1), "has no CUDA kernels yet", "NVIDIA Imaginary"),
 }
 
 
@@ -101,10 +99,14 @@ def test_cuda_that_cannot_be_used_is_an_error_with_the_reason(
 
 def test_cuda_that_works_is_chosen_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", made_up_cupy(lambda: 1))
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)  # as if the CUDA kernels were there
     assert cuda_status() == (True, "NVIDIA Imaginary")
     assert check_device("cuda") == "cuda"
-    assert choose_device("cuda") == choose_device("auto") == ("cuda", "cuda (NVIDIA Imaginary)")
+    assert choose_device("cuda") == ("cuda", "cuda (NVIDIA Imaginary)")
+    monkeypatch.setattr(device, "PROVEN_ON_A_GPU", True)
+    assert choose_device("auto") == ("cuda", "cuda (NVIDIA Imaginary)")
+    monkeypatch.setattr(device, "PROVEN_ON_A_GPU", False)
+    chosen, why = choose_device("auto")
+    assert chosen == "cpu" and "NVIDIA Imaginary works, but the CUDA kernels have not been run on a GPU yet" in why
     assert choose_device("cpu") == ("cpu", "cpu")
 
 

@@ -5,7 +5,7 @@ every kernel exists under the same name, in a file of the same name, in three fo
 
 * ``reference`` - the obvious NumPy version; its docstring is the specification. Read this first.
 * ``cpu``       - the same function in Numba, compiled on first use.
-* ``cuda``      - the same function in CUDA C++, launched through CuPy.
+* ``cuda``      - the same function in CUDA C++, launched through CuPy. Proven by running the same source on the host.
 
 `KernelSet` below is the table of contents: one line per kernel. `for_array` is the only dispatch.
 
@@ -36,6 +36,7 @@ Window = tuple[Pair, Pair, Pair]  # kernel, stride, padding of a pooling window
 class KernelSet(Protocol):
     """The kernels, one line each. Shapes and formulas: the docstring of the same function in ``reference``."""
 
+    # fmt: off
     # conv.py - each of the three is the gradient of the other two.
     def conv2d(self, x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array: ...
     def conv_transpose2d(self, g: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array: ...
@@ -73,6 +74,7 @@ class KernelSet(Protocol):
     def philox(self, seed: int, stream: int, position: int, blocks: int) -> Array: ...
     def uniform(self, seed: int, stream: int, position: int, n: int, dtype: Any) -> Array: ...
     def normal(self, seed: int, stream: int, position: int, n: int, dtype: Any) -> Array: ...
+    # fmt: on
 
 
 def for_device(device: str) -> KernelSet:

@@ -23,16 +23,22 @@ from minigen.metrics import UNITS, evaluate_autoencoder
 def evaluate(run: str, checkpoint: str | None, data_dir: str | None, device: str, as_json: bool) -> None:
     """Measure a trained model on the test images.
 
-    RUN is the folder of a run. Reconstructions are measured and, where there are labels, what the codes know of them.
+    RUN is the folder of a run. Reconstructions are measured (a denoising model is given corrupted images, and its
+    answers are held to the clean ones) and, where there are labels, what the codes know of them.
     """
     trained = open_run(run, checkpoint, data_dir, device)
     train, test = trained.images("train"), trained.images("test")
     with np.errstate(all="ignore"):
-        values = evaluate_autoencoder(trained.experiment.reconstruct, trained.experiment.encode, train, test)
+        values = evaluate_autoencoder(
+            lambda images: trained.experiment.pictures(images)[-1], trained.experiment.encode, train, test
+        )
+    corrupted = "corruption" in trained.config
     if as_json:
         facts = {"run": run, "checkpoint": str(trained.checkpoint), "split": "test", "images": len(test)}
+        facts["corrupted"] = corrupted
         click.echo(json.dumps({**facts, "metrics": values, "units": {name: UNITS[name] for name in values}}))
         return
-    click.echo(f"{trained.checkpoint} on {len(test):,} test images of {trained.config['dataset']}")
+    how = ", seen corrupted" if corrupted else ""
+    click.echo(f"{trained.checkpoint} on {len(test):,} test images of {trained.config['dataset']}{how}")
     for name, value in values.items():
         click.echo(f"  {name:<27}{value:>10.5f}  {UNITS[name]}")

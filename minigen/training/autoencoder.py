@@ -60,13 +60,16 @@ def autoencoder_step(
     return step
 
 
-def autoencoder_evaluation(model: Autoencoder, loss: Loss, *, device: str = "cpu") -> Step:
-    """The reconstruction loss of clean images, in evaluation mode, without penalties."""
+def autoencoder_evaluation(
+    model: Autoencoder, loss: Loss, *, corrupt: Corrupt | None = None, device: str = "cpu"
+) -> Step:
+    """The reconstruction loss of images (seen corrupted, if `corrupt` is given), in evaluation mode, no penalties."""
 
     def evaluate(batch: Batch) -> Terms:
         with model.evaluation():
-            x = Tensor(to_device(batch.x, device))
-            return {"loss": loss(model, model.logits(model.encode(x)), x)}
+            x = to_device(batch.x, device)
+            code = model.encode(Tensor(x if corrupt is None else corrupt(x)))
+            return {"loss": loss(model, model.logits(code), Tensor(x))}
 
     return evaluate
 

@@ -87,14 +87,20 @@ def _build(name: str, network: Network, setup: Setup) -> Experiment:
             "salt-and-pepper": lambda: training.salt_and_pepper(level, noise, low, high),
         }[options["corruption"]]()
 
+    def corrupt_to_look(images: Any) -> Any:
+        """`corrupt` with the same noise each time: looking must not change the training that follows."""
+        if corrupt is None:
+            return images
+        state = noise.state
+        noise.state = Generator(setup.seed).spawn("pictures").state
+        corrupted = corrupt(images)
+        noise.state = state
+        return corrupted
+
     def pictures(images: Any) -> list[Any]:
         if corrupt is None:
             return [images, training.reconstruct_images(model, images, device)]
-        state = noise.state  # looking at a picture must not change the training that follows
-        noise.state = Generator(setup.seed).spawn("pictures").state
-        corrupted = corrupt(to_device(images, device))
-        noise.state = state
-        corrupted = to_device(corrupted, "cpu")
+        corrupted = to_device(corrupt_to_look(to_device(images, device)), "cpu")
         return [images, corrupted, training.reconstruct_images(model, corrupted, device)]
 
     return Experiment(
@@ -110,7 +116,7 @@ def _build(name: str, network: Network, setup: Setup) -> Experiment:
             clip_norm=options["clip_norm"] or None,
             device=device,
         ),
-        evaluate=training.autoencoder_evaluation(model, loss, device=device),
+        evaluate=training.autoencoder_evaluation(model, loss, corrupt=corrupt_to_look, device=device),
         schedule=make_schedule(options["schedule"], optimizer, setup.steps),
         pictures=pictures,
         reconstruct=lambda images: training.reconstruct_images(model, images, device),

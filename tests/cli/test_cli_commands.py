@@ -10,6 +10,7 @@ from PIL import Image
 from training.runs import spawn
 
 import minigen as package
+from minigen.cli.trained import open_run
 from minigen.data import load
 from minigen.training.catalog import MODELS
 
@@ -38,6 +39,16 @@ def test_evaluate(minigen, trained):
     assert facts["metrics"]["psnr"] == pytest.approx(-10 * np.log10(facts["metrics"]["mse"]), abs=0.5)  # mean of logs
     table = minigen("evaluate", trained).out
     assert f"{facts['metrics']['mse']:.5f}" in table and "nats, mean per pixel" in table
+
+
+def test_a_denoising_model_is_measured_on_corrupted_images(minigen, trained, data):
+    facts = json.loads(minigen("evaluate", trained, "--json").out)
+    assert facts["corrupted"] is True and ", seen corrupted\n" in minigen("evaluate", trained).out
+    run = open_run(str(trained), None, None, "cpu")
+    x = load(str(data), split="test").images_float()
+    restored = np.mean((run.experiment.pictures(x)[2].astype(np.float64) - x) ** 2)
+    clean = np.mean((run.experiment.reconstruct(x).astype(np.float64) - x) ** 2)
+    assert facts["metrics"]["mse"] == pytest.approx(restored, rel=1e-6) != pytest.approx(clean, rel=1e-6)
 
 
 def test_encode(minigen, trained, data):

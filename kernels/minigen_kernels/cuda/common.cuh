@@ -1,0 +1,44 @@
+// What every .cu file shares: the type `real`, indices of a grid-stride loop, and sums in a fixed order.
+//
+// A file is compiled twice, with -DREAL=float and with -DREAL=double. The launcher pastes this text where a file
+// includes it (source.py says why).
+//
+// Determinism: no atomics. A sum over threads takes the same tree every time, so its bits depend on the number of
+// threads in the block alone, which the wrapper sets to a constant.
+
+#ifndef REAL
+#define REAL float
+#endif
+typedef REAL real;
+
+constexpr int WARP = 32;
+constexpr unsigned int ALL_LANES = 0xffffffffu;
+
+// for (long long i = first_index(); i < n; i += all_threads()): thread by thread over n items, in 64 bits. Neighbouring
+// threads take neighbouring items, so that a warp reads and writes whole lines of memory.
+__device__ __forceinline__ long long first_index() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
+__device__ __forceinline__ long long all_threads() { return (long long)gridDim.x * blockDim.x; }
+
+// The sum over the 32 lanes of a warp, in every lane. Lane l adds its partner l ^ 16, then l ^ 8, ...: a + b and b + a
+// are the same bits, so all lanes end with the same ones. All 32 lanes must take part.
+template <typename T>
+__device__ __forceinline__ T warp_sum(T value) {
+#pragma unroll
+  for (int step = WARP / 2; step > 0; step /= 2) value += __shfl_xor_sync(ALL_LANES, value, step);
+  return value;
+}
+
+// The sum over all threads of a block, in every thread: first inside each warp, then over the warps' sums. The block
+// is one-dimensional, a multiple of 32 threads, and all of them must take part.
+template <typename T>
+static __device__ __forceinline__ T block_sum(T value) {
+  __shared__ T of_warp[WARP];
+  const int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+  value = warp_sum(value);
+  if (lane == 0) of_warp[warp] = value;
+  __syncthreads();
+  value = lane < (int)(blockDim.x / WARP) ? of_warp[lane] : T(0);
+  value = warp_sum(value);
+  __syncthreads();  // of_warp may be written again by the next call
+  return value;
+}

@@ -1,0 +1,237 @@
+// Batch norm and layer norm, forward and backward. Read beside ../reference/norm.py.
+//
+// All sums are taken in double, so that float data with a large mean keep their variance, and in a fixed order: each
+// thread adds its own values, then block_sum adds up the block. Variances are taken around a mean, never as
+// E[x^2] - E[x]^2. What is done to each value on the way out is done in real.
+//
+// Batch norm, x (N, C, L): a channel has M = N * L values, in runs of L; value k is x[k / L, c, k % L]. It is cut into
+// chunks of `chunk` values, so that few channels still fill a device; grid (C, chunks), a block has one chunk. A first
+// kernel leaves two sums per chunk, the second adds these up (each block for itself, in the same order) and writes.
+// Layer norm, x (R, D): a block has one row. The sums over rows for gw and gb: a thread has a column, a block COLUMNS
+// of them and a chunk of rows; a last kernel adds up the chunks.
+//
+// Memory traffic in bytes for a value of x, with B = sizeof(real); a chunk or a row that is read again comes from the
+// cache (16 kB of a chunk in float):
+//   batch_norm_statistics        reads B          batch_norm_apply      reads B, writes B
+//   batch_norm_backward_sums     reads 2 B        batch_norm_backward   reads 2 B, writes B
+//   layer_norm                   reads B, writes B
+//   layer_norm_backward          reads 2 B, writes B
+//   layer_norm_backward_columns  reads 2 B        layer_norm_backward_finish reads 16 a column and chunk
+// With L = 1 (after a dense layer) the values of a channel are C apart: a block uses B of the 32 bytes that each read
+// moves, and the blocks of the neighbouring channels take the rest from the cache.
+
+#include "common.cuh"
+
+constexpr int COLUMNS = 32;  // of a block of layer_norm_backward_columns
+constexpr int LANES = 8;     // rows that such a block reads at once
+
+// Walks over a thread's values of a chunk of a channel, in steps of the block, without a division for each.
+struct Walk {
+  long long at;    // place in x
+  long long left;  // values of the chunk from here on, the skipped ones included
+  long long row_step, line;
+  int column, column_step, length;
+
+  // Chunk blockIdx.y of channel blockIdx.x.
+  __device__ Walk(long long M, int C, int L, int chunk) {
+    long long first = (long long)blockIdx.y * chunk;
+    long long k = first + threadIdx.x;
+    left = min((long long)chunk, M - first) - threadIdx.x;
+    line = (long long)C * L;
+    row_step = blockDim.x / L * line;
+    column_step = blockDim.x % L;
+    column = (int)(k % L);
+    length = L;
+    at = k / L * line + (long long)blockIdx.x * L + column;
+  }
+  __device__ bool more() const { return left > 0; }
+  __device__ void next() {
+    left -= blockDim.x;
+    at += row_step + column_step;
+    column += column_step;
+    if (column >= length) {
+      column -= length;
+      at += line - length;
+    }
+  }
+};
+
+// The sum of one value of each chunk of a channel, for every thread of the block.
+__device__ double chunk_sum(const double* values, int chunks) {
+  double sum = 0;
+  for (int i = threadIdx.x; i < chunks; i += blockDim.x) sum += values[i];
+  return block_sum(sum);
+}
+
+// The mean of each chunk, and the sum of squares around it: means and squares (C, chunks).
+extern "C" __global__ void batch_norm_statistics_kernel(const real* __restrict__ x, double* __restrict__ means,
+                                                        double* __restrict__ squares, long long M, int C, int L,
+                                                        int chunk) {
+  double sum = 0, square = 0;
+  for (Walk walk(M, C, L, chunk); walk.more(); walk.next()) sum += x[walk.at];
+  double mean = block_sum(sum) / min((long long)chunk, M - (long long)blockIdx.y * chunk);
+  for (Walk walk(M, C, L, chunk); walk.more(); walk.next()) {
+    double d = x[walk.at] - mean;
+    square += d * d;
+  }
+  square = block_sum(square);
+  if (threadIdx.x == 0) {
+    means[(long long)blockIdx.x * gridDim.y + blockIdx.y] = mean;
+    squares[(long long)blockIdx.x * gridDim.y + blockIdx.y] = square;
+  }
+}
+
+// Mean and variance of the whole channel from those of its chunks (Chan, Golub and LeVeque 1983), then y.
+extern "C" __global__ void batch_norm_apply_kernel(const real* __restrict__ x, const real* __restrict__ w,
+                                                   const real* __restrict__ b, const double* __restrict__ means,
+                                                   const double* __restrict__ squares, real* __restrict__ y,
+                                                   real* __restrict__ mean, real* __restrict__ var, long long M, int C,
+                                                   int L, int chunk, double eps) {
+  int c = blockIdx.x, chunks = gridDim.y;
+  const double* chunk_means = means + (long long)c * chunks;
+  double weighted = 0;
+  for (int i = threadIdx.x; i < chunks; i += blockDim.x)
+    weighted += chunk_means[i] * min((long long)chunk, M - (long long)i * chunk);
+  double exact_mean = block_sum(weighted) / M;
+  double around = 0;
+  for (int i = threadIdx.x; i < chunks; i += blockDim.x) {
+    double d = chunk_means[i] - exact_mean;
+    around += d * d * min((long long)chunk, M - (long long)i * chunk);
+  }
+  double exact_var = (block_sum(around) + chunk_sum(squares + (long long)c * chunks, chunks)) / M;
+  // Subtracting the mean rounded to real makes no error where the mean is large; what the rounding cut off is in shift.
+  real near = (real)exact_mean, scale = (real)(w[c] / sqrt(exact_var + eps));
+  real shift = (real)(b[c] - (exact_mean - near) * (w[c] / sqrt(exact_var + eps)));
+  for (Walk walk(M, C, L, chunk); walk.more(); walk.next()) y[walk.at] = (x[walk.at] - near) * scale + shift;
+  if (blockIdx.y == 0 && threadIdx.x == 0) {
+    mean[c] = near;
+    var[c] = (real)exact_var;
+  }
+}
+
+// The sums over each chunk of gy and of gy * (x - mean): sums and products (C, chunks).
+extern "C" __global__ void batch_norm_backward_sums_kernel(const real* __restrict__ gy, const real* __restrict__ x,
+                                                           const real* __restrict__ mean, double* __restrict__ sums,
+                                                           double* __restrict__ products, long long M, int C, int L,
+                                                           int chunk) {
+  real near = mean[blockIdx.x];
+  double sum = 0, product = 0;
+  for (Walk walk(M, C, L, chunk); walk.more(); walk.next()) {
+    sum += gy[walk.at];
+    product += gy[walk.at] * (x[walk.at] - near);
+  }
+  sum = block_sum(sum);
+  product = block_sum(product);
+  if (threadIdx.x == 0) {
+    sums[(long long)blockIdx.x * gridDim.y + blockIdx.y] = sum;
+    products[(long long)blockIdx.x * gridDim.y + blockIdx.y] = product;
+  }
+}
+
+extern "C" __global__ void batch_norm_backward_kernel(const real* __restrict__ gy, const real* __restrict__ x,
+                                                      const real* __restrict__ w, const real* __restrict__ mean,
+                                                      const real* __restrict__ var, const double* __restrict__ sums,
+                                                      const double* __restrict__ products, real* __restrict__ gx,
+                                                      real* __restrict__ gw, real* __restrict__ gb, long long M, int C,
+                                                      int L, int chunk, double eps) {
+  int c = blockIdx.x, chunks = gridDim.y;
+  double exact_gb = chunk_sum(sums + (long long)c * chunks, chunks);
+  double s = sqrt((double)var[c] + eps);
+  double exact_gw = chunk_sum(products + (long long)c * chunks, chunks) / s;
+  real near = mean[c], scale = (real)(w[c] / s);
+  real slope = (real)(-w[c] * exact_gw / (s * s * M)), shift = (real)(-w[c] * exact_gb / (s * M));
+  for (Walk walk(M, C, L, chunk); walk.more(); walk.next())
+    gx[walk.at] = scale * gy[walk.at] + slope * (x[walk.at] - near) + shift;
+  if (blockIdx.y == 0 && threadIdx.x == 0) {
+    gw[c] = (real)exact_gw;
+    gb[c] = (real)exact_gb;
+  }
+}
+
+extern "C" __global__ void layer_norm_kernel(const real* __restrict__ x, const real* __restrict__ w,
+                                             const real* __restrict__ b, real* __restrict__ y, real* __restrict__ mean,
+                                             real* __restrict__ var, long long R, int D, double eps) {
+  for (long long r = blockIdx.x; r < R; r += gridDim.x) {
+    const real* row = x + r * D;
+    double sum = 0, square = 0;
+    for (int j = threadIdx.x; j < D; j += blockDim.x) sum += row[j];
+    double exact_mean = block_sum(sum) / D;
+    for (int j = threadIdx.x; j < D; j += blockDim.x) {
+      double d = row[j] - exact_mean;
+      square += d * d;
+    }
+    double exact_var = block_sum(square) / D, slope = 1 / sqrt(exact_var + eps);
+    real near = (real)exact_mean, scale = (real)slope, shift = (real)((near - exact_mean) * slope);
+    for (int j = threadIdx.x; j < D; j += blockDim.x) y[r * D + j] = ((row[j] - near) * scale + shift) * w[j] + b[j];
+    if (threadIdx.x == 0) {
+      mean[r] = near;
+      var[r] = (real)exact_var;
+    }
+  }
+}
+
+// gx, and for the columns scales = 1 / sqrt(var + eps), (R,).
+extern "C" __global__ void layer_norm_backward_kernel(const real* __restrict__ gy, const real* __restrict__ x,
+                                                      const real* __restrict__ w, const real* __restrict__ mean,
+                                                      const real* __restrict__ var, real* __restrict__ gx,
+                                                      real* __restrict__ scales, long long R, int D, double eps) {
+  for (long long r = blockIdx.x; r < R; r += gridDim.x) {
+    real near = mean[r], scale = (real)(1 / sqrt((double)var[r] + eps));
+    double sum = 0, product = 0;  // of gz and gz * z
+    for (int j = threadIdx.x; j < D; j += blockDim.x) {
+      real gz = gy[r * D + j] * w[j];
+      sum += gz;
+      product += gz * ((x[r * D + j] - near) * scale);
+    }
+    real shift = (real)(-block_sum(sum) / D), slope = (real)(-block_sum(product) / D);
+    for (int j = threadIdx.x; j < D; j += blockDim.x) {
+      real z = (x[r * D + j] - near) * scale;
+      gx[r * D + j] = (gy[r * D + j] * w[j] + shift + slope * z) * scale;
+    }
+    if (threadIdx.x == 0) scales[r] = scale;
+  }
+}
+
+// The sums over a chunk of rows of gy * z and of gy: products and sums (chunks, D). Block (COLUMNS, LANES), grid
+// (D / COLUMNS, chunks): thread (column, lane) adds the rows lane, lane + LANES, ..., then lane 0 adds up, in order.
+extern "C" __global__ void layer_norm_backward_columns_kernel(const real* __restrict__ gy, const real* __restrict__ x,
+                                                              const real* __restrict__ mean,
+                                                              const real* __restrict__ scales,
+                                                              double* __restrict__ products, double* __restrict__ sums,
+                                                              long long R, int D, int chunk) {
+  __shared__ double product_of[LANES][COLUMNS], sum_of[LANES][COLUMNS];
+  int j = blockIdx.x * COLUMNS + threadIdx.x;
+  long long first = (long long)blockIdx.y * chunk, end = min(first + chunk, R);
+  double product = 0, sum = 0;
+  if (j < D)
+    for (long long r = first + threadIdx.y; r < end; r += LANES) {
+      product += gy[r * D + j] * ((x[r * D + j] - mean[r]) * scales[r]);
+      sum += gy[r * D + j];
+    }
+  product_of[threadIdx.y][threadIdx.x] = product;
+  sum_of[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y == 0 && j < D) {
+    for (int lane = 1; lane < LANES; lane++) {
+      product += product_of[lane][threadIdx.x];
+      sum += sum_of[lane][threadIdx.x];
+    }
+    products[(long long)blockIdx.y * D + j] = product;
+    sums[(long long)blockIdx.y * D + j] = sum;
+  }
+}
+
+// gw and gb: one thread per column adds the chunks, in order.
+extern "C" __global__ void layer_norm_backward_finish_kernel(const double* __restrict__ products,
+                                                             const double* __restrict__ sums, real* __restrict__ gw,
+                                                             real* __restrict__ gb, int D, int chunks) {
+  for (long long j = first_index(); j < D; j += all_threads()) {
+    double product = 0, sum = 0;
+    for (int i = 0; i < chunks; i++) {
+      product += products[(long long)i * D + j];
+      sum += sums[(long long)i * D + j];
+    }
+    gw[j] = (real)product;
+    gb[j] = (real)sum;
+  }
+}

@@ -1,0 +1,93 @@
+"""The optimizer CUDA kernels on the host against the reference, three steps each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigen_kernels import reference
+from minigen_kernels.cuda import optim
+
+DTYPES = [np.float32, np.float64]
+STATES = {"sgd_update": 1, "rmsprop_update": 2, "adam_update": 2}
+
+RATE = st.floats(1e-4, 1.0)
+SHARE = st.sampled_from([0.0, 0.5, 0.9, 0.99])
+DECAY = st.sampled_from([0.0, 1e-2, 0.5])
+EPS = st.just(0.1)
+CASES = st.one_of(
+    st.tuples(st.just("sgd_update"), st.tuples(RATE, SHARE, st.booleans(), DECAY)),
+    st.tuples(st.just("rmsprop_update"), st.tuples(RATE, SHARE, EPS, SHARE, DECAY)),
+    st.tuples(st.just("adam_update"), st.tuples(RATE, SHARE, SHARE, EPS, DECAY, st.booleans())),
+)
+
+
+def step_of(name: str, step: int) -> tuple[int, ...]:
+    return (step,) if name == "adam_update" else ()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(case=CASES, shape=st.sampled_from([(), (1,), (3, 5), (2, 0), (300,)]), seed=st.integers(0, 2**32 - 1))
+def test_three_steps(host, dtype, case, shape, seed):
+    name, options = case
+    rng = np.random.default_rng(seed)
+    mine = [rng.normal(size=shape).astype(dtype), *(np.zeros(shape, dtype) for _ in range(STATES[name]))]
+    exact = [a.astype(np.float64) for a in mine]
+    for step in (1, 2, 3):
+        g = np.asarray(rng.normal(size=shape)).astype(dtype)
+        p, same_g, *state = host.run(getattr(optim, name), mine[0], g, *mine[1:], *step_of(name, step), *options)
+        assert same_g.tobytes() == g.tobytes()
+        mine = [p, *state]
+        getattr(reference, name)(exact[0], g.astype(np.float64), *exact[1:], *step_of(name, step), *options)
+    # Three steps of about ten roundings of half an ulp. A gradient near zero, rounded on the scale of 1, is divided by
+    # its eps of 0.1, hence the 100.
+    size = max([1.0, *(np.abs(a).max(initial=0) for a in exact)])
+    for got, wanted in zip(mine, exact):
+        assert got.dtype == dtype and got.shape == shape
+        assert np.abs(got - wanted).max(initial=0) <= 100 * np.finfo(dtype).eps * size
+
+
+@pytest.mark.parametrize("name", ["sgd_update", "rmsprop_update"])
+def test_without_momentum_the_buffer_is_left_alone(host, name):
+    ones, scalars = np.ones(3), {"sgd_update": (0.1, 0, False, 0), "rmsprop_update": (0.1, 0.9, 1e-8, 0, 0)}[name]
+    squares = [np.ones(3)] if name == "rmsprop_update" else []
+    *_, buffer = host.run(getattr(optim, name), ones, ones, *squares, np.empty(0), *scalars)
+    assert buffer.size == 0
+
+
+def test_float32_does_not_round_what_is_left_of_beta(host):
+    """1 - beta2 is rounded once; taken from a rounded beta2 = 0.999 it would be wrong by 3e-5."""
+    zero, one = np.zeros(1, np.float32), np.ones(1, np.float32)
+    _, _, m, v = host.run(optim.adam_update, zero, one, zero.copy(), zero.copy(), 1, 0.1, 0.9, 0.999, 0, 0, False)
+    assert m[0] == np.float32(1 - 0.9) and v[0] == np.float32(1 - 0.999)
+
+
+def test_more_parameters_than_threads(host, monkeypatch):
+    monkeypatch.setattr("minigen_kernels.cuda.launch.MOST_BLOCKS", 2)
+    rng = np.random.default_rng(0)
+    p, g, m, v = rng.uniform(size=(4, 1500))
+    options = (3, 0.1, 0.9, 0.99, 1e-8, 0.01, True)
+    got = host.run(optim.adam_update, p, g, m, v, *options)
+    reference.adam_update(p, g, m, v, *options)
+    for a, b in zip(got, (p, g, m, v)):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-14)  # ten roundings of numbers below 2, each 2e-16
+
+
+def test_a_strided_gradient_is_read_right(host):
+    p, g = np.zeros((3, 4)), np.arange(12.0).reshape(4, 3).T
+    got, *_ = host.run(optim.sgd_update, p, g, np.empty(0), 1.0, 0, False, 0)
+    np.testing.assert_array_equal(got, -g)
+
+
+def test_errors():
+    p, g = np.ones((3, 2)), np.ones((2, 3))
+    with pytest.raises(ValueError, match="sgd_update: g has shape"):
+        optim.sgd_update(p, g, p, 0.1, 0.9, False, 0)
+    with pytest.raises(ValueError, match="rmsprop_update: square_avg has shape"):
+        optim.rmsprop_update(p, p, g, p, 0.1, 0.9, 1e-8, 0, 0)
+    with pytest.raises(ValueError, match="adam_update: v is changed in place"):
+        optim.adam_update(p, p, p, g.T, 1, 0.1, 0.9, 0.99, 1e-8, 0, False)
+    with pytest.raises(ValueError, match="adam_update: step counts from 1, got 0"):
+        optim.adam_update(p, p, p, p, 0, 0.1, 0.9, 0.99, 1e-8, 0, False)

@@ -1,0 +1,113 @@
+"""A backend for `minigen_kernels.cuda.launch` that runs the CUDA kernels on the host: g++, the shim, ctypes.
+
+    with launch.using(HostBackend(folder)):
+        y = cuda.conv2d(x, w, ...)        # NumPy arrays in and out, the real wrappers and the real .cu text
+
+`order` 0 runs the threads of a block from first to last, 1 from last to first. `sanitize` builds with the address and
+undefined-behaviour sanitizers; the process must then run with `sanitizer_environment()`.
+
+Read next: ``cuda_host_shim.h``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigen_kernels.cuda.backend import compile_error
+from minigen_kernels.cuda.source import Program, kernels
+
+SHIM = Path(__file__).with_name("cuda_host_shim.h")
+#: No contraction of a * b + c: the host must round as -fmad=false does; where a kernel allows contraction, tolerances
+#: cover both.
+FLAGS = ("-O2", "-std=c++17", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
+SANITIZE = ("-g1", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+def compiler() -> str | None:
+    """Where g++ is, or None."""
+    return shutil.which("g++")
+
+
+def sanitizer_environment() -> dict[str, str]:
+    """The environment of a Python process that may load a library built with `sanitize`."""
+    found = subprocess.run([compiler(), "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    options = "detect_leaks=0:detect_stack_use_after_return=0:exitcode=66"
+    return {**os.environ, "LD_PRELOAD": found.stdout.strip(), "ASAN_OPTIONS": options}
+
+
+class HostBackend:
+    """Kernels on NumPy arrays. Libraries are built on first use and kept in `folder` under a hash of their content."""
+
+    def __init__(self, folder: Path, order: int = 0, sanitize: bool = False) -> None:
+        self.folder = folder
+        self.order = order
+        self.sanitize = sanitize
+
+    def owns(self, array: Any) -> bool:
+        return isinstance(array, np.ndarray)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """Filled with NaN, or with bytes 0xff: a cell that no thread writes shows in the result."""
+        array = np.empty(shape, dtype)
+        array.view().reshape(-1).view(np.uint8).fill(0xFF)
+        return array
+
+    def run(self, program: Program, kernel: str, grid: Any, block: Any, arguments: Sequence[Any]) -> None:
+        library = load(program, self.folder, self.sanitize)
+        ctypes.c_int.in_dll(library, "host_order").value = self.order
+        values = [self._as_c(value) for value in arguments]
+        pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
+        function = library[f"host_{kernel}"]
+        function.restype = ctypes.c_char_p
+        failure = function((ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(*block), pointers)
+        if failure is not None:
+            raise RuntimeError(f"{program.file}: kernel {kernel}: {failure.decode()}")
+
+    def _as_c(self, value: Any) -> Any:
+        """A C object that holds the argument: an address, or the number itself."""
+        if isinstance(value, np.ndarray):
+            return ctypes.c_void_p(value.ctypes.data)
+        return np.ctypeslib.as_ctypes_type(value.dtype)(value.item())
+
+
+@functools.cache
+def load(program: Program, folder: Path, sanitize: bool) -> ctypes.CDLL:
+    """Build the program, unless a library of the same content is in the folder, and load it."""
+    names = [name for name in kernels(program.file)]
+    launchers = "".join(
+        f'extern "C" const char* host_{name}(const unsigned int* grid, const unsigned int* block, void** arguments) '
+        f"{{ return hostcuda::launch({name}, grid, block, arguments); }}\n"
+        for name in names
+    )
+    shim = SHIM.read_text(encoding="utf-8")
+    text = f'#line 1 "{SHIM.name}"\n{shim}\n{program.text}\n#line 1 "launchers"\n{launchers}'
+    flags = [*FLAGS, *(SANITIZE if sanitize else ()), *(f for f in program.options if f.startswith("-D"))]
+    digest = hashlib.sha256("\n".join([text, *flags]).encode()).hexdigest()[:16]
+    kind = f"{Path(program.file).stem}-{program.dtype}" + ("-sanitized" if sanitize else "")
+    library = folder / f"{kind}-{digest}.so"
+    if not library.exists():
+        for old in folder.glob(f"{kind}-{'?' * 16}.so"):
+            old.unlink(missing_ok=True)
+        _compile(program, text, flags, library)
+    return ctypes.CDLL(str(library))
+
+
+def _compile(program: Program, text: str, flags: list[str], library: Path) -> None:
+    """Write the library in one step, so that another process never loads half of it."""
+    library.parent.mkdir(parents=True, exist_ok=True)
+    scratch = library.with_suffix(f".{os.getpid()}.tmp")
+    command = [compiler() or "g++", *flags, "-x", "c++", "-", "-o", str(scratch)]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(compile_error(program, done.stderr))
+    os.replace(scratch, library)

@@ -1,0 +1,100 @@
+"""Calls that together launch every CUDA kernel, on small shapes that fill neither a tile nor a warp nor a block.
+
+For runs of the whole room: on the host against the reference, under the sanitizers, on a device against all rooms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigen_kernels import Array, reference
+
+PAIR = ((2, 1), (1, 1), (1, 2))  # stride, padding, dilation
+ONE = ((1, 1), (1, 1), (1, 1))
+WINDOW = ((3, 2), (2, 2), (1, 0))  # kernel, stride, padding
+
+#: (kernel of the contract, shapes of its arrays, the other arguments)
+CALLS: list[tuple[str, list[tuple[int, ...]], tuple[Any, ...]]] = [
+    # conv2d and its adjoint: one row, few rows, tiles of 16 and of 64 rows; groups, stride and dilation
+    ("conv2d", [(3, 4, 7, 8), (2, 4, 3, 2)], ((4, 8), *PAIR, 1)),
+    ("conv2d", [(3, 4, 7, 8), (2, 2, 3, 2)], ((4, 8), *PAIR, 2)),
+    ("conv2d", [(3, 5, 7, 8), (17, 5, 3, 3)], ((7, 8), *ONE, 1)),
+    ("conv2d", [(3, 5, 7, 8), (65, 5, 3, 3)], ((7, 8), *ONE, 1)),
+    ("conv_transpose2d", [(3, 4, 4, 8), (4, 2, 3, 2)], ((7, 8), *PAIR, 1)),
+    ("conv_transpose2d", [(3, 4, 4, 8), (4, 1, 3, 2)], ((7, 8), *PAIR, 2)),
+    ("conv_transpose2d", [(3, 5, 7, 8), (5, 17, 3, 3)], ((7, 8), *ONE, 1)),
+    ("conv_transpose2d", [(3, 9, 4, 4), (9, 65, 5, 5)], ((7, 8), (2, 2), (2, 2), (1, 1), 1)),
+    # its gradient in w: a block for each weight, tiles of 16 and of 64 rows, sums in parts
+    ("conv2d_weight_grad", [(3, 4, 7, 8), (3, 6, 4, 8)], ((3, 2), *PAIR, 2)),
+    ("conv2d_weight_grad", [(9, 5, 9, 8), (9, 17, 9, 8)], ((3, 3), *ONE, 1)),
+    ("conv2d_weight_grad", [(3, 5, 7, 8), (3, 65, 7, 8)], ((3, 3), *ONE, 1)),
+    ("max_pool2d", [(3, 4, 7, 8)], ((4, 4), *WINDOW)),
+    ("plane_gather", [(3, 4, 7, 8), (3, 4, 5, 6)], ()),
+    ("plane_scatter", [(3, 4, 5, 6), (3, 4, 5, 6)], ((7, 8), None)),
+    ("plane_scatter", [(3, 4, 4, 4), (3, 4, 4, 4)], ((7, 8), WINDOW)),
+    ("avg_pool2d", [(3, 4, 7, 8)], ((4, 4), *WINDOW, True)),
+    ("avg_pool2d_adjoint", [(3, 4, 4, 4)], ((7, 8), *WINDOW, False)),
+    ("upsample_nearest2d", [(3, 4, 5, 6)], ((2, 3),)),
+    ("block_sum2d", [(3, 4, 10, 18)], ((2, 3),)),
+    ("upsample_bilinear2d", [(3, 4, 5, 6)], ((2, 3),)),
+    ("upsample_bilinear2d_adjoint", [(3, 4, 10, 18)], ((2, 3),)),
+    ("batch_norm", [(5, 4, 67), (4,), (4,)], (1e-5,)),
+    ("batch_norm_backward", [(5, 4, 67), (5, 4, 67), (4,), (4,), (4,)], (1e-5,)),
+    ("layer_norm", [(5, 77), (77,), (77,)], (1e-5,)),
+    ("layer_norm_backward", [(5, 77), (5, 77), (77,), (5,), (5,)], (1e-5,)),
+    ("erf", [(5, 67)], ()),
+    ("scale_where", [(5, 67), (5, 67)], (0.2,)),
+    ("sgd_update", [(5, 67)] * 3, (0.1, 0.0, False, 0.01)),
+    ("sgd_update", [(5, 67)] * 3, (0.1, 0.9, True, 0.01)),
+    ("rmsprop_update", [(5, 67)] * 4, (0.1, 0.9, 1e-8, 0.0, 0.01)),
+    ("rmsprop_update", [(5, 67)] * 4, (0.1, 0.9, 1e-8, 0.9, 0.01)),
+    ("adam_update", [(5, 67)] * 4, (3, 0.1, 0.9, 0.99, 1e-8, 0.01, True)),
+    ("philox", [], (7, 1, 5, 9)),
+    ("uniform", [], (7, 1, 5, 9)),
+    ("normal", [], (7, 1, 5, 9)),
+]
+
+
+def arguments(call: int, dtype: Any) -> list[Any]:
+    """The arguments of CALLS[call]: arrays of positive numbers (some are variances), then the others."""
+    name, shapes, others = CALLS[call]
+    rng = np.random.default_rng(call)
+    arrays = [rng.uniform(0.1, 1, shape).astype(dtype) for shape in shapes]
+    if name in ("plane_gather", "plane_scatter"):
+        arrays[1] = rng.integers(0, 7 * 8, shapes[1])
+    if WINDOW in others:
+        arrays[1] = reference.max_pool2d(rng.normal(size=(3, 4, 7, 8)), (4, 4), *WINDOW)[1]  # inside of its window
+    if name == "scale_where":
+        arrays[1] = arrays[1] > 0.5
+    if name in ("uniform", "normal"):
+        others = (*others, dtype)
+    return [*arrays, *others]
+
+
+def results(room: Any, call: int, dtype: Any, place: Callable[[Array], Array] = np.asarray) -> list[np.ndarray]:
+    """What a room makes of CALLS[call], as NumPy arrays. `place` puts an argument where the room wants it."""
+    name = CALLS[call][0]
+    given = [place(a) if isinstance(a, np.ndarray) else a for a in arguments(call, dtype)]
+    returned = getattr(room, name)(*given)
+    if name.endswith("_update"):
+        made = [a for a in given if hasattr(a, "shape")]
+    else:
+        made = list(returned) if isinstance(returned, tuple) else [returned]
+    return [a.get() if hasattr(a, "get") else a for a in made]
+
+
+def assert_agree(got: list[np.ndarray], wanted: list[np.ndarray]) -> None:
+    """Integers and shapes agree exactly; numbers as two sums in different orders do.
+
+    No sum here has more than 700 terms, nearly all of them positive, so the rounding errors of two rooms stay together
+    below 700 units in the last place of the largest result.
+    """
+    for a, b in zip(got, wanted, strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+        if a.dtype.kind == "f":
+            np.testing.assert_allclose(a, b, rtol=0, atol=700 * np.finfo(a.dtype).eps * np.abs(b).max())
+        else:
+            np.testing.assert_array_equal(a, b)

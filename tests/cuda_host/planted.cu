@@ -1,0 +1,68 @@
+// Kernels with mistakes, which the tests must find, each beside a right one. They run on the host only; the first one
+// is right in every respect.
+
+#include "common.cuh"
+
+constexpr int TILE = 8;
+constexpr int BOUND = 64;
+
+// y[r] = sum over c of x[r, c]; a block takes one row after another. Right.
+extern "C" __global__ void row_sum(const real* __restrict__ x, real* __restrict__ y, int rows, int columns) {
+  for (int r = blockIdx.x; r < rows; r += gridDim.x) {
+    real sum = 0;
+    for (int c = threadIdx.x; c < columns; c += blockDim.x) sum += x[(long long)r * columns + c];
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) y[r] = sum;
+  }
+}
+
+// Reverses each run of blockDim.x numbers through shared memory. `barrier` 0: without the barrier between writing and
+// reading, a race.
+extern "C" __global__ void __launch_bounds__(BOUND) reverse_runs(const real* __restrict__ x, real* __restrict__ y,
+                                                                int barrier) {
+  __shared__ real run[BOUND];
+  const int i = threadIdx.x, n = blockDim.x;
+  run[i] = x[blockIdx.x * n + i];
+  if (barrier) __syncthreads();
+  y[blockIdx.x * n + i] = run[n - 1 - i];
+}
+
+// y[0] = the last thread's number: every thread writes the same cell, a race between threads or between blocks.
+extern "C" __global__ void last_wins(real* __restrict__ y) { y[0] = real(blockIdx.x * blockDim.x + threadIdx.x); }
+
+// Sums in shared memory that nothing has cleared.
+extern "C" __global__ void not_cleared(real* __restrict__ y) {
+  __shared__ real sum[BOUND];
+  sum[threadIdx.x] += real(1);
+  y[threadIdx.x] = sum[threadIdx.x];
+}
+
+// Writes n cells; the array may be shorter.
+extern "C" __global__ void fill(real* __restrict__ y, int n) {
+  for (int i = threadIdx.x; i < n; i += blockDim.x) y[i] = 1;
+}
+
+// Reads past the end of a shared array when the block has more than TILE threads.
+extern "C" __global__ void beyond_shared(real* __restrict__ y) {
+  __shared__ real tile[TILE];
+  __shared__ real other[TILE];
+  if (threadIdx.x < TILE) tile[threadIdx.x] = other[threadIdx.x] = 1;
+  __syncthreads();
+  y[threadIdx.x] = tile[threadIdx.x];
+}
+
+// n + n overflows for a large n.
+extern "C" __global__ void overflow(real* __restrict__ y, int n) { y[0] = real(n + n); }
+
+// Only half of the threads reach the barrier: the others return (`way` 0), wait elsewhere (1), or are at a shuffle (2).
+extern "C" __global__ void half_a_barrier(real* __restrict__ y, int way) {
+  const bool half = threadIdx.x % 2 == 0;
+  y[threadIdx.x] = 0;
+  if (half) {
+    __syncthreads();
+  } else if (way == 1) {
+    __syncthreads();
+  } else if (way == 2) {
+    y[threadIdx.x] = warp_sum(y[threadIdx.x]);
+  }
+}

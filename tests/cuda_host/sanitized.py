@@ -1,0 +1,59 @@
+"""Run under the sanitizers, in a process of its own (``tests/cuda/test_sanitizers.py`` starts it).
+
+    python sanitized.py FOLDER all                             every kernel, and proof that it was every one
+    python sanitized.py FOLDER KERNEL THREADS CELLS [NUMBER]   a planted mistake, which must end this process
+
+A report of a sanitizer ends the process with a code of its own, before the last line is printed.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cuda_host.build import HostBackend
+from cuda_host.calls import CALLS, results
+
+from minigen_kernels import cuda
+from minigen_kernels.cuda import source
+from minigen_kernels.cuda.launch import launch, using
+
+PLANTED = str(Path(__file__).with_name("planted.cu"))
+
+
+class Recorder(HostBackend):
+    """Keeps the names of the kernels that ran."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, sanitize=True)
+        self.ran: set[tuple[str, str]] = set()
+
+    def run(self, program: source.Program, kernel: str, *rest: Any) -> None:
+        self.ran.add((program.file, kernel))
+        super().run(program, kernel, *rest)
+
+
+def every_kernel(folder: Path) -> None:
+    backend = Recorder(folder)
+    with using(backend):
+        for call in range(len(CALLS)):
+            results(cuda, call, np.float32)
+    there = {(path.name, kernel) for path in source.HERE.glob("*.cu") for kernel in source.kernels(path.name)}
+    if backend.ran != there:
+        raise SystemExit(f"never ran: {sorted(there - backend.ran)}")
+
+
+def planted(folder: Path, kernel: str, threads: int, cells: int, *scalars: int) -> None:
+    with using(HostBackend(folder, sanitize=True)):
+        launch(PLANTED, kernel, 1, threads, np.zeros(cells, np.float32), *scalars)
+
+
+if __name__ == "__main__":
+    where, what, *numbers = sys.argv[1:]
+    if what == "all":
+        every_kernel(Path(where))
+    else:
+        planted(Path(where), what, *(int(number) for number in numbers))
+    print("no report")
