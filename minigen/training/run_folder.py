@@ -131,9 +131,9 @@ def choose_path(out: str | os.PathLike[str] | None, model: str, dataset: str) ->
     path = Path(out)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         kind = "is not empty" if path.is_dir() else "is a file"
+        instead = f", or go on with that run: --resume {path}" if RunFolder(path).config.exists() else ""
         raise RunFolderError(
-            f"output folder {path} exists and {kind}; nothing is ever overwritten. "
-            f"Choose another --out, or go on with that run: --resume {path}"
+            f"output folder {path} exists and {kind}; nothing is ever overwritten. Choose another --out{instead}"
         )
     return path
 

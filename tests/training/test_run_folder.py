@@ -46,7 +46,10 @@ def test_an_empty_folder_is_used_even_when_one_stands_in_it(tmp_path, monkeypatc
 def test_nothing_is_overwritten(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("mine")
-    with pytest.raises(RunFolderError, match=r"full exists and is not empty; .*--resume"):
+    with pytest.raises(RunFolderError, match=r"full exists and is not empty; .*Choose another --out$"):
+        choose_path(tmp_path / "full", "ae", "glyphs")
+    fill(RunFolder(tmp_path / "full"))  # now it is a run
+    with pytest.raises(RunFolderError, match=r"--out, or go on with that run: --resume .*full$"):
         choose_path(tmp_path / "full", "ae", "glyphs")
     with pytest.raises(RunFolderError, match="exists and is a file"):
         choose_path(tmp_path / "full" / "x", "ae", "glyphs")
