@@ -38,7 +38,8 @@ class Autoencoder(nn.Module):
 
         Without the first, each update of a unit's weights moves its sums for all images together, the more the brighter
         they are: on bright pictures most ReLU units are soon at 0 for every image, and never learn again. (LeCun et al.
-        1998, Efficient BackProp, section 4.3.) A bias can undo it, so that the networks are the same functions.
+        1998, Efficient BackProp, section 4.3.) The bias of a dense first layer can undo it; a
+        convolution with padding now pads with the mean instead of black.
 
         Without the second (a bias of the decoder's last layer) the first updates do little but darken the picture;
         where the data are mostly background a sigmoid is then driven so far that its gradient vanishes, and training
