@@ -15,7 +15,8 @@ import numpy as np
 import minigen as mg
 from minigen import data, optim, pictures
 from minigen.models import autoencoder as models
-from minigen.training import autoencoder as training
+from minigen.training.autoencoders import step as training
+from minigen.training.updates import Updates
 
 NOISE = {"masking": training.masking, "gaussian": training.gaussian, "salt-and-pepper": training.salt_and_pepper}
 
@@ -30,9 +31,8 @@ def main(steps: int | None = None, epochs: int = 3, noise: str = "salt-and-peppe
     rng = mg.Generator(seed=0, device=device)
     model = models.dense(train.image_shape, (256, 64), (256,), rng=mg.Generator(seed=0)).to(device)
     corrupt = NOISE[noise](level, rng)
-    step = training.autoencoder_step(
-        model, optim.Adam(model.parameters()), training.bce, corrupt=corrupt, device=device
-    )
+    update = Updates({"model": optim.Adam(model.parameters())})
+    step = training.autoencoder_step(model, update, training.bce, corrupt=corrupt, device=device)
 
     done = 0
     batches = data.Batches(train, 128, seed=0)

@@ -15,7 +15,8 @@ import numpy as np
 import minigen as mg
 from minigen import data, optim, pictures
 from minigen.models import autoencoder as models
-from minigen.training import autoencoder as training
+from minigen.training.autoencoders import step as training
+from minigen.training.updates import Updates
 
 
 def main(steps: int | None = None, epochs: int = 3, weight: float = 3e-4, dataset: str = "glyphs",
@@ -28,8 +29,8 @@ def main(steps: int | None = None, epochs: int = 3, weight: float = 3e-4, datase
     shares = []
     for name, penalties in (("plain", {}), ("sparse", {"sparsity": training.activity_l1(weight)})):
         model = models.dense(train.image_shape, (100,), (), rng=mg.Generator(seed=0)).to(device)
-        optimizer = optim.Adam(model.parameters())
-        step = training.autoencoder_step(model, optimizer, training.mse, penalties=penalties, device=device)
+        update = Updates({"model": optim.Adam(model.parameters())})
+        step = training.autoencoder_step(model, update, training.mse, penalties=penalties, device=device)
         done = 0
         batches = data.Batches(train, 128, seed=0)
         for _ in range(epochs):

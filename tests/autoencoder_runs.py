@@ -16,7 +16,7 @@ from minigen import data
 from minigen.data import Batch, Dataset
 from minigen.data.glyphs import glyphs as draw  # tests put another function in the place of `data.load`
 from minigen.models.autoencoder import Autoencoder
-from minigen.training.catalog import MODELS
+from minigen.training.autoencoders import RECIPES
 from minigen.training.experiment import Experiment, Setup
 
 
@@ -28,6 +28,9 @@ def glyphs(split: str, count: int) -> Dataset:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINIGEN_CACHE", folder)
         return draw(split=split, count=count)
+
+
+MODELS = {recipe.name: recipe for recipe in RECIPES}
 
 
 def build(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autoencoder_runs import batch, build, glyphs, network
+from autoencoder_runs import MODELS, batch, build, glyphs, network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +22,6 @@ from minigen.models import autoencoder as architecture
 from minigen.models.autoencoder import Autoencoder, TopK
 from minigen.random import Generator
 from minigen.tensor import Tensor, grad, no_grad
-from minigen.training.catalog import MODELS
 
 # Weights and biases of each network for 1x28x28, added up by hand from the layers that its paper or summary names.
 PARAMETERS = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autoencoder_runs import batch, build, glyphs, network, train
+from autoencoder_runs import MODELS, batch, build, glyphs, network, train
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,10 +24,11 @@ from minigen.models import autoencoder as architecture
 from minigen.models.autoencoder import Autoencoder
 from minigen.random import Generator
 from minigen.tensor import Tensor, grad, no_grad
-from minigen.training import autoencoder as training
-from minigen.training import catalog
-from minigen.training.catalog import MODELS, OPTIONS, make_schedule
+from minigen.training.autoencoders import recipes
+from minigen.training.autoencoders import step as training
+from minigen.training.catalog import OPTIONS
 from minigen.training.experiment import Experiment
+from minigen.training.updates import Updates, make_schedule
 
 Array = np.ndarray[Any, Any]
 State = dict[str, Array]
@@ -108,12 +109,12 @@ def test_terms_and_gradients_of_a_step(name: str, options: dict[str, Any]) -> No
     """Of the second step, so that a gradient left over from the first would show. float64."""
     experiment = build(name, shape=(1, 3, 4), latent=5, **options)
     model, noise = network(experiment).to(dtype=np.float64), experiment.generators["noise"]
-    experiment.optimizers = {}  # built for float32 parameters; the step below has its own
-    penalties = catalog._penalties({**MODELS[name].options, **options})
+    experiment.updates = Updates({})  # built for float32 parameters; the step below has its own
+    penalties = recipes._penalties({**MODELS[name].options, **options})
     loss = training.bce if options.get("loss") == "bce" else training.mse
     corrupt = training.masking(0.5, noise) if name == "denoising-ae" else None
     step = training.autoencoder_step(
-        model, optim.SGD(model.parameters(), lr=0.1), loss, corrupt=corrupt, penalties=penalties
+        model, Updates({"model": optim.SGD(model.parameters(), lr=0.1)}), loss, corrupt=corrupt, penalties=penalties
     )
     step(batch(6, (1, 3, 4), seed=1, dtype=np.float64))
     one = batch(7, (1, 3, 4), seed=2, dtype=np.float64)
@@ -355,7 +356,8 @@ def test_images_go_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     monkeypatch.setattr(training, "to_device", lambda array, device: seen.append(device) or array)
     model, one = network(build("ae", shape=(1, 8, 8))), batch(3)
-    training.autoencoder_step(model, optim.Adam(model.parameters()), training.mse, device="cuda")(one)
+    update = Updates({"model": optim.Adam(model.parameters())})
+    training.autoencoder_step(model, update, training.mse, device="cuda")(one)
     training.autoencoder_evaluation(model, training.mse, device="cuda")(one)
     training.encode_images(model, one.x, "cuda")
     training.reconstruct_images(model, one.x, "cuda")
@@ -486,8 +488,8 @@ def test_every_term_has_a_unit(name: str) -> None:
     options = {"weight_l1": 1e-4, "weight_l2": 1e-4}
     for loss in ("mse",) if name == "linear-ae" else ("mse", "bce"):
         experiment = build(name, shape=(1, 8, 8), loss=loss, **options)
-        assert experiment.step(batch(4)).keys() <= experiment.units.keys()
-        assert ("nats" in experiment.units["reconstruction"]) == (loss == "bce")
+        assert experiment.step(batch(4)).keys() <= experiment.ledger.keys()
+        assert ("nats" in experiment.ledger["reconstruction"].unit) == (loss == "bce")
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 300, 301])

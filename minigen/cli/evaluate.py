@@ -12,6 +12,7 @@ import numpy as np
 
 from minigen.cli.trained import checkpoint_option, data_dir_option, device_option, open_run
 from minigen.metrics import UNITS, evaluate_autoencoder
+from minigen.training.config import ConfigError
 
 
 @click.command()
@@ -27,6 +28,8 @@ def evaluate(run: str, checkpoint: str | None, data_dir: str | None, device: str
     answers are held to the clean ones) and, where there are labels, what the codes know of them.
     """
     trained = open_run(run, checkpoint, data_dir, device)
+    if trained.experiment.encode is None:
+        raise ConfigError(f"{trained.recipe.name} has no encoder, and reconstructions are what is measured")
     train, test = trained.images("train"), trained.images("test")
     with np.errstate(all="ignore"):
         values = evaluate_autoencoder(

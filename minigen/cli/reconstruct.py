@@ -39,6 +39,8 @@ def reconstruct(
     if path.suffix.lower() not in ("", ".png"):
         raise ConfigError(f"-o {output}: pictures are written as PNG; take a name that ends in .png")
     trained = open_run(run, checkpoint, data_dir, device)
+    if trained.experiment.reconstruct is None:
+        raise ConfigError(f"{trained.recipe.name} has no encoder, so it cannot reconstruct; draw with minigen sample")
     dataset = trained.images(split)
     if count > len(dataset):
         raise ConfigError(f"-n {count}: the split {split!r} has {len(dataset)} images")

@@ -24,7 +24,8 @@ from minigen.training.config import (
     read_config_file,
     resolve,
 )
-from minigen.training.experiment import Option, Recipe
+from minigen.training.experiment import Recipe
+from minigen.training.options import Option
 from minigen.training.run_folder import RunFolder
 
 

@@ -170,7 +170,7 @@ def _summary(run: Run, status: str) -> dict[str, Any]:
         "train": run.last_terms.get("train"),
         "validation": run.last_terms.get("validation"),
         "best": None if run.best is None else asdict(run.best),
-        "units": {name: unit for name, unit in run.prepared.experiment.units.items() if name in _terms(run)},
+        "units": {name: term.unit for name, term in run.prepared.experiment.ledger.items() if name in _terms(run)},
         "checkpoint": str(run.folder.last),
     }
 

@@ -18,7 +18,7 @@ from minigen.data import Dataset
 from minigen.device import choose_device, set_num_threads
 from minigen.training.config import ConfigError
 from minigen.training.environment import default_threads
-from minigen.training.experiment import Experiment
+from minigen.training.experiment import Experiment, Recipe
 from minigen.training.prepare import load_split, training_data
 from minigen.training.run import open_trained
 from minigen.training.run_folder import RunFolder
@@ -38,6 +38,7 @@ class Trained:
     """A trained model, the settings it was trained with, and the file its parameters come from."""
 
     experiment: Experiment
+    recipe: Recipe
     config: dict[str, Any]
     checkpoint: Path
     facts: Mapping[str, Any]  # about the images it was trained on
@@ -47,7 +48,8 @@ class Trained:
 
         ValueError if these images are of another size, or have other values, than those that it was trained on.
         """
-        dataset = training_data(self.config)[0] if split == "train" else load_split(self.config, split)
+        wanted = self.recipe.value_range
+        dataset = training_data(self.config, wanted)[0] if split == "train" else load_split(self.config, split, wanted)
         now = {"image_shape": list(dataset.image_shape), "value_range": list(dataset.value_range)}
         for name, value in now.items():
             if value != self.facts[name]:
@@ -70,7 +72,7 @@ def open_run(path: str, checkpoint: str | None, data_dir: str | None, device: st
     if file is None:
         file = folder.best if folder.best.exists() else folder.last
     experiment, facts = open_trained(recipe, config, file, chosen)
-    return Trained(experiment, config, file, facts)
+    return Trained(experiment, recipe, config, file, facts)
 
 
 def check_output(path: str) -> Path:

@@ -9,7 +9,7 @@ Imports: NumPy. Read next: ``batches.py``, then ``sources.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,7 @@ class Dataset:
     * ``labels`` (N,): int64 class numbers, or None. ``classes``: the name of each class, or None.
     * ``factors``: what generated each image, one array (N,) a factor, or None.
     * ``value_range``: smallest and largest value of a float image. A decoder that ends in a sigmoid fits (0, 1), one
-      that ends in a tanh fits (-1, 1). For uint8 images any range can be declared, at no cost:
-      ``dataclasses.replace(dataset, value_range=(-1.0, 1.0))``.
+      that ends in a tanh fits (-1, 1). ``dataset.in_range((-1.0, 1.0))`` has the same images in another range.
 
     ValueError or TypeError if the parts do not fit together.
     """
@@ -95,6 +94,14 @@ class Dataset:
             y *= np.float32(high - low)
             y += np.float32(low)
         return y
+
+    def in_range(self, value_range: tuple[float, float]) -> Dataset:
+        """The same images with their values spread over another range; nothing is copied if they are uint8."""
+        images, (low, high), (new_low, new_high) = self.images, self.value_range, value_range
+        if images.dtype == np.float32 and (low, high) != (new_low, new_high):
+            images = (images - np.float32(low)) * np.float32((new_high - new_low) / (high - low)) + np.float32(new_low)
+            images = images.clip(new_low, new_high)  # rounding may leave the range
+        return replace(self, images=images, value_range=value_range)
 
     def mean(self) -> float:
         """The mean of all pixels, in the value range."""

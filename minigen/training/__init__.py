@@ -1,4 +1,4 @@
 """Room 5: how models are trained. One update per algorithm, the loop that runs it, run folders and checkpoints.
 
-Read next: ``experiment.py``, ``autoencoder.py``, ``fit.py``.
+Read next: ``experiment.py``, ``updates.py``, ``autoencoders/step.py``, ``fit.py``.
 """

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from minigen.training.experiment import Option, Recipe
+from minigen.training.experiment import Recipe
+from minigen.training.options import Option
 
 GENERAL: Mapping[str, Option] = {
     "dataset": Option(str, "glyphs, mnist, fashion-mnist, binarized-mnist, or the path of a data set"),

@@ -1,15 +1,16 @@
 """What a model must bring so that training, checkpoints and the command line can handle it without knowing it.
 
 A `Recipe` is a model by name; its `build` turns a `Setup` (options, image shape, seed, device) into an `Experiment`:
-the networks, the optimizers, and the functions that use them. The table of all recipes is ``catalog.py``.
+the networks, the optimizers, and the functions that use them. What a model cannot do - a GAN has no encoder - is None,
+and the command line says so. The table of all recipes is ``catalog.py``.
 
-Imports: nn, optim, random, data. Read next: ``autoencoder.py``, then ``fit.py``.
+Imports: nn, optim, random, data, updates. Read next: ``updates.py``, ``autoencoders/step.py``, then ``fit.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from minigen.data import Batch
@@ -17,6 +18,7 @@ from minigen.nn import Module
 from minigen.optim import Optimizer
 from minigen.random import Generator
 from minigen.tensor import Tensor
+from minigen.training.updates import Updates
 from minigen_kernels import Array
 
 Terms = Mapping[str, Tensor | float]  # loss terms by name, "loss" first
@@ -24,20 +26,11 @@ Step = Callable[[Batch], Terms]  # one update of the parameters
 
 
 @dataclass(frozen=True)
-class Option:
-    """One setting of a model. The command line shows ``kl_weight`` as ``--kl-weight``."""
-
-    type: type
-    help: str
-    choices: tuple[str, ...] = ()
-    minimum: float | None = None  # the smallest legal value
-    exclusive: bool = False  # the minimum itself is not legal
-    maximum: float | None = None
-
-
-@dataclass(frozen=True)
 class Recipe:
-    """A model by name: where it comes from, the options that it takes with their defaults, and how it is built."""
+    """A model by name: where it comes from, the options that it takes with their defaults, and how it is built.
+
+    `options` may hold defaults of its own for general settings (epochs, batch_size) too.
+    """
 
     name: str
     family: str
@@ -45,6 +38,9 @@ class Recipe:
     paper: str
     options: Mapping[str, Any]
     build: Callable[[Setup], Experiment]
+    order: int = 1  # of the highest derivative that an update takes
+    value_range: tuple[float, float] | None = None  # that images are brought to; None: that of the data set
+    batches_per_step: Callable[[Mapping[str, Any]], int] = lambda options: 1  # one update sees so many, in one Batch
 
 
 @dataclass(frozen=True)
@@ -62,24 +58,65 @@ class Setup:
     device: str
 
 
+@dataclass(frozen=True)
+class Term:
+    """A logged number: its unit, and its part in the loss `of`.
+
+    A loss is the sum of its terms, each times its weight (`Ledger` in ``ledger.py`` holds it to that). A term of no
+    loss (``of=None``) is only watched. A weight that changes during training is a function.
+    """
+
+    unit: str
+    weight: float | Callable[[], float] = 1.0
+    of: str | None = None
+
+
+@dataclass(frozen=True)
+class Latent:
+    """How images are made from codes: `decode` maps codes (N, size) - and labels (N,), for `classes` - to images.
+
+    `draw` takes codes from the prior: (n, generator) -> (N, size). It is None where training shapes the codes to no
+    distribution (a plain autoencoder): then a density is fitted to the codes of training images. Arrays are NumPy's.
+    """
+
+    size: int
+    decode: Callable[[Array, Array | None], Array]
+    draw: Callable[[int, Generator], Array] | None = None
+    classes: int | None = None
+
+
 @dataclass
 class Experiment:
     """Everything that training changes, and the functions that use it.
 
-    `modules`, `optimizers` and `generators` are what a checkpoint holds. `step` makes one update; `evaluate` gives the
-    terms of a batch and changes nothing; `schedule` sets the learning rates for update k, from 0, and runs before it.
-    `pictures` maps images to the columns of a picture: inputs and reconstructions (for denoising the corrupted images
-    between them). `reconstruct` maps images to images, `encode` maps them to codes (N, D). `units` says what each
-    logged term is measured in.
+    `modules`, `optimizers` (those of `updates`) and `generators` are what a checkpoint holds. `step` makes one update
+    and returns its terms; `schedule` sets the learning rates (and other weights) for update k, from 0, and runs before
+    it. `pictures` maps images to the columns of a picture: inputs and reconstructions (for denoising the corrupted
+    images between them), or, of a model that only draws, samples from fixed codes. `ledger` says what each logged term
+    is. `routes` says for each loss (it has the name of its optimizer) which modules its update changes.
+
+    What only some models can: `evaluate` gives the terms of a batch and changes nothing (its "loss" decides what the
+    best checkpoint is); `reconstruct` maps images to images, `encode` to codes (N, D); `latent` makes images from
+    codes; `log_likelihood` maps images and k to a lower bound of log p(x), (N,) in nats per sample, from k importance
+    samples; `signs` maps images to the evidence that ``doctor.py`` judges, arrays by name.
     """
 
     modules: dict[str, Module]
-    optimizers: dict[str, Optimizer]
+    updates: Updates
     generators: dict[str, Generator]
     step: Step
-    evaluate: Step
     schedule: Callable[[int], None]
     pictures: Callable[[Array], list[Array]]
-    reconstruct: Callable[[Array], Array]
-    encode: Callable[[Array], Array]
-    units: Mapping[str, str]
+    ledger: Mapping[str, Term]
+    routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    evaluate: Step | None = None
+    reconstruct: Callable[[Array], Array] | None = None
+    encode: Callable[[Array], Array] | None = None
+    latent: Latent | None = None
+    log_likelihood: Callable[[Array, int], Array] | None = None
+    signs: Callable[[Array], Mapping[str, Array]] | None = None
+
+    @property
+    def optimizers(self) -> dict[str, Optimizer]:
+        """By the names of their losses."""
+        return self.updates.optimizers

@@ -48,13 +48,15 @@ def prepare(recipe: Recipe, config: Mapping[str, Any]) -> Prepared:
     set_num_threads(threads)
     device, line = choose_device(config["device"])
     _check_dataset(config)
-    train, validation = training_data(config)
-    if config["batch_size"] > len(train):
+    train, validation = training_data(config, recipe.value_range)
+    parts = recipe.batches_per_step(config)
+    if config["batch_size"] * parts > len(train):
+        several = f", of which an update of {recipe.name} takes {parts}," if parts > 1 else ""
         raise ConfigError(
-            f"--batch-size {config['batch_size']} is larger than the {len(train)} images that there are to train on; "
-            f"take at most {len(train)}"
+            f"--batch-size {config['batch_size']}{several} is larger than the {len(train)} images that there are to "
+            f"train on; take at most {len(train) // parts}"
         )
-    batches = Batches(train, config["batch_size"], seed=config["seed"])
+    batches = Batches(train, config["batch_size"] * parts, seed=config["seed"])
     facts = {
         "image_shape": list(train.image_shape),
         "value_range": list(train.value_range),
@@ -93,9 +95,9 @@ def build(recipe: Recipe, config: Mapping[str, Any], facts: Mapping[str, Any], d
         ) from error
 
 
-def load_split(config: Mapping[str, Any], split: str) -> Dataset:
-    """One split of the data set that a config names."""
-    return load(
+def load_split(config: Mapping[str, Any], split: str, value_range: tuple[float, float] | None = None) -> Dataset:
+    """One split of the data set that a config names, brought to `value_range` if one is given."""
+    dataset = load(
         config["dataset"],
         split=split,
         data_dir=config["data_dir"],
@@ -103,11 +105,14 @@ def load_split(config: Mapping[str, Any], split: str) -> Dataset:
         image_size=config["image_size"],
         letters=config["letters"],
     )
+    return dataset if value_range is None else dataset.in_range(value_range)
 
 
-def training_data(config: Mapping[str, Any]) -> tuple[Dataset, Dataset | None]:
+def training_data(
+    config: Mapping[str, Any], value_range: tuple[float, float] | None = None
+) -> tuple[Dataset, Dataset | None]:
     """The images to train on and those held out of them (None without), both in the order of the data set."""
-    whole = load_split(config, "train")
+    whole = load_split(config, "train", value_range)
     if config["limit"] is not None and config["limit"] < len(whole):
         whole = whole.subset(slice(config["limit"]))
     held = round(config["validation"] * len(whole))

@@ -198,19 +198,20 @@ class Run:
         progress.epoch(self.state, means, validation, better)
 
     def validate(self) -> dict[str, float] | None:
-        """The mean of each term over the validation images; None if there are none."""
-        if self.prepared.validation is None:
+        """The mean of each term over the validation images; None without images or `evaluate`."""
+        evaluate = self.prepared.experiment.evaluate
+        if self.prepared.validation is None or evaluate is None:
             return None
         means = Means()
         size = min(EVALUATION_BATCH, len(self.prepared.validation))
         for batch in Batches(self.prepared.validation, size, shuffle=False):
-            means.add(self.prepared.experiment.evaluate(batch), weight=len(batch))
+            means.add(evaluate(batch), weight=len(batch))
         values = means.values()
         check_finite(values, self.parameters, f"validation after step {self.state.step}")
         return values
 
     def draw(self, path: Path) -> None:
-        """A picture of the first validation (or training) images beside what the model makes of them."""
+        """A picture of the first validation (or training) images beside what the model makes of them, or of samples."""
         dataset = self.prepared.validation or self.prepared.train
         save_picture(path, self.prepared.experiment, dataset.images_float(slice(PICTURES)), dataset.value_range)
 

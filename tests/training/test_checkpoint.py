@@ -12,6 +12,7 @@ from minigen.tensor import Tensor
 from minigen.training.checkpoint import KEY, load_checkpoint, restore, restore_modules, save_checkpoint
 from minigen.training.experiment import Experiment
 from minigen.training.nonfinite import NonFiniteLoss
+from minigen.training.updates import Updates
 
 
 def experiment(width=3, seed=0):
@@ -30,15 +31,12 @@ def experiment(width=3, seed=0):
     nothing = lambda *_: None  # noqa: E731
     return Experiment(
         modules={"net": net},
-        optimizers={"adam": adam},
+        updates=Updates({"adam": adam}),
         generators={"noise": noise},
         step=step,
-        evaluate=nothing,
         schedule=nothing,
         pictures=nothing,
-        reconstruct=nothing,
-        encode=nothing,
-        units={},
+        ledger={},
     )
 
 
@@ -104,7 +102,7 @@ def test_checkpoints_of_other_models_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="it has the modules encoder, net, wanted are encoder"):
         restore(other, checkpoint)
     other = experiment()
-    other.optimizers = {"adam": optim.SGD(other.modules["net"].parameters(), momentum=0.9)}
+    other.updates = Updates({"adam": optim.SGD(other.modules["net"].parameters(), momentum=0.9)})
     with pytest.raises(CheckpointError, match="does not fit the model: adam: .*momentum_buffer"):
         restore(other, checkpoint)
     other = experiment()

@@ -13,7 +13,8 @@ from minigen.training.config import (
     read_config_file,
     resolve,
 )
-from minigen.training.experiment import Option, Recipe
+from minigen.training.experiment import Recipe
+from minigen.training.options import Option
 
 OPTIONS = {"latent": Option(int, "size", minimum=1), "lr": Option(float, "rate", minimum=0, exclusive=True)}
 RECIPE = Recipe("toy", "family", "summary", "paper", {"latent": 64, "lr": 0.1, "epochs": 3}, lambda setup: None)

@@ -3,7 +3,7 @@
 Every autoencoder of the catalog runs `autoencoder_step`. They differ in the network, in `corrupt` (denoising) and in
 the penalties (sparse, contractive), which are functions of a few lines each.
 
-Imports: models, losses, optim. Read next: ``catalog.py``, ``fit.py``.
+Imports: models, losses, updates. Read next: ``recipes.py``, ``../fit.py``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from minigen import losses, ops
 from minigen.data import Batch
 from minigen.device import to_device
 from minigen.models.autoencoder import Autoencoder
-from minigen.optim import Optimizer, clip_grad_norm
 from minigen.random import Generator
 from minigen.tensor import Tensor, grad
 from minigen.training.experiment import Step, Terms
+from minigen.training.updates import Updates
 from minigen_kernels import Array
 
 Loss = Callable[[Autoencoder, Tensor, Tensor], Tensor]  # (model, decoder output, images) -> mean per pixel
@@ -30,16 +30,14 @@ Penalty = Callable[[Autoencoder, Tensor, Tensor], Tensor]  # (model, images, cod
 
 def autoencoder_step(
     model: Autoencoder,
-    optimizer: Optimizer,
+    update: Updates,
     loss: Loss,
     *,
     corrupt: Corrupt | None = None,
     penalties: Mapping[str, Penalty] | None = None,
-    clip_norm: float | None = None,
     device: str = "cpu",
 ) -> Step:
-    """One update: encode (a corrupted copy of) the images, decode, compare with the clean images, descend."""
-    parameters = model.parameters()
+    """One update, "model": encode (a corrupted copy of) the images, decode, compare with the clean images, descend."""
 
     def step(batch: Batch) -> Terms:
         model.train()
@@ -50,11 +48,7 @@ def autoencoder_step(
         total = reconstruction
         for term in terms.values():
             total = total + term
-        for p, g in zip(parameters, grad(total, parameters), strict=True):
-            p.grad = g
-        if clip_norm is not None:
-            clip_grad_norm(parameters, clip_norm)
-        optimizer.step()
+        update("model", total)
         return {"loss": total, "reconstruction": reconstruction, **terms}
 
     return step
@@ -174,5 +168,17 @@ def reconstruct_images(model: Autoencoder, images: Array, device: str = "cpu", b
         parts = [
             model(Tensor(to_device(images[i : i + batch_size], device))).numpy()
             for i in range(0, len(images), batch_size)
+        ]
+    return np.concatenate(parts)
+
+
+def decode_codes(
+    model: Autoencoder, codes: Array, shape: tuple[int, ...], device: str = "cpu", batch_size: int = 500
+) -> Array:
+    """The images (N, C, H, W) that codes (N, D), each of `shape` to the decoder, become, as a NumPy array."""
+    with model.evaluation():
+        parts = [
+            model.decode(Tensor(to_device(codes[i : i + batch_size], device).reshape(-1, *shape))).numpy()
+            for i in range(0, len(codes), batch_size)
         ]
     return np.concatenate(parts)

@@ -1,0 +1,14 @@
+"""Models trained by an adversary: GANs, and the autoencoders inside them.
+
+Read next: ``../experiment.py``.
+"""
+
+from collections.abc import Mapping
+
+from minigen.training.experiment import Recipe
+from minigen.training.options import Option
+
+RECIPES: tuple[Recipe, ...] = ()
+OPTIONS: Mapping[str, Option] = {}
+
+__all__ = ["OPTIONS", "RECIPES"]
