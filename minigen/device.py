@@ -108,10 +108,12 @@ def choose_device(wanted: str) -> tuple[Device, str]:
 
 
 def set_num_threads(n: int) -> None:
-    """Use `n` threads for matrix products (BLAS) and for Numba kernels, in this process."""
+    """Let BLAS use `n` threads for products of matrices, in this process. All else runs on one thread.
+
+    The threads share large products, of 2^18 multiplications and more, and wait for each other by spinning. On cores
+    that are free, two threads are faster from about 2^22 on and take the same time below. On cores that other programs
+    use, every product waits until the slowest thread gets a core, which can take many times as long: leave it at 1.
+    """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"set_num_threads: expected a whole number of at least 1, got {n!r}")
-    numba = importlib.import_module("numba")
-    threadpoolctl = importlib.import_module("threadpoolctl")
-    threadpoolctl.threadpool_limits(n, user_api="blas")
-    numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
+    importlib.import_module("threadpoolctl").threadpool_limits(n, user_api="blas")

@@ -101,20 +101,25 @@ class Generator:
 
         `p` is a number, or an array on the generator's device that broadcasts to `shape`; without `shape` the result
         has the shape of `p`. The draw does not depend on `dtype`; probabilities are resolved to 2**-24. Raises
-        ValueError for a number outside of [0, 1]; the values of an array are not looked at (on a GPU that would
-        wait for the device).
+        TypeError for what is neither, ValueError for a number outside of [0, 1]; the values of an array are not looked
+        at (on a GPU that would wait for the device).
         """
         if isinstance(p, int | float | np.generic):
-            p = float(p)  # a NumPy scalar would make the comparison below one of float64
+            p = float(p)
             if not 0 <= p <= 1:
                 raise ValueError(f"Generator.bernoulli: p is a probability, got {p}")
+        elif not hasattr(p, "dtype") or p.dtype.kind not in "fiub":
+            raise TypeError(f"Generator.bernoulli: p is a number or an array of numbers, got {type(p).__name__} {p!r}")
         own: tuple[int, ...] = getattr(p, "shape", ())
         wanted = _shape("Generator.bernoulli", own if shape is None else shape)
         if len(own) > len(wanted) or any(a not in (1, b) for a, b in zip(own[::-1], wanted[::-1])):
             raise ValueError(f"Generator.bernoulli: p of shape {own} does not broadcast to shape {wanted}")
-        u = self._floats("uniform", wanted, np.float32)
-        u[...] = u < p
-        return u.astype(dtype, copy=False)
+        n = math.prod(wanted)
+        if not isinstance(p, float):
+            p = p if p.dtype in (np.float32, np.float64) else p.astype(np.float32)
+            p = np.broadcast_to(p, wanted).reshape(-1)
+        draw = for_device(self.device).bernoulli
+        return draw(self._seed, self._stream, self._advance(n, 4), n, p).reshape(wanted).astype(dtype, copy=False)
 
     def integers(self, low: int, high: int, shape: Shape) -> Array:
         """Integers from low to high - 1, int64, of equal probability up to 2**-64.
@@ -133,8 +138,7 @@ class Generator:
     def permutation(self, n: int) -> Array:
         """The numbers 0 to n - 1 in random order, int64 (n,): the order of n random 64-bit keys."""
         n = _integer("Generator.permutation", "n", n)
-        order: Array = self._bits(n).argsort(kind="stable").astype(np.int64, copy=False)
-        return order
+        return for_device(self.device).permutation(self._seed, self._stream, self._advance(n, 2), n)
 
     def _floats(self, kernel: str, shape: Shape, dtype: Any) -> Array:
         """A draw of the kernel "uniform" or "normal", in a shape."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from minigen.device import Device, array_module, check_device, device_of, to_device
-from minigen_kernels import Array
+from minigen_kernels import Array, for_array
 
 
 class _Recording(threading.local):
@@ -145,8 +145,8 @@ class FusedFunction(Function):
     """An operation whose first derivative is a hand-written kernel, and which says in `definition` what it computes.
 
     For the first order the engine runs `backward_arrays`: arrays in, arrays out, free to use whatever `forward` saved.
-    Under ``create_graph`` it differentiates `definition` instead: the same function in differentiable operations. So
-    fusing can make no higher order wrong, and the definition is what a student reads.
+    Under ``create_graph`` it calls `gradient` instead, which differentiates `definition`: the same function in
+    differentiable operations. So fusing can make no higher order wrong, and the definition is what a student reads.
     """
 
     def backward_arrays(self, gy: Array, y: Array) -> Array | None | tuple[Array | None, ...]:
@@ -162,10 +162,18 @@ class FusedFunction(Function):
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         """The kernel's gradient, or under `create_graph` the definition's."""
-        if not _recording.on:
-            arrays = self.backward_arrays(gy.data, y.data)
-            several = arrays if isinstance(arrays, tuple) else (arrays,)
-            return tuple(None if gx is None else Tensor(gx) for gx in several)
+        if _recording.on:
+            return self.gradient(gy, y)
+        arrays = self.backward_arrays(gy.data, y.data)
+        several = arrays if isinstance(arrays, tuple) else (arrays,)
+        return tuple([None if gx is None else Tensor(gx) for gx in several])
+
+    def gradient(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradient of each input in differentiable operations: that of `definition`.
+
+        An operation whose gradient can be told from its result states that here, and needs no definition: then nothing
+        is computed again.
+        """
         # New names for the inputs: the inner walk ends at them, while its results still depend on the real inputs.
         held = [Identity.apply(x) if isinstance(x, Tensor) and x.requires_grad else x for x in self.inputs]
         asked = [i for i in range(len(held)) if self.needs(i)]
@@ -707,7 +715,7 @@ class MatMul(Function):
     """(..., M, K) @ (..., K, N) -> (..., M, N); leading axes broadcast."""
 
     def forward(self, a: Array, b: Array) -> Array:
-        return a @ b
+        return gemm(a, b)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs
@@ -798,6 +806,13 @@ class ScatterAdd(Function):
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return getitem(gy, self.index)
+
+
+def gemm(a: Array, b: Array) -> Array:
+    """a @ b: the one place where the engine multiplies matrices. Two of floats are a kernel's work, see its file."""
+    if a.ndim == b.ndim == 2 and a.dtype == b.dtype and a.dtype.kind == "f":
+        return for_array(a).matmul(a, b)
+    return a @ b
 
 
 def as_tensor(x: Any) -> Tensor:

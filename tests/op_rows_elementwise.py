@@ -188,6 +188,22 @@ ROWS = [
     Row("minimum", apart(), smaller, binary_bad(ops.minimum), call=of_two(ops.minimum)),
     Row("power", power_cases(), power_reference, binary_bad(ops.power), call=power),
     Row(
+        "reparameterize",
+        st.builds(
+            lambda shape, seed: Case(tuple(np.random.default_rng(seed).normal(size=(3, *shape))), {}), shapes(), seeds
+        ),
+        lambda mean, logvar, noise: mean + np.sqrt(np.exp(logvar)) * noise,
+        (
+            Bad(
+                lambda: ops.reparameterize(zeros(2, 3), zeros(3), zeros(2, 3)),
+                ValueError,
+                "reparameterize: mean has shape (2, 3) but logvar has (3,); nothing is broadcast",
+            ),
+            Bad(lambda: ops.reparameterize(zeros(2), zeros(2), 0.0), ValueError, "but noise has ()"),
+            refuses_mixed(ops.reparameterize, (2,), (2,), (2,)),
+        ),
+    ),
+    Row(
         "where",
         where_cases(),
         where_reference,

@@ -96,6 +96,7 @@ def bad_of_empty(op: Any, *more: Bad) -> tuple[Bad, ...]:
 softmax_bad = (
     Bad(lambda: ops.softmax(zeros(2), 1), ValueError, "softmax: axis 1"),
     Bad(lambda: ops.softmax(zeros(0)), ValueError, "softmax: nothing to reduce"),
+    Bad(lambda: ops.softmax(zeros(2, 3), (0, 1)), TypeError, "softmax: axis is one whole number, got (0, 1)"),
 )
 log_softmax_bad = (
     Bad(lambda: ops.log_softmax(zeros(2), 1), ValueError, "log_softmax: axis 1"),

@@ -8,6 +8,7 @@ Read next: ``op_row.py`` (what a row says), ``test_op_table.py`` (what is asked 
 
 from __future__ import annotations
 
+import op_rows_activation
 import op_rows_conv
 import op_rows_elementwise
 import op_rows_norm
@@ -16,7 +17,9 @@ import op_rows_reduce
 import op_rows_shape
 from op_row import Row
 
-FAMILIES = (op_rows_elementwise, op_rows_shape, op_rows_reduce, op_rows_conv, op_rows_pool, op_rows_norm)
+FAMILIES = (
+    op_rows_elementwise, op_rows_shape, op_rows_reduce, op_rows_activation, op_rows_conv, op_rows_pool, op_rows_norm,
+)  # fmt: skip
 
 ROWS: list[Row] = [row for family in FAMILIES for row in family.ROWS]
 BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}

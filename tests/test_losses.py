@@ -52,7 +52,8 @@ def apart(rng: np.random.Generator, shape: tuple[int, ...]) -> list[Array]:
 
 
 def logits_and_targets(rng: np.random.Generator, shape: tuple[int, ...]) -> list[Array]:
-    return [rng.normal(size=shape) * 3, rng.random(shape)]
+    """The targets stay so far inside of [0, 1] that differences do not leave it."""
+    return [rng.normal(size=shape) * 3, rng.uniform(0.01, 0.99, shape)]
 
 
 def softmax(x: Array) -> Array:
@@ -178,15 +179,64 @@ def test_derivatives_of_first_and_second_order(case: Case, shape: tuple[int, ...
     check_gradients(lambda *x: case.loss(*x, **case.options, reduction="none"), arrays, order=2, rng=rng)
 
 
+#: The losses whose sum is a kernel, with the operation that it belongs to.
+FUSED = {
+    "mse": losses.reconstruction.MseSum,
+    "bce_with_logits": losses.reconstruction.BceWithLogitsSum,
+    "gaussian_kl": losses.divergence.GaussianKlSum,
+}
+
+
+@pytest.mark.parametrize("name", FUSED)
+@pytest.mark.parametrize("reduction", ["mean", "sum", "batchmean"])
+@settings(max_examples=4)
+@given(shape=hnp.array_shapes(min_dims=1, max_dims=3, max_side=4), seed=seeds)
+def test_a_fused_sum_is_its_definition(name: str, reduction: Any, shape: tuple[int, ...], seed: int) -> None:
+    rng, case = np.random.default_rng(seed), CASES[name]
+    arrays = case.draw(rng, shape)
+    # With create_graph the definition is differentiated: `check_gradients` holds that to the kernel, and both to
+    # differences.
+    check_gradients(lambda a, b: case.loss(a, b, reduction=reduction), arrays, order=2, rng=rng)
+    both = tensors(arrays)
+    expected = grad(case.loss(*both, reduction=reduction), both)
+    for i in (0, 1):  # one argument that wants a gradient, beside a constant
+        one = [Tensor(a, requires_grad=i == j) for j, a in enumerate(arrays)]
+        (alone,) = grad(case.loss(*one, reduction=reduction), [one[i]])
+        np.testing.assert_array_equal(alone.data, expected[i].data)
+    fused = FUSED[name](scale=0.37)
+    value = fused(*tensors(arrays))
+    # Two orders of the same sum of at most 64 terms, and what cancels between terms of up to 1e2.
+    np.testing.assert_allclose(value.data, fused.definition(*tensors(arrays)).data, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_a_fused_sum_in_float32_is_its_definition(name: str) -> None:
+    arrays = [a.astype(np.float32) for a in CASES[name].draw(np.random.default_rng(1), (64, 65))]
+    xs = tensors(arrays, np.float32)
+    value = CASES[name].loss(*xs, reduction="sum")
+    fused, defined = grad(value, xs), grad(value, xs, create_graph=True)
+    for a, b in zip(fused, defined, strict=True):
+        assert a.dtype == b.dtype == np.float32
+        # A few units of numbers up to 10, and of a difference from 1 (sigmoid, exp(logvar)).
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_a_fused_sum_of_nothing_is_0(name: str) -> None:
+    xs = tensors([np.zeros((0, 3)), np.zeros((0, 3))])
+    total = CASES[name].loss(*xs, reduction="sum")
+    assert total.item() == 0 and [g.shape for g in grad(total, xs)] == [(0, 3), (0, 3)]
+
+
 @pytest.mark.parametrize("wrong", [1.01, -1.0, 0.0])
 def test_a_planted_error_is_found(wrong: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = losses.reconstruction.BceWithLogits.backward
+    right = losses.reconstruction.BceWithLogitsSum.backward_arrays
 
-    def backward(self: Any, gy: Tensor, y: Tensor) -> Any:
+    def backward_arrays(self: Any, gy: Array, y: Array) -> Any:
         gx, target = right(self, gy, y)
         return gx * wrong, target
 
-    monkeypatch.setattr(losses.reconstruction.BceWithLogits, "backward", backward)
+    monkeypatch.setattr(losses.reconstruction.BceWithLogitsSum, "backward_arrays", backward_arrays)
     rng = np.random.default_rng(0)
     with pytest.raises(WrongGradientError):
         check_gradients(losses.bce_with_logits, logits_and_targets(rng, (3, 4)), order=1, rng=rng)
@@ -478,6 +528,17 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 def test_bad_input(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(values=st.lists(st.one_of(st.floats(width=32), st.floats(-0.0, 1, width=32)), max_size=5))
+def test_the_interval_is_checked_element_by_element(dtype: Any, values: list[float]) -> None:
+    y = Tensor(np.array(values, dtype))
+    if any(v < 0 or v > 1 for v in values):  # a NaN beside them hides nothing
+        with pytest.raises(ValueError, match=r"test: y must lie in \[0, 1\], got values from"):
+            losses.reduction.check_unit_interval("test", "y", y)
+    else:
+        losses.reduction.check_unit_interval("test", "y", y)
 
 
 def test_a_target_may_leave_the_interval_by_the_rounding_of_float32() -> None:

@@ -135,6 +135,39 @@ def test_infinities() -> None:
     np.testing.assert_array_equal(ops.softmax(Tensor(np.array([-inf, 2.0]))).data, [0, 1])
 
 
+def test_reparameterize_at_an_infinite_deviation() -> None:
+    mean, logvar, noise = (Tensor(np.array(v, np.float32)) for v in ([1, 1, 1], [1e3, 1e3, 0], [-2, 0, 0.5]))
+    assert ops.reparameterize(mean, logvar, noise).data.tolist() == [-np.inf, 1, 1.5]
+    logvar = Tensor(np.array([1e3, 0], np.float32), requires_grad=True)
+    z = ops.reparameterize(mean[1:], logvar, noise[1:])
+    for create_graph in (False, True):  # the kernel, and the definition
+        (g,) = grad(z.sum(), [logvar], create_graph=create_graph)
+        assert g.data.tolist() == [0, 0.25]
+    assert grad(g.sum(), [logvar])[0].data.tolist() == [0, 0.125]
+
+
+def test_the_gradient_of_reparameterize_in_noise_of_0_is_the_deviation() -> None:
+    mean, logvar, noise = (Tensor(np.array(v), requires_grad=True) for v in ([1.0], [2.0], [0.0]))
+    z = ops.reparameterize(mean, logvar, noise)
+    for create_graph in (False, True):
+        (gnoise,) = grad(z, [noise], create_graph=create_graph)
+        np.testing.assert_allclose(gnoise.data, np.exp([1.0]), rtol=1e-15)
+    # d/dlogvar of exp(logvar / 2), and the other way round: the same mixed derivative.
+    np.testing.assert_allclose(grad(gnoise, [logvar])[0].data, np.exp([1.0]) / 2, rtol=1e-15)
+    (glogvar,) = grad(z, [logvar], create_graph=True)
+    np.testing.assert_allclose(grad(glogvar, [noise])[0].data, np.exp([1.0]) / 2, rtol=1e-15)
+
+
+def test_softmax_along_any_axis_and_strides() -> None:
+    x = np.random.default_rng(0).normal(size=(3, 4, 5))
+    for axis in range(-3, 3):
+        e = np.exp(x) / np.exp(x).sum(axis, keepdims=True)
+        for given in (x, np.asfortranarray(x), x[::-1].copy()[::-1]):
+            # A few roundings, also of the logarithm's argument.
+            np.testing.assert_allclose(ops.softmax(Tensor(given), axis).data, e, rtol=1e-14)
+            np.testing.assert_allclose(ops.log_softmax(Tensor(given), axis).data, np.log(e), rtol=1e-14)
+
+
 def test_integers_and_masks_are_neither_wrapped_nor_cut() -> None:
     small, whole, mask = (Tensor(np.array(v, d)) for v, d in (([0, 5], np.uint8), ([3, -1], np.int64), ([1, 0], bool)))
     assert ops.min(small).item() == 0 and ops.minimum(small, 3).data.tolist() == [0, 3]  # -x would wrap
@@ -154,6 +187,11 @@ def test_operations_that_are_kernels_refuse_integers(dtype: Any) -> None:
     image, v = Tensor(np.ones((1, 1, 2, 2), dtype)), Tensor(np.ones(2, dtype))
     calls: dict[str, Callable[[], Tensor]] = {
         "Erf": lambda: ops.erf(v),
+        "Sigmoid": lambda: ops.sigmoid(v),
+        "Softplus": lambda: ops.softplus(v),
+        "Softmax": lambda: ops.softmax(v),
+        "LogSoftmax": lambda: ops.log_softmax(v),
+        "Reparameterize": lambda: ops.reparameterize(v, v, v),
         "ScaleWhere": lambda: ops.leaky_relu(v),
         "Conv2d": lambda: ops.conv2d(image, image),
         "MaxPool2d": lambda: ops.max_pool2d(image, 2),

@@ -84,7 +84,12 @@ def test_bernoulli_of_an_array():
     for shape in ((1,), (4,), ()):
         with pytest.raises(ValueError, match=r"p of shape \(5,\) does not broadcast to shape"):
             rng.bernoulli(p, shape)
+    with pytest.raises(TypeError, match=r"p is a number or an array of numbers, got list \[0.5\]"):
+        rng.bernoulli([0.5], (1,))
     assert rng.state["position"] == 0
+    assert rng.bernoulli(np.array([True, False]), (2,)).tolist() == [1, 0]  # certain, and never
+    every_second = np.tile([1.0, 0.0], (6, 1))[:, ::-1]
+    assert rng.bernoulli(every_second, dtype=np.float64).tolist() == [[0, 1]] * 6  # also of strides of its own
 
 
 @given(seed=st.integers(0, 2**64 - 1), low=st.integers(-(2**63), 2**63 - 1), data=st.data())

@@ -1,7 +1,9 @@
 """Losses: functions (prediction, target, ...) to one number to be made small; divergences; penalties.
 
-Every loss is written in differentiable operations, so it can be differentiated to any order. Nothing is broadcast: a
-prediction (N, 1) against a target (N,) would silently compare every sample with every other, so it is an error.
+Every loss is stated in differentiable operations, so it can be differentiated to any order; the commonest (`mse`,
+`bce_with_logits`, `gaussian_kl`) are reduced by a kernel in one pass over memory, with that statement as definition.
+Nothing is broadcast: a prediction (N, 1) against a target (N,) would silently compare every sample with every other, so
+it is an error.
 
 `reduction` says what becomes of the numbers of the elements, and with it the unit of the loss:
 

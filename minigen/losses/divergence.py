@@ -2,15 +2,36 @@
 
 By default these are reduced to nats per sample ("batchmean"), as a term of an evidence bound has to be.
 
-Imports: tensor, ops, reconstruction. Read next: ``penalty.py``.
+Imports: tensor, ops, reconstruction, kernels. Read next: ``penalty.py``.
 """
 
 from __future__ import annotations
 
 from minigen import ops
 from minigen.losses.reconstruction import clamped_log
-from minigen.losses.reduction import Reduction, alike, check_unit_interval, reduced
-from minigen.tensor import Tensor
+from minigen.losses.reduction import Reduction, alike, check_unit_interval, reduced, scale_of_sum
+from minigen.tensor import FusedFunction, Tensor
+from minigen_kernels import Array, for_array
+
+
+class GaussianKlSum(FusedFunction):
+    """The sum of (mu^2 + exp(logvar) - logvar - 1) / 2 times `scale`, in one pass over memory."""
+
+    scale: float
+
+    def forward(self, mu: Array, logvar: Array) -> Array:
+        return for_array(mu).gaussian_kl_sum(mu, logvar, self.scale)
+
+    def backward_arrays(self, gy: Array, y: Array) -> tuple[Array, ...]:
+        mu, logvar = (x.data for x in self.inputs)
+        return for_array(mu).gaussian_kl_sum_backward(gy, mu, logvar, self.scale)
+
+    def definition(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        return ops.sum(_gaussian_kl_elements(mu, logvar)) * self.scale
+
+
+def _gaussian_kl_elements(mu: Tensor, logvar: Tensor) -> Tensor:
+    return (mu**2 + ops.exp(logvar) - logvar - 1) * 0.5
 
 
 def gaussian_kl(mu: Tensor, logvar: Tensor, *, reduction: Reduction = "batchmean") -> Tensor:
@@ -20,7 +41,9 @@ def gaussian_kl(mu: Tensor, logvar: Tensor, *, reduction: Reduction = "batchmean
     batch ("sum"); "none" gives (N, D).
     """
     mu, logvar = alike("gaussian_kl", mu=mu, logvar=logvar)
-    return reduced("gaussian_kl", (mu**2 + ops.exp(logvar) - logvar - 1) * 0.5, reduction)
+    if reduction == "none":
+        return _gaussian_kl_elements(mu, logvar)
+    return GaussianKlSum.apply(mu, logvar, scale=scale_of_sum("gaussian_kl", mu, reduction))
 
 
 def gaussian_kl_between(

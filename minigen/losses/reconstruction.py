@@ -2,7 +2,7 @@
 
 The units and the meaning of `reduction` stand in the opening of the package.
 
-Imports: tensor, ops. Read next: ``reduction.py``.
+Imports: tensor, ops, kernels. Read next: ``reduction.py``.
 """
 
 from __future__ import annotations
@@ -14,12 +14,29 @@ import numpy as np
 
 from minigen import ops
 from minigen.device import array_module
-from minigen.losses.reduction import Reduction, alike, check_unit_interval, fitting, reduced
-from minigen.tensor import Function, Tensor, as_tensor
-from minigen_kernels import Array
+from minigen.losses.reduction import Reduction, alike, check_unit_interval, fitting, reduced, scale_of_sum
+from minigen.tensor import Function, FusedFunction, Tensor, as_tensor
+from minigen_kernels import Array, for_array
 
 #: How far a target may leave [0, 1]: the rounding of images that were resampled in float32.
 _ROUNDING = 1e-6
+
+
+class MseSum(FusedFunction):
+    """The sum of (p - t)^2 times `scale`, in one pass over memory."""
+
+    scale: float
+
+    def forward(self, p: Array, t: Array) -> Array:
+        return for_array(p).mse_sum(p, t, self.scale)
+
+    def backward_arrays(self, gy: Array, y: Array) -> tuple[Array | None, ...]:
+        p, t = (x.data for x in self.inputs)
+        gp = for_array(p).mse_sum_backward(gy, p, t, self.scale)
+        return gp if self.needs(0) else None, -gp if self.needs(1) else None
+
+    def definition(self, p: Tensor, t: Tensor) -> Tensor:
+        return ops.sum((p - t) ** 2) * self.scale
 
 
 def mse(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
@@ -28,7 +45,9 @@ def mse(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") ->
     Unit: the squared unit of the data; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
     prediction, target = alike("mse", prediction=prediction, target=target)
-    return reduced("mse", (prediction - target) ** 2, reduction)
+    if reduction == "none":
+        return (prediction - target) ** 2
+    return MseSum.apply(prediction, target, scale=scale_of_sum("mse", prediction, reduction))
 
 
 def l1(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
@@ -88,8 +107,7 @@ class BceWithLogits(Function):
     """log(1 + exp(x)) - x y, arranged so that no large numbers cancel: exact where |x| is large and y is 0 or 1."""
 
     def forward(self, x: Array, y: Array) -> Array:
-        xp = array_module(x)
-        return xp.maximum(x, 0) - x * y + xp.log1p(xp.exp(-xp.abs(x)))
+        return for_array(x).bce_with_logits(x, y)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         x, target = self.inputs
@@ -97,6 +115,23 @@ class BceWithLogits(Function):
             gy * (ops.sigmoid(x) - target) if self.needs(0) else None,
             -gy * x if self.needs(1) else None,
         )
+
+
+class BceWithLogitsSum(FusedFunction):
+    """The sum of the elements of `BceWithLogits` times `scale`, in one pass over memory."""
+
+    scale: float
+
+    def forward(self, x: Array, y: Array) -> Array:
+        return for_array(x).bce_with_logits_sum(x, y, self.scale)
+
+    def backward_arrays(self, gy: Array, y: Array) -> tuple[Array | None, ...]:
+        x, target = (t.data for t in self.inputs)
+        gx = for_array(x).bce_with_logits_sum_backward(gy, x, target, self.scale) if self.needs(0) else None
+        return gx, x * (gy * -self.scale) if self.needs(1) else None
+
+    def definition(self, x: Tensor, y: Tensor) -> Tensor:
+        return ops.sum(BceWithLogits.apply(x, y)) * self.scale
 
 
 def bce_with_logits(
@@ -112,7 +147,9 @@ def bce_with_logits(
     x, y = alike("bce_with_logits", logits=logits, target=target)
     check_unit_interval("bce_with_logits", "target", y, slack=_ROUNDING)
     if pos_weight is None:
-        return reduced("bce_with_logits", BceWithLogits.apply(x, y), reduction)
+        if reduction == "none":
+            return BceWithLogits.apply(x, y)
+        return BceWithLogitsSum.apply(x, y, scale=scale_of_sum("bce_with_logits", x, reduction))
     weight = fitting("bce_with_logits", "pos_weight", pos_weight, x)
     return reduced("bce_with_logits", weight * (y * ops.softplus(-x)) + (1 - y) * ops.softplus(x), reduction)
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
+
 from minigen import ops
 from minigen.tensor import Tensor, as_tensor
 
@@ -17,18 +19,38 @@ def reduced(name: str, loss: Tensor, reduction: Reduction) -> Tensor:
     """The losses of the elements, reduced in one of the four ways; `name` is the loss, for the error."""
     if reduction == "none":
         return loss
+    scale = scale_of_sum(name, loss, reduction)
+    return ops.sum(loss) if scale == 1 else ops.sum(loss) * scale
+
+
+def scale_of_sum(name: str, loss: Tensor, reduction: Reduction) -> float:
+    """What the sum of all elements is multiplied by; `loss` has the shape of the elements. For a kernel that sums."""
     if reduction == "sum":
-        return ops.sum(loss)
+        return 1.0
     if reduction not in ("mean", "batchmean"):
         raise ValueError(f"{name}: reduction is 'mean', 'sum', 'batchmean' or 'none', got {reduction!r}")
     if not loss.size or (reduction == "batchmean" and not loss.ndim):
         raise ValueError(f"{name}: reduction {reduction!r} has nothing to take the mean over in shape {loss.shape}")
-    return ops.sum(loss) * (1.0 / (loss.size if reduction == "mean" else loss.shape[0]))
+    return 1.0 / (loss.size if reduction == "mean" else loss.shape[0])
 
 
 def alike(name: str, **arguments: Any) -> tuple[Tensor, ...]:
     """The arguments as float Tensors; an error that names two of them unless shape, dtype and device are the same."""
-    tensors = {argument: as_tensor(x) for argument, x in arguments.items()}
+    tensors = tuple([as_tensor(x) for x in arguments.values()])
+    data = tensors[0].data
+    shape, dtype, kind = data.shape, data.dtype, type(data)
+    for t in tensors:
+        if t.data.shape != shape or t.data.dtype is not dtype or type(t.data) is not kind:
+            break
+    else:
+        if dtype.kind == "f":
+            return tensors
+    _refuse_unlike(name, dict(zip(arguments, tensors)))
+    return tensors
+
+
+def _refuse_unlike(name: str, tensors: dict[str, Tensor]) -> None:
+    """Raise the error that says how the Tensors differ, if they do."""
     (first, x), *others = tensors.items()
     if x.dtype.kind != "f":
         raise TypeError(f"{name}: {first} must be float32 or float64, got {x.dtype}; use .to(dtype=...)")
@@ -43,7 +65,6 @@ def alike(name: str, **arguments: Any) -> tuple[Tensor, ...]:
                 f"{name}: {first} is {x.dtype} on {x.device} but {argument} is {t.dtype} on {t.device}; "
                 "nothing is converted silently, so use .to(device, dtype)"
             )
-    return tuple(tensors.values())
 
 
 def fitting(name: str, argument: str, value: float | Tensor, x: Tensor) -> float | Tensor:
@@ -61,7 +82,12 @@ def check_unit_interval(name: str, argument: str, x: Tensor, *, slack: float = 0
     """Refuse what is not in [0, 1]; NaN goes through, to be found where it was made. Does nothing on a GPU."""
     if x.device != "cpu" or not x.size:
         return
-    low, high = float(x.data.min()), float(x.data.max())
+    # Read as a whole number, a float from 0 to 1 is at most what 1 is, while -0.0, what is below 0, and NaN are more:
+    # one pass over the bits, and mostly the only one.
+    bits = f"u{x.dtype.itemsize}"
+    if x.data.view(bits).max() <= x.dtype.type(1).view(bits):
+        return
+    low, high = float(np.fmin.reduce(x.data, axis=None)), float(np.fmax.reduce(x.data, axis=None))  # but NaN
     if low < -slack or high > 1 + slack:
         advice = f"; {hint}" if hint else ""
         raise ValueError(f"{name}: {argument} must lie in [0, 1], got values from {low:.6g} to {high:.6g}{advice}")

@@ -3,6 +3,8 @@
 Shapes of parameters, their names and their first values are PyTorch's, so weights can be exchanged. Every layer that
 draws numbers takes a `Generator` as `rng`; without one it uses `init.default_rng()`.
 
+A layer that says `takes_activation` can be called with a function that ends it; `Sequential` makes use of that.
+
 Imports: tensor, ops, module, init, checks. Read next: ``pooling.py``, then ``losses/__init__.py``.
 """
 
@@ -16,6 +18,7 @@ from minigen import ops
 from minigen.nn import init
 from minigen.nn.checks import channels, check_image, count, refusing
 from minigen.nn.module import Module, Parameter, ShapeError
+from minigen.ops.activation import Activation
 from minigen.ops.conv import Padding, pair
 from minigen.random import Generator
 from minigen.tensor import Tensor, note_change
@@ -31,6 +34,8 @@ class Dense(Module):
     in +-1/sqrt(in). With a `weight_init` the bias begins at zero.
     """
 
+    takes_activation = True
+
     def __init__(
         self,
         in_features: int,
@@ -45,11 +50,11 @@ class Dense(Module):
         shape = (self.out_features, self.in_features)
         self.weight, self.bias = _weight_and_bias(shape, self.in_features, self.out_features, bias, weight_init, rng)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, activation: Activation | None = None) -> Tensor:
         if not len(x.shape) or x.shape[-1] != self.in_features:
             hint = "Is a layer missing between them, or nn.Flatten()?"
             raise ShapeError(self, f"(N, {self.in_features})", x.shape, hint)
-        return ops.linear(x, self.weight, self.bias)
+        return ops.linear(x, self.weight, self.bias, activation)
 
 
 class Conv2d(Module):
@@ -57,6 +62,8 @@ class Conv2d(Module):
 
     oh = (H + 2 padding - dilation (kh - 1) - 1) // stride + 1; padding "same" gives ceil(H / stride). See `ops.conv2d`.
     """
+
+    takes_activation = True
 
     def __init__(
         self,
@@ -80,7 +87,7 @@ class Conv2d(Module):
         fan_in = shape[1] * shape[2] * shape[3]
         self.weight, self.bias = _weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, activation: Activation | None = None) -> Tensor:
         check_image(self, x, self.in_channels)
         with refusing(self, f"(N, {self.in_channels}, H, W) large enough", x):
             return ops.conv2d(
@@ -91,6 +98,7 @@ class Conv2d(Module):
                 padding=self.padding,
                 dilation=self.dilation,
                 groups=self.groups,
+                activation=activation,
             )
 
 
@@ -99,6 +107,8 @@ class ConvTranspose2d(Module):
 
     oh = (H - 1) stride - 2 padding + dilation (kh - 1) + 1 + output_padding. See `ops.conv_transpose2d`.
     """
+
+    takes_activation = True
 
     def __init__(
         self,
@@ -127,7 +137,7 @@ class ConvTranspose2d(Module):
         fan_in = shape[1] * shape[2] * shape[3]
         self.weight, self.bias = _weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, activation: Activation | None = None) -> Tensor:
         check_image(self, x, self.in_channels)
         with refusing(self, f"(N, {self.in_channels}, H, W) large enough", x):
             return ops.conv_transpose2d(
@@ -139,6 +149,7 @@ class ConvTranspose2d(Module):
                 output_padding=self.output_padding,
                 dilation=self.dilation,
                 groups=self.groups,
+                activation=activation,
             )
 
 

@@ -4,13 +4,14 @@ A Module finds what it owns by looking through its attributes: `Parameter`s are 
 running statistics of batch norm), Modules are children; lists, tuples and dicts are looked into. The name of a
 parameter is the path of attribute names to it, "encoder.0.weight", as in PyTorch.
 
-Imports: tensor. Read next: ``layers.py``.
+Imports: tensor, ops. Read next: ``layers.py``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
@@ -18,6 +19,7 @@ from typing import Any, Self
 import numpy as np
 
 from minigen.device import array_module, to_device
+from minigen.ops.activation import split
 from minigen.tensor import Tensor, no_grad, note_change
 from minigen_kernels import Array
 
@@ -251,6 +253,11 @@ class Sequential(Module):
     """Modules and plain functions, each given what the one before it returned: ``Sequential(Dense(9, 4), ops.relu)``.
 
     The layers are named "0", "1", ... in this order; `network[i]` is one of them, a slice is a Sequential of several.
+
+    A `Dense`, `Conv2d` or `ConvTranspose2d` that is followed by ``ops.relu``, ``ops.sigmoid``, ``ops.tanh`` or
+    ``ops.leaky_relu`` (also ``functools.partial(ops.leaky_relu, slope=0.2)``) is run together with it: the layer is
+    called with `activation` and adds the bias and applies the activation in one pass over memory. It is the same
+    function; the last bit of a result may differ. A subclass, or any other function, is called on its own.
     """
 
     def __init__(self, *layers: Callable[..., Any]) -> None:
@@ -270,9 +277,19 @@ class Sequential(Module):
         return Sequential(*layers[i]) if isinstance(i, slice) else layers[i]
 
     def forward(self, x: Any) -> Any:
-        for layer in self:
-            x = layer(x)
+        done = False
+        for layer, following in itertools.pairwise([*self, None]):
+            if done:  # together with the layer before it
+                done = False
+                continue
+            done = following is not None and _takes(layer, following)
+            x = layer(x, activation=following) if done else layer(x)
         return x
+
+
+def _takes(layer: Any, function: Any) -> bool:
+    """Can this layer compute `function` of its result along with it? Its own class must say so, not one above it."""
+    return "takes_activation" in vars(type(layer)) and "forward" not in vars(layer) and split(function)[1] is None
 
 
 def _entries(module: Module) -> Iterator[tuple[str, Any]]:

@@ -3,6 +3,7 @@
 Imports: tensor, kernels. Read next: ``elementwise.py``, then ``conv.py``.
 """
 
+from minigen.ops.activation import bias_act
 from minigen.ops.conv import conv2d, conv2d_weight_grad, conv_transpose2d
 from minigen.ops.elementwise import (
     abs,
@@ -17,6 +18,7 @@ from minigen.ops.elementwise import (
     minimum,
     power,
     relu,
+    reparameterize,
     sigmoid,
     silu,
     softplus,
@@ -31,10 +33,10 @@ from minigen.ops.reduce import log_softmax, logsumexp, max, mean, min, norm, sof
 from minigen.ops.shape import broadcast_to, concat, flatten, getitem, pad, reshape, stack, sum_to, transpose
 
 __all__ = [
-    "abs", "avg_pool2d", "batch_norm", "batch_norm_inference", "batch_norm_with_statistics", "broadcast_to", "clip",
-    "concat", "conv2d", "conv2d_weight_grad", "conv_transpose2d", "elu", "erf", "exp", "flatten", "gelu", "getitem",
-    "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "logsumexp", "matmul", "max", "max_pool2d",
+    "abs", "avg_pool2d", "batch_norm", "batch_norm_inference", "batch_norm_with_statistics", "bias_act", "broadcast_to",
+    "clip", "concat", "conv2d", "conv2d_weight_grad", "conv_transpose2d", "elu", "erf", "exp", "flatten", "gelu",
+    "getitem", "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "logsumexp", "matmul", "max", "max_pool2d",
     "max_pool2d_with_indices", "max_unpool2d", "maximum", "mean", "min", "minimum", "norm", "pad", "power", "relu",
-    "reshape", "sigmoid", "silu", "softmax", "softplus", "sqrt", "stack", "sum", "sum_to", "tanh", "transpose",
-    "upsample", "var", "where",
+    "reparameterize", "reshape", "sigmoid", "silu", "softmax", "softplus", "sqrt", "stack", "sum", "sum_to", "tanh",
+    "transpose", "upsample", "var", "where",
 ]  # fmt: skip

@@ -12,14 +12,15 @@ convolution is not an inverse: it is the adjoint, the gradient of a convolution 
 
 Padding is stated as (top, left) with the size of the output; what lies outside an image counts as zero.
 
-Imports: tensor, kernels. Read next: ``kernels/minigen_kernels/reference/conv.py``.
+Imports: tensor, activation, kernels. Read next: ``kernels/minigen_kernels/reference/conv.py``.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from minigen.tensor import Function, Tensor, as_tensor, reshape
+from minigen.ops.activation import Activation, bias_act
+from minigen.tensor import Function, Tensor, as_tensor
 from minigen_kernels import Array, Pair, for_array
 
 
@@ -89,11 +90,13 @@ def conv2d(
     padding: Padding = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
+    activation: Activation | None = None,
 ) -> Tensor:
     """Cross-correlate images with kernels, as every deep-learning library does under the name of convolution.
 
     x (N, C, H, W), w (K, C/groups, kh, kw), b (K,) -> (N, K, oh, ow) with oh = (H + 2 ph - dh (kh-1) - 1) // sh + 1.
     Padding "same" gives oh = ceil(H / sh); where the zeros cannot be split evenly, the bottom and right get one more.
+    `activation` is a function that ends it; after a bias, one that `bias_act` knows is computed in the same pass.
     """
     x, w = as_tensor(x), as_tensor(w)
     _check_images("conv2d", x, w, groups, of_input=w.shape[1:2])
@@ -112,7 +115,7 @@ def conv2d(
             "use a smaller kernel or dilation, or more padding"
         )
     y = Conv2d.apply(x, w, out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
-    return y if b is None else y + _per_channel("conv2d", b, y)
+    return _finish("conv2d", y, b, activation)
 
 
 def conv_transpose2d(
@@ -125,12 +128,13 @@ def conv_transpose2d(
     output_padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
+    activation: Activation | None = None,
 ) -> Tensor:
     """Transposed convolution: the adjoint of `conv2d`, which with a stride makes images larger.
 
     x (N, C, H, W), w (C, K/groups, kh, kw), b (K,) -> (N, K, oh, ow) with
     oh = (H - 1) sh - 2 ph + dh (kh - 1) + 1 + output_padding. A convolution with a stride maps several sizes to one;
-    `output_padding` (below the stride or the dilation) says which of them is meant.
+    `output_padding` (below the stride or the dilation) says which of them is meant. `activation` as in `conv2d`.
     """
     x, w = as_tensor(x), as_tensor(w)
     name = "conv_transpose2d"
@@ -146,7 +150,7 @@ def conv_transpose2d(
     if min(out) < 1:
         raise ValueError(f"{name}: padding {padding} leaves nothing of images {x.shape[2:]}; use less padding")
     y = ConvTranspose2d.apply(x, w, out_hw=out, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return y if b is None else y + _per_channel(name, b, y)
+    return _finish(name, y, b, activation)
 
 
 def conv2d_weight_grad(
@@ -218,10 +222,12 @@ def _check_groups(name: str, groups: int, a: Tensor, b: Tensor) -> None:
         raise TypeError(f"{name}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)")
 
 
-def _per_channel(name: str, b: Tensor, y: Tensor) -> Tensor:
+def _finish(name: str, y: Tensor, b: Tensor | None, activation: Activation | None) -> Tensor:
+    if b is None:
+        return y if activation is None else activation(y)
     if as_tensor(b).shape != (y.shape[1],):
         raise ValueError(f"{name}: expected b ({y.shape[1]},), got {as_tensor(b).shape}")
-    return reshape(b, (1, -1, 1, 1))
+    return bias_act(y, b, activation)
 
 
 __all__ = ["conv2d", "conv2d_weight_grad", "conv_transpose2d"]

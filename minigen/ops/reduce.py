@@ -2,19 +2,30 @@
 
 `axis` is an axis, a tuple of axes or None for all; `keepdims` keeps the reduced axes with length 1, as in NumPy.
 
-Imports: tensor, elementwise. Read next: ``linalg.py``.
+Imports: tensor, elementwise, kernels. Read next: ``linalg.py``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from minigen.device import array_module
 from minigen.ops import elementwise
-from minigen.tensor import Function, Tensor, as_tensor, broadcast_to, mean, normalize_axis, reshape, sum
-from minigen_kernels import Array
+from minigen.tensor import (
+    Function,
+    FusedFunction,
+    Tensor,
+    as_tensor,
+    broadcast_to,
+    mean,
+    normalize_axis,
+    reshape,
+    sum,
+)
+from minigen_kernels import Array, for_array
 
 Axis = int | tuple[int, ...] | None
 
@@ -71,28 +82,44 @@ class Norm(Function):
         return x * _spread(gy / safe, x.shape, self.axis)
 
 
-class Softmax(Function):
-    axis: tuple[int, ...]
+class Softmax(FusedFunction):
+    axis: int
 
     def forward(self, x: Array) -> Array:
-        xp = array_module(x)
-        e = xp.exp(x - x.max(self.axis, keepdims=True))
-        return e / e.sum(self.axis, keepdims=True)
+        return _by_rows(for_array(x).softmax, self.axis, x)
 
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return y * (gy - sum(gy * y, self.axis, keepdims=True))
+    def backward_arrays(self, gy: Array, y: Array) -> Array:
+        return _by_rows(for_array(y).softmax_backward, self.axis, gy, y)
+
+    def definition(self, x: Tensor) -> Tensor:
+        e = elementwise.exp(_less_largest(x, self.axis))
+        return e / sum(e, self.axis, keepdims=True)
 
 
-class LogSoftmax(Function):
-    axis: tuple[int, ...]
+class LogSoftmax(FusedFunction):
+    axis: int
 
     def forward(self, x: Array) -> Array:
-        xp = array_module(x)
-        shifted = x - x.max(self.axis, keepdims=True)
-        return shifted - xp.log(xp.exp(shifted).sum(self.axis, keepdims=True))
+        return _by_rows(for_array(x).log_softmax, self.axis, x)
 
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return gy - elementwise.exp(y) * sum(gy, self.axis, keepdims=True)
+    def backward_arrays(self, gy: Array, y: Array) -> Array:
+        return _by_rows(for_array(y).log_softmax_backward, self.axis, gy, y)
+
+    def definition(self, x: Tensor) -> Tensor:
+        shifted = _less_largest(x, self.axis)
+        return shifted - elementwise.log(sum(elementwise.exp(shifted), self.axis, keepdims=True))
+
+
+def _less_largest(x: Tensor, axis: int) -> Tensor:
+    """The same softmax, without overflow: what is subtracted cancels, so it may be a constant."""
+    return x - Tensor(x.data.max(axis, keepdims=True))
+
+
+def _by_rows(kernel: Callable[..., Array], axis: int, *arrays: Array) -> Array:
+    """A kernel of rows (R, K), along an axis of arrays of one shape."""
+    moved = [x.swapaxes(axis, -1) for x in arrays]
+    y = kernel(*[x.reshape(-1, x.shape[-1]) for x in moved])
+    return y.reshape(moved[0].shape).swapaxes(axis, -1)
 
 
 def _kept(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:
@@ -118,6 +145,12 @@ def _reduced_axes(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
     if 0 in (x.shape[i] for i in axes):
         raise ValueError(f"{name}: nothing to reduce, x has shape {x.shape} and axis is {axis}")
     return axes
+
+
+def _one_axis(name: str, x: Tensor, axis: int) -> int:
+    if not hasattr(axis, "__index__"):
+        raise TypeError(f"{name}: axis is one whole number, got {axis!r}; reshape several axes to one")
+    return _reduced_axes(name, x, axis)[0]
 
 
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -175,15 +208,15 @@ def norm(x: Tensor, axis: Axis = None, keepdims: bool = False, *, order: float =
 
 
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
-    """exp(x) / sum(exp(x)) along `axis`: positive numbers that sum to 1."""
+    """exp(x) / sum(exp(x)) along one axis: positive numbers that sum to 1. -Inf has 0; all -Inf, or Inf, make NaN."""
     x = as_tensor(x)
-    return Softmax.apply(x, axis=_reduced_axes("softmax", x, axis))
+    return Softmax.apply(x, axis=_one_axis("softmax", x, axis))
 
 
 def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
-    """log(softmax(x)) along `axis`, without overflow and without log(0)."""
+    """log(softmax(x)) along one axis, without overflow and without log(0)."""
     x = as_tensor(x)
-    return LogSoftmax.apply(x, axis=_reduced_axes("log_softmax", x, axis))
+    return LogSoftmax.apply(x, axis=_one_axis("log_softmax", x, axis))
 
 
 __all__ = ["log_softmax", "logsumexp", "max", "mean", "min", "norm", "softmax", "sum", "var"]

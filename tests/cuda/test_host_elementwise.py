@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -58,3 +58,56 @@ def test_strides(host):
 def test_condition_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"scale_where: condition has shape \(3,\), but x has \(2, 3\)"):
         cuda.scale_where(np.zeros((2, 3)), np.zeros(3, bool), 0.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_and_softplus(host, dtype):
+    x = np.array(
+        [*np.linspace(-120, 120, 999), *np.linspace(-1, 1, 99), 0, 1e30, -1e30, np.inf, -np.inf, np.nan], dtype
+    )
+    # The same formula with another exp and log1p, within 2 units each; below the normal numbers a few smallest steps.
+    tolerance = {"rtol": 6 * np.finfo(dtype).eps, "atol": 4 * np.finfo(dtype).smallest_subnormal}
+    for name in ("sigmoid", "softplus"):
+        y = host.run(getattr(cuda, name), x)
+        np.testing.assert_allclose(y, getattr(reference, name)(x), **tolerance)
+        assert y.dtype == dtype
+        np.testing.assert_array_equal(host.run(getattr(cuda, name), np.stack([x, x]).T)[:, 1], y)
+
+
+@settings(max_examples=25)
+@given(data=st.data())
+def test_reparameterize(host, data):
+    dtype, shape = data.draw(DTYPES), data.draw(SHAPES)
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    mean, logvar, noise = (np.asarray(rng.normal(size=shape), dtype) for _ in range(3))
+    got = (
+        host.run(cuda.reparameterize, mean, logvar, noise),
+        *host.run(cuda.reparameterize_backward, mean, logvar, noise),
+    )
+    wanted = reference.reparameterize(mean, logvar, noise), *reference.reparameterize_backward(mean, logvar, noise)
+    for a, b in zip(got, wanted, strict=True):
+        assert a.dtype == dtype and a.shape == shape
+        # Another exp, and the host rounds product and sum as the reference does: a few units of numbers up to 100.
+        np.testing.assert_allclose(a, b, rtol=0, atol=4 * np.finfo(dtype).eps * np.abs(b).max(initial=1))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_deviation_that_overflows_makes_no_nan(host, dtype):
+    inf, nan = np.inf, np.nan
+    first = np.array([1, 0, 1, -1, 2, nan, 0, 0], dtype)
+    logvar = np.array([1e5, 1e5, 1e5, inf, -inf, 0, nan, 0], dtype)
+    noise = np.array([2, 2, 0, 0, 3, 0, 0, nan], dtype)
+    np.testing.assert_array_equal(
+        host.run(cuda.reparameterize, first, logvar, noise), [inf, inf, 1, -1, 2, nan, nan, nan]
+    )
+    glogvar, gnoise = host.run(cuda.reparameterize_backward, first, logvar, noise)
+    np.testing.assert_array_equal(glogvar, [inf, 0, 0, 0, 0, nan, nan, nan])
+    np.testing.assert_array_equal(gnoise, [inf, 0, inf, -inf, 0, nan, nan, 0])
+
+
+def test_reparameterize_refuses_another_shape():
+    x = np.ones((2, 3))
+    with pytest.raises(ValueError, match=r"reparameterize: noise has shape \(3,\).* must be like the first"):
+        cuda.reparameterize(x, x, np.ones(3))
+    with pytest.raises(ValueError, match=r"reparameterize_backward: logvar has shape \(3,\)"):
+        cuda.reparameterize_backward(x, np.ones(3), x)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cuda_host.build import HostBackend
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigen_kernels import reference
+from minigen.optim import Adam, optimizers, side_by_side
+from minigen.tensor import Tensor
+from minigen_kernels import cuda, reference
 from minigen_kernels.cuda import optim
+from minigen_kernels.cuda.launch import using
 
 DTYPES = [np.float32, np.float64]
 STATES = {"sgd_update": 1, "rmsprop_update": 2, "adam_update": 2}
@@ -73,6 +77,38 @@ def test_more_parameters_than_threads(host, monkeypatch):
     reference.adam_update(p, g, m, v, *options)
     for a, b in zip(got, (p, g, m, v)):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-14)  # ten roundings of numbers below 2, each 2e-16
+
+
+def test_a_step_of_adam_is_one_launch(cuda_host_folder, monkeypatch):
+    """The optimizer as it works on a GPU: parameters side by side, the CUDA room's kernel, here on NumPy arrays."""
+    launched = []
+
+    class Counting(HostBackend):
+        def run(self, program, kernel, *rest):
+            launched.append(kernel)
+            super().run(program, kernel, *rest)
+
+    rng = np.random.default_rng(0)
+    shapes = [(30, 20), (20,), (20, 7), (7,), ()]
+    values, gradients = ([np.asarray(rng.normal(size=shape)) for shape in shapes] for _ in range(2))
+
+    def steps():
+        params = [Tensor(value.copy(), requires_grad=True) for value in values]
+        adam = Adam(params, 0.1)
+        for _ in range(3):
+            for p, g in zip(params, gradients):
+                p.grad = Tensor(g)
+            adam.step()
+        return [p.data for p in params]
+
+    wanted = steps()
+    monkeypatch.setattr(side_by_side, "pays", lambda device: True)
+    monkeypatch.setattr(optimizers, "for_array", lambda x: cuda)
+    with using(Counting(cuda_host_folder)):
+        got = steps()
+    assert launched == ["adam_kernel"] * 3
+    for a, b in zip(got, wanted):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-13)  # three steps of ten roundings of numbers below 5
 
 
 def test_a_strided_gradient_is_read_right(host):

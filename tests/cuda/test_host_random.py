@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigen_kernels import reference
@@ -105,7 +105,69 @@ def test_the_compiler_may_not_fuse():
     assert "-fmad=false" in program("random.cu", np.dtype(np.float32)).options
 
 
+@settings(max_examples=30)
+@given(seed=WORD64, stream=WORD64, position=WORD64, n=st.integers(0, 1100), p=st.floats(0, 1))
+def test_bernoulli(host, seed, stream, position, n, p):
+    u = reference.uniform(seed, stream, position, n, np.float32)
+    # Every second probability is the number itself, which is not below itself.
+    each = [np.where(np.arange(n) % 2, u, np.random.default_rng(seed).random(n)).astype(dtype) for dtype in DTYPES]
+    for chance in (p, *map(float, u[:1]), *each):
+        ones = host.run(random.bernoulli, seed, stream, position, n, chance)
+        assert ones.dtype == np.float32
+        np.testing.assert_array_equal(ones, reference.bernoulli(seed, stream, position, n, chance))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 1023, 1024, 1025, 2048, 5000])
+def test_permutation(host, monkeypatch, n):
+    monkeypatch.setattr("minigen_kernels.cuda.launch.MOST_BLOCKS", 3)  # the merges take several turns
+    order = host.run(random.permutation, 3, 2**63 + 1, 2**64 - 1, n)
+    assert order.dtype == np.int64
+    np.testing.assert_array_equal(order, reference.permutation(3, 2**63 + 1, 2**64 - 1, n))
+
+
+@settings(max_examples=30)
+@given(n=st.integers(0, 40), seed=st.integers(0, 2**32 - 1))
+def test_a_merge_puts_equal_keys_of_the_left_run_first(host, n, seed):
+    """No seed is known that draws equal keys, so the merge is given some: runs of 6, the last one shorter."""
+    keys = np.random.default_rng(seed).integers(0, 4, n).astype(np.uint64) << np.uint64(62)
+    order, wanted = (
+        np.array([i + k for i in range(0, n, run) for k in np.argsort(keys[i : i + run], kind="stable")], np.int64)
+        for run in (6, 12)
+    )
+
+    def merge() -> list[np.ndarray]:
+        merged = [empty((n,), np.uint64), empty((n,), np.int64)]
+        launch("random.cu", "merge_kernel", 2, 32, keys[order], order, *merged, n, 6)
+        return merged
+
+    merged_keys, merged_order = host.run(merge)
+    np.testing.assert_array_equal(merged_order, wanted)
+    np.testing.assert_array_equal(merged_keys, keys[wanted])
+
+
+def test_equal_keys_of_a_run_keep_their_order(host, tmp_path):
+    """The network of random.cu on keys that are mostly equal."""
+    file = tmp_path / "equal_keys.cu"
+    text = (HERE / "random.cu").read_text(encoding="utf-8")
+    made = "words.values[2 * k] | (unsigned long long)words.values[2 * k + 1] << 32"
+    assert made in text
+    file.write_text(text.replace(made, "words.values[2 * k] >> 30"), encoding="utf-8")
+
+    def sort() -> list[np.ndarray]:
+        keys, order = empty((1000,), np.uint64), empty((1000,), np.int64)
+        launch(str(file), "sorted_keys_kernel", 1, 512, keys, order, 1, 2, 3, 1000)
+        return [keys, order]
+
+    keys, order = host.run(sort)
+    made_keys = reference.philox(1, 2, 3, 500)[:, ::2].reshape(-1) >> 30
+    np.testing.assert_array_equal(order, np.argsort(made_keys, kind="stable"))
+    np.testing.assert_array_equal(keys, np.sort(made_keys))
+
+
 def test_errors():
+    for p in (np.ones(3), np.ones(4, np.int64)):
+        with pytest.raises(ValueError, match=r"bernoulli: p is a number or a float array of shape \(4,\), got"):
+            random.bernoulli(0, 0, 0, 4, p)
     for draw in (random.uniform, random.normal):
         with pytest.raises(ValueError, match="dtype is float32 or float64, got float16"):
             draw(0, 0, 0, 3, np.float16)

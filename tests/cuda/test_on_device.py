@@ -12,6 +12,7 @@ import pytest
 from cuda_host.calls import CALLS, assert_agree, results
 from cuda_host.host import HostRoom
 
+from minigen.device import cuda_status
 from minigen_kernels import cpu, cuda, reference
 from minigen_kernels.cuda.launch import launch
 
@@ -19,6 +20,12 @@ pytestmark = pytest.mark.gpu
 
 each_call = pytest.mark.parametrize("call", range(len(CALLS)), ids=[name for name, _, _ in CALLS])
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def device_in_the_report(record_testsuite_property):
+    """``pytest -m gpu --junitxml=docs/kernels_on_device.xml`` keeps the proof, and where it was made."""
+    record_testsuite_property("device", cuda_status()[1])
 
 
 @pytest.fixture

@@ -45,6 +45,26 @@ CALLS: list[tuple[str, list[tuple[int, ...]], tuple[Any, ...]]] = [
     ("batch_norm_backward", [(5, 4, 67), (5, 4, 67), (4,), (4,), (4,)], (1e-5,)),
     ("layer_norm", [(5, 77), (77,), (77,)], (1e-5,)),
     ("layer_norm_backward", [(5, 77), (5, 77), (77,), (5,), (5,)], (1e-5,)),
+    ("softmax", [(5, 67)], ()),
+    ("softmax_backward", [(5, 67)] * 2, ()),
+    ("log_softmax", [(5, 67)], ()),
+    ("log_softmax_backward", [(5, 67)] * 2, ()),
+    ("bce_with_logits", [(5, 67)] * 2, ()),
+    ("bce_with_logits_sum", [(5, 67)] * 2, (0.3,)),
+    ("bce_with_logits_sum_backward", [(), (5, 67), (5, 67)], (0.3,)),
+    ("mse_sum", [(5, 67)] * 2, (0.3,)),
+    ("mse_sum_backward", [(), (5, 67), (5, 67)], (0.3,)),
+    ("gaussian_kl_sum", [(5, 67)] * 2, (0.3,)),
+    ("gaussian_kl_sum_backward", [(), (5, 67), (5, 67)], (0.3,)),
+    ("sigmoid", [(5, 67)], ()),
+    ("softplus", [(5, 67)], ()),
+    ("reparameterize", [(5, 67)] * 3, ()),
+    ("reparameterize_backward", [(5, 67)] * 3, ()),
+    ("matmul", [(5, 7), (7, 9)], ()),
+    ("bias_act", [(5, 4, 67), (4,)], ("leaky_relu", 0.2)),
+    ("bias_act", [(70, 37, 1), (37,)], ("sigmoid", 0.0)),
+    ("bias_act_backward", [(5, 4, 67), (5, 4, 67)], ("tanh", 0.0)),
+    ("bias_act_backward", [(70, 37, 1), (70, 37, 1)], ("leaky_relu", 0.0)),
     ("erf", [(5, 67)], ()),
     ("scale_where", [(5, 67), (5, 67)], (0.2,)),
     ("sgd_update", [(5, 67)] * 3, (0.1, 0.0, False, 0.01)),
@@ -55,6 +75,9 @@ CALLS: list[tuple[str, list[tuple[int, ...]], tuple[Any, ...]]] = [
     ("philox", [], (7, 1, 5, 9)),
     ("uniform", [], (7, 1, 5, 9)),
     ("normal", [], (7, 1, 5, 9)),
+    ("bernoulli", [], (7, 1, 5, 9, 0.4)),
+    ("bernoulli", [(9,)], (7, 1, 5, 9)),
+    ("permutation", [], (7, 1, 5, 2500)),
 ]
 
 
@@ -71,6 +94,8 @@ def arguments(call: int, dtype: Any) -> list[Any]:
         arrays[1] = arrays[1] > 0.5
     if name in ("uniform", "normal"):
         others = (*others, dtype)
+    if name == "bernoulli":  # its probabilities come last
+        return [*others, *arrays]
     return [*arrays, *others]
 
 

@@ -15,7 +15,7 @@ from minigen_kernels import KernelSet, cpu, reference
 ROOMS = [reference, cpu]
 DTYPES = [np.float32, np.float64]
 NAMES = [name for name in vars(KernelSet) if not name.startswith("_")]
-RANDOM = {"philox", "uniform", "normal"}  # they take no arrays
+RANDOM = {"philox", "uniform", "normal", "bernoulli", "permutation"}  # they take no arrays
 
 PAIR = ((2, 1), (1, 1), (1, 2))  # stride, padding, dilation
 WINDOW = ((3, 2), (2, 2), (1, 0))  # kernel, stride, padding
@@ -38,6 +38,24 @@ CALLS = {
     "batch_norm_backward": ([(5, 4, 6), (5, 4, 6), (4,), (4,), (4,)], (1e-5,)),
     "layer_norm": ([(5, 6), (6,), (6,)], (1e-5,)),
     "layer_norm_backward": ([(5, 6), (5, 6), (6,), (5,), (5,)], (1e-5,)),
+    "softmax": ([(5, 6)], ()),
+    "softmax_backward": ([(5, 6)] * 2, ()),
+    "log_softmax": ([(5, 6)], ()),
+    "log_softmax_backward": ([(5, 6)] * 2, ()),
+    "bce_with_logits": ([(5, 6)] * 2, ()),
+    "bce_with_logits_sum": ([(5, 6)] * 2, (0.3,)),
+    "bce_with_logits_sum_backward": ([(), (5, 6), (5, 6)], (0.3,)),
+    "mse_sum": ([(5, 6)] * 2, (0.3,)),
+    "mse_sum_backward": ([(), (5, 6), (5, 6)], (0.3,)),
+    "gaussian_kl_sum": ([(5, 6)] * 2, (0.3,)),
+    "gaussian_kl_sum_backward": ([(), (5, 6), (5, 6)], (0.3,)),
+    "sigmoid": ([(5, 6)], ()),
+    "softplus": ([(5, 6)], ()),
+    "reparameterize": ([(5, 6)] * 3, ()),
+    "reparameterize_backward": ([(5, 6)] * 3, ()),
+    "matmul": ([(20, 9), (9, 30)], ()),
+    "bias_act": ([(5, 4, 6), (4,)], ("leaky_relu", 0.2)),
+    "bias_act_backward": ([(5, 4, 6), (5, 4, 6)], ("sigmoid", 0.0)),
     "erf": ([(5, 6)], ()),
     "scale_where": ([(5, 6), (5, 6)], (0.2,)),
     "sgd_update": ([(5, 6)] * 3, (0.1, 0.9, True, 0.01)),
@@ -46,6 +64,8 @@ CALLS = {
     "philox": ([], (7, 1, 5, 9)),
     "uniform": ([], (7, 1, 5, 9)),
     "normal": ([], (7, 1, 5, 9)),
+    "bernoulli": ([], (7, 1, 5, 9, 0.4)),
+    "permutation": ([], (7, 1, 5, 9)),
 }
 
 
@@ -94,7 +114,7 @@ def test_dtype_is_kept_and_a_second_call_gives_the_same_bits(room, dtype, name):
     first, second = (results(room, name, *arguments(name, dtype)) for _ in range(2))
     for a, b in zip(first, second, strict=True):
         if a.dtype.kind == "f":
-            assert a.dtype == dtype
+            assert a.dtype == (np.float32 if name == "bernoulli" else dtype)  # it says so
         assert a.tobytes() == b.tobytes()
 
 
@@ -132,7 +152,9 @@ def test_any_strides(room, layout, name):
 
 
 def rearranged(a: np.ndarray, layout: str) -> np.ndarray:
-    """An equal array with other strides."""
+    """An equal array with other strides; one number has none."""
+    if not a.ndim:
+        return a
     if layout == "transposed":
         out = np.empty(a.shape[::-1], a.dtype).T
     elif layout == "stepped":

@@ -10,13 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import threadpoolctl
 from hypothesis import given
 from hypothesis import strategies as st
 
 from minigen_kernels import cpu, reference
 from minigen_kernels.cpu import conv as cpu_conv
 from minigen_kernels.cpu import frame as cpu_frame
+from minigen_kernels.cpu import spectral as cpu_spectral
+from minigen_kernels.cpu.circle import Geometry, pays
 from minigen_kernels.cpu.frame import window_axis
+from minigen_kernels.cpu.one_thread import ONE_THREAD
 
 ROOMS = [reference, cpu]
 DTYPES = [np.float32, np.float64]
@@ -144,30 +148,95 @@ def test_cpu_equals_reference(dtype, case):
 def test_cpu_with_samples_abreast(dtype, case):
     """The other layout of a frame, which few of the cases above would choose, and few taps at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu_frame, "CELL_COPY_CYCLES", -np.inf)
+        patch.setattr(cpu_frame, "_go_abreast", lambda *layer: True)
         patch.setattr(cpu_conv, "CACHE_BYTES", 256)
         assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@given(case=cases(most_channels=5))
+def test_cpu_around_a_circle(dtype, case):
+    """By spectra, in blocks of a few samples and kernels: what none of the cases above is large enough to choose."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_conv, "pays", lambda *layer, transposed: True)
+        patch.setattr(cpu_spectral, "SPECTRA_BYTES", 1 << 12)
+        patch.setattr(cpu_spectral, "SMALL_PRODUCT", 1 << 10)
+        assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("group_bytes", [1, 1 << 14, 1 << 30])
-@pytest.mark.parametrize("copy_cycles", [-np.inf, np.inf])
+@pytest.mark.parametrize("abreast", [False, True])
 @pytest.mark.parametrize("layer", LAYERS)
-def test_groups_of_samples(dtype, group_bytes, copy_cycles, layer, monkeypatch):
+def test_groups_of_samples(dtype, group_bytes, abreast, layer, monkeypatch):
     """One sample (or strip of them) at a time, a few with a smaller last group, and all at once."""
-    monkeypatch.setattr(cpu_frame, "CELL_COPY_CYCLES", copy_cycles)
+    monkeypatch.setattr(cpu_frame, "_go_abreast", lambda *layer: abreast)
     monkeypatch.setattr(cpu_conv, "SUM_GROUP_BYTES", group_bytes)
     monkeypatch.setattr(cpu_conv, "DOT_GROUP_BYTES", group_bytes)
     case = make_case(0, *layer)
     assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
 
 
-@pytest.mark.parametrize("abreast", [False, True])
-def test_both_layouts_are_chosen(abreast):
-    """Few channels on large images lie flat; many channels on small ones, for a batch, go abreast."""
-    axis = window_axis(7, 7, 3, 1, 1, 1) if abreast else window_axis(28, 28, 3, 1, 1, 1)
-    C, K, size = (128, 128, 7) if abreast else (8, 8, 28)
-    frame = cpu_frame.Frame(np.zeros((64, C, size, size), np.float32), 1, K, axis, axis, 1 << 19)
+#: Layers of which all three kernels are done by spectra, with a stride, groups, a dilation.
+CIRCLES = [  # as LAYERS
+    (33, 1, 48, 40, (7, 7), (5, 5), (7, 7), (1, 1), (2, 2), (1, 1)),
+    (34, 1, 64, 128, (14, 13), (5, 5), (7, 7), (2, 2), (2, 2), (1, 1)),
+    (17, 2, 64, 56, (8, 6), (5, 4), (8, 7), (1, 1), (2, 2), (1, 1)),
+    (33, 1, 56, 64, (7, 9), (5, 5), (7, 9), (1, 1), (4, 4), (2, 2)),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layer", CIRCLES)
+def test_layers_that_go_around_a_circle(dtype, layer):
+    """What the rule chooses by itself; the same bits with more threads for BLAS."""
+    N, groups, Cg, Kg, hw, kernel_hw, out_hw, *steps = layer
+    geometry = Geometry(hw, out_hw, kernel_hw, *steps)
+    for transposed in (False, True):
+        assert pays(N, Cg, Kg, geometry, np.dtype(dtype).itemsize, transposed)
+    case = make_case(0, *layer)
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        got = case.astype(dtype).run(cpu)
+    assert_same(got, case.run(reference), dtype, case)
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        again = case.astype(dtype).run(cpu)
+        assert all(library["num_threads"] == 2 for library in blas_libraries())
+    assert all((got[name] == again[name]).all() for name in got)
+
+
+def blas_libraries() -> list[dict]:
+    return [library for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_one_thread_until_the_last_one_leaves():
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        with ONE_THREAD:
+            with ONE_THREAD:
+                pass
+            assert all(library["num_threads"] == 1 for library in blas_libraries())
+        assert all(library["num_threads"] == 2 for library in blas_libraries())
+
+
+@pytest.mark.parametrize(
+    ("N", "C", "K", "size", "kernel"),
+    [
+        (128, 1, 64, 28, 5),  # each number of x meets few others
+        (128, 8, 8, 8, 3),  # so does each number of everything
+        (1, 128, 128, 7, 3),  # for a single sample, the transforms of the kernels would be all the work
+        (2, 2, 3, 9, 3),  # nothing to gain
+        (128, 64, 64, 112, 3),  # the circle, and with it the matrices of the transforms, grow with the image
+    ],
+)
+def test_layers_that_do_not(N, C, K, size, kernel):
+    geometry = Geometry((size, size), (size, size), (kernel, kernel), (1, 1), (kernel // 2, kernel // 2), (1, 1))
+    assert not pays(N, C, K, geometry, 4, transposed=False)
+
+
+@pytest.mark.parametrize(("N", "C", "size", "abreast"), [(64, 8, 7, True), (1, 8, 7, False), (64, 64, 64, False)])
+def test_both_layouts_are_chosen(N, C, size, abreast):
+    """A batch of small images goes abreast; a single sample lies flat, and so do images too large for the cache."""
+    axis = window_axis(size, size, 3, 1, 1, 1)
+    frame = cpu_frame.Frame(np.zeros((N, C, size, size), np.float32), 1, C, axis, axis, 1 << 19)
     assert (frame.abreast > 1) == abreast
 
 

@@ -1,4 +1,4 @@
-"""erf and scale_where: the CPU room against the reference, and the reference against plain statements."""
+"""Element-wise kernels: the CPU room against the reference, and the reference against plain statements."""
 
 from __future__ import annotations
 
@@ -44,3 +44,68 @@ def test_scale_where_keeps_or_scales(data):
 def test_slope_zero_stops_what_is_not_finite(bad):
     y = cpu.scale_where(np.array([bad, 1.0]), np.array([False, True]), 0.0)
     np.testing.assert_array_equal(y, [0.0, 1.0])
+
+
+#: Everything that exp can make of a number: subnormal and zero results, 1, huge and infinite ones.
+RANGE = [*np.linspace(-120, 120, 4001), *np.linspace(-1, 1, 1001), *np.geomspace(1e-30, 1e30, 121), 0.0, np.inf]
+
+
+@pytest.mark.parametrize("room", [reference, cpu])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_and_softplus_over_the_whole_range(room, dtype):
+    x = np.array([*RANGE, *(-v for v in RANGE)], dtype)
+    exact = x.astype(np.longdouble)
+    with np.errstate(over="ignore"):
+        sigmoid, softplus = 1 / (1 + np.exp(-exact)), np.logaddexp(np.longdouble(0), exact)
+    # A few roundings, and below the smallest normal number no more than a few of the smallest steps.
+    tolerance = {"rtol": 6 * np.finfo(dtype).eps, "atol": 4 * np.finfo(dtype).smallest_subnormal}
+    for y, wanted in ((room.sigmoid(x), sigmoid), (room.softplus(x), softplus)):
+        assert y.dtype == dtype
+        np.testing.assert_allclose(y, wanted.astype(dtype), **tolerance)
+    nan = np.full(40, np.nan, dtype)
+    assert np.isnan(room.sigmoid(nan)).all() and np.isnan(room.softplus(nan)).all()
+
+
+@pytest.mark.parametrize("room", [reference, cpu])
+@given(st.data())
+def test_reparameterize(room, data):
+    dtype, shape = data.draw(DTYPES), data.draw(SHAPES)
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    mean, logvar, noise, gz = (np.asarray(rng.normal(size=shape), dtype) for _ in range(4))
+    z, gradients = room.reparameterize(mean, logvar, noise), room.reparameterize_backward(gz, logvar, noise)
+    deviation = np.sqrt(np.exp(logvar.astype(np.longdouble)))
+    wanted = (mean + deviation * noise, gz * noise * deviation / 2, gz * deviation)
+    for got, expected in zip((z, *gradients), wanted, strict=True):
+        assert got.dtype == dtype and got.shape == shape
+        size = np.abs(expected).max(initial=1)
+        np.testing.assert_allclose(got, expected.astype(dtype), rtol=0, atol=8 * np.finfo(dtype).eps * size)
+
+
+@pytest.mark.parametrize("room", [reference, cpu])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_deviation_that_overflows_is_infinite_and_makes_no_nan(room, dtype):
+    def run(kernel, *columns):
+        """In a vector register (20 of each) and one by one: the same."""
+        many = np.atleast_2d(kernel(*(np.array(column * 20, dtype) for column in columns)))
+        few = np.atleast_2d(kernel(*(np.array(column, dtype) for column in columns)))
+        np.testing.assert_array_equal(many, np.tile(few, 20))
+        return few.tolist()
+
+    inf, nan = np.inf, np.nan
+    (z,) = run(room.reparameterize, [1, 1, 1, 1, 1], [1e5, 1e5, 1e5, inf, -inf], [2, -2, 0, 0, 3])
+    assert z == [inf, -inf, 1, 1, 1]
+    glogvar, gnoise = run(room.reparameterize_backward, [1, 0, 1, -1, 2], [1e5, 1e5, 1e5, inf, -inf], [2, 2, 0, 0, 3])
+    assert glogvar == [inf, 0, 0, 0, 0] and gnoise == [inf, 0, inf, -inf, 0]
+    for column in ([nan, 0, 0], [0, nan, 0], [0, 0, nan]):
+        assert np.isnan(room.reparameterize(*(np.array([v], dtype) for v in column))).all(), column
+    for column in ([nan, 0, 0], [0, nan, 0]):
+        assert all(np.isnan(g) for g in room.reparameterize_backward(*(np.array([v], dtype) for v in column))), column
+
+
+@pytest.mark.parametrize("room", [reference, cpu])
+def test_reparameterize_refuses_another_shape(room):
+    x = np.ones((2, 3))
+    with pytest.raises(ValueError, match=r"reparameterize: noise has shape \(3,\).* must be like the first"):
+        room.reparameterize(x, x, np.ones(3))
+    with pytest.raises(ValueError, match=r"reparameterize_backward: logvar has shape \(2, 3\) and dtype float32"):
+        room.reparameterize_backward(x, x.astype(np.float32), x)

@@ -122,7 +122,48 @@ def test_a_value_depends_on_its_index_alone(room, kernel, dtype):
 
 
 @pytest.mark.parametrize("room", ROOMS)
+@given(seed=WORD64, stream=WORD64, position=WORD64, n=st.integers(0, 600), p=st.floats(0, 1))
+def test_bernoulli_compares_the_uniform_numbers(room, seed, stream, position, n, p):
+    u = reference.uniform(seed, stream, position, n, np.float32)
+    for chance in (p, *map(float, u[:1])):  # the first number is not below itself
+        ones = room.bernoulli(seed, stream, position, n, chance)
+        assert ones.dtype == np.float32 and ones.shape == (n,)
+        np.testing.assert_array_equal(ones, [float(v < np.float32(chance)) for v in u])
+    for dtype in DTYPES:  # a probability for each; every second one is the number itself, which is not below itself
+        each = np.where(np.arange(n) % 2, u, np.random.default_rng(seed).random(n)).astype(dtype)
+        ones = room.bernoulli(seed, stream, position, n, each)
+        np.testing.assert_array_equal(ones, [float(float(v) < float(q)) for v, q in zip(u, each, strict=True)])
+        strided = np.repeat(each, 2)[::2]
+        np.testing.assert_array_equal(ones, room.bernoulli(seed, stream, position, n, strided))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@given(seed=WORD64, stream=WORD64, position=WORD64, n=st.integers(0, 300))
+def test_permutation_is_the_order_of_the_keys(room, seed, stream, position, n):
+    words = reference.philox(seed, stream, position, -(-n // 2)).reshape(-1).tolist()
+    keys = [words[2 * i] + (words[2 * i + 1] << 32) for i in range(n)]
+    order = room.permutation(seed, stream, position, n)
+    assert order.dtype == np.int64 and order.shape == (n,)
+    assert order.tolist() == sorted(range(n), key=lambda i: (keys[i], i))
+
+
+@given(keys=st.lists(st.sampled_from([0, 1, 2**63, 2**64 - 1]), max_size=60))
+def test_of_equal_keys_the_earlier_comes_first(keys):
+    # No seed is known that draws equal ones.
+    order = cpu.random._order(np.array(keys, np.uint64))
+    assert order.tolist() == sorted(range(len(keys)), key=lambda i: (keys[i], i))
+
+
+def test_rooms_agree_on_a_long_permutation():
+    a, b = (room.permutation(3, 1, 2, 70_000) for room in ROOMS)
+    assert np.array_equal(a, b) and np.array_equal(np.sort(a), np.arange(70_000))
+
+
+@pytest.mark.parametrize("room", ROOMS)
 def test_errors(room):
+    for p in (np.ones(3), np.ones((2, 2)), np.ones(4, np.int64)):
+        with pytest.raises(ValueError, match=r"bernoulli: p is a number or a float array of shape \(4,\), got"):
+            room.bernoulli(0, 0, 0, 4, p)
     for kernel in (room.uniform, room.normal):
         with pytest.raises(ValueError, match="dtype is float32 or float64, got float16"):
             kernel(0, 0, 0, 3, np.float16)

@@ -8,13 +8,18 @@ the result, so that a convolution is
 a matrix product whose second matrix is read from the frame, shifted, instead of from one copy of the image for each
 (u, v). The adjoint in x runs the same sum over a frame of g, once for each phase of its result. The adjoint in w
 multiplies a frame of x with the results' gradients at the same places. Places between two lines are computed with the
-rest and dropped. A kernel of one cell needs none of this: it is a matrix product as it stands, and BLAS does it.
+rest and dropped.
 
-All work goes in groups of samples, small enough for the second-level cache. The groups depend on the geometry alone,
-so the bits of a result do too. Where a frame holds a zero, 0 * w (or 0 * x) is added like any number: infinities and
-NaN in kernels and gradients can spread further than in the reference.
+Two kinds of layers go another way. A kernel of one cell needs no frame: it is a matrix product as it stands, and BLAS
+does it. And where many channels meet on small images, it is less work to multiply spectra (``spectral.py``): that is
+chosen where the products, counted for both ways, say so (`circle.pays`).
 
-Imports: NumPy, ``frame.py``, ``taps.py``. Specification: ``../reference/conv.py``. Read next: ``frame.py``.
+All work goes in groups of samples, small enough for the second-level cache. Way and groups depend on the shapes alone,
+and so do the bits of a result. Where a frame holds a zero, 0 * w (or 0 * x) is added like any number: infinities and
+NaN in kernels and gradients can spread further than in the reference, and by spectra those in images do as well.
+
+Imports: NumPy, ``circle.py``, ``frame.py``, ``spectral.py``, ``taps.py``. Specification: ``../reference/conv.py``.
+Read next: ``frame.py``.
 """
 
 from __future__ import annotations
@@ -22,8 +27,10 @@ from __future__ import annotations
 import numpy as np
 
 from minigen_kernels import Array, Pair
-from minigen_kernels.cpu.frame import Axis, Frame, filled_up, spread_axis, window_axis
-from minigen_kernels.cpu.taps import dot_of_taps, pack, sum_of_taps, sum_of_taps_single, unpack
+from minigen_kernels.cpu import spectral
+from minigen_kernels.cpu.circle import Geometry, circle, pays
+from minigen_kernels.cpu.frame import Axis, Frame, filled_up
+from minigen_kernels.cpu.taps import dot_of_taps, sum_of_taps, sum_of_taps_single
 
 #: What the frame and the results of a group of samples may take together. Sums read a frame many times and want it in
 #: the second-level cache; dot products gain more from long rows.
@@ -38,9 +45,10 @@ def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilati
     K, Cg, kh, kw = w.shape
     if _one_cell(x, w, out_hw, stride, padding, groups):
         return _mix_channels(w[:, :, 0, 0], x)
-    wg = w.reshape(groups, K // groups, Cg, kh, kw)
-    rows, columns = (window_axis(*axis) for axis in zip(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation))
-    return _sum(x, wg, out_hw, rows, columns)
+    geometry = Geometry(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation)
+    if pays(len(x), Cg, K // groups, geometry, x.itemsize, transposed=False):
+        return spectral.conv2d(x, w, out_hw, groups, circle(geometry, x.dtype))
+    return _sum(x, w.reshape(groups, K // groups, Cg, kh, kw), out_hw, *geometry.window())
 
 
 def conv_transpose2d(
@@ -50,9 +58,10 @@ def conv_transpose2d(
     K, Cg, kh, kw = w.shape
     if _one_cell(g, w, out_hw, stride, padding, groups):
         return _mix_channels(w[:, :, 0, 0].T, g)
-    wg = w.reshape(groups, K // groups, Cg, kh, kw).swapaxes(1, 2)
-    rows, columns = (spread_axis(*axis) for axis in zip(g.shape[2:], out_hw, (kh, kw), stride, padding, dilation))
-    return _sum(g, wg, out_hw, rows, columns)
+    geometry = Geometry(out_hw, g.shape[2:], (kh, kw), stride, padding, dilation)
+    if pays(len(g), Cg, K // groups, geometry, g.itemsize, transposed=True):
+        return spectral.conv_transpose2d(g, w, out_hw, groups, circle(geometry, g.dtype))
+    return _sum(g, w.reshape(groups, K // groups, Cg, kh, kw).swapaxes(1, 2), out_hw, *geometry.spread())
 
 
 def conv2d_weight_grad(
@@ -64,23 +73,23 @@ def conv2d_weight_grad(
     K = g.shape[1]
     if x.size == 0 or g.size == 0:
         return np.zeros((K, C // groups, *kernel_hw), x.dtype)
-    rows, columns = (window_axis(*axis) for axis in zip(x.shape[2:], g.shape[2:], kernel_hw, stride, padding, dilation))
+    geometry = Geometry(x.shape[2:], g.shape[2:], kernel_hw, stride, padding, dilation)
+    if pays(N, C // groups, K // groups, geometry, x.itemsize, transposed=False):
+        return spectral.conv2d_weight_grad(x, g, kernel_hw, groups, circle(geometry, x.dtype))
+    rows, columns = geometry.window()
     frame = Frame(x, groups, K, rows, columns, DOT_GROUP_BYTES)
-    ((row, row_taps),), ((column, column_taps),) = rows.results, columns.results
-    offsets = frame.offsets(row_taps, column_taps)
+    (part,) = frame.parts
+    offsets = frame.offsets(part)
     T = len(offsets)
     offsets = filled_up(offsets, 4)
-    results = frame.results(K)
+    results = frame.results()
     gw = np.zeros((groups, results.shape[1], len(offsets)), x.dtype)
-    layout = frame.result_layout(row, column)
     at_once = _taps_at_once(T, frame.cells.nbytes)
     for first in range(0, N, frame.samples):
         count = min(frame.samples, N - first)
         frame.pack(x, first, count)
-        if count < frame.samples:
-            results.fill(0)  # what the larger group before this one has left
-        pack(g, first, count, row[1:], column[1:], results, layout)
-        dot_of_taps(frame.cells, offsets, results, gw, frame.starts(count, row, column, 1), at_once)
+        frame.pack_results(g, first, count, results)
+        dot_of_taps(frame.cells, offsets, results, gw, frame.starts(count, part, 1), at_once)
     return gw[:, : K // groups, :T].reshape(K, C // groups, *kernel_hw)
 
 
@@ -110,23 +119,19 @@ def _sum(x: Array, w: Array, out_hw: Pair, rows: Axis, columns: Axis) -> Array:
     if x.size == 0 or 0 in y.shape or 0 in covered:
         return np.zeros_like(y)
     frame = Frame(x, groups, groups * Kg, rows, columns, SUM_GROUP_BYTES)
-    single = Kg == 1
-    sums = frame.results(groups * Kg)
-    sum_up, arrange, multiple = (sum_of_taps_single, _flat, 6) if single else (sum_of_taps, _by_fours, 3)
+    sums = frame.results()
+    sum_up, arrange, multiple = (sum_of_taps_single, _flat, 6) if Kg == 1 else (sum_of_taps, _by_fours, 3)
     parts = []
-    for row, row_taps in rows.results:
-        for column, column_taps in columns.results:
-            if row.size and column.size:
-                met = w[:, :, :, [tap.u for tap in row_taps]][..., [tap.u for tap in column_taps]]
-                weights = arrange(met.reshape(groups, Kg, -1))
-                offsets = frame.offsets(row_taps, column_taps)
-                parts.append((row, column, offsets, weights, _taps_at_once(len(offsets), 2 * weights.nbytes)))
+    for part in frame.parts:
+        met = w[:, :, :, [tap.u for tap in part.row_taps]][..., [tap.u for tap in part.column_taps]]
+        weights = arrange(met.reshape(groups, Kg, -1))
+        parts.append((part, frame.offsets(part), weights, _taps_at_once(met[0, 0].size, 2 * weights.nbytes)))
     for first in range(0, N, frame.samples):
         count = min(frame.samples, N - first)
         frame.pack(x, first, count)
-        for row, column, offsets, weights, at_once in parts:
-            sum_up(frame.cells, offsets, weights, sums, frame.starts(count, row, column, multiple), at_once)
-            unpack(sums, y, first, count, row[1:], column[1:], frame.result_layout(row, column))
+        for part, offsets, weights, at_once in parts:
+            sum_up(frame.cells, offsets, weights, sums, part.at, frame.starts(count, part, multiple), at_once)
+        frame.unpack_results(sums, y, first, count)
     return y
 
 

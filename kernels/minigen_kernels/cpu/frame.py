@@ -6,28 +6,30 @@ offset (u, v) is found at a fixed distance from the place of the result, the sam
 *tap*. With a stride s the cells of an image are dealt out to s * s frames per channel, the *phases*:
 cell f of the padded image is cell f // s of phase f % s, and again every distance is fixed.
 
-Registers hold neighbouring places, so the places between the lines are computed with the rest. On small images with
-many channels these are too many. There as many samples as a register has lanes go *abreast*: a place for each of them,
-side by side, where else one stands. A register then holds one cell of all of them, and no place is wasted.
+Registers hold neighbouring places, so the places between the lines are computed with the rest. Where there are samples
+enough, as many as a register has lanes go *abreast*: a place for each of them, side by side, where else one stands. A
+register then holds one cell of all of them (a *strip* of samples), and no place is wasted.
 
 `Axis` states this along one axis, where everything is decided; `Frame` puts two axes together.
 
-Imports: NumPy, ``taps.py``. Read next: ``taps.py``.
+Imports: NumPy, ``lanes.py``, ``taps.py``. Read next: ``taps.py``.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
-from minigen_kernels.cpu.taps import Layout, pack
+from minigen_kernels.cpu.taps import pack, pack_abreast, unpack, unpack_abreast
 
-#: What it costs to move one cell into or out of a frame with samples abreast (measured on an x86 processor).
-CELL_COPY_CYCLES = 4
+#: Samples go abreast if that computes at most so many times the places: their copies are cheaper. But whole lines are
+#: copied faster than squares, so with whole lines and a strip of more than so many bytes, it has to compute less.
+ABREAST_LIMIT, ABREAST_LIMIT_WHOLE_LINES, LARGE_STRIP_BYTES = 1.25, 0.8, 1 << 22
 
 
 class Line(NamedTuple):
@@ -117,22 +119,42 @@ def filled_up(places: Array, multiple: int) -> Array:
     return np.concatenate([places, np.repeat(places[-1:], -len(places) % multiple)])
 
 
-def _worth_transposing(N: int, C: int, K: int, groups: int, rows: Axis, columns: Axis, lanes: int) -> bool:
-    """Whether a sample in each lane saves more than it costs, in cycles of a processor for one sample.
+class Part(NamedTuple):
+    """Results that sum the same taps: their lines along both axes, the taps, and where their sums begin."""
 
-    It saves the places between the lines of small images: two registers of multiplications a cycle. It costs a copy
-    of single cells instead of registers, and the lanes without a sample.
+    row: Line
+    column: Line
+    row_taps: tuple[Tap, ...]
+    column_taps: tuple[Tap, ...]
+    at: int
+
+
+class Grid(NamedTuple):
+    """Where the cells of two lines, one of rows and one of columns, stand with samples abreast.
+
+    The first at `at`, from there on `pitch` from row to row, and a register from column to column.
     """
-    taps, cells, results, products = (1, 1, 1, 1)
-    for axis in (rows, columns):
-        taps *= sum(len(met) for _, met in axis.results)
-        products *= sum(len(met) * line.size for line, met in axis.results)
-        cells *= sum(line.size for line in axis.phases)
-        results *= sum(line.size for line, _ in axis.results)
-    strips = -(-N // lanes)
-    useful, computed = products, taps * rows.pitch * columns.pitch
-    saved = (computed * N - useful * strips * lanes) * C * (K // groups) / (2 * lanes)
-    return saved > CELL_COPY_CYCLES * (C * cells + K * results) * N
+
+    row: Line
+    column: Line
+    at: int
+    pitch: int
+    strip_pitch: int
+
+
+@lru_cache(maxsize=256)
+def places_abreast(hw: tuple[int, int], grids: tuple[Grid, ...], strips: int, lanes: int) -> Array:
+    """The place of each cell of an image, for each strip of samples; -1 for none.
+
+    (strips, H * W rounded up to whole registers).
+    """
+    places = np.full((strips, -(-hw[0] * hw[1] // lanes) * lanes), -1)
+    for row, column, at, pitch, strip_pitch in grids:
+        i, j = np.arange(row.size)[:, None], np.arange(column.size)
+        cells = (row.start + i * row.step) * hw[1] + column.start + j * column.step
+        strip = np.arange(strips)[:, None, None] * strip_pitch
+        places[:, cells.ravel()] = (at + strip + i * pitch + j * lanes).reshape(strips, -1)
+    return places
 
 
 class Frame:
@@ -140,19 +162,21 @@ class Frame:
 
     cells (groups, C/groups * phases, places): `pack` fills those of images, the others stay zero.
     samples: as many as fit such that cells and results of K channels take at most `group_bytes`; at least a strip.
+    parts: what there is to sum.
     """
 
     def __init__(self, x: Array, groups: int, K: int, rows: Axis, columns: Axis, group_bytes: int) -> None:
         N, C = x.shape[:2]
-        self.rows, self.columns, self.groups = rows, columns, groups
+        self.rows, self.columns, self.groups, self.K = rows, columns, groups, K
         self.channels = C // groups
         self.lanes = REGISTER_BYTES // x.itemsize
         self.phases = len(rows.phases) * len(columns.phases)
-        self.abreast = self.lanes if _worth_transposing(N, C, K, groups, rows, columns, self.lanes) else 1
+        results = len(rows.results) * len(columns.results)
+        strip_bytes = (C * self.phases + K * results) * rows.pitch * columns.pitch * x.itemsize
+        self.abreast = self.lanes if _go_abreast(N, C, K, rows, columns, self.lanes, x.itemsize) else 1
         self.pitch = columns.pitch * self.abreast
         self.strip_pitch = rows.pitch * self.pitch
-        strip_bytes = (C * self.phases + K) * self.strip_pitch * x.itemsize
-        strips = min(-(-N // self.abreast), max(1, group_bytes // strip_bytes))
+        strips = min(-(-N // self.abreast), max(1, group_bytes // (strip_bytes * self.abreast)))
         self.samples = strips * self.abreast
         places = (strips - 1) * self.strip_pitch + (rows.length - 1) * self.pitch + columns.length * self.abreast
         # An odd number of 64-byte lines: planes at a distance of 4096 bytes would share cache sets.
@@ -161,29 +185,39 @@ class Frame:
         size = groups * self.channels * self.phases * places
         slack = 8 * self.lanes  # the last registers may reach beyond the last cell
         self.cells: Array = np.zeros(size + slack, x.dtype)[:size].reshape(shape)
+        self.parts, at = [], 0
+        for row, row_taps in rows.results:
+            for column, column_taps in columns.results:
+                if row.size and column.size:
+                    self.parts.append(Part(row, column, row_taps, column_taps, at))
+                    at += strips * self.strip_pitch + slack
+        self.result_places = max(at, 1)
 
     def pack(self, x: Array, first: int, count: int) -> None:
         """Take in the samples `first`, ..., `first + count - 1` of x (N, C, H, W)."""
-        phase = 0
-        for row in self.rows.phases:
-            for column in self.columns.phases:
-                lead = row.lead * self.pitch + column.lead * self.abreast
-                layout = (self.abreast, self.strip_pitch, self.pitch, lead, phase, self.phases)
+        grids, width = [], self.cells.shape[2]
+        for phase, (row, column) in enumerate(product(self.rows.phases, self.columns.phases)):
+            lead = row.lead * self.pitch + column.lead * self.abreast
+            if self.abreast == 1:
+                layout = (self.strip_pitch, self.pitch, lead, phase, self.phases)
                 pack(x, first, count, row[1:], column[1:], self.cells, layout)
-                phase += 1
+            grids.append(Grid(row, column, phase * width + lead, self.pitch, self.strip_pitch))
+        if self.abreast > 1:
+            pack_abreast(x, first, count, self._places(x, grids), self.phases, self.cells)
 
-    def offsets(self, row_taps: tuple[Tap, ...], column_taps: tuple[Tap, ...]) -> Array:
-        """The distances of all taps of a group, flat in the order (channel, u, v)."""
-        _, row_phase, row_shift = np.array(row_taps).T
-        _, column_phase, column_shift = np.array(column_taps).T
+    def offsets(self, part: Part) -> Array:
+        """The distances of all taps of a part, flat in the order (channel, u, v)."""
+        _, row_phase, row_shift = np.array(part.row_taps).T
+        _, column_phase, column_shift = np.array(part.column_taps).T
         plane = row_phase[:, None] * len(self.columns.phases) + column_phase
         shift = row_shift[:, None] * self.pitch + column_shift * self.abreast
         channel = np.arange(self.channels)[:, None, None] * self.phases
         distances: Array = (channel + plane) * self.cells.shape[2] + shift
         return distances.ravel()
 
-    def starts(self, count: int, row: Line, column: Line, multiple: int) -> Array:
+    def starts(self, count: int, part: Part, multiple: int) -> Array:
         """The places that registers of results start at, for `count` samples; the last repeated to a multiple."""
+        row, column = part.row, part.column
         if self.abreast == 1:
             places = (count - 1) * self.strip_pitch + (row.size - 1) * self.pitch + column.size
             starts = np.arange(0, places, self.lanes)
@@ -192,14 +226,49 @@ class Frame:
             starts = strip + np.arange(row.size)[:, None] * self.pitch + np.arange(column.size) * self.abreast
         return filled_up(starts.ravel(), multiple)
 
-    def result_layout(self, row: Line, column: Line) -> Layout:
-        """Where results of these lines stand: their registers are in the order of `starts`, without gaps."""
-        if self.abreast == 1:
-            return (1, self.strip_pitch, self.pitch, 0, 0, 1)
-        line = column.size * self.abreast
-        return (self.abreast, row.size * line, line, 0, 0, 1)
+    def results(self) -> Array:
+        """Room for the results of all parts: (groups, K/groups rounded up to fours, places)."""
+        return np.zeros((self.groups, -(-self.K // self.groups // 4) * 4, self.result_places), self.cells.dtype)
 
-    def results(self, K: int) -> Array:
-        """Room for the results of K channels: (groups, K/groups rounded up to fours, places)."""
-        places = self.samples // self.abreast * self.strip_pitch + 8 * self.lanes
-        return np.zeros((self.groups, -(-K // self.groups // 4) * 4, places), self.cells.dtype)
+    def pack_results(self, g: Array, first: int, count: int, results: Array) -> None:
+        """Take in given results of these samples, g (N, K, oh, ow), where `starts` has them; there is one part."""
+        (part,) = self.parts
+        if self.abreast > 1:
+            return pack_abreast(g, first, count, self._places(g, self._result_grids()), 1, results)
+        if count < self.samples:
+            results.fill(0)  # what the larger group before this one has left
+        layout = (self.strip_pitch, self.pitch, part.at, 0, 1)
+        pack(g, first, count, part.row[1:], part.column[1:], results, layout)
+
+    def unpack_results(self, sums: Array, y: Array, first: int, count: int) -> None:
+        """Write the results of all parts to these samples of y (N, K, oh, ow)."""
+        if self.abreast > 1:
+            return unpack_abreast(sums, y, first, count, self._places(y, self._result_grids()))
+        for part in self.parts:
+            layout = (self.strip_pitch, self.pitch, part.at, 0, 1)
+            unpack(sums, y, first, count, part.row[1:], part.column[1:], layout)
+
+    def _result_grids(self) -> list[Grid]:
+        """With samples abreast, the registers of results are in the order of `starts`, without gaps."""
+        grids = []
+        for row, column, _, _, at in self.parts:
+            pitch = column.size * self.abreast
+            grids.append(Grid(row, column, at, pitch, row.size * pitch))
+        return grids
+
+    def _places(self, images: Array, grids: list[Grid]) -> Array:
+        return places_abreast(images.shape[2:], tuple(grids), self.samples // self.abreast, self.abreast)
+
+
+def _go_abreast(N: int, C: int, K: int, rows: Axis, columns: Axis, lanes: int, itemsize: int) -> bool:
+    """Whether lanes without a sample are cheaper than the places between lines (fitted to the times of 476 layers)."""
+    needed, computed, cells, results = 1, 1, 1, 1
+    for axis in (rows, columns):
+        needed *= sum(len(met) * line.size for line, met in axis.results)
+        computed *= sum(len(met) for _, met in axis.results) * axis.pitch
+        cells *= len(axis.phases) * axis.pitch
+        results *= sum(line.size for line, _ in axis.results)
+    lines = [*columns.phases, *(line for line, _ in columns.results)]
+    large = (C * cells + K * results) * lanes * itemsize > LARGE_STRIP_BYTES
+    limit = ABREAST_LIMIT_WHOLE_LINES if large and all(line.step == 1 for line in lines) else ABREAST_LIMIT
+    return -(-N // lanes) * lanes * needed < limit * N * computed

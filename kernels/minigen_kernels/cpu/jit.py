@@ -2,7 +2,8 @@
 
 A cached kernel is compiled once per machine and dtype, then loaded in milliseconds. Numba keys the
 cache by the file of the kernel alone, so a helper lives in the same file as its callers: after a
-change elsewhere the cache would keep serving the old machine code.
+change elsewhere the cache would keep serving the old machine code. Copy an array in a loop, not by
+``a[:] = b``: with that comes the message of a misfit, and compiling Numba's strings takes seconds.
 
 Imports: Numba. Read next: ``conv.py``.
 """

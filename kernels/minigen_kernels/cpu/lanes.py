@@ -14,7 +14,7 @@ and each becomes a few machine instructions:
 An index is not checked: a place is touched if its lane is. Numba's cache does not look into this file
 from the files that use it: after a change here, remove ``__pycache__``.
 
-Imports: Numba and llvmlite. Read next: ``taps.py``.
+Imports: Numba and llvmlite. Read next: ``squares.py``.
 """
 
 # Numba and llvmlite are written without types.
@@ -78,7 +78,7 @@ def load(typing_context: Any, array: Any, i: Any) -> Any:
     lanes = Lanes(array.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value = builder.load(_address(context, builder, array, *args))
+        value = builder.load(vector_address(context, builder, array, *args))
         value.align = array.dtype.bitwidth // 8
         return value
 
@@ -90,7 +90,7 @@ def store(typing_context: Any, array: Any, i: Any, lanes: Any) -> Any:
     """``store(array, i, lanes)``: write them to array[i], array[i + 1], ..."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _address(context, builder, array, *args[:2])
+        place = vector_address(context, builder, array, *args[:2])
         builder.store(args[2], place).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
@@ -113,16 +113,16 @@ def take(typing_context: Any, array: Any, i: Any, step: Any, low: Any, high: Any
                 value = rest_value
                 for first in range(0, known * n, n):
                     places = range(first, first + n)
-                    mask = _between(builder, low, high, [_lane_at(p, known, n) for p in places])
-                    address = _address(context, builder, array, array_value, i, first)
-                    register = _masked(builder, "load", address, mask, rest)
+                    mask = between(builder, low, high, [_lane_at(p, known, n) for p in places])
+                    address = vector_address(context, builder, array, array_value, i, first)
+                    register = masked(builder, "load", address, mask, rest)
                     wanted = [lane * known for lane in range(n)]
                     order = [n + p - first if p in places else lane for lane, p in enumerate(wanted)]
-                    value = _shuffle(builder, value, register, order)
-                mask = _between(builder, low, high, range(n))
+                    value = shuffle(builder, value, register, order)
+                mask = between(builder, low, high, range(n))
                 builder.store(builder.select(mask, value, rest_value), result)
         for lane, place in _apart(builder, step, low, high, n):
-            address = _number_address(context, builder, array, array_value, builder.add(i, place))
+            address = number_address(context, builder, array, array_value, builder.add(i, place))
             value = builder.insert_element(builder.load(result), builder.load(address), lane)
             builder.store(value, result)
         return builder.load(result)
@@ -142,12 +142,12 @@ def put(typing_context: Any, array: Any, i: Any, step: Any, low: Any, high: Any,
             with builder.if_then(builder.icmp_signed("==", step, ir.Constant(step.type, known))):
                 for first in range(0, known * n, n):
                     places = range(first, first + n)
-                    mask = _between(builder, low, high, [_lane_at(p, known, n) for p in places])
-                    address = _address(context, builder, array, array_value, i, first)
-                    spread = _shuffle(builder, value, value, [p // known for p in places])
-                    _masked(builder, "store", address, mask, lanes, spread)
+                    mask = between(builder, low, high, [_lane_at(p, known, n) for p in places])
+                    address = vector_address(context, builder, array, array_value, i, first)
+                    spread = shuffle(builder, value, value, [p // known for p in places])
+                    masked(builder, "store", address, mask, lanes, spread)
         for lane, place in _apart(builder, step, low, high, n):
-            address = _number_address(context, builder, array, array_value, builder.add(i, place))
+            address = number_address(context, builder, array, array_value, builder.add(i, place))
             builder.store(builder.extract_element(value, lane), address)
         return context.get_dummy_value()
 
@@ -224,8 +224,8 @@ def total(typing_context: Any, lanes: Any) -> Any:
         value, count = args[0], lanes.count
         while count > 1:
             count //= 2
-            low = _shuffle(builder, value, value, list(range(count)))
-            high = _shuffle(builder, value, value, list(range(count, 2 * count)))
+            low = shuffle(builder, value, value, list(range(count)))
+            high = shuffle(builder, value, value, list(range(count, 2 * count)))
             value = builder.fadd(low, high)
         return builder.extract_element(value, ir.Constant(INT32, 0))
 
@@ -247,11 +247,12 @@ def _apart(builder: Any, step: Any, low: Any, high: Any, n: int) -> Iterator[tup
                 yield lane, builder.mul(lane, step)
 
 
-def _number_address(context: Any, builder: Any, array: Any, value: Any, i: Any) -> Any:
+def number_address(context: Any, builder: Any, array: Any, value: Any, i: Any) -> Any:
+    """The address of element i of a contiguous array."""
     return builder.gep(context.make_array(array)(context, builder, value).data, [i])
 
 
-def _address(context: Any, builder: Any, array: Any, value: Any, i: Any, further: int = 0) -> Any:
+def vector_address(context: Any, builder: Any, array: Any, value: Any, i: Any, further: int = 0) -> Any:
     """The address of element i + further of a contiguous array, as that of a vector."""
     data = context.make_array(array)(context, builder, value).data
     vector = context.get_value_type(Lanes(array.dtype))
@@ -259,7 +260,7 @@ def _address(context: Any, builder: Any, array: Any, value: Any, i: Any, further
     return builder.bitcast(builder.gep(data, [place]), vector.as_pointer())
 
 
-def _masked(builder: Any, verb: str, place: Any, mask: Any, lanes: Lanes, value: Any = None) -> Any:
+def masked(builder: Any, verb: str, place: Any, mask: Any, lanes: Lanes, value: Any = None) -> Any:
     """LLVM's masked load or store: it touches only the places whose lane is in the mask."""
     bits = lanes.dtype.bitwidth
     vector = ir.VectorType(ir.FloatType() if bits == 32 else ir.DoubleType(), lanes.count)
@@ -274,7 +275,7 @@ def _masked(builder: Any, verb: str, place: Any, mask: Any, lanes: Lanes, value:
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
 
-def _between(builder: Any, low: Any, high: Any, numbers: Iterable[int]) -> Any:
+def between(builder: Any, low: Any, high: Any, numbers: Iterable[int]) -> Any:
     """A mask: low <= number < high. Number n, the count of lanes, stands for no lane: false."""
     numbers = list(numbers)
     n = len(numbers)
@@ -289,9 +290,9 @@ def _between(builder: Any, low: Any, high: Any, numbers: Iterable[int]) -> Any:
 def _splat(builder: Any, number: Any, count: int) -> Any:
     empty = ir.Constant(ir.VectorType(number.type, count), ir.Undefined)
     first = builder.insert_element(empty, number, ir.Constant(INT32, 0))
-    return _shuffle(builder, first, empty, [0] * count)
+    return shuffle(builder, first, empty, [0] * count)
 
 
-def _shuffle(builder: Any, a: Any, b: Any, order: list[int]) -> Any:
+def shuffle(builder: Any, a: Any, b: Any, order: list[int]) -> Any:
     """The lanes of a and b, numbered on, in the given order."""
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT32, len(order)), order))

@@ -172,8 +172,8 @@ def _layer_norm_backward(
         for j in range(d):
             z = (x[r, j] - near) * scale
             gx[r, j] = (gy[r, j] * w[j] + shift + slope * z) * scale
-    gw[:] = total_w
-    gb[:] = total_b
+    for k in range(gw.size):
+        gw[k], gb[k] = total_w[k], total_b[k]
 
 
 # The inner loops. Each gets slices, so that its index is the plain loop variable: with an offset

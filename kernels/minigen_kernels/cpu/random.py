@@ -4,7 +4,7 @@ The blocks are made in tiles of 64, one array per word, so that LLVM runs Philox
 wide registers (about four times as fast as block after block); then the tile is written in order.
 No fastmath here: fused or reordered operations would change the bits, and the rooms must agree.
 
-Imports: NumPy, Numba. Read next: ``optim.py``.
+Imports: NumPy, Numba; the check of arguments from ``reference``. Read next: ``optim.py``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.jit import njit_cached
+from minigen_kernels.reference.random import check_probabilities
 
 TILE = 64  # blocks
 
@@ -61,6 +62,35 @@ def normal(seed: int, stream: int, position: int, n: int, dtype: Any) -> Array:
     return out.reshape(-1)[:n]
 
 
+def bernoulli(seed: int, stream: int, position: int, n: int, p: float | Array) -> Array:
+    """`n` numbers that are 1 with probability p (a number, or one for each), else 0: float32 (n,)."""
+    out = np.empty(n, dtype=F4)
+    if isinstance(p, float):
+        _bernoulli(U8(seed), U8(stream), U8(position), F4(p), out)
+    else:
+        check_probabilities(p, n)
+        _bernoulli_each(U8(seed), U8(stream), U8(position), np.ascontiguousarray(p), out)
+    return out
+
+
+def permutation(seed: int, stream: int, position: int, n: int) -> Array:
+    """The numbers 0 to n - 1 in random order, int64 (n,): the order of n random keys."""
+    words = philox(seed, stream, position, -(-n // 2)).astype(U8)
+    return _order((words[:, 0::2] | (words[:, 1::2] << HALF)).reshape(-1)[:n])
+
+
+def _order(keys: Array) -> Array:
+    """The order of 64-bit keys, of equal ones the earlier first.
+
+    Equal keys are so rare that a sort that does not care for them comes first: it takes a sixth of the time.
+    """
+    order = keys.argsort()
+    ordered = keys[order]
+    if (ordered[1:] == ordered[:-1]).any():
+        order = keys.argsort(kind="stable")
+    return order.astype(np.int64, copy=False)
+
+
 def _empty_blocks(n: int, dtype: Any) -> Array:
     """Room for n values in whole blocks: (blocks, 4) float32 or (blocks, 2) float64."""
     dtype = np.dtype(dtype)
@@ -85,11 +115,17 @@ def _tile(seed: Any, stream: Any, position: Any, words: Array) -> None:
 
 
 @njit_cached(error_model="numpy")
-def _store(tile: Array, out: Array, start: Any) -> None:
-    """Write tile (values per block, TILE) to the rows of out (blocks, values per block)."""
-    for i in range(min(TILE, out.shape[0] - start)):
-        for k in range(tile.shape[0]):
-            out[start + i, k] = tile[k, i]
+def _store4(tile: Array, out: Array) -> None:
+    """Write tile (4, TILE) to out (up to TILE blocks, 4). A loop over the four would not be vectorised."""
+    for i in range(out.shape[0]):
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = tile[0, i], tile[1, i], tile[2, i], tile[3, i]
+
+
+@njit_cached(error_model="numpy")
+def _store2(tile: Array, out: Array) -> None:
+    """Write tile (2, TILE) to out (up to TILE blocks, 2)."""
+    for i in range(out.shape[0]):
+        out[i, 0], out[i, 1] = tile[0, i], tile[1, i]
 
 
 @njit_cached(error_model="numpy")
@@ -102,7 +138,7 @@ def _philox(seed: Any, stream: Any, position: Any, out: Array) -> None:
     words = np.empty((4, TILE), dtype=U4)
     for start in range(0, out.shape[0], TILE):
         _tile(seed, stream, position + U8(start), words)
-        _store(words, out, start)
+        _store4(words, out[start : start + TILE])
 
 
 @njit_cached(error_model="numpy")
@@ -113,7 +149,37 @@ def _uniform4(seed: Any, stream: Any, position: Any, out: Array) -> None:
         for k in range(4):
             for i in range(TILE):
                 tile[k, i] = F4(I4(words[k, i] >> U4(8))) * SCALE24
-        _store(tile, out, start)
+        _store4(tile, out[start : start + TILE])
+
+
+@njit_cached(error_model="numpy")
+def _bernoulli(seed: Any, stream: Any, position: Any, p: Any, out: Array) -> None:
+    words, u = np.empty((4, TILE), dtype=U4), np.empty(4 * TILE, dtype=F4)
+    for start in range(0, out.size, 4 * TILE):
+        _tile(seed, stream, position + U8(start // 4), words)
+        _floats(words, u)
+        piece = out[start : start + 4 * TILE]
+        for i in range(piece.size):
+            piece[i] = F4(u[i] < p)
+
+
+@njit_cached(error_model="numpy")
+def _bernoulli_each(seed: Any, stream: Any, position: Any, p: Array, out: Array) -> None:
+    words, u = np.empty((4, TILE), dtype=U4), np.empty(4 * TILE, dtype=F4)
+    for start in range(0, out.size, 4 * TILE):
+        _tile(seed, stream, position + U8(start // 4), words)
+        _floats(words, u)
+        piece, its_p = out[start : start + 4 * TILE], p[start : start + 4 * TILE]
+        for i in range(piece.size):
+            piece[i] = F4(u[i] < its_p[i])
+
+
+@njit_cached(error_model="numpy")
+def _floats(words: Array, u: Array) -> None:
+    """The uniform floats of a tile of words, in order."""
+    for i in range(TILE):
+        for k in range(4):
+            u[4 * i + k] = F4(I4(words[k, i] >> U4(8))) * SCALE24
 
 
 @njit_cached(error_model="numpy")
@@ -125,7 +191,7 @@ def _uniform8(seed: Any, stream: Any, position: Any, out: Array) -> None:
             for i in range(TILE):
                 bits = _join(words[2 * k, i], words[2 * k + 1, i])
                 tile[k, i] = F8(I8(bits >> U8(11))) * SCALE53
-        _store(tile, out, start)
+        _store2(tile, out[start : start + TILE])
 
 
 @njit_cached(error_model="numpy")
@@ -138,7 +204,7 @@ def _normal4(seed: Any, stream: Any, position: Any, out: Array) -> None:
                 r = _radius4(words[k, i])
                 c, s = _cos_sin4(words[k + 1, i])
                 tile[k, i], tile[k + 1, i] = r * c, r * s
-        _store(tile, out, start)
+        _store4(tile, out[start : start + TILE])
 
 
 @njit_cached(error_model="numpy")
@@ -150,7 +216,7 @@ def _normal8(seed: Any, stream: Any, position: Any, out: Array) -> None:
             r = _radius8(_join(words[0, i], words[1, i]))
             c, s = _cos_sin8(_join(words[2, i], words[3, i]))
             tile[0, i], tile[1, i] = r * c, r * s
-        _store(tile, out, start)
+        _store2(tile, out[start : start + TILE])
 
 
 # Below, one function for each width, scalars in and scalars out. Numba widens the result of 32-bit

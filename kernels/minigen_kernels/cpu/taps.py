@@ -21,12 +21,13 @@ from minigen_kernels.cpu.lanes import (
     take,
     total,
 )
+from minigen_kernels.cpu.squares import collect_square, deal_square
 
 Cells = tuple[int, int, int]  # along one axis: the first cell, the step to the next, how many
 
-#: Where `pack` puts a cell: samples abreast; from one strip of samples to the next; from one line to the next; the
-#: place of the first cell; which phase of how many.
-Layout = tuple[int, int, int, int, int, int]
+#: Where `pack` puts a cell: from one sample to the next; from one line to the next; the place of the first cell; which
+#: phase of how many.
+Layout = tuple[int, int, int, int, int]
 
 
 @njit_cached()
@@ -41,24 +42,19 @@ def pack(images: Array, first: int, count: int, rows: Cells, columns: Cells, cel
     lanes, nothing = lane_count(source), splat(source.dtype.type(0))
     row, row_step, row_count = rows
     column, step, line_length = columns
-    abreast, strip_pitch, pitch, lead, phase, phases = layout
-    for strip in range(0, count, abreast):
-        for c in range(C):
-            group, member = divmod(c, C // groups)
-            plane = (group * planes + member * phases + phase) * places + lead + strip // abreast * strip_pitch
-            for n in range(strip, min(strip + abreast, count)):
-                s = (((first + n) * C + c) * H + row) * W + column
-                t = plane + n - strip
-                for _ in range(row_count):
-                    if abreast == 1:
-                        for j in range(0, line_length, lanes):
-                            part = take(source, s + j * step, step, 0, line_length - j, nothing)
-                            put(target, t + j, 1, 0, line_length - j, part)
-                    else:
-                        for j in range(line_length):
-                            target[t + j * abreast] = source[s + j * step]
-                    t += pitch
-                    s += row_step * W
+    image_pitch, pitch, lead, phase, phases = layout
+    for c in range(C):
+        group, member = divmod(c, C // groups)
+        plane = (group * planes + member * phases + phase) * places + lead
+        for n in range(count):
+            s = (((first + n) * C + c) * H + row) * W + column
+            t = plane + n * image_pitch
+            for _ in range(row_count):
+                for j in range(0, line_length, lanes):
+                    part = take(source, s + j * step, step, 0, line_length - j, nothing)
+                    put(target, t + j, 1, 0, line_length - j, part)
+                t += pitch
+                s += row_step * W
 
 
 @njit_cached()
@@ -73,33 +69,64 @@ def unpack(sums: Array, images: Array, first: int, count: int, rows: Cells, colu
     lanes, nothing = lane_count(source), splat(source.dtype.type(0))
     row, row_step, row_count = rows
     column, step, line_length = columns
-    abreast, strip_pitch, pitch, lead, _, _ = layout
-    for strip in range(0, count, abreast):
-        for k in range(K):
-            group, member = divmod(k, K // groups)
-            plane = (group * planes + member) * places + lead + strip // abreast * strip_pitch
-            for n in range(strip, min(strip + abreast, count)):
-                s = plane + n - strip
-                t = (((first + n) * K + k) * H + row) * W + column
-                for _ in range(row_count):
-                    if abreast == 1:
-                        for j in range(0, line_length, lanes):
-                            part = take(source, s + j, 1, 0, line_length - j, nothing)
-                            put(target, t + j * step, step, 0, line_length - j, part)
-                    else:
-                        for j in range(line_length):
-                            target[t + j * step] = source[s + j * abreast]
-                    s += pitch
-                    t += row_step * W
+    image_pitch, pitch, lead, _, _ = layout
+    for k in range(K):
+        group, member = divmod(k, K // groups)
+        plane = (group * planes + member) * places + lead
+        for n in range(count):
+            s = plane + n * image_pitch
+            t = (((first + n) * K + k) * H + row) * W + column
+            for _ in range(row_count):
+                for j in range(0, line_length, lanes):
+                    part = take(source, s + j, 1, 0, line_length - j, nothing)
+                    put(target, t + j * step, step, 0, line_length - j, part)
+                s += pitch
+                t += row_step * W
 
 
 @njit_cached()
-def sum_of_taps(cells: Array, offsets: Array, weights: Array, sums: Array, starts: Array, at_once: int) -> None:
-    """sums[g, k, r] = sum over t of weights[g, k // 4, t, k % 4] * cells[g].flat[starts[r] + offsets[t]], by registers.
+def pack_abreast(images: Array, first: int, count: int, places: Array, phases: int, cells: Array) -> None:
+    """`pack` of all phases for samples abreast: a register for each cell, at its place (``frame.places_abreast``)."""
+    C, H, W = images.shape[1:]
+    groups, planes, width = cells.shape
+    source, target, size = images.reshape(-1), cells.reshape(-1), H * W
+    lanes = lane_count(source)
+    for strip in range(0, count, lanes):
+        place = places[strip // lanes]
+        for c in range(C):
+            group, member = divmod(c, C // groups)
+            plane = (group * planes + member * phases) * width
+            s = ((first + strip) * C + c) * size
+            for j in range(0, size, lanes):
+                deal_square(source, s + j, C * size, count - strip, size - j, target, plane, place, j)
 
-    cells (groups, planes, places), offsets (T,), weights (groups, blocks of 4 channels, T, 4), starts (R,), R a
-    multiple of 3; sums (groups, blocks * 4, at least R registers). Works through `at_once` taps before the next
-    ones, so that their weights and cells stay in the cache.
+
+@njit_cached()
+def unpack_abreast(sums: Array, images: Array, first: int, count: int, places: Array) -> None:
+    """The way back, for all parts of the results; a cell without a place becomes zero."""
+    K, H, W = images.shape[1:]
+    groups, planes, width = sums.shape
+    source, target, size = sums.reshape(-1), images.reshape(-1), H * W
+    lanes = lane_count(source)
+    for strip in range(0, count, lanes):
+        place = places[strip // lanes]
+        for k in range(K):
+            group, member = divmod(k, K // groups)
+            plane = (group * planes + member) * width
+            t = ((first + strip) * K + k) * size
+            for j in range(0, size, lanes):
+                collect_square(target, t + j, K * size, count - strip, size - j, source, plane, place, j)
+
+
+@njit_cached()
+def sum_of_taps(
+    cells: Array, offsets: Array, weights: Array, sums: Array, at: int, starts: Array, at_once: int
+) -> None:
+    """sums[g, k, at + r] = sum over t of weights[g, k // 4, t, k % 4] * cells[g].flat[starts[r] + offsets[t]].
+
+    r counts registers. cells (groups, planes, places), offsets (T,), weights (groups, blocks of 4 channels, T, 4),
+    starts (R,), R a multiple of 3; sums (groups, blocks * 4, from `at` on at least R registers). Works through
+    `at_once` taps before the next ones, so that their weights and cells stay in the cache.
     """
     groups, blocks, T, _ = weights.shape
     source, target = cells.reshape(-1), sums.reshape(-1)
@@ -112,7 +139,7 @@ def sum_of_taps(cells: Array, offsets: Array, weights: Array, sums: Array, start
                 a0, a1, a2 = base + starts[r], base + starts[r + 1], base + starts[r + 2]
                 for block in range(blocks):
                     w = weights[g, block]
-                    at0 = (g * blocks + block) * 4 * width + r * lanes
+                    at0 = (g * blocks + block) * 4 * width + at + r * lanes
                     at1, at2, at3 = at0 + width, at0 + 2 * width, at0 + 3 * width
                     if first == 0:
                         s00 = s01 = s02 = s10 = s11 = s12 = splat(sums.dtype.type(0))
@@ -133,18 +160,20 @@ def sum_of_taps(cells: Array, offsets: Array, weights: Array, sums: Array, start
                         s20, s21, s22 = mul_add(wk, x0, s20), mul_add(wk, x1, s21), mul_add(wk, x2, s22)
                         wk = splat(w[t, 3])
                         s30, s31, s32 = mul_add(wk, x0, s30), mul_add(wk, x1, s31), mul_add(wk, x2, s32)
-                    for at, row in (
+                    for place, row in (
                         (at0, (s00, s01, s02)),
                         (at1, (s10, s11, s12)),
                         (at2, (s20, s21, s22)),
                         (at3, (s30, s31, s32)),
                     ):
                         for register, lane_sums in enumerate(row):
-                            store(target, at + register * lanes, lane_sums)
+                            store(target, place + register * lanes, lane_sums)
 
 
 @njit_cached()
-def sum_of_taps_single(cells: Array, offsets: Array, weights: Array, sums: Array, starts: Array, at_once: int) -> None:
+def sum_of_taps_single(
+    cells: Array, offsets: Array, weights: Array, sums: Array, at: int, starts: Array, at_once: int
+) -> None:
     """`sum_of_taps` for groups of a single result channel: weights (groups, T), sums (groups, 4, ...).
 
     With six registers for the one channel (R is a multiple of 6); only row 0 of each group's sums is written. Taps
@@ -166,9 +195,9 @@ def sum_of_taps_single(cells: Array, offsets: Array, weights: Array, sums: Array
                 s0, s1 = mul_add(w, load(source, a0 + o), s0), mul_add(w, load(source, a1 + o), s1)
                 s2, s3 = mul_add(w, load(source, a2 + o), s2), mul_add(w, load(source, a3 + o), s3)
                 s4, s5 = mul_add(w, load(source, a4 + o), s4), mul_add(w, load(source, a5 + o), s5)
-            at = g * sums.shape[1] * sums.shape[2] + r * lanes
+            place = g * sums.shape[1] * sums.shape[2] + at + r * lanes
             for register, lane_sums in enumerate((s0, s1, s2, s3, s4, s5)):
-                store(target, at + register * lanes, lane_sums)
+                store(target, place + register * lanes, lane_sums)
 
 
 @njit_cached()

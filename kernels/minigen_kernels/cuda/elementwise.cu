@@ -4,7 +4,9 @@
 // Memory traffic per element, with b bytes in a real (4 or 8):
 //     erf_kernel          reads b, writes b
 //     scale_where_kernel  reads b + 1 (the condition is one byte), writes b
-// Both do a few operations per element and so run at the speed of memory (erf in double nearly so).
+//     sigmoid_kernel, softplus_kernel  read b, write b
+//     reparameterize_kernel            reads 3 b, writes b; its backward reads 3 b, writes 2 b
+// All do a few operations per element and so run at the speed of memory (erf in double nearly so).
 
 #include "common.cuh"
 
@@ -19,5 +21,40 @@ extern "C" __global__ void scale_where_kernel(const real* __restrict__ x, const 
   for (long long i = first_index(); i < n; i += all_threads()) {
     const real other = slope == real(0) ? real(0) : slope * x[i];
     y[i] = condition[i] ? x[i] : other;
+  }
+}
+
+// y = 1 / (1 + exp(-x)), from exp(-|x|), which is at most 1 and so never overflows.
+extern "C" __global__ void sigmoid_kernel(const real* __restrict__ x, real* __restrict__ y, long long n) {
+  for (long long i = first_index(); i < n; i += all_threads()) {
+    const real e = exp(-fabs(x[i]));
+    y[i] = (x[i] >= 0 ? real(1) : e) / (1 + e);
+  }
+}
+
+// y = log(1 + exp(x)). max would drop a NaN, and log1p(exp(-|x|)) has it still.
+extern "C" __global__ void softplus_kernel(const real* __restrict__ x, real* __restrict__ y, long long n) {
+  for (long long i = first_index(); i < n; i += all_threads()) y[i] = max(x[i], real(0)) + log1p(exp(-fabs(x[i])));
+}
+
+// The product a exp(logvar / 2), where 0 times infinity is 0.
+__device__ real times_deviation(real a, real logvar) {
+  const real deviation = exp(logvar / 2);
+  return a == 0 && deviation == deviation ? real(0) : a * deviation;  // a NaN stays one
+}
+
+// z = mean + exp(logvar / 2) noise.
+extern "C" __global__ void reparameterize_kernel(const real* __restrict__ mean, const real* __restrict__ logvar,
+                                                 const real* __restrict__ noise, real* __restrict__ z, long long n) {
+  for (long long i = first_index(); i < n; i += all_threads()) z[i] = mean[i] + times_deviation(noise[i], logvar[i]);
+}
+
+// glogvar = gz noise exp(logvar / 2) / 2, gnoise = gz exp(logvar / 2).
+extern "C" __global__ void reparameterize_backward_kernel(const real* __restrict__ gz, const real* __restrict__ logvar,
+                                                          const real* __restrict__ noise, real* __restrict__ glogvar,
+                                                          real* __restrict__ gnoise, long long n) {
+  for (long long i = first_index(); i < n; i += all_threads()) {
+    glogvar[i] = times_deviation(gz[i] * noise[i] / 2, logvar[i]);
+    gnoise[i] = times_deviation(gz[i], logvar[i]);
   }
 }

@@ -1,18 +1,34 @@
 """Element-wise functions that NumPy and CuPy lack, or do slowly, in CUDA.
 
-Imports: ``launch.py``. Specification: the same file in ``reference``. Read next: ``elementwise.cu``, then ``conv.py``.
+Imports: ``launch.py``; from ``reference`` the check of arguments. Specification: the same file there. Read next:
+``elementwise.cu``, then ``conv.py``.
 """
 
 from __future__ import annotations
 
 from minigen_kernels import Array
 from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, empty, launch
+from minigen_kernels.reference.elementwise import check_like
 
 
 def erf(x: Array) -> Array:
     """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x, of each element."""
     y = empty(x.shape, x.dtype)
     launch("elementwise.cu", "erf_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
+    return y
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)) of each element, without overflow and exact in both tails."""
+    y = empty(x.shape, x.dtype)
+    launch("elementwise.cu", "sigmoid_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
+    return y
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)) of each element, without overflow and exact in both tails."""
+    y = empty(x.shape, x.dtype)
+    launch("elementwise.cu", "softplus_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
     return y
 
 
@@ -24,3 +40,21 @@ def scale_where(x: Array, condition: Array, slope: float) -> Array:
     operands = contiguous(x), contiguous(condition), slope, y, x.size
     launch("elementwise.cu", "scale_where_kernel", blocks_for(x.size), THREADS, *operands)
     return y
+
+
+def reparameterize(mean: Array, logvar: Array, noise: Array) -> Array:
+    """z = mean + exp(logvar / 2) noise of each element, all of any one shape."""
+    check_like("reparameterize", mean, logvar=logvar, noise=noise)
+    z = empty(mean.shape, mean.dtype)
+    operands = contiguous(mean), contiguous(logvar), contiguous(noise), z, z.size
+    launch("elementwise.cu", "reparameterize_kernel", blocks_for(z.size), THREADS, *operands)
+    return z
+
+
+def reparameterize_backward(gz: Array, logvar: Array, noise: Array) -> tuple[Array, Array]:
+    """Gradients of `reparameterize` in logvar and noise."""
+    check_like("reparameterize_backward", gz, logvar=logvar, noise=noise)
+    glogvar, gnoise = empty(gz.shape, gz.dtype), empty(gz.shape, gz.dtype)
+    operands = contiguous(gz), contiguous(logvar), contiguous(noise), glogvar, gnoise, gz.size
+    launch("elementwise.cu", "reparameterize_backward_kernel", blocks_for(gz.size), THREADS, *operands)
+    return glogvar, gnoise

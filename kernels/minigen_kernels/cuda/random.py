@@ -2,7 +2,8 @@
 
 The arrays are made on the current device: a draw has no argument that could say where.
 
-Imports: NumPy, ``launch.py``. Specification: the same file in ``reference``. Read next: ``random.cu``.
+Imports: NumPy, ``launch.py``; from ``reference`` the check of arguments. Specification: the same file there. Read next:
+``random.cu``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from minigen_kernels import Array
-from minigen_kernels.cuda.launch import THREADS, blocks_for, empty, launch
+from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, empty, launch
+from minigen_kernels.cuda.source import constants
+from minigen_kernels.reference.random import check_probabilities
 
 
 def philox(seed: int, stream: int, position: int, blocks: int) -> Array:
@@ -30,6 +33,30 @@ def uniform(seed: int, stream: int, position: int, n: int, dtype: Any) -> Array:
 def normal(seed: int, stream: int, position: int, n: int, dtype: Any) -> Array:
     """`n` standard normal numbers: float32 or float64 (n,)."""
     return _draw("normal_kernel", seed, stream, position, n, dtype)
+
+
+def bernoulli(seed: int, stream: int, position: int, n: int, p: float | Array) -> Array:
+    """`n` numbers that are 1 with probability p (a number, or one for each), else 0: float32 (n,)."""
+    kernel = "bernoulli_kernel"
+    if not isinstance(p, float):
+        check_probabilities(p, n)
+        kernel, p = "bernoulli_each_kernel", contiguous(p)
+    out = empty((n,), np.float32)
+    launch("random.cu", kernel, blocks_for(-(-n // 4)), THREADS, out, seed, stream, position, n, p)
+    return out
+
+
+def permutation(seed: int, stream: int, position: int, n: int) -> Array:
+    """The numbers 0 to n - 1 in random order, int64 (n,): the order of n random keys, by merge sort."""
+    keys, order = empty((n,), np.uint64), empty((n,), np.int64)
+    run = constants("random.cu")["SORTED"]
+    tiles = max(1, -(-n // run))
+    launch("random.cu", "sorted_keys_kernel", tiles, run // 2, keys, order, seed, stream, position, n)
+    while run < n:
+        merged = empty((n,), np.uint64), empty((n,), np.int64)
+        launch("random.cu", "merge_kernel", blocks_for(n), THREADS, keys, order, *merged, n, run)
+        (keys, order), run = merged, 2 * run
+    return order
 
 
 def _draw(kernel: str, seed: int, stream: int, position: int, n: int, dtype: Any) -> Array:

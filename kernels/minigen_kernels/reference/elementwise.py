@@ -17,6 +17,17 @@ def erf(x: Array) -> Array:
     return np.array([math.erf(v) for v in x.ravel().tolist()], x.dtype).reshape(x.shape)
 
 
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)) of each element, without overflow and exact in both tails: exp(-|x|) is at most 1."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)) of each element, as max(x, 0) + log(1 + exp(-|x|)): without overflow, exact in both tails."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 def scale_where(x: Array, condition: Array, slope: float) -> Array:
     """y = x where the bool array `condition` (of the shape of x) is true, else slope * x; for slope 0 exactly 0.
 
@@ -24,3 +35,42 @@ def scale_where(x: Array, condition: Array, slope: float) -> Array:
     """
     other = np.zeros_like(x) if slope == 0 else x * x.dtype.type(slope)
     return np.where(condition, x, other)
+
+
+def reparameterize(mean: Array, logvar: Array, noise: Array) -> Array:
+    """z = mean + exp(logvar / 2) noise of each element, all of any one shape.
+
+    Where the deviation overflows z is infinite; but noise of exactly 0 moves nothing, however large the deviation.
+    """
+    check_like("reparameterize", mean, logvar=logvar, noise=noise)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return mean + _times_deviation(noise, logvar)
+
+
+def reparameterize_backward(gz: Array, logvar: Array, noise: Array) -> tuple[Array, Array]:
+    """Gradients of `reparameterize` in logvar and noise: gz noise exp(logvar / 2) / 2, and gz exp(logvar / 2).
+
+    That in the mean is gz itself. Where gz (or gz noise) is 0, so is the gradient, also beside an infinite deviation.
+    """
+    check_like("reparameterize_backward", gz, logvar=logvar, noise=noise)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _times_deviation(gz * noise / 2, logvar), _times_deviation(gz, logvar)
+
+
+def _times_deviation(a: Array, logvar: Array) -> Array:
+    """The product a exp(logvar / 2), where 0 times infinity is 0."""
+    deviation = np.exp(logvar / 2)
+    return np.where((a == 0) & ~np.isnan(deviation), 0, a * deviation).astype(a.dtype)
+
+
+def check_like(name: str, x: Array, **others: Array) -> None:
+    """Raise ValueError unless the others have the shape and dtype of x.
+
+    Every room calls this: compiled code would read past the end of a shorter array.
+    """
+    for argument, array in others.items():
+        if array.shape != x.shape or array.dtype != x.dtype:
+            raise ValueError(
+                f"{name}: {argument} has shape {array.shape} and dtype {array.dtype}, but it must be like the first "
+                f"argument, which has {x.shape} and {x.dtype}"
+            )

@@ -15,6 +15,8 @@ import numpy as np
 
 from minigen_kernels import Array
 
+REALS = (np.dtype(np.float32), np.dtype(np.float64))
+
 
 def sgd_update(
     p: Array,
@@ -122,15 +124,17 @@ def check_update(name: str, p: Array, g: Array, **state: Array) -> None:
 
     Every room calls this: compiled code would read and write past the end of a shorter array.
     """
-    if p.dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name}: p is float32 or float64, got {p.dtype}")
-    for argument, array in {"p": p, "g": g, **state}.items():
-        if array.shape != p.shape or array.dtype != p.dtype:
+    shape, dtype = p.shape, p.dtype
+    if dtype not in REALS:
+        raise ValueError(f"{name}: p is float32 or float64, got {dtype}")
+    for argument, array in {"g": g, **state}.items():
+        if array.shape != shape or array.dtype != dtype:
             raise ValueError(
-                f"{name}: {argument} has shape {array.shape} and dtype {array.dtype}, but p has {p.shape} and {p.dtype}"
+                f"{name}: {argument} has shape {array.shape} and dtype {array.dtype}, but p has {shape} and {dtype}"
             )
-        if argument != "g" and not array.flags.c_contiguous:
+    for argument, array in {"p": p, **state}.items():
+        if not array.flags.c_contiguous:
             raise ValueError(
                 f"{name}: {argument} is changed in place and must be C-contiguous, "
-                f"got strides {array.strides} for shape {array.shape}"
+                f"got strides {array.strides} for shape {shape}"
             )

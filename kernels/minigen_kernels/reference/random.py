@@ -84,6 +84,35 @@ def normal(seed: int, stream: int, position: int, n: int, dtype: Any) -> Array:
     return np.stack([radius * cos, radius * sin], axis=1).reshape(-1)[:n]
 
 
+def bernoulli(seed: int, stream: int, position: int, n: int, p: float | Array) -> Array:
+    """`n` numbers that are 1 with probability p, else 0: float32 (n,).
+
+    Each is 1 where the number of the same draw of `uniform` in float32 is below p; so p counts in steps of 2**-24. `p`
+    is a number, which is rounded to float32, or an array (n,) of floats.
+    """
+    u = uniform(seed, stream, position, n, np.float32)
+    if isinstance(p, float):
+        return (u < np.float32(p)).astype(np.float32)
+    check_probabilities(p, n)
+    return (u < p).astype(np.float32)
+
+
+def permutation(seed: int, stream: int, position: int, n: int) -> Array:
+    """The numbers 0 to n - 1 in random order, int64 (n,): the order of n random keys, the smallest first.
+
+    The keys are 64-bit numbers, cut as for `uniform` in float64. Of two equal ones (for n = 10**6 there are any with a
+    probability of 3e-8) the earlier comes first.
+    """
+    keys = _draw_bits(seed, stream, position, n, np.float64).reshape(-1)[:n]
+    return np.argsort(keys, kind="stable").astype(np.int64, copy=False)
+
+
+def check_probabilities(p: Array, n: int) -> None:
+    """Raise ValueError unless p is (n,), float32 or float64. Every room calls this."""
+    if p.shape != (n,) or p.dtype not in SERIES_TERMS:
+        raise ValueError(f"bernoulli: p is a number or a float array of shape ({n},), got {p.dtype} of shape {p.shape}")
+
+
 def _draw_bits(seed: int, stream: int, position: int, n: int, dtype: Any) -> Array:
     """Enough blocks for n values: uint32 (blocks, 4) for float32, uint64 (blocks, 2) for float64."""
     dtype = np.dtype(dtype)

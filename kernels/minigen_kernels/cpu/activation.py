@@ -1,0 +1,146 @@
+"""Bias and activation on the CPU, and both of their gradients, in one pass over memory each.
+
+x (N, C, L) lies in memory as one run of numbers, in which the biases come again after every C * L. It is cut into rows
+of one such period, or of several where a period is short; so the inner loop runs along contiguous memory, is long and
+is vectorised for every L, also L = 1. On the way back every column of these rows has its own sum, in the dtype of x
+over a few rows, then in float64; in the end the columns of a channel are added up. Long rows are cut into strips whose
+sums stay in the cache.
+
+Imports: NumPy, Numba, exponential; the check of arguments from ``reference``. Read next: ``norm.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigen_kernels import Array
+from minigen_kernels.cpu.exponential import sigmoid, tanh
+from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.reference.activation import ACTIVATIONS, check_bias_act
+
+LEAKY_RELU, SIGMOID, TANH = map(ACTIVATIONS.index, ("leaky_relu", "sigmoid", "tanh"))
+STRIP = 2048  # columns whose sums are kept at a time, and about the length of a row of short periods
+FEW = 16  # rows that are summed in the dtype of x
+
+
+def bias_act(x: Array, b: Array, activation: str, slope: float) -> Array:
+    """y = activation(x + b): x (N, C, L), b (C,) -> y (N, C, L)."""
+    code = check_bias_act("bias_act", x, activation, slope, b=b)
+    y = np.empty(x.shape, x.dtype)
+    if x.size:
+        _bias_act(np.ascontiguousarray(x), np.ascontiguousarray(b), code, float(slope), y)
+    return y
+
+
+def bias_act_backward(gy: Array, y: Array, activation: str, slope: float) -> tuple[Array, Array]:
+    """Gradients: gy, y (N, C, L) -> gx (N, C, L), gb (C,)."""
+    code = check_bias_act("bias_act_backward", y, activation, slope, gy=gy)
+    gx = np.empty(y.shape, y.dtype)
+    if not y.size:
+        return gx, np.zeros(y.shape[1], y.dtype)
+    gb = np.empty(y.shape[1], y.dtype)
+    _bias_act_backward(np.ascontiguousarray(gy), np.ascontiguousarray(y), code, float(slope), gx, gb)
+    return gx, gb
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _bias_act(x: Array, b: Array, code: int, slope: float, y: Array) -> None:
+    length, flat_x, flat_y = x.shape[2], x.reshape(-1), y.reshape(-1)
+    periods = max(1, min(STRIP, x.size) // (b.size * length))
+    spread = np.empty(periods * b.size * length, b.dtype)
+    j = 0
+    for _ in range(periods):
+        for c in range(b.size):
+            for _ in range(length):
+                spread[j] = b[c]
+                j += 1
+    for start in range(0, x.size, spread.size):
+        stop = min(start + spread.size, x.size)
+        _row(flat_x[start:stop], spread, code, x.dtype.type(slope), flat_y[start:stop])
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _bias_act_backward(gy: Array, y: Array, code: int, slope: float, gx: Array, gb: Array) -> None:
+    length, flat_gy, flat_y, flat_gx = y.shape[2], gy.reshape(-1), y.reshape(-1), gx.reshape(-1)
+    period = gb.size * length
+    columns = period * max(1, min(STRIP, y.size) // period)
+    sums = np.zeros(gb.size)
+    for left in range(0, columns, STRIP):
+        width = min(STRIP, columns - left)
+        part, total = np.zeros(width, y.dtype), np.zeros(width)
+        few = 0
+        for start in range(left, y.size, columns):
+            here = slice(start, min(start + width, y.size))
+            _row_backward(flat_gy[here], flat_y[here], code, y.dtype.type(slope), flat_gx[here], part)
+            few += 1
+            if few == FEW:
+                _move(part, total)
+                few = 0
+        _move(part, total)
+        c, position = left // length % gb.size, left % length
+        for j in range(width):
+            sums[c] += total[j]
+            position += 1
+            if position == length:
+                c, position = c + 1 if c + 1 < gb.size else 0, 0
+    for c in range(gb.size):
+        gb[c] = sums[c]
+
+
+# The inner loops get slices, so that their index is the plain loop variable (see ``norm.py``).
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _row(x: Array, b: Array, code: int, slope: Any, y: Array) -> None:
+    zero = x.dtype.type(0)
+    if code == LEAKY_RELU and slope == zero:
+        for j in range(x.size):
+            z = x[j] + b[j]
+            y[j] = zero if z < zero else z  # a NaN stays one
+    elif code == LEAKY_RELU:
+        for j in range(x.size):
+            z = x[j] + b[j]
+            y[j] = slope * z if z < zero else z
+    elif code == SIGMOID:
+        for j in range(x.size):
+            y[j] = sigmoid(x[j] + b[j])
+    elif code == TANH:
+        for j in range(x.size):
+            y[j] = tanh(x[j] + b[j])
+    else:
+        for j in range(x.size):
+            y[j] = x[j] + b[j]
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _row_backward(gy: Array, y: Array, code: int, slope: Any, gx: Array, part: Array) -> None:
+    zero, one = y.dtype.type(0), y.dtype.type(1)
+    if code == LEAKY_RELU and slope == zero:
+        for j in range(y.size):
+            gx[j] = gy[j] if y[j] > zero else zero
+            part[j] += gx[j]
+    elif code == LEAKY_RELU:
+        for j in range(y.size):
+            gx[j] = gy[j] if y[j] > zero else slope * gy[j]
+            part[j] += gx[j]
+    elif code == SIGMOID:
+        for j in range(y.size):
+            gx[j] = gy[j] * (y[j] * (one - y[j]))
+            part[j] += gx[j]
+    elif code == TANH:
+        for j in range(y.size):
+            gx[j] = gy[j] * (one - y[j] * y[j])
+            part[j] += gx[j]
+    else:
+        for j in range(y.size):
+            gx[j] = gy[j]
+            part[j] += gx[j]
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _move(part: Array, total: Array) -> None:
+    for j in range(part.size):
+        total[j] += part[j]
+        part[j] = 0

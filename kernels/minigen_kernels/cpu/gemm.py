@@ -1,0 +1,70 @@
+"""The product of two matrices on the CPU: BLAS, asked in the order that it likes.
+
+OpenBLAS's kernels for AVX-512 rearrange a transposed second factor number by number. So a product x @ w.T, which is the
+forward pass of every dense layer, takes them up to twice the time of a plain one: w is large. Where x is small, as a
+batch is, it is quicker to transpose x and the result, a whole register of numbers at a time: x @ w.T = (w @ x.T).T.
+
+Imports: NumPy, Numba, threadpoolctl, lanes, squares. Specification: the same file in ``reference``. Read next:
+``activation.py``.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import threadpoolctl
+
+from minigen_kernels import Array
+from minigen_kernels.cpu.jit import njit_cached
+from minigen_kernels.cpu.lanes import lane_count, load, store
+from minigen_kernels.cpu.squares import put_transposed
+
+AVX512 = {"SkylakeX", "Cooperlake", "SapphireRapids"}  # OpenBLAS's names of its sets of kernels
+SIDE = 64  # of a block that is transposed in the first-level cache
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """The product a @ b: a (M, K), b (K, N) -> (M, N)."""
+    (m, k), n = a.shape, b.shape[1]
+    # Transposing a number takes about half the time of rearranging it. For a few rows OpenBLAS has other kernels.
+    worth = 16 <= m and m * (k + n) < 2 * k * n and a.flags.c_contiguous and b.T.flags.c_contiguous
+    if worth and blas_rearranges_slowly():
+        return transposed(b.T @ transposed(a))
+    return a @ b
+
+
+@functools.cache
+def blas_rearranges_slowly() -> bool:
+    """Does NumPy multiply with OpenBLAS's kernels for AVX-512?"""
+    return any(library.get("architecture") in AVX512 for library in threadpoolctl.threadpool_info())
+
+
+def transposed(x: Array) -> Array:
+    """x (M, N), C-contiguous, as a new C-contiguous array (N, M)."""
+    y = np.empty(x.shape[::-1], x.dtype)
+    _transpose(x, y)
+    return y
+
+
+@njit_cached(error_model="numpy")
+def _transpose(x: Array, y: Array) -> None:
+    """By blocks, each of which is put together first: written straight to y, the ends of its rows would meet in few
+    places of the cache if their distance is a power of two.
+    """
+    (m, n), lanes, flat_x, flat_y = x.shape, lane_count(x), x.reshape(-1), y.reshape(-1)
+    whole_m, whole_n = m - m % lanes, n - n % lanes
+    block = np.empty(SIDE * SIDE, x.dtype)
+    for top in range(0, whole_m, SIDE):
+        height = min(SIDE, whole_m - top)
+        for left in range(0, whole_n, SIDE):
+            width = min(SIDE, whole_n - left)
+            for i in range(0, height, lanes):
+                for j in range(0, width, lanes):
+                    put_transposed(block, j * SIDE + i, SIDE, flat_x, (top + i) * n + left + j, n)
+            for j in range(width):
+                for i in range(0, height, lanes):
+                    store(flat_y, (left + j) * m + top + i, load(block, j * SIDE + i))
+    for j in range(n):
+        for i in range(whole_m if j < whole_n else 0, m):
+            y[j, i] = x[i, j]

@@ -1,0 +1,190 @@
+"""Losses on the CPU: the elements of a sum are added up as they are computed, without an array for all of them.
+
+float32 elements are added in float32 over short runs, in as many partial sums as a vector register has lanes (so at
+most some twenty roundings follow each other), and the sums of the runs in float64: a register holds half as many
+float64, and converting every element would cost a third of the time. How the sum is cut depends on the number of
+elements alone. For float64 and exp see ``elementwise.py``.
+
+Imports: NumPy, Numba, exponential; from ``reference`` the specification of the same file, and its checks.
+Read next: ``elementwise.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigen_kernels import Array, reference
+from minigen_kernels.cpu.exponential import exp, log1p, sigmoid
+from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.reference.elementwise import check_like
+from minigen_kernels.reference.loss import check_gradient
+
+RUN = 512  # elements
+
+ELEMENTS = {"contract"}  # the float liberties that an element may take
+
+
+def bce_with_logits(x: Array, y: Array) -> Array:
+    """log(1 + exp(x)) - x y of each element, of any one shape."""
+    if x.dtype == np.float64:
+        return reference.bce_with_logits(x, y)
+    check_like("bce_with_logits", x, y=y)
+    out = np.empty(x.shape, x.dtype)
+    _bce(_flat(x), _flat(y), out.reshape(-1))
+    return out
+
+
+def bce_with_logits_sum(x: Array, y: Array, scale: float) -> Array:
+    """The sum of `bce_with_logits` over all elements, times scale: shape ()."""
+    if x.dtype == np.float64:
+        return reference.bce_with_logits_sum(x, y, scale)
+    check_like("bce_with_logits_sum", x, y=y)
+    total = np.empty((), x.dtype)
+    _bce_sum(_flat(x), _flat(y), float(scale), total)
+    return total
+
+
+def bce_with_logits_sum_backward(gy: Array, x: Array, y: Array, scale: float) -> Array:
+    """Gradient of `bce_with_logits_sum` in x: gx = gy scale (sigmoid(x) - y)."""
+    if x.dtype == np.float64:
+        return reference.bce_with_logits_sum_backward(gy, x, y, scale)
+    check_like("bce_with_logits_sum_backward", x, y=y)
+    check_gradient("bce_with_logits_sum_backward", gy, x)
+    gx = np.empty(x.shape, x.dtype)
+    _bce_backward(gy, _flat(x), _flat(y), float(scale), gx.reshape(-1))
+    return gx
+
+
+def mse_sum(p: Array, t: Array, scale: float) -> Array:
+    """The sum of (p - t)^2 over all elements of any one shape, times scale: shape ()."""
+    check_like("mse_sum", p, t=t)
+    total = np.empty((), p.dtype)
+    _mse_sum(_flat(p), _flat(t), float(scale), total)
+    return total
+
+
+def mse_sum_backward(gy: Array, p: Array, t: Array, scale: float) -> Array:
+    """Gradient of `mse_sum` in p: gp = gy scale 2 (p - t); that in t is -gp."""
+    check_like("mse_sum_backward", p, t=t)
+    check_gradient("mse_sum_backward", gy, p)
+    gp = np.empty(p.shape, p.dtype)
+    _mse_backward(gy, _flat(p), _flat(t), float(scale), gp.reshape(-1))
+    return gp
+
+
+def gaussian_kl_sum(mean: Array, logvar: Array, scale: float) -> Array:
+    """The sum of KL(N(mean, exp(logvar)) || N(0, 1)) over all elements of any one shape, times scale: shape ()."""
+    if mean.dtype == np.float64:
+        return reference.gaussian_kl_sum(mean, logvar, scale)
+    check_like("gaussian_kl_sum", mean, logvar=logvar)
+    total = np.empty((), mean.dtype)
+    _gaussian_kl_sum(_flat(mean), _flat(logvar), float(scale), total)
+    return total
+
+
+def gaussian_kl_sum_backward(gy: Array, mean: Array, logvar: Array, scale: float) -> tuple[Array, Array]:
+    """Gradients of `gaussian_kl_sum`: gy scale mean, and gy scale (exp(logvar) - 1) / 2."""
+    if mean.dtype == np.float64:
+        return reference.gaussian_kl_sum_backward(gy, mean, logvar, scale)
+    check_like("gaussian_kl_sum_backward", mean, logvar=logvar)
+    check_gradient("gaussian_kl_sum_backward", gy, mean)
+    gmean, glogvar = np.empty(mean.shape, mean.dtype), np.empty(mean.shape, mean.dtype)
+    _gaussian_kl_backward(gy, _flat(mean), _flat(logvar), float(scale), gmean.reshape(-1), glogvar.reshape(-1))
+    return gmean, glogvar
+
+
+def _flat(x: Array) -> Array:
+    return np.ascontiguousarray(x).reshape(-1)
+
+
+# The elements. No operation is reordered here: a large x would swallow the small log1p before x y is subtracted.
+
+
+@njit_cached(error_model="numpy", fastmath=ELEMENTS)
+def _bce_of(x: Any, y: Any) -> Any:
+    zero = np.float32(0)
+    return (zero if x < zero else x) - x * y + log1p(exp(-abs(x)))  # a NaN stays one
+
+
+@njit_cached(error_model="numpy", fastmath=ELEMENTS)
+def _gaussian_kl_of(mean: Any, logvar: Any) -> Any:
+    one, half, variance = np.float32(1), np.float32(0.5), exp(logvar)
+    excess = variance if variance == logvar else variance - logvar  # equals are both infinite
+    return half * (mean * mean + (excess - one))
+
+
+@njit_cached(error_model="numpy", fastmath=ELEMENTS)
+def _bce(x: Array, y: Array, out: Array) -> None:
+    for i in range(x.size):
+        out[i] = _bce_of(x[i], y[i])
+
+
+# The sums. The inner loops get slices, so that they are vectorised (see the end of ``norm.py``).
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _bce_run(x: Array, y: Array) -> Any:
+    total = np.float32(0)
+    for i in range(x.size):
+        total += _bce_of(x[i], y[i])
+    return total
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _bce_sum(x: Array, y: Array, scale: float, out: Array) -> None:
+    total = 0.0
+    for start in range(0, x.size, RUN):
+        total += _bce_run(x[start : start + RUN], y[start : start + RUN])
+    out[()] = total * scale
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _gaussian_kl_run(mean: Array, logvar: Array) -> Any:
+    total = np.float32(0)
+    for i in range(mean.size):
+        total += _gaussian_kl_of(mean[i], logvar[i])
+    return total
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _gaussian_kl_sum(mean: Array, logvar: Array, scale: float, out: Array) -> None:
+    total = 0.0
+    for start in range(0, mean.size, RUN):
+        total += _gaussian_kl_run(mean[start : start + RUN], logvar[start : start + RUN])
+    out[()] = total * scale
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _mse_sum(p: Array, t: Array, scale: float, out: Array) -> None:
+    total = 0.0
+    for i in range(p.size):
+        d = p[i] - t[i]
+        total += np.float64(d * d)
+    out[()] = total * scale
+
+
+# The gradients.
+
+
+@njit_cached(error_model="numpy", fastmath=ELEMENTS)
+def _bce_backward(gy: Array, x: Array, y: Array, scale: float, gx: Array) -> None:
+    factor = x.dtype.type(gy[()] * scale)
+    for i in range(x.size):
+        gx[i] = (sigmoid(x[i]) - y[i]) * factor
+
+
+@njit_cached(error_model="numpy", fastmath=ELEMENTS)
+def _mse_backward(gy: Array, p: Array, t: Array, scale: float, gp: Array) -> None:
+    factor = p.dtype.type(gy[()] * (2 * scale))
+    for i in range(p.size):
+        gp[i] = (p[i] - t[i]) * factor
+
+
+@njit_cached(error_model="numpy", fastmath=ELEMENTS)
+def _gaussian_kl_backward(gy: Array, mean: Array, logvar: Array, scale: float, gmean: Array, glogvar: Array) -> None:
+    factor, half = mean.dtype.type(gy[()] * scale), mean.dtype.type(gy[()] * (scale / 2))
+    for i in range(mean.size):
+        gmean[i] = mean[i] * factor
+        glogvar[i] = (exp(logvar[i]) - np.float32(1)) * half

@@ -1,0 +1,141 @@
+"""Softmax and its logarithm over rows on the CPU: tiles of rows that stay in the cache.
+
+A row may be short (ten classes), and a short loop is not vectorised. So exp runs over a whole tile at once, and only
+the sums go row by row. For float64 see ``elementwise.py``.
+
+Imports: NumPy, Numba, exponential; from ``reference`` the specification of the same file, and its checks.
+Read next: ``loss.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minigen_kernels import Array, reference
+from minigen_kernels.cpu.exponential import exp
+from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.reference.softmax import check_rows
+
+TILE = 2048  # numbers in a tile, unless a row has more
+
+
+def softmax(x: Array) -> Array:
+    """y = exp(x) / sum exp(x), the sum over each row: x (R, K) -> y (R, K)."""
+    if x.dtype == np.float64:
+        return reference.softmax(x)
+    y = np.empty(x.shape, x.dtype)
+    _softmax(np.ascontiguousarray(x), x.max(axis=1), y)
+    return y
+
+
+def softmax_backward(gy: Array, y: Array) -> Array:
+    """Gradient of `softmax` in x, from its result y: gx = y (gy - sum gy y)."""
+    check_rows("softmax_backward", gy, y)
+    gx = np.empty(y.shape, y.dtype)
+    _softmax_backward(np.ascontiguousarray(gy), np.ascontiguousarray(y), gx)
+    return gx
+
+
+def log_softmax(x: Array) -> Array:
+    """y = x - log sum exp(x), the sum over each row: x (R, K) -> y (R, K)."""
+    if x.dtype == np.float64:
+        return reference.log_softmax(x)
+    y = np.empty(x.shape, x.dtype)
+    _log_softmax(np.ascontiguousarray(x), x.max(axis=1), y)
+    return y
+
+
+def log_softmax_backward(gy: Array, y: Array) -> Array:
+    """Gradient of `log_softmax` in x, from its result y: gx = gy - exp(y) sum gy."""
+    if y.dtype == np.float64:
+        return reference.log_softmax_backward(gy, y)
+    check_rows("log_softmax_backward", gy, y)
+    gx = np.empty(y.shape, y.dtype)
+    _log_softmax_backward(np.ascontiguousarray(gy), np.ascontiguousarray(y), gx)
+    return gx
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _softmax(x: Array, largest: Array, y: Array) -> None:
+    rows = max(1, TILE // x.shape[1])
+    shifted = np.empty((rows, x.shape[1]), x.dtype)  # exp in place would not be vectorised
+    for start in range(0, x.shape[0], rows):
+        stop = min(start + rows, x.shape[0])
+        for r in range(start, stop):
+            _subtract(x[r], largest[r], shifted[r - start])
+        _exp(shifted[: stop - start].reshape(-1), y[start:stop].reshape(-1))
+        for r in range(start, stop):
+            _multiply(y[r], x.dtype.type(1 / _sum(y[r])))
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _softmax_backward(gy: Array, y: Array, gx: Array) -> None:
+    for r in range(y.shape[0]):
+        total = 0.0
+        for k in range(y.shape[1]):
+            total += np.float64(gy[r, k] * y[r, k])
+        mean = y.dtype.type(total)
+        for k in range(y.shape[1]):
+            gx[r, k] = y[r, k] * (gy[r, k] - mean)
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _log_softmax(x: Array, largest: Array, y: Array) -> None:
+    rows = max(1, TILE // x.shape[1])
+    e = np.empty((rows, x.shape[1]), x.dtype)
+    for start in range(0, x.shape[0], rows):
+        stop = min(start + rows, x.shape[0])
+        for r in range(start, stop):
+            _subtract(x[r], largest[r], y[r])
+        _exp(y[start:stop].reshape(-1), e[: stop - start].reshape(-1))
+        for r in range(start, stop):
+            _subtract(y[r], x.dtype.type(math.log(_sum(e[r - start]))), y[r])
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _log_softmax_backward(gy: Array, y: Array, gx: Array) -> None:
+    rows = max(1, TILE // y.shape[1])
+    for start in range(0, y.shape[0], rows):
+        stop = min(start + rows, y.shape[0])
+        _exp(y[start:stop].reshape(-1), gx[start:stop].reshape(-1))
+        for r in range(start, stop):
+            _subtract_from(gy[r], y.dtype.type(_sum(gy[r])), gx[r])
+
+
+# The inner loops get slices, so that they are vectorised (see the end of ``norm.py``).
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _exp(x: Array, y: Array) -> None:
+    for k in range(x.size):
+        y[k] = exp(x[k])
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _sum(x: Array) -> float:
+    total = 0.0
+    for k in range(x.size):
+        total += np.float64(x[k])
+    return total
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _subtract(x: Array, number: Any, y: Array) -> None:
+    for k in range(x.size):
+        y[k] = x[k] - number
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _multiply(y: Array, factor: Any) -> None:
+    for k in range(y.size):
+        y[k] *= factor
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _subtract_from(gy: Array, total: Any, gx: Array) -> None:
+    """In gx: from exp(y) to gy - exp(y) total."""
+    for k in range(gx.size):
+        gx[k] = gy[k] - gx[k] * total

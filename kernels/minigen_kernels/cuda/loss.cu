@@ -1,0 +1,96 @@
+// Losses: elements, sums and the gradients of sums. Read beside ../reference/loss.py.
+//
+// Thread mapping: a grid-stride loop, one element per thread and turn. An element is computed in real and added in
+// double; block_sum joins a block, which leaves one number in `partial`; finish_sum_kernel, one block, adds these up.
+// How many blocks there are depends on the number of elements alone. The gradient gy of a sum is read by every thread
+// from memory, so the host never waits for it.
+//
+// Memory traffic in bytes for an element, with B = sizeof(real):
+//   bce_with_logits         reads 2 B, writes B
+//   ..._sum                 reads 2 B (and 8 written and read for each block)
+//   ..._sum_backward        reads 2 B, writes B (gaussian_kl: 2 B)
+
+#include "common.cuh"
+
+// log(1 + exp(x)) - x y without overflow, and without the cancellation of large numbers. A NaN stays one in x y.
+__device__ real bce(real x, real y) { return max(x, real(0)) - x * y + log1p(exp(-fabs(x))); }
+
+// (mean^2 + exp(logvar) - logvar - 1) / 2. A finite x is never exp(x), so equals are both infinite.
+__device__ real gaussian_kl(real mean, real logvar) {
+  const real variance = exp(logvar);
+  return (mean * mean + ((variance == logvar ? variance : variance - logvar) - 1)) / 2;
+}
+
+// What a thread has added up, joined with the others of its block.
+__device__ void leave(double sum, double* partial) {
+  sum = block_sum(sum);
+  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+}
+
+extern "C" __global__ void bce_with_logits_kernel(const real* __restrict__ x, const real* __restrict__ y,
+                                                  real* __restrict__ out, long long n) {
+  for (long long i = first_index(); i < n; i += all_threads()) out[i] = bce(x[i], y[i]);
+}
+
+extern "C" __global__ void bce_with_logits_sum_kernel(const real* __restrict__ x, const real* __restrict__ y,
+                                                      double* __restrict__ partial, long long n) {
+  double sum = 0;
+  for (long long i = first_index(); i < n; i += all_threads()) sum += bce(x[i], y[i]);
+  leave(sum, partial);
+}
+
+extern "C" __global__ void mse_sum_kernel(const real* __restrict__ p, const real* __restrict__ t,
+                                          double* __restrict__ partial, long long n) {
+  double sum = 0;
+  for (long long i = first_index(); i < n; i += all_threads()) {
+    const real d = p[i] - t[i];
+    sum += d * d;
+  }
+  leave(sum, partial);
+}
+
+extern "C" __global__ void gaussian_kl_sum_kernel(const real* __restrict__ mean, const real* __restrict__ logvar,
+                                                  double* __restrict__ partial, long long n) {
+  double sum = 0;
+  for (long long i = first_index(); i < n; i += all_threads()) sum += gaussian_kl(mean[i], logvar[i]);
+  leave(sum, partial);
+}
+
+// The last step of every sum, by one block: out[0] = the sum of the blocks' sums, times scale.
+extern "C" __global__ void finish_sum_kernel(const double* __restrict__ partial, real* __restrict__ out, int blocks,
+                                             double scale) {
+  double sum = 0;
+  for (int i = threadIdx.x; i < blocks; i += blockDim.x) sum += partial[i];
+  sum = block_sum(sum);
+  if (threadIdx.x == 0) out[0] = (real)(sum * scale);
+}
+
+// gx = gy scale (sigmoid(x) - y).
+extern "C" __global__ void bce_with_logits_sum_backward_kernel(const real* __restrict__ gy, const real* __restrict__ x,
+                                                               const real* __restrict__ y, real* __restrict__ gx,
+                                                               long long n, double scale) {
+  const real factor = (real)(gy[0] * scale);
+  for (long long i = first_index(); i < n; i += all_threads()) {
+    const real e = exp(-fabs(x[i]));  // at most 1: never overflows
+    gx[i] = ((x[i] >= 0 ? real(1) : e) / (1 + e) - y[i]) * factor;
+  }
+}
+
+// gp = gy scale 2 (p - t).
+extern "C" __global__ void mse_sum_backward_kernel(const real* __restrict__ gy, const real* __restrict__ p,
+                                                   const real* __restrict__ t, real* __restrict__ gp, long long n,
+                                                   double scale) {
+  const real factor = (real)(gy[0] * (2 * scale));
+  for (long long i = first_index(); i < n; i += all_threads()) gp[i] = (p[i] - t[i]) * factor;
+}
+
+// gmean = gy scale mean, glogvar = gy scale (exp(logvar) - 1) / 2.
+extern "C" __global__ void gaussian_kl_sum_backward_kernel(const real* __restrict__ gy, const real* __restrict__ mean,
+                                                           const real* __restrict__ logvar, real* __restrict__ gmean,
+                                                           real* __restrict__ glogvar, long long n, double scale) {
+  const real factor = (real)(gy[0] * scale), half = (real)(gy[0] * (scale / 2));
+  for (long long i = first_index(); i < n; i += all_threads()) {
+    gmean[i] = mean[i] * factor;
+    glogvar[i] = (exp(logvar[i]) - 1) * half;
+  }
+}
