@@ -8,8 +8,12 @@ some of the models) it just prints, unless ``--out`` names a folder: what is kep
 
     python benchmarks/run.py --peers torch --models conv-ae,dcgan --rounds 3
 
-A peer that is not installed is left out, and the result says so. ``torch-tuned`` is PyTorch with channels-last
-convolutions and its fused Adam. How the measuring works, and what the floor is, stands in ``speed/report.py``.
+    python benchmarks/run.py --device cuda --peers torch,torch-compile,jax
+
+A peer that is not installed, or has no GPU where one is asked for, is left out, and the result says so. ``torch-tuned``
+is PyTorch with channels-last convolutions and its fused Adam, ``torch-compile`` with compiled networks (it cannot
+differentiate twice, so it is left out of WGAN-GP). On a GPU all compute in full float32, without TF32. How the
+measuring works, and what the floor is, stands in ``speed/report.py``.
 
 Imports: NumPy, ``speed``. Read next: ``speed/work.py``.
 """
@@ -36,12 +40,20 @@ from speed.work import WORKS
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 MODELS = tuple(WORKS)
-PEERS = {"torch": "torch", "torch-tuned": "torch", "jax": "jax"}  # what has to be installed
+PEERS = {"torch": "torch", "torch-tuned": "torch", "torch-compile": "torch", "jax": "jax"}  # what has to be installed
+DEFAULT_PEERS = {"cpu": "torch,torch-tuned,jax", "cuda": "torch,torch-compile,jax"}
+CANNOT = {("torch-compile", "wgan-gp")}  # its compiled networks have no second derivatives
+#: Python that ends with a reason if a library finds no GPU.
+FINDS_NO_GPU = {
+    "minigen": "from minigen.device import cuda_status as s; import sys; sys.exit(None if s()[0] else s()[1])",
+    "torch": "import torch, sys; sys.exit(None if torch.cuda.is_available() else 'this PyTorch finds no GPU')",
+    "jax": "import jax; jax.devices('cuda')",
+}
 ADAM_BYTES = 28  # read p, g, m, v and write p, m, v, in float32
 AGREEMENT = 1e-3  # of the losses of the first updates: float32 sums in another order, then moved by Adam
 
 
-def worker_environment(threads: int) -> tuple[dict[str, str], list[str]]:
+def worker_environment(threads: int, device: str = "cpu") -> tuple[dict[str, str], list[str]]:
     """The environment of every worker, and what was removed from this one's.
 
     Some machines set OPENBLAS_CORETYPE, which makes OpenBLAS run kernels for another processor, at half the speed.
@@ -52,7 +64,9 @@ def worker_environment(threads: int) -> tuple[dict[str, str], list[str]]:
         env[f"{library}_NUM_THREADS"] = str(threads)
     many = "true" if threads > 1 else "false"
     env["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={many} intra_op_parallelism_threads={threads}"
-    env["JAX_PLATFORMS"] = "cpu"
+    env["JAX_PLATFORMS"] = device
+    if device == "cuda":  # float32 means float32, in every library
+        env |= {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
     env["PYTHONPATH"] = os.pathsep.join([str(HERE), str(ROOT), str(ROOT / "kernels"), env.get("PYTHONPATH", "")])
     return env, [f"{name}={os.environ[name]}" for name in removed if not name.endswith("_THREADS")]
 
@@ -61,8 +75,8 @@ class Worker:
     """A process that measures one library (or the machine) on one model; see ``speed/worker.py``."""
 
     def __init__(self, kind: str, model: str, options: argparse.Namespace, weights: Path) -> None:
-        words = [kind, model, str(options.batch_size), str(options.threads), str(weights)]
-        env, _ = worker_environment(options.threads)
+        words = [kind, model, str(options.batch_size), str(options.threads), options.device, str(weights)]
+        env, _ = worker_environment(options.threads, options.device)
         self.kind = kind
         self.process = subprocess.Popen(
             [sys.executable, "-m", "speed.worker", *words],
@@ -104,7 +118,7 @@ def measure(model: str, peers: list[str], options: argparse.Namespace) -> dict[s
     """One model in all libraries, in turns."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         workers: dict[str, Worker] = {}
-        for kind in ("minigen", "machine", *peers):
+        for kind in ("minigen", "machine", *(peer for peer in peers if (peer, model) not in CANNOT)):
             say(f"{model}: {kind} ...")
             workers[kind] = Worker(kind, model, options, Path(folder) / "weights.npz")
             stack.callback(workers[kind].stop)
@@ -149,6 +163,22 @@ def check_losses(model: str, workers: dict[str, Worker]) -> None:
                 sys.exit(f"run.py: {model}: the losses of update {step} differ: minigen {a}, {kind} {b}")
 
 
+def without_gpu(library: str) -> str | None:
+    """Why a library cannot use a GPU here, in one line; None if it can. Asked in a process of its own."""
+    env, _ = worker_environment(1, "cuda")
+    done = subprocess.run([sys.executable, "-c", FINDS_NO_GPU[library]], env=env, capture_output=True, text=True)
+    return done.stderr.strip().split("\n")[-1] if done.returncode else None
+
+
+def left_out(options: argparse.Namespace) -> dict[str, str]:
+    """The peers that cannot take part, each with the reason."""
+    found = {p: f"{PEERS[p]} is not installed" for p in options.peers if not importlib.util.find_spec(PEERS[p])}
+    if options.device == "cuda":
+        reasons = {library: without_gpu(library) for library in {PEERS[p] for p in options.peers if p not in found}}
+        found |= {p: reason for p in options.peers if p not in found and (reason := reasons[PEERS[p]])}
+    return found
+
+
 def processor() -> str:
     """The processor's name, as precisely as the system tells it."""
     with contextlib.suppress(OSError):
@@ -166,17 +196,18 @@ def say(text: str) -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", default="torch,torch-tuned,jax", help=f"of {', '.join(PEERS)}, with commas between")
+    parser.add_argument("--peers", help=f"of {', '.join(PEERS)}, with commas between (default: those for the device)")
     parser.add_argument("--models", default=",".join(MODELS), help=f"of {', '.join(MODELS)}, with commas between")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--steps", type=int, help="steps of a round (default: what --seconds allow)")
     parser.add_argument("--seconds", type=float, default=0.3, help="about how long a round lasts")
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--device", choices=["cpu"], default="cpu", help="no GPU has been measured yet")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--note", default="", help="a remark that is kept with the result")
     parser.add_argument("--out", type=Path, help="folder for the result and the page")
     options = parser.parse_args()
+    options.peers = DEFAULT_PEERS[options.device] if options.peers is None else options.peers
     for name, known in (("models", MODELS), ("peers", PEERS)):
         given = [word for word in getattr(options, name).split(",") if word]
         if unknown := [word for word in given if word not in known]:
@@ -189,13 +220,15 @@ def parse() -> argparse.Namespace:
             parser.error(f"--{name.replace('_', '-')}: expected from 1{f' to {most}' if most else ' on'}, got {value}")
     if options.batch_size < 2:
         parser.error("--batch-size: batch norm needs at least 2")
+    if options.device == "cuda" and (reason := without_gpu("minigen")):
+        parser.error(f"--device cuda: {reason}")
     return options
 
 
 def main() -> None:
     options = parse()
-    left_out = {p: f"{PEERS[p]} is not installed" for p in options.peers if not importlib.util.find_spec(PEERS[p])}
-    peers = [peer for peer in options.peers if peer not in left_out]
+    missing = left_out(options)
+    peers = [peer for peer in options.peers if peer not in missing]
     machine = {
         "cpu": processor(),
         "system": platform.platform(),
@@ -210,7 +243,7 @@ def main() -> None:
         "machine": machine,
         "versions": {"python": platform.python_version()},
         "run": {key: getattr(options, key) for key in ("threads", "batch_size", "rounds", "seconds", "device")},
-        "left_out": left_out,
+        "left_out": missing,
         "note": options.note,
         "models": {},
     }

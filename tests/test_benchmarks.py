@@ -5,6 +5,7 @@ Read next: ``benchmarks/run.py``.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from benchmarks.speed import in_minigen, report, work
+from minigen.device import cuda_status
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH = 4
@@ -79,9 +81,55 @@ def test_the_table_compares_with_the_fastest_peer() -> None:
         return {kind.replace("_", "-"): {"min_ms": value} for kind, value in ms.items()}
 
     models = {"a": {"runs": runs(minigen=1.0, torch=4.0, jax=2.0)}, "b": {"runs": runs(minigen=4.0, torch_tuned=2.0)}}
-    ratios = report.ratios({"models": {**models, "c": {"runs": runs(minigen=1.0)}}})
+    ratios = report.ratios({"run": {"device": "cpu"}, "models": {**models, "c": {"runs": runs(minigen=1.0)}}})
     assert ratios == {"a": 0.5, "b": 2.0}
     assert report.geometric_mean(ratios.values()) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_on_a_gpu_the_medians_are_compared() -> None:
+    times = {"min_ms": 1.0, "median_ms": 6.0}, {"min_ms": 2.0, "median_ms": 3.0}
+    model = {"title": "a", "floor_ms": 1.5, "runs": dict(zip(("minigen", "torch-compile"), times))}
+    result = {"run": {"device": "cuda"}, "models": {"a": model}}
+    assert report.ratios(result) == {"a": 2.0}
+    cells = [cell.strip() for cell in report.times(result).split("\n")[2].split("|")]
+    assert cells[1:-1] == ["a", "6.00 (1.00)", "3.00 (2.00)", "2.00", "1.50", "4.0"]
+
+
+def test_without_a_gpu_there_is_one_message() -> None:
+    usable, reason = cuda_status()
+    if usable:
+        pytest.skip("there is a GPU")
+    done = run("--device", "cuda")
+    assert done.returncode == 2 and done.stderr.strip().endswith(f"--device cuda: {reason}")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_peer_without_a_gpu_is_left_out() -> None:
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("PyTorch is not installed")
+    code = "import sys, torch; sys.exit(not torch.cuda.is_available())"
+    if subprocess.run([sys.executable, "-c", code], check=False).returncode == 0:
+        pytest.skip("PyTorch finds a GPU")
+    code = "import run; print(run.without_gpu('torch'))"
+    folder = str(ROOT / "benchmarks")
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout == "this PyTorch finds no GPU\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["cold_start.py", "threads.py"])
+def test_the_smaller_benchmarks_run(script: str, tmp_path: Path) -> None:
+    options = {"cold_start.py": ["--models", "ae"], "threads.py": ["--models", "dense-ae", "--seconds", "0.1"]}[script]
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *options, "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (file,) = tmp_path.glob("*.json")
+    (found,) = json.loads(file.read_text(encoding="utf-8"))["models"].values()
+    if script == "threads.py":
+        assert 0 < found["one_ms"] and 0 < found["several_ms"]
+    else:
+        assert all(0 < found[state]["seconds"] for state in ("fresh", "compiling", "warm"))
+        assert "optim._adam" in found["kernels"] and "never cached" not in found
 
 
 def test_the_arithmetic_of_a_dense_layer_and_a_convolution() -> None:

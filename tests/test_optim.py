@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigen import nn, ops, optim
-from minigen.optim import optimizers
+from minigen.optim import side_by_side
 from minigen.tensor import Tensor
 from minigen_kernels import Array, for_device
 
@@ -39,7 +39,14 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "adamw all": ("AdamW", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.3}),
 }
 cases = pytest.mark.parametrize(("kind", "options"), CASES.values(), ids=CASES.keys())
-Make = Callable[[list[Tensor]], optim.Optimizer]
+LAYOUTS = ["each by itself", "side by side"]
+both_layouts = pytest.mark.usefixtures("layout")
+
+
+@pytest.fixture(params=LAYOUTS)
+def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on the CPU, then as on a GPU, where all parameters are updated as one array."""
+    monkeypatch.setattr(side_by_side, "pays", lambda device: request.param == "side by side")
 
 
 def parameters(dtype: Any = np.float64, seed: int = 0) -> list[Tensor]:
@@ -97,6 +104,7 @@ def assert_same(opt: optim.Optimizer, expected: list[Array]) -> None:
 # Numbers.
 
 
+@both_layouts
 @cases
 def test_fifty_steps_are_those_of_pytorch(kind: str, options: dict[str, Any]) -> None:
     expected = torch_run(kind, options, lambda k, opt, ps: None)
@@ -113,6 +121,7 @@ def test_the_defaults_are_those_of_pytorch(kind: str) -> None:
     assert_same(opt, expected)
 
 
+@both_layouts
 @pytest.mark.parametrize("clip", ["norm", "value"])
 @pytest.mark.parametrize("schedule", ["step", "exponential", "cosine"])
 def test_fifty_steps_with_schedule_and_clipping_are_those_of_pytorch(clip: str, schedule: str) -> None:
@@ -156,6 +165,7 @@ def test_fifty_steps_with_schedule_and_clipping_are_those_of_pytorch(clip: str, 
     assert_same(opt, expected)
 
 
+@both_layouts
 def test_first_steps_by_hand() -> None:
     """Where g is constant the formulas become sums that can be written down: no PyTorch needed."""
     g, lr = 0.5, 0.1
@@ -194,6 +204,7 @@ def test_a_planted_error_is_found(name: str, position: int, wrong: float, monkey
         assert_same(opt, [p.data for p in expected.params])
 
 
+@both_layouts
 @cases
 def test_float32_stays_float32(kind: str, options: dict[str, Any]) -> None:
     opt, exact = make(kind, parameters(np.float32), **options), make(kind, parameters(), **options)
@@ -206,6 +217,7 @@ def test_float32_stays_float32(kind: str, options: dict[str, Any]) -> None:
         np.testing.assert_allclose(p.data, e.data, rtol=0, atol=3e-5)
 
 
+@both_layouts
 def test_adamw_decays_by_itself_and_adam_through_the_gradient() -> None:
     p, q = (Tensor(np.array([2.0]), requires_grad=True) for _ in range(2))
     p.grad = q.grad = Tensor(np.array([1000.0]))
@@ -218,6 +230,7 @@ def test_adamw_decays_by_itself_and_adam_through_the_gradient() -> None:
 # Which parameters move, and with what memory.
 
 
+@both_layouts
 def test_parameters_without_gradient_and_frozen_ones_stay() -> None:
     opt = optim.SGD(parameters(), 0.1, weight_decay=0.5)
     before = [p.data.copy() for p in opt.params]
@@ -228,6 +241,7 @@ def test_parameters_without_gradient_and_frozen_ones_stay() -> None:
     assert [np.array_equal(p.data, b) for p, b in zip(opt.params, before)] == [False, True, True]
 
 
+@both_layouts
 def test_a_parameter_that_starts_late_gets_its_bias_correction() -> None:
     """As in PyTorch each parameter counts its own steps."""
     opt = optim.Adam(parameters(), 0.1)
@@ -237,6 +251,7 @@ def test_a_parameter_that_starts_late_gets_its_bias_correction() -> None:
     assert abs(opt.params[2].data - before) == pytest.approx(0.1, rel=1e-6)  # the first step of Adam has length lr
 
 
+@both_layouts
 def test_the_step_changes_arrays_in_place_and_leaves_gradients_alone() -> None:
     opt = optim.Adam(parameters())
     arrays = [p.data for p in opt.params]
@@ -250,6 +265,7 @@ def test_the_step_changes_arrays_in_place_and_leaves_gradients_alone() -> None:
     assert all(p.grad is None for p in opt.params)
 
 
+@both_layouts
 @cases
 def test_strided_gradients_and_parameters(kind: str, options: dict[str, Any]) -> None:
     """A gradient may be a view of any strides, or one number repeated; a parameter that is a view is copied first."""
@@ -264,6 +280,7 @@ def test_strided_gradients_and_parameters(kind: str, options: dict[str, Any]) ->
     np.testing.assert_array_equal(plain.data, strided.data)  # the same kernel on the same numbers
 
 
+@both_layouts
 def test_a_network_learns() -> None:
     rng = np.random.default_rng(4)
     network = nn.Sequential(nn.Dense(2, 16), ops.tanh, nn.Dense(16, 1)).to(dtype=np.float64)
@@ -284,9 +301,18 @@ def test_a_network_learns() -> None:
 
 
 @cases
+@pytest.mark.parametrize("arrangement", LAYOUTS)
 @settings(max_examples=5)
 @given(cut=st.integers(0, 12), seed=st.integers(0, 100), dtype=st.sampled_from([np.float32, np.float64]))
-def test_resuming_gives_the_same_bits(kind: str, options: dict[str, Any], cut: int, seed: int, dtype: Any) -> None:
+def test_resuming_gives_the_same_bits(
+    arrangement: str, kind: str, options: dict[str, Any], cut: int, seed: int, dtype: Any
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(side_by_side, "pays", lambda device: arrangement == "side by side")
+        resume(kind, options, cut, seed, dtype)
+
+
+def resume(kind: str, options: dict[str, Any], cut: int, seed: int, dtype: Any) -> None:
     whole = make(kind, parameters(dtype, seed), **options)
     schedule = optim.cosine_schedule(0.1, 20)
     descend(whole, 0, cut, lambda k: setattr(whole, "lr", schedule(k)))
@@ -302,6 +328,7 @@ def test_resuming_gives_the_same_bits(kind: str, options: dict[str, Any], cut: i
         assert array.tobytes() == resumed.state_dict()[name].tobytes(), name
 
 
+@both_layouts
 def test_state_dict_has_flat_names_and_copies() -> None:
     opt = optim.Adam(parameters())
     descend(opt, 0, 3)
@@ -320,6 +347,7 @@ def test_state_dict_has_flat_names_and_copies() -> None:
     assert "2.momentum_buffer" in optim.SGD(parameters(), momentum=0.9).state_dict()
 
 
+@both_layouts
 def test_load_state_dict_names_every_fault_and_changes_nothing() -> None:
     opt = optim.Adam(parameters())
     descend(opt, 0, 3)
@@ -474,6 +502,7 @@ def test_bad_input(call: Callable[[], Any], error: type[Exception], message: str
         call()
 
 
+@both_layouts
 def test_a_module_that_was_converted_needs_a_new_optimizer() -> None:
     module = nn.Dense(2, 3)
     opt = optim.Adam(module.parameters())
@@ -490,10 +519,10 @@ def test_the_base_class_is_abstract_and_open() -> None:
         optim.Optimizer([w], 0.1)  # type: ignore[abstract]
 
     class SignDescent(optim.Optimizer):
-        def init_state(self, p: Array) -> optimizers.State:
+        def init_state(self, p: Array) -> side_by_side.State:
             return {}
 
-        def update(self, p: Array, g: Array, state: optimizers.State) -> None:
+        def update(self, p: Array, g: Array, state: side_by_side.State) -> None:
             p -= self.lr * np.sign(g)
 
     p = Tensor(np.zeros(3), requires_grad=True)

@@ -8,6 +8,7 @@ Imports: NumPy, minigen. Read next: ``in_torch.py``, the same in PyTorch.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 
 import minigen as mg
 from minigen import losses, nn, ops, optim
+from minigen.device import to_device
 from minigen.tensor import Tensor
 
 from .work import WORKS
@@ -56,6 +58,7 @@ def conv_autoencoder(real: Tensor, _: Tensor) -> tuple[Networks, Update]:
 
 
 def reconstruct(network: nn.Module, x: Tensor) -> Update:
+    network.to(x.device)
     optimizer = optim.Adam(network.parameters(), lr=1e-3)
 
     def update() -> tuple[Tensor, ...]:
@@ -73,13 +76,13 @@ def vae(x: Tensor, _: Tensor) -> tuple[Networks, Update]:
         "logvar": nn.Dense(400, 20),
         "decoder": nn.Sequential(nn.Dense(20, 400), ops.relu, nn.Dense(400, 784)),
     }
-    encoder, to_mean, to_logvar, decoder = networks.values()
+    encoder, to_mean, to_logvar, decoder = (network.to(x.device) for network in networks.values())
     optimizer = optim.Adam([p for network in networks.values() for p in network.parameters()], lr=1e-3)
 
     def update(noise: Any) -> tuple[Tensor, ...]:
         h = encoder(x)
         mean, logvar = to_mean(h), to_logvar(h)
-        z = mean + ops.exp(logvar * 0.5) * Tensor(noise)
+        z = ops.reparameterize(mean, logvar, noise)
         kl = losses.gaussian_kl(mean, logvar, reduction="sum")
         loss = losses.bce_with_logits(decoder(z), x, reduction="sum") + kl
         descend(loss, optimizer)
@@ -97,10 +100,10 @@ def dense_gan(real: Tensor, _: Tensor) -> tuple[Networks, Update]:
         nn.Dense(784, 1024), leaky, nn.Dense(1024, 512), leaky, nn.Dense(512, 256), leaky,
         nn.Dense(256, 128), leaky, nn.Dense(128, 64), leaky, nn.Dense(64, 32), leaky, nn.Dense(32, 1),
     )  # fmt: skip
-    ones, zeros = (Tensor(make((len(real), 1), np.float32)) for make in (np.ones, np.zeros))
+    ones, zeros = (Tensor(make((len(real), 1), np.float32), device=real.device) for make in (np.ones, np.zeros))
     labels = ops.concat([ones, zeros])
     descend_d, descend_g = (
-        partial(descend, optimizer=optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999)))
+        partial(descend, optimizer=optim.Adam(network.to(real.device).parameters(), lr=2e-4, betas=(0.5, 0.999)))
         for network in (discriminator, generator)
     )
 
@@ -128,9 +131,9 @@ def dcgan(real: Tensor, _: Tensor) -> tuple[Networks, Update]:
         nn.Conv2d(64, 32, 3, stride=2, padding=1, bias=False), nn.BatchNorm(32), leaky,
         nn.Flatten(), nn.Dense(32 * 7 * 7, 1),
     )  # fmt: skip
-    ones, zeros = (Tensor(make((len(real), 1), np.float32)) for make in (np.ones, np.zeros))
+    ones, zeros = (Tensor(make((len(real), 1), np.float32), device=real.device) for make in (np.ones, np.zeros))
     descend_d, descend_g = (
-        partial(descend, optimizer=optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999)))
+        partial(descend, optimizer=optim.Adam(network.to(real.device).parameters(), lr=2e-4, betas=(0.5, 0.999)))
         for network in (discriminator, generator)
     )
 
@@ -154,6 +157,7 @@ def wgan_gp(real: Tensor, fake: Tensor) -> tuple[Networks, Update]:
         nn.Flatten(), nn.Dense(128 * 7 * 7, 1),
     )  # fmt: skip
     n = len(real)
+    critic.to(real.device)
     optimizer = optim.Adam(critic.parameters(), lr=1e-4, betas=(0.0, 0.9))
 
     def update(noise: Any) -> tuple[Tensor, ...]:
@@ -181,11 +185,11 @@ MODELS = {
 class Training:
     """One of the models, ready to be stepped."""
 
-    def __init__(self, name: str, batch: int, threads: int) -> None:
+    def __init__(self, name: str, batch: int, threads: int, device: str = "cpu") -> None:
         mg.set_num_threads(threads)
         mg.manual_seed(0)
-        self.work, self.batch, self.rng = WORKS[name], batch, mg.Generator(2)
-        self.networks, self.update = MODELS[name](*map(Tensor, self.work.data(batch)))
+        self.work, self.batch, self.rng = WORKS[name], batch, mg.Generator(2, device=device)
+        self.networks, self.update = MODELS[name](*(Tensor(x, device=device) for x in self.work.data(batch)))
 
     def weights(self) -> dict[str, Any]:
         """All parameters and running statistics, under PyTorch's names."""
@@ -193,14 +197,16 @@ class Training:
 
     def losses(self, noise: Sequence[Any]) -> list[float]:
         """One update with noise that is given."""
-        return [loss.item() for loss in self.update(*noise)]
+        return [loss.item() for loss in self.update(*(to_device(x, self.rng.device) for x in noise))]
 
     def step(self) -> None:
         """One update with noise of its own."""
         self.update(*[getattr(self.rng, kind)((self.batch, *shape)) for kind, shape in self.work.noise])
 
     def wait(self) -> None:
-        """Return when all steps are done: at once."""
+        """Return when all steps are done: on a CPU at once."""
+        if self.rng.device == "cuda":
+            importlib.import_module("cupy").cuda.get_current_stream().synchronize()
 
     def versions(self) -> dict[str, str]:
         """Of the libraries that do the work."""

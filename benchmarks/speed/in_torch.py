@@ -1,6 +1,7 @@
 """The six training steps in PyTorch: eager, as its users write them.
 
-`tuned` adds what its manual advises for speed and few do: channels-last convolutions and the fused Adam.
+`tuned` adds what its manual advises for speed and few do: channels-last convolutions and the fused Adam. `compiled`
+hands the networks to its compiler, which on a GPU replays them as CUDA graphs.
 
 Imports: PyTorch. Read next: ``in_jax.py``.
 """
@@ -180,30 +181,54 @@ MODELS = {
 class Training:
     """One of the models, ready to be stepped, with the weights that minigen starts from."""
 
-    def __init__(self, name: str, batch: int, threads: int, weights: dict[str, Any], tuned: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        batch: int,
+        threads: int,
+        weights: dict[str, Any],
+        device: str = "cpu",
+        tuned: bool = False,
+        compiled: bool = False,
+    ) -> None:
         torch.set_num_threads(threads)
+        torch.set_default_device(device)
         torch.manual_seed(2)
-        self.work, self.batch = WORKS[name], batch
+        self.work, self.batch, self.device, self.compiled = WORKS[name], batch, device, compiled
         adam = partial(torch.optim.Adam, fused=True) if tuned else torch.optim.Adam
-        networks, self.update = MODELS[name](*map(torch.from_numpy, self.work.data(batch)), adam)
+        networks, self.update = MODELS[name](*map(self._tensor, self.work.data(batch)), adam)
         for name, network in networks.items():
             own = {k.partition(".")[2]: v for k, v in weights.items() if k.startswith(f"{name}.")}
             network.load_state_dict({k: torch.tensor(v) for k, v in own.items()})
             if tuned:
                 network.to(memory_format=torch.channels_last)
+            if compiled:
+                network.compile(mode="reduce-overhead")
 
     def losses(self, noise: Sequence[Any]) -> list[float]:
         """One update with noise that is given."""
-        return [loss.item() for loss in self.update(*map(torch.from_numpy, noise))]
+        self._begin()
+        return [loss.item() for loss in self.update(*map(self._tensor, noise))]
 
     def step(self) -> None:
         """One update with noise of its own."""
+        self._begin()
         draws = {"normal": torch.randn, "uniform": torch.rand}
         self.update(*[draws[kind](self.batch, *shape) for kind, shape in self.work.noise])
 
     def wait(self) -> None:
         """Return when all steps are done: at once, on a CPU."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
 
     def versions(self) -> dict[str, str]:
         """Of the libraries that do the work."""
         return {"torch": torch.__version__}
+
+    def _begin(self) -> None:
+        """CUDA graphs write their results where those of the step before were."""
+        if self.compiled:
+            torch.compiler.cudagraph_mark_step_begin()
+
+    def _tensor(self, x: Any) -> Tensor:
+        return torch.from_numpy(x).to(self.device)

@@ -11,18 +11,32 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-NAMES = {"minigen": "minigen", "torch": "PyTorch", "torch-tuned": "PyTorch tuned", "jax": "JAX"}
+NAMES = {
+    "minigen": "minigen",
+    "torch": "PyTorch",
+    "torch-tuned": "PyTorch tuned",
+    "torch-compile": "torch.compile",
+    "jax": "JAX",
+}
 Result = Mapping[str, Any]
 
 
 def ratios(result: Result) -> dict[str, float]:
-    """For each model the fastest step in minigen over that in the best peer; below 1 minigen is ahead."""
-    found = {}
+    """For each model the step in minigen over that in the best peer; below 1 minigen is ahead.
+
+    The shortest steps on a CPU, where other programs only ever add; the medians on a GPU, which is not shared.
+    """
+    key, found = f"{compared(result)}_ms", {}
     for name, model in result["models"].items():
-        peers = [run["min_ms"] for kind, run in model["runs"].items() if kind != "minigen"]
+        peers = [run[key] for kind, run in model["runs"].items() if kind != "minigen"]
         if peers:
-            found[name] = model["runs"]["minigen"]["min_ms"] / min(peers)
+            found[name] = model["runs"]["minigen"][key] / min(peers)
     return found
+
+
+def compared(result: Result) -> str:
+    """What stands for a library: "min" or "median" of the rounds."""
+    return "median" if result["run"]["device"] == "cuda" else "min"
 
 
 def geometric_mean(values: Iterable[float]) -> float:
@@ -38,16 +52,18 @@ def kinds(result: Result) -> list[str]:
 
 def times(result: Result) -> str:
     """The table of times in Markdown."""
-    measured, ratio = kinds(result), ratios(result)
+    measured, ratio, first = kinds(result), ratios(result), compared(result)
+    second = "min" if first == "median" else "median"
     rows = [["one training step, ms", *(NAMES[kind] for kind in measured), "to best peer", "floor", "to floor"]]
     for name, model in result["models"].items():
         runs, floor = model["runs"], model["floor_ms"]
         cells = [
-            f"{_ms(runs[kind]['min_ms'])} ({_ms(runs[kind]['median_ms'])})" if kind in runs else "-"
+            f"{_ms(runs[kind][f'{first}_ms'])} ({_ms(runs[kind][f'{second}_ms'])})" if kind in runs else "-"
             for kind in measured
         ]
-        compared = f"{ratio[name]:.2f}" if name in ratio else "-"
-        rows.append([model["title"], *cells, compared, _ms(floor), f"{runs['minigen']['min_ms'] / floor:.1f}"])
+        to_peer = f"{ratio[name]:.2f}" if name in ratio else "-"
+        to_floor = f"{runs['minigen'][f'{first}_ms'] / floor:.1f}"
+        rows.append([model["title"], *cells, to_peer, _ms(floor), to_floor])
     if ratio:
         mean = f"{geometric_mean(ratio.values()):.2f}"
         rows.append(["geometric mean", *("" for _ in measured), mean, "", ""])
@@ -82,6 +98,7 @@ def setting(result: Result) -> str:
     lines = [
         f"Measured {result['date']} on {machine['cpu']} ({machine['cores']} cores visible, {run['threads']} used), "
         f"{machine['system']}.",
+        *([f"GPU: {machine['gpu']}; a cell shows the median."] if "gpu" in machine else []),
         f"{versions}; BLAS: {machine['blas']}, kernels for {machine['kernels']}.",
         f"Batch {run['batch_size']}, float32; {run['rounds']} rounds.",
     ]
@@ -90,7 +107,7 @@ def setting(result: Result) -> str:
     lines.append(
         f"Best sgemm {min(sgemm):.0f} to {max(sgemm):.0f} GFLOP/s, copy {min(copy):.0f} to {max(copy):.0f} GB/s."
     )
-    if run["threads"] == 1:  # else several threads share the time
+    if run["threads"] == 1 and run["device"] == "cpu":  # else several threads share the time
         share = min(worker["on_core"] for model in result["models"].values() for worker in model["runs"].values())
         lines.append(f"No process had its core for less than {share:.0%} of the time.")
     if machine["removed"]:
@@ -136,21 +153,28 @@ def page(results: Iterable[Result]) -> str:
     for result in results:
         run = result["run"]
         threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"
-        parts.append(f"## {result['machine']['cpu']}, {threads}\n\n{setting(result)}\n")
+        where = result["machine"].get("gpu") or f"{result['machine']['cpu']}, {threads}"
+        parts.append(f"## {where}\n\n{setting(result)}\n")
         parts.append(f"{times(result)}\n\n{memory(result)}\n")
     return "\n".join(parts)
 
 
 def write(result: Result, results: Path, docs: Path) -> Path:
     """Keep the result in the folder `results`, and write the page anew from all that is kept there."""
-    cpu = "-".join("".join(c if c.isalnum() else " " for c in result["machine"]["cpu"].lower()).split())
-    file = results / f"speed-{cpu}-{result['run']['threads']}-threads.json"
+    gpu = result["machine"].get("gpu")
+    place = slug(gpu) if gpu else f"{slug(result['machine']['cpu'])}-{result['run']['threads']}-threads"
+    file = results / f"speed-{place}.json"
     results.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     kept = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("speed-*.json"))]
     docs.mkdir(parents=True, exist_ok=True)
     (docs / "performance.md").write_text(page(kept), encoding="utf-8")
     return file
+
+
+def slug(name: str) -> str:
+    """A name as a part of a file's name."""
+    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
 
 
 def _ms(value: float) -> str:

@@ -1,7 +1,8 @@
 """A process that builds one training step in one library, and runs a round of steps whenever it is told to.
 
 Commands come in as lines of JSON, answers go out as lines of JSON; all else that is printed goes to the error stream.
-``run.py`` starts workers: ``python -m speed.worker KIND MODEL BATCH THREADS WEIGHTS``.
+``run.py`` starts workers: ``python -m speed.worker KIND MODEL BATCH THREADS DEVICE WEIGHTS``. On a GPU a round is timed
+from all steps before it done to all of its own done, so it counts the launches as well as the work.
 
 Imports: all that is measured, each when it is asked for. Read next: ``machine.py``.
 """
@@ -22,20 +23,21 @@ import numpy as np
 from .work import WORKS
 
 CHECKED_UPDATES = 3  # with the same noise everywhere, before anything is timed
-WARM_UP = 3
+WARM_UP = {"cpu": 3, "cuda": 30}  # steps: a GPU has clocks to raise and graphs to record
 
 
-def build(kind: str, model: str, batch: int, threads: int, weights: Path) -> Any:
+def build(kind: str, model: str, batch: int, threads: int, device: str, weights: Path) -> Any:
     """The training step. minigen writes the weights that it starts from; all others read them."""
     if kind == "minigen":
-        training = importlib.import_module("speed.in_minigen").Training(model, batch, threads)
+        training = importlib.import_module("speed.in_minigen").Training(model, batch, threads, device)
         np.savez(weights, **training.weights())
         return training
     with np.load(weights) as file:
         given = dict(file)
     if kind == "jax":
         return importlib.import_module("speed.in_jax").Training(model, batch, given)
-    return importlib.import_module("speed.in_torch").Training(model, batch, threads, given, tuned=kind == "torch-tuned")
+    ways = {"tuned": kind == "torch-tuned", "compiled": kind == "torch-compile"}
+    return importlib.import_module("speed.in_torch").Training(model, batch, threads, given, device, **ways)
 
 
 def round_of(training: Any, steps: int) -> dict[str, float]:
@@ -64,21 +66,22 @@ def main() -> None:
     """Build, compare, warm up, serve."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    kind, model, batch, threads, weights = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:5]), Path(sys.argv[5])
+    kind, model, batch, threads = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:5])
+    device, weights = sys.argv[5], Path(sys.argv[6])
     if kind == "machine":
         with np.load(weights) as file:
             parameters = sum(file[k].size for k in file.files if ".running_" not in k)
-        machine = importlib.import_module("speed.machine").Machine(parameters)
+        machine = importlib.import_module("speed.machine").Machine(parameters, device)
         serve(machine, {"parameters": parameters, "versions": machine.versions()}, answers)
         return
-    training = build(kind, model, batch, threads, weights)
+    training = build(kind, model, batch, threads, device, weights)
     noise = WORKS[model].fixed_noise(batch)
     start = time.perf_counter()
     losses = [training.losses(noise) for _ in range(CHECKED_UPDATES)]
     training.step()  # compiles
     training.wait()
     compiled = time.perf_counter() - start
-    step = round_of(training, WARM_UP)["seconds"] / WARM_UP
+    step = round_of(training, WARM_UP[device])["seconds"] / WARM_UP[device]
     answer = {"losses": losses, "versions": training.versions(), "first_seconds": compiled, "step_seconds": step}
     serve(training, answer, answers)
 

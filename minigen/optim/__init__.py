@@ -3,11 +3,12 @@
 A training step reads: ``opt.lr = schedule(k)``, ``opt.zero_grad()``, ``loss.backward()``, ``clip_grad_norm(opt.params,
 1.0)``, ``opt.step()``.
 
-Imports: tensor, kernels. Read next: ``optimizers.py``.
+Imports: tensor, kernels. Read next: ``optimizer.py``.
 """
 
 from minigen.optim.clipping import clip_grad_norm, clip_grad_value
-from minigen.optim.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from minigen.optim.optimizer import Optimizer
+from minigen.optim.optimizers import SGD, Adam, AdamW, RMSprop
 from minigen.optim.schedules import (
     Schedule,
     constant_schedule,
