@@ -1,4 +1,4 @@
-"""Pictures of images: a grid, or inputs beside their reconstructions, as PNG files.
+"""Pictures of images: a grid, or inputs beside their reconstructions, or points of the plane, as PNG files.
 
 Imports: NumPy; Pillow when a file is written. Read next: nothing, this is a leaf.
 """
@@ -64,6 +64,39 @@ def side_by_side(
         top, left = i // groups * (height + gap), i % groups * (width + between)
         sheet[top : top + height, left : left + width] = strip
     return sheet
+
+
+def sheet(parts: Sequence[Array], *, value_range: tuple[float, float] = (0.0, 1.0)) -> Array:
+    """One picture of what a model shows: parts[0] alone (N, C, H, W) as a grid, several side by side.
+
+    Of four channels the first three are shown, of two the first; but points of the plane, (N, 2, 1, 1), are plotted.
+    """
+    if all(part.shape[1:] == POINT for part in parts):
+        panels = [plot(part.reshape(-1, 2), value_range=value_range) for part in parts]
+        return np.concatenate([*panels[:1], *(np.pad(panel, ((0, 0), (6, 0))) for panel in panels[1:])], 1)
+    shown = [part[:, : 3 if part.shape[1] >= 3 else 1] for part in parts]
+    return grid(shown[0], value_range=value_range) if len(shown) == 1 else side_by_side(shown, value_range=value_range)
+
+
+POINT = (2, 1, 1)  # the shape of an "image" that is a point of the plane
+
+
+def plot(points: Array, *, value_range: tuple[float, float] = (-1.0, 1.0), side: int = 200) -> Array:
+    """Points (N, 2) of the square `value_range` x `value_range` as a picture (side, side), dark where there are many.
+
+    x grows to the right, y upwards; points outside the square stand at its edge. NaN is an error.
+    """
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
+        raise ValueError(f"plot: expected at least one point as (N, 2), got {points.shape}")
+    if not np.isfinite(points).all():
+        raise ValueError("plot: the points contain NaN or Inf")
+    low, high = value_range
+    cells = ((points.astype(np.float64) - low) / (high - low) * side).clip(0, side - 1).astype(np.int64)
+    counts = np.zeros((side, side))
+    np.add.at(counts, (side - 1 - cells[:, 1], cells[:, 0]), 1)
+    shade = np.where(counts > 0, 0.4 + 0.6 * np.log1p(counts) / np.log1p(max(counts.max(), 1)), 0)
+    picture: Array = (255 - 255 * shade).astype(np.uint8)
+    return picture
 
 
 def save_png(picture: Array, path: str | Path, *, scale: int = 2) -> None:

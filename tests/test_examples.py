@@ -31,6 +31,16 @@ PICTURES = {
     "04_denoising": ("denoising.png", (3 * 88 + 2 * 12, 8 * 28 + 7 * 2)),
     "05_sparse_features": ("sparse_features.png", (10 * 28 + 9 * 2, 10 * 28 + 9 * 2)),
     "06_conv_autoencoder": ("conv_autoencoder.png", (4 * 58 + 3 * 12, 8 * 28 + 7 * 2)),
+    "07_vae": ("vae.png", (8 * 28 + 7 * 2, 8 * 28 + 7 * 2)),
+    "08_vae_latent_map": ("latent_map.png", (15 * 28 + 14, 15 * 28 + 14)),
+    "09_gan": ("gan.png", (8 * 28 + 7 * 2, 8 * 28 + 7 * 2)),
+    "10_dcgan": ("dcgan.png", (8 * 28 + 7 * 2, 8 * 28 + 7 * 2)),
+    "11_wgan_gp": ("wgan_gp.png", (8 * 28 + 7 * 2, 8 * 28 + 7 * 2)),
+    "12_autoencoder_inside_gan": ("autoencoder_inside_gan.png", (8 * 28 + 7 * 2, 8 * 28 + 7 * 2)),
+    "13_transfer_decoder_to_generator": ("transfer.png", (8 * 28 + 7 * 2, 6 * 28 + 5 * 2)),
+    "14_mode_collapse_and_cure": ("mode_collapse.png", (818, 400)),  # four plots, twice
+    "15_vq_vae": ("vq_vae.png", (8 * 28 + 7 * 2, 8 * 28 + 7 * 2)),
+    "16_unrolled_gan": ("unrolled.png", (612, 200)),  # a plot for each moment
 }
 
 
@@ -114,6 +124,16 @@ def test_an_example_as_a_program(
         "04_denoising": ["--steps", 2, "--noise", "masking", "--level", 0.5, "--device", "cpu", "--out", "a.png"],
         "05_sparse_features": ["--steps", 2, "--weight", 0.001, "--out", "a.png"],
         "06_conv_autoencoder": ["--steps", 2, "--images", 200, "--out", "a.png"],
+        "07_vae": ["--steps", 2, "--binarize", "--device", "cpu", "--out", "a.png"],
+        "08_vae_latent_map": ["--steps", 2, "--epochs", 1, "--out", "a.png"],
+        "09_gan": ["--steps", 2, "--device", "cpu", "--out", "a.png"],
+        "10_dcgan": ["--steps", 2, "--out", "a.png"],
+        "11_wgan_gp": ["--steps", 2, "--penalty", 5, "--out", "a.png"],
+        "12_autoencoder_inside_gan": ["--steps", 2, "--diversity", 0.5, "--out", "a.png"],
+        "13_transfer_decoder_to_generator": ["--steps", 2, "--vae-steps", 2, "--device", "cpu", "--out", "a.png"],
+        "14_mode_collapse_and_cure": ["--steps", 2, "--seed", 1, "--out", "a.png"],
+        "15_vq_vae": ["--steps", 2, "--restart", 1, "--out", "a.png"],
+        "16_unrolled_gan": ["--steps", 2, "--ahead", 1, "--out", "a.png"],
     }[path.stem]
     monkeypatch.setattr(sys, "argv", [str(path), *map(str, words)])
     runpy.run_path(str(path), run_name="__main__")
@@ -142,6 +162,38 @@ def test_the_penalty_switches_units_off(few_images: Path) -> None:
     assert sparse < 0.6 * plain
 
 
+def test_vae_learns(few_images: Path) -> None:
+    assert load("07_vae").main(epochs=15) < 0.7 * load("07_vae").main(steps=1)  # 90 updates against one
+
+
+def test_the_latent_map_has_a_place_for_every_code(few_images: Path) -> None:
+    module = load("08_vae_latent_map")
+    codes = module.places()
+    assert codes.shape == (225, 2) and abs(codes.mean(0)).max() < 1e-6 and abs(codes.std(0) - 1).max() < 0.05
+    assert module.main(epochs=15) < module.main(steps=1) - 30  # nats, after 90 updates
+
+
 def test_conv_autoencoder_learns(few_images: Path) -> None:
     module = load("06_conv_autoencoder")
     assert module.main(images=800) < 0.8 * module.main(steps=1)  # 12 updates against one
+
+
+def test_neither_player_of_the_gan_wins(few_images: Path) -> None:
+    real, made = load("09_gan").main(steps=60)
+    assert 0.5 < real < 0.99 and 0.01 < made < real - 0.05  # seen: 0.75 and 0.55
+
+
+def test_the_penalty_holds_the_slope_at_one(few_images: Path) -> None:
+    module = load("11_wgan_gp")
+    (_, held), (_, free) = module.main(steps=25), module.main(steps=25, penalty=0.0)
+    assert abs(held - 1) < 0.7 and free > 2 * held  # after 25 updates it is still on its way to 1
+
+
+def test_an_autoencoder_as_discriminator_converges(few_images: Path) -> None:
+    module = load("12_autoencoder_inside_gan")
+    assert module.main(steps=200) < 0.7 * module.main(steps=10)  # seen: 0.27 and 0.80
+
+
+def test_transfer_is_ahead(few_images: Path) -> None:
+    given, fresh = load("13_transfer_decoder_to_generator").main(steps=300, vae_steps=300)
+    assert given > fresh + 0.03  # seen: 0.52 and 0.45

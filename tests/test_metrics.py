@@ -1,6 +1,6 @@
 """What is measured: each number against its formula or a slow independent version, and the report that joins them.
 
-Read next: ``test_pictures.py``.
+Read next: ``test_metrics_samples.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from minigen import metrics
 from minigen.data import Dataset
-from minigen.metrics import UNITS, evaluate_autoencoder, evaluation
+from minigen.metrics import Report, evaluation, measure_codes, measure_reconstructions
 
 Array = np.ndarray[Any, Any]
 RANGES = st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (-3.0, 5.0)])
@@ -303,45 +303,59 @@ def encode(x: Array) -> Array:
     return x.reshape(len(x), -1)[:, :5]
 
 
+def values(report: Report) -> dict[str, float]:
+    return {name: m.value for name, m in report.items()}
+
+
 def test_the_report_is_the_mean_over_all_images() -> None:
     """1,003 images are two blocks, the second of three images: each image counts once."""
-    train, test = dataset(200), dataset(1003, seed=1)
-    report = evaluate_autoencoder(darken, encode, train, test)
-    assert list(report) == list(UNITS)
-    x, z = test.images_float(), encode(test.images_float())
-    codes = encode(train.images_float()), train.labels, z, test.labels
+    test = dataset(1003, seed=1)
+    x = test.images_float()
+    report = measure_reconstructions(darken, test)
+    assert list(report) == ["mse", "bce", "psnr", "ssim"]
+    for name, m in report.items():
+        each = getattr(metrics, name)(x, darken(x))
+        assert m.value == pytest.approx(each.mean(), rel=1e-12) and type(m.value) is float
+        assert m.error == pytest.approx(each.std(ddof=1) / math.sqrt(1003), rel=1e-12)  # that of a mean
+
+
+def test_the_report_of_codes() -> None:
+    train, test = dataset(200), dataset(103, seed=1)
+    codes = encode(train.images_float()), train.labels, encode(test.images_float()), test.labels
     wanted = {
-        "mse": metrics.mse(x, darken(x)).mean(),
-        "bce": metrics.bce(x, darken(x)).mean(),
-        "psnr": metrics.psnr(x, darken(x)).mean(),
-        "ssim": metrics.ssim(x, darken(x)).mean(),
         "linear_probe_accuracy": metrics.linear_probe_accuracy(*codes),
         "nearest_neighbour_accuracy": metrics.nearest_neighbour_accuracy(*codes),
     }
-    assert report == pytest.approx(wanted, rel=1e-12)
-    assert all(type(value) is float for value in report.values())
+    report = measure_codes(encode, train, test)
+    assert values(report) == pytest.approx(wanted, rel=1e-12)
+    for m in report.values():  # right or wrong: the variance of a coin
+        assert m.error == pytest.approx(math.sqrt(m.value * (1 - m.value) / 103), rel=1e-12)
 
 
 def test_a_perfect_autoencoder() -> None:
-    report = evaluate_autoencoder(lambda x: x, encode, dataset(20), dataset(30, seed=1))
+    report = values(measure_reconstructions(lambda x: x, dataset(30, seed=1)))
     assert (report["mse"], report["psnr"]) == (0, 120)
     assert report["ssim"] == pytest.approx(1, rel=1e-12)
 
 
-def test_keys_without_labels_and_for_small_images() -> None:
+def test_what_is_left_out() -> None:
     for train, test in ((dataset(20, labels=False), dataset(30)), (dataset(20), dataset(30, labels=False))):
-        assert list(evaluate_autoencoder(darken, encode, train, test)) == ["mse", "bce", "psnr", "ssim"]
-    small = evaluate_autoencoder(darken, encode, dataset(20, side=10), dataset(30, side=10))
-    assert list(small) == [name for name in UNITS if name != "ssim"]
+        assert measure_codes(encode, train, test) == {}
+    assert list(measure_reconstructions(darken, dataset(30, side=10))) == ["mse", "bce", "psnr"]
+    assert measure_reconstructions(darken, dataset(1))["mse"].error is None  # one image says nothing of the spread
 
 
-def test_the_value_range_counts() -> None:
-    train, test = (Dataset("r", "test", dataset(20).images, value_range=(-1.0, 1.0)) for _ in range(2))
-    x = test.images_float()
-    report = evaluate_autoencoder(darken, encode, train, test)
-    for name in ("bce", "psnr", "ssim"):
-        metric = getattr(metrics, name)
-        assert report[name] == pytest.approx(metric(x, darken(x), (-1.0, 1.0)).mean(), rel=1e-12)
+@pytest.mark.parametrize("value_range", [(-1.0, 1.0), (-3.0, 5.0)])
+def test_all_numbers_are_those_of_images_scaled_to_0_1(value_range: tuple[float, float]) -> None:
+    low, high = value_range
+    unit = dataset(20)
+    wanted = values(measure_reconstructions(darken, unit))
+
+    def shifted(x: Array) -> Array:
+        return (darken((x - low) / (high - low)) * (high - low) + low).astype(np.float32)
+
+    # images of float32 are exact to 1e-7; psnr is a logarithm of small errors
+    assert values(measure_reconstructions(shifted, unit.in_range(value_range))) == pytest.approx(wanted, rel=1e-4)
 
 
 def test_the_classifiers_see_a_limited_number_of_training_images(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,13 +367,13 @@ def test_the_classifiers_see_a_limited_number_of_training_images(monkeypatch: py
         return encode(x)
 
     train, test = dataset(20), dataset(30, seed=1)
-    evaluate_autoencoder(darken, watched, train, test)
-    assert [len(x) for x in seen] == [12, 30]
-    np.testing.assert_array_equal(seen[0], train.images_float(slice(0, 12)))
+    measure_codes(watched, train, test)
+    assert [len(x) for x in seen] == [30, 12]
+    np.testing.assert_array_equal(seen[1], train.images_float(slice(0, 12)))
 
 
 def test_numbers_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ValueError, match="evaluate: the network gives values that are not finite"):
-        evaluate_autoencoder(lambda x: x * np.float32(np.nan), encode, dataset(20), dataset(30))
+        measure_reconstructions(lambda x: x * np.float32(np.nan), dataset(30))
     with pytest.raises(ValueError, match="the encoder has diverged"):
-        evaluate_autoencoder(darken, lambda x: encode(x) * np.float32(np.inf), dataset(20), dataset(30))
+        measure_codes(lambda x: encode(x) * np.float32(np.inf), dataset(20), dataset(30))

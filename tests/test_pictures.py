@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from minigen.pictures import grid, save_png, side_by_side
+from minigen.pictures import grid, plot, save_png, sheet, side_by_side
 
 Array = np.ndarray[Any, Any]
 
@@ -119,6 +119,51 @@ def test_parts_that_cannot_stand_side_by_side() -> None:
         side_by_side([np.zeros((2, 1, 2, 2))], groups=0)
     with pytest.raises(ValueError, match="NaN or Inf"):
         side_by_side([np.zeros((2, 1, 2, 2)), np.full((2, 1, 2, 2), np.nan)])
+
+
+# Points, and what is shown as what.
+
+
+def test_points_stand_where_they_belong() -> None:
+    """x to the right, y upwards; the corners of the square are the corners of the picture."""
+    corners = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1.0]])
+    picture = plot(corners, side=10)
+    wanted = np.full((10, 10), 255)
+    wanted[[0, 0, -1, -1], [0, -1, 0, -1]] = 0
+    np.testing.assert_array_equal(picture, wanted)
+    one = plot(np.array([[0.55, 0.25]]), side=10)  # the 8th column, the 4th row from above
+    assert np.argwhere(one < 255).tolist() == [[3, 7]]
+    assert np.argwhere(plot(np.array([[5.1, 2.5]]), value_range=(0.0, 10.0), side=10) < 255).tolist() == [[7, 5]]
+    assert np.argwhere(plot(np.array([[9.0, -9.0]]), side=10) < 255).tolist() == [[9, 9]]  # outside: at the edge
+
+
+def test_many_points_are_darker_than_few() -> None:
+    picture = plot(np.array([[0.0, 0.0]] * 9 + [[0.9, 0.9]]), side=10)
+    few, many = sorted(picture[picture < 255])[::-1]
+    assert picture[4, 5] == many == 0 and 150 > few > 50
+
+
+def test_points_that_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"as \(N, 2\), got \(0, 2\)"):
+        plot(np.zeros((0, 2)))
+    with pytest.raises(ValueError, match="NaN or Inf"):
+        plot(np.array([[0.0, np.nan]]))
+
+
+def test_a_sheet_shows_each_kind_in_its_way() -> None:
+    grey, colour, four = (as_floats(bytes_of(5, c, 3, 3)) for c in (1, 3, 4))
+    np.testing.assert_array_equal(sheet([grey]), grid(grey))
+    np.testing.assert_array_equal(sheet([grey, grey]), side_by_side([grey, grey]))
+    np.testing.assert_array_equal(sheet([colour]), grid(colour))
+    np.testing.assert_array_equal(sheet([four]), grid(four[:, :3]))
+    two = as_floats(bytes_of(5, 2, 3, 3))
+    np.testing.assert_array_equal(sheet([two]), grid(two[:, :1]))
+    points = as_floats(bytes_of(5, 2, 1, 1), -1, 1)
+    shown = plot(points.reshape(5, 2))
+    np.testing.assert_array_equal(sheet([points], value_range=(-1.0, 1.0)), shown)
+    both = sheet([points, points], value_range=(-1.0, 1.0))
+    np.testing.assert_array_equal(both[:, :200], shown)
+    np.testing.assert_array_equal(both[:, -200:], shown)
 
 
 # Files.

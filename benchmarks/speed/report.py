@@ -138,9 +138,10 @@ Written by `python benchmarks/run.py --peers torch,torch-tuned,jax --threads 1`;
   brackets; "to best peer" compares the minima: below 1, minigen is ahead.
 * The floor is the arithmetic alone: FLOPs / (rate of a 1024 x 1024 sgemm in NumPy) + 28 bytes x parameters / (rate of a
   copy). 28 bytes are what one Adam step reads (p, g, m, v) and writes (p, m, v) for a parameter in float32; the copy
-  works on as many bytes as Adam's four arrays take. FLOPs: `benchmarks/speed/work.py`; products with the
-  zeros around an image count too, so a convolution that leaves them out can come below its part. Both rates are
-  measured in the same rounds.
+  works on as many bytes as Adam's four arrays take. FLOPs: `benchmarks/speed/work.py`, those of the
+  convolution as it is defined, products with the zeros around an image included. A convolution that leaves these out,
+  or multiplies spectra instead (`kernels/minigen_kernels/cpu/spectral.py`), needs fewer and can come below its part of
+  the floor. Both rates are measured in the same rounds.
 * Peak memory is that of the whole process, libraries and compiler included.
 * JAX 0.10.2 has no fast way on a CPU for the gradient in the kernel of a convolution over spread-out images: it is
   most of JAX's time in the last two models.

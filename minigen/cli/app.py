@@ -17,11 +17,13 @@ from typing import NoReturn
 import click
 
 import minigen
+from minigen.cli.compare import compare
 from minigen.cli.encode import encode
 from minigen.cli.evaluate import evaluate
 from minigen.cli.info import info
 from minigen.cli.models import list_models
 from minigen.cli.reconstruct import reconstruct
+from minigen.cli.sample import sample
 from minigen.cli.train import train
 from minigen.training.config import ConfigError, did_you_mean
 
@@ -54,7 +56,7 @@ def commands(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (train, reconstruct, evaluate, encode, list_models, info):
+for command in (train, sample, reconstruct, evaluate, compare, encode, list_models, info):
     commands.add_command(command)
 
 

@@ -1,47 +1,86 @@
 """``minigen evaluate``: numbers for a trained model on the test images.
 
-Imports: metrics, training. Read next: ``minigen/metrics/evaluation.py``.
+Imports: metrics, training. Read next: ``measure.py``.
 """
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 import numpy as np
 
-from minigen.cli.trained import checkpoint_option, data_dir_option, device_option, open_run
-from minigen.metrics import UNITS, evaluate_autoencoder
-from minigen.training.config import ConfigError
+from minigen.cli.drawing import density_option, seed_option
+from minigen.cli.measure import Findings, Plan, k_option, measure, samples_option
+from minigen.cli.trained import Trained, checkpoint_option, data_dir_option, device_option, open_run
 
 
 @click.command()
 @click.argument("run")
+@samples_option
+@k_option
+@density_option
+@seed_option("of the samples")
 @checkpoint_option
 @data_dir_option
 @device_option
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def evaluate(run: str, checkpoint: str | None, data_dir: str | None, device: str, as_json: bool) -> None:
+def evaluate(
+    run: str,
+    samples: int | None,
+    k: int,
+    density: str | None,
+    seed: int,
+    checkpoint: str | None,
+    data_dir: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
     """Measure a trained model on the test images.
 
-    RUN is the folder of a run. Reconstructions are measured (a denoising model is given corrupted images, and its
-    answers are held to the clean ones) and, where there are labels, what the codes know of them.
+    RUN is the folder of a run. Measured is what the model can: reconstructions (a denoising model is given corrupted
+    images, and its answers are held to the clean ones), its likelihood, what its codes know of classes and factors,
+    and the images that it draws, by the features of a classifier that is trained once for each data set and kept.
     """
     trained = open_run(run, checkpoint, data_dir, device)
-    if trained.experiment.encode is None:
-        raise ConfigError(f"{trained.recipe.name} has no encoder, and reconstructions are what is measured")
-    train, test = trained.images("train"), trained.images("test")
     with np.errstate(all="ignore"):
-        values = evaluate_autoencoder(
-            lambda images: trained.experiment.pictures(images)[-1], trained.experiment.encode, train, test
-        )
-    corrupted = "corruption" in trained.config
+        found = measure(trained, Plan(samples, k, density, seed), lambda text: click.echo(text, err=True))
     if as_json:
-        facts = {"run": run, "checkpoint": str(trained.checkpoint), "split": "test", "images": len(test)}
-        facts["corrupted"] = corrupted
-        click.echo(json.dumps({**facts, "metrics": values, "units": {name: UNITS[name] for name in values}}))
+        click.echo(json.dumps(facts_of(run, trained, found)))
         return
-    how = ", seen corrupted" if corrupted else ""
-    click.echo(f"{trained.checkpoint} on {len(test):,} test images of {trained.config['dataset']}{how}")
-    for name, value in values.items():
-        click.echo(f"  {name:<27}{value:>10.5f}  {UNITS[name]}")
+    corrupted = ", seen corrupted" if found.settings.get("corrupted") else ""
+    count = found.settings["test_images"]
+    click.echo(f"{trained.checkpoint} on {count:,} test images of {trained.config['dataset']}{corrupted}")
+    width = max(len(name) for name in found.report) if found.report else 0
+    for name, m in found.report.items():
+        error = "" if m.error is None else f"±{m.error:.2g}"
+        click.echo(f"  {name:<{width}}  {m.value:>11.5f} {error:<9} {m.unit}")
+    for name, reason in found.left_out.items():
+        click.echo(f"  {name}: left out: {reason}")
+    features = found.settings.get("features")
+    if features is not None:
+        hashed = "weights" in features
+        made = f"; weights {features['weights']}, {features['test_accuracy']:.2%} right" if hashed else ""
+        click.echo(f"  features: {features['kind']}{made}")
+    click.echo(f"  seconds: {', '.join(f'{name} {seconds:.1f}' for name, seconds in found.seconds.items())}")
+
+
+def facts_of(run: str, trained: Trained, found: Findings) -> dict[str, Any]:
+    """What ``--json`` prints of a run."""
+    report = found.report
+    return {
+        "run": run,
+        "model": trained.recipe.name,
+        "checkpoint": str(trained.checkpoint),
+        "dataset": trained.config["dataset"],
+        "split": "test",
+        "images": found.settings["test_images"],
+        "corrupted": found.settings.get("corrupted", False),
+        "metrics": {name: m.value for name, m in report.items()},
+        "standard_errors": {name: m.error for name, m in report.items() if m.error is not None},
+        "units": {name: m.unit for name, m in report.items()},
+        "settings": found.settings,
+        "left_out": found.left_out,
+        "seconds": found.seconds,
+    }

@@ -6,7 +6,6 @@ Imports: training. Read next: ``train.py``.
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,44 +33,62 @@ class Setting(click.Option):
 
     def __init__(self, name: str, option: Option) -> None:
         flag = "--" + name.replace("_", "-")
-        self.option, self.section = option, "Settings" if name in GENERAL else "Options of the models"
-        owners = [model for model, recipe in MODELS.items() if name in recipe.options]
-        help = option.help
-        if name not in GENERAL and len(owners) < len(MODELS):
-            help += f"  ({', '.join(owners)})"
-        default = DEFAULTS.get(name) if name in GENERAL else _default_of_models(name)
-        if default is not None and option.type is not bool:
-            help += f"  [default: {default}]"
+        self.option, self.setting = option, name
         if option.type is bool:
-            super().__init__([f"{flag}/--no-{flag[2:]}"], default=None, help=help)
+            super().__init__([f"{flag}/--no-{flag[2:]}"], default=None, help=option.help)
         else:
             metavar = f"[{'|'.join(option.choices)}]" if option.choices else None
-            super().__init__([flag], type=option.type, default=None, help=help, metavar=metavar)
+            super().__init__([flag], type=option.type, default=None, help=option.help, metavar=metavar)
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
         value = super().process_value(ctx, value)
         return None if value is None else check_value(self.opts[0], value, self.option)
 
-
-def _default_of_models(name: str) -> str:
-    """The default of an option: one value, or "64; conv-ae 8" where some models have their own."""
-    values = {model: recipe.options[name] for model, recipe in MODELS.items() if name in recipe.options}
-    usual = Counter(values.values()).most_common(1)[0][0]
-    return "; ".join([str(usual), *(f"{model} {value}" for model, value in values.items() if value != usual)])
+    def record(self, ctx: click.Context, recipe: Recipe | None) -> tuple[str, str] | None:
+        """The lines of the help: flag and text, with the default that holds for `recipe` (None: for all models)."""
+        record = self.get_help_record(ctx)
+        default = (DEFAULTS if recipe is None else {**DEFAULTS, **recipe.options}).get(self.setting)
+        if record is None or default is None or self.option.type is bool and not default:
+            return record
+        shown = "on" if self.option.type is bool else default
+        return record[0], f"{record[1]}  [default: {shown}]"
 
 
 class SettingsCommand(click.Command):
-    """A command whose help lists settings in sections."""
+    """A command whose help lists general settings and, if the command line names a model, the options of that model."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        first = args[0] if args and not args[0].startswith("-") else None
+        ctx.meta[NAMED] = next((word for word in args if word in MODELS), first)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {"Command": []}
+        named = ctx.meta.get(NAMED)
+        recipe = None if named is None else find_model(named)
+        title = "" if recipe is None else f"Options of {recipe.name}"
+        sections: dict[str, list[tuple[str, str]]] = {"Command": [], "Settings": [], title: []}
         for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None and isinstance(param, click.Option):
-                sections.setdefault(getattr(param, "section", "Command"), []).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
+            if not isinstance(param, Setting):
+                record, section = param.get_help_record(ctx), "Command"
+            elif recipe is not None and param.setting in recipe.options and param.setting not in GENERAL:
+                record, section = param.record(ctx, recipe), title
+            else:
+                record, section = param.record(ctx, recipe) if param.setting in GENERAL else None, "Settings"
+            if record is not None:
+                sections[section].append(record)
+        for section, records in sections.items():
+            if records:
+                with formatter.section(section):
+                    formatter.write_dl(records)
+        if recipe is None:
+            formatter.write_paragraph()
+            formatter.write_text("Each model has options of its own: minigen train MODEL --help; models: minigen list")
+        else:
+            formatter.write_paragraph()
+            formatter.write_text(f"{recipe.name}: {recipe.summary}. {recipe.paper}")
+
+
+NAMED = "minigen.model"  # where the context keeps the model that the command line names
 
 
 def all_settings() -> list[click.Parameter]:
@@ -117,8 +134,9 @@ def read_run(folder: RunFolder) -> tuple[Recipe, dict[str, Any]]:
 def absolute_paths(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings with paths that hold from any working directory: a run may be resumed from elsewhere."""
     changed = dict(settings)
-    if changed.get("data_dir") is not None:
-        changed["data_dir"] = str(Path(changed["data_dir"]).expanduser().absolute())
+    for name in ("data_dir", "init_generator_from", "init_discriminator_from"):
+        if changed.get(name) is not None:
+            changed[name] = str(Path(changed[name]).expanduser().absolute())
     dataset = changed.get("dataset")
     if dataset is not None and dataset not in NAMES and Path(dataset).expanduser().exists():
         changed["dataset"] = str(Path(dataset).expanduser().absolute())

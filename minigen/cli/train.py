@@ -18,9 +18,11 @@ from rich.console import Console
 from rich.text import Text
 
 import minigen
+from minigen.cli.donors import adopt_donors, begin_from_donors
 from minigen.cli.settings import SettingsCommand, absolute_paths, all_settings, command_line, new_config, read_run
 from minigen.training.config import ConfigError, check_change
 from minigen.training.experiment import Recipe
+from minigen.training.ledger import Entry, entries
 from minigen.training.prepare import prepare
 from minigen.training.progress import Progress, duration
 from minigen.training.run import Interrupted, Run, go_on, start
@@ -48,7 +50,7 @@ def train(
 ) -> None:
     """Train a model, or continue a run.
 
-    MODEL is one of minigen list. Everything is kept in a run folder.
+    MODEL is one of minigen list; minigen train MODEL --help shows its options. Everything is kept in a run folder.
 
     \b
     minigen train ae
@@ -62,7 +64,7 @@ def train(
             raise ConfigError(f"{name} must not be empty; give a path, or leave it out")
     with np.errstate(all="ignore"), Stop() as stop, contextlib.ExitStack() as stack:
         if resume is None:
-            run = _begin(model, config, out, given, stop)
+            run = _begin(console, model, config, out, given, stop)
             stack.enter_context(run.folder.lock())
         else:
             if config is not None or out is not None:
@@ -80,11 +82,16 @@ def train(
     ctx.exit(code)
 
 
-def _begin(model: str | None, config: str | None, out: str | None, given: dict[str, Any], stop: Stop) -> Run:
+def _begin(
+    console: Console, model: str | None, config: str | None, out: str | None, given: dict[str, Any], stop: Stop
+) -> Run:
     """A new run: everything is loaded and built before a folder is made."""
     recipe, settings = new_config(model, config, given)
     path = choose_path(out, recipe.name, settings["dataset"])
+    settings, donors = adopt_donors(recipe, settings, given)
     prepared = prepare(recipe, settings)
+    for line in begin_from_donors(prepared, donors):
+        console.print(line, soft_wrap=True, markup=False)
     stop.wait_for_step()
     return start(prepared, path, rename=out is None)
 
@@ -129,9 +136,22 @@ def _train(console: Console, run: Run, stop: Stop) -> int:
         return INTERRUPTED
     best = "" if run.best is None else f"; best validation loss {run.best.loss:.5g} after epoch {run.best.epoch}"
     console.print(f"finished {run.state.step} steps in {duration(run.seconds)}{best}", soft_wrap=True, markup=False)
-    for words in (("reconstruct", path, "-o", "reconstructions.png"), ("evaluate", path)):
+    for words in _next_commands(run):
         console.print(f"next: {command_line(*words)}", soft_wrap=True, markup=False)
     return 0
+
+
+def _next_commands(run: Run) -> list[tuple[object, ...]]:
+    """What can be done with a trained model of this kind."""
+    experiment, path = run.prepared.experiment, run.folder.path
+    commands: list[tuple[object, ...]] = []
+    if experiment.latent is not None and experiment.latent.draw is not None:
+        commands.append(("sample", path, "-o", "samples.png"))
+    if experiment.reconstruct is not None:
+        commands.append(("reconstruct", path, "-o", "reconstructions.png"))
+    if commands or experiment.log_likelihood is not None or experiment.latent is not None:
+        commands.append(("evaluate", path))
+    return commands
 
 
 def _print_header(console: Console, run: Run) -> None:
@@ -170,13 +190,19 @@ def _summary(run: Run, status: str) -> dict[str, Any]:
         "train": run.last_terms.get("train"),
         "validation": run.last_terms.get("validation"),
         "best": None if run.best is None else asdict(run.best),
-        "units": {name: term.unit for name, term in run.prepared.experiment.ledger.items() if name in _terms(run)},
+        "ledger": {entry.name: _ledger_row(entry) for entry in entries(run.prepared.experiment, _terms(run))},
+        "doctor": None if run.doctor is None else asdict(run.doctor.checkup),
         "checkpoint": str(run.folder.last),
     }
 
 
-def _terms(run: Run) -> set[str]:
-    return {name for means in run.last_terms.values() for name in means}
+def _terms(run: Run) -> dict[str, float]:
+    """The newest means, those of training before those of validation."""
+    return {**run.last_terms.get("validation", {}), **run.last_terms.get("train", {})}
+
+
+def _ledger_row(entry: Entry) -> dict[str, Any]:
+    return {key: value for key, value in asdict(entry).items() if key not in ("name", "value")}
 
 
 def _count(run: Run) -> int:

@@ -10,6 +10,8 @@ when it draws. Read next: ``sources.py``.
 from __future__ import annotations
 
 import contextlib
+import importlib
+import importlib.util
 import os
 import string
 import tempfile
@@ -140,14 +142,25 @@ def _sample(
     return (ink * (255 * column["brightness"]) * grain + np.float32(0.5)).astype(np.uint8)
 
 
+def _font_folder() -> Path:
+    """Where matplotlib keeps its fonts: beside its code, in most installations.
+
+    There it is not imported, which takes 0.3 s and makes it complain where the home folder cannot be written.
+    """
+    found = importlib.util.find_spec("matplotlib")
+    data = Path(found.origin).with_name("mpl-data") if found and found.origin else None
+    if data is None or not data.is_dir():
+        data = Path(importlib.import_module("matplotlib").get_data_path())
+    return data / "fonts" / "ttf"
+
+
 def _draw_sheets(characters: str) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
     """Draw each character in each font: drawings (characters x fonts, SHEET, SHEET) of 0..255, and the centre of mass
     (x, y) of each. int16, so that differences of neighbours need no conversion.
     """
-    import matplotlib
     from PIL import Image, ImageDraw, ImageFont
 
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    folder = _font_folder()
     sheets = np.empty((len(characters), len(FONTS), SHEET, SHEET), np.int16)
     centres = np.empty((len(characters), len(FONTS), 2), np.float32)
     basic = ImageFont.Layout.BASIC  # the other layout engine is an optional library

@@ -19,12 +19,18 @@ from minigen.data.folder import load_folder
 from minigen.data.glyphs import glyphs
 from minigen.data.idx import find_idx, read_idx
 from minigen.data.layout import as_labels, as_nchw, as_pixels, holdout
+from minigen.data.stacked import BASES, stack
+from minigen.data.toys import TOYS, toy
 
 NAMES = {
     "glyphs": "60,000 + 10,000 drawn digits (or letters) with their true factors, 28x28 grey; needs no file",
     "mnist": "60,000 + 10,000 handwritten digits, 28x28 grey (LeCun et al. 1998)",
     "fashion-mnist": "60,000 + 10,000 pictures of clothes, 28x28 grey (Xiao et al. 2017)",
     "binarized-mnist": "50,000 + 10,000 + 10,000 fixed binary digits, 28x28 (Larochelle and Murray 2011)",
+    "stacked-mnist": "128,000 + 26,000 pictures of three handwritten digits, one a colour: 1000 modes, 28x28 RGB",
+    "stacked-glyphs": "the same of drawn digits; needs no file",
+    "ring": "100,000 + 10,000 points of the plane from 8 Gaussians; needs no file",
+    "grid": "100,000 + 10,000 points of the plane from 25 Gaussians; needs no file",
 }
 CLASSES = {
     "mnist": tuple("0123456789"),
@@ -58,8 +64,9 @@ def load(
     file or sub-folder of these two folders can be named too; and what a path no longer leads to is looked for, under
     its last name, in `data_dir`.
 
-    `seed` draws the glyphs, or the tenth that is the test set where a data set has no split of its own: keep it the
-    same for both splits. `image_size` is for folders of pictures; `letters` and `count` are for glyphs.
+    `seed` draws the glyphs, points and stacks, or the tenth that is the test set where a data set has no split of its
+    own: keep it the same for both splits. `image_size` is for folders of pictures; `letters` and `count` are for glyphs
+    (`count` for points and stacks too).
 
     ValueError: unknown name, split or option, or files that are not right. FileNotFoundError: no such path, no folder
     `data_dir`, or it lacks the files. DownloadError: they were nowhere, and no mirror gave them.
@@ -74,7 +81,14 @@ def load(
     if name == "glyphs":
         _refuse(name, image_size=image_size)
         return glyphs(split=split, seed=seed, count=count, letters=letters)
-    _refuse(name, letters=letters or None, count=count)
+    _refuse(name, letters=letters or None)
+    if name in TOYS:
+        _refuse(name, image_size=image_size)
+        return toy(name, split=split, seed=seed, count=count)
+    if name in BASES:
+        _refuse(name, image_size=image_size)
+        return stack(load(BASES[name], split=split, data_dir=data_dir, seed=seed), name, seed=seed, count=count)
+    _refuse(name, count=count)
     if name in REMOTES:
         _refuse(name, image_size=image_size)
         return _load_named(name, split, _data_folder(data_dir), data_dir is not None)

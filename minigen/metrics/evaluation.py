@@ -1,59 +1,246 @@
-"""Everything that is measured of a trained autoencoder, in one call.
+"""What is measured of a trained model, in four calls: reconstructions, codes, generated images, generated points.
 
-Imports: data, training.experiment. Read next: ``minigen/cli``.
+Each returns `Measured` values by name: the number, its unit, and its standard error. Which of the calls a model can be
+given is the caller's business (``minigen/cli/measure.py``); here are only images, codes and functions.
+
+Images are compared with values from 0 to 1, whatever range a model works in, so that all models share one scale.
+
+Imports: data, the metrics. Read next: ``frechet.py``, ``minigen/cli/measure.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from minigen.data import Dataset
-from minigen.metrics import latents, reconstruction
+from minigen.data.toys import Toy
+from minigen.metrics import frechet, latents, modes, reconstruction
+from minigen.metrics.disentanglement import mutual_information_gap
+from minigen.metrics.neighbours import nearest_distances, neighbourhood
 from minigen_kernels import Array
-
-UNITS: Mapping[str, str] = {
-    "mse": "squared error, mean per pixel, in the data's value range",
-    "bce": "nats, mean per pixel, images and reconstructions scaled to 0..1",
-    "psnr": "dB, mean over images",
-    "ssim": "-1..1, mean over images; 11x11 Gaussian window",
-    "linear_probe_accuracy": "share of test images; softmax regression on the codes of training images",
-    "nearest_neighbour_accuracy": "share of test images; nearest code among those of training images",
-}
 
 # Training codes that the two classifiers see: more would take minutes, and hardly change the answer.
 PROBE_IMAGES = 10_000
+COMPARED = 10_000  # samples, and test images, that are compared by features: distances of all to all grow with squares
+PIXEL_PRODUCTS = 5e10  # of the search for the most similar training images: some seconds
 
 
-def evaluate_autoencoder(
-    reconstruct: Callable[[Array], Array], encode: Callable[[Array], Array], train: Dataset, test: Dataset
-) -> dict[str, float]:
-    """Measure reconstructions of all test images and, where there are labels, what the codes know of the classes.
+@dataclass(frozen=True)
+class Measured:
+    """A number, its unit, and the standard error over the images it was measured on (None where it has none)."""
 
-    `reconstruct` maps images (N, C, H, W) to images, `encode` maps them to codes (N, D). The codes of the first 10,000
-    training images train the two classifiers. Keys and units: `UNITS`; ssim is left out for images below 11x11, the
-    accuracies are left out without labels.
+    value: float
+    unit: str
+    error: float | None = None
+
+
+Report = dict[str, Measured]
+
+
+def measure_reconstructions(reconstruct: Callable[[Array], Array], test: Dataset) -> Report:
+    """How close reconstructions of all test images are; `reconstruct` maps images (N, C, H, W) to images.
+
+    mse, bce, psnr, and for images of 11x11 and more ssim. ValueError if the network gives values that are not finite.
     """
-    sums: dict[str, float] = {}
+    parts: dict[str, list[Array]] = {}
+    low, high = test.value_range
     for start in range(0, len(test), 1000):
         x = test.images_float(slice(start, start + 1000))
         y = reconstruct(x)
         values = {
-            "mse": reconstruction.mse(x, y),
+            "mse": reconstruction.mse(x, y) / (high - low) ** 2,
             "bce": reconstruction.bce(x, y, test.value_range),
             "psnr": reconstruction.psnr(x, y, test.value_range),
         }
         if min(x.shape[2:]) >= 11:
             values["ssim"] = reconstruction.ssim(x, y, test.value_range)
         for name, v in values.items():
-            sums[name] = sums.get(name, 0.0) + float(v.sum())
-    report = {name: total / len(test) for name, total in sums.items()}
+            parts.setdefault(name, []).append(v)
+    units = {
+        "mse": "squared error, mean per pixel, images and reconstructions scaled to 0..1",
+        "bce": "nats, mean per pixel, images and reconstructions scaled to 0..1",
+        "psnr": "dB, mean over images",
+        "ssim": "-1..1, mean over images; 11x11 Gaussian window",
+    }
+    return _finite({name: _mean(np.concatenate(values), units[name]) for name, values in parts.items()})
+
+
+def measure_codes(encode: Callable[[Array], Array], train: Dataset, test: Dataset) -> Report:
+    """What the codes know: of the classes, if there are labels, and of the true factors, if they are known.
+
+    `encode` maps images to codes (N, D). The codes of the first 10,000 training images train the two classifiers.
+    """
+    labelled = train.labels is not None and test.labels is not None
+    factors = test.factors if test.factors and _varying(test.factors) else None
+    if not (labelled or factors):
+        return {}
+    codes, report = encode(test.images_float()), Report()
     if train.labels is not None and test.labels is not None:
         known = slice(0, PROBE_IMAGES)
-        codes = encode(train.images_float(known)), train.labels[known], encode(test.images_float()), test.labels
-        report["linear_probe_accuracy"] = latents.linear_probe_accuracy(*codes)
-        report["nearest_neighbour_accuracy"] = latents.nearest_neighbour_accuracy(*codes)
-    if not all(np.isfinite(v) for v in report.values()):
-        raise ValueError(f"evaluate: the network gives values that are not finite: {report}")
+        four = encode(train.images_float(known)), train.labels[known], codes, test.labels
+        probe, nearest = latents.linear_probe_accuracy(*four), latents.nearest_neighbour_accuracy(*four)
+        share = "share of test images"
+        report["linear_probe_accuracy"] = _share(
+            probe, len(test), f"{share}; softmax regression on the codes of training images"
+        )
+        report["nearest_neighbour_accuracy"] = _share(
+            nearest, len(test), f"{share}; nearest code among those of training images"
+        )
+    if factors is not None and codes.shape[1] >= 2 and len(codes) >= 1000:  # of fewer codes histograms tell little
+        report["mutual_information_gap"] = _gap(codes, factors)
+    return _finite(report)
+
+
+def _gap(codes: Array, factors: Mapping[str, Array]) -> Measured:
+    names = list(factors)
+    columns = [factors[name] for name in names]
+
+    def gap(rows: Array) -> float:
+        return float(
+            np.mean(list(mutual_information_gap(codes[rows], {n: c[rows] for n, c in zip(names, columns)}).values()))
+        )
+
+    order = np.arange(len(codes))
+    unit = f"0..1, mean over the factors {', '.join(names)}; histograms of mean codes"
+    return Measured(gap(order), unit, frechet.jackknife_error(gap, order))
+
+
+def samples_needed(dimension: int) -> int:
+    """How many generated images `measure_samples` needs for features of that dimension.
+
+    The extrapolation wants 10 D, and for its standard error it is repeated without a tenth of them.
+    """
+    return 12 * dimension
+
+
+def measure_samples(
+    samples: Array,
+    train: Dataset,
+    test: Dataset,
+    extract: Callable[[Array], Array],
+    classify: Callable[[Array], Array] | None = None,
+    shares: Array | None = None,
+) -> Report:
+    """How good generated images (N, C, H, W) are, all with values from 0 to 1, drawn in random order.
+
+    The first 10,000 are compared with as many test images by the features (N, D) that `extract` makes of images;
+    `classify` gives probabilities (N, classes), and `shares` (classes,) how often each class is wanted. ValueError,
+    with the number, for fewer than 12 D samples or 2 D test images, and for samples that are not finite.
+    """
+    if not np.isfinite(samples).all():
+        raise ValueError("the generated images hold NaN or infinity; the generator has diverged")
+    least = samples_needed(extract(samples[:1]).shape[1])
+    if len(samples) < least:
+        raise ValueError(f"measure_samples: {len(samples)} samples are too few; at least {least} are needed")
+    x, y = extract(samples[:COMPARED]), extract(test.images_float(slice(COMPARED)))
+    report = {
+        "frechet_distance": Measured(
+            frechet.frechet_distance(x, y),
+            f"squared, of Gaussians fitted to the features of {len(x)} samples and {len(y)} test images",
+            frechet.jackknife_error(lambda some: frechet.frechet_distance(some, y), x),
+        ),
+        "frechet_distance_extrapolated": Measured(
+            frechet.extrapolated_frechet_distance(x, y),
+            "the same for infinitely many samples",
+            frechet.jackknife_error(lambda some: frechet.extrapolated_frechet_distance(some, y), x),
+        ),
+    }
+    if len(y) // 2 >= frechet.needed(y.shape[1]):
+        report["frechet_distance_of_halves"] = Measured(
+            frechet.frechet_distance(y[0::2], y[1::2]),
+            "the same of half of the test images to the others: near perfect",
+        )
+    near = neighbourhood(y, x)
+    report |= {
+        "precision": _mean(near.precision, "share of samples among the test images, by features; k 3"),
+        "recall": _mean(near.recall, "share of test images among the samples, by features; k 3"),
+        "density": _mean(near.density, "1 is that of test images; k 5"),
+        "coverage": _mean(near.coverage, "share of test images with a sample nearby; k 5"),
+    }
+    if classify is not None and shares is not None:
+        first = classify(samples[:COMPARED])
+        rest = [classify(samples[k : k + 1000]).argmax(1) for k in range(COMPARED, len(samples), 1000)]
+        report |= measure_classes(first, np.concatenate([first.argmax(1), *rest]), shares)
+    return _finite({**report, **measure_memory(samples, train, test)})
+
+
+def measure_classes(probabilities: Array, chosen: Array, shares: Array) -> Report:
+    """Which classes samples have, beside the `shares` (classes,) of the data.
+
+    By a classifier: its answers (N, classes), and the most likely class (M,) of these samples and perhaps more.
+    """
+    classes, known = len(shares), shares > 0
+
+    def divergence(some: Array) -> float:
+        return modes.reverse_kl(np.bincount(some, minlength=classes)[known], shares[known])
+
+    return {
+        "entropy_score": Measured(
+            modes.entropy_score(probabilities),
+            f"1..{classes}; the inception score with this classifier in place of Inception",
+            frechet.jackknife_error(modes.entropy_score, probabilities),
+        ),
+        "modes": Measured(float(len(np.unique(chosen))), f"classes that occur, of {int(known.sum())}"),
+        "class_kl": Measured(
+            divergence(chosen),
+            "nats; divergence of the samples' classes from those of the data",
+            frechet.jackknife_error(divergence, chosen),
+        ),
+    }
+
+
+def measure_memory(samples: Array, train: Dataset, test: Dataset) -> Report:
+    """Are samples copies of training images? Their distance to the most similar one, beside that of test images.
+
+    The first thousand samples and test images are looked at; of large images and data sets fewer.
+    """
+    pixels = int(np.prod(train.image_shape))
+    count = int(np.clip(PIXEL_PRODUCTS / (pixels * len(train)), 50, 1000))
+    known = train.images_float().reshape(len(train), pixels)
+    mine, others = samples[:count].reshape(-1, pixels), test.images_float(slice(count)).reshape(-1, pixels)
+    unit = "root mean square over pixels, 0..1, to the most similar training image"
+    return {
+        "distance_to_training": _mean(nearest_distances(mine, known), f"{unit}; {len(mine)} samples"),
+        "distance_to_training_of_test_images": _mean(nearest_distances(others, known), f"{unit}; {len(others)}"),
+    }
+
+
+def measure_points(points: Array, toy: Toy) -> Report:
+    """How many modes of a toy data set generated points (N, 2) of the plane reach (``modes.py``)."""
+    found = modes.mode_coverage(points, toy.centres, toy.sigma)
+
+    def divergence(some: Array) -> float:
+        return modes.mode_coverage(some, toy.centres, toy.sigma).reverse_kl
+
+    return {
+        "modes": Measured(float(found.modes), f"of {len(toy.centres)} that have a sample within 3 sigma"),
+        "high_quality": _share(found.high_quality, len(points), "share of samples within 3 sigma of a mode"),
+        "reverse_kl": Measured(
+            found.reverse_kl, "nats; samples from the data, over the modes", frechet.jackknife_error(divergence, points)
+        ),
+    }
+
+
+def _mean(values: Array, unit: str) -> Measured:
+    """The mean of one value an image, and its standard error."""
+    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+    return Measured(float(values.mean()), unit, error)
+
+
+def _share(share: float, count: int, unit: str) -> Measured:
+    """A share of `count` images; its error is the binomial one."""
+    return Measured(share, unit, float(np.sqrt(share * (1 - share) / count)))
+
+
+def _varying(factors: Mapping[str, Array]) -> bool:
+    return any(len(np.unique(values[:100])) > 1 for values in factors.values())
+
+
+def _finite(report: Report) -> Report:
+    if not all(np.isfinite(m.value) for m in report.values()):
+        values = {name: m.value for name, m in report.items()}
+        raise ValueError(f"evaluate: the network gives values that are not finite: {values}")
     return report

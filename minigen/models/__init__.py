@@ -3,6 +3,6 @@
 Imports: nn, ops. Read next: ``autoencoder.py``.
 """
 
-from minigen.models import autoencoder
+from minigen.models import autoencoder, gan, vae
 
-__all__ = ["autoencoder"]
+__all__ = ["autoencoder", "gan", "vae"]

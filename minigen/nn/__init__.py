@@ -7,9 +7,13 @@ from minigen.nn import init
 from minigen.nn.init import manual_seed
 from minigen.nn.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Dropout, Flatten, LayerNorm, Reshape
 from minigen.nn.module import Module, Parameter, Sequential, ShapeError
+from minigen.nn.moving_average import MovingAverage
 from minigen.nn.pooling import AvgPool2d, MaxPool2d, MaxUnpool2d, Upsample
+from minigen.nn.replaced import replaced
+from minigen.nn.spectral_norm import SpectralNorm, power_iteration
 
 __all__ = [
     "AvgPool2d", "BatchNorm", "Conv2d", "ConvTranspose2d", "Dense", "Dropout", "Flatten", "LayerNorm", "MaxPool2d",
-    "MaxUnpool2d", "Module", "Parameter", "Reshape", "Sequential", "ShapeError", "Upsample", "init", "manual_seed",
+    "MaxUnpool2d", "Module", "MovingAverage", "Parameter", "Reshape", "Sequential", "ShapeError", "SpectralNorm",
+    "Upsample", "init", "manual_seed", "power_iteration", "replaced",
 ]  # fmt: skip

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from minigen.training import adversarial, autoencoders, likelihood, options
+from minigen.training import adversarial, autoencoders, hybrid, likelihood, options
 from minigen.training.experiment import Recipe
 from minigen.training.options import Option
 
-_FAMILIES = (autoencoders, likelihood, adversarial)
+_FAMILIES = (autoencoders, likelihood, adversarial, hybrid)
 
 MODELS: Mapping[str, Recipe] = {recipe.name: recipe for family in _FAMILIES for recipe in family.RECIPES}
 OPTIONS: Mapping[str, Option] = {

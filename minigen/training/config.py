@@ -3,7 +3,7 @@
 A config is a flat dictionary: the general settings below and the options of the model, each under its name, all filled
 in. It stands in the run folder as ``config.toml``, and such a file can be given to ``minigen train --config``.
 
-Imports: training.experiment. Read next: ``prepare.py``.
+Imports: data, training.experiment. Read next: ``prepare.py``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from minigen.data import NAMES
 from minigen.training.experiment import Recipe
 from minigen.training.options import Option
 
 GENERAL: Mapping[str, Option] = {
-    "dataset": Option(str, "glyphs, mnist, fashion-mnist, binarized-mnist, or the path of a data set"),
+    "dataset": Option(str, f"{', '.join(NAMES)}, or the path of a data set"),
     "data_dir": Option(str, "folder with the files of the data set; without it MINIGEN_DATA, else a download"),
     "letters": Option(bool, "glyphs: letters besides digits"),
     "image_size": Option(int, "folders of pictures: scale them to this height and width", minimum=1),
@@ -31,8 +32,11 @@ GENERAL: Mapping[str, Option] = {
     "max_steps": Option(int, "stop after this many updates", minimum=1),
     "batch_size": Option(int, "images in an update", minimum=1),
     "seed": Option(int, "seed of weights, noise and order of the data", minimum=0, maximum=2**63 - 1),
+    "init_generator_from": Option(str, "GANs: begin with the decoder of this trained autoencoder or VAE, a run folder"),
+    "init_discriminator_from": Option(str, "GANs: begin with the encoder of this trained autoencoder or VAE"),
     "log_every": Option(int, "updates between two rows of metrics.csv", minimum=1),
     "checkpoint_every": Option(int, "updates between two checkpoints, besides the end of each epoch", minimum=1),
+    "doctor": Option(bool, "name diseases of the model (collapse, dead units) after an epoch"),
 }
 
 DEFAULTS: Mapping[str, Any] = {
@@ -48,11 +52,15 @@ DEFAULTS: Mapping[str, Any] = {
     "max_steps": None,
     "batch_size": 128,
     "seed": 0,
+    "init_generator_from": None,
+    "init_discriminator_from": None,
     "log_every": 50,
     "checkpoint_every": 500,
+    "doctor": True,
 }
 
-CHANGEABLE = ("epochs", "max_steps", "data_dir", "checkpoint_every")  # by --resume: they change no number of the run
+#: By --resume: they change no number of the run.
+CHANGEABLE = ("epochs", "max_steps", "data_dir", "checkpoint_every", "doctor")
 
 
 class ConfigError(ValueError):

@@ -93,7 +93,12 @@ class Experiment:
     and returns its terms; `schedule` sets the learning rates (and other weights) for update k, from 0, and runs before
     it. `pictures` maps images to the columns of a picture: inputs and reconstructions (for denoising the corrupted
     images between them), or, of a model that only draws, samples from fixed codes. `ledger` says what each logged term
-    is. `routes` says for each loss (it has the name of its optimizer) which modules its update changes.
+    is.
+
+    Where gradients may go (``routing.py`` holds every model to it): `routes` says for each loss (it has the name of its
+    optimizer) which modules its update changes; `through`, which modules its gradient passes on its way there and
+    leaves as they are, as a generator's passes the discriminator; `averages` are modules with parameters that no loss
+    changes, because they follow other modules (a running mean of the generator).
 
     What only some models can: `evaluate` gives the terms of a batch and changes nothing (its "loss" decides what the
     best checkpoint is); `reconstruct` maps images to images, `encode` to codes (N, D); `latent` makes images from
@@ -109,6 +114,8 @@ class Experiment:
     pictures: Callable[[Array], list[Array]]
     ledger: Mapping[str, Term]
     routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    through: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    averages: tuple[str, ...] = ()
     evaluate: Step | None = None
     reconstruct: Callable[[Array], Array] | None = None
     encode: Callable[[Array], Array] | None = None

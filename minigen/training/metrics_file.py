@@ -48,6 +48,12 @@ class MetricsFile:
         with open(self.path, encoding="utf-8", newline="") as file:
             return list(csv.reader(file))[1:]
 
+    def terms(self, split: str) -> list[dict[str, float]]:
+        """The terms of every row of that split, in their order."""
+        names, start = self.columns[len(COLUMNS) :], len(COLUMNS)
+        rows = [row for row in self.read() if row[COLUMNS.index("split")] == split]
+        return [{name: float(cell) for name, cell in zip(names, row[start:]) if cell} for row in rows]
+
     def cut(self, rows: int) -> None:
         """Keep the first `rows` rows: what came after the checkpoint will come again.
 

@@ -24,7 +24,7 @@ class Option:
 
 #: Options of nearly all models; a recipe with one optimizer takes them from `UPDATE`.
 OPTIONS: Mapping[str, Option] = {
-    "latent": Option(int, "size of the code (for conv-ae its channels)", minimum=1),
+    "latent": Option(int, "size of the code (for conv-ae and vq-vae its channels)", minimum=1),
     "optimizer": Option(str, "how parameters are updated", choices=("sgd", "rmsprop", "adam", "adamw")),
     "lr": Option(float, "learning rate", minimum=0, exclusive=True),
     "schedule": Option(

@@ -6,7 +6,7 @@ Imports: training.fit; rich. Read next: ``run.py``, which calls it.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rich.console import Console
 from rich.live import Live
@@ -68,6 +68,11 @@ class Progress:
             parts.append(self._validation[0] + (" (best)" if best else ""))
         self.console.print(Text("  ".join(parts)), soft_wrap=True)
         self._spent, self._counted, self._before = 0.0, 0, time.perf_counter()
+
+    def say(self, lines: Iterable[str]) -> None:
+        """What else there is to say, a line each."""
+        for line in lines:
+            self.console.print(Text(line), soft_wrap=True)
 
     def _line(self, state: TrainingState, terms: Terms) -> Text:
         done = state.batch / self.steps_per_epoch

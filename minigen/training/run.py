@@ -18,14 +18,16 @@ from typing import Any
 
 import minigen
 from minigen.data import Batches
-from minigen.pictures import save_png, side_by_side
+from minigen.pictures import POINT, save_png, sheet
 from minigen.serialization import CheckpointError, write_atomically
 from minigen.tensor import Tensor
 from minigen.training.checkpoint import Checkpoint, load_checkpoint, restore, restore_modules, save_checkpoint
 from minigen.training.config import ConfigError
+from minigen.training.doctor import Doctor
 from minigen.training.environment import describe_environment
 from minigen.training.experiment import Experiment, Recipe
 from minigen.training.fit import Means, Terms, TrainingState, check_finite, fit
+from minigen.training.ledger import describe, is_weighed
 from minigen.training.metrics_file import MetricsFile
 from minigen.training.nonfinite import NonFiniteLoss
 from minigen.training.prepare import Prepared, build
@@ -33,7 +35,7 @@ from minigen.training.progress import Progress
 from minigen.training.run_folder import RunFolder, new_run_folder
 from minigen_kernels import Array
 
-PICTURES = 16  # images in the picture of an epoch
+PICTURES, POINTS = 16, 2000  # images in the picture of an epoch; or points of the plane, if that is what they are
 EVALUATION_BATCH = 500
 
 
@@ -61,6 +63,8 @@ class Run:
         self.saved = 0  # the step of the newest checkpoint
         self.last_terms: dict[str, dict[str, float]] = {}  # newest means by split, for the summary
         self.metrics = MetricsFile(folder.metrics)
+        self.history: list[dict[str, float]] = []  # the mean terms of each epoch so far
+        self.doctor = Doctor.of_run(prepared) if prepared.config["doctor"] else None
         self.unused = False  # a new folder in which no step was made yet: of no use to anybody if training fails
         self._seconds, self._began = 0.0, time.perf_counter()
 
@@ -124,6 +128,7 @@ class Run:
                 raise ValueError(f"it counts {counts} steps, rows and epochs")
             self._seconds, self._began = float(facts["seconds"]), time.perf_counter()
             self.metrics.cut(facts["rows"])
+            self.history = self.metrics.terms("train")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{checkpoint.path} cannot be continued: {error}") from error
         for name, done in (("epochs", self.state.epoch), ("max_steps", self.state.step)):
@@ -142,6 +147,8 @@ class Run:
         def after_step(state: TrainingState, terms: Terms) -> None:
             self.unused = False
             progress.step(state, terms)
+            if state.step == 1 and is_weighed(experiment, terms):
+                progress.say(describe(experiment, terms).splitlines())
             if state.step % config["log_every"] == 0:
                 self.log("batch", state.epoch + 1, {name: float(value) for name, value in terms.items()})
             stopping = stop()
@@ -181,8 +188,12 @@ class Run:
             self.metrics.close()
 
     def close_epoch(self, means: dict[str, float], name: str, epoch: int, progress: Progress) -> None:
-        """What follows an epoch: its rows, validation, a picture; then, with all of that in it, the checkpoint."""
+        """What follows an epoch: its rows, validation, a picture; then, with all of that in it, the checkpoint.
+
+        Last the doctor looks, who changes nothing.
+        """
         self.log("train", epoch, means)
+        self.history.append(means)
         self.last_terms = {"train": means}
         validation = self.validate()
         if validation is not None:
@@ -195,7 +206,10 @@ class Run:
             self.best = Best(validation["loss"], epoch, self.state.step)
             self.save(self.folder.best)
         self.save(self.folder.last)
+        before = (epoch - 1) * len(self.prepared.batches)
+        checkup = self.doctor and self.doctor.visit(before, self.state.step, self.history, final=self.finished)
         progress.epoch(self.state, means, validation, better)
+        progress.say(checkup.lines() if checkup else ())
 
     def validate(self) -> dict[str, float] | None:
         """The mean of each term over the validation images; None without images or `evaluate`."""
@@ -213,7 +227,8 @@ class Run:
     def draw(self, path: Path) -> None:
         """A picture of the first validation (or training) images beside what the model makes of them, or of samples."""
         dataset = self.prepared.validation or self.prepared.train
-        save_picture(path, self.prepared.experiment, dataset.images_float(slice(PICTURES)), dataset.value_range)
+        some = slice(POINTS if dataset.image_shape == POINT else PICTURES)
+        save_picture(path, self.prepared.experiment, dataset.images_float(some), dataset.value_range)
 
     def log(self, split: str, epoch: int, terms: Mapping[str, float]) -> None:
         """A row of ``metrics.csv``."""
@@ -294,7 +309,5 @@ def _differences(now: Mapping[str, Any], then: Any) -> str:
 
 
 def save_picture(path: Path, experiment: Experiment, images: Array, value_range: tuple[float, float]) -> None:
-    """Write images (N, C, H, W) and what the model makes of them as a PNG; of four channels the first three."""
-    shown = 3 if images.shape[1] >= 3 else 1
-    parts = [part[:, :shown] for part in experiment.pictures(images)]
-    save_png(side_by_side(parts, value_range=value_range), path)
+    """Write images (N, C, H, W) and what the model makes of them as a PNG."""
+    save_png(sheet(experiment.pictures(images), value_range=value_range), path)

@@ -20,22 +20,23 @@ class Updates:
 
     ``updates("generator", loss)`` differentiates `loss` in the parameters of the optimizer "generator", and steps it.
     `clip_norm` limits the norm of each such gradient (0: no limit). `watch`, if set, is called with name and loss
-    before the parameters move: ``routing.py`` looks there at where gradients flow.
+    before the parameters move, and what it returns after that: ``routing.py`` looks there at where gradients flow.
     """
 
     def __init__(self, optimizers: dict[str, optim.Optimizer], *, clip_norm: float = 0.0) -> None:
         self.optimizers, self.clip_norm = optimizers, clip_norm
-        self.watch: Callable[[str, Tensor], None] | None = None
+        self.watch: Callable[[str, Tensor], Callable[[], None]] | None = None
 
     def __call__(self, name: str, loss: Tensor) -> None:
         optimizer = self.optimizers[name]
-        if self.watch is not None:
-            self.watch(name, loss)
+        moved = None if self.watch is None else self.watch(name, loss)
         for p, g in zip(optimizer.params, grad(loss, optimizer.params), strict=True):
             p.grad = g
         if self.clip_norm:
             optim.clip_grad_norm(optimizer.params, self.clip_norm)
         optimizer.step()
+        if moved is not None:
+            moved()
 
 
 def make_optimizer(

@@ -38,7 +38,8 @@ def test_evaluate(minigen, trained):
     assert facts["metrics"].keys() == wanted == facts["units"].keys()
     assert facts["metrics"]["psnr"] == pytest.approx(-10 * np.log10(facts["metrics"]["mse"]), abs=0.5)  # mean of logs
     table = minigen("evaluate", trained).out
-    assert f"{facts['metrics']['mse']:.5f}" in table and "nats, mean per pixel" in table
+    assert f"{facts['metrics']['mse']:.5f} ±" in table and "nats, mean per pixel" in table
+    assert facts["standard_errors"].keys() == wanted and "follow no prior" in facts["left_out"]["samples"]
 
 
 def test_a_denoising_model_is_measured_on_corrupted_images(minigen, trained, data):
@@ -67,7 +68,8 @@ def test_list(minigen):
         assert name in out and recipe.summary in out and recipe.paper in out and recipe.family in out
     models = json.loads(minigen("list", "--json").out)["models"]
     assert [m["name"] for m in models] == list(MODELS)
-    assert models[0]["options"] == dict(MODELS["ae"].options)
+    assert models[0]["options"] == dict(MODELS["ae"].options) and models[0]["order"] == 1
+    assert "second derivatives" in out and "minigen train MODEL --help" in out
 
 
 def test_info(minigen):
@@ -81,7 +83,7 @@ def test_info(minigen):
 def test_help_and_version(minigen):
     assert minigen().out == minigen("--help").out == minigen("-h").out
     assert minigen("--version").out == f"minigen, version {package.__version__}\n"
-    for command in ("train", "reconstruct", "evaluate", "encode", "list", "info"):
+    for command in ("train", "sample", "reconstruct", "evaluate", "compare", "encode", "list", "info"):
         result = minigen(command, "-h")
         assert result.code == 0 and result.out.startswith(f"Usage: minigen {command} ")
 

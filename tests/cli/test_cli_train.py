@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli.drawers import add
 from rich.console import Console
 
 from minigen.cli.train import Stop
@@ -52,7 +53,9 @@ def test_json_is_all_there_is_on_stdout(minigen, data):
     facts = json.loads(result.out)
     assert (facts["status"], facts["epochs"], facts["steps"], facts["run"]) == ("finished", 1, 5, "run")
     assert facts["parameters"] == 4708 and facts["best"]["loss"] <= facts["validation"]["loss"]
-    assert facts["units"]["reconstruction"] == "squared error, mean per pixel"
+    wanted = {"unit": "squared error, mean per pixel", "weight": 1.0, "of": "loss", "share": 1.0}
+    assert facts["ledger"]["reconstruction"] == wanted
+    assert facts["doctor"] == {"findings": [], "checks": 0}  # 5 updates are too few to say anything
 
 
 def test_resume(minigen, data):
@@ -91,15 +94,44 @@ def test_a_run_without_validation(minigen, data):
     assert result.code == 1 and "best.safetensors: there is no such file" in result.err
 
 
-def test_help_names_every_option_in_its_section(minigen):
+def test_help_shows_general_settings(minigen):
     out = minigen("train", "--help").out
     assert "\n  minigen train ae\n  minigen train conv-ae" in out and "\b" not in out and "\\b" not in out
-    command, rest = out.split("Settings:")
-    general, models = rest.split("Options of the models:")
-    general, models = " ".join(general.split()), " ".join(models.split())  # as if no line were broken
-    assert "--resume" in command and "--batch-size" in general and "--corruption-level" in models
-    assert "(denoising-ae)" in models and "[default: 128]" in general and "[default: 0]" in general
-    assert "[default: 64; stacked-ae 32; " in models and "(sparse-ae) [default: 10]" in models
+    command, general = (" ".join(part.split()) for part in out.split("Settings:"))  # as if no line were broken
+    assert "--resume" in command and "--batch-size" in general and "[default: 128]" in general
+    assert "[default: 0]" in general and "--corruption-level" not in general  # of a model
+    assert "minigen train MODEL --help" in general and "minigen list" in general
+
+
+def test_help_for_a_model_shows_its_options_alone(minigen):
+    for words in (("denoising-ae", "--help"), ("--help", "denoising-ae"), ("--epochs", 3, "denoising-ae", "-h")):
+        out = minigen("train", *words).out
+        general, own = (" ".join(part.split()) for part in out.split("Options of denoising-ae:"))
+        assert "--batch-size" in general and "--latent" not in general
+        assert "--corruption-level" in own and "[default: 0.3]" in own and "[default: 64]" in own
+        assert "--sparsity" not in out and MODELS["denoising-ae"].paper[:30] in own
+    for name, recipe in MODELS.items():
+        out = minigen("train", name, "--help").out
+        for option in {*recipe.options}:
+            assert "--" + option.replace("_", "-") in out, (name, option)
+    result = minigen("train", "convae", "--help")
+    assert result.code == 2 and "unknown model 'convae'. Did you mean 'conv-ae'?" in result.err
+
+
+def test_help_shows_the_defaults_of_the_model(minigen, monkeypatch):
+    recipe = replace(MODELS["ae"], options={**MODELS["ae"].options, "epochs": 77})
+    monkeypatch.setitem(MODELS, "ae", recipe)
+    assert "[default: 77]" in " ".join(minigen("train", "ae", "--help").out.split())
+    assert "[default: 77]" not in " ".join(minigen("train", "--help").out.split())
+
+
+def test_the_next_commands_fit_the_model(minigen, data, monkeypatch):
+    add(monkeypatch)
+    add(monkeypatch, "blind", latent=False)
+    result = minigen("train", "drawer", "--dataset", data, "--out", "run", *QUICK)
+    wanted = ["next: minigen sample run -o samples.png", "next: minigen evaluate run"]
+    assert [line for line in result.out.splitlines() if line.startswith("next:")] == wanted
+    assert "next:" not in minigen("train", "blind", "--dataset", data, "--out", "blind", *QUICK).out
 
 
 def test_a_moved_data_set_is_found_by_data_dir(minigen, data):

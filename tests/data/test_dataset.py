@@ -1,6 +1,7 @@
 """Dataset: float images from bytes, exactly; parts that do not fit together are refused."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -23,6 +24,43 @@ def test_a_range_for_tanh():
     assert y[0] == -1 and y[255] == 1
     # two roundings in float32, of values of at most 2: one unit in the last place of 1..2
     np.testing.assert_allclose(y, np.arange(256) / 127.5 - 1, rtol=0, atol=2**-23)
+
+
+def test_bytes_in_another_range_are_the_same_bytes():
+    data = Dataset("d", "train", ALL_BYTES, np.arange(4), ("a", "b", "c", "d"), {"f": np.arange(4.0)})
+    moved = data.in_range((-1.0, 1.0))
+    assert moved.images is data.images and moved.value_range == (-1.0, 1.0)  # nothing is copied
+    assert (moved.name, moved.split, moved.classes) == ("d", "train", data.classes)
+    assert moved.labels is data.labels and moved.factors is data.factors
+    # k/255 and its double less 1, both rounded to float32: one unit in the last place of 1..2
+    np.testing.assert_allclose(moved.images_float(), 2 * data.images_float() - 1, rtol=0, atol=2**-23)
+    assert moved.mean() == pytest.approx(2 * data.mean() - 1, abs=1e-12)
+    assert np.array_equal(moved.in_range((0.0, 1.0)).images_float(), data.images_float())
+
+
+RANGES = [(0.0, 1.0), (-1.0, 1.0), (-3.0, 5.0), (0.0, 255.0)]
+
+
+@pytest.mark.parametrize(("old", "new"), list(itertools.permutations(RANGES, 2)))
+def test_floats_in_another_range(old, new):
+    (low, high), (new_low, new_high) = old, new
+    x = np.linspace(low, high, 60, dtype=np.float32).reshape(5, 1, 3, 4)
+    before = x.copy()
+    data = Dataset("d", "train", x, value_range=old)
+    moved = data.in_range(new)
+    wanted = (x.astype(np.float64) - low) / (high - low) * (new_high - new_low) + new_low
+    # each of three roundings in float32 is off by 6e-8 of the largest number
+    np.testing.assert_allclose(moved.images, wanted, rtol=0, atol=3e-7 * max(map(abs, (*old, *new))) * 2)
+    assert moved.images.dtype == np.float32 and moved.images.min() >= new_low and moved.images.max() <= new_high
+    assert moved.mean() == pytest.approx(wanted.mean(), abs=1e-6 * max(map(abs, new)))
+    assert np.array_equal(x, before)  # the old ones stay
+    assert data.in_range(old).images is x  # and are the same in the same range
+
+
+def test_a_range_that_is_none():
+    for wrong in ((1.0, -1.0), (0.0, 0.0), (0.0, np.inf)):
+        with pytest.raises(ValueError, match="low < high"):
+            Dataset("d", "train", ALL_BYTES).in_range(wrong)
 
 
 def test_float_images_are_copied_not_shared():

@@ -176,8 +176,7 @@ def test_interrupted_write_leaves_nothing(cache, monkeypatch):
 
 
 def test_missing_font_is_named(tmp_path, monkeypatch):
-    matplotlib = pytest.importorskip("matplotlib")
-    monkeypatch.setattr(matplotlib, "get_data_path", lambda: str(tmp_path))
+    monkeypatch.setattr("minigen.data.glyphs._font_folder", lambda: tmp_path)
     with pytest.raises(FileNotFoundError, match="DejaVuSans.ttf is missing; reinstall matplotlib"):
         glyphs(count=10)
 

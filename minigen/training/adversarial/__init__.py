@@ -1,14 +1,38 @@
-"""Models trained by an adversary: GANs, and the autoencoders inside them.
+"""Models trained by an adversary: GANs, and the autoencoders inside them. One algorithm a file.
 
-Read next: ``../experiment.py``.
+Read next: ``game.py``, ``gan.py``.
 """
 
-from collections.abc import Mapping
-
+from minigen.training.adversarial import (
+    acgan,
+    cgan,
+    dragan,
+    gan,
+    infogan,
+    lsgan,
+    pacgan,
+    r1_gan,
+    sngan,
+    unrolled,
+    wgan,
+    wgan_gp,
+)
+from minigen.training.adversarial.options import OPTIONS
 from minigen.training.experiment import Recipe
-from minigen.training.options import Option
 
-RECIPES: tuple[Recipe, ...] = ()
-OPTIONS: Mapping[str, Option] = {}
+RECIPES: tuple[Recipe, ...] = (
+    *gan.RECIPES,
+    *lsgan.RECIPES,
+    *wgan.RECIPES,
+    *wgan_gp.RECIPES,
+    *dragan.RECIPES,
+    *r1_gan.RECIPES,
+    *sngan.RECIPES,
+    *pacgan.RECIPES,
+    *unrolled.RECIPES,
+    *cgan.RECIPES,
+    *acgan.RECIPES,
+    *infogan.RECIPES,
+)
 
 __all__ = ["OPTIONS", "RECIPES"]

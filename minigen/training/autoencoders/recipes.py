@@ -39,13 +39,13 @@ _COMMON = {"loss": "mse", **UPDATE, "weight_l1": 0.0, "weight_l2": 0.0}
 Network = Callable[[ImageShape, Mapping[str, Any], Callable[[Tensor], Tensor], Generator], Autoencoder]
 
 
-def _autoencoder(name: str, summary: str, paper: str, network: Network, **options: Any) -> Recipe:
+def _autoencoder(name: str, summary: str, paper: str, network: Network, *, order: int = 1, **options: Any) -> Recipe:
     """A recipe for an autoencoder: its network, and the options beyond those that all of them take."""
 
     def build(setup: Setup) -> Experiment:
         return _build(name, network, setup)
 
-    return Recipe(name, "autoencoder", summary, paper, {**_COMMON, **options}, build)
+    return Recipe(name, "autoencoder", summary, paper, {**_COMMON, **options}, build, order=order)
 
 
 def _build(name: str, network: Network, setup: Setup) -> Experiment:
@@ -148,7 +148,7 @@ def _ledger(loss: str, penalties: Mapping[str, training.Penalty]) -> dict[str, T
     return {**terms, **{name: Term(units[name], of="loss") for name in penalties}}
 
 
-_SPARSITY = {"sparsity": "l1", "sparsity_weight": 1e-4, "sparsity_rho": 0.05, "sparsity_k": 10}
+_SPARSITY: Mapping[str, Any] = {"sparsity": "l1", "sparsity_weight": 1e-4, "sparsity_rho": 0.05, "sparsity_k": 10}
 
 
 def _sparse_network(
@@ -222,9 +222,10 @@ RECIPES: tuple[Recipe, ...] = (
     ),
     _autoencoder(
         "contractive-ae",
-        "784-32-784, sigmoid code, exact penalty on the encoder's Jacobian (second derivatives)",
+        "784-32-784, sigmoid code, exact penalty on the encoder's Jacobian",
         "Rifai et al. 2011, Contractive auto-encoders, ICML",
         lambda image, o, head, rng: architecture.dense(image, (o["latent"],), (), code=ops.sigmoid, head=head, rng=rng),
+        order=2,
         latent=32,
         contraction=1e-4,
     ),

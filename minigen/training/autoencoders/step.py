@@ -157,7 +157,7 @@ def encode_images(model: Autoencoder, images: Array, device: str = "cpu", batch_
     with model.evaluation():
         codes = [
             ops.flatten(model.encode(Tensor(to_device(images[i : i + batch_size], device)))).numpy()
-            for i in range(0, len(images), batch_size)
+            for i in range(0, max(1, len(images)), batch_size)
         ]
     return np.concatenate(codes)
 
@@ -167,7 +167,7 @@ def reconstruct_images(model: Autoencoder, images: Array, device: str = "cpu", b
     with model.evaluation():
         parts = [
             model(Tensor(to_device(images[i : i + batch_size], device))).numpy()
-            for i in range(0, len(images), batch_size)
+            for i in range(0, max(1, len(images)), batch_size)
         ]
     return np.concatenate(parts)
 
@@ -179,6 +179,6 @@ def decode_codes(
     with model.evaluation():
         parts = [
             model.decode(Tensor(to_device(codes[i : i + batch_size], device).reshape(-1, *shape))).numpy()
-            for i in range(0, len(codes), batch_size)
+            for i in range(0, max(1, len(codes)), batch_size)
         ]
     return np.concatenate(parts)

@@ -1,0 +1,155 @@
+"""``minigen compare``: several runs in one table and one picture.
+
+Imports: training, pictures. Read next: ``measure.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+
+from minigen.cli.drawing import codes_from, latent_of, seed_option, turns
+from minigen.cli.evaluate import facts_of
+from minigen.cli.measure import Findings, Plan, check, k_option, measure, samples_option
+from minigen.cli.trained import Trained, check_output, checkpoint_option, data_dir_option, device_option, open_run
+from minigen.data import Dataset
+from minigen.pictures import POINT, grid, save_png, sheet
+from minigen.training import sampling
+from minigen.training.config import ConfigError
+from minigen_kernels import Array
+
+COLUMNS, POINTS = 16, 2000  # images in a row of the picture; points in a panel of it
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN ...")
+@click.option("-o", "--output", metavar="FILE.png", help="a picture with rows of each run; an old one is replaced")
+@samples_option
+@k_option
+@click.option(
+    "--density",
+    type=click.Choice(["gaussian", "mixture"]),
+    help="draw codes of models without a prior from a density fitted to those of training images",
+)
+@seed_option("of the samples")
+@checkpoint_option
+@data_dir_option
+@device_option
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+def compare(
+    runs: tuple[str, ...],
+    output: str | None,
+    samples: int | None,
+    k: int,
+    density: str | None,
+    seed: int,
+    checkpoint: str | None,
+    data_dir: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Measure several runs on the same test images, side by side.
+
+    Each RUN is the folder of a run; all must be of one data set. What is measured: see minigen evaluate.
+    """
+    path = None if output is None else check_output(output)
+    if path is not None and path.suffix.lower() not in ("", ".png"):
+        raise ConfigError(f"-o {output}: pictures are written as PNG; take a name that ends in .png")
+    if len(runs) < 2:
+        raise ConfigError("minigen compare needs two runs or more; for one there is minigen evaluate")
+    trained = [open_run(run, checkpoint, data_dir, device) for run in runs]
+    _check_same_data(runs, trained)
+    plans = [_plan(one, samples, k, density, seed) for one in trained]
+    for one, plan in zip(trained, plans, strict=True):
+        check(one, plan)  # all of them, before the first is measured
+    with np.errstate(all="ignore"):
+        found = [
+            measure(one, plan, lambda text: click.echo(text, err=True))
+            for one, plan in zip(trained, plans, strict=True)
+        ]
+        legend = [] if path is None else _picture(path, runs, trained, plans)
+    if as_json:
+        facts = [facts_of(run, one, f) for run, one, f in zip(runs, trained, found, strict=True)]
+        click.echo(json.dumps({"runs": facts, "picture": output, "rows": legend}))
+        return
+    _print_table(runs, trained, found)
+    for line in legend if path is None else [f"{output}, from top to bottom:", *legend]:
+        click.echo(line)
+
+
+def _plan(trained: Trained, samples: int | None, k: int, density: str | None, seed: int) -> Plan:
+    """What the options mean for one of several runs: nothing is asked of a model that it cannot do."""
+    latent = trained.experiment.latent
+    if latent is None:
+        return Plan(None, k, None, seed)
+    return Plan(samples, k, density if latent.draw is None and samples != 0 else None, seed)
+
+
+def _check_same_data(runs: tuple[str, ...], trained: list[Trained]) -> None:
+    """ConfigError if two runs are of other images: their numbers could not be compared."""
+    for name in ("dataset", "letters", "image_size"):
+        first = trained[0].config[name]
+        for run, one in zip(runs, trained, strict=True):
+            if one.config[name] != first:
+                raise ConfigError(
+                    f"{run} was trained with {name} {one.config[name]}, {runs[0]} with {first}; "
+                    "compare runs of one data set"
+                )
+
+
+def _print_table(runs: tuple[str, ...], trained: list[Trained], found: list[Findings]) -> None:
+    """A row for each number, a column for each run, each with its standard error; below it the units."""
+    columns = [f"[{i + 1}]" for i in range(len(runs))]
+    for column, run, one in zip(columns, runs, trained, strict=True):
+        click.echo(f"{column} {run}: {one.recipe.name}, {one.checkpoint.stem} checkpoint")
+    units = {name: m.unit for f in found for name, m in f.report.items()}
+    width = max((len(name) for name in units), default=0)
+    click.echo(f"{'':<{width}}  " + "".join(f"{column:>20}" for column in columns))
+    for name in units:
+        cells = []
+        for f in found:
+            m = f.report.get(name)
+            error = "" if m is None or m.error is None else f" ±{m.error:.1g}"
+            cells.append("-" if m is None else f"{m.value:.4f}{error}")
+        click.echo(f"{name:<{width}}  " + "".join(f"{cell:>20}" for cell in cells))
+    for name, unit in units.items():
+        click.echo(f"{name}: {unit}")
+    for column, f in zip(columns, found, strict=True):
+        for name, reason in f.left_out.items():
+            click.echo(f"{column} {name}: left out: {reason}")
+
+
+def _picture(path: Path, runs: tuple[str, ...], trained: list[Trained], plans: list[Plan]) -> list[str]:
+    """Write a picture with test images and, of each run, reconstructions and samples; return what its rows are.
+
+    Points of the plane are plotted instead, one panel after the other.
+    """
+    test = trained[0].images("test")
+    points = test.image_shape == POINT
+    n = min(POINTS if points else COLUMNS, len(test))
+    rows, legend = [_unit(test.images_float(slice(n)), test)], ["test images"]
+    for run, one, plan in zip(runs, trained, plans, strict=True):
+        same, experiment = one.images("test"), one.experiment
+        if experiment.reconstruct is not None:
+            rows.append(_unit(experiment.reconstruct(same.images_float(slice(n))), same))
+            legend.append(f"{run}: reconstructions")
+        if experiment.latent is not None and plan.samples != 0 and (experiment.latent.draw or experiment.encode):
+            draw, origin = codes_from(one, plan.density, seed=plan.seed)
+            codes = sampling.draw_codes(draw, n, plan.seed)
+            rows.append(_unit(sampling.decode(latent_of(one), codes, turns(one, n, None)), same))
+            legend.append(f"{run}: samples, codes from the {origin}")
+    if points:
+        save_png(sheet(rows), path)
+    else:
+        images = np.concatenate(rows)
+        save_png(grid(images[:, : 3 if images.shape[1] >= 3 else 1], n), path)
+    return legend
+
+
+def _unit(images: Array, dataset: Dataset) -> Array:
+    """Images with values from 0 to 1, whatever range their model works in."""
+    low, high = dataset.value_range
+    return ((images - np.float32(low)) / np.float32(high - low)).clip(0, 1)

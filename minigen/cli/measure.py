@@ -1,0 +1,202 @@
+"""Which numbers a trained model can be given, and what they were measured with: for ``evaluate`` and ``compare``.
+
+What an experiment can decides what is measured: reconstructions, a likelihood, codes, generated images. What is left
+out is said, with the reason.
+
+Imports: metrics, training. Read next: ``evaluate.py``, ``minigen/metrics/evaluation.py``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+import numpy as np
+
+from minigen.cli.drawing import codes_from, encoder_of, latent_of
+from minigen.cli.trained import Trained
+from minigen.data import Dataset
+from minigen.data.stacked import BASES
+from minigen.data.stacked import COUNTS as STACKED
+from minigen.data.toys import TOYS
+from minigen.metrics import evaluation, frechet, likelihood
+from minigen.metrics.evaluation import Report
+from minigen.random import Generator
+from minigen.training import sampling
+from minigen.training.classifier import Features, feature_dimension, stacked_features, trained_features, unit_range
+from minigen.training.config import ConfigError
+from minigen.training.experiment import Experiment
+from minigen.training.prepare import load_split
+from minigen_kernels import Array
+
+SAMPLES = 10_000
+LIKELIHOOD_IMAGES = 1000  # of the test images: with k samples each, the likelihood is what takes longest
+
+samples_option = click.option(
+    "--samples", type=click.IntRange(0), help="generated images that are measured; 0: none  [default: 10000]"
+)
+k_option = click.option(
+    "-k", "k", type=click.IntRange(1), default=100, show_default=True, help="importance samples of the likelihood"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the options say. `samples` is None if as many as usual are wanted, where that is possible."""
+
+    samples: int | None = None
+    k: int = 100
+    density: str | None = None
+    seed: int = 0
+
+
+@dataclass
+class Findings:
+    """Measured numbers; the settings behind them; what was left out, and why; and where the time went."""
+
+    report: Report = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def clock(self, name: str) -> Iterator[None]:
+        """Count the time inside."""
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - began, 2)
+
+
+def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Findings:
+    """Everything that can be measured of a trained model, on the test images. `tell` hears of what takes long.
+
+    ConfigError: the options ask for samples that cannot be drawn, or for too few.
+    """
+    check(trained, plan)
+    experiment, found = trained.experiment, Findings()
+    train, test = trained.images("train"), trained.images("test")
+    reason = _no_samples(trained, plan, train, test)  # too few are refused before anything is measured
+    found.settings["test_images"] = len(test)
+    if experiment.reconstruct is not None:
+        with found.clock("reconstructions"):
+            found.report |= evaluation.measure_reconstructions(_reconstructor(trained), test)
+        found.settings["corrupted"] = "corruption" in trained.config
+    if experiment.log_likelihood is not None:
+        with found.clock("likelihood"):
+            _likelihood(experiment, test, plan.k, found)
+    if experiment.encode is not None:
+        with found.clock("codes"):
+            found.report |= evaluation.measure_codes(experiment.encode, train, test)
+    if reason is not None:
+        found.left_out["samples"] = reason
+    elif trained.config["dataset"] in TOYS:
+        _points(trained, plan, found)
+    else:
+        _samples(trained, plan, train, test, found, tell)
+    return found
+
+
+def _reconstructor(trained: Trained) -> Callable[[Array], Array]:
+    """Images to reconstructions; a denoising model is shown corrupted images."""
+    reconstruct = trained.experiment.reconstruct
+    assert reconstruct is not None
+    return (lambda x: trained.experiment.pictures(x)[-1]) if "corruption" in trained.config else reconstruct
+
+
+def _likelihood(experiment: Experiment, test: Dataset, k: int, found: Findings) -> None:
+    """Bounds of the likelihood, and what the codes carry, on the first test images."""
+    images = test.images_float(slice(LIKELIHOOD_IMAGES))
+    if experiment.log_likelihood is not None:
+        found.report |= likelihood.measure_likelihood(experiment.log_likelihood, images, k)
+    signs = {} if experiment.signs is None else experiment.signs(images)
+    if {"kl", "mean"} <= signs.keys() and len(images) > 1:
+        found.report |= likelihood.measure_posterior(signs)
+    found.settings |= {"k": k, "likelihood_images": len(images)}
+
+
+def check(trained: Trained, plan: Plan) -> None:
+    """ConfigError if there is nothing to measure, or samples were asked for that the model does not draw."""
+    experiment = trained.experiment
+    if experiment.reconstruct is None and experiment.log_likelihood is None and experiment.latent is None:
+        raise ConfigError(f"{trained.recipe.name} neither reconstructs nor draws images: there is nothing to measure")
+    asked = "--samples" if plan.samples else "--density" if plan.density is not None else None
+    if asked is not None and trained.experiment.latent is None:
+        raise ConfigError(f"{asked}: {trained.recipe.name} makes no images from codes; leave it out")
+    if plan.samples == 0 and plan.density is not None:
+        raise ConfigError("--density says where samples come from, --samples 0 wants none; leave one of them out")
+    if plan.density is not None:
+        encoder_of(trained)
+
+
+def _no_samples(trained: Trained, plan: Plan, train: Dataset, test: Dataset) -> str | None:
+    """Why generated images are not measured; None if they are. ConfigError if so many were asked for by number."""
+    latent, name = trained.experiment.latent, trained.recipe.name
+    if plan.samples == 0:
+        return "--samples 0"
+    if latent is None:
+        return f"{name} makes no images from codes"
+    if latent.draw is None and plan.samples is None and plan.density is None:
+        return f"the codes of {name} follow no prior; --density gaussian or mixture fits one to them"
+    if trained.config["dataset"] in TOYS:
+        least, reason = frechet.GROUPS, None
+    else:
+        dimension = feature_dimension(train) * (3 if trained.config["dataset"] in BASES else 1)
+        least, wanted = evaluation.samples_needed(dimension), frechet.needed(dimension)
+        few = f"{dimension} features need at least {wanted} test images, there are {len(test)}"
+        reason = few if len(test) < wanted else None
+    if plan.samples is not None and reason is not None:
+        raise ConfigError(f"--samples {plan.samples}: {reason}")
+    if plan.samples is not None and plan.samples < least:
+        raise ConfigError(f"--samples {plan.samples} are too few for these metrics; at least {least} are needed")
+    return reason
+
+
+def _drawn(trained: Trained, plan: Plan, usual: int, found: Findings) -> Array:
+    """The generated images; classes, where the model has them, as often as in the training images."""
+    n, latent = plan.samples or usual, latent_of(trained)
+    with found.clock("drawing"):
+        draw, origin = codes_from(trained, plan.density, seed=plan.seed)
+        labels = None
+        if latent.classes is not None:
+            known = trained.images("train").labels
+            if known is None:
+                raise ValueError(f"the training images of {trained.config['dataset']} have lost their labels")
+            labels = known[Generator(plan.seed).spawn("labels").integers(0, len(known), (n,))]
+        images = sampling.decode(latent, sampling.draw_codes(draw, n, plan.seed), labels)
+    found.settings |= {"samples": n, "seed": plan.seed, "codes": origin}
+    return images
+
+
+def _points(trained: Trained, plan: Plan, found: Findings) -> None:
+    toy = TOYS[trained.config["dataset"]]
+    low, high = trained.facts["value_range"]
+    points = toy.points(_drawn(trained, plan, SAMPLES, found), (low, high))
+    found.report |= evaluation.measure_points(points, toy)
+
+
+def _samples(
+    trained: Trained, plan: Plan, train: Dataset, test: Dataset, found: Findings, tell: Callable[[str], None]
+) -> None:
+    name = trained.config["dataset"]
+    with found.clock("classifier"):
+        features = _features(trained, tell)
+    images = _drawn(trained, plan, STACKED["test"] if name in BASES else SAMPLES, found)
+    low, high = trained.facts["value_range"]
+    unit = ((images - np.float32(low)) / np.float32(high - low)).clip(0, 1)
+    with found.clock("samples"):
+        found.report |= evaluation.measure_samples(
+            unit, unit_range(train), unit_range(test), features.extract, features.classify, features.shares
+        )
+    found.settings["features"] = features.facts
+
+
+def _features(trained: Trained, tell: Callable[[str], None]) -> Features:
+    """Of the whole data set, so that all runs on it share one classifier."""
+    name = trained.config["dataset"]
+    config = {**trained.config, "dataset": BASES.get(name, name)}
+    features = trained_features(load_split(config, "train"), load_split(config, "test"), tell=tell)
+    return stacked_features(features) if name in BASES else features

@@ -1,0 +1,156 @@
+"""``minigen sample``: images that a trained model makes, as a picture or as arrays.
+
+Imports: training, pictures. Read next: ``drawing.py``, ``minigen/training/sampling.py``.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+import numpy as np
+
+from minigen.cli.drawing import check_class, codes_from, density_option, latent_of, seed_option, turns
+from minigen.cli.trained import Trained, check_output, checkpoint_option, data_dir_option, device_option, open_run
+from minigen.pictures import POINT, grid, save_png, sheet
+from minigen.serialization import write_atomically
+from minigen.training import sampling
+from minigen.training.config import ConfigError
+from minigen_kernels import Array
+
+STEPS = 10  # images in a row of --interpolate and --traverse
+ROWS, SAMPLES, SIDE = 8, 64, 12  # what -n is by default: rows, images, images on a side of --grid
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to draw: `kind` is "samples", "grid", "linear", "spherical", or "traverse" along `unit` (None: all)."""
+
+    kind: str
+    n: int
+    unit: int | None
+    number: int | None  # the class
+
+
+@click.command()
+@click.argument("run")
+@click.option("-o", "--output", metavar="FILE", required=True, help="a picture (.png) or arrays (.npz)")
+@click.option("-n", "count", type=click.IntRange(1), help="images, or rows of images  [default: 64, or 8 rows]")
+@click.option("--grid", "plane", is_flag=True, help="for codes of 2 units: the plane of codes, n x n images  [n: 12]")
+@click.option(
+    "--interpolate",
+    type=click.Choice(["linear", "spherical"]),
+    is_flag=False,
+    flag_value="spherical",
+    help="n rows from one sample to another, on a straight line or on a great circle  [if not said: spherical]",
+)
+@click.option("--traverse", metavar="DIM", help="n rows along code unit DIM, from 0; 'all': a row for each unit")
+@click.option("--class", "number", type=int, help="images of this class only  [default: all in turn]")
+@click.option("--truncation", type=click.FloatRange(0.01), help="keep the numbers of a code between -T and T")
+@density_option
+@seed_option("another seed, other images; image i is the same for every -n")
+@checkpoint_option
+@data_dir_option
+@device_option
+def sample(
+    run: str,
+    output: str,
+    count: int | None,
+    plane: bool,
+    interpolate: str | None,
+    traverse: str | None,
+    number: int | None,
+    truncation: float | None,
+    density: str | None,
+    seed: int,
+    checkpoint: str | None,
+    data_dir: str | None,
+    device: str,
+) -> None:
+    """Draw images with a trained model.
+
+    RUN is the folder of a run. A .npz file holds images (N, C, H, W), codes (N, D), labels (N,) if the model has
+    classes, and the value_range.
+    """
+    path = check_output(output)
+    if path.suffix.lower() not in (".png", ".npz"):
+        raise ConfigError(f"-o {output}: take a name that ends in .png (a picture) or .npz (arrays)")
+    ways = {"--grid": plane, "--interpolate": interpolate is not None, "--traverse": traverse is not None}
+    if sum(ways.values()) > 1:
+        raise ConfigError(f"{' and '.join(way for way, on in ways.items() if on)} exclude each other; give one")
+    trained = open_run(run, checkpoint, data_dir, device)
+    latent = latent_of(trained)
+    check_class(trained, number)
+    kind = "grid" if plane else interpolate or ("traverse" if traverse is not None else "samples")
+    unit = None if traverse in (None, "all") else _unit(str(traverse), latent.size)
+    if plane and latent.size != 2:
+        raise ConfigError(f"--grid needs codes of 2 units, this model has {latent.size}; train it with --latent 2")
+    n = count or {"samples": SAMPLES, "grid": SIDE}.get(kind, min(ROWS, latent.size) if traverse == "all" else ROWS)
+    if kind == "traverse" and unit is None and n > latent.size:
+        raise ConfigError(f"-n {n}: there are {latent.size} code units to traverse")
+    draw, origin = codes_from(trained, density, seed=seed)
+    if truncation is not None:
+        draw = _truncated(draw, truncation, origin)
+    codes, labels = _codes(trained, Request(kind, n, unit, number), draw, seed)
+    images = sampling.decode(latent, codes, labels)
+    if not np.isfinite(images).all():
+        raise ValueError(f"{trained.checkpoint} makes images with NaN or infinity; its training has diverged")
+    _write(path, trained, kind, images, codes, labels)
+    what = {"samples": f"{len(images)} images", "grid": f"{n} x {n} images"}.get(kind, f"{n} rows of {STEPS} images")
+    click.echo(f"{output}: {what}, codes from the {origin}, by {trained.checkpoint}")
+
+
+def _unit(text: str, size: int) -> int:
+    if not text.isdecimal() or int(text) >= size:
+        raise ConfigError(f"--traverse {text}: the code has the units 0 to {size - 1}; give one, or 'all'")
+    return int(text)
+
+
+def _truncated(draw: sampling.Draw, limit: float, origin: str) -> sampling.Draw:
+    if origin != "prior":
+        raise ConfigError("--truncation is for a prior, not for a density fitted to codes; leave one of them out")
+    try:
+        return sampling.truncated(draw, limit)
+    except ValueError as error:
+        raise ConfigError(f"--truncation {limit:g}: {error}") from error
+
+
+def _codes(trained: Trained, request: Request, draw: sampling.Draw, seed: int) -> tuple[Array, Array | None]:
+    """The codes to decode and their labels; the images of a row have one class."""
+    n, kind = request.n, request.kind
+    if kind == "samples":
+        return sampling.draw_codes(draw, n, seed), turns(trained, n, request.number)
+    if kind == "grid":
+        codes = sampling.plane(draw, n)
+        labels = turns(trained, 1, request.number)
+        return codes, None if labels is None else np.repeat(labels, len(codes))
+    if kind == "traverse" and request.unit is None:
+        start = sampling.draw_codes(draw, 1, seed)
+        rows = [sampling.along(start, unit, sampling.spread(draw, unit, STEPS)) for unit in range(n)]
+        labels = turns(trained, 1, request.number)
+        return np.concatenate(rows).reshape(n * STEPS, -1), None if labels is None else np.repeat(labels, n * STEPS)
+    labels = turns(trained, n, request.number)
+    if kind == "traverse" and request.unit is not None:
+        values = sampling.spread(draw, request.unit, STEPS)
+        rows = [sampling.along(sampling.draw_codes(draw, n, seed), request.unit, values)]
+    else:
+        ends = sampling.draw_codes(draw, 2 * n, seed)
+        way: Literal["linear", "spherical"] = "linear" if kind == "linear" else "spherical"
+        rows = [sampling.between(ends[0::2], ends[1::2], STEPS, way)]
+    return np.concatenate(rows).reshape(n * STEPS, -1), None if labels is None else np.repeat(labels, STEPS)
+
+
+def _write(path: Path, trained: Trained, kind: str, images: Array, codes: Array, labels: Array | None) -> None:
+    low, high = trained.facts["value_range"]
+    if path.suffix.lower() == ".npz":
+        file = io.BytesIO()
+        arrays = {"images": images, "codes": codes, "value_range": np.array([low, high])}
+        np.savez(file, allow_pickle=False, **arrays, **({} if labels is None else {"labels": labels}))
+        write_atomically(path, file.getvalue())
+    elif images.shape[1:] == POINT or kind in ("samples", "grid"):
+        save_png(sheet([images], value_range=(low, high)), path)
+    else:
+        save_png(grid(images[:, : 3 if images.shape[1] >= 3 else 1], STEPS, value_range=(low, high)), path)

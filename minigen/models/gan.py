@@ -1,0 +1,166 @@
+"""The two players of a GAN: generators from codes to images, discriminators from images to scores. Architecture only.
+
+A generator is a Sequential that ends in an activation with the range of the data. A `Discriminator` gives scores of any
+size - logits, where a probability is wanted - one for each image. How they play is in ``minigen/training/adversarial``.
+
+Imports: nn, ops. Read next: ``minigen/training/adversarial/game.py``.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from minigen import nn, ops
+from minigen.models.autoencoder import ImageShape
+from minigen.nn.layers import Initializer
+from minigen.random import Generator
+from minigen.tensor import Tensor
+
+Norm = Literal["none", "batch", "layer", "spectral"]
+Activation = Callable[[Tensor], Tensor]
+
+leaky_relu = functools.partial(ops.leaky_relu, slope=0.2)  # a Sequential computes it along with the layer before it
+_he = functools.partial(nn.init.he_normal, slope=0.2)
+
+
+class Discriminator(nn.Module):
+    """x (N, C, H, W) -> scores (N,): `features` (N, ...), then `score`, a linear layer."""
+
+    def __init__(self, features: nn.Module, score: nn.Module) -> None:
+        self.features, self.score = features, score
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.reshape(self.score(self.features(x)), (x.shape[0],))
+
+
+def dense_generator(
+    image: ImageShape, *, latent: int, widths: Sequence[int], rng: Generator, head: Activation = ops.tanh
+) -> nn.Sequential:
+    """Codes (N, latent) to images (N, C, H, W): dense layers of the given widths with batch norm and leaky ReLU."""
+    layers: list[Any] = []
+    for n_in, n_out in zip((latent, *widths), widths):
+        dense = nn.Dense(n_in, n_out, weight_init=_he, rng=rng)
+        layers += [dense, nn.BatchNorm(n_out), leaky_relu]
+    pixels = image[0] * image[1] * image[2]
+    last = nn.Dense((latent, *widths)[-1], pixels, weight_init=nn.init.glorot_uniform, rng=rng)
+    return nn.Sequential(*layers, last, nn.Reshape(image), head)
+
+
+def dense_discriminator(
+    image: ImageShape, *, widths: Sequence[int], rng: Generator, norm: Norm = "none"
+) -> Discriminator:
+    """Images (N, C, H, W) to scores (N,): dense layers of the given widths with leaky ReLU, and one unit."""
+    pixels = image[0] * image[1] * image[2]
+    layers: list[Any] = [nn.Flatten()]
+    for i, (n_in, n_out) in enumerate(zip((pixels, *widths), widths)):
+        dense = nn.Dense(n_in, n_out, weight_init=_he, rng=rng)
+        layers += [*_normalised(dense, norm, n_out, (n_out,), first=i == 0, rng=rng), leaky_relu]
+    last = nn.Dense((pixels, *widths)[-1], 1, weight_init=nn.init.glorot_uniform, rng=rng)
+    return Discriminator(nn.Sequential(*layers), _score(last, norm, rng))
+
+
+def dcgan_generator(
+    image: ImageShape,
+    *,
+    latent: int = 100,
+    channels: int = 64,
+    kernel: int = 4,
+    rng: Generator,
+    head: Activation = ops.tanh,
+) -> nn.Sequential:
+    """Codes (N, latent) to images (N, C, H, W): dense, then transposed convolutions of stride 2 with batch norm, ReLU.
+
+    28x28 images grow from 7x7 (2 `channels`) over 14x14 (`channels`); 32x32 from 8x8; larger ones take more steps, of
+    twice the channels each (Radford et al. 2016, arXiv:1511.06434). Weights begin N(0, 0.02), as there. ValueError if
+    the sides are not divisible by 4.
+    """
+    steps = halvings(image)
+    height, width = image[1] >> steps, image[2] >> steps
+    size = channels * 2 ** (steps - 1)
+    layers: list[Any] = [
+        nn.Dense(latent, size * height * width, weight_init=nn.init.normal, rng=rng),
+        nn.Reshape((size, height, width)), nn.BatchNorm(size), ops.relu,
+    ]  # fmt: skip
+    for _ in range(steps - 1):
+        layers += [_up(size, size // 2, kernel, rng), nn.BatchNorm(size // 2), ops.relu]
+        size //= 2
+    return nn.Sequential(*layers, _up(size, image[0], kernel, rng), head)
+
+
+def dcgan_discriminator(
+    image: ImageShape, *, channels: int = 64, kernel: int = 4, norm: Norm = "batch", rng: Generator
+) -> Discriminator:
+    """Images (N, C, H, W) to scores (N,): convolutions of stride 2 with leaky ReLU, and a dense unit.
+
+    The first has `channels`, each further one twice as many; as many steps as `dcgan_generator` takes. The first layer
+    has no batch or layer norm (Radford et al. 2016). Weights begin N(0, 0.02), or, where nothing normalises what comes
+    out of a layer, as He et al. 2015 have it. ValueError if the sides are not divisible by 4.
+    """
+    steps = halvings(image)
+    start: Initializer = _he if norm == "none" else nn.init.normal
+    layers: list[Any] = []
+    n_in, (height, width) = image[0], image[1:]
+    for i in range(steps):
+        n_out, height, width = channels * 2**i, height // 2, width // 2
+        conv = nn.Conv2d(n_in, n_out, kernel, stride=2, padding=(kernel - 1) // 2, weight_init=start, rng=rng)
+        layers += [*_normalised(conv, norm, n_out, (n_out, height, width), first=i == 0, rng=rng), leaky_relu]
+        n_in = n_out
+    last = nn.Dense(n_in * height * width, 1, weight_init=start, rng=rng)
+    return Discriminator(nn.Sequential(*layers, nn.Flatten()), _score(last, norm, rng))
+
+
+def halvings(image: ImageShape) -> int:
+    """How often the sides are halved: twice, and on to 8 pixels while they are even (28: 7, 32: 8, 64: 8)."""
+    _, height, width = image
+    if height % 4 or width % 4:
+        raise ValueError(
+            f"dcgan: image sides must be multiples of 4 (28x28, 32x32, 64x64), got {height}x{width}; "
+            "resize the images, or take dense networks, which fit any size"
+        )
+    steps = 2
+    while min(height, width) >> steps > 8 and (height >> steps) % 2 == 0 and (width >> steps) % 2 == 0:
+        steps += 1
+    return steps
+
+
+def warn_of_checkerboard(network: nn.Module) -> None:
+    """One UserWarning if a transposed convolution has a kernel that its stride does not divide.
+
+    Such a layer adds up more products for some pixels than for their neighbours, and paints a checkerboard (Odena et
+    al. 2016, Deconvolution and checkerboard artifacts, Distill).
+    """
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.ConvTranspose2d):
+            if any(k % s for k, s in zip(layer.kernel_size, layer.stride, strict=True)):
+                warnings.warn(
+                    f"ConvTranspose2d '{name}': its stride {layer.stride} does not divide its kernel "
+                    f"{layer.kernel_size}, which favours checkerboard patterns; a kernel of 4 with stride 2 does not",
+                    stacklevel=2,
+                )
+                return
+
+
+def _up(n_in: int, n_out: int, kernel: int, rng: Generator) -> nn.ConvTranspose2d:
+    """Twice the height and width."""
+    padding, extra = (kernel - 1) // 2, kernel % 2
+    return nn.ConvTranspose2d(
+        n_in, n_out, kernel, stride=2, padding=padding, output_padding=extra, weight_init=nn.init.normal, rng=rng
+    )
+
+
+def _normalised(
+    layer: nn.Dense | nn.Conv2d, norm: Norm, channels: int, shape: tuple[int, ...], *, first: bool, rng: Generator
+) -> list[nn.Module]:
+    """The layer with what normalises its weight or its output of `channels` and (without N) `shape`."""
+    if norm == "spectral":
+        return [nn.SpectralNorm(layer, rng=rng)]
+    if norm == "none" or first:
+        return [layer]
+    return [layer, nn.BatchNorm(channels) if norm == "batch" else nn.LayerNorm(shape)]
+
+
+def _score(last: nn.Dense, norm: Norm, rng: Generator) -> nn.Module:
+    return nn.SpectralNorm(last, rng=rng) if norm == "spectral" else last

@@ -1,0 +1,105 @@
+"""A PixelCNN over a grid of codes: the probability of each, given those before it. It is the prior of a VQ-VAE.
+
+p(grid) is the product over the places, in reading order, of p(code | codes above, and to the left); masked convolutions
+see nothing else (van den Oord, Kalchbrenner and Kavukcuoglu 2016, arXiv:1601.06759, section 3.4). So all factors of a
+grid are computed at once, while a grid is drawn one place after the other.
+
+Imports: nn, ops, losses. Read next: ``minigen/training/likelihood/vq_vae.py``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigen import losses, nn, ops
+from minigen.device import array_module, to_device
+from minigen.random import Generator
+from minigen.tensor import Tensor
+from minigen_kernels import Array
+
+
+class MaskedConv2d(nn.Module):
+    """A convolution of odd size that sees what stands before a place in reading order, and with `own` the place itself.
+
+    x (N, in, h, w) -> (N, out, h, w). The weight is multiplied by a constant mask: that is mask A of the paper, and
+    with `own` mask B.
+    """
+
+    def __init__(self, n_in: int, n_out: int, size: int, *, own: bool, rng: Generator) -> None:
+        self.conv = nn.Conv2d(n_in, n_out, size, padding=size // 2, rng=rng)
+        mask = np.ones((1, 1, size, size), np.float32)
+        mask[:, :, size // 2, size // 2 + own :] = 0
+        mask[:, :, size // 2 + 1 :] = 0
+        self.mask = Tensor(mask)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim != 4 or x.shape[1] != self.conv.in_channels:
+            raise nn.ShapeError(self, f"(N, {self.conv.in_channels}, h, w)", x.shape)
+        return ops.conv2d(x, self.conv.weight * self.mask, self.conv.bias, padding=self.conv.padding)
+
+
+class MaskedBlock(nn.Module):
+    """x + f(x), f with one masked 3x3 convolution between two of 1x1, half as wide (figure 5 of the paper)."""
+
+    def __init__(self, channels: int, *, rng: Generator) -> None:
+        half = max(1, channels // 2)
+        self.layers = nn.Sequential(
+            ops.relu, nn.Conv2d(channels, half, 1, rng=rng),
+            ops.relu, MaskedConv2d(half, half, 3, own=True, rng=rng),
+            ops.relu, nn.Conv2d(half, channels, 1, rng=rng),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class PixelCNN(nn.Module):
+    """Entries of a codebook in a grid, (N, D, h, w), to logits (N, K, h, w) for the numbers of all of them.
+
+    The logits of a place depend on entries before it only. On a wide grid not on all of them: masked convolutions miss
+    some to the right in the rows above (the blind spot; van den Oord et al. 2016, arXiv:1606.05328, section 2.2), which
+    a first layer of 7x7 leaves small on grids of 7x7 and 8x8. `place` (1, channels, h, w) is added after that layer:
+    what is likely differs from place to place.
+    """
+
+    def __init__(
+        self, codes: int, size: int, grid: tuple[int, int], *, channels: int = 64, layers: int = 3, rng: Generator
+    ) -> None:
+        self.codes, self.grid = codes, grid
+        self.first = MaskedConv2d(size, channels, 7, own=False, rng=rng)
+        self.place = nn.Parameter(np.zeros((1, channels, *grid), np.float32))
+        self.rest = nn.Sequential(
+            *(MaskedBlock(channels, rng=rng) for _ in range(layers)),
+            ops.relu, nn.Conv2d(channels, channels, 1, rng=rng),
+            ops.relu, nn.Conv2d(channels, codes, 1, rng=rng),
+        )  # fmt: skip
+
+    def forward(self, e: Tensor) -> Tensor:
+        """`e` may have the first rows of the grid only: nothing below a place is seen from there."""
+        if e.ndim != 4 or e.shape[2] > self.grid[0] or e.shape[3] != self.grid[1]:
+            raise nn.ShapeError(self, f"(N, D, up to {self.grid[0]}, {self.grid[1]})", e.shape)
+        return self.rest(self.first(e) + self.place[:, :, : e.shape[2]])
+
+    def nll(self, e: Tensor, indices: Array) -> Tensor:
+        """-log p(grid) of each sample, (N,), in nats: entries e (N, D, h, w), their numbers (N, h, w)."""
+        logits = ops.reshape(ops.transpose(self(e), (0, 2, 3, 1)), (-1, self.codes))
+        each = losses.cross_entropy(logits, Tensor(indices.reshape(-1)), reduction="none")
+        return ops.sum(ops.reshape(each, (len(indices), -1)), axis=1)
+
+    def draw(self, n: int, embedding: Array, rng: Generator) -> Array:
+        """Numbers (n, h, w) of entries of `embedding` (K, D), drawn place by place, on its device."""
+        xp, (height, width) = array_module(embedding), self.grid
+        device = "cpu" if xp is np else "cuda"
+        u = to_device(rng.uniform((n, height, width), dtype=np.float64), device)
+        indices = xp.zeros((n, height, width), np.int64)
+        e = xp.zeros((n, embedding.shape[1], height, width), embedding.dtype)
+        with self.evaluation():
+            for i in range(height):
+                for j in range(width):
+                    logits = self(Tensor(e[:, :, : i + 1])).data[:, :, i, j].astype(np.float64)
+                    p = xp.exp(logits - logits.max(1, keepdims=True))
+                    total = xp.cumsum(p, axis=1)
+                    below = total <= u[:, i, j, None] * total[:, -1:]
+                    indices[:, i, j] = xp.minimum(below.sum(1), self.codes - 1)
+                    e[:, :, i, j] = embedding[indices[:, i, j]]
+        return indices

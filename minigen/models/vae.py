@@ -1,0 +1,179 @@
+"""Variational autoencoders: the encoder gives a distribution over codes instead of one code. Architecture only.
+
+q(z | x) = N(mean(x), exp(logvar(x))) is the encoder's answer, p(z) = N(0, 1) the prior, and p(x | z) is in
+``likelihood.py`` (Kingma and Welling 2014, arXiv:1312.6114; Rezende et al. 2014, arXiv:1401.4082).
+
+Imports: nn, ops, losses. Read next: ``minigen/training/likelihood/vae.py`` for the loss.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigen import losses, nn, ops
+from minigen.models.autoencoder import Autoencoder, ImageShape
+from minigen.models.likelihood import Likelihood, bounded
+from minigen.random import Generator
+from minigen.tensor import Tensor
+
+Activation = Callable[[Tensor], Tensor]
+
+
+class VAE(Autoencoder):
+    """x (N, C, H, W) -> features -> mean, logvar (N, D); z (N, D) -> pre-activations (N, C, H, W) -> p(x | z).
+
+    As an `Autoencoder` its code is the mean. With `classes` K it is conditional: `posterior`, `logits` and all that
+    calls them want labels as one-hot rows y (N, K), which encoder and decoder see beside image and code (Sohn et al.
+    2015, "Learning structured output representation using deep conditional generative models").
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        mean: nn.Module,
+        logvar: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        *,
+        latent: int,
+        classes: int = 0,
+    ) -> None:
+        super().__init__(encoder, decoder, likelihood.head)
+        self.mean, self.logvar, self.likelihood = mean, logvar, likelihood
+        self.latent, self.classes = latent, classes
+
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance, each (N, D), of q(z | x) for images (N, C, H, W). The log-variance is `bounded`."""
+        seen = x - self.centre
+        if self.classes:
+            seen = self._beside(ops.flatten(seen), y)
+        features = self.locating(self.encoder, seen)
+        return self.locating(self.mean, features), bounded(self.locating(self.logvar, features))
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The mean of q(z | x), (N, D)."""
+        return self.posterior(x, y)[0]
+
+    def logits(self, code: Tensor, y: Tensor | None = None) -> Tensor:
+        """Codes (N, D) to images (N, C, H, W) before the head."""
+        return self.locating(self.decoder, self._beside(code, y) if self.classes else code)
+
+    def decode(self, code: Tensor, y: Tensor | None = None) -> Tensor:
+        """Codes (N, D) to images (N, C, H, W)."""
+        return self.head(self.logits(code, y))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.decode(self.encode(x, y), y)
+
+    @property
+    def noise_size(self) -> int:
+        """How many normal numbers `log_weights` wants for each sample of each image."""
+        return self.latent
+
+    def log_weights(self, x: Tensor, noise: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """log p(x | z) and log p(z) - log q(z | x), each (S, N), at z = mean + exp(logvar / 2) noise.
+
+        x (N, C, H, W), noise (S, N, D). Their sum is log w, and the mean of w over z ~ q is p(x), exactly; so the log
+        of a mean of k such weights is, in expectation, a lower bound of log p(x) that rises with k (Burda et al. 2016,
+        arXiv:1509.00519, theorem 1). Nats per sample.
+        """
+        mean, logvar = self.posterior(x, y)
+        z = mean + ops.exp(logvar * 0.5) * noise
+        samples = z.shape[0]
+        flat = ops.reshape(z, (-1, self.latent))
+        if y is not None:
+            y = ops.reshape(ops.broadcast_to(y, (samples, *y.shape)), (-1, y.shape[1]))
+        outputs = ops.reshape(self.logits(flat, y), (samples, *x.shape))
+        log_ratio = ops.sum(noise * noise + logvar - z * z, axis=2) * 0.5  # the terms with log(2 pi) cancel
+        return self.likelihood.log_prob(outputs, x), log_ratio
+
+    def divergences(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """KL(q(z_j | x) || p(z_j)) of each dimension of the code, (N, D), in nats."""
+        return losses.gaussian_kl(*self.posterior(x, y), reduction="none")
+
+    def _beside(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Rows x (N, D) with the labels beside them, (N, D + K)."""
+        if y is None or y.shape != (len(x), self.classes):
+            got = "none" if y is None else f"shape {y.shape}"
+            raise ValueError(f"VAE: expected labels as one-hot rows ({len(x)}, {self.classes}), got {got}")
+        return ops.concat([x, y], axis=1)
+
+
+def one_hot(labels: Any, classes: int) -> np.ndarray[Any, Any]:
+    """Labels (N,), whole numbers from 0 to classes - 1, as float32 rows (N, classes) with a 1 at the label."""
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise ValueError(f"one_hot: expected whole numbers (N,), got {labels.dtype} {labels.shape}")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(f"one_hot: labels must be from 0 to {classes - 1}, got {labels.min()} to {labels.max()}")
+    rows = np.zeros((len(labels), classes), np.float32)
+    rows[np.arange(len(labels)), labels] = 1
+    return rows
+
+
+def layers(widths: tuple[int, ...], activation: Activation, rng: Generator) -> list[Any]:
+    """Dense layers from each width to the next, the activation after each.
+
+    Tanh layers begin as Glorot and Bengio 2010 chose for them; others as PyTorch's do.
+    """
+    begin = nn.init.glorot_uniform if activation is ops.tanh else None
+    stack: list[Any] = []
+    for n_in, n_out in zip(widths, widths[1:], strict=False):
+        stack += [nn.Dense(n_in, n_out, weight_init=begin, rng=rng), activation]
+    return stack
+
+
+def dense(
+    image: ImageShape,
+    likelihood: Likelihood,
+    *,
+    hidden: tuple[int, ...] = (400,),
+    latent: int = 20,
+    classes: int = 0,
+    activation: Activation = ops.relu,
+    rng: Generator,
+) -> VAE:
+    """Dense layers of the widths `hidden` from image to code, and of the same widths in reverse back to the image."""
+    pixels = math.prod(image)
+    begin = nn.init.glorot_uniform if activation is ops.tanh else None
+    encoder = nn.Sequential(nn.Flatten(), *layers((pixels + classes, *hidden), activation, rng))
+    mean, logvar = (nn.Dense(hidden[-1], latent, weight_init=begin, rng=rng) for _ in range(2))
+    decoder = nn.Sequential(
+        *layers((latent + classes, *hidden[::-1]), activation, rng),
+        nn.Dense(hidden[0], pixels, weight_init=begin, rng=rng),
+        nn.Reshape(image),
+    )
+    return VAE(encoder, mean, logvar, decoder, likelihood, latent=latent, classes=classes)
+
+
+def convolutional(
+    image: ImageShape, likelihood: Likelihood, *, channels: int = 32, latent: int = 20, rng: Generator
+) -> VAE:
+    """4x4 convolutions with stride 2 to `channels` and twice as many, a dense layer of 256 - and back, transposed.
+
+    A kernel of twice the stride covers every pixel equally often, so no checkerboard appears (Odena et al. 2016,
+    "Deconvolution and checkerboard artifacts"). The sides of the images must be multiples of 4.
+    """
+    n, height, width = image
+    if height % 4 or width % 4:
+        raise ValueError(
+            f"conv-vae: image sides must be multiples of 4 (28, 32), got {height}x{width}; resize the images, "
+            "or use 'vae', which takes any size"
+        )
+    small = (2 * channels, height // 4, width // 4)
+    encoder = nn.Sequential(
+        nn.Conv2d(n, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
+        nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1, rng=rng), ops.relu,
+        nn.Flatten(), nn.Dense(math.prod(small), 256, rng=rng), ops.relu,
+    )  # fmt: skip
+    decoder = nn.Sequential(
+        nn.Dense(latent, 256, rng=rng), ops.relu, nn.Dense(256, math.prod(small), rng=rng), ops.relu,
+        nn.Reshape(small), nn.ConvTranspose2d(2 * channels, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
+        nn.ConvTranspose2d(channels, n, 4, stride=2, padding=1, rng=rng),
+    )  # fmt: skip
+    mean, logvar = (nn.Dense(256, latent, rng=rng) for _ in range(2))
+    return VAE(encoder, mean, logvar, decoder, likelihood, latent=latent)

@@ -1,0 +1,50 @@
+"""When the doctor looks at a run: seldom enough that it costs little, and late enough that there is something to see.
+
+Imports: data, prepare, examine. Read next: ``../run.py``, which calls it after each epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from minigen.data import Dataset
+from minigen.training.doctor.examine import Checkup, examine
+from minigen.training.experiment import Experiment
+from minigen.training.prepare import Prepared
+
+IMAGES = 512  # that are looked at
+EARLY = 1000  # updates before which a model may well be all of this, and healthy
+SEEN = 60 * IMAGES  # images trained on between two looks: a look takes about 1 % of that time
+
+
+class Doctor:
+    """Looks at `experiment` with images of `dataset`, of which an update sees `batch_size`. `checkup` is its last."""
+
+    def __init__(self, experiment: Experiment, dataset: Dataset, batch_size: int) -> None:
+        self.experiment, self.batch_size, self.checkup = experiment, batch_size, Checkup((), 0)
+        places = np.unique(np.linspace(0, len(dataset) - 1, min(IMAGES, len(dataset))).astype(np.int64))
+        self.images = dataset.images_float(places)  # from everywhere: a folder of pictures is sorted by class
+        self.labels = None if dataset.labels is None else dataset.labels[places]
+
+    @staticmethod
+    def of_run(prepared: Prepared) -> Doctor:
+        """With held-out images, if there are enough of them; else with those of training."""
+        held = prepared.validation
+        dataset = prepared.train if held is None or len(held) < IMAGES else held
+        return Doctor(prepared.experiment, dataset, prepared.batches.batch_size)
+
+    def visit(
+        self, before: int, now: int, history: Sequence[Mapping[str, float]], *, final: bool = False
+    ) -> Checkup | None:
+        """What there is to say after update `now`, where `before` was the last update of the epoch before.
+
+        None in the first 1000 updates, and after an epoch so short that a look would cost more than it; only the
+        `final` look is not left out for that. It depends on nothing but these numbers: a resumed run says the same.
+        """
+        passed = now * self.batch_size // SEEN > before * self.batch_size // SEEN
+        if now < EARLY or not (passed or final):
+            return None
+        self.checkup = examine(self.experiment, self.images, self.labels, history)
+        return self.checkup

@@ -1,0 +1,149 @@
+"""A GAN with a mode regulariser (Che et al. 2017, Mode regularized generative adversarial networks, arXiv:1612.02136).
+
+A generator that misses a mode hears nothing of it: no made image is near. An encoder finds for every training image a
+code, and G(E(x)) is made to look like x and to pass for real: so each mode pulls at some code (section 3.1).
+
+    loss           is                                                              moves               passes
+    discriminator  -log D(x) - log(1 - D(G(z)))                                    discriminator
+    generator      -log D(G(z)) + w_r mean (x - G(E(x)))^2 - w_m log D(G(E(x)))    generator, encoder  discriminator
+
+The encoder hears of the last two alone, the first does not depend on it: with one optimizer for both networks these are
+T_G and T_E of the paper (where the sign of the last term is that of a reward). Their two-step variant, with a second
+discriminator for G(E(x)), is not this.
+
+Imports: losses, adversarial, build. Read next: ``dfm.py``.
+"""
+
+from __future__ import annotations
+
+from minigen import losses, nn
+from minigen.data import Batch
+from minigen.device import to_device
+from minigen.random import Generator
+from minigen.tensor import Tensor
+from minigen.training.adversarial import gan
+from minigen.training.adversarial.build import Options
+from minigen.training.adversarial.game import Rules, standing
+from minigen.training.experiment import Experiment, Setup, Step, Term, Terms
+from minigen.training.hybrid.build import (
+    LOGISTIC,
+    SAMPLED,
+    STANDING,
+    assemble,
+    new_average,
+    new_discriminator,
+    new_encoder,
+    new_generator,
+    normal_like,
+    paint_together,
+    recipe,
+    signs_of,
+    training_noise,
+)
+from minigen.training.updates import Updates
+
+ROUTES = {"discriminator": ("discriminator",), "generator": ("generator", "encoder")}
+THROUGH = {"generator": ("discriminator",)}
+
+
+def ledger(options: Options) -> dict[str, Term]:
+    """What the terms are."""
+    return {
+        "loss": Term("nats: the discriminator's"),
+        "discriminator": Term("nats", of="loss"),
+        "generator": Term("nats, and weighted squared error"),
+        "adversarial": Term("nats: of samples", of="generator"),
+        "reconstruction": Term(
+            "squared error, mean per pixel", weight=options["reconstruction_weight"], of="generator"
+        ),
+        "mode": Term("nats: of reconstructions", weight=options["mode_weight"], of="generator"),
+        **STANDING,
+    }
+
+
+def step_of(
+    encoder: nn.Module,
+    generator: nn.Module,
+    discriminator: nn.Module,
+    update: Updates,
+    rules: Rules,
+    noise: Generator,
+    options: Options,
+    *,
+    average: nn.MovingAverage | None = None,
+    device: str = "cpu",
+) -> Step:
+    """A GAN's update by `rules`, in which the generator's loss has the two terms of reconstructions.
+
+    The reconstructions are of the generator before the update, as the samples are.
+    """
+
+    def step(batch: Batch) -> Terms:
+        for module in (encoder, generator, discriminator):
+            module.train()
+        x = Tensor(to_device(batch.x, device))
+        fake, again = paint_together(generator, normal_like(noise, len(x), options["latent"], generator), encoder(x))
+        real_scores, fake_scores = discriminator(x), discriminator(fake.detach())
+        loss = rules.discriminator(real_scores, fake_scores)
+        update("discriminator", loss)
+        nn.power_iteration(discriminator)
+
+        adversarial, mode = rules.generator(discriminator(fake)), rules.generator(discriminator(again))
+        reconstruction = losses.mse(again, x)
+        total = adversarial + reconstruction * options["reconstruction_weight"] + mode * options["mode_weight"]
+        update("generator", total)
+        if average is not None:
+            average.follow(generator)
+        return {
+            "loss": loss, "discriminator": loss, "generator": total, "adversarial": adversarial,
+            "reconstruction": reconstruction, "mode": mode,
+            **standing(rules, real_scores.detach(), fake_scores.detach()),
+        }  # fmt: skip
+
+    return step
+
+
+def build(setup: Setup) -> Experiment:
+    """The networks and what they can do."""
+    options, device = setup.options, setup.device
+    encoder, generator, noise = new_encoder(setup), new_generator(setup), training_noise(setup)
+    discriminator, average = new_discriminator(setup), new_average(setup, generator)
+    rules = gan.rules(options)
+    modules: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator, "encoder": encoder}
+    if average is not None:
+        modules["average"] = average
+
+    def make_step(update: Updates) -> Step:
+        return step_of(encoder, generator, discriminator, update, rules, noise, options, average=average, device=device)
+
+    return assemble(
+        setup,
+        modules,
+        ROUTES,
+        make_step,
+        noise=noise,
+        ledger=ledger(options),
+        painter=average or generator,
+        through=THROUGH,
+        encoder=encoder,
+        decoder=generator,
+        signs=signs_of(setup, generator, discriminator),
+    )
+
+
+RECIPES = (
+    recipe(
+        "mdgan",
+        "a GAN whose generator also has to reconstruct each training image, against the loss of modes",
+        "Che et al. 2017, Mode regularized generative adversarial networks, arXiv:1612.02136",
+        build,
+        **{
+            **SAMPLED,
+            **LOGISTIC,
+            "discriminator": None,
+            "norm": "batch",
+            "reconstruction_weight": 1.0,
+            "mode_weight": 0.2,
+        },
+    ),
+)

@@ -1,0 +1,202 @@
+"""`minigen evaluate` and `minigen compare`: what is chosen, the settings behind it, and what is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.drawers import add, make_many
+from PIL import Image
+
+from minigen.training import classifier
+from minigen.training.catalog import MODELS
+
+SMALL = ("--batch-size", 16, "--max-steps", 1)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setattr(classifier, "STEPS", 30)
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory):
+    """1500 images with labels: 150 are the test split, enough for 64 features."""
+    return make_many(tmp_path_factory.mktemp("many") / "many.npz")
+
+
+def train(minigen, data, *words, model="drawer", out="run"):
+    result = minigen("train", model, "--dataset", data, *SMALL, "--out", out, *words)
+    assert result.code == 0, result
+
+
+def facts(minigen, *words, run="run"):
+    result = minigen("evaluate", run, "--json", *words)
+    assert result.code == 0, result
+    return json.loads(result.out)
+
+
+SAMPLES = {
+    "frechet_distance", "frechet_distance_extrapolated", "precision", "recall", "density", "coverage", "entropy_score",
+    "modes", "class_kl", "distance_to_training", "distance_to_training_of_test_images",
+}  # fmt: skip
+
+
+def test_a_model_that_only_draws(minigen, many, monkeypatch):
+    add(monkeypatch)
+    train(minigen, many)
+    result = minigen("evaluate", "run", "--json", "--samples", 800)
+    assert result.code == 0 and "training a classifier on many" in result.err and result.err.count("\n") == 1
+    found = json.loads(result.out)
+    assert found["metrics"].keys() == SAMPLES == found["units"].keys() and found["left_out"] == {}
+    assert found["standard_errors"].keys() == SAMPLES - {"modes"}
+    settings = found["settings"]
+    assert (settings["samples"], settings["seed"], settings["codes"]) == (800, 0, "prior")
+    assert settings["features"]["dimension"] == 64 and len(settings["features"]["weights"]) == 16
+    assert 0 <= settings["features"]["test_accuracy"] <= 1 and found["seconds"].keys() >= {"drawing", "samples"}
+    assert facts(minigen, "--samples", 800, "--seed", 1)["metrics"] != found["metrics"]
+    again = minigen("evaluate", "run", "--samples", 800)
+    assert again.err == "" and settings["features"]["weights"] in again.out  # nothing is trained again
+    for name, value in found["metrics"].items():
+        assert f"{value:.5f} " in again.out and f"  {name} " in again.out
+    assert f"±{found['standard_errors']['precision']:.2g}" in again.out
+
+
+def test_the_range_that_a_model_works_in_does_not_matter(minigen, many, monkeypatch):
+    """Two drawers whose images are the same but for their range."""
+    for name, value_range in (("zero", (0.0, 1.0)), ("minus", (-1.0, 1.0))):
+        add(monkeypatch, name)
+        monkeypatch.setitem(MODELS, name, replace(MODELS[name], value_range=value_range))
+        train(minigen, many, model=name, out=name)
+    zero, minus = (facts(minigen, "--samples", 770, run=name)["metrics"] for name in ("zero", "minus"))
+    for name in SAMPLES:
+        assert minus[name] == pytest.approx(zero[name], rel=1e-3, abs=1e-3)  # images of float32, moved twice
+
+
+def test_images_without_labels(minigen, tmp_path, monkeypatch):
+    add(monkeypatch)
+    train(minigen, make_many(tmp_path / "plain.npz", labels=False))
+    found = facts(minigen, "--samples", 770)
+    halves = {"frechet_distance_of_halves"}  # 75 images of either half are enough for 36 features
+    assert found["metrics"].keys() == SAMPLES - {"entropy_score", "modes", "class_kl"} | halves
+    features = found["settings"]["features"]
+    assert features["kind"].startswith("principal components") and features["dimension"] == 36
+    assert "principal components" in minigen("evaluate", "run", "--samples", 770).out
+
+
+def test_points_of_the_plane(minigen, monkeypatch):
+    add(monkeypatch)
+    train(minigen, "ring", "--limit", 500)
+    found = facts(minigen, "--samples", 500)
+    assert found["metrics"].keys() == {"modes", "high_quality", "reverse_kl"} and found["settings"]["samples"] == 500
+    result = minigen("evaluate", "run", "--samples", 9)
+    assert result.code == 2 and "--samples 9 are too few for these metrics; at least 10 are needed" in result.err
+
+
+def test_a_likelihood(minigen, data, monkeypatch):
+    add(monkeypatch, likelihood=True)
+    train(minigen, data)
+    found = facts(minigen, "-k", 7)
+    x = np.load(data)["images"]
+    assert found["metrics"]["log_likelihood_bound_7"] == pytest.approx(found["metrics"]["elbo"] + np.log(7))
+    assert -x[0].size < found["metrics"]["elbo"] < 0 and found["settings"]["k"] == 7
+    assert found["standard_errors"]["elbo"] > 0 and found["settings"]["likelihood_images"] == 9
+    assert "64 features need at least 128 test images, there are 9" in found["left_out"]["samples"]
+    assert facts(minigen, "-k", 1)["metrics"].keys() == {"elbo"}
+
+
+def test_a_plain_autoencoder_draws_only_if_asked_to(minigen, many):
+    train(minigen, many, "--latent", 4, model="ae")
+    found = facts(minigen)
+    assert "follow no prior; --density gaussian or mixture" in found["left_out"]["samples"]
+    assert "frechet_distance" not in found["metrics"] and "mse" in found["metrics"]
+    found = facts(minigen, "--samples", 770, "--density", "gaussian")
+    assert SAMPLES < found["metrics"].keys() and found["settings"]["codes"].startswith("gaussian fitted to the codes")
+    assert facts(minigen, "--samples", 0)["left_out"] == {"samples": "--samples 0"}
+
+
+def test_what_is_refused(minigen, many, data, monkeypatch):
+    add(monkeypatch)
+    add(monkeypatch, "blind", latent=False)
+    add(monkeypatch, "coder", latent=False, likelihood=True)
+    train(minigen, many)
+    train(minigen, data, out="few")
+    for name in ("blind", "coder"):
+        train(minigen, data, model=name, out=name)
+    for words, message in {
+        ("run", "--samples", 767): "--samples 767 are too few for these metrics; at least 768 are needed",
+        ("few", "--samples", 770): "--samples 770: 64 features need at least 128 test images, there are 9",
+        ("run", "--density", "gaussian"): "drawer has no encoder",
+        ("run", "--samples", 0, "--density", "mixture"): "leave one of them out",
+        ("blind",): "blind neither reconstructs nor draws images: there is nothing to measure",
+        ("coder", "--samples", 800): "--samples: coder makes no images from codes; leave it out",
+        ("coder", "--density", "gaussian"): "--density: coder makes no images from codes; leave it out",
+        ("run", "--samples", -1): "-1 is not in the range x>=0",
+        ("run", "-k", 0): "0 is not in the range x>=1",
+    }.items():
+        result = minigen("evaluate", *words)
+        assert result.code == 2 and len(result.err.splitlines()) == 1 and message in result.err, result
+
+
+def test_compare(minigen, data, trained, monkeypatch):
+    train(minigen, data, "--latent", 4, model="ae", out="ae")
+    add(monkeypatch)
+    train(minigen, data)
+    result = minigen("compare", trained, "ae", "run", "-o", "x.png")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0] == f"[1] {trained}: denoising-ae, best checkpoint" and lines[1] == "[2] ae: ae, best checkpoint"
+    (mse,) = (line.split() for line in lines if line.startswith("mse "))
+    one = [facts(minigen, run=run)["metrics"]["mse"] for run in (trained, "ae")]
+    assert [float(cell) for cell in mse[1:5:2]] == pytest.approx(one, abs=1e-4) and mse[5] == "-"
+    legend = lines[lines.index("x.png, from top to bottom:") + 1 :]
+    assert legend[0] == "test images" and legend[-1] == "run: samples, codes from the prior" and len(legend) == 6
+    with Image.open("x.png") as picture:
+        assert picture.size == (2 * (9 * 8 - 2), 2 * (6 * 8 - 2))  # 9 test images, 6 rows
+    both = json.loads(minigen("compare", trained, "ae", "--json").out)
+    assert [run["metrics"] for run in both["runs"]] == [facts(minigen, run=r)["metrics"] for r in (trained, "ae")]
+    assert both["picture"] is None and sorted(p.name for p in Path().iterdir()) == ["ae", "run", "x.png"]
+
+
+def test_a_density_is_for_the_compared_models_without_a_prior(minigen, many, monkeypatch):
+    add(monkeypatch)
+    add(monkeypatch, "plain", prior=None, encoder=True)
+    add(monkeypatch, "coder", latent=False, likelihood=True)
+    for name in ("drawer", "plain", "coder"):
+        train(minigen, many, model=name, out=name)
+    words = ("drawer", "plain", "coder", "--json", "-o", "x.png")
+    result = minigen("compare", *words, "--samples", 770, "--density", "gaussian")
+    assert result.code == 0, result
+    found = json.loads(result.out)
+    drawer, plain, coder = found["runs"]
+    assert drawer["settings"]["codes"] == "prior" and plain["settings"]["codes"].startswith("gaussian")
+    assert coder["left_out"] == {"samples": "coder makes no images from codes"} and "elbo" in coder["metrics"]
+    assert SAMPLES <= drawer["metrics"].keys() and SAMPLES <= plain["metrics"].keys()
+    assert len(found["rows"]) == 3
+    result = minigen("compare", "drawer", "plain", "--samples", 767)
+    assert result.code == 2 and "at least 768 are needed" in result.err
+
+
+def test_compare_points(minigen, monkeypatch):
+    add(monkeypatch)
+    train(minigen, "ring", "--limit", 500)
+    assert minigen("compare", "run", "run", "-o", "x.png", "--samples", 100).code == 0
+    with Image.open("x.png") as picture:
+        assert picture.size == (2 * (3 * 200 + 2 * 6), 400)
+
+
+def test_what_cannot_be_compared(minigen, data, many, trained, monkeypatch):
+    add(monkeypatch)
+    train(minigen, many, out="many")
+    for words, message in {
+        (): "Missing argument 'RUN RUN ...'",
+        (trained,): "minigen compare needs two runs or more; for one there is minigen evaluate",
+        (trained, "many"): f"many was trained with dataset {many}, {trained} with {data}; compare runs of one data set",
+        (trained, trained, "-o", "x.jpg"): "pictures are written as PNG",
+    }.items():
+        result = minigen("compare", *words)
+        assert result.code == 2 and message in result.err and not Path("x.png").exists(), result
+    result = minigen("compare", trained, "missing", "-o", "x.png")
+    assert result.code == 1 and "run folder missing does not exist" in result.err

@@ -1,0 +1,41 @@
+"""Museum: a generator that runs after a slow discriminator paints a few images; one never shown a mode omits it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from museum_patients import digits, examined, patient, train
+
+from minigen.data.toys import toy
+from minigen.training.doctor import Finding, examine
+
+RUNAWAY = {"hidden": 64, "lr_generator": 0.02, "lr_discriminator": 1e-4}
+
+
+def collapse(findings: tuple[Finding, ...]) -> Finding:
+    (found,) = [f for f in findings if f.disease.endswith("mode collapse")]
+    return found
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_generator_that_runs_away_on_digits(seed: int) -> None:
+    found = collapse(examined("gan", digits(), 800, seed=seed, **RUNAWAY).findings)
+    assert "512 samples" in found.evidence and "pacgan" in found.remedy
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_modes_of_the_ring_are_missing(seed: int) -> None:
+    checkup = examined("gan", toy("ring", count=2000), 800, seed=seed, latent=8, **RUNAWAY)
+    assert collapse(checkup.findings)
+
+
+def test_classes_that_were_never_shown_are_named() -> None:
+    """Trained on five modes of the ring that are neighbours, looked at with all eight."""
+    ring = toy("ring", count=2000)
+    assert ring.labels is not None
+    built, shown, size = patient("gan", ring.subset(np.flatnonzero(ring.labels < 5)), hidden=64, latent=8)
+    history = train(built, shown, size, 2000)
+    found = collapse(examine(built, ring.images_float(slice(512)), ring.labels[:512], history).findings)
+    named = {int(mode) for mode in found.evidence.partition("classes (")[2].rstrip(")").split(", ")}
+    assert found.disease == "partial mode collapse"
+    assert 6 in named and named <= {5, 6, 7}  # a point astray may lie nearest to a neighbour of what was shown

@@ -1,0 +1,124 @@
+"""No option without effect: every option of every model, moved, changes the first updates, the schedule or the samples.
+
+An option that acts only beside another one is moved where it acts (`WHERE`). Models refuse options that would have no
+effect; what is refused here fails the test, so that `WHERE` has to say where the option acts.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+from catalog_runs import MODELS, build_small, images_for, small_options
+
+from minigen.random import Generator
+from minigen.training.catalog import OPTIONS
+from minigen.training.config import GENERAL
+from minigen.training.experiment import Recipe
+
+STEPS = 3
+
+#: Where an option acts, if not with the defaults: the other options that it wants.
+WHERE: dict[str, dict[str, Any]] = {
+    "beta1": {"optimizer": "adam"},
+    "beta2": {"optimizer": "adam"},
+    "hidden": {"network": "dense"},
+    "layers": {"network": "dense"},
+    "joint_batch": {"norm": "batch"},
+    "likelihood": {"binarize": "none"},
+    "variance": {"likelihood": "gaussian", "binarize": "none"},
+    "sparsity_rho": {"sparsity": "kl"},
+    "sparsity_k": {"sparsity": "topk", "latent": 16},
+}
+
+#: What to move to, where any step away from the default would not show in a few updates.
+TO = {
+    "clip_norm": 1e-4,  # a mean per pixel has a small gradient
+    "restart_after": 1,  # the default is more updates than are made here
+    "ema": 0.05,  # the average begins with less than its decay (`nn.MovingAverage`)
+    "generator": "vae",  # the layers of another model
+    "discriminator": "vae",
+}
+
+#: Options that change nothing that a few updates can show, each with the reason. There should be none.
+EXCEPTIONS = {
+    ("linear-ae", "loss"): "a linear output has no cross-entropy: mse is the one legal value",
+    **{
+        (name, "joint_batch"): "acts with batch norm, which is refused beside a gradient penalty; refused itself, then"
+        for name in ("wgan-gp", "dragan", "r1-gan")
+    },
+}
+
+
+def where(recipe: Recipe, option: str) -> dict[str, Any]:
+    return {key: value for key, value in WHERE.get(option, {}).items() if key in recipe.options}
+
+
+def moved(recipe: Recipe, option: str) -> list[Any]:
+    """Other legal values of the option."""
+    known, value = OPTIONS[option], small_options(recipe.name, **where(recipe, option))[option]
+    if option in TO:
+        return [TO[option]]
+    if known.choices:
+        return [choice for choice in known.choices if choice != value]
+    if known.type is bool:
+        return [not value]
+    if known.type is int:
+        return [value + 1 if known.maximum is None or value < known.maximum else value - 1]
+    bigger = value * 1.5 if value else 0.1
+    return [bigger if known.maximum is None or bigger <= known.maximum else value / 2]
+
+
+@functools.cache
+def footprint(name: str, settings: tuple[tuple[str, Any], ...]) -> tuple[Any, ...]:
+    """What a few updates leave: batch sizes, learning rates, terms, parameters, evaluation, pictures and samples."""
+    options = dict(settings)
+    batch = images_for(name, **options)
+    built = build_small(name, steps=2 * STEPS, **options)
+    seen: list[Any] = [len(batch)]
+    for k in range(STEPS):
+        built.schedule(k)
+        seen += [optimizer.lr for optimizer in built.optimizers.values()]
+        seen += [(term, float(value)) for term, value in built.step(batch).items()]
+    for module in built.modules.values():
+        seen += [array.tobytes() for array in module.state_dict().values()]
+    if built.evaluate is not None:
+        seen += [float(value) for value in built.evaluate(batch).values()]
+    seen += [np.asarray(part).tobytes() for part in built.pictures(batch.x[:4])]
+    if built.latent is not None and built.latent.draw is not None:
+        codes = built.latent.draw(4, Generator(0))
+        seen.append(built.latent.decode(codes, None if built.latent.classes is None else np.zeros(4, int)).tobytes())
+    return tuple(seen)
+
+
+KNOBS = [(name, option) for name, recipe in MODELS.items() for option in recipe.options if option not in GENERAL]
+
+
+@pytest.mark.filterwarnings("ignore:ConvTranspose2d:UserWarning")  # a kernel of 5 is warned of, and not the matter here
+@pytest.mark.parametrize(("name", "option"), KNOBS)
+def test_an_option_has_an_effect(name: str, option: str) -> None:
+    recipe = MODELS[name]
+    if (name, option) in EXCEPTIONS:
+        pytest.skip(EXCEPTIONS[name, option])
+    around = where(recipe, option)
+    base = footprint(name, tuple(sorted(around.items())))
+    refused = []
+    for value in moved(recipe, option):
+        try:
+            other = footprint(name, tuple(sorted({**around, option: value}.items())))
+        except ValueError as error:  # of several choices a model may refuse some
+            refused.append(str(error))
+            continue
+        assert base != other, f"{name}: --{option.replace('_', '-')} {value} changes nothing"
+        return
+    pytest.fail(f"{name}: no other value of --{option.replace('_', '-')} is accepted: {'; '.join(refused)}")
+
+
+def test_the_footprint_is_that_of_the_options_alone() -> None:
+    """Two builds of one model leave the same; else every option would seem to have an effect."""
+    for name in MODELS:
+        first = footprint(name, ())
+        footprint.cache_clear()
+        assert footprint(name, ()) == first, name
