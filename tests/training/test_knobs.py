@@ -26,6 +26,8 @@ WHERE: dict[str, dict[str, Any]] = {
     "beta2": {"optimizer": "adam"},
     "hidden": {"network": "dense"},
     "layers": {"network": "dense"},
+    "channels": {"network": "conv"},
+    "kernel": {"network": "conv"},
     "joint_batch": {"norm": "batch"},
     "likelihood": {"binarize": "none"},
     "variance": {"likelihood": "gaussian", "binarize": "none"},
