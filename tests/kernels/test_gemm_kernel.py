@@ -35,6 +35,26 @@ def test_product_with_a_transposed_factor(room, dtype, m, k, n, seed):
     np.testing.assert_allclose(y, wanted, rtol=0, atol=(k + 1) * np.finfo(dtype).eps * 16)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(m=SIZES, k=SIZES, layout=st.sampled_from(["C", "F", "strided"]), seed=SEEDS)
+def test_product_with_a_vector(dtype, m, k, layout, seed):
+    rng = np.random.default_rng(seed)
+    a, v = rng.normal(size=(2 * m, k)).astype(dtype)[::2], rng.normal(size=2 * k).astype(dtype)[::2]
+    a = a if layout == "strided" else np.array(a, order=layout)
+    wanted = np.einsum("mk,k->m", a.astype(np.float64), v.astype(np.float64))
+    column, row = cpu.matmul(a, v[:, None]), cpu.matmul(v[None], a.T)
+    for y, shape in ((column, (m, 1)), (row, (1, m))):
+        assert y.dtype == dtype and y.shape == shape and y.flags.c_contiguous
+        np.testing.assert_allclose(y.ravel(), wanted, rtol=0, atol=(k + 1) * np.finfo(dtype).eps * 16)
+
+
+def test_nan_passes_through_a_product_with_a_vector():
+    a, v = np.ones((3, 20), np.float32), np.zeros((20, 1), np.float32)
+    a[1, 7] = np.nan
+    for y in (cpu.matmul(a, v), cpu.matmul(np.asfortranarray(a), v), cpu.matmul(v.T, a.T).T):
+        assert np.isnan(y).ravel().tolist() == [False, True, False]
+
+
 def test_the_transposing_way_is_taken(monkeypatch, way):
     calls = []
     monkeypatch.setattr(cpu_file, "transposed", lambda x: calls.append(x.shape) or np.ascontiguousarray(x.T))

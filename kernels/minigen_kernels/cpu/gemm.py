@@ -4,6 +4,9 @@ OpenBLAS's kernels for AVX-512 rearrange a transposed second factor number by nu
 forward pass of every dense layer, takes them up to twice the time of a plain one: w is large. Where x is small, as a
 batch is, it is quicker to transpose x and the result, a whole register of numbers at a time: x @ w.T = (w @ x.T).T.
 
+Where one factor is a vector, each number of the other is used once: memory is the limit, and BLAS has nothing to gain.
+Its threads would only be woken, and then spin for milliseconds beside the loops that come next.
+
 Imports: NumPy, Numba, threadpoolctl, lanes, squares. Specification: the same file in ``reference``. Read next:
 ``activation.py``.
 """
@@ -16,7 +19,7 @@ import numpy as np
 import threadpoolctl
 
 from minigen_kernels import Array
-from minigen_kernels.cpu.jit import njit_cached
+from minigen_kernels.cpu.jit import FASTMATH, njit_cached
 from minigen_kernels.cpu.lanes import lane_count, load, store
 from minigen_kernels.cpu.squares import put_transposed
 
@@ -27,11 +30,48 @@ SIDE = 64  # of a block that is transposed in the first-level cache
 def matmul(a: Array, b: Array) -> Array:
     """The product a @ b: a (M, K), b (K, N) -> (M, N)."""
     (m, k), n = a.shape, b.shape[1]
+    if k == 1:
+        return np.multiply(a, b, order="C")
+    if n == 1:
+        return times_vector(a, np.ascontiguousarray(b[:, 0]))[:, None]
+    if m == 1:
+        return times_vector(b.T, np.ascontiguousarray(a[0]))[None]
     # Transposing a number takes about half the time of rearranging it. For a few rows OpenBLAS has other kernels.
     worth = 16 <= m and m * (k + n) < 2 * k * n and a.flags.c_contiguous and b.T.flags.c_contiguous
     if worth and blas_rearranges_slowly():
         return transposed(b.T @ transposed(a))
     return a @ b
+
+
+def times_vector(a: Array, v: Array) -> Array:
+    """The product a @ v: a (M, K), v (K,) -> (M,)."""
+    y = np.zeros(len(a), a.dtype)
+    if a.flags.c_contiguous:
+        _dot_rows(a, v, y)
+    elif a.T.flags.c_contiguous:
+        _add_rows(a.T, v, y)
+    else:
+        np.matmul(a, v, out=y)
+    return y
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _dot_rows(a: Array, v: Array, y: Array) -> None:
+    """y = a @ v, for rows that lie in one piece."""
+    for i in range(len(a)):
+        total = y.dtype.type(0)
+        for j in range(len(v)):
+            total += a[i, j] * v[j]
+        y[i] = total
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _add_rows(a: Array, v: Array, y: Array) -> None:
+    """y += v @ a, row by row."""
+    for i in range(len(v)):
+        factor = v[i]
+        for j in range(len(y)):
+            y[j] += factor * a[i, j]
 
 
 @functools.cache
