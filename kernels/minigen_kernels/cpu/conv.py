@@ -43,8 +43,8 @@ CACHE_BYTES = 3 << 17
 def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     """Cross-correlation: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
     K, Cg, kh, kw = w.shape
-    if _one_cell(x, w, out_hw, stride, padding, groups):
-        return _mix_channels(w[:, :, 0, 0], x)
+    if _one_cell(w, padding, groups):
+        return _mix_channels(w[:, :, 0, 0], _met(x, out_hw, stride))
     geometry = Geometry(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation)
     if pays(len(x), Cg, K // groups, geometry, x.itemsize, transposed=False):
         return spectral.conv2d(x, w, out_hw, groups, circle(geometry, x.dtype))
@@ -56,8 +56,13 @@ def conv_transpose2d(
 ) -> Array:
     """The adjoint in x: g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W)."""
     K, Cg, kh, kw = w.shape
-    if _one_cell(g, w, out_hw, stride, padding, groups):
-        return _mix_channels(w[:, :, 0, 0].T, g)
+    if _one_cell(w, padding, groups):
+        mixed = _mix_channels(w[:, :, 0, 0].T, g)
+        if mixed.shape[2:] == out_hw:
+            return mixed
+        gx = np.zeros((len(g), Cg, *out_hw), g.dtype)
+        _met(gx, g.shape[2:], stride)[...] = mixed
+        return gx
     geometry = Geometry(out_hw, g.shape[2:], (kh, kw), stride, padding, dilation)
     if pays(len(g), Cg, K // groups, geometry, g.itemsize, transposed=True):
         return spectral.conv_transpose2d(g, w, out_hw, groups, circle(geometry, g.dtype))
@@ -93,10 +98,15 @@ def conv2d_weight_grad(
     return gw[:, : K // groups, :T].reshape(K, C // groups, *kernel_hw)
 
 
-def _one_cell(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, groups: int) -> bool:
-    """Whether every result sees just the cell at its own place, in all channels."""
-    steps = w.shape[2:] == stride == (1, 1) and padding == (0, 0)
-    return steps and groups == 1 and x.shape[2:] == out_hw
+def _one_cell(w: Array, padding: Pair, groups: int) -> bool:
+    """Whether every result sees just one cell, in all channels."""
+    return w.shape[2:] == (1, 1) and padding == (0, 0) and groups == 1
+
+
+def _met(x: Array, out_hw: Pair, stride: Pair) -> Array:
+    """The cells of x (N, C, H, W) that a window of one cell meets: a view (N, C, oh, ow)."""
+    (oh, ow), (sh, sw) = out_hw, stride
+    return x[:, :, : oh * sh : sh, : ow * sw : sw]
 
 
 def _mix_channels(w: Array, x: Array) -> Array:
