@@ -14,10 +14,13 @@ import numpy as np
 from autoencoder_runs import glyphs
 
 from minigen.data import Batches, Dataset
+from minigen.models.classifier import Classifier
 from minigen.training.catalog import MODELS, OPTIONS
+from minigen.training.classifier import probabilities, train_classifier
 from minigen.training.config import resolve
 from minigen.training.doctor import Checkup, examine
 from minigen.training.experiment import Experiment, Setup
+from minigen_kernels import Array
 
 LOOK = 512  # images that the doctor is shown, as in a run
 
@@ -28,6 +31,12 @@ def digits() -> Dataset:
     whole = glyphs("train", 800)
     small = whole.images.reshape(-1, 1, 14, 2, 14, 2).mean((3, 5)).round().astype(np.uint8)
     return replace(whole, images=small)
+
+
+@functools.cache
+def reader() -> Classifier:
+    """A classifier of `digits`, as `minigen evaluate` has one of its data."""
+    return train_classifier(digits())
 
 
 def patient(name: str, data: Dataset, *, seed: int = 0, **options: Any) -> tuple[Experiment, Dataset, int]:
@@ -76,13 +85,26 @@ def examined(
     *,
     seed: int = 0,
     change: Callable[[Experiment], Any] = lambda built: None,
+    beside: Dataset | None = None,
+    classifier: Classifier | None = None,
     **options: Any,
 ) -> Checkup:
-    """Build, `change`, train, and ask the doctor."""
+    """Build, `change`, train, and ask the doctor, who is shown images of `beside`, if that is other data."""
     built, data, size = patient(name, data, seed=seed, **options)
     change(built)
+    low, high = data.value_range
+    seen = (beside or data).in_range((low, high))
+
+    def classify(images: Array) -> Array:
+        assert classifier is not None
+        return probabilities(classifier, ((images - np.float32(low)) / np.float32(high - low)).clip(0, 1))
+
     with np.errstate(all="ignore"):  # as in a run: an explosion is to be named, not warned of
         history = train(built, data, size, steps)
         return examine(
-            built, data.images_float(slice(LOOK)), None if data.labels is None else data.labels[:LOOK], history
+            built,
+            seen.images_float(slice(LOOK)),
+            None if seen.labels is None else seen.labels[:LOOK],
+            history,
+            classify=None if classifier is None else classify,
         )

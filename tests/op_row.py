@@ -7,7 +7,7 @@ Inputs are drawn as a shape and a seed; the numbers come from NumPy's generator.
 shrinks to a small shape. Where an operation has kinks or ties, its strategy stays at least 1e-2 away from them: then no
 tolerance has to be loosened for the sake of a kink.
 
-Imports: hypothesis, NumPy, minigen.ops. Read next: ``op_rows_elementwise.py``.
+Imports: hypothesis, NumPy, minigen.ops, inventory and testing. Read next: ``op_rows_elementwise.py``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from minigen import ops
+from minigen.inventory.numbers import Draw, distinct, distinct_sizes, normal, off, positive
 from minigen.tensor import Tensor
+from minigen.testing import strategies
+from minigen.testing.strategies import shapes
+
+__all__ = [
+    "Array", "Bad", "Case", "Draw", "Row", "Shape", "Strategy", "both", "cases", "distinct", "distinct_sizes", "normal",
+    "off", "positive", "refuses_complex", "refuses_mixed", "seeds", "shapes", "two", "zeros",
+]  # fmt: skip
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
-Draw = Callable[[np.random.Generator, Shape], Array]
 Strategy = st.SearchStrategy[Any]
 
 
@@ -75,53 +82,9 @@ class Row:
         return y if isinstance(y, tuple) else (y,)
 
 
-# Numbers.
-
-
-def normal(rng: np.random.Generator, shape: Shape) -> Array:
-    """Smooth everywhere: any number will do."""
-    return rng.normal(size=shape)
-
-
-def positive(rng: np.random.Generator, shape: Shape) -> Array:
-    """From 0.3 to 3."""
-    return rng.uniform(0.3, 3, shape)
-
-
-def off(*kinks: float) -> Draw:
-    """Normal numbers, none within 2e-2 of a kink."""
-
-    def draw(rng: np.random.Generator, shape: Shape) -> Array:
-        x = rng.normal(size=shape)
-        for kink in kinks:
-            x = np.where(np.abs(x - kink) < 2e-2, kink + np.copysign(2e-2, x - kink), x)
-        return x
-
-    return draw
-
-
-def distinct(rng: np.random.Generator, shape: Shape) -> Array:
-    """No two within 0.3 of each other, positive and negative: the largest, the smallest and the spread are clear."""
-    n = int(np.prod(shape))
-    x = (rng.permutation(n) - 0.5 * n + 0.25) * 0.5 + rng.uniform(-0.1, 0.1, n)
-    return x.reshape(shape)
-
-
-def distinct_sizes(rng: np.random.Generator, shape: Shape) -> Array:
-    """No two absolute values within 0.1 of each other, none below 0.1."""
-    n = int(np.prod(shape))
-    x = (rng.permutation(n) + 1) * 0.25 + rng.uniform(-0.05, 0.05, n)
-    return (x * rng.choice([-1, 1], n)).reshape(shape)
-
-
 # Strategies.
 
-seeds: Strategy = st.integers(0, 2**32 - 1)
-
-
-def shapes(least: int = 0, most: int = 3, side: int = 3) -> Strategy:
-    """Shapes of `least` to `most` axes of length 1 to `side`."""
-    return st.lists(st.integers(1, side), min_size=least, max_size=most).map(tuple)
+seeds: Strategy = strategies.seeds()
 
 
 def cases(draw: Draw, shape: Strategy, **options: Strategy) -> Strategy:

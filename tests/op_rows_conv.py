@@ -10,34 +10,10 @@ from typing import Any
 import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
-from op_row import Array, Bad, Case, Row, both, normal, refuses_mixed, seeds, two, zeros
+from op_row import Array, Bad, Case, Row, normal, refuses_mixed, seeds, two, zeros
 
 from minigen import ops
-
-SIDE = 6  # the longest side of an image
-
-
-@st.composite
-def geometries(draw: st.DrawFn, same: bool = True) -> dict[str, Any]:
-    """Sizes and options of a convolution that has at least one result; `same` allows padding="same"."""
-    groups = draw(st.integers(1, 3))
-    kernel = draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    stride, dilation, padding = draw(both(1, 3)), draw(both(1, 2)), draw(both(0, 2))
-    if same and draw(st.integers(0, 3)) == 0:
-        padding = "same"
-    images = []
-    for i in (0, 1):
-        span = two(dilation)[i] * (kernel[i] - 1) + 1
-        least = 1 if padding == "same" else max(1, span - 2 * two(padding)[i])
-        images.append(draw(st.integers(least, max(least, SIDE))))
-    return dict(
-        N=draw(st.integers(1, 2)),
-        C=groups * draw(st.integers(1, 2)),
-        K=groups * draw(st.integers(1, 2)),
-        images=tuple(images),
-        kernel=kernel,
-        options=dict(stride=stride, padding=padding, dilation=dilation, groups=groups),
-    )
+from minigen.testing.strategies import conv_geometry
 
 
 def same_geometry(H: int, span: int, stride: int, padding: Any, i: int) -> tuple[int, int]:
@@ -106,33 +82,31 @@ def conv2d_weight_grad(x: Array, g: Array, kernel_size: Any, **options: Any) -> 
 
 @st.composite
 def conv_cases(draw: st.DrawFn) -> Case:
-    g, rng = draw(geometries()), np.random.default_rng(draw(seeds))
-    options = g["options"]
-    shapes = [(g["N"], g["C"], *g["images"]), (g["K"], g["C"] // options["groups"], *g["kernel"]), (g["K"],)]
-    return Case(tuple(normal(rng, s) for s in shapes[: draw(st.integers(2, 3))]), options)
+    g = draw(conv_geometry())
+    return Case(g.arrays(draw(seeds))[: draw(st.integers(2, 3))], g.options)
 
 
 @st.composite
 def transpose_cases(draw: st.DrawFn) -> Case:
-    g, rng = draw(geometries(same=False)), np.random.default_rng(draw(seeds))
-    o = g["options"]
-    extra = tuple(draw(st.integers(0, max(two(o["stride"])[i], two(o["dilation"])[i]) - 1)) for i in (0, 1))
-    small, _ = plan(g["images"], g["kernel"], o["stride"], o["padding"], o["dilation"])
+    g, rng = draw(conv_geometry(same=False)), np.random.default_rng(draw(seeds))
+    stride, padding, dilation = two(g.stride), two(g.padding), two(g.dilation)
+    extra = tuple(draw(st.integers(0, max(stride[i], dilation[i]) - 1)) for i in (0, 1))
+    _, _, *small = g.y_shape
     for i in (0, 1):
-        natural = (small[i] - 1) * two(o["stride"])[i] - 2 * two(o["padding"])[i]
-        assume(natural + two(o["dilation"])[i] * (g["kernel"][i] - 1) + 1 + extra[i] >= 1)
-    shapes = [(g["N"], g["C"], *small), (g["C"], g["K"] // o["groups"], *g["kernel"]), (g["K"],)]
-    options = {**o, "output_padding": draw(st.sampled_from([extra, extra[0] if extra[0] == extra[1] else extra]))}
+        natural = (small[i] - 1) * stride[i] - 2 * padding[i]
+        assume(natural + dilation[i] * (g.kernel[i] - 1) + 1 + extra[i] >= 1)
+    shapes = [(g.N, g.C, *small), (g.C, g.K // g.groups, *g.kernel), (g.K,)]
+    options = {
+        **g.options,
+        "output_padding": draw(st.sampled_from([extra, extra[0] if extra[0] == extra[1] else extra])),
+    }
     return Case(tuple(normal(rng, s) for s in shapes[: draw(st.integers(2, 3))]), options)
 
 
 @st.composite
 def weight_grad_cases(draw: st.DrawFn) -> Case:
-    g, rng = draw(geometries(same=False)), np.random.default_rng(draw(seeds))
-    o = g["options"]
-    out, _ = plan(g["images"], g["kernel"], o["stride"], o["padding"], o["dilation"])
-    inputs = (normal(rng, (g["N"], g["C"], *g["images"])), normal(rng, (g["N"], g["K"], *out)))
-    return Case(inputs, {**o, "kernel_size": g["kernel"]})
+    g, rng = draw(conv_geometry(same=False)), np.random.default_rng(draw(seeds))
+    return Case((normal(rng, g.x_shape), normal(rng, g.y_shape)), {**g.options, "kernel_size": g.kernel})
 
 
 X, W = zeros(2, 4, 5, 5), zeros(6, 4, 3, 3)

@@ -315,9 +315,33 @@ def test_the_first_units_of_infogans_codes_are_its_values() -> None:
     codes = latent.draw(4000, Generator(0))
     assert abs(codes[:, :2]).max() <= 1 < abs(codes[:, 2:]).max()
     assert codes[:, :2].std() == pytest.approx(3**-0.5, abs=0.02)  # 8000 draws: a standard error of 0.003
-    moved = codes[:1].copy()
-    moved[0, 0] = -moved[0, 0]
-    assert abs(latent.decode(moved, np.zeros(1, int)) - latent.decode(codes[:1], np.zeros(1, int))).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_the_generator_is_given_in_a_sample_what_it_was_given_in_training(name: str) -> None:
+    """Noise, then the label as one-hot, then the values; each in its place."""
+    experiment, seen = small(name, network="dense", ema=0.0), []
+    generator, latent = experiment.modules["generator"], experiment.latent
+    assert latent is not None and latent.draw is not None
+    forward = generator.forward
+    generator.forward = lambda x: (seen.append(x.numpy()), forward(x))[1]  # type: ignore[method-assign]
+    images = batch(6)
+    experiment.step(images)
+    labels = np.array([2, 0])
+    codes = latent.draw(2, Generator(0))
+    latent.decode(codes, labels)
+    trained, asked = seen[0], seen[-1]
+    assert trained.shape[1] == asked.shape[1] == latent.size + CLASSES
+    for rows in (trained, asked):
+        np.testing.assert_array_equal(np.sort(rows[:, 3 : 3 + CLASSES]), np.tile([0, 0, 1], (len(rows), 1)))
+    np.testing.assert_array_equal(asked[:, 3 : 3 + CLASSES], one_hot(labels))
+    if name != "infogan":
+        assert images.labels is not None
+        np.testing.assert_array_equal(trained[:, 3 : 3 + CLASSES], one_hot(images.labels))
+    values = latent.size - 3
+    np.testing.assert_array_equal(asked[:, :3], codes[:, values:])
+    np.testing.assert_array_equal(asked[:, 3 + CLASSES :], codes[:, :values])
+    assert abs(trained[:, 3 + CLASSES :]).max(initial=0) <= 1
 
 
 def test_a_joint_batch_has_every_label_twice() -> None:

@@ -19,6 +19,7 @@ from minigen.random import Generator
 from minigen.tensor import Tensor, grad
 from minigen.training.adversarial import OPTIONS, RECIPES, build
 from minigen.training.adversarial.game import discriminator_terms
+from minigen.training.config import ConfigError, resolve
 from minigen.training.experiment import Experiment
 from minigen.training.run import Interrupted, open_trained
 
@@ -121,6 +122,16 @@ def test_the_options_and_the_recipes_know_each_other() -> None:
         for key, value in recipe.options.items():
             if key in OPTIONS and OPTIONS[key].choices:
                 assert value in OPTIONS[key].choices
+
+
+def test_a_penalised_discriminator_has_no_batch_norm_to_share_batches_in() -> None:
+    """--joint-batch acts by batch norm, which these models refuse: it is no option of theirs."""
+    for recipe in RECIPES:
+        if recipe.name in ("wgan-gp", "dragan", "r1-gan"):
+            with pytest.raises(ConfigError, match=f"{recipe.name} has no option 'joint_batch'"):
+                resolve(recipe, OPTIONS, {"joint_batch": True})
+        else:
+            assert resolve(recipe, OPTIONS, {"joint_batch": True})["joint_batch"]
 
 
 # Every option has an effect.

@@ -91,13 +91,16 @@ def test_fit_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(capsys.readouterr().out.splitlines()) == 11
 
 
-def test_gradcheck_finds_the_wrong_layer(capsys: pytest.CaptureFixture[str]) -> None:
-    message = load("02_gradcheck_your_layer").main()
-    assert re.search(r"WRONG, input 0 at index \(\d, \d\): analytic -?[\d.]+, numeric -?[\d.]+", message)
-    assert "Passed: parameter 'slope'" in message  # that gradient is right in both layers
-    table, _, rest = capsys.readouterr().out.partition("The wrong layer is found out")
-    assert table.count("right") == 9 and "WRONG" not in table  # two orders, four tensors, and a cotangent
-    assert message in rest
+def test_gradcheck_finds_the_wrong_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    averaged, mended, detached, right = load("02_gradcheck_your_layer").main()
+    assert re.search(r"WRONG, parameter 'slope' at index \(\d,\), order 1", averaged)
+    assert "numeric / 4 everywhere" in averaged and averaged.count(" OK\n") == 3  # a batch of four; three are right
+    assert mended.startswith("OK") and mended.count(" OK\n") == 4 and "WRONG" not in mended
+    assert re.search(r"WRONG, .*, order 2", detached) and "a constant to the engine" in detached
+    assert right.startswith("OK") and right.count(" OK\n") == 9  # two orders, four tensors, and a cotangent
+    assert "every one rejected" in right
+    shown = capsys.readouterr().out
+    assert all(report in shown for report in (averaged, mended, detached, right))
 
 
 @pytest.mark.parametrize("name", PICTURES)

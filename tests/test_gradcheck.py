@@ -18,7 +18,7 @@ from minigen import losses, nn, ops
 from minigen.gradcheck import GradientMismatch, gradcheck
 from minigen.gradcheck.numeric import Slope, measure
 from minigen.gradcheck.probes import locate
-from minigen.gradcheck.verdict import Evidence, spoilt_gradients
+from minigen.gradcheck.planted import planted_errors
 from minigen.random import Generator
 from minigen.tensor import Function, Tensor, grad, no_grad
 from minigen_kernels import Array
@@ -82,19 +82,22 @@ def test_locate_finds_the_guilty_element() -> None:
         assert locate(np.ones(13), lambda d, place=place: float(d[place])) == place
 
 
-def test_every_spoilt_gradient_is_another_one() -> None:
-    g = point(3, 8)
-    for spoilt in spoilt_gradients(g, 1.01):
-        assert np.abs(spoilt - g).max() >= 0.009 * np.abs(g).max()
-    assert len(list(spoilt_gradients(np.ones((3, 8)), 1.01))) == 3  # shifting a constant changes nothing
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("shape", [(), (1,), (7,), (2, 4), (3, 1, 3, 2)])
+def test_every_planted_error_is_another_gradient(shape: tuple[int, ...], alone: bool) -> None:
+    size = int(np.prod(shape))
+    g = point(3, size)
+    kinds = []
+    for kind, spoilt in planted_errors(g, shape, np.ones(size), 1.01, alone):
+        kinds.append(kind)
+        assert spoilt.shape == g.shape and np.abs(spoilt - g).max() >= 0.009 * np.abs(g).max()
+    expected = ["factor", "sign", "zero"] + ["shifted"] * (size > 1) + ["transposed"] * (len(shape) > 1) + ["perturbed"]
+    assert kinds == expected
 
 
-def test_a_tolerance_that_lets_spoilt_gradients_pass_is_no_precision() -> None:
-    a = np.ones((1, 4))
-    evidence = Evidence(a, a, 0.01 * a, 0 * a, a, rounding=1e-12 * a[:, :1], rtol=1e-6)
-    assert evidence.judge(iter([a * 1.01])) == "PRECISION"
-    evidence.error = 1e-9 * a
-    assert evidence.judge(iter([a * 1.01])) == "right"
+def test_what_changes_nothing_is_not_planted() -> None:
+    constant = [kind for kind, _ in planted_errors(np.ones((3, 6)), (2, 3), np.ones(6), 1.01, True)]
+    assert constant == ["factor", "sign", "zero", "perturbed"]
 
 
 # No false alarms.
@@ -132,7 +135,7 @@ def test_no_false_alarm_in_200_draws(name: str) -> None:
     fn, draw = SMOOTH[name]
     for seed in range(200):
         report = gradcheck(fn, *draw(np.random.default_rng(seed)), seed=seed)
-        assert all(row.verdict in ("right", "zero") for row in report.rows)
+        assert all(row.verdict in ("OK", "VACUOUS") for row in report.rows)
 
 
 @pytest.mark.parametrize("name", SMOOTH)
@@ -189,8 +192,8 @@ def test_module_is_given_back_bit_for_bit(good: bool) -> None:
 def test_batch_norm_and_dropout_in_training_to_third_order() -> None:
     report = gradcheck(network(), point(4, 4), order=3)
     rows = {(row.order, row.name): row for row in report.rows}
-    assert rows[1, "parameter '0.bias'"].verdict == "zero"  # batch norm takes the mean away
-    assert rows[3, "cotangent of the gradient in parameter '1.weight'"].verdict == "right"
+    assert rows[1, "parameter '0.bias'"].verdict == "VACUOUS"  # batch norm takes the mean away
+    assert rows[3, "cotangent of the gradient in parameter '1.weight'"].verdict == "OK"
     assert {row.order for row in report.rows} == {1, 2, 3}
 
 
@@ -302,20 +305,16 @@ def test_fn_may_differentiate_inside() -> None:
     gradcheck(penalty, point(3, 2), point(2, 4, seed=1), order=2)
 
 
-def test_report_is_an_aligned_table() -> None:
+def test_a_row_says_what_was_compared() -> None:
     report = gradcheck(nn.Dense(4, 2, rng=Generator(0)), point(3, 4), order=2)
-    head, rule, *lines = str(report).splitlines()
-    assert len(lines) == len(report.rows) == 7 and set(rule) == {"-"}
-    for column in ("shape", "compared", "verdict"):
-        start = head.index(column)
-        assert all(line[start - 1] == " " and line[start] != " " for line in lines)
+    assert len(report.rows) == 7
     assert report.rows[0].name == "input 0" and report.rows[0].shape == (3, 4)
     assert report.rows[0].worst_index is not None and report.rows[0].resolution < 1e-5
 
 
 def test_second_order_of_a_linear_function_is_zero_and_fine() -> None:
     report = gradcheck(lambda x: x * 2, point(3), order=2)
-    assert [row.verdict for row in report.rows] == ["right", "zero", "right"]
+    assert [row.verdict for row in report.rows] == ["OK", "VACUOUS", "OK"]
 
 
 def test_large_inputs_are_fast_and_an_error_in_them_is_located() -> None:
@@ -387,11 +386,11 @@ def test_nothing_but_zeros_is_vacuous_unless_allowed() -> None:
         gradcheck(lambda x: x * 0 + 1, point(3))
     with pytest.raises(GradientMismatch, match="VACUOUS"):
         gradcheck(lambda x: Tensor(np.ones(2)), point(3))
-    assert gradcheck(lambda x: x * 0 + 1, point(3), allow_zero=True).rows[0].verdict == "zero"
+    assert gradcheck(lambda x: x * 0 + 1, point(3), allow_zero=True).rows[0].verdict == "VACUOUS"
 
 
 def test_one_zero_gradient_among_others_is_fine() -> None:
-    assert [row.verdict for row in gradcheck(lambda a, b: a * 2 + b * 0, point(3), point(3)).rows] == ["right", "zero"]
+    assert [row.verdict for row in gradcheck(lambda a, b: a * 2 + b * 0, point(3), point(3)).rows] == ["OK", "VACUOUS"]
 
 
 def test_a_derivative_below_the_rounding_of_the_function_is_vacuous() -> None:
@@ -418,7 +417,7 @@ def test_a_staircase_is_no_precision(seed: int) -> None:
 
 def test_chance_that_cannot_be_rewound_is_refused() -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="not deterministic.*Generator"):
+    with pytest.raises(GradientMismatch, match="not deterministic.*Generator"):
         gradcheck(lambda x: x * Tensor(rng.random(3)), point(3))
 
 
@@ -427,8 +426,10 @@ def test_changing_an_input_in_place_is_refused() -> None:
         x.data[...] = np.abs(x.data)
         return x * x
 
-    with pytest.raises(ValueError, match="changes input 0 in place"):
-        gradcheck(fn, np.array([1.0, -2.0]))
+    x = np.array([1.0, -2.0])
+    with pytest.raises(GradientMismatch, match="changes input 0 in place"):
+        gradcheck(fn, x)
+    assert list(x) == [1, -2]
 
 
 @pytest.mark.parametrize(
@@ -460,4 +461,4 @@ def test_a_float32_constant_of_fn_gets_a_note() -> None:
     constant = Tensor(np.ones(2, np.float32))
     with pytest.raises(TypeError, match="promoted silently") as info:
         gradcheck(lambda x: x * constant, point(2))
-    assert "float64 too" in info.value.__notes__[0]
+    assert "computes in float64" in info.value.__notes__[0]

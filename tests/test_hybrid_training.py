@@ -13,6 +13,7 @@ import pytest
 from hybrid_runs import MODELS, batch, setup_for, small
 from training.runs import left_behind, make_data, run
 
+from minigen import nn
 from minigen.data import Batch
 from minigen.random import Generator
 from minigen.training.experiment import Experiment
@@ -124,6 +125,17 @@ def test_options_without_effect_and_data_out_of_range_are_refused() -> None:
     refused("ali", "--beta1 has no effect with --optimizer sgd", optimizer="sgd", beta1=0.3)
     small("dfm", network="conv", hidden=5, channels=2)  # the denoiser has hidden layers in any case
     small("aae", network="conv", hidden=5, layers=1, channels=2)
+
+
+@pytest.mark.parametrize("name", ["mdgan", "vae-gan"])
+@pytest.mark.parametrize(("network", "norm", "wanted"), [
+    ("dense", None, False), ("conv", None, True), ("dense", "batch", True), ("conv", "none", False),
+])  # fmt: skip
+def test_the_norm_that_a_discriminator_has_by_default(name: str, network: str, norm: str | None, wanted: bool) -> None:
+    """Batch norm between convolutions, none between dense layers; what is asked for is done."""
+    assert MODELS[name].options["norm"] is None
+    discriminator = small(name, network=network, norm=norm).modules["discriminator"]
+    assert any(isinstance(module, nn.BatchNorm) for _, module in discriminator.named_modules()) == wanted
 
 
 def test_images_that_do_not_fit_convolutions() -> None:

@@ -17,6 +17,9 @@ from minigen.data import Batch
 from minigen.models.vae import VAE, one_hot
 from minigen.random import Generator
 from minigen.tensor import Tensor
+from minigen.training import prepare
+from minigen.training.catalog import MODELS as CATALOG
+from minigen.training.config import DEFAULTS, ConfigError
 from minigen.training.experiment import Experiment, Term
 from minigen.training.likelihood.bounds import log_sum_exp
 from minigen.training.run import Interrupted, open_trained
@@ -180,6 +183,18 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
 def test_what_does_not_fit_is_refused(name: str, options: Any, changed: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MODELS[name].build(replace(setup_for(name, **options), **changed))
+
+
+@pytest.mark.parametrize("name", ["conv-vae", "wae-mmd", "rae"])
+def test_a_size_that_does_not_fit_is_refused_in_the_name_of_the_model(name: str) -> None:
+    """Three models share a network; each says its own name, once."""
+    recipe = CATALOG[name]
+    config = {**DEFAULTS, **recipe.options}
+    facts = {
+        "image_shape": (1, 30, 28), "value_range": (0.0, 1.0), "mean": 0.5, "classes": None, "batches_per_epoch": 1,
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match=f"^{name}: image sides must be multiples of 4 .*, got 30x28; resize"):
+        prepare.build(recipe, config, facts, "cpu")
 
 
 def test_labels_that_are_missing_or_wrong() -> None:

@@ -265,4 +265,4 @@ def test_empty_arrays() -> None:
     assert grad(ops.linear(x, Tensor(np.ones((2, 3)))).sum(), [x])[0].shape == (0, 3)
     nothing = np.zeros(3, bool)
     report = gradcheck(lambda x: x[nothing], Tensor(np.ones(3)), order=2, allow_zero=True)
-    assert {row.verdict for row in report.rows} == {"zero"}
+    assert {row.verdict for row in report.rows} == {"VACUOUS"}

@@ -62,8 +62,8 @@ def test_right_sine_passes_to_third_order() -> None:
         (lambda g: g * 0.5, "numeric / 2 everywhere"),
         (lambda g: g * 1.01, "1.01 * numeric everywhere"),
         (lambda g: g * (1 + 1e-5), ""),
-        (lambda g: g * 5, "5 is also a length here; mean and sum confused"),
-        (lambda g: g * (1 / 15), "15 is also a length here; mean and sum confused"),
+        (lambda g: g * 5, "5 is the length of axis 1 of input 0; mean and sum confused"),
+        (lambda g: g * (1 / 15), "15 is the size of input 0; mean and sum confused"),
         (lambda g: g * 0, "The analytic gradient is zero"),
         (lambda g: g * np.nan, "holds NaN or Inf"),
         (lambda g: g + 1e-3, ""),
@@ -131,7 +131,7 @@ def test_wrong_reduction_of_a_broadcast() -> None:
     inputs = point(6, 3), point(1, 3, seed=1), point(3, seed=2)
     gradcheck(Affine.apply, *inputs, order=2)
     error = caught(lambda *xs: Affine.apply(*xs, wrong=True), *inputs)
-    assert error.tensor == "input 1" and "6 is also a length here" in error.hint
+    assert error.tensor == "input 1" and "6 is the length of axis 0 of input 0" in error.hint
 
 
 class MissingTerm(Function):
@@ -163,7 +163,7 @@ class SavedArray(Function):
 def test_saved_array_is_wrong_at_second_order_only() -> None:
     gradcheck(SavedArray.apply, point(2, 3))
     error = caught(SavedArray.apply, point(2, 3), order=2)
-    assert error.order == 2 and error.tensor == "input 0" and "saved by forward is a constant" in error.hint
+    assert error.order == 2 and error.tensor == "input 0" and "ignores that self.saved of SavedArray" in error.hint
     gradcheck(ops.exp, point(2, 3), order=2)
 
 
@@ -291,7 +291,7 @@ class Shared(Function):
 
 
 def test_state_shared_by_two_calls() -> None:
-    with pytest.raises(GradientMismatch, match=r"input 0 at index \(\d,\).*two runs of the same backward") as info:
+    with pytest.raises(GradientMismatch, match=r"(?s)input 0 at index \(\d,\).*two runs of the same backward") as info:
         gradcheck(Shared.apply, point(3))
     assert "a later call of the function changed" in info.value.hint
 
@@ -315,7 +315,7 @@ def test_float32_in_the_graph_is_named() -> None:
 
 
 def test_float32_result() -> None:
-    with pytest.raises(TypeError, match="loses precision: the output is float32"):
+    with pytest.raises(GradientMismatch, match="PRECISION, the output.*\n.*does not keep the dtype"):
         gradcheck(lambda x: x.to(dtype=np.float32), point(3))
 
 

@@ -49,7 +49,7 @@ def test_the_two_commands_of_the_quick_start() -> None:
     first, second = block("sh", 1), block("sh", 2)
     assert (first.returncode, second.returncode) == (0, 0)
     assert "&& pip install -q -e . && minigen train conv-ae" in first.stdout
-    assert second.stdout.rstrip().endswith("pip install -q -e '.[test]' && pytest -q")
+    assert second.stdout.rstrip().endswith("pip install -q -e '.[test]' && pytest -q -n auto")
     for one in (first, second):
         assert len(one.stdout.splitlines()) == 1  # one command each
         assert one.stdout.startswith("python3 -m venv .venv && . .venv/bin/activate && ")

@@ -22,8 +22,10 @@ Imports: NumPy. Read next: ``reference/conv.py``.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
+from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -114,8 +116,24 @@ def for_device(device: str) -> KernelSet:
     return cast(KernelSet, importlib.import_module(f"minigen_kernels.{device}"))
 
 
+_instead_of_cpu: KernelSet | None = None  # see `in_reference`
+
+
 def for_array(x: Array) -> KernelSet:
     """The kernel room that belongs to an array of floats: `cpu` for numpy.ndarray, `cuda` for cupy.ndarray."""
     if x.dtype.kind != "f":  # compiled for integers, some kernels would cut off fractions without a word
         raise TypeError(f"kernels compute in float32 and float64, got {x.dtype}; use .to(dtype=np.float32)")
-    return for_device("cpu" if isinstance(x, (np.ndarray, np.generic)) else "cuda")
+    if not isinstance(x, (np.ndarray, np.generic)):
+        return for_device("cuda")
+    return _instead_of_cpu or for_device("cpu")
+
+
+@contextlib.contextmanager
+def in_reference() -> Iterator[None]:
+    """Inside ``with``: NumPy arrays go to the `reference` room, in every thread. For checks; it is as slow as it is plain."""
+    global _instead_of_cpu
+    before, _instead_of_cpu = _instead_of_cpu, cast(KernelSet, importlib.import_module("minigen_kernels.reference"))
+    try:
+        yield
+    finally:
+        _instead_of_cpu = before

@@ -1,6 +1,7 @@
 """The entry point: which commands there are, and how every failure ends - one line on stderr and an exit code.
 
-Exit codes: 0 done; 2 the command line or config is wrong; 1 anything else that failed; 130 interrupted.
+Exit codes: 0 done; 2 the command line or config is wrong; 1 anything else that failed, of gradcheck: a wrong gradient;
+130 interrupted.
 ``MINIGEN_DEBUG=1`` shows the traceback.
 
 Imports: the commands. Read next: ``train.py``.
@@ -20,6 +21,7 @@ import minigen
 from minigen.cli.compare import compare
 from minigen.cli.encode import encode
 from minigen.cli.evaluate import evaluate
+from minigen.cli.gradcheck import check_gradients
 from minigen.cli.info import info
 from minigen.cli.models import list_models
 from minigen.cli.reconstruct import reconstruct
@@ -56,7 +58,7 @@ def commands(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (train, sample, reconstruct, evaluate, compare, encode, list_models, info):
+for command in (train, sample, reconstruct, evaluate, compare, encode, check_gradients, list_models, info):
     commands.add_command(command)
 
 

@@ -120,6 +120,8 @@ def _print_table(runs: tuple[str, ...], trained: list[Trained], found: list[Find
     for column, f in zip(columns, found, strict=True):
         for name, reason in f.left_out.items():
             click.echo(f"{column} {name}: left out: {reason}")
+        for line in f.checkup.lines():
+            click.echo(f"{column} {line}")
 
 
 def _picture(path: Path, runs: tuple[str, ...], trained: list[Trained], plans: list[Plan]) -> list[str]:

@@ -6,6 +6,7 @@ Imports: metrics, training. Read next: ``measure.py``.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -42,6 +43,7 @@ def evaluate(
     RUN is the folder of a run. Measured is what the model can: reconstructions (a denoising model is given corrupted
     images, and its answers are held to the clean ones), its likelihood, what its codes know of classes and factors,
     and the images that it draws, by the features of a classifier that is trained once for each data set and kept.
+    Last the doctor looks at it, as during training, but with test images and that classifier.
     """
     trained = open_run(run, checkpoint, data_dir, device)
     with np.errstate(all="ignore"):
@@ -63,6 +65,8 @@ def evaluate(
         hashed = "weights" in features
         made = f"; weights {features['weights']}, {features['test_accuracy']:.2%} right" if hashed else ""
         click.echo(f"  features: {features['kind']}{made}")
+    for line in found.checkup.lines():
+        click.echo(f"  {line}")
     click.echo(f"  seconds: {', '.join(f'{name} {seconds:.1f}' for name, seconds in found.seconds.items())}")
 
 
@@ -82,5 +86,6 @@ def facts_of(run: str, trained: Trained, found: Findings) -> dict[str, Any]:
         "units": {name: m.unit for name, m in report.items()},
         "settings": found.settings,
         "left_out": found.left_out,
+        "doctor": asdict(found.checkup),
         "seconds": found.seconds,
     }

@@ -17,6 +17,7 @@ from typing import Any
 import click
 import numpy as np
 
+from minigen.cli.checkup import checkup_of
 from minigen.cli.drawing import codes_from, encoder_of, latent_of
 from minigen.cli.trained import Trained
 from minigen.data import Dataset
@@ -29,6 +30,7 @@ from minigen.random import Generator
 from minigen.training import sampling
 from minigen.training.classifier import Features, feature_dimension, stacked_features, trained_features, unit_range
 from minigen.training.config import ConfigError
+from minigen.training.doctor import Checkup
 from minigen.training.experiment import Experiment
 from minigen.training.prepare import load_split
 from minigen_kernels import Array
@@ -56,12 +58,13 @@ class Plan:
 
 @dataclass
 class Findings:
-    """Measured numbers; the settings behind them; what was left out, and why; and where the time went."""
+    """Measured numbers; the settings behind them; what was left out, and why; where time went; what the doctor says."""
 
     report: Report = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    checkup: Checkup = field(default_factory=lambda: Checkup((), 0))
 
     @contextmanager
     def clock(self, name: str) -> Iterator[None]:
@@ -91,12 +94,15 @@ def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Findin
     if experiment.encode is not None:
         with found.clock("codes"):
             found.report |= evaluation.measure_codes(experiment.encode, train, test)
+    features = None
     if reason is not None:
         found.left_out["samples"] = reason
     elif trained.config["dataset"] in TOYS:
         _points(trained, plan, found)
     else:
-        _samples(trained, plan, train, test, found, tell)
+        features = _samples(trained, plan, train, test, found, tell)
+    with found.clock("doctor"):
+        found.checkup = checkup_of(trained, test, features)
     return found
 
 
@@ -180,7 +186,8 @@ def _points(trained: Trained, plan: Plan, found: Findings) -> None:
 
 def _samples(
     trained: Trained, plan: Plan, train: Dataset, test: Dataset, found: Findings, tell: Callable[[str], None]
-) -> None:
+) -> Features:
+    """Measure generated images; return what they were measured by."""
     name = trained.config["dataset"]
     with found.clock("classifier"):
         features = _features(trained, tell)
@@ -192,6 +199,7 @@ def _samples(
             unit, unit_range(train), unit_range(test), features.extract, features.classify, features.shares
         )
     found.settings["features"] = features.facts
+    return features
 
 
 def _features(trained: Trained, tell: Callable[[str], None]) -> Features:

@@ -1,6 +1,6 @@
 """``minigen reconstruct``: a picture of images beside what a trained model makes of them.
 
-Imports: training. Read next: ``trained.py``.
+Imports: training, pictures. Read next: ``trained.py``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from minigen.cli.trained import (
     open_run,
     split_option,
 )
+from minigen.pictures import save_png, sheet
 from minigen.training.config import ConfigError
-from minigen.training.run import save_picture
 
 
 @click.command()
@@ -40,9 +40,14 @@ def reconstruct(
         raise ConfigError(f"-o {output}: pictures are written as PNG; take a name that ends in .png")
     trained = open_run(run, checkpoint, data_dir, device)
     if trained.experiment.reconstruct is None:
-        raise ConfigError(f"{trained.recipe.name} has no encoder, so it cannot reconstruct; draw with minigen sample")
+        raise ConfigError(
+            f"{trained.recipe.name} has no encoder of images alone, so it cannot reconstruct; draw with minigen sample"
+        )
     dataset = trained.images(split)
     if count > len(dataset):
         raise ConfigError(f"-n {count}: the split {split!r} has {len(dataset)} images")
-    save_picture(path, trained.experiment, dataset.images_float(slice(count)), dataset.value_range)
+    images = dataset.images_float(slice(count))
+    corrupts = "corruption" in trained.config
+    parts = trained.experiment.pictures(images) if corrupts else [images, trained.experiment.reconstruct(images)]
+    save_png(sheet(parts, value_range=dataset.value_range), path)
     click.echo(f"{output}: {count} {split} images and their reconstructions, by {trained.checkpoint}")

@@ -42,6 +42,7 @@ class Trained:
     config: dict[str, Any]
     checkpoint: Path
     facts: Mapping[str, Any]  # about the images it was trained on
+    metrics: Path  # the file with the terms of its training
 
     def images(self, split: str) -> Dataset:
         """A split of its data set; "train" are the images it was trained on, without those held out.
@@ -72,7 +73,7 @@ def open_run(path: str, checkpoint: str | None, data_dir: str | None, device: st
     if file is None:
         file = folder.best if folder.best.exists() else folder.last
     experiment, facts = open_trained(recipe, config, file, chosen)
-    return Trained(experiment, recipe, config, file, facts)
+    return Trained(experiment, recipe, config, file, facts, folder.metrics)
 
 
 def check_output(path: str) -> Path:

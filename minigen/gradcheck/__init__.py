@@ -10,13 +10,17 @@ derivative. It knows nothing of the rules of calculus, so it is an independent w
    says how far the numeric side itself can be trusted. That error, not a guess, is the tolerance.
 3. At a kink (relu at 0) there is no derivative: slopes from the left and right differ at every h. That is said.
 4. A check that could not fail proves nothing. So the analytic gradient is spoilt on purpose (times 1.01, sign turned,
-   zero, elements shifted), and the check has to notice each time; where all is zero it refuses.
+   zero, elements shifted or transposed, one of them changed), and the check has to notice each time; where all is zero
+   it refuses.
 5. The gradient is itself a function of x and v. Checked in the same way it gives order 2; and so on.
+6. A wrong gradient is mended in every way that is known to go wrong (another factor, axes exchanged, a sum left out, a
+   constant that was none). What would then have passed is what the mistake looks like.
 
-Imports: tensor, random. Read next: ``numeric.py``, ``problem.py``, ``verdict.py``, ``check.py``.
+Imports: tensor, random. Read next: ``numeric.py``, ``problem.py``, ``verdict.py``, ``check.py``, then
+``diagnosis/__init__.py``.
 """
 
 from minigen.gradcheck.check import gradcheck
-from minigen.gradcheck.report import GradcheckReport, GradientMismatch, Row
+from minigen.gradcheck.report import Explanation, GradientMismatch, Mutation, Report, Row, Verdict
 
-__all__ = ["GradcheckReport", "GradientMismatch", "Row", "gradcheck"]
+__all__ = ["Explanation", "GradientMismatch", "Mutation", "Report", "Row", "Verdict", "gradcheck"]

@@ -5,17 +5,23 @@ Imports: tensor, and the files beside it. Read next: ``ops/elementwise.py``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
 
+from minigen.gradcheck.devices import compare_with_cpu
+from minigen.gradcheck.diagnosis.contract import broken
+from minigen.gradcheck.failure import vacuous, worst
 from minigen.gradcheck.one_tensor import OneTensor
 from minigen.gradcheck.probes import Directions, Elements
-from minigen.gradcheck.problem import Given, GradientOf, ModuleLike, Problem
-from minigen.gradcheck.report import GradcheckReport, GradientMismatch
-from minigen.gradcheck.sides import Sides
-from minigen.tensor import Tensor, is_recording
+from minigen.gradcheck.problem import Given, GradientOf, Problem
+from minigen.gradcheck.progress import Progress
+from minigen.gradcheck.report import GradientMismatch, Report
+from minigen.gradcheck.sides import Settings, Sides
+from minigen.gradcheck.state import ModuleLike
+from minigen.tensor import GradientError, Tensor, is_recording
 
 
 def gradcheck(
@@ -24,50 +30,94 @@ def gradcheck(
     order: int = 1,
     wrt: Sequence[int] | None = None,
     seed: int = 0,
-    rtol: float = 1e-6,
-    atol: float = 1e-15,
+    rtol: float | None = None,
+    atol: float | None = None,
     draws: int = 3,
     directions: int = 6,
-    max_elements: int = 1000,
+    max_elements: int = 2000,
     allow_zero: bool = False,
-) -> GradcheckReport:
+    dtype: str = "float64",
+    self_test: bool = False,
+    raise_on_failure: bool = True,
+) -> Report:
     """Check every derivative of `fn(*inputs)`, up to `order`, against central differences. Return a report, or raise.
 
     `fn` is a Module, a method of one, or a function that returns a Tensor or several. All floating Tensors and arrays
     among `inputs` are checked (only the positions in `wrt`, if given), and so is every trained parameter of `fn` and of
-    Modules among `inputs`; all in float64 copies. Everything else is passed on unchanged. A Module's parameters,
-    buffers, generators, attributes and `.grad` are afterwards what they were, and the same at each evaluation, so batch
-    norm and dropout can be checked in training mode.
+    Modules among `inputs`; all in copies of `dtype`, "float64" or "float32". Everything else is passed on unchanged. A
+    Module's parameters, buffers, generators, attributes and `.grad` are afterwards what they were, and the same at each
+    evaluation, so batch norm and dropout can be checked in training mode. What lives on a GPU is checked there, and
+    compared with the CPU.
 
     `order` 2 checks the gradient as a function of inputs, parameters and cotangent, 3 the gradient of that; lower
     orders are always checked first. `draws` random cotangents come from `seed`. Tensors are checked element by element,
     smallest first, while they have no more than `max_elements` in all; the larger ones along `directions` random
-    directions. The tolerance is 10 times the error that the numeric side finds for itself, plus `rtol` of the number. y
-    is taken to be rounded to the last of its bits, and by `atol` on the way: scale up a function that is as small.
+    directions. The tolerance is 10 times the error that the numeric side finds for itself, plus `rtol` of the number
+    (1e-6, in float32 1e-3), plus what rounding may leave of a zero. Results are taken to be rounded to the last of
+    their bits, and by `atol` on the way to them, which is measured unless it is given.
 
-    Raises `GradientMismatch` for a derivative that is WRONG, a KINK, too little PRECISION to tell, or when all is zero
-    and the check VACUOUS (unless `allow_zero`); TypeError and ValueError for what cannot be checked at all.
+    Errors are planted in each gradient that has passed, and have to be noticed; with `self_test` the report lists them.
+
+    Raises `GradientMismatch`, or returns the report of it if `raise_on_failure` is False, for a derivative that is
+    WRONG, a KINK, too little PRECISION to tell, or when all is zero and the check VACUOUS (unless `allow_zero`); and
+    for whatever else `fn` does that a function to be differentiated must not. TypeError and ValueError: for what cannot
+    be checked at all.
     """
     _check_arguments(fn, inputs, order, wrt, draws, directions)
-    given = Given(fn, inputs, wrt)
+    single = _check_dtype(dtype) == "float32"
+    report = Report(_name_of(fn), order, seed, str(np.dtype(dtype)))
+    progress = Progress(report.target)
+    settings = Settings(rtol or (1e-3 if single else 1e-6), atol, draws, report.dtype, self_test, progress.tick)
+    given = Given(fn, inputs, wrt, dtype)
     try:
         if not given.variables:
             raise ValueError("gradcheck: nothing to differentiate: no floating Tensor, array or parameter was given")
-        rng, report, problem = np.random.default_rng(seed), GradcheckReport(), cast(Problem, given)
+        rng, problem = np.random.default_rng(seed), cast(Problem, given)
         with np.errstate(all="ignore"):  # NaN and Inf get a verdict, which says more than a warning
             for k in range(1, order + 1):
-                sides = Sides(problem, k, rng, report, rtol=rtol, atol=atol, draws=draws, last=k == order)
-                _check_one_order(sides, directions, max_elements)
-                if k == 1 and not allow_zero and all(row.verdict == "zero" for row in report.rows):
-                    raise _vacuous(sides)
+                progress.what = f"order {k}"
+                sides = _sides(problem, k, rng, report, settings, last=k == order)
+                if k == 1:
+                    report.device = compare_with_cpu(given, sides)
+                inspected = _check_one_order(sides, directions, max_elements)
+                failure = worst(inspected)
+                if failure is None and k == 1 and not allow_zero and all(c.verdict == "VACUOUS" for c in inspected):
+                    failure = vacuous(sides)
+                if failure is not None:
+                    raise failure
                 problem = GradientOf(problem, sides.cotangents[-1])
+        return report
+    except GradientMismatch as mismatch:
+        report.failure = mismatch
+        if raise_on_failure:
+            raise
         return report
     except TypeError as error:
         if "promoted silently" in str(error):
-            error.add_note("gradcheck computes in float64: Tensors that fn brings along have to be float64 too")
+            error.add_note(f"gradcheck computes in {report.dtype}: Tensors that fn brings along have to be so too")
         raise
     finally:
         given.release()
+        progress.close()
+        report.seconds = time.perf_counter() - progress.start
+
+
+def _name_of(fn: Any) -> str:
+    """What to call the function under check: the name of a function, of a Function, or of a Module's class."""
+    owner = getattr(fn, "__self__", None)
+    if isinstance(owner, type):  # `MyFunction.apply`
+        return owner.__name__
+    return str(getattr(fn, "__name__", type(fn).__name__))
+
+
+def _check_dtype(dtype: Any) -> str:
+    try:
+        name = str(np.dtype(dtype))
+    except TypeError:
+        name = ""
+    if name not in ("float64", "float32"):
+        raise ValueError(f"gradcheck: dtype is 'float64' or 'float32', got {dtype!r}")
+    return name
 
 
 def _check_arguments(
@@ -92,41 +142,37 @@ def _check_arguments(
         raise ValueError("gradcheck: called inside no_grad, where nothing can be differentiated")
 
 
-def _check_one_order(sides: Sides, directions: int, max_elements: int) -> None:
-    """Check all variables, smallest first; add their rows to the report; raise for the gravest failure."""
+def _sides(
+    problem: Problem, order: int, rng: np.random.Generator, report: Report, settings: Settings, last: bool
+) -> Sides:
+    """Both sides at this order; a backward that the engine refuses is a failure of the function, and is explained."""
+    try:
+        return Sides(problem, order, rng, report, settings, last)
+    except GradientError as error:
+        explanations = broken(problem, settings, error)
+        if not explanations:  # the engine has said what else is wrong, and it is not about what backward returns
+            raise
+        nothing = (np.nan, np.nan, np.nan)
+        raise GradientMismatch(
+            "WRONG",
+            "what backward returns",
+            None,
+            order,
+            numbers=nothing,
+            text=f"The engine refuses it: {error}.",
+            report=report,
+            explanations=explanations,
+        ) from error
+
+
+def _check_one_order(sides: Sides, directions: int, max_elements: int) -> list[OneTensor]:
+    """Check all variables, smallest first; add their rows to the report."""
     checks: dict[int, OneTensor] = {}
     left = max_elements
     for i in sorted(range(len(sides.variables)), key=lambda i: sides.variables[i].tensor.size):
-        x = sides.variables[i].tensor.numpy()
+        x = np.asarray(sides.variables[i].tensor.numpy(), np.float64)
         left -= x.size
         checks[i] = OneTensor(sides, i, Elements(x) if left >= 0 else Directions(x, directions, sides.rng))
     inspected = [checks[i] for i in sorted(checks)]
     sides.report.rows += [check.row() for check in inspected]
-    for verdict in ("WRONG", "KINK", "PRECISION"):
-        for check in inspected:
-            if check.verdict == verdict:
-                raise check.failure(_others(check, inspected))
-
-
-def _others(check: OneTensor, inspected: Sequence[OneTensor]) -> str:
-    """A sentence on what has been found about the other tensors."""
-    parts = []
-    for title, good in (("Also not passed", False), ("Passed", True)):
-        names = [c.name for c in inspected if c is not check and (c.verdict in ("right", "zero")) is good]
-        if names:
-            parts.append(f"{title}: {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}.")
-    return " ".join(parts)
-
-
-def _vacuous(sides: Sides) -> GradientMismatch:
-    return GradientMismatch(
-        "VACUOUS",
-        ", ".join(v.name for v in sides.variables),
-        None,
-        sides.order,
-        numbers=(0.0, 0.0, 0.0),
-        text="Every derivative is zero to within rounding, so any multiple of the gradient would pass too.",
-        hint="Check the function before it is summed (softmax and batch norm sum to a constant), move the point to "
-        "where it is not flat, or say allow_zero=True if it is meant to be constant.",
-        report=sides.report,
-    )
+    return inspected

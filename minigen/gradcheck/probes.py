@@ -39,13 +39,17 @@ class Elements:
         """Gradients (K, size) to derivatives along the probes (K, P)."""
         return gradients * self.unit
 
+    def spread(self, errors: Array) -> Array:
+        """Independent errors of gradients (K, size) to those of derivatives along the probes (K, P)."""
+        return errors * self.unit
+
 
 class Directions:
-    """`count` random directions through all elements, none of which is nearly left out."""
+    """`count` random directions through all elements: each is moved by `least` of the typical element or more."""
 
-    def __init__(self, x: Array, count: int, rng: np.random.Generator) -> None:
+    def __init__(self, x: Array, count: int, rng: np.random.Generator, least: float = 0.3) -> None:
         signs = rng.choice([-1.0, 1.0], (count, x.size))
-        self._directions = signs * rng.uniform(0.5, 1.5, (count, x.size)) * _sizes(x, 0.3)
+        self._directions = signs * rng.uniform(0.5, 1.5, (count, x.size)) * _sizes(x, least)
         self.unit = np.ones(count)
         self.count = count
         self.text = f"{count} directions"
@@ -57,6 +61,10 @@ class Directions:
     def project(self, gradients: Array) -> Array:
         """Gradients (K, size) to derivatives along the probes (K, P)."""
         return gradients @ self._directions.T
+
+    def spread(self, errors: Array) -> Array:
+        """Independent errors of gradients (K, size) to those of derivatives along the probes (K, P)."""
+        return np.sqrt(errors**2 @ self._directions.T**2)
 
 
 def locate(direction: Array, badness: Callable[[Array], float]) -> int:

@@ -1,14 +1,20 @@
-"""What a gradient check says: a table when all is right, an exception that names the place when it is not.
+"""What a gradient check says: a report when all is right, an exception that names the place when it is not.
 
-Imports: NumPy. Read next: ``check.py``.
+Imports: the files that show it. Read next: ``text.py``, ``check.py``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
-Verdict = Literal["right", "zero", "WRONG", "KINK", "PRECISION", "VACUOUS"]
+from minigen.gradcheck import drawing, page, table, text
+from minigen.gradcheck.facts import plain, to_json
+from minigen_kernels import Array
+
+Verdict = Literal["OK", "WRONG", "KINK", "PRECISION", "VACUOUS"]
 Index = tuple[int, ...]
 
 
@@ -19,7 +25,7 @@ class Row:
     `compared`: along what, each for so many random `cotangents`. Errors are |analytic - numeric|, absolute and relative
     to the largest derivative of this tensor. `resolution`: the smallest relative error that would have been noticed, in
     the number that is known best. `worst_index`: the element that comes closest to (or lies furthest beyond) its
-    tolerance, None for directions. Verdict "zero": both sides are zero to within rounding, no error is relative (NaN).
+    tolerance, None for directions. Verdict VACUOUS: both sides are zero to within rounding, no error is relative (NaN).
     """
 
     order: int
@@ -34,23 +40,101 @@ class Row:
     verdict: Verdict
 
 
-@dataclass
-class GradcheckReport:
-    """The outcome of a check, a row for each tensor and order. `str(report)` is a table."""
+@dataclass(frozen=True)
+class Mutation:
+    """An error planted in a gradient that had passed: was it rejected by the same comparison?
 
+    `name`: the tensor. `kind`: "factor", "sign", "zero", "shifted", "transposed" or "perturbed".
+    """
+
+    order: int
+    name: str
+    kind: str
+    rejected: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A mistake that would give just these numbers. `text`: one or two sentences, with the evidence in numbers."""
+
+    kind: str
+    text: str
+
+
+@dataclass
+class Report:
+    """The outcome of a check: a row for each tensor and order. `str(report)` is a table.
+
+    `target`: the name of what was checked. `mutations`: the planted errors of the self-test, empty without one.
+    `failure`: why the check did not pass, or None. `order`, `seed`, `dtype`, `device`: how it was asked for.
+    `evaluations`: how often the function was called for the numeric side; `seconds`: how long all of it took.
+    """
+
+    target: str = ""
+    order: int = 1
+    seed: int = 0
+    dtype: str = "float64"
+    device: str = "cpu"
     rows: list[Row] = field(default_factory=list)
+    mutations: list[Mutation] = field(default_factory=list)
+    failure: GradientMismatch | None = None
     evaluations: int = 0
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Did the check pass?"""
+        return self.failure is None
+
+    @property
+    def verdict(self) -> Verdict:
+        """That of the failure, or OK."""
+        return "OK" if self.failure is None else self.failure.verdict
+
+    def facts(self) -> dict[str, Any]:
+        """All of it in dicts, lists, texts and numbers, as `to_json` writes it.
+
+        Fields of the same names as here: target, verdict, ok, order, seed, dtype, device, evaluations, seconds. `rows`:
+        a list of order, tensor, shape, compared, cotangents, max_abs_error, max_rel_error, resolution, worst_index,
+        verdict (see `Row`). `mutations`: a list of order, tensor, kind, rejected. `failure`: null, or verdict, order,
+        tensor, index, analytic, numeric, error, text, advice, explanations (a list of kind and text), ladder (a list of
+        step, numeric slope, difference) and maps: null, or analytic, numeric and error as nested lists. A number that
+        is not finite is "nan", "inf" or "-inf".
+        """
+        own = {name: getattr(self, name) for name in ("target", "verdict", "ok", "order", "seed", "dtype", "device")}
+        rows = [{("tensor" if name == "name" else name): value for name, value in asdict(row).items()}
+                for row in self.rows]  # fmt: skip
+        mutations = [{"order": m.order, "tensor": m.name, "kind": m.kind, "rejected": m.rejected}
+                     for m in self.mutations]  # fmt: skip
+        failure = None if self.failure is None else self.failure.facts()
+        cost = {"evaluations": self.evaluations, "seconds": self.seconds}
+        facts: dict[str, Any] = plain({**own, **cost, "rows": rows, "mutations": mutations, "failure": failure})
+        return facts
+
+    def to_json(self, indent: int | None = None) -> str:
+        """`facts` as strict JSON (no NaN, no Infinity)."""
+        return to_json(self.facts(), indent)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """A matplotlib Figure, which is also written to `path`, if one is given (PNG, PDF or SVG, by its name).
+
+        Of a failure: heat maps of the analytic side, the numeric side and their difference, where all elements were
+        compared (see `unrolled.py` for tensors of more than two axes); and the error against the step. Else an overview
+        of the errors found, and of the smallest that would have been noticed.
+        """
+        figure = drawing.figure(self.facts())
+        if path is not None:
+            figure.savefig(path, dpi=120)
+        return figure
 
     def __str__(self) -> str:
-        lines = ["order,tensor,shape,compared,max abs error,max rel error,resolution,worst,verdict".split(",")]
-        for r in self.rows:
-            numbers = [f"{x:.1e}" if x == x else "-" for x in (r.max_abs_error, r.max_rel_error, r.resolution)]
-            worst = "" if r.worst_index is None else str(r.worst_index)
-            compared = f"{r.compared} x {r.cotangents} cotangents"
-            lines.append([str(r.order), r.name, str(r.shape), compared, *numbers, worst, r.verdict])
-        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-        text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
-        return "\n".join([text[0], "-" * max(map(len, text)), *text[1:]])
+        return text.page(self.facts())
+
+    def _repr_html_(self) -> str:
+        return page.html(self.facts())
+
+    def __rich_console__(self, *_: Any) -> Iterator[Any]:
+        yield from table.rendered(self.facts())
 
 
 class GradientMismatch(Exception):  # noqa: N818 - it says what happened
@@ -58,7 +142,12 @@ class GradientMismatch(Exception):  # noqa: N818 - it says what happened
 
     `verdict`: WRONG (the derivative is not the function's), KINK (the function has no derivative here), PRECISION (too
     rough to tell) or VACUOUS (all zero: nothing was tested). `tensor`, `index`, `order`: the place; `analytic` and
-    `numeric` (+- `error`): the two numbers; `hint`: what it looks like; `report`: the rows up to here.
+    `numeric` (+- `error`): the two numbers there. `explanations`: what fits the wrong numbers, best first; `advice`:
+    what to do where nothing is wrong to be explained; `hint`: both in words. `report`: the rows up to here.
+
+    `analytic_map`, `numeric_map`, `error_map`: both sides, and how far the numeric one may be off, in the shape of the
+    tensor for the cotangent shown; None unless all elements were compared. `ladder`: (step, numeric slope with that
+    step, |analytic - numeric|) at the place, from the largest step down; a step is relative to the size of the number.
     """
 
     def __init__(
@@ -70,18 +159,36 @@ class GradientMismatch(Exception):  # noqa: N818 - it says what happened
         *,
         numbers: tuple[float, float, float],
         text: str,
-        hint: str,
-        report: GradcheckReport,
+        report: Report,
+        advice: str = "",
+        explanations: list[Explanation] | None = None,
+        maps: tuple[Array, Array, Array] | None = None,
+        ladder: list[tuple[float, float, float]] | None = None,
     ) -> None:
-        super().__init__(verdict, tensor, index, order, text, hint)
+        super().__init__(verdict, tensor, index, order, text)
         self.verdict, self.tensor, self.index, self.order = verdict, tensor, index, order
         self.analytic, self.numeric, self.error = numbers
-        self.text, self.hint, self.report = text, hint, report
+        self.text, self.advice, self.report = text, advice, report
+        self.explanations = explanations or []
+        self.analytic_map: Array | None
+        self.numeric_map: Array | None
+        self.error_map: Array | None
+        self.analytic_map, self.numeric_map, self.error_map = maps or (None, None, None)
+        self.ladder = ladder or []
+
+    @property
+    def hint(self) -> str:
+        """The texts of the explanations, and the advice."""
+        return " ".join([e.text for e in self.explanations] + [self.advice] * bool(self.advice))
+
+    def facts(self) -> dict[str, Any]:
+        """All of it but the report: see `Report.facts`."""
+        names = ("verdict", "order", "tensor", "index", "analytic", "numeric", "error", "text", "advice", "ladder")
+        maps = {"analytic": self.analytic_map, "numeric": self.numeric_map, "error": self.error_map}
+        facts: dict[str, Any] = {name: getattr(self, name) for name in names}
+        facts["explanations"] = [asdict(explanation) for explanation in self.explanations]
+        facts["maps"] = None if self.analytic_map is None else maps
+        return plain(facts)
 
     def __str__(self) -> str:
-        place = "" if self.index is None else f" at index {self.index}"
-        numbers = f": analytic {self.analytic:.10g}, numeric {self.numeric:.10g} +- {self.error:.1g}"
-        if self.verdict == "VACUOUS":
-            numbers = ""
-        hint = f"\n  {self.hint}" if self.hint else ""
-        return f"gradcheck, order {self.order}: {self.verdict}, {self.tensor}{place}{numbers}. {self.text}{hint}"
+        return "\n".join(text.failure_lines(self.facts(), self.report.target))

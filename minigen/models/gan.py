@@ -117,7 +117,7 @@ def halvings(image: ImageShape) -> int:
     _, height, width = image
     if height % 4 or width % 4:
         raise ValueError(
-            f"dcgan: image sides must be multiples of 4 (28x28, 32x32, 64x64), got {height}x{width}; "
+            f"image sides must be multiples of 4 (28x28, 32x32, 64x64), got {height}x{width}; "
             "resize the images, or take dense networks, which fit any size"
         )
     steps = 2

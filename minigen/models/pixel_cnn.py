@@ -39,13 +39,17 @@ class MaskedConv2d(nn.Module):
 
 
 class MaskedBlock(nn.Module):
-    """x + f(x), f with one masked 3x3 convolution between two of 1x1, half as wide (figure 5 of the paper)."""
+    """x + f(x), f with one masked 5x5 convolution between two of 1x1, half as wide.
+
+    Figure 5 of the paper has 3x3. On grids of 7x7 and 8x8 the wider one sees the other end of a stroke, and learns
+    faster for the same time.
+    """
 
     def __init__(self, channels: int, *, rng: Generator) -> None:
         half = max(1, channels // 2)
         self.layers = nn.Sequential(
             ops.relu, nn.Conv2d(channels, half, 1, rng=rng),
-            ops.relu, MaskedConv2d(half, half, 3, own=True, rng=rng),
+            ops.relu, MaskedConv2d(half, half, 5, own=True, rng=rng),
             ops.relu, nn.Conv2d(half, channels, 1, rng=rng),
         )  # fmt: skip
 
@@ -63,7 +67,7 @@ class PixelCNN(nn.Module):
     """
 
     def __init__(
-        self, codes: int, size: int, grid: tuple[int, int], *, channels: int = 64, layers: int = 3, rng: Generator
+        self, codes: int, size: int, grid: tuple[int, int], *, channels: int = 128, layers: int = 4, rng: Generator
     ) -> None:
         self.codes, self.grid = codes, grid
         self.first = MaskedConv2d(size, channels, 7, own=False, rng=rng)

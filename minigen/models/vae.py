@@ -161,7 +161,7 @@ def convolutional(
     n, height, width = image
     if height % 4 or width % 4:
         raise ValueError(
-            f"conv-vae: image sides must be multiples of 4 (28, 32), got {height}x{width}; resize the images, "
+            f"image sides must be multiples of 4 (28, 32), got {height}x{width}; resize the images, "
             "or use 'vae', which takes any size"
         )
     small = (2 * channels, height // 4, width // 4)

@@ -87,7 +87,11 @@ def autoencoder_like(
         options={**recipe.options, **sizes}, image_shape=image, value_range=(0.0, 1.0), mean=0.5, classes=2, steps=1,
         batches_per_epoch=1, seed=seed, device="cpu",
     )  # fmt: skip
-    return recipe.name, trained_autoencoder(recipe.name, recipe.build(setup).modules)
+    try:
+        modules = recipe.build(setup).modules
+    except ValueError as error:  # of images that it cannot take
+        raise ValueError(f"--{option} {text!r}: {error}") from error
+    return recipe.name, trained_autoencoder(recipe.name, modules)
 
 
 def trained_autoencoder(name: str, modules: Mapping[str, nn.Module]) -> Autoencoder:

@@ -29,6 +29,21 @@ def test_reconstruct(minigen, trained, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.png", "y.png"]
 
 
+def test_reconstruct_shows_no_samples(minigen, data):
+    """Which stand in the pictures of a run's epochs, for a model that has a prior."""
+    assert minigen("train", "vae", "--dataset", data, "--out", "run", "--max-steps", 2, "--batch-size", 16).code == 0
+    assert minigen("reconstruct", "run", "-o", "x.png", "-n", 4).code == 0
+    with Image.open("x.png") as image:
+        assert image.size == (2 * (4 * 14 + 3 * 12), 2 * 6)  # four pairs of 6 pixels, 2 apart
+
+
+def test_a_model_whose_encoder_wants_more_than_images_says_so(minigen, data):
+    assert minigen("train", "cvae", "--dataset", data, "--out", "run", "--max-steps", 2, "--batch-size", 16).code == 0
+    for command in ("reconstruct", "encode"):
+        result = minigen(command, "run", "-o", "x.png" if command == "reconstruct" else "x.npz")
+        assert result.code == 2 and "cvae has no encoder of images alone, so" in result.err
+
+
 def test_evaluate(minigen, trained):
     result = minigen("evaluate", trained, "--json")
     assert (result.code, result.err) == (0, "")
@@ -83,7 +98,7 @@ def test_info(minigen):
 def test_help_and_version(minigen):
     assert minigen().out == minigen("--help").out == minigen("-h").out
     assert minigen("--version").out == f"minigen, version {package.__version__}\n"
-    for command in ("train", "sample", "reconstruct", "evaluate", "compare", "encode", "list", "info"):
+    for command in ("train", "sample", "reconstruct", "evaluate", "compare", "encode", "gradcheck", "list", "info"):
         result = minigen(command, "-h")
         assert result.code == 0 and result.out.startswith(f"Usage: minigen {command} ")
 

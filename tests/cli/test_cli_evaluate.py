@@ -9,8 +9,11 @@ import pytest
 from cli.drawers import add, make_many
 from PIL import Image
 
+from minigen.cli import checkup
+from minigen.cli.trained import open_run
 from minigen.training import classifier
 from minigen.training.catalog import MODELS
+from minigen.training.doctor import Checkup, Finding
 
 SMALL = ("--batch-size", 16, "--max-steps", 1)
 
@@ -62,6 +65,43 @@ def test_a_model_that_only_draws(minigen, many, monkeypatch):
     for name, value in found["metrics"].items():
         assert f"{value:.5f} " in again.out and f"  {name} " in again.out
     assert f"±{found['standard_errors']['precision']:.2g}" in again.out
+    assert found["doctor"]["checks"] >= 1 and "  doctor: " in again.out
+
+
+def test_the_doctor_looks_at_the_checkpoint(minigen, many, monkeypatch):
+    """With test images, the terms of the epochs, and the classifier of the samples; in the words of training."""
+    add(monkeypatch)
+    train(minigen, many)
+    asked = []
+    monkeypatch.setattr(
+        checkup, "examine", lambda *args, **more: asked.append((args, more)) or Checkup((Finding("ague", "x", "y"),), 3)
+    )
+    found = facts(minigen, "--samples", 800)["doctor"]
+    assert found == {"findings": [{"disease": "ague", "evidence": "x", "remedy": "y"}], "checks": 3}
+    result = minigen("evaluate", "run", "--samples", 0)
+    assert "  doctor: ague: x. y\n" in result.out
+    ((_, images, labels, history), more), ((_, _, _, _), without) = asked
+    assert len(images) == len(labels) == 150 and len(history) == 1 and "loss" in history[0]
+    answers = more["classify"](images)
+    np.testing.assert_allclose(answers.sum(1), 1, atol=1e-9)  # float64
+    assert without == {"classify": None}  # without samples no classifier is trained
+
+
+def test_epochs_after_the_checkpoint_are_not_its_history(minigen, many, monkeypatch):
+    add(monkeypatch)
+    train(minigen, many)
+    path = Path("run/metrics.csv")
+    rows = path.read_text().splitlines()
+    one = open_run("run", "last", None, "cpu")
+    assert len(checkup.history(one)) == 1
+    later = [row for row in rows if ",train," in row][-1]
+    path.write_text("\n".join([*rows, later, later]) + "\n")
+    assert len(checkup.history(one)) == 1
+    for damaged in ("", "no table\n", "step,epoch,split\n1\n", "\n".join([rows[0], "1,1,train,0.1,many"])):
+        path.write_text(damaged)
+        assert checkup.history(one) == []
+    path.unlink()
+    assert checkup.history(one) == [] and minigen("evaluate", "run", "--samples", 0).code == 0
 
 
 def test_the_range_that_a_model_works_in_does_not_matter(minigen, many, monkeypatch):

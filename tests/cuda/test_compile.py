@@ -43,7 +43,7 @@ def test_nvrtc(need, file, dtype):
     bindings = need("NVRTC (pip install -e '.[nvrtc]')", nvrtc())
     program = source.program(file, dtype)
     options = [option.encode() for option in (*program.options, "-ftz=true")]  # CuPy adds this one
-    for architecture in REQUIRED + NEWER if dtype == np.float32 else REQUIRED:
+    for architecture in (REQUIRED[0], NEWER[-1]):  # the oldest and the newest: nvcc has compiled for those between
         _, handle = bindings.nvrtcCreateProgram(program.text.encode(), b"text", 0, [], [])
         asked = [*options, f"-arch=sm_{architecture}".encode()]
         (status,) = bindings.nvrtcCompileProgram(handle, len(asked), asked)

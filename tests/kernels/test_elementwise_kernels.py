@@ -21,7 +21,7 @@ def test_erf_is_that_of_the_c_library(data):
     dtype = data.draw(DTYPES)
     x = data.draw(hnp.arrays(dtype, SHAPES, elements=st.floats(-6, 6, width=32)))
     expected = np.vectorize(math.erf, otypes=[np.float64])(x)
-    # One rounding to the dtype, which is coarse among the subnormal numbers; the C libraries may differ in the last digit.
+    # One rounding to the dtype, which is coarse among subnormal numbers; the C libraries may differ in the last digit.
     eps, least = np.finfo(dtype).eps, float(np.finfo(dtype).smallest_subnormal)
     np.testing.assert_allclose(reference.erf(x), expected, rtol=2 * eps, atol=2 * least)
     np.testing.assert_allclose(cpu.erf(x), expected, rtol=4 * eps, atol=4 * least)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from museum_patients import digits, examined, patient, train
+from museum_patients import digits, examined, patient, reader, train
 
 from minigen.data.toys import toy
 from minigen.training.doctor import Finding, examine
@@ -39,3 +39,18 @@ def test_classes_that_were_never_shown_are_named() -> None:
     named = {int(mode) for mode in found.evidence.partition("classes (")[2].rstrip(")").split(", ")}
     assert found.disease == "partial mode collapse"
     assert 6 in named and named <= {5, 6, 7}  # a point astray may lie nearest to a neighbour of what was shown
+
+
+@pytest.mark.parametrize("gone", [(), (1, 4, 7)])
+def test_digits_that_were_never_shown_are_named(gone: tuple[int, ...]) -> None:
+    """Trained without three of the ten digits: they look like others, pixel by pixel, but not to a classifier."""
+    labels = digits().labels
+    assert labels is not None
+    shown = digits().subset(np.flatnonzero(~np.isin(labels, gone)))
+    for classifier in (None, reader()):
+        findings = examined("vae", shown, 800, latent=6, beside=digits(), classifier=classifier).findings
+        if not gone or classifier is None:
+            assert findings == ()
+        else:
+            found = collapse(findings)
+            assert found.disease == "partial mode collapse" and "3 of the 10 classes (1, 4, 7)" in found.evidence

@@ -80,6 +80,64 @@ def test_clusters_stand_for_classes_where_there_are_no_labels() -> None:
     assert set(clusters(np.zeros((20, 1, 2, 2), "f4"))) == {0}  # all alike
 
 
+def answers(counts: list[int], certain: float) -> NDArray[np.float64]:
+    """The probabilities (sum of counts, classes) of a classifier that calls so many samples each class.
+
+    It is certain of that share of each class.
+    """
+    called = np.repeat(np.arange(len(counts)), counts)
+    sure = np.concatenate([np.arange(n) < round(certain * n) for n in counts])
+    top = np.where(sure, 0.95, 0.6)[:, None]
+    return np.where(np.arange(len(counts)) == called[:, None], top, (1 - top) / (len(counts) - 1))
+
+
+@pytest.mark.parametrize(
+    ("counts", "certain", "wanted"),
+    [
+        ([50] * 8, 0.8, None),
+        ([65, 0, 65, 65, 0, 65, 65, 75], 0.8, "partial mode collapse"),
+        ([65, 0, 65, 65, 0, 65, 65, 75], 0.25, None),  # too bad to be called digits: nobody knows what is missing
+        ([133, 0, 0, 0, 0, 0, 133, 134], 0.8, "mode collapse"),
+        ([50, 12, 60, 60, 60, 58, 50, 50], 0.8, None),  # rare, but not missing
+    ],
+)
+def test_missing_classes(counts: list[int], certain: float, wanted: str | None) -> None:
+    """By the answers of a classifier, where pixels say that all is well."""
+    seen = evidence(samples=points()[0], recognised=answers(counts, certain))
+    if certain < diseases.RECOGNISABLE:
+        with pytest.raises(diseases.NotApplicable):
+            diseases.missing_classes(seen)
+        return
+    found = diseases.missing_classes(seen)
+    assert name_of(found) == wanted
+    if wanted == "partial mode collapse":
+        assert found is not None and "recognises 0 of 320 samples" in found.evidence
+        assert "2 of the 8 classes (1, 4), where 80 are expected" in found.evidence
+
+
+@pytest.mark.parametrize(("called", "certain", "missing"), [(9, 0.0, True), (9, 1.0, False), (15, 0.0, False)])
+def test_what_is_no_digit_yet_may_be_called_a_missing_class(called: int, certain: float, missing: bool) -> None:
+    """A classifier has to say something: so few of 50 samples are called class 1, and it is certain of none of them."""
+    others, ones = answers([55, 0, 55, 55, 55, 57, 57, 57], 1.0), answers([0, called, 0, 0, 0, 0, 0, 0], certain)
+    found = diseases.missing_classes(evidence(samples=points()[0], recognised=np.concatenate([others, ones])))
+    assert (found is not None) == missing
+    assert found is None or "1 of the 8 classes (1)" in found.evidence
+
+
+def test_missing_classes_are_named_once() -> None:
+    """Not after another check has found the collapse, and not where there are no labels or no classifier."""
+    recognised = answers([57, 57, 57, 57, 57, 57, 58, 0], 0.9)
+    for changes in (
+        {"samples": points(classes=7)[0], "recognised": recognised},
+        {"samples": np.zeros((N, 8, 1, 1), "f4"), "recognised": recognised},
+        {"samples": points()[0], "recognised": recognised, "signs": {"kl": np.zeros((N, 4)), "mean": np.zeros((N, 4))}},
+        {"samples": points()[0], "recognised": recognised, "labelled": False},
+        {"samples": points()[0]},
+    ):
+        with pytest.raises(diseases.NotApplicable):
+            diseases.missing_classes(evidence(**changes))
+
+
 @pytest.mark.parametrize(
     ("fake", "history", "wanted"),
     [

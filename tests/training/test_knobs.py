@@ -47,10 +47,6 @@ TO = {
 #: Options that change nothing that a few updates can show, each with the reason. There should be none.
 EXCEPTIONS = {
     ("linear-ae", "loss"): "a linear output has no cross-entropy: mse is the one legal value",
-    **{
-        (name, "joint_batch"): "acts with batch norm, which is refused beside a gradient penalty; refused itself, then"
-        for name in ("wgan-gp", "dragan", "r1-gan")
-    },
 }
 
 

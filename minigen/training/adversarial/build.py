@@ -34,6 +34,9 @@ from minigen_kernels import Array
 Options = Mapping[str, Any]
 AnyGame = TypeVar("AnyGame", bound=Game)
 
+#: Options that act by batch norm, which a discriminator with a gradient penalty must not have.
+BATCH_NORM = ("joint_batch",)
+
 
 def recipe(
     name: str,
@@ -43,14 +46,17 @@ def recipe(
     *,
     network: str | None = None,
     order: int = 1,
+    without: tuple[str, ...] = (),
     **own: Any,
 ) -> Recipe:
     """A GAN by name. `network` is "dense" or "conv"; without it there is an option, which is "conv" unless told.
 
-    `own` are options besides those that all GANs have, and other defaults for these.
+    `own` are options besides those that all GANs have, and other defaults for these. Of the common ones those in
+    `without` are left out, since they could have no effect.
     """
     sizes = {None: {"network": "conv", **DENSE, **CONV}, "dense": DENSE, "conv": CONV}[network]
     options = {**COMMON, **sizes, **BORROWED, **own}
+    options = {key: value for key, value in options.items() if key not in without}
 
     def build(setup: Setup) -> Experiment:
         game_rules = rules(setup.options)
@@ -89,7 +95,7 @@ def check(name: str, defaults: Options, setup: Setup, rules: Rules) -> None:
             f"{name}: the penalty is on the gradient of each sample, and batch norm mixes the samples of a batch; "
             "use --norm none, layer or spectral"
         )
-    if options["joint_batch"] and options["norm"] != "batch":
+    if options.get("joint_batch") and options["norm"] != "batch":
         raise ValueError(f"{name}: --joint-batch has no effect without --norm batch; leave it out")
 
 
@@ -141,7 +147,7 @@ def seated(kind: type[AnyGame], setup: Setup, generator: nn.Module, discriminato
         noise=Generator(setup.seed, device=setup.device).spawn("noise"),
         average=nn.MovingAverage(generator, options["ema"]) if options["ema"] else None,
         pack=options.get("pack", 1),
-        joint=options["joint_batch"],
+        joint=options.get("joint_batch", False),
         augment=AUGMENTATIONS[options["augment"]],
         noise_std=options["instance_noise"],
     )

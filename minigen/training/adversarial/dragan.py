@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from minigen.tensor import Tensor
 from minigen.training.adversarial import gan
-from minigen.training.adversarial.build import Options, recipe
+from minigen.training.adversarial.build import BATCH_NORM, Options, recipe
 from minigen.training.adversarial.game import Game, Rules
 from minigen.training.adversarial.penalty import around, slope_penalty
 from minigen.training.experiment import Recipe
@@ -36,6 +36,7 @@ RECIPES: tuple[Recipe, ...] = (
         "Kodali et al. 2017, On convergence and stability of GANs, arXiv:1705.07215",
         rules,
         order=2,
+        without=BATCH_NORM,
         generator_loss="non-saturating",
         label_smoothing=0.0,
         penalty_weight=10.0,

@@ -20,7 +20,9 @@ OPTIONS: Mapping[str, Option] = {
     "channels": Option(int, "channels of the convolution nearest to the image; the next has twice as many", minimum=1),
     "kernel": Option(int, "4, or the 5 of the DCGAN paper, which favours checkerboards", minimum=4, maximum=5),
     "norm": Option(
-        str, "what the discriminator's layers are normalised by", choices=("none", "batch", "layer", "spectral")
+        str,
+        "what the discriminator's layers are normalised by; not set: batch between convolutions, else none",
+        choices=("none", "batch", "layer", "spectral"),
     ),
     "generator_loss": Option(
         str, "-log D(G(z)) (non-saturating) or log(1 - D(G(z))) (minimax)", choices=("non-saturating", "minimax")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from minigen import ops
 from minigen.tensor import Tensor
 from minigen.training.adversarial import gan
-from minigen.training.adversarial.build import Options, recipe
+from minigen.training.adversarial.build import BATCH_NORM, Options, recipe
 from minigen.training.adversarial.game import Game, Rules
 from minigen.training.adversarial.penalty import squared_gradients
 from minigen.training.experiment import Recipe
@@ -36,6 +36,7 @@ RECIPES: tuple[Recipe, ...] = (
         "Mescheder, Geiger and Nowozin 2018, Which training methods for GANs do actually converge?, arXiv:1801.04406",
         rules,
         order=2,
+        without=BATCH_NORM,
         generator_loss="non-saturating",
         label_smoothing=0.0,
         penalty_weight=10.0,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from minigen.tensor import Tensor
 from minigen.training.adversarial import wgan
-from minigen.training.adversarial.build import Options, recipe
+from minigen.training.adversarial.build import BATCH_NORM, Options, recipe
 from minigen.training.adversarial.game import Game, Rules
 from minigen.training.adversarial.penalty import between, slope_penalty
 from minigen.training.experiment import Recipe
@@ -41,6 +41,7 @@ RECIPES: tuple[Recipe, ...] = (
         "Gulrajani et al. 2017, Improved training of Wasserstein GANs, arXiv:1704.00028",
         rules,
         order=2,
+        without=BATCH_NORM,
         lr_generator=5e-4,  # the paper's 1e-4 is for ten times as many steps
         lr_discriminator=5e-4,
         beta1=0.5,

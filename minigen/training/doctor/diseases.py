@@ -21,6 +21,9 @@ from minigen_kernels import Array
 ENOUGH = 100  # images, to say that something never happens
 SPREAD = 0.25  # mean distance of two samples, as a share of that of two images
 EXPECTED, MISSING = 20.0, 0.03  # a class with this many expected samples is missed at this share of them
+CERTAIN = 0.9  # probability at which a classifier counts as certain of a sample
+RECOGNISABLE = 0.3  # share of the samples that it is certain of, below which they are too bad to ask for classes
+FEW_CERTAIN, FEW = 0.05, 0.2  # shares of the expected samples at which a class is missed: of the certain ones; of all
 WON, FAKE = 0.99, 0.01  # the discriminator's accuracy, and the probability that it gives to a made image
 ACTIVE = 0.01  # variance of a posterior mean (Burda et al. 2016, arXiv:1509.00519, section 5)
 ACTIVE_SHARE = 0.1  # of the units of the code
@@ -29,6 +32,12 @@ SILENT = 0.95  # share of the units of a layer; four fifths are silent in wide V
 LARGE_WEIGHT = 1e3
 LARGE_TERM, GROWTH = 1e3, 10.0
 LARGE_PENALTY = 100.0
+
+
+_MORE_MODES = (
+    "Try --augment or --instance-noise, a penalty (dragan, r1-gan, wgan-gp), or a discriminator that sees several "
+    "samples at once (pacgan)"
+)
 
 
 @dataclass(frozen=True)
@@ -63,16 +72,12 @@ def mode_collapse(e: Evidence) -> Finding | None:
     expected = {c: float((e.classes == c).mean()) * len(samples) for c in counts}
     judged = [c for c in counts if expected[c] >= EXPECTED]
     missing = [c for c in judged if counts[c] <= MISSING * expected[c]]
-    remedy = (
-        "Try --augment or --instance-noise, a penalty (dragan, r1-gan, wgan-gp), or a discriminator that sees several "
-        "samples at once (pacgan)"
-    )
     if spread < SPREAD:
         evidence = (
             f"two of {len(samples)} samples are {spread:.0%} as far apart as two images; {distinct} different images "
             "are nearest to one of them"
         )
-        return Finding("mode collapse", evidence, remedy)
+        return Finding("mode collapse", evidence, _MORE_MODES)
     if missing:
         kind = "classes" if e.labelled else "clusters"
         names = f" ({', '.join(str(c) for c in missing)})" if e.labelled else ""
@@ -81,8 +86,38 @@ def mode_collapse(e: Evidence) -> Finding | None:
             f"{kind}{names}"
         )
         most = 2 * len(missing) > len(judged)
-        return Finding("mode collapse" if most else "partial mode collapse", evidence, remedy)
+        return Finding("mode collapse" if most else "partial mode collapse", evidence, _MORE_MODES)
     return None
+
+
+def missing_classes(e: Evidence) -> Finding | None:
+    """A classifier hardly recognises any sample as one of some classes.
+
+    They have to be rare among all samples, and rarer still among those that it is certain of: what is no digit yet is
+    called one or another all the same. Not asked where this, or its cause, already has a name.
+    """
+    if e.recognised is None or not e.labelled or len(e.images) < ENOUGH:
+        raise NotApplicable
+    if any(_finds(check, e) for check in (mode_collapse, posterior_collapse)):
+        raise NotApplicable
+    called, certain = e.recognised.argmax(1), e.recognised.max(1) >= CERTAIN
+    share = np.bincount(e.classes, minlength=e.recognised.shape[1]) / len(e.classes)
+    of_all, of_certain = (np.bincount(some, minlength=len(share)) for some in (called, called[certain]))
+    judged = np.flatnonzero(share * len(called) >= EXPECTED)
+    if not len(judged) or certain.mean() < RECOGNISABLE:
+        raise NotApplicable
+    rare = (of_all <= FEW * share * len(called)) & (of_certain <= FEW_CERTAIN * share * certain.sum())
+    missing = judged[rare[judged]]
+    if not len(missing):
+        return None
+    evidence = (
+        f"a classifier recognises {of_certain[missing].sum()} of {certain.sum()} samples that it is certain of as "
+        f"{len(missing)} of the {len(judged)} classes ({', '.join(map(str, missing))}), where "
+        f"{share[missing].sum() * certain.sum():.0f} are expected"
+    )
+    most = 2 * len(missing) > len(judged)
+    remedy = _MORE_MODES if "kl" not in e.signs else "Train for longer, and look whether the training images have them"
+    return Finding("mode collapse" if most else "partial mode collapse", evidence, remedy)
 
 
 def constant_reconstructions(e: Evidence) -> Finding | None:
@@ -210,8 +245,16 @@ CHECKS: tuple[Callable[[Evidence], Finding | None], ...] = (
     dead_codes,
     dead_relu,
     mode_collapse,
+    missing_classes,
     constant_reconstructions,
 )  # causes before what follows from them
+
+
+def _finds(check: Callable[[Evidence], Finding | None], e: Evidence) -> bool:
+    try:
+        return check(e) is not None
+    except NotApplicable:
+        return False
 
 
 def spread_of(rows: Array) -> float:

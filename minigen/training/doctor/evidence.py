@@ -9,7 +9,7 @@ Imports: nn, ops, experiment. Read next: ``diseases.py``.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from minigen.tensor import Tensor
 from minigen.training.experiment import Experiment
 from minigen_kernels import Array
 
+Classify = Callable[[Array], Array]  # images as the model makes them, (N, C, H, W), to probabilities (N, K)
+
 CLUSTERS = 10  # that stand for classes where there are no labels
 
 
@@ -32,7 +34,8 @@ class Evidence:
     `images` (N, C, H, W) and the `samples` and `reconstructions` beside them, None where the model makes none;
     `classes` (N,) are their labels, or clusters (`labelled` False). `signs` are those of the experiment. `silent` has,
     for every ReLU that ran, how many of its units were 0 for all images, and of how many. `weight` is the largest
-    absolute value of a parameter, with its name. `history` has the mean terms of each epoch so far.
+    absolute value of a parameter, with its name. `history` has the mean terms of each epoch so far. `recognised` (N, K)
+    are the probabilities that a classifier gives to the samples, if there was one to ask.
     """
 
     images: Array
@@ -44,10 +47,15 @@ class Evidence:
     silent: Mapping[str, tuple[int, int]]
     weight: tuple[str, float]
     history: Sequence[Mapping[str, float]]
+    recognised: Array | None = None
 
 
 def gather(
-    experiment: Experiment, images: Array, labels: Array | None, history: Sequence[Mapping[str, float]]
+    experiment: Experiment,
+    images: Array,
+    labels: Array | None,
+    history: Sequence[Mapping[str, float]],
+    classify: Classify | None = None,
 ) -> Evidence:
     """All that the model shows of itself on images (N, C, H, W) with labels (N,) or None."""
     classes, labelled = (clusters(images), False) if labels is None else (labels, True)
@@ -63,9 +71,9 @@ def gather(
         if experiment.signs is not None:
             signs = experiment.signs(images)
     dead = {name: (int((~alive).sum()), alive.size) for name, alive in silent.items()}
-    return Evidence(
-        images, classes, labelled, samples, reconstructions, signs, dead, _largest(experiment.modules), history
-    )
+    recognised = None if classify is None or samples is None else classify(samples)
+    weight = _largest(experiment.modules)
+    return Evidence(images, classes, labelled, samples, reconstructions, signs, dead, weight, history, recognised)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from minigen.training.doctor.diseases import CHECKS, Finding, NotApplicable
-from minigen.training.doctor.evidence import gather
+from minigen.training.doctor.evidence import Classify, gather
 from minigen.training.experiment import Experiment
 from minigen_kernels import Array
 
@@ -33,13 +33,16 @@ def examine(
     images: Array,
     labels: Array | None = None,
     history: Sequence[Mapping[str, float]] = (),
+    *,
+    classify: Classify | None = None,
 ) -> Checkup:
     """Look at a model with images (N, C, H, W) of its data and their labels (N,), if they have any.
 
-    `history` has the mean terms of the epochs so far, as `fit` gives them. At least 100 images are needed for most
-    checks; 500 are better. Nothing of the experiment changes.
+    `history` has the mean terms of the epochs so far, as `fit` gives them. `classify` gives the probabilities of the
+    classes of samples: with it, classes that are missing are seen that look like others, pixel by pixel. At least 100
+    images are needed for most checks; 500 are better. Nothing of the experiment changes.
     """
-    evidence = gather(experiment, images, labels, history)
+    evidence = gather(experiment, images, labels, history, classify)
     findings, checks = [], 0
     for check in CHECKS:
         try:

@@ -13,6 +13,7 @@ from minigen.data import Dataset
 from minigen.training.doctor.examine import Checkup, examine
 from minigen.training.experiment import Experiment
 from minigen.training.prepare import Prepared
+from minigen_kernels import Array
 
 IMAGES = 512  # that are looked at
 EARLY = 1000  # updates before which a model may well be all of this, and healthy
@@ -24,9 +25,7 @@ class Doctor:
 
     def __init__(self, experiment: Experiment, dataset: Dataset, batch_size: int) -> None:
         self.experiment, self.batch_size, self.checkup = experiment, batch_size, Checkup((), 0)
-        places = np.unique(np.linspace(0, len(dataset) - 1, min(IMAGES, len(dataset))).astype(np.int64))
-        self.images = dataset.images_float(places)  # from everywhere: a folder of pictures is sorted by class
-        self.labels = None if dataset.labels is None else dataset.labels[places]
+        self.images, self.labels = looked_at(dataset)
 
     @staticmethod
     def of_run(prepared: Prepared) -> Doctor:
@@ -48,3 +47,12 @@ class Doctor:
             return None
         self.checkup = examine(self.experiment, self.images, self.labels, history)
         return self.checkup
+
+
+def looked_at(dataset: Dataset) -> tuple[Array, Array | None]:
+    """The images of a data set that are looked at, with their labels if there are any.
+
+    They come from everywhere in it: a folder of pictures is sorted by class.
+    """
+    places = np.unique(np.linspace(0, len(dataset) - 1, min(IMAGES, len(dataset))).astype(np.int64))
+    return dataset.images_float(places), None if dataset.labels is None else dataset.labels[places]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from minigen import nn, ops
@@ -83,12 +84,19 @@ def recipe(
     uses: tuple[str, ...] = (),
     **own: Any,
 ) -> Recipe:
-    """A hybrid by name. `uses` are sizes of dense layers that have an effect beside convolutions too."""
+    """A hybrid by name. `uses` are sizes of dense layers that have an effect beside convolutions too.
+
+    A default norm of None is batch norm between convolutions, and nothing between dense layers: there, with batch norm,
+    the discriminator wins within some thousand updates, and all samples become alike.
+    """
     options = {**COMMON, **own}
 
     def checked(setup: Setup) -> Experiment:
         check(name, options, setup, uses)
         check_borrowed(name, options, setup.options)
+        if setup.options.get("norm", "") is None:
+            norm = "none" if setup.options["network"] == "dense" else "batch"
+            setup = replace(setup, options={**setup.options, "norm": norm})
         return build(setup)
 
     return Recipe(name, "hybrid", summary, paper, options, checked, value_range=(-1.0, 1.0))

@@ -141,7 +141,7 @@ RECIPES = (
             **SAMPLED,
             **LOGISTIC,
             "discriminator": None,
-            "norm": "batch",
+            "norm": None,
             "reconstruction_weight": 1.0,
             "mode_weight": 0.2,
         },

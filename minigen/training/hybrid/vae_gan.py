@@ -163,7 +163,7 @@ RECIPES = (
             **SAMPLED,
             **LOGISTIC,
             "discriminator": None,
-            "norm": "batch",
+            "norm": None,
             "latent": 20,
             "feature_weight": 0.1,
             "feature_variance": 10.0,

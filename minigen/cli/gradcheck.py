@@ -1,0 +1,155 @@
+"""``minigen gradcheck``: is the layer that you wrote right? And ``--all``: is everything that ships?
+
+Exit codes: 0 the gradients are right; 1 they are not; 2 nothing could be checked (usage, a file, a layer that raises).
+
+Imports: gradcheck, inventory. Read next: ``target.py``, ``inputs.py``, ``gradcheck_all.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from minigen import nn
+from minigen.cli.gradcheck_all import check_all
+from minigen.cli.inputs import find_inputs, parse_shape
+from minigen.cli.target import Target, open_target
+from minigen.cli.trained import check_output
+from minigen.cli.user_code import UserCodeError, comes_from_user
+from minigen.device import cuda_status
+from minigen.gradcheck import Report, gradcheck
+from minigen.training.config import ConfigError
+
+WRONG, IMPOSSIBLE = 1, 2
+
+
+@click.command("gradcheck")
+@click.argument("target", required=False, metavar="MODULE:NAME")
+@click.option("--all", "everything", is_flag=True, help="check every operation, layer and loss that ships")
+@click.option("--input-shape", "shapes", multiple=True, metavar="2,3,8,8", help="shape of an input, once for each")
+@click.option("--kwargs", metavar="JSON", help="arguments of the constructor, of a Function or of a function")
+@click.option("--order", type=click.IntRange(1, 4), default=1, show_default=True, help="up to which derivative")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default=None, help="[default: cpu]")
+@click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="print the report as one JSON object")
+@click.option("--plot", metavar="FILE.png", help="heat maps of both sides, and the error against the step")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of inputs, weights and cotangents")
+@click.option("--self-test/--no-self-test", default=True, help="plant errors, which have to be noticed  [default: on]")
+@click.pass_context
+def check_gradients(
+    ctx: click.Context,
+    /,
+    target: str | None,
+    everything: bool,
+    shapes: tuple[str, ...],
+    kwargs: str | None,
+    order: int,
+    device: str | None,
+    dtype: str,
+    as_json: bool,
+    plot: str | None,
+    seed: int,
+    self_test: bool,
+) -> None:
+    """Check the gradients of a layer of yours against the function itself.
+
+    MODULE:NAME is my_module:MyLayer, imported from the current folder, or path/to/file.py:MyLayer. NAME is a Module
+    (its class or an object), a Function, or a function of Tensors. The inputs are random numbers of the shapes that you
+    give; or what example_inputs() of the class returns; or of a shape that is found by trying.
+
+    \b
+    minigen gradcheck my_module:MyLayer --input-shape 2,3,8,8 --kwargs '{"features": 4}'
+    minigen gradcheck my_module:my_function --input-shape 3,4 --input-shape 4 --order 2
+    minigen gradcheck --all --order 2
+
+    Exit code: 0 right, 1 wrong, 2 nothing could be checked.
+    """  # noqa: D301 - click wants the true backspace: it keeps the lines below apart
+    console = Console(highlight=False)
+    if everything:
+        if target is not None or shapes or kwargs is not None or plot is not None:
+            raise ConfigError("--all checks what ships: leave MODULE:NAME, --input-shape, --kwargs and --plot out")
+        ok = check_all(console, order, device, as_json, seed=seed, dtype=dtype, self_test=self_test)
+        ctx.exit(0 if ok else WRONG)
+    if target is None:
+        raise ConfigError("what is to be checked? minigen gradcheck my_module:MyLayer, or --all for all that ships")
+    picture = None if plot is None else _check_picture(plot)
+    try:
+        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():  # what the layer prints
+            opened = open_target(target, _arguments(kwargs), seed)
+            report, origin = _checked(opened, shapes, device or "cpu", order=order, seed=seed, dtype=dtype,
+                                      self_test=self_test)  # fmt: skip
+    except UserCodeError as error:
+        click.echo(f"minigen: error: {error}", err=True)
+        ctx.exit(WRONG if error.in_backward else IMPOSSIBLE)
+    if picture is not None:
+        report.plot(picture)
+    _print(console, report, origin, plot, as_json)
+    ctx.exit(0 if report.ok else WRONG)
+
+
+EXAMPLE = """--kwargs '{"features": 4}'"""
+
+
+def _check_picture(path: str) -> Path:
+    """The path of the picture, looked at before any work. ConfigError if it cannot be written."""
+    if not path.lower().endswith((".png", ".pdf", ".svg")):
+        raise ConfigError(f"--plot {path}: take a name that ends in .png, .pdf or .svg")
+    try:
+        return check_output(path)
+    except OSError as error:
+        raise ConfigError(f"--plot: {error}") from error
+
+
+def _arguments(kwargs: str | None) -> dict[str, Any]:
+    """The arguments that --kwargs gives."""
+    try:
+        arguments = json.loads(kwargs) if kwargs is not None else {}
+    except ValueError as error:
+        raise ConfigError(f"--kwargs: {kwargs!r} is no JSON ({error}); write {EXAMPLE}") from error
+    if not isinstance(arguments, dict):
+        raise ConfigError(f"--kwargs: expected names and values, as in {EXAMPLE}; got {kwargs}")
+    return arguments
+
+
+def _checked(target: Target, shapes: tuple[str, ...], device: str, **options: Any) -> tuple[Report, str]:
+    """The report on a target, and a line on where its inputs come from."""
+    if device == "cuda" and not cuda_status()[0]:
+        raise ConfigError(f"--device cuda: {cuda_status()[1]}")
+    if device == "cuda" and isinstance(target.call, nn.Module):
+        target.call.to(device)
+    given = [parse_shape(shape) for shape in shapes]
+    inputs = find_inputs(target, given, options["seed"], device, options["dtype"])
+    try:
+        report = gradcheck(target.call, *inputs.values, **options, raise_on_failure=False)
+    except Exception as error:
+        if isinstance(error, (TypeError, ValueError)) and str(error).startswith("gradcheck: "):
+            text = str(error).removeprefix("gradcheck: ")
+            hint = ". Let example_inputs() give other numbers" if "at the point itself" in text else ""
+            raise ConfigError(f"{target.name}: {text}{hint}") from error
+        if not comes_from_user(error.__traceback__):
+            raise
+        # Forward has been tried before: what raises now is backward, or forward at a point that was moved a little.
+        moved = any("moved point" in note for note in getattr(error, "__notes__", []))
+        doing = f"forward of {target.name}, near its inputs," if moved else f"backward of {target.name}"
+        raise UserCodeError(doing, error, in_backward=not moved) from error
+    report.target = target.name  # as the user calls it
+    return report, inputs.origin
+
+
+def _print(console: Console, report: Report, origin: str, plot: str | None, as_json: bool) -> None:
+    if as_json:
+        click.echo(report.to_json())
+        return
+    if console.is_terminal:
+        console.print(report)
+    else:
+        click.echo(str(report))
+    for line in (origin, "" if plot is None else f"drawn: {plot}"):
+        if line:
+            click.echo(line)

@@ -1,0 +1,131 @@
+"""A report as a figure. Of a failure: both sides and their difference as heat maps, and the error against the step.
+
+In the last one a right gradient falls with the step (the truncation of the difference, along t^2) until rounding lifts
+it again (along 1/t). A wrong one stays where it is: no step brings the two sides together.
+
+Imports: facts, text, unrolled; matplotlib, when there is something to draw. Read next: ``check.py``.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import numpy as np
+
+from minigen.gradcheck.facts import Facts, array
+from minigen.gradcheck.text import diagnosis, headline
+from minigen.gradcheck.unrolled import unrolled
+from minigen_kernels import Array
+
+
+def figure(facts: Facts) -> Any:
+    """A matplotlib Figure of the facts of a report."""
+    from matplotlib.figure import Figure
+
+    failure = facts["failure"]
+    maps = None if failure is None else failure["maps"]
+    if maps is not None and not array(maps["analytic"]).size:
+        maps = None
+    if failure is None or (maps is None and not failure["ladder"]):
+        return _overview(Figure, facts)
+    fig = Figure(figsize=(10, 6.4 if maps else 4), layout="constrained")
+    words = [headline(facts), *(f"{label}: {text}" for label, text in diagnosis(failure)[:1])]
+    fig.suptitle("\n".join(textwrap.fill(line, 110) for line in words), fontsize=10, ha="left", x=0.01)
+    rows = [part for part in ("maps" if maps else "", "ladder" if failure["ladder"] else "") if part]
+    parts = dict(zip(rows, fig.subfigures(len(rows), 1, squeeze=False)[:, 0], strict=True))
+    if maps:
+        _maps(parts["maps"], maps, failure["index"])
+    if failure["ladder"]:
+        _ladder(parts["ladder"], failure)
+    return fig
+
+
+def _maps(fig: Any, maps: Facts, index: Any) -> None:
+    """Analytic and numeric in one scale of colours, their difference in its own."""
+    analytic, numeric = array(maps["analytic"]), array(maps["numeric"])
+    with np.errstate(all="ignore"):
+        difference = analytic - numeric
+    common = _largest(analytic, numeric)
+    panels = (("analytic", analytic, common), ("numeric", numeric, common),
+              ("analytic - numeric", difference, _largest(difference)))  # fmt: skip
+    axes = fig.subplots(1, 3)
+    for ax, (name, values, limit) in zip(axes, panels, strict=True):
+        picture, reading = unrolled(values)
+        image = ax.imshow(picture, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest", aspect="auto")
+        ax.set_facecolor("0.6")  # gaps between blocks, and NaN
+        ax.set_title(name, fontsize=10)
+        ax.tick_params(labelsize=7)
+        if values.ndim > 2 or values.ndim == 0:
+            ax.set_xticks([])
+        else:
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        if values.ndim != 2:
+            ax.set_yticks([])
+        else:
+            ax.yaxis.get_major_locator().set_params(integer=True)
+        if name.startswith("analytic -") and index is not None:
+            mark = np.zeros(values.shape)
+            mark[tuple(index)] = 1
+            down, across = np.argwhere(np.nan_to_num(unrolled(mark)[0]) == 1)[0]
+            ax.plot(across, down, "s", ms=9, mfc="none", mec="black")
+        bar = fig.colorbar(image, ax=ax, fraction=0.05)
+        bar.ax.tick_params(labelsize=7)
+    fig.supxlabel(f"shape {analytic.shape}: {reading}; the square marks the worst element", fontsize=8)
+
+
+def _largest(*values: Array) -> float:
+    """The largest finite size, for a scale of colours around 0."""
+    sizes = np.concatenate([np.abs(v).ravel() for v in values])
+    largest = float(sizes[np.isfinite(sizes)].max(initial=0.0))
+    return largest or 1.0
+
+
+def _ladder(fig: Any, failure: Facts) -> None:
+    """|analytic - numeric| at each step, and how far the numeric side is from its own best value."""
+    step, numeric, difference = array(failure["ladder"]).T
+    own = np.abs(numeric - float(failure["numeric"]))
+    ax = fig.subplots()
+    shown = False
+    for label, values, style in (
+        ("|analytic - numeric|", difference, "o-C3"),
+        ("numeric: distance from its best value", own, "s--C0"),
+    ):
+        drawn = np.isfinite(values) & (values > 0)
+        shown = shown or bool(drawn.any())
+        ax.plot(step[drawn], values[drawn], style, label=label, ms=4, lw=1.2)
+    if shown:
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+    ax.set_xlabel("step, relative to the size of the number that is moved", fontsize=9)
+    ax.set_ylabel("error", fontsize=9)
+    place = "" if failure["index"] is None else f" at index {tuple(failure['index'])}"
+    ax.set_title(f"{failure['tensor']}{place}: error against step", fontsize=10)
+    ax.tick_params(labelsize=8)
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=8)
+
+
+def _overview(figure_class: Any, facts: Facts) -> Any:
+    """For each gradient its relative error, and from which on an error would have been noticed."""
+    rows = [row for row in facts["rows"] if row["verdict"] != "VACUOUS"]
+    fig = figure_class(figsize=(8, 1.5 + 0.28 * max(len(rows), 1)), layout="constrained")
+    ax = fig.subplots()
+    ax.set_title(textwrap.fill(headline(facts), 90), fontsize=10)
+    if not rows:
+        ax.text(0.5, 0.5, "nothing to draw: no gradient but zero was compared", ha="center", transform=ax.transAxes)
+        ax.set_axis_off()
+        return fig
+    places = np.arange(len(rows))[::-1]
+    noticed = array([row["resolution"] for row in rows])
+    error = np.maximum(array([row["max_rel_error"] for row in rows]), 1e-17)
+    ax.hlines(places, error, noticed, color="0.7", lw=1)
+    ax.plot(error, places, "oC0", label="relative error found")
+    ax.plot(noticed, places, "|C3", ms=12, mew=2, label="smallest that would be noticed")
+    ax.set_xscale("log")
+    ax.set_xlim(1e-17, 10)
+    ax.set_yticks(places, [f"order {row['order']}: {row['tensor']}" for row in rows], fontsize=8)
+    ax.tick_params(axis="x", labelsize=8)
+    ax.grid(axis="x", alpha=0.3)
+    fig.legend(fontsize=8, loc="outside lower center", ncols=2)
+    return fig

@@ -1,0 +1,109 @@
+"""The layers of `nn`, each with its cases: in training and in evaluation, where that makes a difference.
+
+Imports: nn, ops, tensor. Read next: ``losses.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigen import nn, ops
+from minigen.inventory.item import Item, at, layer
+from minigen.inventory.numbers import distinct, normal, positive
+from minigen.random import Generator
+from minigen.tensor import Tensor
+from minigen_kernels import Array
+
+
+def evaluated(rng: Generator) -> nn.Module:
+    """Batch norm in evaluation, with running statistics that are not those of its first day."""
+    norm = nn.BatchNorm(3)
+    norm.running_mean.data, norm.running_var.data = rng.normal((3,)), rng.uniform((3,)) + np.float32(0.5)
+    return norm.eval()
+
+
+def network(rng: Generator) -> nn.Module:
+    """A little of everything, and an activation that its layer computes along with it."""
+    return nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1, rng=rng), nn.BatchNorm(3), ops.silu, nn.AvgPool2d(2), nn.Flatten(),
+        nn.Dense(12, 4, rng=rng), ops.tanh, nn.Dense(4, 2, rng=rng),
+    )  # fmt: skip
+
+
+def averaged(rng: Generator) -> nn.Module:
+    """The moving average of a small network."""
+    return nn.MovingAverage(nn.Sequential(nn.Dense(4, 3, rng=rng), ops.tanh), decay=0.9)
+
+
+class Replaced(nn.Module):
+    """What a network answers with other weights: differentiable in those."""
+
+    def __init__(self, rng: Generator) -> None:
+        self.network = nn.Sequential(nn.Dense(4, 3, bias=False, rng=rng), ops.tanh)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        y: Tensor = nn.replaced(self.network, {"0.weight": w})(x)
+        return y
+
+
+def positions(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Values of a pooling, and where their maxima stood."""
+    _, indices = nn.MaxPool2d(2, return_indices=True)(Tensor(distinct(rng, (2, 2, 4, 6))))
+    return normal(rng, (2, 2, 2, 3)), indices
+
+
+def batch(rng: np.random.Generator) -> tuple[Array]:
+    """Clearly different values: a normalisation divides by their spread."""
+    return (distinct(rng, (4, 3)),)
+
+
+IMAGE = (2, 4, 6, 5)
+
+LAYERS = (
+    Item("nn.Dense", (
+        layer(lambda rng: nn.Dense(4, 3, rng=rng), at(normal, (5, 4))),
+        layer(lambda rng: nn.Dense(4, 3, bias=False, rng=rng), at(normal, (2, 3, 4))),
+    )),
+    Item("nn.Conv2d", (
+        layer(lambda rng: nn.Conv2d(4, 3, (3, 2), rng=rng), at(normal, IMAGE)),
+        layer(lambda rng: nn.Conv2d(4, 6, 3, stride=2, padding="same", groups=2, rng=rng), at(normal, IMAGE)),
+    )),
+    Item("nn.ConvTranspose2d", (
+        layer(lambda rng: nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1, output_padding=1, rng=rng),
+              at(normal, (2, 4, 3, 2))),
+        layer(lambda rng: nn.ConvTranspose2d(4, 6, 2, groups=2, bias=False, dilation=2, rng=rng),
+              at(normal, (2, 4, 3, 2))),
+    )),
+    Item("nn.BatchNorm", (
+        layer(lambda rng: nn.BatchNorm(3), batch),
+        layer(lambda rng: nn.BatchNorm(2), at(distinct, (2, 2, 3, 2))),
+        layer(evaluated, at(normal, (4, 3))),
+    )),
+    Item("nn.LayerNorm", (
+        layer(lambda rng: nn.LayerNorm(4), at(distinct, (3, 4))),
+        layer(lambda rng: nn.LayerNorm((3, 2)), at(distinct, (2, 3, 2))),
+    )),
+    Item("nn.Dropout", (
+        layer(lambda rng: nn.Dropout(0.4, rng=rng), at(positive, (4, 5))),
+        layer(lambda rng: nn.Dropout(0.4, rng=rng).eval(), at(normal, (2, 3))),
+    )),
+    Item("nn.SpectralNorm", (
+        layer(lambda rng: nn.SpectralNorm(nn.Dense(4, 3, rng=rng), rng=rng), at(normal, (2, 4))),
+        layer(lambda rng: nn.SpectralNorm(nn.Conv2d(2, 3, 2, rng=rng), rng=rng), at(normal, (2, 2, 3, 4))),
+        layer(lambda rng: nn.SpectralNorm(nn.ConvTranspose2d(2, 3, 2, rng=rng), rng=rng), at(normal, (2, 2, 2, 3))),
+    )),
+    Item("nn.MaxPool2d", (layer(lambda rng: nn.MaxPool2d(3, 2, 1, ceil_mode=True), at(distinct, IMAGE)),)),
+    Item("nn.AvgPool2d", (layer(lambda rng: nn.AvgPool2d(2, stride=1), at(normal, IMAGE)),)),
+    Item("nn.MaxUnpool2d", (layer(lambda rng: nn.MaxUnpool2d(2), positions),)),
+    Item("nn.Upsample", (
+        layer(lambda rng: nn.Upsample(2), at(normal, (2, 2, 3, 2))),
+        layer(lambda rng: nn.Upsample((2, 3), "bilinear"), at(normal, (2, 2, 3, 2))),
+    )),
+    Item("nn.Flatten", (layer(lambda rng: nn.Flatten(), at(normal, (2, 3, 2))),)),
+    Item("nn.Reshape", (layer(lambda rng: nn.Reshape((3, -1)), at(normal, (2, 6))),)),
+    Item("nn.Sequential", (layer(network, at(normal, (3, 2, 4, 4))),)),
+    Item("nn.MovingAverage", (layer(averaged, at(normal, (3, 4))),)),
+    Item("nn.replaced", (layer(Replaced, lambda rng: (normal(rng, (2, 4)), normal(rng, (3, 4)))),)),
+)  # fmt: skip

@@ -1,0 +1,400 @@
+"""`check_layer`: right layers keep every promise, and for each promise there is a layer here that breaks only that one.
+
+Read next: ``test_check_vjp.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from minigen import nn, ops
+from minigen.gradcheck import GradientMismatch
+from minigen.nn.init import default_rng
+from minigen.random import Generator
+from minigen.tensor import Function, Tensor
+from minigen.testing import LayerMismatch, LayerReport, check_layer
+from minigen.testing.promises import PROMISES
+from minigen.testing.strategies import away_from, by_axes, distinct, images_nchw, normal, scales, strided
+
+
+def point(*shape: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def images(C: Any = 2, H: Any = (3, 4), W: Any = (3, 4), values: Any = normal) -> st.SearchStrategy[Any]:
+    return images_nchw(N=(2, 3), C=C, H=H, W=W, values=values)
+
+
+# (a layer, inputs, is each sample computed on its own?)
+SHIPPED: dict[str, tuple[Callable[[], nn.Module], Any, bool]] = {
+    "Dense": (lambda: nn.Dense(3, 2), by_axes("N 3", scale=scales()), True),
+    "Conv2d": (lambda: nn.Conv2d(2, 4, 3, stride=2, padding=1, groups=2), images(), True),
+    "ConvTranspose2d": (lambda: nn.ConvTranspose2d(2, 2, 3, stride=2, output_padding=1), images(H=2, W=2), True),
+    "MaxPool2d": (lambda: nn.MaxPool2d(2, stride=1), images(values=distinct), True),
+    "AvgPool2d": (lambda: nn.AvgPool2d(2), strided(images()), True),
+    "Upsample": (lambda: nn.Upsample(2, "bilinear"), images(H=2, W=3), True),
+    "BatchNorm": (lambda: nn.BatchNorm(2), images(values=distinct), True),
+    "LayerNorm": (lambda: nn.LayerNorm(4), by_axes("N 4", values=distinct), True),
+    "Dropout": (lambda: nn.Dropout(0.5), by_axes("4 D", D=(3, 5)), True),
+    "Flatten": (lambda: nn.Flatten(), images(), True),
+    "network": (
+        lambda: nn.Sequential(nn.Conv2d(2, 2, 2), nn.BatchNorm(2), ops.tanh, nn.Flatten(), nn.Dense(4, 2)),
+        images_nchw(N=2, C=2, H=3, W=2),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_layers_that_ship_keep_every_promise(name: str) -> None:
+    make, inputs, independent = SHIPPED[name]
+    report = check_layer(make, inputs, batch_independent=independent, max_examples=2, draws=2)
+    assert report.ok and report.of("not run") in (["device"], []) and str(report).count("passed") >= 10
+
+
+class Gain(nn.Module):
+    """x * gain + bias, right in every respect; the layers below each break one promise."""
+
+    def __init__(self) -> None:
+        self.gain = nn.Parameter(np.ones(3, np.float32))
+        self.bias = nn.Parameter(np.zeros(3, np.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gain + self.bias
+
+    def example_inputs(self) -> tuple[Any, ...]:
+        return (point(4, 3),)
+
+
+class ReturnsArray(Gain):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x).numpy()
+
+
+class ShapeFollowsNumbers(Gain):
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)
+        return y[:1] if np.abs(x.numpy()).max() < 1.2 else y
+
+
+class NotFinite(Gain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) / Tensor(np.zeros(3, x.dtype))
+
+
+class GlobalNoise(Gain):
+    generator = np.random.default_rng(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        return super().forward(x) + Tensor(self.generator.normal(size=x.shape).astype(x.dtype))
+
+
+class MadeInFloat64(Gain):
+    def __init__(self) -> None:
+        self.gain, self.bias = nn.Parameter(np.ones(3)), nn.Parameter(np.zeros(3))
+
+
+class AlwaysFloat32(Gain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).to(dtype=np.float32)
+
+
+class WritesIntoInput(Gain):
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)
+        x.data[0] = 0
+        return y
+
+
+class ChangesWeight(Gain):
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x * 1.0)
+        self.gain.data = self.gain.data * 0.99
+        return y
+
+
+class FlatMemory(Function):
+    """x, read in the order of its memory."""
+
+    def forward(self, x: Any) -> Any:
+        return x.ravel(order="K").reshape(x.shape).copy()
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy
+
+
+class ReadsMemory(Gain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(FlatMemory.apply(x))
+
+
+class HiddenParameter(Gain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = frozenset([nn.Parameter(np.full(3, 2, np.float32))])
+
+    def forward(self, x: Tensor) -> Tensor:
+        (hidden,) = self.hidden
+        return super().forward(x) * hidden.to(dtype=x.dtype)
+
+
+class IdleParameter(Gain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = nn.Parameter(np.ones(2, np.float32))
+
+
+class WrongBackward(Function):
+    factor = 1.0
+
+    def forward(self, x: Any) -> Any:
+        return np.sin(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy * WrongBackward.apply(self.inputs[0] + np.pi / 2) * self.factor
+
+
+class WrongGradient(Gain):
+    def forward(self, x: Tensor) -> Tensor:
+        return WrongBackward.apply(super().forward(x), factor=2.0)
+
+
+class WrongGradientInEvaluation(Gain):
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x)
+        return y if self.training else WrongBackward.apply(y, factor=2.0)
+
+
+class SavedArray(Function):
+    def forward(self, x: Any) -> Any:
+        self.saved = np.exp(x)
+        return self.saved
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy * Tensor(self.saved)
+
+
+class WrongSecondGradient(Gain):
+    def forward(self, x: Tensor) -> Tensor:
+        return SavedArray.apply(super().forward(x))
+
+
+class KeepsTraining(Gain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Dropout(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+    def eval(self) -> Any:
+        self.training = False
+        return self
+
+
+class CountsInEvaluation(Gain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = Tensor(np.zeros(3, np.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = super().forward(x) + self.mean
+        self.mean.data = (0.9 * self.mean.data + 0.1 * x.data.mean(0)).astype(self.mean.dtype)
+        return y
+
+
+class StateBesides(Gain):
+    """Running statistics in a plain array, which no state_dict saves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = np.zeros(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.mean = 0.5 * self.mean + 0.5 * x.numpy().mean(0)
+            return super().forward(x)
+        return super().forward(x) - Tensor(self.mean.astype(x.dtype))
+
+
+class SeesTheBatch(Gain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) - ops.mean(x, 0, keepdims=True)
+
+
+class Raises(Gain):
+    def forward(self, x: Tensor) -> Tensor:
+        raise KeyError("no such thing")
+
+
+BROKEN: list[tuple[type[nn.Module], set[str], str]] = [
+    (ReturnsArray, {"forward"}, "has to return a Tensor or a tuple of them; the output is ndarray"),
+    (ShapeFollowsNumbers, {"forward"}, "(1, 3) for inputs half as large"),
+    (NotFinite, {"forward"}, "output 0 is not finite"),
+    (Raises, {"forward"}, "KeyError: 'no such thing' (test_check_layer.py, line"),
+    (GlobalNoise, {"deterministic", "gradients", "views"}, "differs between two copies of the layer"),
+    (MadeInFloat64, {"dtype"}, "made in float64; a layer is made in float32"),
+    (AlwaysFloat32, {"dtype", "gradients"}, "output 0 is float32 for inputs and parameters of float64"),
+    (WritesIntoInput, {"inputs unchanged", "gradients"}, "forward writes into input 0"),
+    (
+        ChangesWeight,
+        {"inputs unchanged", "gradients", "train and eval"},
+        "changes parameter 'gain', which only an optimizer",
+    ),
+    (ReadsMemory, {"views"}, "whose memory is 'fortran' a result is off by"),
+    (HiddenParameter, {"parameters"}, "a trained Tensor of shape (3,) takes part"),
+    (IdleParameter, {"parameters"}, "no output depends on 'idle'"),
+    (WrongGradient, {"gradients"}, "2"),
+    (WrongGradientInEvaluation, {"gradients"}, "(in evaluation mode)"),
+    (WrongSecondGradient, {"gradients"}, "order 2"),
+    (KeepsTraining, {"train and eval"}, "after eval() the attribute `training` of 'inner' is True"),
+    (CountsInEvaluation, {"train and eval"}, "a call in evaluation mode changes 'mean'"),
+    (StateBesides, {"state dict"}, "the state holds gain, bias"),
+    (SeesTheBatch, {"batch"}, "sample 0 alone differs"),
+]
+
+
+@pytest.mark.parametrize(("layer", "failed", "says"), BROKEN, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_broken_promise_is_named_and_no_other(layer: type[nn.Module], failed: set[str], says: str) -> None:
+    report = check_layer(layer, batch_independent=True, raise_on_failure=False)
+    assert set(report.of("FAILED")) == failed
+    assert says in str(report)
+    with pytest.raises(LayerMismatch, match="check_layer") as caught:
+        check_layer(layer, batch_independent=True)
+    assert str(caught.value) == str(caught.value.report) and not caught.value.report.ok
+
+
+def test_every_promise_is_broken_somewhere() -> None:
+    assert {name for name, _ in PROMISES} - {"device"} == set().union(*(failed for _, failed, _ in BROKEN))
+
+
+def test_the_right_one_keeps_all() -> None:
+    report = check_layer(Gain, batch_independent=True)
+    assert isinstance(report, LayerReport) and report.ok
+    assert report.of("passed") == [name for name, _ in PROMISES if name not in report.of("not run")]
+    assert [f.text for f in report.findings if f.name == "parameters"] == ["gain, bias"]
+
+
+def test_what_is_not_run_says_why() -> None:
+    report = check_layer(Gain, skip=["views"])
+    reasons = {f.name: f.text for f in report.findings if f.outcome == "not run"}
+    assert reasons["views"] == "left out by `skip`" and "batch_independent=True" in reasons["batch"]
+    assert not reasons.get("device", "no device").startswith("left")
+    report = check_layer(Raises, raise_on_failure=False)
+    assert {f.text for f in report.findings[1:]} == {"forward has to work first"}
+
+
+def test_order_1_is_enough_for_a_layer_that_is_used_once() -> None:
+    assert check_layer(WrongSecondGradient, order=1).ok
+
+
+def test_a_module_is_copied_and_stays_as_it_is() -> None:
+    layer = nn.Sequential(nn.Dense(3, 2, rng=Generator(1)), nn.BatchNorm(2), nn.Dropout(0.5, rng=Generator(2)))
+    before, generator = layer.state_dict(), layer[2].rng.state
+    assert check_layer(layer, point(4, 3)).ok
+    assert layer[2].rng.state == generator and layer.training
+    for name, array in layer.state_dict().items():
+        assert np.array_equal(array, before[name]) and array.dtype == np.float32
+
+
+def test_the_shared_generator_is_left_where_it_was() -> None:
+    before = default_rng().state
+    check_layer(lambda: nn.Dense(3, 2), point(4, 3), order=1)
+    assert default_rng().state == before
+
+
+def test_inputs_besides_arrays() -> None:
+    class Table(nn.Module):
+        def __init__(self) -> None:
+            self.rows = nn.Parameter(point(5, 3).astype(np.float32))
+
+        def forward(self, index: Any, x: Tensor, sign: float) -> tuple[Tensor, Tensor]:
+            return self.rows[index] * sign, x * x
+
+    assert check_layer(Table, (np.array([4, 0]), point(2, 2), -1.0), batch_independent=True).ok
+    assert check_layer(Table, (np.array([4, 0]), Tensor(point(2, 2)), -1.0)).ok
+
+
+def test_no_gradient_to_check_is_said() -> None:
+    class Sign(nn.Module):
+        def forward(self, x: Any) -> Tensor:
+            return Tensor(np.sign(x).astype(np.float32))
+
+    report = check_layer(Sign, np.arange(3), skip=["dtype"])
+    assert "gradients" in report.of("not run")
+
+
+def test_a_strategy_shrinks_to_the_simplest_inputs() -> None:
+    class FailsFrom4(Gain):
+        def __init__(self) -> None:
+            pass
+
+        def forward(self, x: Tensor) -> Tensor:
+            return WrongBackward.apply(x, factor=2.0 if x.shape[1] >= 4 else 1.0)
+
+    report = check_layer(
+        FailsFrom4, by_axes("N D", N=(1, 5), D=(1, 9)), max_examples=50, order=1, raise_on_failure=False
+    )
+    assert report.of("FAILED") == ["gradients"] and "with inputs (1, 4)" in str(report)
+
+
+def test_a_kink_under_a_strategy_is_a_kink_and_away_from_mends_it() -> None:
+    def make() -> nn.Module:
+        return nn.Sequential(ops.relu)
+
+    zeros = by_axes("N D", values=lambda rng, shape: np.zeros(shape))
+    report = check_layer(make, zeros, max_examples=3, raise_on_failure=False)
+    assert report.of("FAILED") == ["gradients"] and "KINK" in str(report)
+    assert check_layer(make, by_axes("N D").map(away_from(0)), max_examples=3).ok
+
+
+def test_the_same_seed_gives_the_same_report() -> None:
+    first, second = (check_layer(Gain, by_axes("N 3"), max_examples=5, order=1, seed=7) for _ in range(2))
+    assert first.findings == second.findings
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (
+            lambda: check_layer(nn.Dense, point(2, 3)),
+            TypeError,
+            r"lambda: Dense\(in_features=\.\.\., out_features=\.\.\.",
+        ),
+        (lambda: check_layer(3), TypeError, "layer is a Module, its class, or a function"),
+        (lambda: check_layer(dict, point(2)), TypeError, "dict is no subclass of minigen.nn.Module"),
+        (lambda: check_layer(lambda: 3, point(2)), TypeError, "gave int, not a Module"),
+        (lambda: check_layer(nn.Flatten), ValueError, "give inputs=.* or Flatten a method example_inputs"),
+        (lambda: check_layer(nn.Flatten, "NCHW"), TypeError, "or a hypothesis strategy, got str"),
+        (lambda: check_layer(Gain, skip=["speed"]), ValueError, "skip is a list of names among forward, .*speed"),
+        (lambda: check_layer(Gain, skip="views"), ValueError, "skip is a list of names"),
+        (lambda: check_layer(Gain, tolerance=3), TypeError, r"nor gradcheck has an option \['tolerance'\]"),
+    ],
+)
+def test_wrong_use_is_refused(call: Callable[[], Any], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        call()
+
+
+def test_a_strategy_that_cannot_draw_is_not_the_fault_of_the_layer() -> None:
+    from hypothesis.errors import HypothesisException
+
+    with pytest.raises(HypothesisException):
+        check_layer(Gain, by_axes("N 3").filter(lambda x: False))
+
+
+def test_a_mismatch_of_gradients_is_told_in_full() -> None:
+    report = check_layer(WrongGradient, raise_on_failure=False)
+    with pytest.raises(GradientMismatch) as caught:
+        from minigen.gradcheck import gradcheck
+
+        gradcheck(lambda x: WrongBackward.apply(x, factor=2.0), point(3))
+    kinds = [e.kind for e in caught.value.explanations]
+    assert kinds[:1] == ["factor"] and "WRONG" in str(report)
