@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from minigen import losses, nn, ops
 from minigen.gradcheck import GradientMismatch, gradcheck
 from minigen.gradcheck.numeric import Slope, measure
-from minigen.gradcheck.probes import locate
 from minigen.gradcheck.planted import planted_errors
+from minigen.gradcheck.probes import locate
 from minigen.random import Generator
 from minigen.tensor import Function, Tensor, grad, no_grad
 from minigen_kernels import Array

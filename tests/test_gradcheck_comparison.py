@@ -1,4 +1,4 @@
-"""The comparison of gradient checkers: what the page says is what was measured, and the peers are what they claim to be.
+"""The comparison of gradient checkers: the page says what was measured, and the peers are what they claim to be.
 
 Read next: ``benchmarks/gradcheck_comparison.py``.
 """
