@@ -2,6 +2,7 @@
 
     MINIGEN_DATA=FOLDER python benchmarks/vae_vs_published.py                  # 784-400-40-400-784, 500 epochs
     MINIGEN_DATA=FOLDER python benchmarks/vae_vs_published.py --model iwae     # 784-200-200-50, k = 50, 3280 epochs
+    MINIGEN_DATA=FOLDER python benchmarks/vae_vs_published.py --model vae-deep # two hidden layers, 120 epochs
 
 The settings are those of Chadebec et al. 2022, "Pythae: unifying generative autoencoders in Python"
 (arXiv:2206.08309), who report 89.78 for the VAE (and 89.9 from the paper they follow) and 86.82 for the IWAE. VAE:
@@ -11,7 +12,9 @@ both the weights of the epoch with the best loss on the 10,000 validation images
 in nats per image, is estimated on the 10,000 test images with 200 (VAE) or 5000 (IWAE) importance samples. Unlike
 there, images are centred and the last bias begins at the logit of the mean pixel, as everywhere in minigen.
 
-Seen (VAE, seed 0): 92.69, standard error over images 0.23: 2.9 nats short of the number published for this setting.
+Seen (VAE, seed 0): 92.69, standard error over images 0.23. In the same setting PyTorch reaches 92.59
+(``vae_in_pytorch.py``): 89.78 does not come from it. It may come from a second hidden layer of 400 on each side, which
+is the setting "vae-deep", with rates of our own choice.
 
 A run that was stopped goes on from its last epoch when the same command is given again. About 20 minutes for the VAE on
 a core of its own; days for the IWAE.
@@ -51,6 +54,7 @@ class Setting:
     factor: float
     eps: float  # Adam's
     samples: int  # for the estimate
+    recipe: str = "vae"  # the model's name in minigen
 
 
 SETTINGS = {
@@ -66,13 +70,17 @@ SETTINGS = {
         10 ** (-1 / 7),
         1e-4,
         5000,
+        "iwae",
+    ),
+    "vae-deep": Setting(
+        89.78, {"hidden": 400, "layers": 2, "latent": 40, "lr": 5e-4}, 120, 100, (60, 80, 95, 105, 113), 0.5, 1e-8, 200
     ),
 }
 
 
-def build(name: str, setting: Setting, seed: int, train: data.Dataset) -> Experiment:
+def build(setting: Setting, seed: int, train: data.Dataset) -> Experiment:
     """The model with its first weights and its optimizer."""
-    recipe = MODELS[name]
+    recipe = MODELS[setting.recipe]
     steps = len(train) // setting.batch_size
     setup = Setup(
         options={**recipe.options, **setting.options}, image_shape=train.image_shape, value_range=train.value_range,
@@ -151,7 +159,7 @@ def main() -> None:
     splits = (data.load("binarized-mnist", split=split) for split in ("train", "valid", "test"))
     train, valid, test = (whole.subset(slice(0, arguments.limit)) for whole in splits)
 
-    experiment = build(name, setting, arguments.seed, train)
+    experiment = build(setting, arguments.seed, train)
     facts = train_model(experiment, setting, epochs, train, valid, arguments.seed, work)
     start = time.perf_counter()
     assert experiment.log_likelihood is not None

@@ -82,9 +82,7 @@ def main() -> list[str]:
         check("1. The first version.", Swish, 1),
         check("2. A gradient collects by addition: sum in place of mean.", SummedSwish, 1),
         check("3. The same version, asked for the second derivative.", SummedSwish, 2),
-        check(
-            "4. The sigmoid computed again in backward; the checker tests itself.", RightSwish, 2, self_test=True
-        ),
+        check("4. The sigmoid computed again in backward; the checker tests itself.", RightSwish, 2, self_test=True),
     ]
 
 

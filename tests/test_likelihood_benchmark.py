@@ -26,11 +26,13 @@ def images(n: int, seed: int) -> Dataset:
 def test_a_stopped_run_goes_on(name: str, tmp_path: Path) -> None:
     small = {"hidden": 8, "latent": 2, **({"k": 2} if name == "iwae" else {})}
     known = published.SETTINGS[name]
-    setting = published.Setting(0.0, {**known.options, **small, "lr": 0.01}, 6, 10, (2, 4), 0.5, known.eps, 5)
+    setting = published.Setting(
+        0.0, {**known.options, **small, "lr": 0.01}, 6, 10, (2, 4), 0.5, known.eps, 5, known.recipe
+    )
     train, valid = images(60, 0), images(40, 1)
 
     def run(epochs: int, folder: str) -> tuple[dict[str, float], dict[str, np.ndarray], list[float]]:
-        experiment = published.build(name, setting, 0, train)
+        experiment = published.build(setting, 0, train)
         (tmp_path / folder).mkdir(exist_ok=True)
         facts = published.train_model(experiment, setting, epochs, train, valid, 0, tmp_path / folder)
         del facts["seconds"]
@@ -43,7 +45,7 @@ def test_a_stopped_run_goes_on(name: str, tmp_path: Path) -> None:
     for key in weights:
         np.testing.assert_array_equal(weights[key], again[key])
     # The weights are those of the best epoch, whose rate came back with them.
-    experiment = published.build(name, setting, 0, train)
+    experiment = published.build(setting, 0, train)
     experiment.modules["model"].load_state_dict(weights)
     assert published.mean_loss(experiment, valid) == pytest.approx(whole["best"], rel=1e-6)
     assert rate == [pytest.approx(0.01 * 0.5 ** sum(whole["best_epoch"] - 1 >= m for m in (2, 4)))]

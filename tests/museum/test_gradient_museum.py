@@ -6,6 +6,7 @@ Read next: ``gradients/exhibits.py``.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from museum.gradients.exhibits import Exhibit, room
@@ -59,6 +60,13 @@ def test_the_museum_is_as_large_as_it_says() -> None:
     assert {kind for e in WRONG for kind in e.kinds} - {""} == KINDS
     assert {e.verdict for e in WRONG} == {"WRONG", "KINK", "PRECISION", "VACUOUS"}
     assert all(e.verdict == "OK" and e.kinds == ("",) for e in RIGHT)
+
+
+def test_the_page_explains_every_kind() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "gradcheck.md").read_text(encoding="utf-8")
+    table = page.split("## How to read an explanation")[1].split("\n## ")[0]
+    first_cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`([a-z-]+)`", " ".join(first_cells))) == KINDS | {"device", "extra-sum"}
 
 
 @each
