@@ -30,7 +30,8 @@ def figure(facts: Facts) -> Any:
     if failure is None or (maps is None and not failure["ladder"]):
         return _overview(Figure, facts)
     fig = Figure(figsize=(10, 6.4 if maps else 4), layout="constrained")
-    words = [headline(facts), *(f"{label}: {text}" for label, text in diagnosis(failure)[:1])]
+    # The first line of an explanation: the small map below it says less than the pictures.
+    words = [headline(facts), *(f"{label}: {text}".split("\n")[0] for label, text in diagnosis(failure)[:1])]
     fig.suptitle("\n".join(textwrap.fill(line, 110) for line in words), fontsize=10, ha="left", x=0.01)
     rows = [part for part in ("maps" if maps else "", "ladder" if failure["ladder"] else "") if part]
     parts = dict(zip(rows, fig.subfigures(len(rows), 1, squeeze=False)[:, 0], strict=True))

@@ -221,4 +221,4 @@ def _map(wrong: Array) -> str:
         return ""
     over = "" if wrong.ndim == 2 else ", over all others"
     rows = "\n".join("    " + "".join("#" if w else "." for w in row) for row in flat)
-    return f" Axes {wrong.ndim - 2} and {wrong.ndim - 1}{over}, # is wrong:\n{rows}"
+    return f"\nAxes {wrong.ndim - 2} and {wrong.ndim - 1}{over}, # is wrong:\n{rows}"
