@@ -28,7 +28,7 @@ versions and times. Nothing here is typed in.
 def page() -> str:
     """The whole page."""
     parts = [HEAD]
-    for section in (_likelihood, _reconstruction, _modes):
+    for section in (_likelihood, _reconstruction, _modes, _laboratory):
         parts += section()
     return "\n".join(parts) + "\n"
 
@@ -72,7 +72,51 @@ def _reconstruction() -> list[str]:
 
 
 def _modes() -> list[str]:
-    return []
+    result = _read(RESULTS / "mode-coverage.json")
+    lines = [
+        "## Modes of a mixture, beside PacGAN",
+        "",
+        "How many of 8 (ring) or 25 (grid) modes 2500 samples reach; `/2` has packs of two samples. The published means are",
+        "of 10 runs after 400 epochs (Lin et al. 2018, arXiv:1712.04086). `python benchmarks/mode_coverage.py` does the same",
+        "and can be stopped and continued; where fewer epochs are named here, training was not over, and the numbers cannot",
+        "be compared.",
+        "",
+        "| cell | runs | epochs | modes | published | within 3 sigma | published |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, r in result["cells"].items():
+        known = r["published_after_400_epochs"]
+        cells = [name, str(r["runs"]), str(r["epochs"])]
+        for key, digits in (("modes", 1), ("high_quality", 3)):
+            cells += [f"{r[key]['mean']:.{digits}f}", f"{known[key][0]} +- {known[key][1]}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _laboratory() -> list[str]:
+    path = RESULTS / "ae-in-gan-laboratory.json"
+    if not path.exists():
+        return []
+    result = _read(path)
+    setting = result["setting"]
+    lines = [
+        "## Do autoencoders help GANs?",
+        "",
+        f"The same dense backbone, {setting['steps']:,} updates for each way, {setting['samples']:,} samples against the",
+        "test images, by the features of a classifier trained on the training images; means over seeds, with 95 % intervals",
+        "where there is more than one. `python benchmarks/ae_in_gan_laboratory.py` says what each way is.",
+        "",
+        "| data set | way | seeds | Frechet distance | coverage |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    for dataset, ways in result["summary"].items():
+        for way, r in ways.items():
+            parts = [dataset, way, str(r["coverage"]["seeds"])]
+            for key, digits in (("frechet_distance", 0), ("coverage", 2)):
+                half = r[key]["half_width"]
+                parts.append(f"{r[key]['mean']:.{digits}f}" + (f" +- {half:.{digits}f}" if half is not None else ""))
+            lines.append(f"| {' | '.join(parts)} |")
+    return [*lines, ""]
 
 
 def _read(path: Path) -> dict[str, Any]:
