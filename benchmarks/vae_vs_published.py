@@ -12,9 +12,9 @@ both the weights of the epoch with the best loss on the 10,000 validation images
 in nats per image, is estimated on the 10,000 test images with 200 (VAE) or 5000 (IWAE) importance samples. Unlike
 there, images are centred and the last bias begins at the logit of the mean pixel, as everywhere in minigen.
 
-Seen (seed 0, standard error over images 0.23): VAE 92.69, where PyTorch in the same setting reaches 92.59
-(``vae_in_pytorch.py``): 89.78 does not come from it. "vae-deep", with a second hidden layer of 400 on each side, rates of
-our own choice and 120 epochs, reaches 90.35.
+Seen (seed 0; standard errors over images 0.23 to 0.25): VAE 92.69, where PyTorch in the same setting reaches 92.59
+(``vae_in_pytorch.py``): 89.78 does not come from it. "vae-deep", with a second hidden layer of 400 on each side, rates
+of our own choice and 120 epochs, reaches 90.35.
 
 A run that was stopped goes on from its last epoch when the same command is given again. About 20 minutes for the VAE on
 a core of its own; days for the IWAE.
