@@ -102,9 +102,9 @@ def _laboratory() -> list[str]:
     lines = [
         "## Do autoencoders help GANs?",
         "",
-        f"The same dense backbone, {setting['steps']:,} updates for each way, {setting['samples']:,} samples against the",
-        "test images, by the features of a classifier trained on the training images; means over seeds, with 95 %",
-        "intervals where there is more than one. `python benchmarks/ae_in_gan_laboratory.py` says what each way is.",
+        f"The same dense backbone, {setting['steps']:,} updates for each way; {setting['samples']:,} samples",
+        "against the test images, by the features of a classifier trained on the training images. Means over seeds, with",
+        "95 % intervals where there is more than one. `python benchmarks/ae_in_gan_laboratory.py` says what each way is.",
         "",
         "| data set | way | seeds | Frechet distance | coverage |",
         "| --- | --- | ---: | ---: | ---: |",
