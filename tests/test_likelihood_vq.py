@@ -290,8 +290,10 @@ def test_codes_are_entries_and_anything_else_is_taken_for_the_nearest() -> None:
 # The prior.
 
 
-def small_prior(codes: int = 2, size: int = 3, shape: tuple[int, int] = (2, 2), *, channels: int = 4) -> PixelCNN:
-    prior = PixelCNN(codes, size, shape, channels=channels, layers=2, rng=Generator(0))
+def small_prior(
+    codes: int = 2, size: int = 3, shape: tuple[int, int] = (2, 2), *, channels: int = 4, layers: int = 2
+) -> PixelCNN:
+    prior = PixelCNN(codes, size, shape, channels=channels, layers=layers, rng=Generator(0))
     prior.to(dtype=np.float64)
     rng = np.random.default_rng(1)
     for p in prior.parameters():
@@ -310,11 +312,18 @@ def test_a_place_depends_on_those_before_it_and_on_no_other() -> None:
         assert not changed[: i * 5 + j + 1].any()  # the place itself is not seen either
         assert j == 4 or changed[i * 5 + j + 1]
         assert i == 3 or changed[(i + 1) * 5 + j]
-    for height in range(1, 4):
-        top = prior(Tensor(e[:, :, :height])).numpy()
-        np.testing.assert_allclose(top, plain[:, :, :height], atol=CLOSE)
-    with pytest.raises(nn.ShapeError, match=r"PixelCNN: expected input \(N, D, up to 4, 5\), got \(1, 3, 5, 5\)"):
+    with pytest.raises(nn.ShapeError, match=r"PixelCNN: expected input \(N, D, 4, 5\), got \(1, 3, 5, 5\)"):
         prior(Tensor(np.zeros((1, 3, 5, 5))))
+
+
+@pytest.mark.parametrize(("shape", "layers"), [((4, 5), 2), ((1, 1), 2), ((9, 2), 3), ((2, 9), 0)])
+def test_one_place_after_the_other_gives_the_same_as_all_at_once(shape: tuple[int, int], layers: int) -> None:
+    prior = small_prior(4, 3, shape, channels=5, layers=layers)
+    e = np.random.default_rng(0).normal(size=(2, 3, *shape))
+    whole, seen = prior(Tensor(e)).numpy(), [np.zeros((2, 2, *shape)) for _ in range(layers)]
+    for i, j in np.ndindex(*shape):
+        place = prior.at(e, i, j, seen).numpy()
+        np.testing.assert_allclose(place[:, :, 0, 0], whole[:, :, i, j], atol=CLOSE)
 
 
 def test_masks() -> None:

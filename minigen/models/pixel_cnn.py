@@ -37,6 +37,14 @@ class MaskedConv2d(nn.Module):
             raise nn.ShapeError(self, f"(N, {self.conv.in_channels}, h, w)", x.shape)
         return ops.conv2d(x, self.conv.weight * self.mask, self.conv.bias, padding=self.conv.padding)
 
+    def at(self, x: Tensor, i: int, j: int) -> Tensor:
+        """The result (N, out, 1, 1) at one place, for x (N, in, h, w)."""
+        reach, width = self.conv.kernel_size[0] // 2, x.shape[3]
+        top, left, right = max(0, i - reach), max(0, j - reach), min(width, j + reach + 1)
+        seen = x[:, :, top : i + 1, left:right]
+        weight = (self.conv.weight * self.mask)[:, :, reach - i + top : reach + 1, reach - j + left : reach - j + right]
+        return ops.conv2d(seen, weight, self.conv.bias)
+
 
 class MaskedBlock(nn.Module):
     """x + f(x), f with one masked 5x5 convolution between two of 1x1, half as wide.
@@ -56,6 +64,14 @@ class MaskedBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
 
+    def at(self, x: Tensor, i: int, j: int, seen: Array) -> Tensor:
+        """The result (N, channels, 1, 1) at one place, for x (N, channels, 1, 1) there.
+
+        `seen` (N, channels // 2, h, w) remembers, from call to call, what the masked convolution is shown.
+        """
+        seen[:, :, i : i + 1, j : j + 1] = self.layers[:3](x).data
+        return x + self.layers[4:](self.layers[3].at(Tensor(seen), i, j))
+
 
 class PixelCNN(nn.Module):
     """Entries of a codebook in a grid, (N, D, h, w), to logits (N, K, h, w) for the numbers of all of them.
@@ -69,7 +85,7 @@ class PixelCNN(nn.Module):
     def __init__(
         self, codes: int, size: int, grid: tuple[int, int], *, channels: int = 128, layers: int = 4, rng: Generator
     ) -> None:
-        self.codes, self.grid = codes, grid
+        self.codes, self.grid, self.blocks = codes, grid, layers
         self.first = MaskedConv2d(size, channels, 7, own=False, rng=rng)
         self.place = nn.Parameter(np.zeros((1, channels, *grid), np.float32))
         self.rest = nn.Sequential(
@@ -79,10 +95,9 @@ class PixelCNN(nn.Module):
         )  # fmt: skip
 
     def forward(self, e: Tensor) -> Tensor:
-        """`e` may have the first rows of the grid only: nothing below a place is seen from there."""
-        if e.ndim != 4 or e.shape[2] > self.grid[0] or e.shape[3] != self.grid[1]:
-            raise nn.ShapeError(self, f"(N, D, up to {self.grid[0]}, {self.grid[1]})", e.shape)
-        return self.rest(self.first(e) + self.place[:, :, : e.shape[2]])
+        if e.ndim != 4 or e.shape[2:] != self.grid:
+            raise nn.ShapeError(self, f"(N, D, {self.grid[0]}, {self.grid[1]})", e.shape)
+        return self.rest(self.first(e) + self.place)
 
     def nll(self, e: Tensor, indices: Array) -> Tensor:
         """-log p(grid) of each sample, (N,), in nats: entries e (N, D, h, w), their numbers (N, h, w)."""
@@ -91,19 +106,31 @@ class PixelCNN(nn.Module):
         return ops.sum(ops.reshape(each, (len(indices), -1)), axis=1)
 
     def draw(self, n: int, embedding: Array, rng: Generator) -> Array:
-        """Numbers (n, h, w) of entries of `embedding` (K, D), drawn place by place, on its device."""
+        """Numbers (n, h, w) of entries of `embedding` (K, D), drawn place by place, on its device.
+
+        A place changes nothing before it: each layer computes it alone, and remembers those before it.
+        """
         xp, (height, width) = array_module(embedding), self.grid
         device = "cpu" if xp is np else "cuda"
         u = to_device(rng.uniform((n, height, width), dtype=np.float64), device)
         indices = xp.zeros((n, height, width), np.int64)
         e = xp.zeros((n, embedding.shape[1], height, width), embedding.dtype)
+        half = max(1, self.place.shape[1] // 2)
+        seen = [xp.zeros((n, half, height, width), embedding.dtype) for _ in range(self.blocks)]
         with self.evaluation():
             for i in range(height):
                 for j in range(width):
-                    logits = self(Tensor(e[:, :, : i + 1])).data[:, :, i, j].astype(np.float64)
+                    logits = self.at(e, i, j, seen).data[:, :, 0, 0].astype(np.float64)
                     p = xp.exp(logits - logits.max(1, keepdims=True))
                     total = xp.cumsum(p, axis=1)
                     below = total <= u[:, i, j, None] * total[:, -1:]
                     indices[:, i, j] = xp.minimum(below.sum(1), self.codes - 1)
                     e[:, :, i, j] = embedding[indices[:, i, j]]
         return indices
+
+    def at(self, e: Array, i: int, j: int, seen: list[Array]) -> Tensor:
+        """Logits (N, K, 1, 1) of one place of the grid; `seen`: what each block remembers of those before it."""
+        x = self.first.at(Tensor(e), i, j) + self.place[:, :, i : i + 1, j : j + 1]
+        for block, remembered in zip(self.rest[: self.blocks], seen, strict=True):
+            x = block.at(x, i, j, remembered)
+        return self.rest[self.blocks :](x)
