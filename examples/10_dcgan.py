@@ -3,9 +3,9 @@
     python examples/10_dcgan.py
     python examples/10_dcgan.py --dataset fashion-mnist --data-dir FOLDER
 
-Expected: two tables of layers; the discriminator is right in 80 to 100 % of cases. dcgan.png has two halves: samples
-of the generator, sharper than those of dense networks, and below them those of its moving average, whose strokes break
-less often. About 50 seconds on a laptop.
+Expected: two tables of layers; the discriminator is right in 50 to 100 % of cases, up and down from batch to batch.
+dcgan.png has two halves: samples of the generator, sharper than those of dense networks, and below them those of its
+moving average, whose strokes break less often. About 50 seconds on a laptop.
 """
 
 import argparse

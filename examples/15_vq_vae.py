@@ -3,10 +3,10 @@
     python examples/15_vq_vae.py
     python examples/15_vq_vae.py --restart 0        # and see how many entries are then ever used
 
-Expected: the cross-entropy of an image falls to about 75 nats; at first few entries are used, and nearly all 64 once
+Expected: the cross-entropy of an image falls to about 77 nats; at first few entries are used, and nearly all 64 once
 those that nobody chose have been moved (after 100 updates; never with --restart 0: 14). vq_vae.png shows test images,
 their codes as grey squares, their reconstructions, and samples of the prior, strokes that join to a digit about every
-second time. About 70 seconds on a laptop.
+second time. About 50 seconds on a laptop.
 """
 
 import argparse

@@ -116,6 +116,12 @@ def test_bad_arguments_and_inputs(call: Any, says: str) -> None:
     assert says in str(caught.value)
 
 
+def test_the_numbers_of_batch_norm_have_to_be_named() -> None:
+    """A number after the channels is eps here and in PyTorch; who writes 0.8 there means the momentum."""
+    with pytest.raises(TypeError, match="positional"):
+        nn.BatchNorm(3, 0.8)  # type: ignore[misc]
+
+
 # Training behaviour.
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from textwrap import fill
 from typing import Any
 
 import click
@@ -58,6 +59,9 @@ def evaluate(
     for name, m in found.report.items():
         error = "" if m.error is None else f"±{m.error:.2g}"
         click.echo(f"  {name:<{width}}  {m.value:>11.5f} {error:<9} {m.unit}")
+    if found.kl_per_dimension:
+        numbers = " ".join(f"{kl:.2f}" for kl in found.kl_per_dimension)
+        click.echo(fill(f"kl of each dimension, nats: {numbers}", 110, initial_indent="  ", subsequent_indent="    "))
     for name, reason in found.left_out.items():
         click.echo(f"  {name}: left out: {reason}")
     features = found.settings.get("features")
@@ -85,6 +89,7 @@ def facts_of(run: str, trained: Trained, found: Findings) -> dict[str, Any]:
         "standard_errors": {name: m.error for name, m in report.items() if m.error is not None},
         "units": {name: m.unit for name, m in report.items()},
         "settings": found.settings,
+        "kl_per_dimension": found.kl_per_dimension,
         "left_out": found.left_out,
         "doctor": asdict(found.checkup),
         "seconds": found.seconds,

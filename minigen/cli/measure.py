@@ -65,6 +65,7 @@ class Findings:
     left_out: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     checkup: Checkup = field(default_factory=lambda: Checkup((), 0))
+    kl_per_dimension: list[float] = field(default_factory=list)  # nats; empty for a model without a posterior
 
     @contextmanager
     def clock(self, name: str) -> Iterator[None]:
@@ -121,6 +122,7 @@ def _likelihood(experiment: Experiment, test: Dataset, k: int, found: Findings) 
     signs = {} if experiment.signs is None else experiment.signs(images)
     if {"kl", "mean"} <= signs.keys() and len(images) > 1:
         found.report |= likelihood.measure_posterior(signs)
+        found.kl_per_dimension = likelihood.kl_per_dimension(signs["kl"]).tolist()
     found.settings |= {"k": k, "likelihood_images": len(images)}
 
 

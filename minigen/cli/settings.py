@@ -122,10 +122,18 @@ def new_config(model: str | None, file: str | None, flags: Mapping[str, Any]) ->
 
 
 def read_run(folder: RunFolder) -> tuple[Recipe, dict[str, Any]]:
-    """The recipe and config of an existing run."""
+    """The recipe and config of an existing run. ValueError, with what to do, if its config does not fit."""
     stored = folder.read_config()
     try:
-        recipe = find_model(str(stored.pop("model", None)))
+        if "model" not in stored:
+            raise ConfigError("it names no model")
+        recipe = find_model(str(stored.pop("model")))
+        gone = [name for name in stored if name not in DEFAULTS and name not in recipe.options]
+        if gone:
+            raise ConfigError(
+                f"{recipe.name} has no option {', '.join(map(repr, gone))}. To open the run all the same, delete the "
+                "line from that file; it fits if the option was not in use"
+            )
         return recipe, resolve(recipe, OPTIONS, stored)
     except ConfigError as error:
         raise ValueError(f"{folder.config} was damaged or made by another version of minigen: {error}") from error

@@ -94,7 +94,7 @@ def _read_all(files: list[Path], size: tuple[int, int] | None) -> NDArray[np.uin
         if x.shape != images.shape[1:]:
             raise ValueError(
                 f"pictures of different sizes: {files[0]} is {images.shape[2]}x{images.shape[3]}, "
-                f"{path} is {x.shape[1]}x{x.shape[2]} (height x width); give image_size to bring all to one size"
+                f"{path} is {x.shape[1]}x{x.shape[2]} (height x width); give image_size (--image-size) for all"
             )
         images[i] = x
     return images

@@ -161,7 +161,7 @@ class BatchNorm(Module):
     statistics are used. Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
 
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+    def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         self.num_features = count("BatchNorm", "num_features", num_features)
         if not eps > 0:
             raise ValueError(f"BatchNorm: eps must be above 0, got {eps}")

@@ -90,9 +90,8 @@ def build(recipe: Recipe, config: Mapping[str, Any], facts: Mapping[str, Any], d
     try:
         return recipe.build(setup)
     except ValueError as error:
-        raise ConfigError(
-            f"{recipe.name}: {error}".replace(f"{recipe.name}: {recipe.name}: ", f"{recipe.name}: ")
-        ) from error
+        named = str(error).startswith((f"{recipe.name}: ", f"{recipe.name} "))
+        raise ConfigError(str(error) if named else f"{recipe.name}: {error}") from error
 
 
 def load_split(config: Mapping[str, Any], split: str, value_range: tuple[float, float] | None = None) -> Dataset:

@@ -185,6 +185,14 @@ def test_config_files(minigen):
     assert "unknown model 'aee'" in minigen("train", "--config", "c.toml").err
 
 
+def test_a_model_is_named_once(minigen, data):
+    result = minigen("train", "linear-ae", "--dataset", data, "--batch-size", 9, "--loss", "bce")
+    assert result.code == 2 and result.err.count("linear-ae") == 1, result
+    np.savez("nameless.npz", images=np.load(data)["images"])
+    result = minigen("train", "cvae", "--dataset", "nameless.npz", "--batch-size", 9)
+    assert result.code == 2 and result.err.startswith("minigen: error: cvae needs labels"), result
+
+
 def test_damaged_runs(minigen, trained):
     def damaged(name, change):
         for path in trained.rglob("*"):
@@ -204,6 +212,8 @@ def test_damaged_runs(minigen, trained):
         ("config.toml", lambda b: b"", "config.toml was damaged"),
         ("config.toml", lambda b: b.replace(b"latent = 4", b"latent = 5"), "is of another model"),
         ("config.toml", lambda b: b.replace(b"denoising-ae", b"deep-ae"), "config.toml was damaged"),
+        ("config.toml", lambda b: b + b"joint_batch = false\n", "has no option 'joint_batch'. To open the run all the"),
+        ("config.toml", lambda b: b"\n".join(b.split(b"\n")[1:]), "it names no model"),
         ("metrics.csv", lambda b: b[:30], "metrics.csv was changed"),
     ]:
         damaged(name, change)

@@ -147,6 +147,15 @@ def test_a_likelihood(minigen, data, monkeypatch):
     assert facts(minigen, "-k", 1)["metrics"].keys() == {"elbo"}
 
 
+def test_what_each_unit_of_a_code_carries(minigen, data):
+    train(minigen, data, "--latent", 30, model="vae")
+    found = facts(minigen, "-k", 1)
+    assert len(found["kl_per_dimension"]) == 30 and min(found["kl_per_dimension"]) >= 0
+    assert sum(found["kl_per_dimension"]) == pytest.approx(found["metrics"]["kl"], rel=1e-6)
+    shown = " ".join(minigen("evaluate", "run", "-k", 1).out.split())
+    assert " ".join(f"{kl:.2f}" for kl in found["kl_per_dimension"]) in shown.split("kl of each dimension, nats: ")[1]
+
+
 def test_a_plain_autoencoder_draws_only_if_asked_to(minigen, many):
     train(minigen, many, "--latent", 4, model="ae")
     found = facts(minigen)
