@@ -38,7 +38,7 @@ PICTURES = {
     "11_wgan_gp": ("wgan_gp.png", (8 * 28 + 7 * 2, 8 * 28 + 7 * 2)),
     "12_autoencoder_inside_gan": ("autoencoder_inside_gan.png", (8 * 28 + 7 * 2, 8 * 28 + 7 * 2)),
     "13_transfer_decoder_to_generator": ("transfer.png", (8 * 28 + 7 * 2, 6 * 28 + 5 * 2)),
-    "14_mode_collapse_and_cure": ("mode_collapse.png", (818, 400)),  # four plots, twice
+    "14_mode_collapse_and_cure": ("mode_collapse.png", (612, 400)),  # three plots, twice
     "15_vq_vae": ("vq_vae.png", (8 * 28 + 7 * 2, 8 * 28 + 7 * 2)),
     "16_unrolled_gan": ("unrolled.png", (612, 200)),  # a plot for each moment
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from likelihood_runs import CLASSES, MODELS, SMALL, batch, setup_for, small
+from likelihood_runs import CLASSES, MODELS, SMALL, batch, network, setup_for, small
 from training.runs import left_behind, make_data, run
 
 from minigen.data import Batch
@@ -88,14 +88,17 @@ def test_looking_changes_nothing(name: str) -> None:
     values = experiment.log_likelihood(one.x, 3)
     assert values.shape == (20,) and values.dtype == np.float64 and np.isfinite(values).all()
     np.testing.assert_array_equal(values, experiment.log_likelihood(one.x, 3))
+    seeing = experiment
     if name == "cvae":
-        assert experiment.encode is None and experiment.reconstruct is None and latent.classes == CLASSES
-    else:
-        assert experiment.encode is not None and experiment.reconstruct is not None and experiment.signs is not None
-        assert experiment.encode(one.x).shape == (20, size) and experiment.reconstruct(one.x).shape == (20, 1, 8, 8)
-        signs = experiment.signs(one.x)
-        assert {key: value.shape for key, value in signs.items()} == {"kl": (20, size), "mean": (20, size)}
-        assert (signs["kl"] >= -1e-6).all()  # float32: exp(v) - v - 1 near 0
+        assert experiment.encode is None and experiment.reconstruct is None and experiment.signs is None
+        assert latent.classes == CLASSES and experiment.given is not None and one.labels is not None
+        seeing = experiment.given(one.labels)
+    assert seeing.encode is not None and seeing.reconstruct is not None and seeing.signs is not None
+    assert seeing.given is None and seeing.modules is experiment.modules
+    assert seeing.encode(one.x).shape == (20, size) and seeing.reconstruct(one.x).shape == (20, 1, 8, 8)
+    signs = seeing.signs(one.x)
+    assert {key: value.shape for key, value in signs.items()} == {"kl": (20, size), "mean": (20, size)}
+    assert (signs["kl"] >= -1e-6).all()  # float32: exp(v) - v - 1 near 0
     assert_same(before, everything(experiment))
 
 
@@ -213,6 +216,12 @@ def test_labels_that_are_missing_or_wrong() -> None:
     assert isinstance(model, VAE)
     with pytest.raises(ValueError, match=r"expected labels as one-hot rows \(4, 3\), got none"):
         model(Tensor(one.x))
+    assert experiment.given is not None
+    with pytest.raises(ValueError, match="labels must be from 0 to 2, got 1 to 3"):
+        experiment.given(np.array([1, 3]))
+    for use in ("encode", "reconstruct", "signs"):
+        with pytest.raises(ValueError, match="expected a label for each of the 4 images, got 3 of them"):
+            getattr(experiment.given(np.array([0, 1, 2])), use)(one.x)
 
 
 @pytest.mark.parametrize("name", ["vae", "conv-vae", "burda-vae"])
@@ -251,6 +260,27 @@ def test_a_conditional_vae_draws_the_class_that_is_asked_for() -> None:
     images = latent.decode(latent.draw(60, Generator(1)), labels)[:, 0]
     brightness = np.stack([images[:, :4, :4], images[:, :4, 4:], images[:, 4:, :4]]).mean((2, 3))
     assert (brightness.argmax(0) == labels).mean() > 0.95
+
+
+@pytest.mark.parametrize("n", [0, 1, 4, 503])
+def test_the_encoder_of_a_conditional_vae_is_told_the_label_of_each_image(n: int) -> None:
+    """Codes, divergences and reconstructions are those of q(z | x, y), whatever images come with an image."""
+    experiment = small("cvae")
+    model = network(experiment, np.float32)
+    images = batch(n)
+    assert experiment.given is not None and images.labels is not None
+    seeing, rows = experiment.given(images.labels), Tensor(one_hot(images.labels, CLASSES))
+    assert seeing.encode is not None and seeing.reconstruct is not None and seeing.signs is not None
+    mean, logvar = (t.numpy() for t in model.posterior(Tensor(images.x), rows))
+    # Sums of float32 in blocks of another size.
+    np.testing.assert_allclose(seeing.encode(images.x), mean, atol=1e-5)
+    np.testing.assert_allclose(seeing.reconstruct(images.x), model(Tensor(images.x), rows).numpy(), atol=1e-5)
+    signs = seeing.signs(images.x)
+    np.testing.assert_array_equal(signs["mean"], seeing.encode(images.x))
+    np.testing.assert_allclose(signs["kl"], (mean**2 + np.exp(logvar) - 1 - logvar) / 2, atol=1e-5)
+    others = experiment.given((images.labels + 1) % CLASSES).encode
+    assert others is not None
+    assert (np.abs(others(images.x) - mean).max(axis=1, initial=0) > 1e-3).all()
 
 
 def test_the_likelihood_of_a_conditional_vae_is_that_of_the_image_alone() -> None:

@@ -295,7 +295,7 @@ def dataset(n: int, side: int = 12, labels: bool = True, seed: int = 0) -> Datas
     return Dataset("random", "test", images, rng.integers(0, 3, n) if labels else None)
 
 
-def darken(x: Array) -> Array:
+def darken(x: Array, labels: Array | None = None) -> Array:
     return x * np.float32(0.9)
 
 
@@ -319,6 +319,22 @@ def test_the_report_is_the_mean_over_all_images() -> None:
         assert m.error == pytest.approx(each.std(ddof=1) / math.sqrt(1003), rel=1e-12)  # that of a mean
 
 
+def test_reconstructions_are_told_the_labels_of_their_images() -> None:
+    """In the second block of a thousand, too; and None where there are none."""
+    test = dataset(1003, seed=1)
+    x, heard = test.images_float(), []
+
+    def listening(images: Array, labels: Array | None) -> Array:
+        heard.append(labels)
+        return images
+
+    measure_reconstructions(listening, test)
+    np.testing.assert_array_equal(np.concatenate(heard), test.labels)
+    heard.clear()
+    measure_reconstructions(listening, dataset(len(x), labels=False))
+    assert heard == [None, None]
+
+
 def test_the_report_of_codes() -> None:
     train, test = dataset(200), dataset(103, seed=1)
     codes = encode(train.images_float()), train.labels, encode(test.images_float()), test.labels
@@ -333,7 +349,7 @@ def test_the_report_of_codes() -> None:
 
 
 def test_a_perfect_autoencoder() -> None:
-    report = values(measure_reconstructions(lambda x: x, dataset(30, seed=1)))
+    report = values(measure_reconstructions(lambda x, _: x, dataset(30, seed=1)))
     assert (report["mse"], report["psnr"]) == (0, 120)
     assert report["ssim"] == pytest.approx(1, rel=1e-12)
 
@@ -351,7 +367,7 @@ def test_all_numbers_are_those_of_images_scaled_to_0_1(value_range: tuple[float,
     unit = dataset(20)
     wanted = values(measure_reconstructions(darken, unit))
 
-    def shifted(x: Array) -> Array:
+    def shifted(x: Array, _: Array | None) -> Array:
         return (darken((x - low) / (high - low)) * (high - low) + low).astype(np.float32)
 
     # images of float32 are exact to 1e-7; psnr is a logarithm of small errors
@@ -374,6 +390,6 @@ def test_the_classifiers_see_a_limited_number_of_training_images(monkeypatch: py
 
 def test_numbers_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ValueError, match="evaluate: the network gives values that are not finite"):
-        measure_reconstructions(lambda x: x * np.float32(np.nan), dataset(30))
+        measure_reconstructions(lambda x, _: x * np.float32(np.nan), dataset(30))
     with pytest.raises(ValueError, match="the encoder has diverged"):
         measure_codes(lambda x: encode(x) * np.float32(np.inf), dataset(20), dataset(30))

@@ -134,9 +134,10 @@ def _picture(path: Path, runs: tuple[str, ...], trained: list[Trained], plans: l
     n = min(POINTS if points else COLUMNS, len(test))
     rows, legend = [_unit(test.images_float(slice(n)), test)], ["test images"]
     for run, one, plan in zip(runs, trained, plans, strict=True):
-        same, experiment = one.images("test"), one.experiment
+        same = one.images("test").subset(slice(n))
+        experiment = one.given(same.labels)
         if experiment.reconstruct is not None:
-            rows.append(_unit(experiment.reconstruct(same.images_float(slice(n))), same))
+            rows.append(_unit(experiment.reconstruct(same.images_float()), same))
             legend.append(f"{run}: reconstructions")
         if experiment.latent is not None and plan.samples != 0 and (experiment.latent.draw or experiment.encode):
             draw, origin = codes_from(one, plan.density, seed=plan.seed)

@@ -37,12 +37,11 @@ def latent_of(trained: Trained) -> Latent:
     return latent
 
 
-def encoder_of(trained: Trained) -> Callable[[Array], Array]:
-    """Images to the codes that a density is fitted to. ConfigError if the model has no encoder."""
-    if trained.experiment.encode is None:
+def check_encoder(trained: Trained) -> None:
+    """ConfigError if the model has no encoder, whose codes a density could be fitted to."""
+    if trained.experiment.encode is None and trained.experiment.given is None:
         name = trained.recipe.name
         raise ConfigError(f"{name} has no encoder, so there are no codes to fit a density to; leave --density out")
-    return trained.experiment.encode
 
 
 def codes_from(trained: Trained, density: str | None, *, seed: int = 0) -> tuple[Draw, str]:
@@ -53,8 +52,11 @@ def codes_from(trained: Trained, density: str | None, *, seed: int = 0) -> tuple
     latent = latent_of(trained)
     if density is None and latent.draw is not None:
         return latent.draw, "prior"
-    encode = encoder_of(trained)
-    codes = encode(trained.images("train").images_float(slice(CODES)))
+    check_encoder(trained)
+    images = trained.images("train").subset(slice(CODES))
+    encode = trained.given(images.labels).encode
+    assert encode is not None
+    codes = encode(images.images_float())
     if codes.shape[1] != latent.size:
         raise ConfigError(
             f"{trained.recipe.name} encodes to {codes.shape[1]} numbers but decodes {latent.size}, so no density of "

@@ -38,10 +38,12 @@ def encode(run: str, output: str, split: str, checkpoint: str | None, data_dir: 
     """
     path = check_output(output)
     trained = open_run(run, checkpoint, data_dir, device)
-    if trained.experiment.encode is None:
-        raise ConfigError(f"{trained.recipe.name} has no encoder of images alone, so they have no codes")
+    if trained.experiment.encode is None and trained.experiment.given is None:
+        raise ConfigError(f"{trained.recipe.name} has no encoder, so images have no codes")
     dataset = trained.images(split)
-    codes = trained.experiment.encode(dataset.images_float())
+    encode = trained.given(dataset.labels).encode
+    assert encode is not None
+    codes = encode(dataset.images_float())
     arrays: dict[str, Any] = {"codes": codes, "split": np.array(split)}
     if dataset.labels is not None:
         arrays["labels"] = dataset.labels

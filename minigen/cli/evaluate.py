@@ -52,9 +52,10 @@ def evaluate(
     if as_json:
         click.echo(json.dumps(facts_of(run, trained, found)))
         return
-    corrupted = ", seen corrupted" if found.settings.get("corrupted") else ""
+    seen = ", seen corrupted" if found.settings.get("corrupted") else ""
+    seen += ", the encoder told their classes" if found.settings["labels_given"] else ""
     count = found.settings["test_images"]
-    click.echo(f"{trained.checkpoint} on {count:,} test images of {trained.config['dataset']}{corrupted}")
+    click.echo(f"{trained.checkpoint} on {count:,} test images of {trained.config['dataset']}{seen}")
     width = max(len(name) for name in found.report) if found.report else 0
     for name, m in found.report.items():
         error = "" if m.error is None else f"±{m.error:.2g}"

@@ -18,7 +18,7 @@ import click
 import numpy as np
 
 from minigen.cli.checkup import checkup_of
-from minigen.cli.drawing import codes_from, encoder_of, latent_of
+from minigen.cli.drawing import check_encoder, codes_from, latent_of
 from minigen.cli.trained import Trained
 from minigen.data import Dataset
 from minigen.data.stacked import BASES
@@ -31,7 +31,6 @@ from minigen.training import sampling
 from minigen.training.classifier import Features, feature_dimension, stacked_features, trained_features, unit_range
 from minigen.training.config import ConfigError
 from minigen.training.doctor import Checkup
-from minigen.training.experiment import Experiment
 from minigen.training.prepare import load_split
 from minigen_kernels import Array
 
@@ -85,16 +84,19 @@ def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Findin
     train, test = trained.images("train"), trained.images("test")
     reason = _no_samples(trained, plan, train, test)  # too few are refused before anything is measured
     found.settings["test_images"] = len(test)
-    if experiment.reconstruct is not None:
+    found.settings["labels_given"] = experiment.given is not None
+    if trained.given(test.labels).reconstruct is not None:
         with found.clock("reconstructions"):
             found.report |= evaluation.measure_reconstructions(_reconstructor(trained), test)
         found.settings["corrupted"] = "corruption" in trained.config
     if experiment.log_likelihood is not None:
         with found.clock("likelihood"):
-            _likelihood(experiment, test, plan.k, found)
+            _likelihood(trained, test.subset(slice(LIKELIHOOD_IMAGES)), plan.k, found)
     if experiment.encode is not None:
         with found.clock("codes"):
             found.report |= evaluation.measure_codes(experiment.encode, train, test)
+    elif experiment.given is not None:
+        found.left_out["codes"] = f"the encoder of {trained.recipe.name} is told the class that a probe would look for"
     features = None
     if reason is not None:
         found.left_out["samples"] = reason
@@ -107,16 +109,20 @@ def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Findin
     return found
 
 
-def _reconstructor(trained: Trained) -> Callable[[Array], Array]:
-    """Images to reconstructions; a denoising model is shown corrupted images."""
-    reconstruct = trained.experiment.reconstruct
-    assert reconstruct is not None
-    return (lambda x: trained.experiment.pictures(x)[-1]) if "corruption" in trained.config else reconstruct
+def _reconstructor(trained: Trained) -> Callable[[Array, Array | None], Array]:
+    """Images, with their labels, to reconstructions; a denoising model is shown corrupted images."""
+
+    def reconstruct(x: Array, labels: Array | None) -> Array:
+        experiment = trained.given(labels)
+        assert experiment.reconstruct is not None
+        return experiment.pictures(x)[-1] if "corruption" in trained.config else experiment.reconstruct(x)
+
+    return reconstruct
 
 
-def _likelihood(experiment: Experiment, test: Dataset, k: int, found: Findings) -> None:
-    """Bounds of the likelihood, and what the codes carry, on the first test images."""
-    images = test.images_float(slice(LIKELIHOOD_IMAGES))
+def _likelihood(trained: Trained, test: Dataset, k: int, found: Findings) -> None:
+    """Bounds of the likelihood, and what the codes carry."""
+    images, experiment = test.images_float(), trained.given(test.labels)
     if experiment.log_likelihood is not None:
         found.report |= likelihood.measure_likelihood(experiment.log_likelihood, images, k)
     signs = {} if experiment.signs is None else experiment.signs(images)
@@ -137,7 +143,7 @@ def check(trained: Trained, plan: Plan) -> None:
     if plan.samples == 0 and plan.density is not None:
         raise ConfigError("--density says where samples come from, --samples 0 wants none; leave one of them out")
     if plan.density is not None:
-        encoder_of(trained)
+        check_encoder(trained)
 
 
 def _no_samples(trained: Trained, plan: Plan, train: Dataset, test: Dataset) -> str | None:

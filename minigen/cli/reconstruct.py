@@ -39,15 +39,15 @@ def reconstruct(
     if path.suffix.lower() not in ("", ".png"):
         raise ConfigError(f"-o {output}: pictures are written as PNG; take a name that ends in .png")
     trained = open_run(run, checkpoint, data_dir, device)
-    if trained.experiment.reconstruct is None:
-        raise ConfigError(
-            f"{trained.recipe.name} has no encoder of images alone, so it cannot reconstruct; draw with minigen sample"
-        )
+    if trained.experiment.reconstruct is None and trained.experiment.given is None:
+        raise ConfigError(f"{trained.recipe.name} has no encoder, so it cannot reconstruct; draw with minigen sample")
     dataset = trained.images(split)
     if count > len(dataset):
         raise ConfigError(f"-n {count}: the split {split!r} has {len(dataset)} images")
-    images = dataset.images_float(slice(count))
+    shown = dataset.subset(slice(count))
+    experiment, images = trained.given(shown.labels), shown.images_float()
+    assert experiment.reconstruct is not None
     corrupts = "corruption" in trained.config
-    parts = trained.experiment.pictures(images) if corrupts else [images, trained.experiment.reconstruct(images)]
+    parts = experiment.pictures(images) if corrupts else [images, experiment.reconstruct(images)]
     save_png(sheet(parts, value_range=dataset.value_range), path)
     click.echo(f"{output}: {count} {split} images and their reconstructions, by {trained.checkpoint}")

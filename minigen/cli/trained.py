@@ -22,6 +22,7 @@ from minigen.training.experiment import Experiment, Recipe
 from minigen.training.prepare import load_split, training_data
 from minigen.training.run import open_trained
 from minigen.training.run_folder import RunFolder
+from minigen_kernels import Array
 
 data_dir_option = click.option("--data-dir", metavar="DIR", help="where the data set is now, if it has moved")
 device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -59,6 +60,20 @@ class Trained:
                     f"but {self.checkpoint} was trained on images with {self.facts[name]}"
                 )
         return dataset
+
+    def given(self, labels: Array | None) -> Experiment:
+        """The experiment with what it can do for images of the classes `labels` (N,), if its encoder sees them, too.
+
+        ValueError if it does, and there are none.
+        """
+        if self.experiment.given is None:
+            return self.experiment
+        if labels is None:
+            raise ValueError(
+                f"the encoder of {self.recipe.name} sees labels beside images, and those of "
+                f"{self.config['dataset']} have none now; give it the data set with labels"
+            )
+        return self.experiment.given(labels)
 
 
 def open_run(path: str, checkpoint: str | None, data_dir: str | None, device: str) -> Trained:

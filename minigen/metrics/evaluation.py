@@ -40,16 +40,19 @@ class Measured:
 Report = dict[str, Measured]
 
 
-def measure_reconstructions(reconstruct: Callable[[Array], Array], test: Dataset) -> Report:
+def measure_reconstructions(reconstruct: Callable[[Array, Array | None], Array], test: Dataset) -> Report:
     """How close reconstructions of all test images are; `reconstruct` maps images (N, C, H, W) to images.
+
+    With them it is given their labels (N,), or None if the data set has none, for an encoder that sees labels, too.
 
     mse, bce, psnr, and for images of 11x11 and more ssim. ValueError if the network gives values that are not finite.
     """
     parts: dict[str, list[Array]] = {}
     low, high = test.value_range
     for start in range(0, len(test), 1000):
-        x = test.images_float(slice(start, start + 1000))
-        y = reconstruct(x)
+        some = test.subset(slice(start, start + 1000))
+        x = some.images_float()
+        y = reconstruct(x, some.labels)
         values = {
             "mse": reconstruction.mse(x, y) / (high - low) ** 2,
             "bce": reconstruction.bce(x, y, test.value_range),

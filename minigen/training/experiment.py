@@ -103,7 +103,9 @@ class Experiment:
     What only some models can: `evaluate` gives the terms of a batch and changes nothing (its "loss" decides what the
     best checkpoint is); `reconstruct` maps images to images, `encode` to codes (N, D); `latent` makes images from
     codes; `log_likelihood` maps images and k to a lower bound of log p(x), (N,) in nats per sample, from k importance
-    samples; `signs` maps images to the evidence that ``doctor.py`` judges, arrays by name.
+    samples; `signs` maps images to the evidence that ``doctor.py`` judges, arrays by name. Of a model whose encoder
+    sees labels, too, `reconstruct`, `encode` and `signs` are None, and `given` maps labels (N,) to the same experiment
+    with these three, for N images of these classes.
     """
 
     modules: dict[str, Module]
@@ -122,6 +124,7 @@ class Experiment:
     latent: Latent | None = None
     log_likelihood: Callable[[Array, int], Array] | None = None
     signs: Callable[[Array], Mapping[str, Array]] | None = None
+    given: Callable[[Array], Experiment] | None = None
 
     @property
     def optimizers(self) -> dict[str, Optimizer]:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from training.runs import spawn
 import minigen as package
 from minigen.cli.trained import open_run
 from minigen.data import load
+from minigen.models.vae import one_hot
+from minigen.tensor import Tensor
 from minigen.training.catalog import MODELS
 
 
@@ -37,11 +40,44 @@ def test_reconstruct_shows_no_samples(minigen, data):
         assert image.size == (2 * (4 * 14 + 3 * 12), 2 * 6)  # four pairs of 6 pixels, 2 apart
 
 
-def test_a_model_whose_encoder_wants_more_than_images_says_so(minigen, data):
-    assert minigen("train", "cvae", "--dataset", data, "--out", "run", "--max-steps", 2, "--batch-size", 16).code == 0
+def test_an_encoder_that_sees_labels_is_told_those_of_the_images(minigen, data):
+    words = ("--dataset", data, "--out", "run", "--max-steps", 2, "--batch-size", 16, "--latent", 3)
+    result = minigen("train", "cvae", *words)
+    assert result.code == 0 and "next: minigen reconstruct run -o reconstructions.png" in result.out
+    assert minigen("reconstruct", "run", "-o", "x.png", "-n", 4).code == 0
+    assert minigen("encode", "run", "-o", "x.npz").code == 0
+    model = open_run("run", None, None, "cpu").experiment.modules["model"]
+    with np.load("x.npz") as codes, np.load(data) as file, Image.open("x.png") as picture:
+        assert codes["codes"].shape == (9, 3) and picture.size == (2 * (4 * 14 + 3 * 12), 2 * 6)
+        classes = len(file["classes"]) if "classes" in file else 1 + file["labels"].max()
+    test = open_run("run", None, None, "cpu").images("test")
+    with model.evaluation():
+        wanted = model.encode(Tensor(test.images_float()), Tensor(one_hot(test.labels, classes))).numpy()
+    with np.load("x.npz") as codes:
+        np.testing.assert_array_equal(codes["codes"], wanted)
+        np.testing.assert_array_equal(codes["labels"], test.labels)
+
+
+def test_labels_that_are_gone(minigen, data, tmp_path):
+    for name, keys in {"a.npz": ("images", "labels"), "b.npz": ("images",)}.items():
+        with np.load(data) as file:
+            np.savez(tmp_path / name, **{key: file[key] for key in keys})
+    assert (
+        minigen("train", "cvae", "--dataset", "a.npz", "--out", "run", "--max-steps", 2, "--batch-size", 16).code == 0
+    )
+    Path("b.npz").replace("a.npz")
+    for words in (("reconstruct", "-o", "x.png", "-n", 3), ("encode", "-o", "x.npz"), ("evaluate",)):
+        result = minigen(words[0], "run", *words[1:])
+        assert result.code != 0 and "the encoder of cvae sees labels beside images" in result.err, result
+    assert not Path("x.png").exists() and not Path("x.npz").exists()
+
+
+def test_a_model_without_an_encoder_says_so(minigen, data):
+    words = ("--dataset", data, "--out", "run", "--max-steps", 2, "--batch-size", 16)
+    assert minigen("train", "gan", *words).code == 0
     for command in ("reconstruct", "encode"):
         result = minigen(command, "run", "-o", "x.png" if command == "reconstruct" else "x.npz")
-        assert result.code == 2 and "cvae has no encoder of images alone, so" in result.err
+        assert result.code == 2 and "gan has no encoder, so" in result.err
 
 
 def test_evaluate(minigen, trained):

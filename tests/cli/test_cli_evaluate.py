@@ -156,6 +156,27 @@ def test_what_each_unit_of_a_code_carries(minigen, data):
     assert " ".join(f"{kl:.2f}" for kl in found["kl_per_dimension"]) in shown.split("kl of each dimension, nats: ")[1]
 
 
+def test_a_model_whose_encoder_sees_labels(minigen, many):
+    """It is told those of the test images; what its codes know of classes is not asked."""
+    train(minigen, many, "--latent", 5, model="cvae")
+    found = facts(minigen, "-k", 3, "--samples", 770, "--density", "gaussian")
+    wanted = {"mse", "bce", "psnr", "elbo", "log_likelihood_bound_3", "kl", "active_units"} | SAMPLES
+    assert found["metrics"].keys() == wanted and "told the class" in found["left_out"]["codes"]
+    assert len(found["kl_per_dimension"]) == 5 and found["settings"]["labels_given"] is True
+    assert sum(found["kl_per_dimension"]) == pytest.approx(found["metrics"]["kl"], rel=1e-6)
+    assert found["settings"]["codes"].startswith("gaussian fitted to the codes")
+    result = minigen("evaluate", "run", "--samples", 0)
+    assert f"on 150 test images of {many}, the encoder told their classes\n" in result.out
+    one = open_run("run", "last", None, "cpu")
+    test = one.images("test")
+    seeing = one.experiment.given(test.labels)
+    x = test.images_float()
+    assert found["metrics"]["mse"] == pytest.approx(np.square(seeing.reconstruct(x) - x).mean(), rel=1e-4)  # float32
+    assert found["metrics"]["kl"] == pytest.approx(seeing.signs(x)["kl"].sum(1).mean(), rel=1e-4)
+    result = minigen("compare", "run", "run", "-o", "x.png", "--samples", 0, "-k", 1)
+    assert result.code == 0 and "run: reconstructions" in result.out, result
+
+
 def test_a_plain_autoencoder_draws_only_if_asked_to(minigen, many):
     train(minigen, many, "--latent", 4, model="ae")
     found = facts(minigen)

@@ -41,6 +41,14 @@ def points(n: int = N, classes: int = 8, noise: float = 1.0) -> tuple[NDArray[np
     return (CENTRES[of] + noise * rng.standard_normal((n, 8)))[:, :, None, None].astype("f4"), of
 
 
+def crowded(most: int) -> NDArray[np.float32]:
+    """N images, so many of the classes 0 and 5 each, and the same number of each of the others, or one less."""
+    rest = [c for c in range(8) if c not in (0, 5)] * N
+    images, of = points(8 * N)
+    kept = [[0] * most, [5] * most, rest[: N - 2 * most]]
+    return np.concatenate([images[of == c][: sum(k.count(c) for k in kept)] for c in range(8)])
+
+
 def evidence(**changes: Any) -> Evidence:
     images, classes = points()
     plain = Evidence(images, classes, True, None, None, {}, {}, ("model.weight", 1.0), [])
@@ -62,6 +70,8 @@ def name_of(found: Finding | None) -> str | None:
         (points(classes=1)[0], "mode collapse"),
         (np.zeros((N, 8, 1, 1), "f4"), "mode collapse"),
         (np.concatenate([points(N - 4, 7)[0], points(4 * 8, 8)[0][7::8]]), None),  # 4 samples of class 7, of 50
+        (crowded(165), "mode collapse"),  # 82 % in two classes, and 11 or 12 samples of each other one
+        (crowded(155), None),  # 78 %
     ],
 )
 def test_mode_collapse(samples: NDArray[np.float32], wanted: str | None) -> None:
@@ -69,6 +79,15 @@ def test_mode_collapse(samples: NDArray[np.float32], wanted: str | None) -> None
     assert name_of(found) == wanted
     if wanted == "partial mode collapse":
         assert found is not None and "1 of the 8 classes (7)" in found.evidence
+
+
+def test_two_classes_with_nearly_all_samples_are_named() -> None:
+    found = diseases.mode_collapse(evidence(samples=crowded(165)))
+    assert found is not None and found.evidence.startswith("82% of 400 samples are nearest to images of 2 of the 8")
+    assert found.evidence.endswith("classes (0, 5), where 25% are expected")
+    half = np.arange(N) % 2  # of two classes of images that is no disease
+    images = (CENTRES[half] + rng.standard_normal((N, 8)))[:, :, None, None].astype("f4")
+    assert diseases.mode_collapse(evidence(images=images, classes=half, samples=images)) is None
 
 
 def test_clusters_stand_for_classes_where_there_are_no_labels() -> None:
@@ -99,6 +118,7 @@ def answers(counts: list[int], certain: float) -> NDArray[np.float64]:
         ([65, 0, 65, 65, 0, 65, 65, 75], 0.25, None),  # too bad to be called digits: nobody knows what is missing
         ([133, 0, 0, 0, 0, 0, 133, 134], 0.8, "mode collapse"),
         ([50, 12, 60, 60, 60, 58, 50, 50], 0.8, None),  # rare, but not missing
+        ([170, 10, 10, 10, 10, 10, 170, 10], 0.8, "mode collapse"),  # 85 % in two classes, and some in each other
     ],
 )
 def test_missing_classes(counts: list[int], certain: float, wanted: str | None) -> None:
@@ -379,3 +399,9 @@ def test_a_resumed_run_is_the_same_to_the_bit_and_remembers_its_epochs(tmp_path:
     left, without = (runs.left_behind(tmp_path / name) for name in ("whole", "without"))
     assert left["metrics"] == without["metrics"] and left["samples"] == without["samples"]
     assert left["last.safetensors"][1] == without["last.safetensors"][1]
+
+
+def test_the_codes_of_an_encoder_that_is_told_classes_are_looked_at() -> None:
+    batch = images_for("cvae")
+    seen = gather(build_small("cvae"), batch.x, batch.labels, [])
+    assert seen.signs["kl"].shape == seen.signs["mean"].shape and len(seen.signs["kl"]) == len(batch.x)

@@ -21,6 +21,7 @@ from minigen_kernels import Array
 ENOUGH = 100  # images, to say that something never happens
 SPREAD = 0.25  # mean distance of two samples, as a share of that of two images
 EXPECTED, MISSING = 20.0, 0.03  # a class with this many expected samples is missed at this share of them
+CROWDED = 0.8  # share of the samples in two classes that have at most half of that among the images
 CERTAIN = 0.9  # probability at which a classifier counts as certain of a sample
 RECOGNISABLE = 0.3  # share of the samples that it is certain of, below which they are too bad to ask for classes
 FEW_CERTAIN, FEW = 0.05, 0.2  # shares of the expected samples at which a class is missed: of the certain ones; of all
@@ -57,7 +58,7 @@ class NotApplicable(Exception):  # noqa: N818 - it is an answer, not an error
 
 
 def mode_collapse(e: Evidence) -> Finding | None:
-    """Samples are all alike, or none of them is near a whole class of images.
+    """Samples are all alike, or nearly all are near two classes of images, or none is near a whole class.
 
     Not asked of models without an adversary whose code may collapse: alike samples are that disease's consequence.
     """
@@ -78,6 +79,9 @@ def mode_collapse(e: Evidence) -> Finding | None:
             "are nearest to one of them"
         )
         return Finding("mode collapse", evidence, _MORE_MODES)
+    crowded = crowd(e, e.classes[nearest], "are nearest to images of")
+    if crowded is not None:
+        return crowded
     if missing:
         kind = "classes" if e.labelled else "clusters"
         names = f" ({', '.join(str(c) for c in missing)})" if e.labelled else ""
@@ -90,8 +94,23 @@ def mode_collapse(e: Evidence) -> Finding | None:
     return None
 
 
+def crowd(e: Evidence, seen: Array, how: str) -> Finding | None:
+    """Two classes have nearly all samples, even if every other one has some. `seen` are the classes of the samples."""
+    of_images = {c: float((e.classes == c).mean()) for c in np.unique(e.classes)}
+    of_samples = {c: float((seen == c).mean()) for c in of_images}
+    two = sorted(sorted(of_images, key=lambda c: -of_samples[c])[:2])
+    share, expected = (sum(of[c] for c in two) for of in (of_samples, of_images))
+    if share < CROWDED or expected > CROWDED / 2:
+        return None
+    kind = f"classes ({', '.join(map(str, two))})" if e.labelled else "clusters"
+    evidence = (
+        f"{share:.0%} of {len(seen)} samples {how} 2 of the {len(of_images)} {kind}, where {expected:.0%} are expected"
+    )
+    return Finding("mode collapse", evidence, _MORE_MODES)
+
+
 def missing_classes(e: Evidence) -> Finding | None:
-    """A classifier hardly recognises any sample as one of some classes.
+    """A classifier hardly recognises any sample as one of some classes, or nearly all as one of two.
 
     They have to be rare among all samples, and rarer still among those that it is certain of: what is no digit yet is
     called one or another all the same. Not asked where this, or its cause, already has a name.
@@ -106,6 +125,9 @@ def missing_classes(e: Evidence) -> Finding | None:
     judged = np.flatnonzero(share * len(called) >= EXPECTED)
     if not len(judged) or certain.mean() < RECOGNISABLE:
         raise NotApplicable
+    crowded = crowd(e, called[certain], "that a classifier is certain of are of")
+    if crowded is not None:
+        return crowded
     rare = (of_all <= FEW * share * len(called)) & (of_certain <= FEW_CERTAIN * share * certain.sum())
     missing = judged[rare[judged]]
     if not len(missing):

@@ -59,6 +59,8 @@ def gather(
 ) -> Evidence:
     """All that the model shows of itself on images (N, C, H, W) with labels (N,) or None."""
     classes, labelled = (clusters(images), False) if labels is None else (labels, True)
+    if experiment.given is not None and labels is not None:
+        experiment = experiment.given(labels)
     latent = experiment.latent
     samples = reconstructions = None
     signs: Mapping[str, Array] = {}

@@ -124,6 +124,17 @@ def labels_of(model: VAE, batch: Batch) -> Tensor | None:
     return Tensor(to_device(architecture.one_hot(batch.labels, model.classes), model.centre.device))
 
 
+def in_parts(model: VAE, function: Callable[..., Tensor], *arrays: Array) -> Array:
+    """`function` of arrays (N, ...) that belong together row by row, some rows at once, in evaluation mode: NumPy's."""
+    device = model.centre.device
+    with model.evaluation():
+        parts = [
+            function(*(Tensor(to_device(a[i : i + PART], device)) for a in arrays)).numpy()
+            for i in range(0, max(1, len(arrays[0])), PART)
+        ]
+    return np.concatenate(parts)
+
+
 def _step(model: VAE, update: Updates, objective: Objective, see: See, noise: Generator) -> Step:
     """One update, "model": the objective of a batch, its gradient, a step of the optimizer."""
 
@@ -170,12 +181,7 @@ def _abilities(setup: Setup, model: VAE, see: See) -> dict[str, Any]:
 
     def signs(images: Array) -> dict[str, Array]:
         x = seen(images)
-        with model.evaluation():
-            parts = [
-                model.divergences(Tensor(to_device(x[i : i + PART], device))).numpy()
-                for i in range(0, max(1, len(x)), PART)
-            ]
-        return {"kl": np.concatenate(parts), "mean": encode_images(model, x, device)}
+        return {"kl": in_parts(model, model.divergences, x), "mean": encode_images(model, x, device)}
 
     return {
         "pictures": pictures,

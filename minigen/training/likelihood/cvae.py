@@ -6,6 +6,7 @@ Imports: build, vae. Read next: ``iwae.py``.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from minigen.tensor import Tensor
 from minigen.training.experiment import Experiment, Latent, Recipe, Setup
 from minigen.training.likelihood import pixels
 from minigen.training.likelihood.bounds import log_likelihood, log_sum_exp
-from minigen.training.likelihood.build import COMMON, DENSE, build, dense_network, looking
+from minigen.training.likelihood.build import COMMON, DENSE, build, dense_network, in_parts, looking
 from minigen.training.likelihood.vae import negative_elbo
 from minigen_kernels import Array
 
@@ -51,29 +52,43 @@ def _build(setup: Setup) -> Experiment:
 
     latent = experiment.latent
     assert latent is not None
-    return dataclasses.replace(
+    alone = dataclasses.replace(
         experiment,
         pictures=pictures,
         latent=Latent(model.latent, lambda codes, labels: decode(model, codes, labels), latent.draw, classes),
         log_likelihood=likelihood,
-        reconstruct=None,  # these would need the labels of the images
+        reconstruct=None,  # these need the labels of the images
         encode=None,
         signs=None,
     )
+    return dataclasses.replace(alone, given=lambda labels: _given(labels, alone, model, setup))
 
 
-def decode(model: VAE, codes: Array, labels: Array | None, batch_size: int = 500) -> Array:
+def _given(labels: Array, experiment: Experiment, model: VAE, setup: Setup) -> Experiment:
+    """The experiment with what its encoder can do for images of the classes `labels` (N,)."""
+    rows, see = one_hot(labels, model.classes), pixels.seeing(setup)
+
+    def of(function: Callable[[Tensor, Tensor], Tensor], images: Array) -> Array:
+        if len(images) != len(rows):
+            raise ValueError(f"cvae: expected a label for each of the {len(images)} images, got {len(rows)} of them")
+        x = np.asarray(to_device(see(images, looking(setup)).data, "cpu"))
+        return in_parts(model, function, x, rows)
+
+    return dataclasses.replace(
+        experiment,
+        reconstruct=lambda images: of(model, images),
+        encode=lambda images: of(model.encode, images),
+        signs=lambda images: {"kl": of(model.divergences, images), "mean": of(model.encode, images)},
+        given=None,
+    )
+
+
+def decode(model: VAE, codes: Array, labels: Array | None) -> Array:
     """The images (N, C, H, W) of codes (N, D) as members of the classes `labels` (N,), as a NumPy array."""
     if labels is None or len(labels) != len(codes):
         got = "none" if labels is None else f"{len(labels)} of them"
         raise ValueError(f"cvae: expected a label for each of the {len(codes)} codes, got {got}")
-    rows, device = one_hot(labels, model.classes), model.centre.device
-    with model.evaluation():
-        parts = [
-            model.decode(*(Tensor(to_device(a[i : i + batch_size], device)) for a in (codes, rows))).numpy()
-            for i in range(0, max(1, len(codes)), batch_size)
-        ]
-    return np.concatenate(parts)
+    return in_parts(model, model.decode, codes, one_hot(labels, model.classes))
 
 
 RECIPES = (
