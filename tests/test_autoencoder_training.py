@@ -210,6 +210,30 @@ def test_contraction_of_two_layers_is_the_jacobian() -> None:
     np.testing.assert_allclose(value.item(), 2.0 * total / 3, rtol=1e-10)
 
 
+@pytest.mark.parametrize("code", [ops.sigmoid, ops.tanh])
+@pytest.mark.parametrize("n", [1, 4])
+def test_the_closed_form_is_what_the_gradients_say(code: Callable[[Tensor], Tensor], n: int) -> None:
+    """An encoder that is one layer takes the closed form; wrapped, so that nobody sees that it is one, it does not."""
+    plain = architecture.dense((2, 3, 3), (5,), (), rng=Generator(3), code=code).to(dtype=np.float64)
+    plain.encoder[1].bias.data = np.linspace(-1, 1, 5)
+    plain.centre.data = np.array(0.3)
+    hidden = Autoencoder(nn.Sequential(plain.encoder), plain.decoder)
+    hidden.centre.data = plain.centre.data
+    x = Tensor(batch(n, (2, 3, 3), dtype=np.float64).x)
+    weights = plain.encoder.parameters()
+    penalties = [training.contraction(0.7)(model, x, x) for model in (plain, hidden)]
+    values, gradients = [float(p) for p in penalties], [grad(p, weights, create_graph=True) for p in penalties]
+    assert values[0] == pytest.approx(values[1], rel=1e-12)  # sums of some hundred numbers
+    directions = [np.random.default_rng(0).normal(size=p.shape) for p in weights]
+    seconds = []
+    for gs in gradients:
+        along = [ops.sum(g * Tensor(u)) for g, u in zip(gs, directions, strict=True)]
+        seconds.append(grad(along[0] + along[1], weights))
+    for first, second in ((gradients[0], gradients[1]), (seconds[0], seconds[1])):
+        for a, b in zip(first, second, strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10, atol=1e-12)  # the same formulas, reordered
+
+
 class Contraction(nn.Module):
     """The penalty as a function of the encoder's parameters; the images are part of the Module."""
 

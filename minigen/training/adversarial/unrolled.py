@@ -4,6 +4,10 @@ A generator that puts all its samples where the discriminator errs most makes a 
 notices, and the generator moves on. Here it is judged by the discriminator as it will be after K steps of its own
 optimizer, theta_K(theta_G), and its gradient flows through these steps too: it learns not to provoke them.
 
+An update costs about 5 ms and 8 more for each step ahead, most of it matrix products (784-256-256-1, 64 images, one
+core). The defaults are for runs of minutes: 2 steps, where the paper takes 5 or 10, and larger learning rates than
+other GANs have here.
+
 Imports: game, build, inner_steps. Read next: ``cgan.py``.
 """
 
@@ -90,7 +94,9 @@ OPTIONS = {
     "network": "dense",
     **DENSE,
     **CONV,
-    "unroll": 5,
+    "lr_generator": 1e-3,
+    "lr_discriminator": 5e-4,
+    "unroll": 2,
     "generator_loss": "non-saturating",
     "label_smoothing": 0.0,
 }

@@ -39,13 +39,13 @@ _COMMON = {"loss": "mse", **UPDATE, "weight_l1": 0.0, "weight_l2": 0.0}
 Network = Callable[[ImageShape, Mapping[str, Any], Callable[[Tensor], Tensor], Generator], Autoencoder]
 
 
-def _autoencoder(name: str, summary: str, paper: str, network: Network, *, order: int = 1, **options: Any) -> Recipe:
+def _autoencoder(name: str, summary: str, paper: str, network: Network, **options: Any) -> Recipe:
     """A recipe for an autoencoder: its network, and the options beyond those that all of them take."""
 
     def build(setup: Setup) -> Experiment:
         return _build(name, network, setup)
 
-    return Recipe(name, "autoencoder", summary, paper, {**_COMMON, **options}, build, order=order)
+    return Recipe(name, "autoencoder", summary, paper, {**_COMMON, **options}, build)
 
 
 def _build(name: str, network: Network, setup: Setup) -> Experiment:
@@ -225,7 +225,6 @@ RECIPES: tuple[Recipe, ...] = (
         "784-32-784, sigmoid code, exact penalty on the encoder's Jacobian",
         "Rifai et al. 2011, Contractive auto-encoders, ICML",
         lambda image, o, head, rng: architecture.dense(image, (o["latent"],), (), code=ops.sigmoid, head=head, rng=rng),
-        order=2,
         latent=32,
         contraction=1e-4,
     ),

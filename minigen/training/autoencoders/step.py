@@ -9,11 +9,11 @@ Imports: models, losses, updates. Read next: ``recipes.py``, ``../fit.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from minigen import losses, ops
+from minigen import losses, nn, ops
 from minigen.data import Batch
 from minigen.device import to_device
 from minigen.models.autoencoder import Autoencoder
@@ -127,23 +127,49 @@ def activity_kl(weight: float, rho: float) -> Penalty:
     return lambda model, x, code: losses.kl_sparsity(code, rho) * weight
 
 
+#: The slope s'(a) of an activation h = s(a), from h.
+_SLOPES: Mapping[Any, Callable[[Tensor], Tensor]] = {ops.sigmoid: lambda h: h * (1 - h), ops.tanh: lambda h: 1 - h * h}
+
+
 def contraction(weight: float) -> Penalty:
     """Weight * ||d code / d x||^2 (squared Frobenius norm of the Jacobian), mean over the samples.
 
-    Rifai et al. 2011, "Contractive auto-encoders". The norm is exact: one backward pass for each code unit, recorded,
-    so that the penalty can be differentiated in turn; the update thus goes through second derivatives.
+    Rifai et al. 2011, "Contractive auto-encoders". The norm is exact. A single dense layer with a sigmoid or tanh has
+    it in closed form; any other encoder by its gradients (`jacobian_squares`).
     """
 
     def penalty(model: Autoencoder, x: Tensor, code: Tensor) -> Tensor:
-        x = Tensor(x.data, requires_grad=True)
-        columns = ops.flatten(model.encode(x))
-        squares = []
-        for unit in range(columns.shape[1]):  # samples do not mix, so the sum over them has each one's gradient
-            (row,) = grad(columns[:, unit].sum(), [x], create_graph=True)
-            squares.append((row * row).sum())
-        return ops.stack(squares).sum() * (weight / len(x))
+        layers = list(model.encoder) if type(model.encoder) is nn.Sequential else []
+        flatten, dense, activation = layers if len(layers) == 3 else (None, None, None)
+        if type(flatten) is nn.Flatten and type(dense) is nn.Dense and activation in _SLOPES:
+            squares = layer_squares(dense.weight, _SLOPES[activation](model.encode(x)))
+        else:
+            squares = jacobian_squares(model.encode, x)
+        return squares * (weight / len(x))
 
     return penalty
+
+
+def layer_squares(w: Tensor, slopes: Tensor) -> Tensor:
+    """The sum over samples of ||dh/dx||^2 of a layer h = s(x w^T + b): that of s'(a_j)^2 ||w_j||^2 over units j.
+
+    Of weights (D, pixels) and slopes s'(a) (N, D); a scalar (Rifai et al. 2011, equation 3).
+    """
+    return ops.sum(slopes * slopes * ops.sum(w * w, axis=1))
+
+
+def jacobian_squares(encode: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The sum over samples of ||d code / d x||^2, a scalar: one backward pass for each code unit.
+
+    Each is recorded, so that the penalty can be differentiated in turn: the update goes through second derivatives.
+    """
+    x = Tensor(x.data, requires_grad=True)
+    columns = ops.flatten(encode(x))
+    squares = []
+    for unit in range(columns.shape[1]):  # samples do not mix, so the sum over them has each one's gradient
+        (row,) = grad(columns[:, unit].sum(), [x], create_graph=True)
+        squares.append((row * row).sum())
+    return ops.stack(squares).sum()
 
 
 def weight_penalty(kind: Literal["l1", "l2"], weight: float) -> Penalty:
