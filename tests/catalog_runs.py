@@ -48,10 +48,10 @@ def build_small(name: str, *, seed: int = 0, steps: int = 30, **options: Any) ->
     )
 
 
-def images_for(name: str, *, seed: int = 0, **options: Any) -> Batch:
-    """A batch as one update of the model takes it: random images in its range, with labels."""
+def images_for(name: str, *, seed: int = 0, images: int | None = None, **options: Any) -> Batch:
+    """A batch as one update of the model takes it, or of so many images: random ones in its range, with labels."""
     recipe = MODELS[name]
-    n = BATCH * recipe.batches_per_step({**DEFAULTS, **small_options(name, **options)})
+    n = images or BATCH * recipe.batches_per_step({**DEFAULTS, **small_options(name, **options)})
     rng = np.random.default_rng(seed)
     low, high = recipe.value_range or (0.0, 1.0)
     x = (low + (high - low) * rng.random((n, *SHAPE))).astype(np.float32)

@@ -5,7 +5,8 @@ Read next: ``test_hybrid_losses.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,20 +71,19 @@ class Update:
     gradients: Mapping[str, State] = field(default_factory=dict)
 
 
-def watched_step(experiment: Experiment, one: Batch) -> tuple[Mapping[str, Any], dict[str, Update]]:
-    """The terms of a step, and its updates by the names of their losses."""
-    seen: dict[str, Update] = {}
+def watched_step(experiment: Experiment, one: Batch) -> tuple[Mapping[str, Any], list[tuple[str, Update]]]:
+    """The terms of a step, and its updates in their order, each with the name of its loss."""
+    seen: list[tuple[str, Update]] = []
 
     def watch(name: str, loss: Tensor) -> Callable[[], None]:
-        assert name not in seen
-        seen[name] = Update(float(loss), states(experiment))
+        update = Update(float(loss), states(experiment))
+        seen.append((name, update))
 
         def moved() -> None:
-            route = experiment.routes[name]
-            seen[name].after = states(experiment)
-            seen[name].gradients = {
+            update.after = states(experiment)
+            update.gradients = {
                 m: {key: p.grad.numpy() for key, p in experiment.modules[m].named_parameters() if p.grad is not None}
-                for m in route
+                for m in experiment.routes[name]
             }
 
         return moved
@@ -149,70 +149,80 @@ def generator_nats(scores: Array, minimax: bool = False) -> float:
     return -fake_nats(scores) if minimax else real_nats(scores)
 
 
-Oracle = Callable[[States, States], float]  # (states at the beginning of the step, of now) -> loss
+Oracle = Callable[[States, States], float]  # (states at the beginning of the round, of now) -> loss
+Phase = dict[str, Oracle]  # what is descended one after the other, by the names of the losses
 
 
-def draws(experiment: Experiment) -> Generator:
-    """A twin of the training noise, which draws what the step will draw."""
+@dataclass
+class Draws:
+    """A twin of the training noise, which draws what the coming step will draw of codes and instance noise."""
+
+    noise: Generator
+    n: int
+    std: float
+
+    def normal(self, size: int = 3) -> Array:
+        return self.noise.normal((self.n, size), dtype=np.float64)
+
+    def disturbance(self) -> Array:
+        """What is added to images before the discriminator sees them."""
+        if not self.std:
+            return np.zeros((self.n, *SHAPE))
+        return self.std * self.noise.normal((self.n, *SHAPE), dtype=np.float64)
+
+
+def oracles(name: str, experiment: Experiment, x: Array, options: Mapping[str, Any]) -> list[Phase]:
+    """The rounds of the coming step on images x: each loss as a function of the states of the modules.
+
+    The discriminator has a round on each part of the images, and all others have theirs on the last part. Random
+    numbers are drawn in the order of the rounds, and in a round first those that the discriminator needs.
+    """
+    shares = np.split(x, options["n_critic"])
     twin = Generator(0)
     twin.state = experiment.generators["noise"].state
-    return twin
+    draws = Draws(twin, len(shares[0]), options.get("instance_noise", 0.0))
+    phases = {"aae": _aae, "vae-gan": _vae_gan, "ali": _ali, "mdgan": _mdgan, "dfm": _dfm, "began": _began}
+    phases_of = phases.get(name, _ebgan)
+    rounds = [{"reconstruction": functools.partial(_aae_error, shares[-1])}] if name == "aae" else []
+    rounds += [{"discriminator": next(phases_of(part, draws, options))["discriminator"]} for part in shares[:-1]]
+    last = phases_of(shares[-1], draws, options)
+    return [*rounds, {loss: oracle for phase in last for loss, oracle in phase.items()}]
 
 
-def oracles(name: str, experiment: Experiment, x: Array, options: Mapping[str, Any]) -> dict[str, Oracle]:
-    """Each loss of the coming step on images x, as a function of the states of the modules."""
-    noise, n = draws(experiment), len(x)
-    minimax = options.get("generator_loss") == "minimax"
-    smoothing = options.get("label_smoothing", 0.0)
+def adversary(x: Array, fake: Callable[[States], Array], options: Mapping[str, Any]) -> Oracle:
+    """-log D(x) - log(1 - D(G)), of images as they are shown."""
 
-    def normal(size: int) -> Array:
-        return noise.normal((n, size), dtype=np.float64)
+    def discriminator(start: States, s: States) -> float:
+        nats = real_nats(judged(s["discriminator"], x)[1], options["label_smoothing"])
+        return nats + fake_nats(judged(s["discriminator"], fake(start))[1])
 
-    if name == "aae":
-        prior = normal(3)
-
-        def code(s: States) -> Array:
-            return dense(s["encoder"], x)
-
-        def scores(s: States, z: Array) -> Array:
-            return judged(s["discriminator"], z)[1]
-
-        moved: dict[str, Array] = {}
-
-        def discriminator(start: States, s: States) -> float:
-            moved.setdefault("codes", code(s))  # of the encoder that has reconstructed
-            return real_nats(scores(s, prior), smoothing) + fake_nats(scores(s, moved["codes"]))
-
-        return {
-            "reconstruction": lambda start, s: float(((painted(s["decoder"], code(s)) - x) ** 2).mean()),
-            "discriminator": discriminator,
-            "generator": lambda start, s: generator_nats(scores(s, code(s)), minimax),
-        }
-    if name == "vae-gan":
-        return _vae_gan(x, normal(3), normal(3), options, minimax, smoothing)
-    if name == "ali":
-        return _ali(x, normal(3), normal(3), smoothing)
-    z = normal(3)
-    if name in ("mdgan", "dfm"):
-
-        def adversary(start: States, s: States) -> float:
-            codes = dense(start["encoder"], x) if name == "mdgan" else z[:0]
-            fake = together(start["generator"], z, codes)[0]
-            return real_nats(judged(s["discriminator"], x)[1], smoothing) + fake_nats(
-                judged(s["discriminator"], fake)[1]
-            )
-
-        if name == "mdgan":
-            return {"discriminator": adversary, "generator": _mdgan(x, z, options, minimax)}
-        corruption = options["feature_noise"] * noise.normal((n, 6), dtype=np.float64)
-        return {"discriminator": adversary, **_dfm(x, z, corruption, options, minimax)}
-    return _autoencoding(name, x, z, experiment, options)
+    return discriminator
 
 
-def _vae_gan(
-    x: Array, noise: Array, prior: Array, options: Mapping[str, Any], minimax: bool, smoothing: float
-) -> dict[str, Oracle]:
+def fooling(images: Array, s: States, options: Mapping[str, Any]) -> float:
+    """The generator's loss of images as they are shown."""
+    return generator_nats(judged(s["discriminator"], images)[1], options["generator_loss"] == "minimax")
+
+
+def _aae_error(x: Array, start: States, s: States) -> float:
+    return float(((painted(s["decoder"], dense(s["encoder"], x)) - x) ** 2).mean())
+
+
+def _aae(x: Array, draws: Draws, options: Mapping[str, Any]) -> Iterator[Phase]:
+    prior = draws.normal()
+
+    def discriminator(start: States, s: States) -> float:
+        on_prior, on_codes = (judged(s["discriminator"], z)[1] for z in (prior, dense(start["encoder"], x)))
+        return real_nats(on_prior, options["label_smoothing"]) + fake_nats(on_codes)
+
+    yield {"discriminator": discriminator}
+    yield {"generator": lambda start, s: fooling(dense(s["encoder"], x), s, options)}
+
+
+def _vae_gan(x: Array, draws: Draws, options: Mapping[str, Any]) -> Iterator[Phase]:
     variance, weight = options["feature_variance"], options["feature_weight"]
+    noise, prior = draws.normal(), draws.normal()
+    on_pair, on_drawn = draws.disturbance(), draws.disturbance()  # images and reconstructions have the same
 
     def posterior(s: States) -> tuple[Array, Array]:
         state = s["encoder"]
@@ -220,16 +230,17 @@ def _vae_gan(
         return mean, 15 * np.tanh(dense(part(state, "features.", "logvar."), x) / 15)
 
     def made(encoder: States, s: States) -> tuple[Array, Array]:
-        """Reconstructions and samples."""
+        """Reconstructions and samples, as they are shown."""
         mean, logvar = posterior(encoder)
-        return together(s["decoder"], mean + np.exp(logvar / 2) * noise, prior)
+        again, drawn = together(s["decoder"], mean + np.exp(logvar / 2) * noise, prior)
+        return again + on_pair, drawn + on_drawn
 
     def error(encoder: States, s: States, wanted: Array) -> float:
         features = judged(s["discriminator"], made(encoder, s)[0])[0]
         return float(((features - wanted) ** 2).sum(1).mean() / (2 * variance))
 
     def target(start: States) -> Array:
-        return judged(start["discriminator"], x)[0]
+        return judged(start["discriminator"], x + on_pair)[0]
 
     def encoder(start: States, s: States) -> float:
         mean, logvar = posterior(s)
@@ -237,18 +248,20 @@ def _vae_gan(
         return float(kl + error(s, s, target(start)))
 
     def decoder(start: States, s: States) -> float:
-        images = made(start, s)
-        adversarial = sum(generator_nats(judged(s["discriminator"], x)[1], minimax) for x in images)
+        adversarial = sum(fooling(images, s, options) for images in made(start, s))
         return weight * error(start, s, target(start)) + adversarial
 
     def discriminator(start: States, s: States) -> float:
         nats = sum(fake_nats(judged(s["discriminator"], images)[1]) for images in made(start, start))
-        return real_nats(judged(s["discriminator"], x)[1], smoothing) + nats
+        return real_nats(judged(s["discriminator"], x + on_pair)[1], options["label_smoothing"]) + nats
 
-    return {"encoder": encoder, "decoder": decoder, "discriminator": discriminator}
+    yield {"encoder": encoder, "decoder": decoder, "discriminator": discriminator}
 
 
-def _ali(x: Array, noise: Array, z: Array, smoothing: float) -> dict[str, Oracle]:
+def _ali(x: Array, draws: Draws, options: Mapping[str, Any]) -> Iterator[Phase]:
+    noise, z = draws.normal(), draws.normal()
+    before = draws.disturbance(), draws.disturbance()
+
     def code(s: States) -> Array:
         state = s["encoder"]
         mean = dense(part(state, "features.", "mean."), x)
@@ -262,74 +275,109 @@ def _ali(x: Array, noise: Array, z: Array, smoothing: float) -> dict[str, Oracle
         return dense(part(state, "of_both."), both)[:, 0]
 
     def discriminator(start: States, s: States) -> float:
-        made = painted(start["generator"], z)
-        return real_nats(scores(s, x, code(start)), smoothing) + fake_nats(scores(s, made, z))
+        real = scores(s, x + before[0], code(start))
+        made = scores(s, painted(start["generator"], z) + before[1], z)
+        return real_nats(real, options["label_smoothing"]) + fake_nats(made)
+
+    yield {"discriminator": discriminator}
+    after = draws.disturbance(), draws.disturbance()
 
     def generator(start: States, s: States) -> float:
-        return fake_nats(scores(s, x, code(s))) + real_nats(scores(s, painted(s["generator"], z), z))
+        made = painted(s["generator"], z) + after[1]
+        return fake_nats(scores(s, x + after[0], code(s))) + real_nats(scores(s, made, z))
 
-    return {"discriminator": discriminator, "generator": generator}
+    yield {"generator": generator}
 
 
-def _mdgan(x: Array, z: Array, options: Mapping[str, Any], minimax: bool) -> Oracle:
+def _mdgan(x: Array, draws: Draws, options: Mapping[str, Any]) -> Iterator[Phase]:
+    z = draws.normal()
+    on_real, on_fake = draws.disturbance(), draws.disturbance()
+
+    def images(s: States) -> tuple[Array, Array]:
+        """Samples and reconstructions."""
+        return together(s["generator"], z, dense(s["encoder"], x))
+
+    yield {"discriminator": adversary(x + on_real, lambda start: images(start)[0] + on_fake, options)}
+    after = draws.disturbance(), draws.disturbance()
+
     def generator(start: States, s: States) -> float:
-        fake, again = together(s["generator"], z, dense(s["encoder"], x))
-        mode = generator_nats(judged(s["discriminator"], again)[1], minimax)
-        adversarial = generator_nats(judged(s["discriminator"], fake)[1], minimax)
+        fake, again = images(s)
+        adversarial, mode = fooling(fake + after[0], s, options), fooling(again + after[1], s, options)
         squares = float(((again - x) ** 2).mean())
         return adversarial + options["reconstruction_weight"] * squares + options["mode_weight"] * mode
 
-    return generator
+    yield {"generator": generator}
 
 
-def _dfm(x: Array, z: Array, corruption: Array, options: Mapping[str, Any], minimax: bool) -> dict[str, Oracle]:
+def _dfm(x: Array, draws: Draws, options: Mapping[str, Any]) -> Iterator[Phase]:
+    z = draws.normal()
+    on_real, on_fake = draws.disturbance(), draws.disturbance()
     goals: list[Array] = []  # the denoiser's answer: the gradient must not flow into it
 
+    yield {"discriminator": adversary(x + on_real, lambda start: painted(start["generator"], z) + on_fake, options)}
+    corruption, after = options["feature_noise"] * draws.normal(6), draws.disturbance()
+
     def denoiser(start: States, s: States) -> float:
-        clean = judged(start["discriminator"], x)[0]
+        clean = judged(start["discriminator"], x + on_real)[0]
         return float(((dense(s["denoiser"], clean + corruption) - clean) ** 2).mean())
 
     def generator(start: States, s: States) -> float:
-        features, scores = judged(s["discriminator"], painted(s["generator"], z))
+        made = painted(s["generator"], z) + after
+        features = judged(s["discriminator"], made)[0]
         if not goals:
             goals.append(dense(s["denoiser"], features))
-        squares = float(((features - goals[0]) ** 2).mean())
-        return generator_nats(scores, minimax) + options["feature_weight"] * squares
+        return fooling(made, s, options) + options["feature_weight"] * float(((features - goals[0]) ** 2).mean())
 
-    return {"denoiser": denoiser, "generator": generator}
+    yield {"denoiser": denoiser, "generator": generator}
 
 
-def _autoencoding(
-    name: str, x: Array, z: Array, experiment: Experiment, options: Mapping[str, Any]
-) -> dict[str, Oracle]:
-    def codes(s: States, images: Array) -> Array:
-        return dense(part(s["discriminator"], "encoder."), images)
+def _began(x: Array, draws: Draws, options: Mapping[str, Any]) -> Iterator[Phase]:
+    z = draws.normal()
+    on_real, on_fake = draws.disturbance(), draws.disturbance()
 
-    def errors(s: States, images: Array) -> Array:
-        again = dense(part(s["discriminator"], "decoder."), codes(s, images)).reshape(images.shape)
-        return np.abs(again - images) if name == "began" else (again - images) ** 2
-
-    def fake(s: States) -> Array:
-        return painted(s["generator"], z)
-
-    if name == "began":
-        return {
-            "discriminator": lambda start, s: float(
-                errors(s, x).mean() - start["balance"]["k"] * errors(s, fake(start)).mean()
-            ),
-            "generator": lambda start, s: float(errors(s, fake(s)).mean()),
-        }
-
-    def pull_away(c: Array) -> float:
-        pairs = [(a, b) for i, a in enumerate(c) for j, b in enumerate(c) if i != j]
-        cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in pairs]
-        return float(np.square(cosines).mean())
+    def error(s: States, images: Array) -> float:
+        errors = np.abs(again_of(s, images) - images)
+        contrast = np.abs(images - images.mean((1, 2, 3), keepdims=True)).mean((1, 2, 3), keepdims=True)
+        return float((errors / (1 if options["error"] == "absolute" else contrast + 0.1)).mean())
 
     def discriminator(start: States, s: States) -> float:
-        energy = errors(s, fake(start)).mean((1, 2, 3))
-        return float(errors(s, x).mean() + np.maximum(0, options["margin"] - energy).mean())
+        made = painted(start["generator"], z) + on_fake
+        return error(s, x + on_real) - start["balance"]["k"] * error(s, made)
+
+    yield {"discriminator": discriminator}
+    after = draws.disturbance()
+    yield {"generator": lambda start, s: error(s, painted(s["generator"], z) + after)}
+
+
+def _ebgan(x: Array, draws: Draws, options: Mapping[str, Any]) -> Iterator[Phase]:
+    z = draws.normal()
+    on_real, on_fake = draws.disturbance(), draws.disturbance()
+
+    def energies(s: States, images: Array) -> Array:
+        return ((again_of(s, images) - images) ** 2).mean((1, 2, 3))
+
+    def discriminator(start: States, s: States) -> float:
+        made = painted(start["generator"], z) + on_fake
+        return float(energies(s, x + on_real).mean() + np.maximum(0, options["margin"] - energies(s, made)).mean())
+
+    yield {"discriminator": discriminator}
+    after = draws.disturbance()
 
     def generator(start: States, s: States) -> float:
-        return float(errors(s, fake(s)).mean() + options["pull_away_weight"] * pull_away(codes(s, fake(s))))
+        made = painted(s["generator"], z) + after
+        codes = codes_of(s, made)
+        pairs = [(a, b) for i, a in enumerate(codes) for j, b in enumerate(codes) if i != j]
+        cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in pairs]
+        return float(energies(s, made).mean() + options["pull_away_weight"] * np.square(cosines).mean())
 
-    return {"discriminator": discriminator, "generator": generator}
+    yield {"generator": generator}
+
+
+def codes_of(s: States, images: Array) -> Array:
+    """Of a discriminator that is an autoencoder."""
+    return dense(part(s["discriminator"], "encoder."), images)
+
+
+def again_of(s: States, images: Array) -> Array:
+    """What it makes of images."""
+    return dense(part(s["discriminator"], "decoder."), codes_of(s, images)).reshape(images.shape)

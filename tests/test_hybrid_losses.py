@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hybrid_runs import MODELS, RATE, SHAPE, Array, batch, in_float64, oracles, small, states, watched_step
+from hybrid_runs import MODELS, RATE, SHAPE, Array, Update, batch, in_float64, oracles, small, states, watched_step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigen as mg
+from minigen import nn, ops
 from minigen.tensor import Tensor
-from minigen.training.hybrid.began import Balance
+from minigen.training.experiment import Experiment
+from minigen.training.hybrid.began import Balance, error_of
 from minigen.training.hybrid.ebgan import energies, pull_away
 from minigen.training.ledger import check_ledger
 from minigen.training.routing import check_routing
@@ -34,39 +36,54 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("dfm", {"norm": "none", "feature_weight": 0.5, "feature_noise": 0.2}),
     ("dfm", {"label_smoothing": 0.1}),
     ("began", {"diversity": 0.9, "balance_rate": 0.5}),
+    ("began", {"diversity": 0.9, "balance_rate": 0.5, "error": "absolute"}),
     ("ebgan", {"margin": 0.6, "pull_away_weight": 0.4}),
+    ("aae", {"n_critic": 2}),
+    *((name, {"n_critic": 2, "instance_noise": 0.25}) for name in MODELS if name != "aae"),
+    ("vae-gan", {"instance_noise": 0.3, "norm": "none"}),
+    ("mdgan", {"n_critic": 3, "norm": "none"}),
 ]
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_losses_and_gradients_of_an_update(name: str, options: dict[str, Any]) -> None:
-    """Of the third step, so that what earlier ones left would show, and BEGAN's k is not 0. float64, descent at 0.1."""
+    """Of the third step, so that what earlier ones left would show. BEGAN's k is not 0. float64, descent at 0.1."""
     experiment = in_float64(name, **options)
+    n, options = 6 * options.get("n_critic", 1), {**MODELS[name].options, **options}
     for seed in (1, 2):
-        experiment.step(batch(6, SHAPE, seed=seed, dtype=np.float64))
-    one = batch(6, SHAPE, seed=3, dtype=np.float64)
-    start = states(experiment)
-    wanted = oracles(name, experiment, one.x, {**MODELS[name].options, **options})
+        experiment.step(batch(n, SHAPE, seed=seed, dtype=np.float64))
+    one = batch(n, SHAPE, seed=3, dtype=np.float64)
     if name == "began":
-        assert start["balance"]["k"] > 0.01
+        experiment.modules["balance"].k.data = np.array(0.3)
+    rounds = oracles(name, experiment, one.x, options)
     terms, updates = watched_step(experiment, one)
     check_ledger(experiment, terms)
-    assert list(updates) and updates.keys() == wanted.keys() == experiment.routes.keys()
+    assert [loss for loss, _ in updates] == [loss for one_round in rounds for loss in one_round]
+    assert {loss for loss, _ in updates} == experiment.routes.keys()
+    remaining = iter(updates)
+    for one_round in rounds:
+        states_at = [(next(remaining)[1], loss) for loss in one_round]
+        for update, loss in states_at:
+            check_update(experiment, loss, update, functools.partial(one_round[loss], states_at[0][0].before))
+    for loss, update in dict(updates).items():  # the terms are those of the last update of each
+        assert float(terms[loss if loss in terms else "loss"]) == pytest.approx(update.loss, rel=1e-12)
+
+
+def check_update(experiment: Experiment, loss: str, update: Update, oracle: Any) -> None:
+    """The value of the loss, its gradient, and the step down along it. `oracle` maps states to the loss."""
     rng = np.random.default_rng(0)
-    for loss, update in updates.items():
-        oracle = wanted[loss]
-        assert update.loss == pytest.approx(oracle(start, update.before), rel=1e-10)  # sums of some dozen numbers
-        for module in experiment.routes[loss]:
-            gradients = update.gradients[module]
-            assert gradients.keys() == dict(experiment.modules[module].named_parameters()).keys()
-            for key, g in gradients.items():
-                for _ in range(2):
-                    along = rng.normal(size=g.shape)
-                    slope = derivative(functools.partial(oracle, start), update.before, module, key, along)
-                    # central differences of step 1e-6: an error of 1e-12 and of 1e-16 / 1e-6
-                    assert (g * along).sum() == pytest.approx(slope, rel=1e-6, abs=1e-8), (loss, module, key)
-                moved = update.after[module][key] - update.before[module][key]
-                np.testing.assert_allclose(moved, -RATE * g, rtol=1e-9, atol=1e-15)
+    assert update.loss == pytest.approx(oracle(update.before), rel=1e-10)  # sums of some dozen numbers
+    for module in experiment.routes[loss]:
+        gradients = update.gradients[module]
+        assert gradients.keys() == dict(experiment.modules[module].named_parameters()).keys()
+        for key, g in gradients.items():
+            for _ in range(2):
+                along = rng.normal(size=g.shape)
+                slope = derivative(oracle, update.before, module, key, along)
+                # central differences of step 1e-6: an error of 1e-12 and of 1e-16 / 1e-6
+                assert (g * along).sum() == pytest.approx(slope, rel=1e-6, abs=1e-8), (loss, module, key)
+            moved = update.after[module][key] - update.before[module][key]
+            np.testing.assert_allclose(moved, -RATE * g, rtol=1e-9, atol=1e-15)
 
 
 def derivative(f: Any, before: Any, module: str, key: str, along: Array, h: float = 1e-6) -> float:
@@ -81,9 +98,15 @@ def derivative(f: Any, before: Any, module: str, key: str, along: Array, h: floa
 @pytest.mark.parametrize("network", ["dense", "conv"])
 @pytest.mark.parametrize("name", MODELS)
 def test_routes_and_ledger_of_both_kinds_of_networks(name: str, network: str) -> None:
-    experiment = small(name, network=network)
-    check_routing(experiment, batch(6))
-    terms = experiment.step(batch(6))
+    shown = {} if name == "aae" else {"instance_noise": 0.3, "augment": "diffaugment"}
+    for options in ({}, {"n_critic": 2, "ema": 0.5, **shown}):
+        experiment = small(name, network=network, **options)
+        check_routing(experiment, batch(6))
+        terms = experiment.step(batch(6))
+        check_terms(experiment, terms)
+
+
+def check_terms(experiment: Experiment, terms: Any) -> None:
     assert next(iter(terms)) == "loss" and terms.keys() == experiment.ledger.keys()
     check_ledger(experiment, terms)
     assert all(math.isfinite(float(value)) for value in terms.values())
@@ -119,6 +142,25 @@ def test_began_logs_its_balance() -> None:
         assert terms["k"] == pytest.approx(np.clip(before + 0.5 * surplus, 0, 1), abs=1e-12)
         assert terms["convergence"] == pytest.approx(terms["real_error"] + abs(surplus), rel=1e-12)
         assert terms["loss"] == pytest.approx(terms["real_error"] - before * terms["fake_error"], rel=1e-12)
+
+
+def test_the_relative_error_of_began() -> None:
+    """A half-white image has the contrast 1, one with a tenth of white 0.36; an answer in grey errs by 1 everywhere."""
+
+    class Grey(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * 0
+
+    halves, tenth = np.repeat([-1.0, 1.0], 10).reshape(1, 1, 4, 5), np.full((1, 1, 4, 5), -1.0)
+    tenth[0, 0, 0, :2] = 1
+    for image, contrast in ((halves, 1.0), (tenth, 0.36), (tenth * 0 + 1, 0.0)):
+        for x in (image, -image):  # white on black or black on white
+            assert error_of(Grey(), Tensor(x), "relative").item() == pytest.approx(1 / (contrast + 0.1), rel=1e-12)
+            assert error_of(Grey(), Tensor(x), "absolute").item() == 1
+    both = Tensor(np.concatenate([halves, tenth]))
+    assert error_of(Grey(), both, "relative").item() == pytest.approx((1 / 1.1 + 1 / 0.46) / 2, rel=1e-12)
+    x = Tensor(np.random.default_rng(0).uniform(-1, 1, (3, 2, 2, 3)), requires_grad=True)
+    mg.gradcheck(lambda x: error_of(nn.Sequential(ops.tanh), x, "relative"), x, order=2)
 
 
 # EBGAN: energies and the pull-away term.

@@ -16,6 +16,7 @@ from training.runs import left_behind, make_data, run
 from minigen import nn
 from minigen.data import Batch
 from minigen.random import Generator
+from minigen.training.adversarial.build import paint
 from minigen.training.experiment import Experiment
 from minigen.training.run import Interrupted, open_trained
 
@@ -27,13 +28,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_run_resumes_bit_for_bit_and_can_be_opened(name: str, data: Any, tmp_path: Any) -> None:
-    """30 steps at once, and 30 with a stop after 13."""
+    """30 steps at once, and 30 with a stop after 13; with every random number that there can be."""
     network = {"mdgan": "conv", "began": "conv"}.get(name, "dense")
     sizes = {"conv": {"channels": 2}, "dense": {"hidden": 4}}[network]
     settings = {"network": network, "latent": 3, **sizes, "schedule": "cosine", "log_every": 10}
-    settings |= {"batch_size": 8, "max_steps": 30, "epochs": 99}
+    settings |= {"batch_size": 8, "max_steps": 30, "epochs": 99, "n_critic": 2, "ema": 0.9}
+    if name != "aae":
+        settings |= {"instance_noise": 0.2, "augment": "diffaugment"}
     whole = run(data, tmp_path / "whole", model=name, **settings)
-    assert whole.state.step == 30
+    assert whole.state.step == 30 and whole.prepared.batches.batch_size == 16
     count = 0
 
     def stop() -> bool:
@@ -110,6 +113,24 @@ def test_what_each_model_can() -> None:
         assert (experiment.encode is None) == (name == "dfm")
         assert MODELS[name].family == "hybrid" and MODELS[name].order == 1
         assert MODELS[name].value_range == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("ema", [0.0, 0.5])
+def test_samples_come_from_the_average_if_there_is_one(name: str, ema: float) -> None:
+    """What follows the generator, or the decoder where that is the generator; reconstructions are its own."""
+    experiment = small(name, ema=ema)
+    for seed in range(3):
+        experiment.step(batch(8, seed=seed))
+    z, samples = looks(experiment, batch(5).x)[:2]
+    painter = experiment.modules["decoder" if "decoder" in experiment.modules else "generator"]
+    assert ("average" in experiment.modules) == (ema > 0) == (experiment.averages == ("average",))
+    assert np.array_equal(samples, paint(painter, z)) == (ema == 0)
+    if ema:
+        np.testing.assert_array_equal(samples, paint(experiment.modules["average"], z))
+    if experiment.encode is not None and experiment.reconstruct is not None and name not in ("began", "ebgan"):
+        again = paint(painter, experiment.encode(batch(5).x)).clip(-1, 1)
+        np.testing.assert_array_equal(experiment.reconstruct(batch(5).x), again)
 
 
 def test_options_without_effect_and_data_out_of_range_are_refused() -> None:

@@ -60,9 +60,10 @@ def test_the_two_commands_of_the_quick_start() -> None:
 @pytest.mark.parametrize("line", minigen_commands())
 def test_a_command_parses_and_its_settings_fit_the_model(line: str) -> None:
     name, *words = shlex.split(line)[1:]
-    command = commands.get_command(click.Context(commands), name)
+    group = commands.make_context("minigen", [name])
+    command = commands.get_command(group, name)
     assert command is not None, f"no command {name!r}"
-    context = command.make_context(name, words)  # refuses unknown options, bad values and missing arguments
+    context = command.make_context(name, words, group)  # refuses unknown options, bad values and missing arguments
     given = {key: value for key, value in context.params.items() if value is not None}
     if name == "train" and "resume" not in given:
         paths = ("init_generator_from", "init_discriminator_from")  # are made absolute

@@ -1,12 +1,14 @@
 """No option without effect: every option of every model, moved, changes the first updates, the schedule or the samples.
 
-An option that acts only beside another one is moved where it acts (`WHERE`). Models refuse options that would have no
-effect; what is refused here fails the test, so that `WHERE` has to say where the option acts.
+Where an update with the other value takes more images, both get the same ones: else their number alone would tell the
+two apart. An option that acts only beside another one is moved where it acts (`WHERE`). Models refuse options that
+would have no effect; what is refused here fails the test, so that `WHERE` has to say where the option acts.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -70,12 +72,12 @@ def moved(recipe: Recipe, option: str) -> list[Any]:
 
 
 @functools.cache
-def footprint(name: str, settings: tuple[tuple[str, Any], ...]) -> tuple[Any, ...]:
-    """What a few updates leave: batch sizes, learning rates, terms, parameters, evaluation, pictures and samples."""
+def footprint(name: str, settings: tuple[tuple[str, Any], ...], images: int) -> tuple[Any, ...]:
+    """What a few updates on so many images leave: rates, terms, parameters, evaluation, pictures and samples."""
     options = dict(settings)
-    batch = images_for(name, **options)
+    batch = images_for(name, images=images)
     built = build_small(name, steps=2 * STEPS, **options)
-    seen: list[Any] = [len(batch)]
+    seen: list[Any] = []
     for k in range(STEPS):
         built.schedule(k)
         seen += [optimizer.lr for optimizer in built.optimizers.values()]
@@ -91,6 +93,10 @@ def footprint(name: str, settings: tuple[tuple[str, Any], ...]) -> tuple[Any, ..
     return tuple(seen)
 
 
+def images_of_one_update(name: str, settings: dict[str, Any]) -> int:
+    return len(images_for(name, **settings))
+
+
 KNOBS = [(name, option) for name, recipe in MODELS.items() for option in recipe.options if option not in GENERAL]
 
 
@@ -101,11 +107,12 @@ def test_an_option_has_an_effect(name: str, option: str) -> None:
     if (name, option) in EXCEPTIONS:
         pytest.skip(EXCEPTIONS[name, option])
     around = where(recipe, option)
-    base = footprint(name, tuple(sorted(around.items())))
     refused = []
     for value in moved(recipe, option):
+        both = around, {**around, option: value}
         try:
-            other = footprint(name, tuple(sorted({**around, option: value}.items())))
+            images = math.lcm(*(images_of_one_update(name, settings) for settings in both))
+            base, other = (footprint(name, tuple(sorted(settings.items())), images) for settings in both)
         except ValueError as error:  # of several choices a model may refuse some
             refused.append(str(error))
             continue
@@ -117,6 +124,7 @@ def test_an_option_has_an_effect(name: str, option: str) -> None:
 def test_the_footprint_is_that_of_the_options_alone() -> None:
     """Two builds of one model leave the same; else every option would seem to have an effect."""
     for name in MODELS:
-        first = footprint(name, ())
+        images = images_of_one_update(name, {})
+        first = footprint(name, (), images)
         footprint.cache_clear()
-        assert footprint(name, ()) == first, name
+        assert footprint(name, (), images) == first, name

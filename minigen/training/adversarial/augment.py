@@ -66,6 +66,20 @@ def diffaugment(x: Tensor, rng: Generator, *, background: float = -1.0) -> Tenso
 AUGMENTATIONS: dict[str, Augment | None] = {"none": None, "translate": translate, "diffaugment": diffaugment}
 
 
+def disturbed(x: Tensor, rng: Generator, *, augment: Augment | None, noise_std: float) -> Tensor:
+    """Images (N, C, H, W) as a discriminator is shown them: augmented, and with noise of that standard deviation."""
+    if augment is not None:
+        x = augment(x, rng)
+    if noise_std > 0:
+        x = x + Tensor(rng.normal(x.shape, std=noise_std, dtype=x.dtype))
+    return x
+
+
+def fading(std: float, k: int, steps: int) -> float:
+    """The standard deviation of the noise for update k: it falls from `std` to 0 in `steps` updates."""
+    return std * max(0.0, 1 - k / steps)
+
+
 def _moves(side: int, x: Tensor, rng: Generator) -> Tensor:
     """Matrices (N, 1, side, side) that move a column of pixels by up to side / 8."""
     xp, most = array_module(x.data), (side + 4) // 8

@@ -17,7 +17,7 @@ from minigen.models import gan as architecture
 from minigen.models.autoencoder import ImageShape
 from minigen.random import Generator
 from minigen.tensor import Tensor, no_grad
-from minigen.training.adversarial.augment import AUGMENTATIONS
+from minigen.training.adversarial.augment import AUGMENTATIONS, fading
 from minigen.training.adversarial.game import Game, Rules, adversarial_step, ledger
 from minigen.training.adversarial.options import COMMON, CONV, DENSE
 from minigen.training.donors import (
@@ -171,7 +171,7 @@ def make_updates(setup: Setup, game: Game) -> tuple[Updates, Callable[[int], Non
     def schedule(k: int) -> None:
         for rate in rates:
             rate(k)
-        game.noise_std = options["instance_noise"] * max(0.0, 1 - k / steps)
+        game.noise_std = fading(options["instance_noise"], k, steps)
 
     return Updates(optimizers, clip_norm=options["clip_norm"]), schedule
 

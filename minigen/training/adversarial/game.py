@@ -16,7 +16,7 @@ from minigen.data import Batch
 from minigen.device import array_module, to_device
 from minigen.random import Generator
 from minigen.tensor import Tensor
-from minigen.training.adversarial.augment import Augment
+from minigen.training.adversarial.augment import Augment, disturbed
 from minigen.training.experiment import Step, Term, Terms
 from minigen.training.updates import Updates
 from minigen_kernels import Array
@@ -89,11 +89,7 @@ class Game:
 
     def score(self, x: Tensor) -> Tensor:
         """The scores (N / pack,) of images, augmented and with noise."""
-        if self.augment is not None:
-            x = self.augment(x, self.noise)
-        if self.noise_std > 0:
-            x = x + Tensor(self.noise.normal(x.shape, std=self.noise_std, dtype=x.dtype))
-        return self.critic(x)
+        return self.critic(disturbed(x, self.noise, augment=self.augment, noise_std=self.noise_std))
 
     def scores(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """The scores of real and of made images."""

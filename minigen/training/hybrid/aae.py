@@ -22,13 +22,14 @@ from minigen.random import Generator
 from minigen.tensor import Tensor
 from minigen.training.adversarial import gan
 from minigen.training.adversarial.build import paint
-from minigen.training.adversarial.game import Rules, standing
+from minigen.training.adversarial.game import Rules, parts, standing
 from minigen.training.experiment import Experiment, Setup, Step, Term, Terms
 from minigen.training.hybrid.build import (
     FAST,
     LOGISTIC,
     STANDING,
     assemble,
+    new_average,
     new_encoder,
     new_generator,
     recipe,
@@ -58,23 +59,33 @@ def step_of(
     update: Updates,
     rules: Rules,
     noise: Generator,
+    *,
+    average: nn.MovingAverage | None = None,
+    n_critic: int = 1,
     device: str = "cpu",
 ) -> Step:
-    """The two phases of section 2: reconstruct; then discriminator and encoder play for the codes, by `rules`."""
+    """The two phases of section 2: reconstruct; then discriminator and encoder play for the codes, by `rules`.
+
+    The discriminator is updated `n_critic` times, each time on the codes of its own part of the batch; the other
+    updates are on the last part.
+    """
 
     def step(batch: Batch) -> Terms:
         for module in (encoder, decoder, discriminator):
             module.train()
-        x = Tensor(to_device(batch.x, device))
+        *_, x = shares = [Tensor(part) for part in parts(to_device(batch.x, device), n_critic)]
         reconstruction = losses.mse(decoder(encoder(x)), x)
         update("reconstruction", reconstruction)
 
-        z = encoder(x)
-        real, fake = discriminator(Tensor(noise.normal(z.shape, dtype=z.dtype))), discriminator(z.detach())
-        loss = rules.discriminator(real, fake)
-        update("discriminator", loss)
+        for x in shares:
+            z = encoder(x)
+            real, fake = discriminator(Tensor(noise.normal(z.shape, dtype=z.dtype))), discriminator(z.detach())
+            loss = rules.discriminator(real, fake)
+            update("discriminator", loss)
         generator = rules.generator(discriminator(z))
         update("generator", generator)
+        if average is not None:
+            average.follow(decoder)
         terms = {
             "loss": reconstruction,
             "reconstruction": reconstruction,
@@ -94,7 +105,10 @@ def build(setup: Setup) -> Experiment:
     discriminator = networks.dense_discriminator(
         (options["latent"], 1, 1), widths=(options["hidden"],) * options["layers"], rng=rng
     )
-    rules = gan.rules(options)
+    rules, average = gan.rules(options), new_average(setup, decoder)
+    modules: dict[str, nn.Module] = {"encoder": encoder, "decoder": decoder, "discriminator": discriminator}
+    if average is not None:
+        modules["average"] = average
 
     def evaluate(batch: Batch) -> Terms:
         x = Tensor(to_device(batch.x, device))
@@ -106,16 +120,21 @@ def build(setup: Setup) -> Experiment:
         prior = Generator(setup.seed, device=device).spawn("signs").normal(codes.shape)
         return scores_apart(discriminator, (Tensor(prior),), (Tensor(to_device(codes, device)),))
 
+    def make_step(update: Updates) -> Step:
+        settings = {"average": average, "n_critic": options["n_critic"], "device": device}
+        return step_of(encoder, decoder, discriminator, update, rules, noise, **settings)
+
     return assemble(
         setup,
-        {"encoder": encoder, "decoder": decoder, "discriminator": discriminator},
+        modules,
         ROUTES,
-        lambda update: step_of(encoder, decoder, discriminator, update, rules, noise, device),
+        make_step,
         noise=noise,
         ledger=LEDGER,
-        painter=decoder,
+        painter=average or decoder,
         through=THROUGH,
         encoder=encoder,
+        decoder=decoder,
         evaluate=evaluate,
         signs=signs,
     )
@@ -128,6 +147,6 @@ RECIPES = (
         "Makhzani et al. 2015, Adversarial autoencoders, arXiv:1511.05644",
         build,
         uses=("hidden", "layers"),
-        **{**LOGISTIC, **FAST, "latent": 8},
+        **{**LOGISTIC, **FAST, "latent": 8, "ema": 0.0},
     ),
 )

@@ -23,7 +23,7 @@ from minigen.random import Generator
 from minigen.tensor import Tensor
 from minigen.training.adversarial import gan
 from minigen.training.adversarial.build import paint
-from minigen.training.adversarial.game import Rules, standing
+from minigen.training.adversarial.game import Rules, parts, standing
 from minigen.training.experiment import Experiment, Setup, Step, Term, Terms
 from minigen.training.hybrid.build import (
     SAMPLED,
@@ -39,6 +39,7 @@ from minigen.training.hybrid.build import (
     training_noise,
     weights,
 )
+from minigen.training.hybrid.show import Show
 from minigen.training.updates import Updates
 from minigen_kernels import Array
 
@@ -61,28 +62,33 @@ def step_of(
     update: Updates,
     rules: Rules,
     noise: Generator,
+    show: Show,
     *,
     average: nn.MovingAverage | None = None,
+    n_critic: int = 1,
     device: str = "cpu",
 ) -> Step:
-    """Algorithm 1: the discriminator, then encoder and generator together, each kind to pass as the other."""
+    """Algorithm 1: the discriminator, then encoder and generator together, each kind to pass as the other.
+
+    The discriminator is updated `n_critic` times, each time on its own part of the batch; the other update is on the
+    last part.
+    """
 
     def step(batch: Batch) -> Terms:
         for module in (encoder, generator, discriminator):
             module.train()
-        x = Tensor(to_device(batch.x, device))
-        mean, logvar = encoder.posterior(x)
-        z_x = ops.reparameterize(mean, logvar, Tensor(noise.normal(mean.shape, dtype=mean.dtype)))
-        z = normal_like(noise, len(x), mean.shape[1], generator)
-        fake = generator(z)
+        for x in map(Tensor, parts(to_device(batch.x, device), n_critic)):
+            mean, logvar = encoder.posterior(x)
+            z_x = ops.reparameterize(mean, logvar, Tensor(noise.normal(mean.shape, dtype=mean.dtype)))
+            z = normal_like(noise, len(x), mean.shape[1], generator)
+            fake = generator(z)
+            real, made = discriminator(show(x), z_x.detach()), discriminator(show(fake.detach()), z)
+            loss = rules.discriminator(real, made)
+            update("discriminator", loss)
+            nn.power_iteration(discriminator)
 
-        real, made = discriminator(x, z_x.detach()), discriminator(fake.detach(), z)
-        loss = rules.discriminator(real, made)
-        update("discriminator", loss)
-        nn.power_iteration(discriminator)
-
-        of_images = gan.cross_entropy(discriminator(x, z_x), 0.0)
-        of_codes = gan.cross_entropy(discriminator(fake, z), 1.0)
+        of_images = gan.cross_entropy(discriminator(show(x), z_x), 0.0)
+        of_codes = gan.cross_entropy(discriminator(show(fake), z), 1.0)
         update("generator", of_images + of_codes)
         if average is not None:
             average.follow(generator)
@@ -104,7 +110,7 @@ def build(setup: Setup) -> Experiment:
         hidden=options["hidden"],
         rng=weights(setup).spawn("joint"),
     )
-    average = new_average(setup, generator)
+    average, show = new_average(setup, generator), Show(setup, noise)
     rules = gan.rules({**options, "generator_loss": "non-saturating"})
     modules: dict[str, nn.Module] = {"encoder": encoder, "generator": generator, "discriminator": discriminator}
     if average is not None:
@@ -119,7 +125,8 @@ def build(setup: Setup) -> Experiment:
         return scores_apart(discriminator, *on_device)
 
     def make_step(update: Updates) -> Step:
-        return step_of(encoder, generator, discriminator, update, rules, noise, average=average, device=device)
+        settings = {"average": average, "n_critic": options["n_critic"], "device": device}
+        return step_of(encoder, generator, discriminator, update, rules, noise, show, **settings)
 
     return assemble(
         setup,
@@ -130,6 +137,7 @@ def build(setup: Setup) -> Experiment:
         ledger=LEDGER,
         painter=average or generator,
         through=THROUGH,
+        show=show,
         encoder=encoder,
         decoder=generator,
         signs=signs,

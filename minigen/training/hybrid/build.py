@@ -19,10 +19,11 @@ from minigen.models import hybrid as architecture
 from minigen.models.gan import Discriminator
 from minigen.random import Generator
 from minigen.tensor import Tensor, no_grad
-from minigen.training.adversarial.build import Options, make_discriminator, make_generator, paint
+from minigen.training.adversarial.build import Options, batches, make_discriminator, make_generator, paint
 from minigen.training.adversarial.options import CONV, DENSE
 from minigen.training.donors import check_borrowed
 from minigen.training.experiment import Experiment, Latent, Recipe, Setup, Step, Term
+from minigen.training.hybrid.show import Show
 from minigen.training.options import Option
 from minigen.training.updates import Updates, make_optimizer, make_schedule
 from minigen_kernels import Array
@@ -37,6 +38,11 @@ OPTIONS: Mapping[str, Option] = {
     "feature_noise": Option(float, "standard deviation of the noise on features that a denoiser removes", minimum=0),
     "margin": Option(float, "made images whose energy is above this are left alone", minimum=0, exclusive=True),
     "pull_away_weight": Option(float, "weight of the term that drives codes of made images apart", minimum=0),
+    "error": Option(
+        str,
+        "of a reconstruction: absolute (mean per pixel), or relative to the contrast of the image",
+        choices=("absolute", "relative"),
+    ),
     "diversity": Option(
         float,
         "wanted error of made images, as a share of that of real ones",
@@ -60,10 +66,16 @@ COMMON: Mapping[str, Any] = {
     "beta2": 0.999,
     "schedule": "constant",
     "clip_norm": 0.0,
+    "n_critic": 1,
     "epochs": 5,
     "batch_size": 64,
 }
-SAMPLED: Mapping[str, Any] = {"ema": 0.999, "validation": 0.0}  # of those whose generator plays against images
+SAMPLED: Mapping[str, Any] = {  # of those whose generator plays against images
+    "ema": 0.999,
+    "instance_noise": 0.0,
+    "augment": "none",
+    "validation": 0.0,
+}
 FAST: Mapping[str, Any] = {"lr_generator": 1e-3, "lr_discriminator": 1e-3}  # an autoencoder learns, and cannot win
 LOGISTIC: Mapping[str, Any] = {"generator_loss": "non-saturating", "label_smoothing": 0.0}
 
@@ -99,7 +111,7 @@ def recipe(
             setup = replace(setup, options={**setup.options, "norm": norm})
         return build(setup)
 
-    return Recipe(name, "hybrid", summary, paper, options, checked, value_range=(-1.0, 1.0))
+    return Recipe(name, "hybrid", summary, paper, options, checked, value_range=(-1.0, 1.0), batches_per_step=batches)
 
 
 def check(name: str, defaults: Options, setup: Setup, uses: tuple[str, ...]) -> None:
@@ -182,9 +194,9 @@ def training_noise(setup: Setup) -> Generator:
 
 
 def make_updates(
-    setup: Setup, modules: Mapping[str, nn.Module], routes: Mapping[str, tuple[str, ...]]
+    setup: Setup, modules: Mapping[str, nn.Module], routes: Mapping[str, tuple[str, ...]], show: Show | None
 ) -> tuple[Updates, Callable[[int], None]]:
-    """An optimizer for each loss, over the modules of its route; and what sets their learning rates for update k."""
+    """An optimizer for each loss, over the modules of its route; and what sets rates and noise for update k."""
     options = setup.options
     optimizers = {}
     for loss, route in routes.items():
@@ -196,6 +208,8 @@ def make_updates(
     def schedule(k: int) -> None:
         for rate in rates:
             rate(k)
+        if show is not None:
+            show.fade(k)
 
     return Updates(optimizers, clip_norm=options["clip_norm"]), schedule
 
@@ -215,18 +229,20 @@ def assemble(
     ledger: Mapping[str, Term],
     painter: nn.Module,
     through: Mapping[str, tuple[str, ...]],
+    show: Show | None = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
     **abilities: Any,
 ) -> Experiment:
     """All of a hybrid. `painter` makes samples of codes; `encoder` and `decoder`, if given, codes and reconstructions.
 
-    An "average" among the modules follows another one, and is moved by no loss.
+    `show`, if given, is how the discriminator is shown images; its noise is made to fade. An "average" among the
+    modules follows another one, and is moved by no loss.
     """
     device, latent = setup.device, int(setup.options["latent"])
     for module in modules.values():
         module.to(device)
-    update, schedule = make_updates(setup, modules, routes)
+    update, schedule = make_updates(setup, modules, routes, show)
 
     def draw(n: int, rng: Generator) -> Array:
         return to_device(rng.normal((n, latent)), "cpu")

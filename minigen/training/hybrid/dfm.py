@@ -23,7 +23,7 @@ from minigen.random import Generator
 from minigen.tensor import Tensor, no_grad
 from minigen.training.adversarial import gan
 from minigen.training.adversarial.build import Options
-from minigen.training.adversarial.game import Rules, standing
+from minigen.training.adversarial.game import Rules, parts, standing
 from minigen.training.experiment import Experiment, Setup, Step, Term, Terms
 from minigen.training.hybrid.build import (
     LOGISTIC,
@@ -40,6 +40,7 @@ from minigen.training.hybrid.build import (
     training_noise,
     weights,
 )
+from minigen.training.hybrid.show import Show
 from minigen.training.updates import Updates
 
 ROUTES = {"discriminator": ("discriminator",), "denoiser": ("denoiser",), "generator": ("generator",)}
@@ -66,30 +67,36 @@ def step_of(
     update: Updates,
     rules: Rules,
     noise: Generator,
+    show: Show,
     options: Options,
     *,
     average: nn.MovingAverage | None = None,
+    n_critic: int = 1,
     device: str = "cpu",
 ) -> Step:
-    """Discriminator by `rules`, denoiser on its features before that update, generator on features after it."""
+    """Discriminator by `rules`, denoiser on its features before that update, generator on features after it.
+
+    The discriminator is updated `n_critic` times, each time on its own part of the batch; the other two updates are on
+    the last part. All features are of images as the discriminator is shown them.
+    """
 
     def step(batch: Batch) -> Terms:
         for module in (generator, discriminator, denoiser):
             module.train()
-        x = Tensor(to_device(batch.x, device))
-        fake = generator(normal_like(noise, len(x), options["latent"], generator))
-        features, real_scores = judge(discriminator, x)
-        fake_scores = discriminator(fake.detach())
-        loss = rules.discriminator(real_scores, fake_scores)
-        update("discriminator", loss)
-        nn.power_iteration(discriminator)
+        for x in map(Tensor, parts(to_device(batch.x, device), n_critic)):
+            fake = generator(normal_like(noise, len(x), options["latent"], generator))
+            features, real_scores = judge(discriminator, show(x))
+            fake_scores = discriminator(show(fake.detach()))
+            loss = rules.discriminator(real_scores, fake_scores)
+            update("discriminator", loss)
+            nn.power_iteration(discriminator)
 
         clean = features.detach()
         corrupted = clean + Tensor(noise.normal(clean.shape, std=options["feature_noise"], dtype=clean.dtype))
         denoising = losses.mse(denoiser(corrupted), clean)
         update("denoiser", denoising)
 
-        features, scores = judge(discriminator, fake)
+        features, scores = judge(discriminator, show(fake))
         with no_grad():
             goal = denoiser(features)
         adversarial, error = rules.generator(scores), losses.mse(features, goal)
@@ -110,6 +117,7 @@ def build(setup: Setup) -> Experiment:
     """The networks and what they can do."""
     options, device = setup.options, setup.device
     generator, noise = new_generator(setup), training_noise(setup)
+    show = Show(setup, noise)
     discriminator, average = new_discriminator(setup), new_average(setup, generator)
     size = architecture.feature_size(discriminator)
     denoiser = architecture.denoiser(size, hidden=options["hidden"], rng=weights(setup).spawn("denoiser"))
@@ -119,9 +127,8 @@ def build(setup: Setup) -> Experiment:
         modules["average"] = average
 
     def make_step(update: Updates) -> Step:
-        return step_of(
-            generator, discriminator, denoiser, update, rules, noise, options, average=average, device=device
-        )
+        settings = {"average": average, "n_critic": options["n_critic"], "device": device}
+        return step_of(generator, discriminator, denoiser, update, rules, noise, show, options, **settings)
 
     return assemble(
         setup,
@@ -132,6 +139,7 @@ def build(setup: Setup) -> Experiment:
         ledger=ledger(options),
         painter=average or generator,
         through=THROUGH,
+        show=show,
         signs=signs_of(setup, generator, discriminator),
     )
 

@@ -24,6 +24,7 @@ from minigen.models.hybrid import AutoencodingDiscriminator
 from minigen.random import Generator
 from minigen.tensor import Tensor
 from minigen.training.adversarial.build import Options
+from minigen.training.adversarial.game import parts
 from minigen.training.experiment import Experiment, Setup, Step, Term, Terms
 from minigen.training.hybrid.build import (
     FAST,
@@ -36,6 +37,7 @@ from minigen.training.hybrid.build import (
     recipe,
     training_noise,
 )
+from minigen.training.hybrid.show import Show
 from minigen.training.updates import Updates
 
 ROUTES = {"discriminator": ("discriminator",), "generator": ("generator",)}
@@ -75,27 +77,34 @@ def step_of(
     discriminator: AutoencodingDiscriminator,
     update: Updates,
     noise: Generator,
+    show: Show,
     options: Options,
     *,
     average: nn.MovingAverage | None = None,
+    n_critic: int = 1,
     device: str = "cpu",
 ) -> Step:
-    """Equations 1 and 2. Both players see the same made images, the generator by the weights after the first update."""
+    """Equations 1 and 2. Both players see the same made images, the generator by the weights after the first update.
+
+    The discriminator is updated `n_critic` times, each time on its own part of the batch; the generator's update is on
+    the last part. An image as it is shown is also what has to be reconstructed.
+    """
 
     def step(batch: Batch) -> Terms:
         generator.train()
         discriminator.train()
-        x = Tensor(to_device(batch.x, device))
-        fake = generator(normal_like(noise, len(x), options["latent"], generator))
-        made = fake.detach()
-        real_energy = ops.mean(energies(discriminator(x), x))
-        short = ops.mean(ops.relu(options["margin"] - energies(discriminator(made), made)))
-        loss = real_energy + short
-        update("discriminator", loss)
-        nn.power_iteration(discriminator)
+        for x in parts(to_device(batch.x, device), n_critic):
+            fake = generator(normal_like(noise, len(x), options["latent"], generator))
+            real, made = show(Tensor(x)), show(fake.detach())
+            real_energy = ops.mean(energies(discriminator(real), real))
+            short = ops.mean(ops.relu(options["margin"] - energies(discriminator(made), made)))
+            loss = real_energy + short
+            update("discriminator", loss)
+            nn.power_iteration(discriminator)
 
-        codes = discriminator.encode(fake)
-        fake_energy, apart = ops.mean(energies(discriminator.decode(codes), fake)), pull_away(codes)
+        made = show(fake)
+        codes = discriminator.encode(made)
+        fake_energy, apart = ops.mean(energies(discriminator.decode(codes), made)), pull_away(codes)
         total = fake_energy + apart * options["pull_away_weight"]
         update("generator", total)
         if average is not None:
@@ -112,13 +121,14 @@ def build(setup: Setup) -> Experiment:
     """The networks and what they can do."""
     options, device = setup.options, setup.device
     generator, discriminator, noise = new_generator(setup), new_autoencoder(setup), training_noise(setup)
-    average = new_average(setup, generator)
+    average, show = new_average(setup, generator), Show(setup, noise)
     modules: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
     if average is not None:
         modules["average"] = average
 
     def make_step(update: Updates) -> Step:
-        return step_of(generator, discriminator, update, noise, options, average=average, device=device)
+        settings = {"average": average, "n_critic": options["n_critic"], "device": device}
+        return step_of(generator, discriminator, update, noise, show, options, **settings)
 
     return assemble(
         setup,
@@ -129,6 +139,7 @@ def build(setup: Setup) -> Experiment:
         ledger=ledger(options),
         painter=average or generator,
         through=THROUGH,
+        show=show,
         encoder=discriminator.encoder,
         decoder=discriminator.decoder,
     )

@@ -23,7 +23,7 @@ from minigen.random import Generator
 from minigen.tensor import Tensor
 from minigen.training.adversarial import gan
 from minigen.training.adversarial.build import Options
-from minigen.training.adversarial.game import Rules, standing
+from minigen.training.adversarial.game import Rules, parts, standing
 from minigen.training.experiment import Experiment, Setup, Step, Term, Terms
 from minigen.training.hybrid.build import (
     LOGISTIC,
@@ -40,6 +40,7 @@ from minigen.training.hybrid.build import (
     signs_of,
     training_noise,
 )
+from minigen.training.hybrid.show import Show
 from minigen.training.updates import Updates
 
 ROUTES = {"discriminator": ("discriminator",), "generator": ("generator", "encoder")}
@@ -68,27 +69,31 @@ def step_of(
     update: Updates,
     rules: Rules,
     noise: Generator,
+    show: Show,
     options: Options,
     *,
     average: nn.MovingAverage | None = None,
+    n_critic: int = 1,
     device: str = "cpu",
 ) -> Step:
     """A GAN's update by `rules`, in which the generator's loss has the two terms of reconstructions.
 
-    The reconstructions are of the generator before the update, as the samples are.
+    The discriminator is updated `n_critic` times, each time on its own part of the batch; the generator's update is on
+    the last part. Its reconstructions are of the generator before the update, as the samples are.
     """
 
     def step(batch: Batch) -> Terms:
         for module in (encoder, generator, discriminator):
             module.train()
-        x = Tensor(to_device(batch.x, device))
-        fake, again = paint_together(generator, normal_like(noise, len(x), options["latent"], generator), encoder(x))
-        real_scores, fake_scores = discriminator(x), discriminator(fake.detach())
-        loss = rules.discriminator(real_scores, fake_scores)
-        update("discriminator", loss)
-        nn.power_iteration(discriminator)
+        for x in map(Tensor, parts(to_device(batch.x, device), n_critic)):
+            codes = normal_like(noise, len(x), options["latent"], generator)
+            fake, again = paint_together(generator, codes, encoder(x))
+            real_scores, fake_scores = discriminator(show(x)), discriminator(show(fake.detach()))
+            loss = rules.discriminator(real_scores, fake_scores)
+            update("discriminator", loss)
+            nn.power_iteration(discriminator)
 
-        adversarial, mode = rules.generator(discriminator(fake)), rules.generator(discriminator(again))
+        adversarial, mode = rules.generator(discriminator(show(fake))), rules.generator(discriminator(show(again)))
         reconstruction = losses.mse(again, x)
         total = adversarial + reconstruction * options["reconstruction_weight"] + mode * options["mode_weight"]
         update("generator", total)
@@ -108,13 +113,15 @@ def build(setup: Setup) -> Experiment:
     options, device = setup.options, setup.device
     encoder, generator, noise = new_encoder(setup), new_generator(setup), training_noise(setup)
     discriminator, average = new_discriminator(setup), new_average(setup, generator)
+    show = Show(setup, noise)
     rules = gan.rules(options)
     modules: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator, "encoder": encoder}
     if average is not None:
         modules["average"] = average
 
     def make_step(update: Updates) -> Step:
-        return step_of(encoder, generator, discriminator, update, rules, noise, options, average=average, device=device)
+        settings = {"average": average, "n_critic": options["n_critic"], "device": device}
+        return step_of(encoder, generator, discriminator, update, rules, noise, show, options, **settings)
 
     return assemble(
         setup,
@@ -125,6 +132,7 @@ def build(setup: Setup) -> Experiment:
         ledger=ledger(options),
         painter=average or generator,
         through=THROUGH,
+        show=show,
         encoder=encoder,
         decoder=generator,
         signs=signs_of(setup, generator, discriminator),

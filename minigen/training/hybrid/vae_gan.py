@@ -13,6 +13,9 @@ what matters. With L_gan = -log D(x) - log(1 - D(x~)) - log(1 - D(x_p)), x~ the 
 The discriminator hears nothing of the comparison: its features could shrink to please it. As in the algorithm all three
 gradients are taken at the same weights: what moves first, the encoder, is on the way of no later gradient.
 
+Where images are augmented or have noise added before the discriminator sees them, an image and its reconstruction have
+the same draws: else f would differ of two images that are the same.
+
 Imports: losses, ops, adversarial, build. Read next: ``ali.py``.
 """
 
@@ -27,7 +30,7 @@ from minigen.random import Generator
 from minigen.tensor import Tensor
 from minigen.training.adversarial import gan
 from minigen.training.adversarial.build import paint
-from minigen.training.adversarial.game import Rules, standing
+from minigen.training.adversarial.game import Rules, parts, standing
 from minigen.training.experiment import Experiment, Setup, Step, Term, Terms
 from minigen.training.hybrid.build import (
     LOGISTIC,
@@ -45,6 +48,7 @@ from minigen.training.hybrid.build import (
     scores_apart,
     training_noise,
 )
+from minigen.training.hybrid.show import Show
 from minigen.training.updates import Updates
 from minigen_kernels import Array
 
@@ -74,22 +78,45 @@ def step_of(
     update: Updates,
     rules: Rules,
     noise: Generator,
+    show: Show,
     *,
     feature_weight: float,
     feature_variance: float,
     average: nn.MovingAverage | None = None,
+    n_critic: int = 1,
     device: str = "cpu",
 ) -> Step:
-    """Algorithm 1, by the `rules` of a logistic game, in which reconstructions and samples are both made images."""
+    """Algorithm 1, by the `rules` of a logistic game, in which reconstructions and samples are both made images.
+
+    The discriminator is updated `n_critic` times, each time on its own part of the batch; algorithm 1, with the last of
+    these updates, is on the last part.
+    """
+
+    def shown(x: Tensor) -> tuple[Tensor, ...]:
+        """The mean and log-variance of the codes of images; and these, reconstructions and samples, to be judged."""
+        mean, logvar = encoder.posterior(x)
+        z = ops.reparameterize(mean, logvar, Tensor(noise.normal(mean.shape, dtype=mean.dtype)))
+        again, drawn = paint_together(decoder, z, normal_like(noise, len(x), mean.shape[1], encoder))
+        return mean, logvar, *show.alike(x, again), show(drawn)
+
+    def discriminate(on_real: Tensor, again: Tensor, drawn: Tensor) -> Terms:
+        on_again, on_drawn = (judge(discriminator, images.detach())[1] for images in (again, drawn))
+        loss = rules.discriminator(on_real, on_again) + gan.cross_entropy(on_drawn, 0.0)
+        update("discriminator", loss)
+        nn.power_iteration(discriminator)
+        made = ops.concat([on_again, on_drawn])
+        return {"loss": loss, "discriminator": loss, **standing(rules, on_real.detach(), made.detach())}
 
     def step(batch: Batch) -> Terms:
         for module in (encoder, decoder, discriminator):
             module.train()
-        x = Tensor(to_device(batch.x, device))
-        mean, logvar = encoder.posterior(x)
-        z = ops.reparameterize(mean, logvar, Tensor(noise.normal(mean.shape, dtype=mean.dtype)))
-        again, drawn = paint_together(decoder, z, normal_like(noise, len(x), mean.shape[1], encoder))
-        f_real, on_real = judge(discriminator, x)
+        *first, last = map(Tensor, parts(to_device(batch.x, device), n_critic))
+        for x in first:
+            _, _, real, again, drawn = shown(x)
+            discriminate(judge(discriminator, real)[1], again, drawn)
+
+        mean, logvar, real, again, drawn = shown(last)
+        f_real, on_real = judge(discriminator, real)
         f_again, on_again = judge(discriminator, again)
         on_drawn = judge(discriminator, drawn)[1]
 
@@ -102,14 +129,9 @@ def step_of(
         if average is not None:
             average.follow(decoder)
 
-        on_again, on_drawn = judge(discriminator, again.detach())[1], judge(discriminator, drawn.detach())[1]
-        loss = rules.discriminator(on_real, on_again) + gan.cross_entropy(on_drawn, 0.0)
-        update("discriminator", loss)
-        nn.power_iteration(discriminator)
         return {
-            "loss": loss, "discriminator": loss, "encoder": loss_e, "kl": kl, "features": error, "decoder": loss_d,
+            **discriminate(on_real, again, drawn), "encoder": loss_e, "kl": kl, "features": error, "decoder": loss_d,
             "features_of_decoder": error, "adversarial": adversarial,
-            **standing(rules, on_real.detach(), ops.concat([on_again, on_drawn]).detach()),
         }  # fmt: skip
 
     return step
@@ -120,7 +142,7 @@ def build(setup: Setup) -> Experiment:
     options, device = setup.options, setup.device
     encoder, decoder, noise = new_gaussian_encoder(setup), new_generator(setup), training_noise(setup)
     discriminator, average = new_discriminator(setup), new_average(setup, decoder)
-    rules = gan.rules(options)
+    rules, show = gan.rules(options), Show(setup, noise)
     modules: dict[str, nn.Module] = {"encoder": encoder, "decoder": decoder, "discriminator": discriminator}
     if average is not None:
         modules["average"] = average
@@ -135,8 +157,9 @@ def build(setup: Setup) -> Experiment:
         return {"kl": kl.numpy(), "mean": mean.numpy(), **scores_apart(discriminator, (x,), (made,))}
 
     def make_step(update: Updates) -> Step:
-        weights = {name: options[name] for name in ("feature_weight", "feature_variance")}
-        return step_of(encoder, decoder, discriminator, update, rules, noise, average=average, device=device, **weights)
+        settings = {name: options[name] for name in ("feature_weight", "feature_variance", "n_critic")}
+        settings |= {"average": average, "device": device}
+        return step_of(encoder, decoder, discriminator, update, rules, noise, show, **settings)
 
     return assemble(
         setup,
@@ -147,6 +170,7 @@ def build(setup: Setup) -> Experiment:
         ledger=ledger(options["feature_weight"]),
         painter=average or decoder,
         through=THROUGH,
+        show=show,
         encoder=encoder,
         decoder=decoder,
         signs=signs,
