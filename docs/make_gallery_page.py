@@ -50,7 +50,7 @@ ACROSS, LABEL, GAP = 4, 18, 12  # of the contact sheet: models in a row, and pix
 HEAD = """# The gallery
 
 Written by `python docs/make_gallery_page.py`, which trains each model on one core ({processor}) for its own number of
-epochs or for {shortest:g} to {longest:g} seconds, whichever is less: what a model shows within a minute or so, not the
+epochs or for {shortest:g} to {longest:g} seconds, whichever is less: what a model shows within a minute or two, not the
 best that it can. [models.md](models.md) has the papers and options. Autoencoders: each row of test images stands above
 its reconstructions (a denoising one has between them what it was shown). All others: samples; where a model is told the
 class, a column for each.
