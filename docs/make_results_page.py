@@ -88,7 +88,9 @@ def _modes() -> list[str]:
         known = r["published_after_400_epochs"]
         cells = [name, str(r["runs"]), str(r["epochs"])]
         for key, digits in (("modes", 1), ("high_quality", 3)):
-            cells += [f"{r[key]['mean']:.{digits}f}", f"{known[key][0]} +- {known[key][1]}"]
+            mean, error = r[key]["mean"], r[key]["standard_error"]
+            ours = f"{mean:.{digits}f}" + ("" if error is None else f" +- {error:.{digits}f}")
+            cells += [ours, f"{known[key][0]} +- {known[key][1]}"]
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
 
