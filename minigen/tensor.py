@@ -14,7 +14,7 @@ import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ContextDecorator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -76,10 +76,16 @@ class Function:
     Static arguments (an axis, a stride) are keyword arguments of `apply` and become attributes. A Python number among
     the inputs stays a number, which takes the dtype of the array that it meets; it has no gradient.
 
+    Floating inputs share one dtype. Tensors of whole numbers may stand beside them, as positions or labels do; they have
+    no gradient, `backward` returns None for them. A result of another floating dtype than the inputs' is an error.
+
     **A saved array is a constant to the engine.** `forward` may save shapes, masks and indices as attributes. What
     depends smoothly on an input must be computed again in `backward` from `self.inputs` or `y`: an array has no
     history, and the second derivative would silently lack a term. `FusedFunction` is the way out of this rule.
     """
+
+    #: Are all inputs computed with? Then whole numbers beside floats would be promoted, and are refused.
+    one_dtype: ClassVar[bool] = False
 
     inputs: tuple[Tensor, ...]
     sequence: int
@@ -95,14 +101,14 @@ class Function:
     def __call__(self, *inputs: Any) -> Tensor:
         """As `apply`, for a caller that wants to look at what `forward` saved. A Function is called once."""
         arrays: list[Any] = []
-        first, requires_grad = None, False
+        first, requires_grad, mixed = None, False, None
         for x in inputs:
             if isinstance(x, Tensor):
                 data = x.data
                 if first is None:
                     first = data
                 elif data.dtype is not first.dtype or type(data) is not type(first):
-                    _check_alike(self, inputs)
+                    mixed = _check_alike(self, inputs)
                 if x.requires_grad:
                     requires_grad = True
                 arrays.append(data)
@@ -114,10 +120,15 @@ class Function:
             return self(*map(Tensor, inputs))
         try:
             y = Tensor(self.forward(*arrays))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, IndexError) as error:
             shapes = ", ".join(str(np.shape(a)) for a in arrays)
-            kind = ValueError if isinstance(error, ValueError) else TypeError
+            kind = next(kind for kind in (ValueError, TypeError, IndexError) if isinstance(error, kind))
             raise kind(f"{type(self).__name__}: {error} (inputs of shape {shapes})") from error
+        if mixed is not None and y.dtype.kind == "f" and y.dtype != mixed:
+            raise TypeError(
+                f"{type(self).__name__}: {mixed} beside whole numbers gave {y.dtype}. Nothing is promoted silently: use "
+                ".to(dtype=...)"
+            )
         if requires_grad and _recording.on:
             if "sequence" in self.__dict__:
                 name = type(self).__name__
@@ -555,20 +566,24 @@ def _constant(x: Any) -> Tensor | int | float:
     return float(x) if isinstance(x, float) else int(x) if isinstance(x, int) else Tensor(x)
 
 
-def _check_alike(function: Function, inputs: tuple[Any, ...]) -> None:
-    """Nothing is converted silently: floating inputs share one dtype, all inputs one device."""
+def _check_alike(function: Function, inputs: tuple[Any, ...]) -> np.dtype[Any] | None:
+    """Nothing is converted silently: floating inputs share one dtype, all inputs one device.
+
+    The result is the dtype of the floating inputs if whole numbers stand beside them, which only some Functions take.
+    """
     tensors = [x for x in inputs if isinstance(x, Tensor)]
-    floats = [str(x.dtype) for x in tensors if x.dtype.kind == "f"]
-    others = [str(x.dtype) for x in tensors if x.dtype.kind in "iu"]
+    floats = [x.dtype for x in tensors if x.dtype.kind == "f"]
+    others = [x.dtype for x in tensors if x.dtype.kind in "iu"]
     devices = [x.device for x in tensors]
-    if len(set(floats)) > 1 or (floats and others):
-        names = " and ".join(dict.fromkeys(floats + others))
+    if len(set(floats)) > 1 or (floats and others and function.one_dtype):
+        names = " and ".join(dict.fromkeys(map(str, floats + others if function.one_dtype else floats)))
         raise TypeError(
             f"{type(function).__name__}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)"
         )
     if len(set(devices)) > 1:
         names = " and ".join(devices)
         raise TypeError(f"{type(function).__name__}: inputs on {names}. Nothing is moved silently: use .to(device)")
+    return floats[0] if floats and others else None
 
 
 def _values(x: Any) -> Any:
@@ -626,6 +641,8 @@ class To(Function):
 class Add(Function):
     """a + b."""
 
+    one_dtype = True
+
     def forward(self, a: Array, b: Array) -> Array:
         return a + b
 
@@ -646,6 +663,8 @@ class Neg(Function):
 class Sub(Function):
     """a - b. Not a + (-b): this is one pass over memory instead of two."""
 
+    one_dtype = True
+
     def forward(self, a: Array, b: Array) -> Array:
         return a - b
 
@@ -657,6 +676,8 @@ class Sub(Function):
 class Mul(Function):
     """a * b, element by element."""
 
+    one_dtype = True
+
     def forward(self, a: Array, b: Array) -> Array:
         return a * b
 
@@ -667,6 +688,8 @@ class Mul(Function):
 
 class Div(Function):
     """a / b. Not a * b**-1, which rounds twice and overflows where b is tiny."""
+
+    one_dtype = True
 
     def forward(self, a: Array, b: Array) -> Array:
         return a / b
@@ -689,6 +712,8 @@ class Log(Function):
 
 class Power(Function):
     """a ** b. d/da = b a**(b-1) (0 for b = 0), d/db = a**b log a (0 for a = 0, its limit where b is positive)."""
+
+    one_dtype = True
 
     def forward(self, a: Array, b: Array) -> Array:
         return a * a if isinstance(b, (int, float)) and b == 2 else a**b
@@ -713,6 +738,8 @@ class Power(Function):
 
 class MatMul(Function):
     """(..., M, K) @ (..., K, N) -> (..., M, N); leading axes broadcast."""
+
+    one_dtype = True
 
     def forward(self, a: Array, b: Array) -> Array:
         return gemm(a, b)

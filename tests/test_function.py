@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minigen import ops
 from minigen.tensor import Function, FusedFunction, GradientError, Tensor, grad, is_recording
 
 
@@ -151,3 +152,80 @@ def test_only_gradients_that_are_asked_for_are_computed() -> None:
     made.clear()
     y.backward()
     assert made == ["a"] and b.grad is None
+
+
+# Whole numbers beside floats.
+
+
+class Embedding(Function):
+    """The rows of a table (K, D) at positions (N,), to the square: so that the second order is not zero."""
+
+    def forward(self, positions: Any, table: Any) -> Any:
+        return table[positions] ** 2
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        positions, table = self.inputs
+        assert not self.needs(0)
+        one_hot = (positions.reshape(-1, 1) == np.arange(len(table))).to(dtype=gy.dtype)
+        return None, one_hot.T @ (gy * table[positions] * 2)
+
+
+class FusedEmbedding(FusedFunction):
+    """The same with arrays for the first order, and positions second."""
+
+    def forward(self, table: Any, positions: Any) -> Any:
+        return table[positions] ** 2
+
+    def backward_arrays(self, gy: Any, y: Any) -> Any:
+        table, positions = (x.data for x in self.inputs)
+        gx = np.zeros_like(table)
+        np.add.at(gx, positions, gy * table[positions] * 2)
+        return gx, None
+
+    def definition(self, table: Tensor, positions: Tensor) -> Tensor:
+        return table[positions] ** 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("whole", [np.int64, np.uint8, np.int32])
+@pytest.mark.parametrize("fused", [False, True])
+def test_an_embedding_is_written_as_a_function(dtype: Any, whole: Any, fused: bool) -> None:
+    rng = np.random.default_rng(0)
+    table = Tensor(rng.normal(size=(4, 3)).astype(dtype), requires_grad=True)
+    positions = np.array([2, 0, 2], whole)
+    for given in (positions, Tensor(positions), positions.tolist()):
+        y = FusedEmbedding.apply(table, given) if fused else Embedding.apply(given, table)
+        assert y.dtype == dtype
+        gy = rng.normal(size=y.shape).astype(dtype)
+        (g,) = grad(y, [table], Tensor(gy), create_graph=True)
+        expected, second = np.zeros_like(table.data), np.zeros_like(table.data)
+        np.add.at(expected, positions, 2 * table.data[positions] * gy)
+        np.add.at(second, positions, 2 * gy)
+        (gg,) = grad(g.sum(), [table])
+        # The same products; sums of two of them.
+        np.testing.assert_allclose(g.data, expected, rtol=8 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(gg.data, second, rtol=8 * np.finfo(dtype).eps)
+        y.sum().backward()
+        assert table.grad is not None and table.grad.dtype == dtype
+        table.grad = None
+
+
+def test_whole_numbers_beside_floats_are_never_promoted_silently() -> None:
+    class Times(Function):
+        def forward(self, a: Any, b: Any) -> Any:
+            return a * b
+
+    x, w, n = leaf(1.0, 2.0), Tensor(np.ones(2, np.float32)), Tensor([1, 2])
+    assert Times.apply(x, n).dtype == np.float64
+    with pytest.raises(TypeError, match=r"Times: float32 beside whole numbers gave float64\. Nothing is promoted sil"):
+        Times.apply(n, w)
+    with pytest.raises(TypeError, match="Times: inputs of dtype float64 and float32"):
+        Times.apply(x, w)
+    for op in (ops.maximum, lambda a, b: ops.where(a > 0, a, b), lambda a, b: ops.concat([a, b]), lambda a, b: b / a):
+        with pytest.raises(TypeError, match="inputs of dtype float64 and int64|inputs of dtype int64 and float64"):
+            op(x, n)
+
+
+def test_an_index_error_in_forward_names_the_function() -> None:
+    with pytest.raises(IndexError, match=r"Embedding: index 7 is out of bounds .*\(inputs of shape \(1,\), \(2, 2\)\)"):
+        Embedding.apply([7], np.ones((2, 2)))

@@ -64,6 +64,7 @@ def through(fused: Fused, gy: Tensor, y: Tensor) -> Tensor:
 
 
 class BiasAct(FusedFunction):
+    one_dtype = True
     fused: Fused
 
     def forward(self, x: Array, b: Array) -> Array:

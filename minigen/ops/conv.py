@@ -25,6 +25,7 @@ from minigen_kernels import Array, Pair, for_array
 
 
 class _Family(Function):
+    one_dtype = True
     stride: Pair
     padding: Pair
     dilation: Pair

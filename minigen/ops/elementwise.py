@@ -120,6 +120,8 @@ class Clip(Function):
 
 
 class Maximum(Function):
+    one_dtype = True
+
     def forward(self, a: Array, b: Array) -> Array:
         xp = array_module(a if not isinstance(a, (int, float)) else b)
         return xp.maximum(a, b)
@@ -140,6 +142,7 @@ class Minimum(Maximum):
 
 
 class Where(Function):
+    one_dtype = True
     condition: Array
 
     def forward(self, a: Array, b: Array) -> Array:
@@ -156,6 +159,8 @@ class Where(Function):
 
 
 class Reparameterize(FusedFunction):
+    one_dtype = True
+
     def forward(self, mean: Array, logvar: Array, noise: Array) -> Array:
         return for_array(mean).reparameterize(mean, logvar, noise)
 

@@ -11,6 +11,7 @@ from minigen_kernels import Array, for_array
 
 
 class Linear(FusedFunction):
+    one_dtype = True
     fused: Fused
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:

@@ -12,6 +12,7 @@ from minigen_kernels import Array, for_array
 
 
 class BatchNorm(FusedFunction):
+    one_dtype = True
     eps: float
     mean: Array  # (C,) of the batch; saved by forward
     var: Array  # (C,) biased
@@ -33,6 +34,7 @@ class BatchNorm(FusedFunction):
 
 
 class LayerNorm(FusedFunction):
+    one_dtype = True
     eps: float
     mean: Array  # one for each row; saved by forward
     var: Array

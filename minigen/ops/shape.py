@@ -23,6 +23,7 @@ from minigen_kernels import Array
 
 
 class Concat(Function):
+    one_dtype = True
     axis: int
 
     def forward(self, *xs: Array) -> Array:
