@@ -43,6 +43,15 @@ def to_device(x: Array, device: str) -> Array:
     return cupy.asarray(x) if device == "cuda" else cupy.asnumpy(x)
 
 
+def refuse_masked(name: str, x: Any) -> None:
+    """Raise TypeError for a masked array of NumPy's, alone or in lists: its mask would be lost without a word."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name}: got a masked array, whose mask would be lost; fill it first, as in x.filled(0)")
+    if isinstance(x, (list, tuple)):
+        for element in x:
+            refuse_masked(name, element)
+
+
 def check_device(device: str) -> Device:
     """Return `device` if it works here; else raise ValueError (no such name) or RuntimeError (no usable GPU)."""
     if device == "cpu":

@@ -5,61 +5,26 @@ Tensors that it was made from. `grad` walks these links backwards. A Function's 
 Tensors and calls only differentiable operations; so the gradient is itself made of operations, and can be
 differentiated again, to any order. There is no other machinery.
 
-Imports: device. Read next: ``gradcheck/__init__.py``, then ``ops/elementwise.py``.
+Imports: device, recording, indexing. Read next: ``gradcheck/__init__.py``, then ``ops/elementwise.py``.
 """
 
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ContextDecorator
 from typing import Any, ClassVar
 
 import numpy as np
 
-from minigen.device import Device, array_module, check_device, device_of, to_device
+from minigen.device import Device, array_module, check_device, device_of, refuse_masked, to_device
+from minigen.indexing import plain_index, repeats
+from minigen.recording import Record, recording
+from minigen.recording import is_recording as is_recording
+from minigen.recording import no_grad as no_grad
 from minigen_kernels import Array, for_array
 
-
-class _Recording(threading.local):
-    on = True  # does this thread remember how Tensors are made?
-    function: Function | None = None  # whose `backward` the engine runs in this thread just now
-    wanted: tuple[bool, ...] = ()  # which inputs of it are on the way to a target
-
-
-_recording = _Recording()
 _sequence = itertools.count(1)  # numbers the Functions in the order in which they run
 _last_change = 0  # the newest number that `note_change` gave
-
-
-class _Record(ContextDecorator):
-    """``with _Record(on):`` sets whether operations are recorded, and puts it back."""
-
-    def __init__(self, on: bool) -> None:
-        self.on = on
-
-    def __enter__(self) -> None:
-        self.before, _recording.on = _recording.on, self.on
-
-    def __exit__(self, *error: object) -> None:
-        _recording.on = self.before
-
-    def _recreate_cm(self) -> _Record:  # as a decorator: each call of the function has its own
-        return _Record(self.on)
-
-
-def no_grad() -> _Record:
-    """Inside ``with no_grad():`` operations are not recorded: results have no gradient and keep nothing alive.
-
-    ``@no_grad()`` before a function does the same for the whole of it.
-    """
-    return _Record(False)
-
-
-def is_recording() -> bool:
-    """Are operations recorded here and now? False inside `no_grad`, and in a backward pass without `create_graph`."""
-    return _recording.on
 
 
 class GradientError(RuntimeError):
@@ -76,8 +41,8 @@ class Function:
     Static arguments (an axis, a stride) are keyword arguments of `apply` and become attributes. A Python number among
     the inputs stays a number, which takes the dtype of the array that it meets; it has no gradient.
 
-    Floating inputs share one dtype. Tensors of whole numbers may stand beside them, as positions or labels do; they have
-    no gradient, `backward` returns None for them. A result of another floating dtype than the inputs' is an error.
+    Floating inputs share one dtype. Tensors of whole numbers may stand beside them, as positions or labels do; they
+    have no gradient, `backward` returns None for them. A result of another floating dtype than the inputs' is an error.
 
     **A saved array is a constant to the engine.** `forward` may save shapes, masks and indices as attributes. What
     depends smoothly on an input must be computed again in `backward` from `self.inputs` or `y`: an array has no
@@ -126,10 +91,10 @@ class Function:
             raise kind(f"{type(self).__name__}: {error} (inputs of shape {shapes})") from error
         if mixed is not None and y.dtype.kind == "f" and y.dtype != mixed:
             raise TypeError(
-                f"{type(self).__name__}: {mixed} beside whole numbers gave {y.dtype}. Nothing is promoted silently: use "
-                ".to(dtype=...)"
+                f"{type(self).__name__}: {mixed} beside whole numbers gave {y.dtype}. Nothing is promoted silently: "
+                "use .to(dtype=...)"
             )
-        if requires_grad and _recording.on:
+        if requires_grad and recording.on:
             if "sequence" in self.__dict__:
                 name = type(self).__name__
                 raise GradientError(f"{name} was called twice; it remembers one call, so use {name}.apply for each")
@@ -147,8 +112,8 @@ class Function:
 
     def needs(self, i: int) -> bool:
         """Does anybody ask for the gradient of input `i`? Costly gradients are skipped where nobody does."""
-        if _recording.function is self:
-            return _recording.wanted[i]
+        if recording.function is self:
+            return recording.wanted[i]
         return isinstance(self.inputs[i], Tensor) and self.inputs[i].requires_grad
 
 
@@ -173,7 +138,7 @@ class FusedFunction(Function):
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         """The kernel's gradient, or under `create_graph` the definition's."""
-        if _recording.on:
+        if recording.on:
             return self.gradient(gy, y)
         arrays = self.backward_arrays(gy.data, y.data)
         several = arrays if isinstance(arrays, tuple) else (arrays,)
@@ -484,16 +449,16 @@ def _backpropagate(y: Tensor, gy: Tensor | None, targets: list[Tensor], create_g
 
     # 3. Backwards in time: each Function turns the gradient of its result into gradients of its inputs.
     table = {id(y): gy}
-    outer = _recording.function, _recording.wanted  # of a `backward` that has called `grad`
+    outer = recording.function, recording.wanted  # of a `backward` that has called `grad`
     try:
-        with _Record(create_graph):
+        with Record(create_graph):
             for t, function, wanted in reversed(path):
                 g = table.get(id(t)) if id(t) in targeted else table.pop(id(t), None)
                 if g is not None:
-                    _recording.function, _recording.wanted = function, wanted
+                    recording.function, recording.wanted = function, wanted
                     _propagate(function, wanted, function.backward(g, t), table)
     finally:
-        _recording.function, _recording.wanted = outer
+        recording.function, recording.wanted = outer
     return tuple([table[id(t)] if id(t) in table else _zeros_like(t) for t in targets])
 
 
@@ -546,6 +511,7 @@ def _as_array(data: Any, device: str | None, dtype: Any) -> Array:
     """What the constructor of Tensor was given, as an array of a supported dtype on the right device."""
     if isinstance(data, Tensor):
         raise TypeError("Tensor: got a Tensor; use .detach() for its values without history, .to() to convert it")
+    refuse_masked("Tensor", data)
     if not hasattr(data, "dtype"):  # numbers and lists
         data = np.asarray(data)
         if data.dtype == np.float64 and dtype is None:
@@ -824,15 +790,14 @@ class ScatterAdd(Function):
     def forward(self, x: Array) -> Array:
         xp = array_module(x)
         y = xp.zeros(self.shape, x.dtype)
-        parts = self.index if isinstance(self.index, tuple) else (self.index,)
-        if any(hasattr(part, "dtype") for part in parts):
+        if repeats(self.index):
             xp.add.at(y, self.index, x)
-        else:  # slices and numbers never name an element twice
+        else:
             y[self.index] = x
         return y
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return getitem(gy, self.index)
+        return GetItem.apply(gy, index=self.index)
 
 
 def gemm(a: Array, b: Array) -> Array:
@@ -925,19 +890,10 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
-    """`x[index]`: numbers, slices, None, ..., integer arrays and bool masks, alone or in a tuple."""
-    if isinstance(index, tuple):
-        index = tuple(_plain_index(part) for part in index)
-    else:
-        index = _plain_index(index)
-    return GetItem.apply(x, index=index)
-
-
-def _plain_index(part: Any) -> Any:
-    """Part of an index as NumPy and CuPy want it: Tensors and lists become arrays."""
-    if isinstance(part, Tensor):
-        return part.data
-    return np.asarray(part, None if part else np.intp) if isinstance(part, list) else part
+    """`x[index]` as in NumPy: numbers, slices, None, ..., and sequences, arrays or Tensors of positions, and masks."""
+    x = as_tensor(x)
+    keep = x.requires_grad and recording.on
+    return GetItem.apply(x, index=plain_index(index, array_module(x.data), _values, keep=keep))
 
 
 def normalize_axis(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:

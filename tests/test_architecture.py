@@ -19,13 +19,15 @@ SOURCES = sorted([*(ROOT / "minigen").rglob("*.py"), *(ROOT / "kernels" / "minig
 
 # A file may import from the rooms named here and from its own. `A` stands for `minigen.A`.
 KERNELS = frozenset({"minigen_kernels"})
-ENGINE = KERNELS | {"device", "random", "tensor"}
+ENGINE = KERNELS | {"device", "random", "recording", "tensor"}
 LAYERS = ENGINE | {"ops", "nn", "losses"}
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "minigen_kernels": frozenset(),
     "device": KERNELS,
     "random": KERNELS,
-    "tensor": KERNELS | {"device"},
+    "recording": frozenset(),
+    "indexing": KERNELS | {"device"},
+    "tensor": KERNELS | {"device", "recording", "indexing"},
     "gradcheck": ENGINE | {"nn"},  # a Module's parameters are checked too
     "optim": ENGINE,
     "ops": ENGINE,

@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+import numpy as np
+
 from minigen.device import array_module
-from minigen.tensor import Function, FusedFunction, Log, Tensor, as_tensor, power, sum_to
+from minigen.tensor import Function, FusedFunction, Log, Tensor, as_tensor, is_recording, power, sum_to
 from minigen_kernels import Array, for_array
 
 
@@ -153,8 +155,8 @@ class Where(Function):
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs
         return (
-            sum_to(where(self.condition, gy, 0), a.shape) if self.needs(0) else None,
-            sum_to(where(self.condition, 0, gy), b.shape) if self.needs(1) else None,
+            sum_to(Where.apply(gy, 0, condition=self.condition), a.shape) if self.needs(0) else None,
+            sum_to(Where.apply(0, gy, condition=self.condition), b.shape) if self.needs(1) else None,
         )
 
 
@@ -287,11 +289,27 @@ def minimum(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 def where(condition: Any, a: Tensor | float, b: Tensor | float) -> Tensor:
-    """`a` where the bool Tensor or array `condition` is true, else `b`. The condition has no gradient."""
-    mask = as_tensor(condition).data
+    """`a` where the bool Tensor or array `condition` is true, else `b`. The condition has no gradient.
+
+    A Python number takes the dtype of the other choice. Two numbers give float32 (int64 if both are whole), as
+    ``Tensor(1.0)`` does: beside float64 make one of them a Tensor of that, or use ``.to(dtype=...)`` on the result.
+    """
+    mask = as_tensor(condition)
     if mask.dtype != bool:
         raise TypeError(f"where: the condition has to be bool, got {mask.dtype}; compare first, for example x > 0")
-    return Where.apply(a, b, condition=mask)
+    a, b = (x.item() if isinstance(x, np.generic) else x for x in (a, b))
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        both = Tensor([a, b], device=mask.device)
+        a, b = both[0], both[1]
+    choices = [x for x in (a, b) if isinstance(x, Tensor)]
+    if any(x.device != mask.device for x in choices):
+        raise TypeError(
+            f"where: the condition is on {mask.device}, the choices on {choices[0].device}. Nothing is moved silently: "
+            "use .to(device)"
+        )
+    # A copy: the mask may be changed before the backward pass.
+    kept = mask.data.copy() if is_recording() and any(x.requires_grad for x in choices) else mask.data
+    return Where.apply(a, b, condition=kept)
 
 
 __all__ = [
