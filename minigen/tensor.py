@@ -11,6 +11,7 @@ Imports: device, recording, indexing. Read next: ``gradcheck/__init__.py``, then
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -713,8 +714,8 @@ class MatMul(Function):
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs
         return (
-            sum_to(matmul(gy, swap_last(b)), a.shape) if self.needs(0) else None,
-            sum_to(matmul(swap_last(a), gy), b.shape) if self.needs(1) else None,
+            _matmul_to(gy, swap_last(b), a.shape) if self.needs(0) else None,
+            _matmul_to(swap_last(a), gy, b.shape) if self.needs(1) else None,
         )
 
 
@@ -848,17 +849,45 @@ def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """`x` repeated along new leading axes and along axes of length 1, as NumPy does."""
     x = as_tensor(x)
-    return x if x.shape == tuple(shape) else BroadcastTo.apply(x, shape=tuple(shape))
+    shape = shape if type(shape) is tuple else _whole_shape("broadcast_to", shape)
+    if x.shape == shape:
+        return x
+    lead = len(shape) - x.ndim
+    if lead < 0 or any(n not in (1, m) for n, m in zip(x.shape, shape[lead:])):
+        raise ValueError(
+            f"broadcast_to: shape {x.shape} cannot be repeated to {shape}; counted from the last, every axis must be "
+            "as long as wanted, or 1"
+        )
+    return BroadcastTo.apply(x, shape=shape)
 
 
 def reshape(x: Tensor, shape: int | tuple[int, ...]) -> Tensor:
     """The same elements, in C order, in another shape; one -1 stands for what is left."""
     x = as_tensor(x)
-    sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
-    if not all(hasattr(n, "__index__") for n in sizes):
-        raise TypeError(f"reshape: a shape is made of whole numbers, got {shape!r}")
-    shape = tuple(int(n) for n in sizes)
-    return x if x.shape == shape else Reshape.apply(x, shape=shape)
+    shape = _whole_shape("reshape", shape)
+    if x.shape == shape:
+        return x
+    if min(shape, default=0) >= -1:  # NumPy takes -2 for -1
+        try:
+            return Reshape.apply(x, shape=shape)
+        except ValueError as error:
+            refused: Exception | None = error
+    else:
+        refused = None
+    if shape.count(-1) > 1 or min(shape) < -1:
+        problem = "one length may be -1, the others are at least 0"
+    elif -1 in shape and 0 in shape and not x.size:
+        problem = "any number might stand for -1; give the length"
+    else:
+        problem = f"{x.size} elements do not fit into it"
+    raise ValueError(f"reshape: {x.shape} to {shape}: {problem}") from refused
+
+
+def _whole_shape(name: str, shape: Any) -> tuple[int, ...]:
+    sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
+    if not all(hasattr(n, "__index__") and not isinstance(n, Tensor) for n in sizes):
+        raise TypeError(f"{name}: a shape is made of whole numbers, got {shape!r}")
+    return tuple([int(n) for n in sizes])
 
 
 def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
@@ -882,11 +911,50 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
         raise ValueError(
             f"matmul: shapes {a.shape} @ {b.shape} do not fit; the last axis of a is the last but one of b"
         )
-    left = reshape(a, (1, -1)) if a.ndim == 1 else a
-    right = reshape(b, (-1, 1)) if b.ndim == 1 else b
-    y = MatMul.apply(left, right)
-    rows, columns = y.shape[-2:] if a.ndim > 1 else (), y.shape[-1:] if b.ndim > 1 else ()
-    return reshape(y, (*y.shape[:-2], *rows[:1], *columns))
+    left = reshape(a, (1, a.size)) if a.ndim == 1 else a
+    right = reshape(b, (b.size, 1)) if b.ndim == 1 else b
+    rows, columns = left.shape[-2:-1] if a.ndim > 1 else (), right.shape[-1:] if b.ndim > 1 else ()
+    if left.ndim == right.ndim == 2:
+        y = MatMul.apply(left, right)
+        return y if a.ndim == b.ndim == 2 else reshape(y, (*rows, *columns))
+    stack = _stack_of(left, right)
+    if left.ndim > 2 and left.ndim >= right.ndim and all(n == 1 for n in right.shape[:-2]):
+        # All matrices of the stack meet one and the same: they are one matrix of many rows.
+        k = left.shape[-1]
+        left, right = reshape(left, (math.prod(left.shape[:-1]), k)), reshape(right, (k, right.shape[-1]))
+    return reshape(MatMul.apply(left, right), (*stack, *rows, *columns))
+
+
+def _matmul_to(a: Tensor, b: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """``sum_to(a @ b, shape)`` for stacks of matrices, without making the products that are summed.
+
+    What is summed over one leading axis is the product of matrices that lie side by side: sum_i a_i b_i = [a_1 a_2 ...]
+    [b_1 b_2 ...]^T. So these axes join the axis that the product sums over.
+    """
+    if a.ndim == b.ndim == 2:
+        return matmul(a, b)
+    stack = _stack_of(a, b)
+    n = len(stack)
+    a, b = (reshape(x, (*(1,) * (n + 2 - x.ndim), *x.shape)) for x in (a, b))
+    wanted = (*(1,) * (n + 2 - len(shape)), *shape)
+    summed = [i for i in range(n) if wanted[i] != stack[i]]
+    if summed:
+        kept = [i for i in range(n) if i not in summed]
+        length = math.prod(stack[i] for i in summed) * a.shape[-1]
+        rows, columns = a.shape[-2], b.shape[-1]
+        a = reshape(transpose(a, (*kept, n, *summed, n + 1)), (*(a.shape[i] for i in kept), rows, length))
+        b = reshape(transpose(b, (*kept, *summed, n, n + 1)), (*(b.shape[i] for i in kept), length, columns))
+    return reshape(matmul(a, b), shape)
+
+
+def _stack_of(a: Tensor, b: Tensor) -> tuple[int, ...]:
+    """The leading axes of a @ b."""
+    try:
+        return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError as error:
+        raise ValueError(
+            f"matmul: the stacks of {a.shape} @ {b.shape} do not fit; their leading axes must be equal or 1"
+        ) from error
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
