@@ -11,26 +11,26 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from types import EllipsisType, ModuleType
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
-from minigen.device import refuse_masked
+from minigen.device import array_module, refuse_masked
 from minigen_kernels import Array
 
 _PLAIN = (int, bool, np.bool_, EllipsisType, type(None))
 
 
-def plain_index(index: Any, xp: ModuleType, values: Callable[[Any], Any], *, keep: bool) -> Any:
-    """`index` with every set of positions and every mask as an array of `xp`: of whole numbers or of bool.
+def plain_index(x: Array, index: Any, values: Callable[[Any], Any], keep: bool) -> Any:
+    """An index of `x` with every set of positions and every mask as an array: of whole numbers or of bool.
 
     `values` gives the array of a Tensor, and anything else as it is. With `keep` the arrays are copies: nobody can
     change them between the forward and the backward pass. IndexError names the part that is no index.
     """
     if isinstance(index, tuple):
-        return tuple([_plain_part(part, xp, values, keep) for part in index])
-    return _plain_part(index, xp, values, keep)
+        return tuple([_plain_part(x, part, values, keep) for part in index])
+    return _plain_part(x, index, values, keep)
 
 
 def repeats(index: Any) -> bool:
@@ -38,16 +38,16 @@ def repeats(index: Any) -> bool:
     return any(hasattr(part, "dtype") for part in (index if isinstance(index, tuple) else (index,)))
 
 
-def _plain_part(part: Any, xp: ModuleType, values: Callable[[Any], Any], keep: bool) -> Any:
+def _plain_part(x: Array, part: Any, values: Callable[[Any], Any], keep: bool) -> Any:
     kind = type(part)
     if kind is slice:
-        return part if _of_numbers(part) else slice(*map(values, (part.start, part.stop, part.step)))
+        return slice(values(part.start), values(part.stop), values(part.step))
     if kind in _PLAIN:
         return part
-    if hasattr(kind, "__index__") and not hasattr(part, "dtype"):  # somebody's own whole number
+    if isinstance(part, np.integer) or (hasattr(kind, "__index__") and not hasattr(part, "dtype")):
         return operator.index(part)
     refuse_masked("getitem", part)
-    given = _nested(part, values)
+    given, xp = _nested(part, values), array_module(x)
     try:
         array: Array = xp.array(given) if keep else xp.asarray(given)
     except ValueError as error:  # a ragged list
@@ -60,10 +60,6 @@ def _plain_part(part: Any, xp: ModuleType, values: Callable[[Any], Any], keep: b
             f"{_shown(part)}, of dtype {array.dtype}; make whole numbers of it first"
         )
     return array
-
-
-def _of_numbers(part: slice) -> bool:
-    return all(type(n) in (int, type(None)) for n in (part.start, part.stop, part.step))
 
 
 def _nested(part: Any, values: Callable[[Any], Any]) -> Any:

@@ -961,7 +961,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     """`x[index]` as in NumPy: numbers, slices, None, ..., and sequences, arrays or Tensors of positions, and masks."""
     x = as_tensor(x)
     keep = x.requires_grad and recording.on
-    return GetItem.apply(x, index=plain_index(index, array_module(x.data), _values, keep=keep))
+    return GetItem.apply(x, index=plain_index(x.data, index, _values, keep))
 
 
 def normalize_axis(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:

@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minigen.device import array_module
+from minigen.device import array_module, device_of
 from minigen.tensor import Function, FusedFunction, Log, Tensor, as_tensor, is_recording, power, sum_to
 from minigen_kernels import Array, for_array
+
+_NUMBERS = (int, float, np.generic)
 
 
 class Exp(Function):
@@ -294,22 +296,21 @@ def where(condition: Any, a: Tensor | float, b: Tensor | float) -> Tensor:
     A Python number takes the dtype of the other choice. Two numbers give float32 (int64 if both are whole), as
     ``Tensor(1.0)`` does: beside float64 make one of them a Tensor of that, or use ``.to(dtype=...)`` on the result.
     """
-    mask = as_tensor(condition)
+    mask = as_tensor(condition).data
     if mask.dtype != bool:
         raise TypeError(f"where: the condition has to be bool, got {mask.dtype}; compare first, for example x > 0")
-    a, b = (x.item() if isinstance(x, np.generic) else x for x in (a, b))
-    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
-        both = Tensor([a, b], device=mask.device)
-        a, b = both[0], both[1]
-    choices = [x for x in (a, b) if isinstance(x, Tensor)]
-    if any(x.device != mask.device for x in choices):
-        raise TypeError(
-            f"where: the condition is on {mask.device}, the choices on {choices[0].device}. Nothing is moved silently: "
-            "use .to(device)"
-        )
-    # A copy: the mask may be changed before the backward pass.
-    kept = mask.data.copy() if is_recording() and any(x.requires_grad for x in choices) else mask.data
-    return Where.apply(a, b, condition=kept)
+    if isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS):
+        a, b = Tensor([a, b], device=device_of(mask))
+    kept = False
+    for x in (a, b):
+        if isinstance(x, Tensor):
+            if type(x.data) is not type(mask):
+                places = f"the condition is on {device_of(mask)}, the choices on {x.device}"
+                raise TypeError(f"where: {places}. Nothing is moved silently: use .to(device)")
+            kept = kept or x.requires_grad
+    if kept and is_recording():  # the mask may be overwritten before the backward pass
+        mask = mask.copy()
+    return Where.apply(a, b, condition=mask)
 
 
 __all__ = [
