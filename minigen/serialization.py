@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from minigen.device import to_device
+from minigen.device import refuse_masked, to_device
 from minigen.nn import Module
 from minigen.tensor import Tensor
 from minigen_kernels import Array
@@ -52,7 +53,8 @@ def save(
 def load(path: str | os.PathLike[str]) -> dict[str, Array]:
     """The arrays in a file, by name, as NumPy arrays of their own: ``module.load_state_dict(load(path))``.
 
-    CheckpointError: no such file, not a safetensors file, damaged, cut short, or with a dtype that NumPy does not have.
+    Entries of bfloat16 come as float32, with the same numbers. CheckpointError: no such file, not a safetensors file,
+    damaged, cut short, or with another dtype that NumPy does not have.
     No memory is asked for beyond the true size of the file, whatever its header claims.
     """
     return _read(path)[0]
@@ -103,10 +105,35 @@ def _sync_folder(folder: Path) -> None:
 
 def _as_contiguous(name: str, value: Any) -> Array:
     """A NumPy array in C order: safetensors writes the memory of other layouts in the wrong order, without a word."""
+    refuse_masked(f"save: entry {name!r}", value)
     array = np.asarray(to_device(value.data if isinstance(value, Tensor) else value, "cpu"))
     if not isinstance(name, str) or array.dtype.str[1:] not in DTYPES:
         raise CheckpointError(f"save: entry {name!r} is {array.dtype}; a file holds arrays of numbers by name")
     return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+
+
+def _entry(file: Any, path: str, key: str) -> Array:
+    """One array of an open file. bfloat16, which NumPy does not have, becomes float32; other such dtypes are named."""
+    dtype = file.get_slice(key).get_dtype()
+    if dtype == "BF16":
+        return _widened(path, key)
+    try:
+        return file.get_tensor(key)
+    except (AttributeError, KeyError, TypeError) as error:  # the library looks up a dtype that NumPy lacks
+        raise CheckpointError(
+            f"load: entry {key!r} of {path} has dtype {dtype}, which NumPy does not have; write it as float32"
+        ) from error
+
+
+def _widened(path: str, key: str) -> Array:
+    """An entry of bfloat16 as float32: the same numbers, whose lower 16 bits are 0. The file has been found sound."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(length))[key]
+        start, stop = entry["data_offsets"]
+        file.seek(8 + length + start)
+        bits = np.frombuffer(file.read(stop - start), "<u2").astype(np.uint32)
+    return (bits << 16).view(np.float32).reshape(entry["shape"])
 
 
 def _read(path: str | os.PathLike[str], arrays: bool = True) -> tuple[dict[str, Array], dict[str, str]]:
@@ -119,9 +146,11 @@ def _read(path: str | os.PathLike[str], arrays: bool = True) -> tuple[dict[str, 
         open(name, "rb").close()  # the library would call a file that may not be read a missing one
         with safetensors.safe_open(name, framework="numpy") as file:
             keys = file.keys() if arrays else ()
-            return {key: file.get_tensor(key) for key in keys}, file.metadata() or {}
+            return {key: _entry(file, name, key) for key in keys}, file.metadata() or {}
+    except CheckpointError:
+        raise
     except OSError as error:
         raise CheckpointError(f"load: cannot read {name}: {error.strerror or error}") from error
     except (safetensors.SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
-        # Besides its own error: the library looks up dtypes that NumPy lacks, and makes arrays of impossible shapes.
+        # Besides its own error: the library makes arrays of impossible shapes.
         raise CheckpointError(f"load: {name} is damaged, or is no safetensors file: {error}") from error

@@ -18,9 +18,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from minigen.device import array_module, to_device
+from minigen.device import array_module
+from minigen.nn.modes import Mode, own_modes
+from minigen.nn.state import take_over
 from minigen.ops.activation import split
-from minigen.tensor import Tensor, no_grad, note_change
+from minigen.tensor import Tensor, no_grad
 from minigen_kernels import Array
 
 
@@ -49,7 +51,7 @@ class ShapeError(ValueError):
 class Module:
     """The base of everything that owns parameters. A subclass builds them in `__init__` and states `forward`."""
 
-    training: bool = True  # batch norm and dropout look at it; set for a whole tree by train() and eval()
+    training = Mode()  # batch norm and dropout look at it; set for a whole tree by train() and eval()
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the module computes."""
@@ -94,13 +96,22 @@ class Module:
         for prefix, module in self.named_modules():
             for name, value in _entries(module):
                 if isinstance(value, Tensor) and id(value) not in seen:
-                    if value.requires_grad and not isinstance(value, Parameter):
-                        raise TypeError(
-                            f"{type(module).__name__}.{name} is a Tensor that requires a gradient but no Parameter: "
-                            "make it nn.Parameter(...) to be trained, or .detach() it to be kept as a buffer"
-                        )
+                    _check_owned(module, name, value)
                     seen.add(id(value))
                     yield f"{prefix}.{name}" if prefix else name, value
+
+    def _every_name(self) -> Iterator[tuple[str, Tensor]]:
+        """As `_named_tensors`, but one that stands in two places comes under both names, as in PyTorch."""
+        stack: list[tuple[str, Module, tuple[int, ...]]] = [("", self, ())]
+        while stack:
+            prefix, module, above = stack.pop()
+            above = (*above, id(module))
+            for name, value in _entries(module):
+                if isinstance(value, Tensor):
+                    _check_owned(module, name, value)
+                    yield prefix + name, value
+            below = [(f"{prefix}{name}.", m, above) for name, m in module.children() if id(m) not in above]
+            stack += reversed(below)
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """The Parameters with their names, in the order in which they were made."""
@@ -113,32 +124,16 @@ class Module:
     # State: arrays by name.
 
     def state_dict(self) -> dict[str, Array]:
-        """A copy of every parameter and buffer as a NumPy array, by name."""
-        return {name: np.array(t.numpy(), order="C") for name, t in self._named_tensors()}
+        """A copy of every parameter and buffer as a NumPy array, by name; under each name of one that is shared."""
+        return {name: np.array(t.numpy(), order="C") for name, t in self._every_name()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over the values of `state`. All or nothing: ValueError names every entry that does not fit.
 
+        A Tensor that stands in two places is found under any of its names; if under several, they must be equal.
         Entries named ``num_batches_tracked``, which PyTorch keeps in batch norm, are accepted and not used.
         """
-        own = dict(self._named_tensors())
-        given = {
-            name: np.asarray(value.numpy() if isinstance(value, Tensor) else value)
-            for name, value in state.items()
-            if name.rpartition(".")[2] != "num_batches_tracked"
-        }
-        faults = [f"missing {name} {own[name].shape}" for name in own if name not in given]
-        faults += [f"unexpected {name} {given[name].shape}" for name in given if name not in own]
-        for name in own.keys() & given.keys():
-            if own[name].shape != given[name].shape:
-                faults.append(f"{name} has shape {given[name].shape}, wanted {own[name].shape}")
-            elif given[name].dtype.kind != own[name].dtype.kind:
-                faults.append(f"{name} has dtype {given[name].dtype}, wanted {own[name].dtype}")
-        if faults:
-            raise ValueError(f"{type(self).__name__}.load_state_dict: " + "; ".join(sorted(faults)))
-        for name, t in own.items():
-            t.data = to_device(np.array(given[name], t.dtype, order="C"), t.device)
-            note_change(t)
+        take_over(f"{type(self).__name__}.load_state_dict", self._every_name(), state)
 
     # Modes and places.
 
@@ -154,15 +149,13 @@ class Module:
 
     @contextlib.contextmanager
     def evaluation(self) -> Iterator[None]:
-        """Inside ``with``: evaluation mode and nothing recorded; afterwards every Module is in the mode it was in."""
-        modes = [(module, module.training) for _, module in self.named_modules()]
-        try:
-            with no_grad():
-                self.eval()
-                yield
-        finally:
-            for module, training in modes:
-                module.training = training
+        """Inside ``with``: evaluation mode and nothing recorded; afterwards every Module is in the mode it was in.
+
+        Both hold for this thread alone: another one that uses the network meanwhile finds it in its own mode.
+        """
+        with no_grad(), own_modes(module for _, module in self.named_modules()):
+            self.eval()
+            yield
 
     def to(self, device: str | None = None, dtype: Any = None) -> Self:
         """Move all parameters and buffers to a device ("cpu", "cuda"), in place; gradients are dropped.
@@ -183,6 +176,9 @@ class Module:
         for p in self.parameters():
             p.requires_grad = on
         return self
+
+    def __getstate__(self) -> dict[str, Any]:  # a copy begins in the mode in which this thread sees the Module
+        return {**vars(self), "training": self.training}
 
     # What it looks like.
 
@@ -299,6 +295,14 @@ def _entries(module: Module) -> Iterator[tuple[str, Any]]:
             yield from _inside(name, value)
         else:
             yield name, value
+
+
+def _check_owned(module: Module, name: str, t: Tensor) -> None:
+    if t.requires_grad and not isinstance(t, Parameter):
+        raise TypeError(
+            f"{type(module).__name__}.{name} is a Tensor that requires a gradient but no Parameter: make it "
+            "nn.Parameter(...) to be trained, or .detach() it to be kept as a buffer"
+        )
 
 
 def _inside(path: str, container: list[Any] | tuple[Any, ...] | dict[Any, Any]) -> Iterator[tuple[str, Any]]:
