@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from op_row import Array, Bad, Case, Row, distinct, normal, positive, refuses_mixed, seeds, zeros
 
 from minigen import ops
+from minigen.tensor import Tensor
 
 EPS = st.sampled_from([1e-5, 1e-3])
 
@@ -54,6 +55,25 @@ def layer_cases(draw: st.DrawFn) -> Case:
     return Case((distinct(rng, rows + own), normal(rng, own), normal(rng, own)), {"eps": draw(EPS)})
 
 
+@st.composite
+def group_cases(draw: st.DrawFn, least: int, most: int) -> Case:
+    """(N, C, ...) with `least` to `most` axes of places, without weights, with a weight, or with both."""
+    rng, places = (
+        np.random.default_rng(draw(seeds)),
+        tuple(draw(st.lists(st.integers(1, 3), min_size=least, max_size=most))),
+    )
+    groups = draw(st.integers(1, 2))
+    each = draw(st.integers(1, 2))
+    if least:  # instance norm: a group is a channel, and has two values
+        groups, each, places = groups * each, 1, (*places[:-1], max(2, places[-1]))
+    elif each * np.prod(places) < 2:
+        each = 2  # of one value the normalised is 0, whatever it is
+    c = groups * each
+    arrays = distinct(rng, (draw(st.integers(1, 2)), c, *places)), normal(rng, (c,)), normal(rng, (c,))
+    options = {"eps": draw(EPS)} if least else {"eps": draw(EPS), "num_groups": groups}
+    return Case(arrays[: draw(st.integers(1, 3))], options)
+
+
 def batch_norm(x: Array, w: Array, b: Array, eps: float) -> tuple[Array, Array, Array]:
     y, means, variances = np.zeros_like(x), np.zeros(x.shape[1]), np.zeros(x.shape[1])
     for c in range(x.shape[1]):
@@ -78,6 +98,23 @@ def layer_norm(x: Array, w: Array, b: Array, eps: float) -> Array:
         mean = row.sum() / row.size
         y[place] = (row - mean) / np.sqrt(((row - mean) ** 2).sum() / row.size + eps) * w + b
     return y
+
+
+def group_norm(x: Array, w: Array | None = None, b: Array | None = None, *, num_groups: int, eps: float) -> Array:
+    y, each = np.zeros_like(x), x.shape[1] // num_groups
+    for n in range(len(x)):
+        for first in range(0, x.shape[1], each):
+            values = [float(v) for v in x[n, first : first + each].ravel()]
+            mean = sum(values) / len(values)
+            variance = sum((v - mean) ** 2 for v in values) / len(values)
+            for c in range(first, first + each):
+                z = (x[n, c] - mean) / np.sqrt(variance + eps)
+                y[n, c] = z * (1 if w is None else w[c]) + (0 if b is None else b[c])
+    return y
+
+
+def instance_norm(x: Array, *vectors: Array, eps: float) -> Array:
+    return group_norm(x, *vectors, num_groups=x.shape[1], eps=eps)
 
 
 V3, V2 = zeros(3), zeros(2)
@@ -133,6 +170,50 @@ ROWS = [
             Bad(lambda: ops.layer_norm(zeros(4, 3), V2, V2), ValueError, "w (2,) and b (2,) must have the shape of"),
             Bad(lambda: ops.layer_norm(zeros(4, 3), V3, V2), ValueError, "of the last axes of x (4, 3)"),
             refuses_mixed(ops.layer_norm, (4, 3), (3,), (3,)),
+        ),
+        order=3,
+        float32=1e-4,
+    ),
+    Row(
+        "group_norm",
+        group_cases(0, 2),
+        group_norm,
+        (
+            Bad(
+                lambda: ops.group_norm(zeros(2, 4), 3), ValueError, "num_groups=3 must divide the channels of x (2, 4)"
+            ),
+            Bad(
+                lambda: ops.group_norm(zeros(2, 4), 0), ValueError, "num_groups is a whole number of at least 1, got 0"
+            ),
+            Bad(lambda: ops.group_norm(zeros(4), 1), ValueError, "group_norm: expected x (N, C, ...)"),
+            Bad(lambda: ops.group_norm(zeros(2, 4, 0), 1), ValueError, "at least one channel and place, got (2, 4, 0)"),
+            Bad(lambda: ops.group_norm(zeros(2, 4), 2, V3), ValueError, "one number for each of 4 channels, got (3,)"),
+            Bad(
+                lambda: ops.group_norm(Tensor([[1, 2]]), 1),
+                TypeError,
+                "group_norm: x must be float32 or float64, got int64",
+            ),
+            refuses_mixed(lambda x, w: ops.group_norm(x, 1, w), (4, 3), (3,)),
+        ),
+        call=lambda x, *vectors, num_groups, eps: ops.group_norm(x, num_groups, *vectors, eps=eps),
+        order=3,
+        float32=1e-4,
+    ),
+    Row(
+        "instance_norm",
+        group_cases(1, 2),
+        instance_norm,
+        (
+            Bad(
+                lambda: ops.instance_norm(zeros(2, 4)),
+                ValueError,
+                "instance_norm: expected x (N, C, L) or (N, C, H, W)",
+            ),
+            Bad(lambda: ops.instance_norm(zeros(2, 4, 1)), ValueError, "shape (2, 4, 1) has 1 value for each channel"),
+            Bad(
+                lambda: ops.instance_norm(zeros(2, 3, 2), V2), ValueError, "one number for each of 3 channels, got (2,)"
+            ),
+            refuses_mixed(ops.instance_norm, (4, 3, 2), (3,)),
         ),
         order=3,
         float32=1e-4,

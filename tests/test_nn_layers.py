@@ -43,6 +43,26 @@ LAYERS: list[tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, ...], di
         (2, 6, 14, 14),
         {"weight": (4, 3, 5, 5), "bias": (6,)},
     ),
+    (lambda: nn.Conv2d(1, 2, 3, padding="valid"), (2, 1, 7, 8), (2, 2, 5, 6), {"weight": (2, 1, 3, 3), "bias": (2,)}),
+    (
+        lambda: nn.Conv1d(4, 6, 3, 2, 1, 2, groups=2),
+        (2, 4, 9),
+        (2, 6, 4),
+        {"weight": (6, 2, 3), "bias": (6,)},
+    ),
+    (lambda: nn.Conv1d(1, 2, (4,), padding="same", bias=False), (2, 1, 9), (2, 2, 9), {"weight": (2, 1, 4)}),
+    (
+        lambda: nn.ConvTranspose1d(4, 6, 5, stride=2, padding=2, output_padding=1, groups=2),
+        (2, 4, 7),
+        (2, 6, 14),
+        {"weight": (4, 3, 5), "bias": (6,)},
+    ),
+    (lambda: nn.MaxPool1d(2, ceil_mode=True), (2, 3, 7), (2, 3, 4), {}),
+    (lambda: nn.AvgPool1d(3, 2), (2, 3, 7), (2, 3, 3), {}),
+    (lambda: nn.GroupNorm(2, 4), (2, 4, 3, 3), (2, 4, 3, 3), {"weight": (4,), "bias": (4,)}),
+    (lambda: nn.GroupNorm(1, 4, affine=False), (1, 4), (1, 4), {}),
+    (lambda: nn.InstanceNorm(4), (2, 4, 3), (2, 4, 3), {}),
+    (lambda: nn.InstanceNorm(4, affine=True), (2, 4, 3, 2), (2, 4, 3, 2), {"weight": (4,), "bias": (4,)}),
     (lambda: nn.MaxPool2d(2, ceil_mode=True), (2, 3, 7, 7), (2, 3, 4, 4), {}),
     (lambda: nn.MaxPool2d((3, 2), stride=1, padding=1), (2, 3, 7, 7), (2, 3, 7, 8), {}),
     (lambda: nn.AvgPool2d(3, 2), (2, 3, 7, 7), (2, 3, 3, 3), {}),
@@ -69,7 +89,7 @@ def test_shapes_and_parameters(make: Any, shape: Any, expected: Any, state: Any)
     y = layer(images(*shape))
     assert y.shape == expected and y.dtype == np.float32
     assert {name: value.shape for name, value in layer.state_dict().items()} == state
-    if state:
+    if layer.parameters():
         y.sum().backward()
         assert all(p.grad is not None and p.grad.shape == p.shape for p in layer.parameters())
 
@@ -80,7 +100,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.Dense(3, True), "Dense: out_features is a whole number of at least 1, got True"),
     (lambda: nn.Conv2d(4, 6, 3, groups=4), "Conv2d: groups=4 must divide in_channels=4 and out_channels=6"),
     (lambda: nn.Conv2d(4, 6, 0), "Conv2d: kernel_size is a whole number of at least 1"),
-    (lambda: nn.Conv2d(4, 6, 3, padding="valid"), "Conv2d: padding"),  # type: ignore[arg-type]
+    (lambda: nn.Conv2d(4, 6, 3, padding="full"), "Conv2d: padding is a whole number"),  # type: ignore[arg-type]
     (lambda: nn.ConvTranspose2d(4, 6, 3, stride=0), "ConvTranspose2d: stride is a whole number of at least 1"),
     (lambda: nn.MaxPool2d(0), "MaxPool2d: kernel_size is a whole number of at least 1"),
     (lambda: nn.AvgPool2d(2, padding=2), "AvgPool2d: padding (2, 2) must be at most half of kernel_size (2, 2)"),
@@ -90,8 +110,27 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.BatchNorm(0), "BatchNorm: num_features is a whole number of at least 1"),
     (lambda: nn.BatchNorm(3, eps=0), "BatchNorm: eps must be above 0, got 0"),
     (lambda: nn.BatchNorm(3, momentum=2), "BatchNorm: momentum is the weight of the new batch, from 0 to 1; got 2"),
+    (lambda: nn.GroupNorm(3, 4), "GroupNorm: num_groups=3 must divide num_channels=4"),
+    (lambda: nn.GroupNorm(0, 4), "GroupNorm: num_groups is a whole number of at least 1, got 0"),
+    (lambda: nn.GroupNorm(2, 4, eps=0), "GroupNorm: eps must be above 0, got 0"),
+    (lambda: nn.InstanceNorm(4, momentum=-1), "InstanceNorm: momentum is the weight of the new batch"),
+    (lambda: nn.Conv1d(4, 6, 3, groups=4), "Conv1d: groups=4 must divide in_channels=4 and out_channels=6"),
+    (lambda: nn.Conv1d(4, 6, (3, 3)), "Conv1d: kernel_size is a whole number of at least 1, got (3, 3)"),  # type: ignore[arg-type]
+    (lambda: nn.ConvTranspose1d(4, 6, 3, padding="same"), "ConvTranspose1d: padding is a whole number"),  # type: ignore[arg-type]
+    (lambda: nn.MaxPool1d(2, padding=2), "MaxPool1d: padding 2 must be at most half of kernel_size 2"),
+    (lambda: nn.Embedding(0, 4), "Embedding: num_embeddings is a whole number of at least 1, got 0"),
+    (lambda: nn.Embedding(3, 4, padding_idx=3), "Embedding: padding_idx is a row from -3 to 2, got 3"),
+    (lambda: nn.GroupNorm(2, 4)(images(2, 6, 3)), "GroupNorm: expected input (N, 4, ...), got (2, 6, 3)"),
+    (lambda: nn.InstanceNorm(4)(images(2, 4)), "InstanceNorm: expected input (N, 4, L) or (N, 4, H, W), got (2, 4)"),
+    (lambda: nn.InstanceNorm(4)(images(2, 4, 1)), "InstanceNorm: expected input with at least 2 values for each"),
+    (lambda: nn.Conv1d(4, 2, 3)(images(2, 4)), "Conv1d: expected input (N, 4, L), got (2, 4). Use nn.Reshape"),
+    (
+        lambda: nn.Conv1d(4, 2, 3)(images(2, 4, 2)),
+        "(N, 4, L) long enough, got (2, 4, 2). conv1d: sequences of length 2",
+    ),
+    (lambda: nn.AvgPool1d(3)(images(2, 4, 2)), "AvgPool1d: expected input (N, C, L) long enough, got (2, 4, 2)"),
     (lambda: nn.LayerNorm((3, 0)), "LayerNorm: normalized_shape is a whole number of at least 1, got 0"),
-    (lambda: nn.Dropout(1), "Dropout: p is a probability from 0 up to but not 1, got 1"),
+    (lambda: nn.Dropout(1.5), "Dropout: p is a probability, from 0 to 1, got 1.5"),
     (lambda: nn.Dropout(-0.1), "Dropout: p is a probability"),
     (lambda: nn.Dense(3, 2, weight_init=lambda shape, rng: np.zeros(3)), "weight_init returned shape (3,)"),
     (lambda: nn.Dense(3, 2)(images(2, 4)), "Dense: expected input (N, 3), got (2, 4). Is a layer missing"),
@@ -101,7 +140,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.ConvTranspose2d(3, 2, 1, padding=3)(images(2, 3, 2, 5)), "ConvTranspose2d: expected input (N, 3"),
     (lambda: nn.MaxPool2d(3)(images(2, 3, 2, 5)), "MaxPool2d: expected input (N, C, H, W) large enough, got (2, 3, 2"),
     (lambda: nn.AvgPool2d(3)(images(3, 2, 5)), "AvgPool2d: expected input (N, C, H, W), got (3, 2, 5)"),
-    (lambda: nn.BatchNorm(3)(images(2, 4)), "BatchNorm: expected input (N, 3) or (N, 3, H, W), got (2, 4)"),
+    (lambda: nn.BatchNorm(3)(images(2, 4)), "BatchNorm: expected input (N, 3), (N, 3, L) or (N, 3, H, W), got"),
     (lambda: nn.BatchNorm(3)(images(1, 3)), "BatchNorm: expected input with at least 2 values for each channel"),
     (lambda: nn.LayerNorm((3, 4))(images(2, 4)), "LayerNorm: expected input (..., 3, 4), got (2, 4)"),
     (lambda: nn.Flatten()(images(3)), "Flatten: expected input with more than 1 axes, got (3,)"),
@@ -135,6 +174,15 @@ def test_dropout_in_training_and_in_evaluation() -> None:
     assert layer.eval()(x) is x and nn.Dropout(0.0)(x) is x
     again = nn.Dropout(0.25, rng=Generator(0))
     np.testing.assert_array_equal(again(x).data, y)
+
+
+def test_dropout_of_everything_is_zero_and_has_gradient_zero() -> None:
+    layer, x = nn.Dropout(1.0), Tensor(np.full((3, 4), 2.0), requires_grad=True)
+    y = layer(x)
+    y.sum().backward()
+    assert x.grad is not None
+    np.testing.assert_array_equal([y.data, x.grad.data], np.zeros((2, 3, 4)))
+    assert layer.eval()(x) is x
 
 
 def test_dropout_gives_the_gradient_the_same_mask() -> None:
@@ -241,9 +289,9 @@ def test_weights_come_from_the_given_generator_or_from_the_seed() -> None:
 
 def test_running_statistics_are_pytorchs() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
-    for shape in ((6, 3), (4, 3, 5, 2)):
+    for shape in ((6, 3), (6, 3, 4), (4, 3, 5, 2)):
         ours = nn.BatchNorm(3, eps=1e-3, momentum=0.2).to(dtype=np.float64)
-        theirs = (torch.nn.BatchNorm1d if len(shape) == 2 else torch.nn.BatchNorm2d)(3, eps=1e-3, momentum=0.2).double()
+        theirs = (torch.nn.BatchNorm2d if len(shape) == 4 else torch.nn.BatchNorm1d)(3, eps=1e-3, momentum=0.2).double()
         rng = np.random.default_rng(0)
         for _ in range(4):
             x = rng.normal(2, 3, shape)

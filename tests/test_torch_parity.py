@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from op_row import Array, Case, two
 from op_rows_conv import same_geometry
+from op_rows_sequences import number, plan
 from op_table import BY_NAME
 
 from minigen.tensor import Tensor, grad
@@ -78,6 +79,27 @@ def layer_norm(x: Any, w: Any, b: Any, *, eps: float) -> Any:
     return F.layer_norm(x, w.shape, w, b, eps)
 
 
+def conv1d(x: Any, w: Any, b: Any = None, *, padding: Any, **options: Any) -> Any:
+    if padding == "same":  # PyTorch has it for stride 1 only
+        length, span = x.shape[2], number(options["dilation"]) * (w.shape[2] - 1) + 1
+        out, before = plan(length, w.shape[2], options["stride"], "same", options["dilation"])
+        x = F.pad(x, [before, max(0, (out - 1) * number(options["stride"]) + span - length) - before])
+    return F.conv1d(x, w, b, padding=0 if padding == "same" else padding, **options)
+
+
+def group_norm(x: Any, w: Any = None, b: Any = None, *, num_groups: int, eps: float) -> Any:
+    return F.group_norm(x, num_groups, w, b, eps)
+
+
+def instance_norm(x: Any, w: Any = None, b: Any = None, *, eps: float) -> Any:
+    return F.instance_norm(x, weight=w, bias=b, eps=eps)
+
+
+def embedding(w: Any, *, indices: Array) -> Any:
+    places = torch.tensor(indices.astype(np.int64))
+    return F.embedding(places, w) if indices.size else w[places]  # of nothing, its second derivative fails to reshape
+
+
 def reduction(f: Callable[..., Any]) -> Callable[..., Any]:
     """PyTorch wants a tuple of axes."""
 
@@ -120,6 +142,15 @@ GEOMETRIES = {
     "batch_norm": batch_norm,
     "batch_norm_inference": batch_norm_inference,
     "layer_norm": layer_norm,
+}
+SEQUENCES = {  # and the layers that came with them: as the geometries, with fewer draws
+    "conv1d": conv1d,
+    "conv_transpose1d": F.conv_transpose1d,
+    "max_pool1d": F.max_pool1d,
+    "avg_pool1d": F.avg_pool1d,
+    "group_norm": group_norm,
+    "instance_norm": instance_norm,
+    "embedding": embedding,
 }
 OTHERS = {
     "exp": torch.exp,
@@ -205,9 +236,9 @@ def test_200_geometries(name: str, data: st.DataObject) -> None:
     compare(name, GEOMETRIES[name], case, np.random.default_rng(data.draw(st.integers(0, 2**32 - 1))))
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", [*OTHERS, *SEQUENCES])
 @settings(max_examples=25)
 @given(data=st.data())
 def test_other_operations(name: str, data: st.DataObject) -> None:
     case = data.draw(BY_NAME[name].cases)
-    compare(name, OTHERS[name], case, np.random.default_rng(data.draw(st.integers(0, 2**32 - 1))))
+    compare(name, (OTHERS | SEQUENCES)[name], case, np.random.default_rng(data.draw(st.integers(0, 2**32 - 1))))

@@ -59,7 +59,12 @@ def batch(rng: np.random.Generator) -> tuple[Array]:
     return (distinct(rng, (4, 3)),)
 
 
-IMAGE = (2, 4, 6, 5)
+def indices(rng: np.random.Generator) -> tuple[Array]:
+    """Whole numbers below 5, more of them than there are: some come twice."""
+    return (rng.integers(0, 5, (2, 4)),)
+
+
+IMAGE, SEQUENCE = (2, 4, 6, 5), (2, 4, 6)
 
 LAYERS = (
     Item("nn.Dense", (
@@ -76,14 +81,38 @@ LAYERS = (
         layer(lambda rng: nn.ConvTranspose2d(4, 6, 2, groups=2, bias=False, dilation=2, rng=rng),
               at(normal, (2, 4, 3, 2))),
     )),
+    Item("nn.Conv1d", (
+        layer(lambda rng: nn.Conv1d(4, 3, 3, rng=rng), at(normal, SEQUENCE)),
+        layer(lambda rng: nn.Conv1d(4, 6, 3, stride=2, padding="same", groups=2, rng=rng), at(normal, SEQUENCE)),
+    )),
+    Item("nn.ConvTranspose1d", (
+        layer(lambda rng: nn.ConvTranspose1d(4, 3, 3, stride=2, padding=1, output_padding=1, rng=rng),
+              at(normal, (2, 4, 3))),
+        layer(lambda rng: nn.ConvTranspose1d(4, 6, 2, groups=2, bias=False, dilation=2, rng=rng),
+              at(normal, (2, 4, 3))),
+    )),
     Item("nn.BatchNorm", (
         layer(lambda rng: nn.BatchNorm(3), batch),
         layer(lambda rng: nn.BatchNorm(2), at(distinct, (2, 2, 3, 2))),
+        layer(lambda rng: nn.BatchNorm(2), at(distinct, (2, 2, 3))),
         layer(evaluated, at(normal, (4, 3))),
+    )),
+    Item("nn.GroupNorm", (
+        layer(lambda rng: nn.GroupNorm(2, 4), at(distinct, (1, 4, 3, 2))),
+        layer(lambda rng: nn.GroupNorm(1, 6, affine=False), at(distinct, (2, 6))),
+    )),
+    Item("nn.InstanceNorm", (
+        layer(lambda rng: nn.InstanceNorm(2, affine=True), at(distinct, (2, 2, 3, 2))),
+        layer(lambda rng: nn.InstanceNorm(3), at(distinct, (2, 3, 4))),
+        layer(lambda rng: nn.InstanceNorm(3, affine=True, track_running_stats=True).eval(), at(normal, (2, 3, 4))),
     )),
     Item("nn.LayerNorm", (
         layer(lambda rng: nn.LayerNorm(4), at(distinct, (3, 4))),
         layer(lambda rng: nn.LayerNorm((3, 2)), at(distinct, (2, 3, 2))),
+    )),
+    Item("nn.Embedding", (
+        layer(lambda rng: nn.Embedding(5, 3, rng=rng), indices),
+        layer(lambda rng: nn.Embedding(6, 3, padding_idx=-1, rng=rng), indices),  # the row without gradient is not read
     )),
     Item("nn.Dropout", (
         layer(lambda rng: nn.Dropout(0.4, rng=rng), at(positive, (4, 5))),
@@ -96,6 +125,8 @@ LAYERS = (
     )),
     Item("nn.MaxPool2d", (layer(lambda rng: nn.MaxPool2d(3, 2, 1, ceil_mode=True), at(distinct, IMAGE)),)),
     Item("nn.AvgPool2d", (layer(lambda rng: nn.AvgPool2d(2, stride=1), at(normal, IMAGE)),)),
+    Item("nn.MaxPool1d", (layer(lambda rng: nn.MaxPool1d(3, 2, 1, ceil_mode=True), at(distinct, SEQUENCE)),)),
+    Item("nn.AvgPool1d", (layer(lambda rng: nn.AvgPool1d(2, stride=1), at(normal, SEQUENCE)),)),
     Item("nn.MaxUnpool2d", (layer(lambda rng: nn.MaxUnpool2d(2), positions),)),
     Item("nn.Upsample", (
         layer(lambda rng: nn.Upsample(2), at(normal, (2, 2, 3, 2))),

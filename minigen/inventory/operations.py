@@ -75,6 +75,14 @@ def _with_statistics(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
     return ops.batch_norm_with_statistics(x, w, b)[0]  # the statistics are constants to the engine
 
 
+def _group_norm(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    return ops.group_norm(x, 2, w, b)
+
+
+def _embedding(w: Tensor) -> Tensor:
+    return ops.embedding([[0, 2, 2], [3, 2, 0]], w)
+
+
 def _reversed(x: Tensor) -> Tensor:
     return 2.0 - x + 3.0 / x + 2.0**x
 
@@ -165,6 +173,11 @@ OPERATIONS = _items(
     op("conv_transpose2d", at(normal, (2, 4, 3, 2), (4, 3, 3, 2), (3,))),
     op("conv_transpose2d", at(normal, (2, 4, 3, 3), (4, 3, 3, 2), (6,)), **SHIFTED, output_padding=(1, 0)),
     op("conv2d_weight_grad", at(normal, IMAGE, (2, 6, 2, 5)), **SHIFTED, kernel_size=(3, 2)),
+    op("conv1d", at(normal, (2, 4, 6), (6, 2, 3), (6,)), stride=2, padding=1, dilation=2, groups=2),
+    op("conv1d", at(normal, (2, 4, 5), (3, 4, 2)), padding="same", activation=ops.tanh),
+    op("conv_transpose1d", at(normal, (2, 4, 3), (4, 3, 3), (6,)), stride=2, groups=2, output_padding=1),
+    op("max_pool1d", at(distinct, (2, 3, 7)), kernel_size=3, stride=2, padding=1, ceil_mode=True),
+    op("avg_pool1d", at(normal, (2, 3, 7)), kernel_size=3, stride=2, padding=1, count_include_pad=False),
     op("max_pool2d", at(distinct, IMAGE), kernel_size=2),
     op("max_pool2d", at(distinct, IMAGE), kernel_size=3, stride=(1, 2), padding=1, ceil_mode=True),
     op("max_pool2d_with_indices", at(distinct, IMAGE), kernel_size=(2, 3), stride=1),
@@ -179,4 +192,8 @@ OPERATIONS = _items(
     op("batch_norm_inference", running),
     op("layer_norm", normed((3, 4), (4,), (4,))),
     op("layer_norm", normed((2, 3, 2), (3, 2), (3, 2))),
+    ("ops.group_norm", calling(_group_norm, normed((2, 4, 3), (4,), (4,)))),
+    op("group_norm", normed((1, 6, 2, 2)), num_groups=3, eps=1e-3),
+    op("instance_norm", normed((2, 2, 3, 2), (2,), (2,))),
+    ("ops.embedding", calling(_embedding, at(normal, (4, 3)))),
 )

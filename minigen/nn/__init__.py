@@ -4,16 +4,20 @@ Imports: tensor, ops, random. Read next: ``module.py``, ``layers.py``.
 """
 
 from minigen.nn import init
+from minigen.nn.conv1d import AvgPool1d, Conv1d, ConvTranspose1d, MaxPool1d
+from minigen.nn.embedding import Embedding
 from minigen.nn.init import manual_seed
 from minigen.nn.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Dropout, Flatten, LayerNorm, Reshape
 from minigen.nn.module import Module, Parameter, Sequential, ShapeError
 from minigen.nn.moving_average import MovingAverage
+from minigen.nn.normalization import GroupNorm, InstanceNorm
 from minigen.nn.pooling import AvgPool2d, MaxPool2d, MaxUnpool2d, Upsample
 from minigen.nn.replaced import replaced
 from minigen.nn.spectral_norm import SpectralNorm, power_iteration
 
 __all__ = [
-    "AvgPool2d", "BatchNorm", "Conv2d", "ConvTranspose2d", "Dense", "Dropout", "Flatten", "LayerNorm", "MaxPool2d",
-    "MaxUnpool2d", "Module", "MovingAverage", "Parameter", "Reshape", "Sequential", "ShapeError", "SpectralNorm",
-    "Upsample", "init", "manual_seed", "power_iteration", "replaced",
+    "AvgPool1d", "AvgPool2d", "BatchNorm", "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dense", "Dropout",
+    "Embedding", "Flatten", "GroupNorm", "InstanceNorm", "LayerNorm", "MaxPool1d", "MaxPool2d", "MaxUnpool2d", "Module",
+    "MovingAverage", "Parameter", "Reshape", "Sequential", "ShapeError", "SpectralNorm", "Upsample", "init",
+    "manual_seed", "power_iteration", "replaced",
 ]  # fmt: skip

@@ -55,3 +55,10 @@ def check_image(layer: Module, x: Tensor, channels: int | None) -> None:
     if len(x.shape) != 4 or channels not in (None, x.shape[1]):
         hint = "Use nn.Reshape to make images of flat vectors" if len(x.shape) == 2 else ""
         raise ShapeError(layer, f"(N, {channels or 'C'}, H, W)", x.shape, hint)
+
+
+def check_sequence(layer: Module, x: Tensor, channels: int | None) -> None:
+    """Refuse what is not (N, C, L), with `channels` channels unless that is None."""
+    if len(x.shape) != 3 or channels not in (None, x.shape[1]):
+        hint = "Use nn.Reshape to make sequences of flat vectors" if len(x.shape) == 2 else ""
+        raise ShapeError(layer, f"(N, {channels or 'C'}, L)", x.shape, hint)

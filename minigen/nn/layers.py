@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minigen import ops
+from minigen.device import to_device
 from minigen.nn import init
 from minigen.nn.checks import channels, check_image, count, refusing
 from minigen.nn.module import Module, Parameter, ShapeError
@@ -48,7 +49,7 @@ class Dense(Module):
         self.in_features = count("Dense", "in_features", in_features)
         self.out_features = count("Dense", "out_features", out_features)
         shape = (self.out_features, self.in_features)
-        self.weight, self.bias = _weight_and_bias(shape, self.in_features, self.out_features, bias, weight_init, rng)
+        self.weight, self.bias = weight_and_bias(shape, self.in_features, self.out_features, bias, weight_init, rng)
 
     def forward(self, x: Tensor, activation: Activation | None = None) -> Tensor:
         if not len(x.shape) or x.shape[-1] != self.in_features:
@@ -82,10 +83,11 @@ class Conv2d(Module):
         self.in_channels, self.out_channels, self.groups = channels("Conv2d", in_channels, out_channels, groups)
         self.kernel_size = pair("Conv2d", "kernel_size", kernel_size, 1)
         self.stride, self.dilation = pair("Conv2d", "stride", stride, 1), pair("Conv2d", "dilation", dilation, 1)
-        self.padding: Padding = "same" if padding == "same" else pair("Conv2d", "padding", padding, 0)
+        self.padding: Padding
+        self.padding = padding if padding == "same" or padding == "valid" else pair("Conv2d", "padding", padding, 0)
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         fan_in = shape[1] * shape[2] * shape[3]
-        self.weight, self.bias = _weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)
+        self.weight, self.bias = weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)
 
     def forward(self, x: Tensor, activation: Activation | None = None) -> Tensor:
         check_image(self, x, self.in_channels)
@@ -135,7 +137,7 @@ class ConvTranspose2d(Module):
         )
         shape = (in_channels, out_channels // groups, *self.kernel_size)
         fan_in = shape[1] * shape[2] * shape[3]
-        self.weight, self.bias = _weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)
+        self.weight, self.bias = weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)
 
     def forward(self, x: Tensor, activation: Activation | None = None) -> Tensor:
         check_image(self, x, self.in_channels)
@@ -154,7 +156,7 @@ class ConvTranspose2d(Module):
 
 
 class BatchNorm(Module):
-    """Normalise each channel of (N, C) or (N, C, H, W), then scale by weight (C,) and shift by bias (C,).
+    """Normalise each channel of (N, C), (N, C, L) or (N, C, H, W), then scale by weight (C,) and shift by bias (C,).
 
     In training the batch's own mean and biased variance are used, and running_mean and running_var (unbiased) move
     towards them: running = (1 - momentum) * running + momentum * batch, PyTorch's convention. In evaluation the running
@@ -175,8 +177,8 @@ class BatchNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         c = self.num_features
-        if len(x.shape) not in (2, 4) or x.shape[1] != c:
-            raise ShapeError(self, f"(N, {c}) or (N, {c}, H, W)", x.shape)
+        if len(x.shape) not in (2, 3, 4) or x.shape[1] != c:
+            raise ShapeError(self, f"(N, {c}), (N, {c}, L) or (N, {c}, H, W)", x.shape)
         if not self.training:
             return ops.batch_norm_inference(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
@@ -216,17 +218,21 @@ class LayerNorm(Module):
 
 
 class Dropout(Module):
-    """In training each element is zero with probability p, the others are divided by 1 - p (Srivastava et al. 2014)."""
+    """In training each element is zero with probability p, the others are divided by 1 - p (Srivastava et al. 2014).
+
+    With p = 1 all are zero. The numbers are the same on every device.
+    """
 
     def __init__(self, p: float = 0.5, *, rng: Generator | None = None) -> None:
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout: p is a probability from 0 up to but not 1, got {p}")
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p is a probability, from 0 to 1, got {p}")
         self.p, self.rng = float(p), rng or init.default_rng()
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        return x * Tensor(self.rng.bernoulli(1 - self.p, x.shape, dtype=x.dtype) / (1 - self.p))
+        kept = self.rng.bernoulli(1 - self.p, x.shape, dtype=x.dtype) / ((1 - self.p) or 1)
+        return x * Tensor(to_device(kept, x.device))
 
 
 class Flatten(Module):
@@ -251,7 +257,7 @@ class Reshape(Module):
             return ops.reshape(x, (x.shape[0], *self.shape))
 
 
-def _weight_and_bias(
+def weight_and_bias(
     shape: tuple[int, ...], fan_in: int, width: int, bias: bool, weight_init: Initializer | None, rng: Generator | None
 ) -> tuple[Parameter, Parameter | None]:
     """First values of a layer's parameters; the bias has `width` elements, or is None."""

@@ -14,7 +14,7 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -52,6 +52,7 @@ class Module:
     """The base of everything that owns parameters. A subclass builds them in `__init__` and states `forward`."""
 
     training = Mode()  # batch norm and dropout look at it; set for a whole tree by train() and eval()
+    takes_indices: ClassVar[bool] = False  # is its input whole numbers? `summary` then tries zeros of that kind
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the module computes."""
@@ -195,10 +196,13 @@ class Module:
     def summary(self, input_shape: tuple[int, ...]) -> str:
         """A table: each layer, the shape that it gives for an input of `input_shape` (without N), its parameters.
 
-        The network is run once on zeros, in evaluation mode, without changing it.
+        The network is run once on zeros (whole ones if its first layer takes indices), in evaluation mode, without
+        changing it.
         """
         first = next(iter(self.parameters()), None)
-        xp, dtype = array_module(None if first is None else first.data), np.float32 if first is None else first.dtype
+        xp = array_module(None if first is None else first.data)
+        lowest = next((m for _, m in self.named_modules() if not any(True for _ in m.children())), self)
+        dtype: Any = np.int64 if lowest.takes_indices else np.float32 if first is None else first.dtype
         rows: list[tuple[str, str, str, str]] = []
         attributes = [
             (f"{prefix}.{name}".lstrip("."), module, name, value)

@@ -5,15 +5,20 @@ Imports: tensor, ops, module, layers. Read next: ``moving_average.py``.
 
 from __future__ import annotations
 
+from typing import get_args
+
 from minigen import ops
 from minigen.device import array_module
 from minigen.nn import init
+from minigen.nn.conv1d import Conv1d, ConvTranspose1d
+from minigen.nn.embedding import Embedding
 from minigen.nn.layers import Conv2d, ConvTranspose2d, Dense
 from minigen.nn.module import Module, ShapeError
 from minigen.random import Generator
 from minigen.tensor import Tensor, no_grad, note_change
 from minigen_kernels import Array
 
+Weighted = Dense | Conv1d | Conv2d | ConvTranspose1d | ConvTranspose2d | Embedding
 _TINY = 1e-12  # keeps a weight of zeros finite
 
 
@@ -26,10 +31,11 @@ class SpectralNorm(Module):
     being constants: d sigma / dW = u v^T (Miyato et al. 2018, arXiv:1802.05957, equations 8 to 12).
     """
 
-    def __init__(self, layer: Dense | Conv2d | ConvTranspose2d, *, rng: Generator | None = None) -> None:
-        if not isinstance(layer, (Dense, Conv2d, ConvTranspose2d)):
-            raise TypeError(f"SpectralNorm: expected a Dense, Conv2d or ConvTranspose2d layer, got {layer!r}")
-        self.layer, self.transposed = layer, isinstance(layer, ConvTranspose2d)
+    def __init__(self, layer: Weighted, *, rng: Generator | None = None) -> None:
+        if not isinstance(layer, Weighted):
+            names = ", ".join(kind.__name__ for kind in get_args(Weighted))
+            raise TypeError(f"SpectralNorm: expected a layer with one weight ({names}), got {layer!r}")
+        self.layer, self.transposed = layer, isinstance(layer, (ConvTranspose1d, ConvTranspose2d))
         w = self._matrix().data
         draw = rng or init.default_rng()
         self.u, self.v = Tensor(_unit(draw.normal(w.shape[:1]))), Tensor(_unit(draw.normal(w.shape[1:])))
@@ -39,7 +45,7 @@ class SpectralNorm(Module):
         """The weight as a matrix (out, everything else)."""
         w: Tensor = self.layer.weight
         if self.transposed:  # the only one whose weight begins with the input's channels
-            w = ops.transpose(w, (1, 0, 2, 3))
+            w = ops.transpose(w, (1, 0, *range(2, w.ndim)))
         return ops.reshape(w, (w.shape[0], -1))
 
     def iterate(self, steps: int = 1) -> None:

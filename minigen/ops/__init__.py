@@ -5,6 +5,7 @@ Imports: tensor, kernels. Read next: ``elementwise.py``, then ``conv.py``.
 
 from minigen.ops.activation import bias_act
 from minigen.ops.conv import conv2d, conv2d_weight_grad, conv_transpose2d
+from minigen.ops.conv1d import avg_pool1d, conv1d, conv_transpose1d, max_pool1d
 from minigen.ops.elementwise import (
     abs,
     clip,
@@ -26,6 +27,8 @@ from minigen.ops.elementwise import (
     tanh,
     where,
 )
+from minigen.ops.embedding import embedding
+from minigen.ops.grouped_norm import group_norm, instance_norm
 from minigen.ops.linalg import linear, matmul
 from minigen.ops.norm import batch_norm, batch_norm_inference, batch_norm_with_statistics, layer_norm
 from minigen.ops.pool import avg_pool2d, max_pool2d, max_pool2d_with_indices, max_unpool2d, upsample
@@ -33,9 +36,10 @@ from minigen.ops.reduce import log_softmax, logsumexp, max, mean, min, norm, sof
 from minigen.ops.shape import broadcast_to, concat, flatten, getitem, pad, reshape, stack, sum_to, transpose
 
 __all__ = [
-    "abs", "avg_pool2d", "batch_norm", "batch_norm_inference", "batch_norm_with_statistics", "bias_act", "broadcast_to",
-    "clip", "concat", "conv2d", "conv2d_weight_grad", "conv_transpose2d", "elu", "erf", "exp", "flatten", "gelu",
-    "getitem", "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "logsumexp", "matmul", "max", "max_pool2d",
+    "abs", "avg_pool1d", "avg_pool2d", "batch_norm", "batch_norm_inference", "batch_norm_with_statistics", "bias_act",
+    "broadcast_to", "clip", "concat", "conv1d", "conv2d", "conv2d_weight_grad", "conv_transpose1d", "conv_transpose2d",
+    "elu", "embedding", "erf", "exp", "flatten", "gelu", "getitem", "group_norm", "instance_norm", "layer_norm",
+    "leaky_relu", "linear", "log", "log_softmax", "logsumexp", "matmul", "max", "max_pool1d", "max_pool2d",
     "max_pool2d_with_indices", "max_unpool2d", "maximum", "mean", "min", "minimum", "norm", "pad", "power", "relu",
     "reparameterize", "reshape", "sigmoid", "silu", "softmax", "softplus", "sqrt", "stack", "sum", "sum_to", "tanh",
     "transpose", "upsample", "var", "where",

@@ -79,7 +79,7 @@ class Conv2dWeightGrad(_Family):
         )
 
 
-Padding = int | Pair | Literal["same"]
+Padding = int | Pair | Literal["same", "valid"]
 
 
 def conv2d(
@@ -96,11 +96,12 @@ def conv2d(
     """Cross-correlate images with kernels, as every deep-learning library does under the name of convolution.
 
     x (N, C, H, W), w (K, C/groups, kh, kw), b (K,) -> (N, K, oh, ow) with oh = (H + 2 ph - dh (kh-1) - 1) // sh + 1.
-    Padding "same" gives oh = ceil(H / sh); where the zeros cannot be split evenly, the bottom and right get one more.
-    `activation` is a function that ends it; after a bias, one that `bias_act` knows is computed in the same pass.
+    Padding "same" gives oh = ceil(H / sh); where the zeros cannot be split evenly, the bottom and right get one more;
+    "valid" is none. `activation` is a function that ends it; after a bias, one that `bias_act` knows is computed in the
+    same pass.
     """
     x, w = as_tensor(x), as_tensor(w)
-    _check_images("conv2d", x, w, groups, of_input=w.shape[1:2])
+    check_inputs("conv2d", x, w, groups, of_input=w.shape[1:2])
     stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
     spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, w.shape[2:], strict=True))
     if padding == "same":
@@ -108,7 +109,7 @@ def conv2d(
         missing = [(o - 1) * s + k - n for o, s, k, n in zip(out, stride, spans, x.shape[2:], strict=True)]
         top_left = tuple(m // 2 if m > 0 else 0 for m in missing)
     else:
-        top_left = pair("conv2d", "padding", padding, 0)
+        top_left = pair("conv2d", "padding", 0 if padding == "valid" else padding, 0)
         out = tuple((n + 2 * p - k) // s + 1 for n, p, k, s in zip(x.shape[2:], top_left, spans, stride, strict=True))
     if min(out) < 1:
         raise ValueError(
@@ -116,7 +117,7 @@ def conv2d(
             "use a smaller kernel or dilation, or more padding"
         )
     y = Conv2d.apply(x, w, out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
-    return _finish("conv2d", y, b, activation)
+    return finish("conv2d", y, b, activation)
 
 
 def conv_transpose2d(
@@ -139,7 +140,7 @@ def conv_transpose2d(
     """
     x, w = as_tensor(x), as_tensor(w)
     name = "conv_transpose2d"
-    _check_images(name, x, w, groups, of_input=w.shape[:1])
+    check_inputs(name, x, w, groups, of_input=w.shape[:1])
     stride, dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
     padding, extra = pair(name, "padding", padding, 0), pair(name, "output_padding", output_padding, 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
@@ -151,7 +152,7 @@ def conv_transpose2d(
     if min(out) < 1:
         raise ValueError(f"{name}: padding {padding} leaves nothing of images {x.shape[2:]}; use less padding")
     y = ConvTranspose2d.apply(x, w, out_hw=out, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return _finish(name, y, b, activation)
+    return finish(name, y, b, activation)
 
 
 def conv2d_weight_grad(
@@ -199,15 +200,19 @@ def pair(function: str, argument: str, value: int | Pair, least: int) -> Pair:
     return int(both[0]), int(both[1])
 
 
-def _check_images(name: str, x: Tensor, w: Tensor, groups: int, of_input: tuple[int, ...]) -> None:
-    """Shapes that fit: x (N, C, H, W), and a w whose input channels are those of x."""
-    layout = "(K, C/groups, kh, kw)" if name == "conv2d" else "(C, K/groups, kh, kw)"
-    if x.ndim != 4 or w.ndim != 4:
-        raise ValueError(f"{name}: expected x (N, C, H, W) and w {layout}, got x {x.shape} and w {w.shape}")
+def check_inputs(name: str, x: Tensor, w: Tensor, groups: int, of_input: tuple[int, ...]) -> None:
+    """Shapes that fit: x (N, C, H, W) or (N, C, L), by the `name`, and a w whose input channels are those of x."""
+    places, kernel, axes = ("L", "k", 3) if name.endswith("1d") else ("H, W", "kh, kw", 4)
+    transposed = name.startswith("conv_transpose")
+    layout = f"({'C, K' if transposed else 'K, C'}/groups, {kernel})"
+    if x.ndim != axes or w.ndim != axes:
+        raise ValueError(f"{name}: expected x (N, C, {places}) and w {layout}, got x {x.shape} and w {w.shape}")
     _check_groups(name, groups, x, w)
+    if 0 in w.shape[2:]:
+        raise ValueError(f"{name}: a kernel has at least one place, got w {w.shape}")
     if w.shape[0] % groups or x.shape[1] % groups:
         raise ValueError(f"{name}: groups={groups} must divide the channels of x {x.shape} and w {w.shape}")
-    channels = of_input[0] * groups if name == "conv2d" else of_input[0]
+    channels = of_input[0] if transposed else of_input[0] * groups
     if x.shape[1] != channels:
         raise ValueError(
             f"{name}: w {w.shape} with groups={groups} works on {channels} channels, but x {x.shape} has {x.shape[1]}"
@@ -223,7 +228,8 @@ def _check_groups(name: str, groups: int, a: Tensor, b: Tensor) -> None:
         raise TypeError(f"{name}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)")
 
 
-def _finish(name: str, y: Tensor, b: Tensor | None, activation: Activation | None) -> Tensor:
+def finish(name: str, y: Tensor, b: Tensor | None, activation: Activation | None) -> Tensor:
+    """Bias and activation of a convolution's result."""
     if b is None:
         return y if activation is None else activation(y)
     if as_tensor(b).shape != (y.shape[1],):
