@@ -33,6 +33,16 @@ def logits_and_labels(rng: np.random.Generator) -> tuple[Array, Array]:
     return normal(rng, (4, 3)), rng.integers(0, 3, 4)
 
 
+def images_and_labels(rng: np.random.Generator) -> tuple[Array, Array]:
+    """(N, K, H, W) and (N, H, W) whole numbers below K."""
+    return normal(rng, (2, 3, 2, 2)), rng.integers(0, 3, (2, 2, 2))
+
+
+def probabilities_of_classes(rng: np.random.Generator) -> tuple[Array, Array]:
+    """Logits (N, K) and what stays in [0, 1] when the checker moves it."""
+    return normal(rng, (4, 3)), probability(rng, (4, 3))
+
+
 def _l1_penalty(a: Tensor, b: Tensor) -> Tensor:
     return losses.l1_penalty([a, b])
 
@@ -64,7 +74,10 @@ LOSSES = (
     )),
     Item("losses.l1", (calling(losses.l1, apart),)),
     Item("losses.huber", (calling(losses.huber, apart), calling(losses.huber, apart, reduction="none"))),
-    Item("losses.bce", (calling(losses.bce, at(probability, (4, 3), (4, 3))),)),
+    Item("losses.bce", (
+        calling(losses.bce, at(probability, (4, 3), (4, 3))),
+        calling(losses.bce, at(probability, (4, 3), (4, 3)), weight=0.5),
+    )),
     Item("losses.bce_with_logits", (
         calling(losses.bce_with_logits, logits_and_targets),
         calling(losses.bce_with_logits, logits_and_targets, reduction="none"),
@@ -73,6 +86,8 @@ LOSSES = (
     Item("losses.cross_entropy", (
         calling(losses.cross_entropy, logits_and_labels),
         calling(losses.cross_entropy, logits_and_labels, label_smoothing=0.1, reduction="none"),
+        calling(losses.cross_entropy, images_and_labels, weight=[0.5, 2.0, 1.0], ignore_index=-1, label_smoothing=0.1),
+        calling(losses.cross_entropy, probabilities_of_classes, label_smoothing=0.1),
     )),
     Item("losses.gaussian_nll", (
         calling(losses.gaussian_nll, TWO, var=0.7),

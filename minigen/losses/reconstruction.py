@@ -8,18 +8,14 @@ Imports: tensor, ops, kernels. Read next: ``reduction.py``.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from minigen import ops
 from minigen.device import array_module
-from minigen.losses.reduction import Reduction, alike, check_unit_interval, fitting, reduced, scale_of_sum
-from minigen.tensor import Function, FusedFunction, Tensor, as_tensor
+from minigen.losses.reduction import ROUNDING, Reduction, alike, check_unit_interval, fitting, reduced, scale_of_sum
+from minigen.tensor import Function, FusedFunction, Tensor
 from minigen_kernels import Array, for_array
-
-#: How far a target may leave [0, 1]: the rounding of images that were resampled in float32.
-_ROUNDING = 1e-6
 
 
 class MseSum(FusedFunction):
@@ -89,18 +85,23 @@ def clamped_log(x: Tensor) -> Tensor:
     return ClampedLog.apply(x)
 
 
-def bce(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
+def bce(
+    prediction: Tensor, target: Tensor, *, weight: float | Tensor | None = None, reduction: Reduction = "mean"
+) -> Tensor:
     """Binary cross-entropy of probabilities: -y log p - (1 - y) log(1 - p), p and y of any one shape and in [0, 1].
 
     A logarithm counts as -100 where it is smaller, as in PyTorch, so that the loss is finite for p = 0 and p = 1. A
-    sigmoid that saturated there has lost its gradient all the same: train on logits, with `bce_with_logits`.
+    sigmoid that saturated there has lost its gradient all the same: train on logits, with `bce_with_logits`. Each
+    element is multiplied by `weight`, a number or what broadcasts to their shape; the mean is over elements all the
+    same.
 
     Unit: nats; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
     p, y = alike("bce", prediction=prediction, target=target)
     check_unit_interval("bce", "prediction", p, hint="for values before a sigmoid use bce_with_logits")
-    check_unit_interval("bce", "target", y, slack=_ROUNDING)
-    return reduced("bce", -(y * clamped_log(p) + (1 - y) * clamped_log(1 - p)), reduction)
+    check_unit_interval("bce", "target", y, slack=ROUNDING)
+    loss = -(y * clamped_log(p) + (1 - y) * clamped_log(1 - p))
+    return reduced("bce", loss if weight is None else loss * fitting("bce", "weight", weight, p), reduction)
 
 
 class BceWithLogits(Function):
@@ -135,54 +136,33 @@ class BceWithLogitsSum(FusedFunction):
 
 
 def bce_with_logits(
-    logits: Tensor, target: Tensor, *, pos_weight: float | Tensor | None = None, reduction: Reduction = "mean"
+    logits: Tensor,
+    target: Tensor,
+    *,
+    pos_weight: float | Tensor | None = None,
+    weight: float | Tensor | None = None,
+    reduction: Reduction = "mean",
 ) -> Tensor:
     """Binary cross-entropy of p = sigmoid(x), from the logits x: log(1 + exp(x)) - x y, of any one shape, y in [0, 1].
 
     Value and gradient, sigmoid(x) - y, are finite for all finite logits. `pos_weight` w weighs the positive class,
-    -w y log p - (1 - y) log(1 - p): a number, or a Tensor that broadcasts to the shape of the logits.
+    -w y log p - (1 - y) log(1 - p): a number, or a Tensor that broadcasts to the shape of the logits. `weight`, of the
+    same kind, multiplies each element; the mean is over elements all the same.
 
     Unit: nats; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
     x, y = alike("bce_with_logits", logits=logits, target=target)
-    check_unit_interval("bce_with_logits", "target", y, slack=_ROUNDING)
-    if pos_weight is None:
-        if reduction == "none":
-            return BceWithLogits.apply(x, y)
+    check_unit_interval("bce_with_logits", "target", y, slack=ROUNDING)
+    if pos_weight is None and weight is None and reduction != "none":
         return BceWithLogitsSum.apply(x, y, scale=scale_of_sum("bce_with_logits", x, reduction))
-    weight = fitting("bce_with_logits", "pos_weight", pos_weight, x)
-    return reduced("bce_with_logits", weight * (y * ops.softplus(-x)) + (1 - y) * ops.softplus(x), reduction)
-
-
-def cross_entropy(
-    logits: Tensor, labels: Any, *, label_smoothing: float = 0.0, reduction: Reduction = "mean"
-) -> Tensor:
-    """-log p[label] for p = softmax(logits): logits (N, K), labels (N,) whole numbers from 0 to K - 1.
-
-    With `label_smoothing` s the target is 1 - s on the label plus s / K on every class (Szegedy et al. 2016,
-    arXiv:1512.00567, section 7).
-
-    Unit: nats; per sample ("mean" and "batchmean"), per batch ("sum"); "none" gives (N,).
-    """
-    x, labels = as_tensor(logits), as_tensor(labels)
-    if x.ndim != 2 or labels.shape != x.shape[:1]:
-        raise ValueError(f"cross_entropy: expected logits (N, K) and labels (N,), got {x.shape} and {labels.shape}")
-    if x.dtype.kind != "f" or labels.dtype.kind not in "iu":
-        raise TypeError(f"cross_entropy: expected float logits and integer labels, got {x.dtype} and {labels.dtype}")
-    if x.device != labels.device:
-        raise TypeError(f"cross_entropy: logits are on {x.device}, labels on {labels.device}; use .to(device)")
-    if not 0 <= label_smoothing < 1:
-        raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1), got {label_smoothing!r}")
-    n, k = x.shape
-    if x.device == "cpu" and n:
-        low, high = int(labels.data.min()), int(labels.data.max())
-        if low < 0 or high >= k:
-            raise ValueError(f"cross_entropy: labels must be from 0 to {k - 1} (logits {x.shape}), got {low} to {high}")
-    log_p = ops.log_softmax(x, axis=1)
-    loss = -log_p[array_module(x.data).arange(n), labels]
-    if label_smoothing:
-        loss = loss * (1 - label_smoothing) - ops.mean(log_p, axis=1) * label_smoothing
-    return reduced("cross_entropy", loss, reduction)
+    if pos_weight is None:
+        loss = BceWithLogits.apply(x, y)
+    else:
+        positive = fitting("bce_with_logits", "pos_weight", pos_weight, x)
+        loss = positive * (y * ops.softplus(-x)) + (1 - y) * ops.softplus(x)
+    if weight is not None:
+        loss = loss * fitting("bce_with_logits", "weight", weight, x)
+    return reduced("bce_with_logits", loss, reduction)
 
 
 def gaussian_nll(

@@ -14,6 +14,9 @@ from minigen.tensor import Tensor, as_tensor
 
 Reduction = Literal["mean", "sum", "batchmean", "none"]
 
+#: How far a target may leave [0, 1]: the rounding of images that were resampled in float32.
+ROUNDING = 1e-6
+
 
 def reduced(name: str, loss: Tensor, reduction: Reduction) -> Tensor:
     """The losses of the elements, reduced in one of the four ways; `name` is the loss, for the error."""
