@@ -48,10 +48,10 @@ def reference(x: Array, labels: Array, weight: Array, ignore: int | None, smooth
 
 
 def reduced(y: Array, counts: Array, reduction: str) -> Any:
-    return {"none": y, "sum": y.sum(), "batchmean": y.sum() / len(y), "mean": y.sum() / counts.sum()}[reduction]
+    return y if reduction == "none" else y.sum() / {"sum": 1, "batchmean": len(y), "mean": counts.sum()}[reduction]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     seed=seeds, rest=places, smoothing=smoothings, weighted=st.booleans(), ignore=st.sampled_from([None, -100, 0, 255])
 )
@@ -92,7 +92,7 @@ def test_probabilities(seed: int, rest: tuple[int, ...], smoothing: float, weigh
     check_gradients(lambda t, q: losses.cross_entropy(t, q, reduction="none", **options), [x, q], order=2, rng=rng)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(seed=seeds, rest=places, smoothing=smoothings, kind=st.sampled_from(["labels", "ignored", "soft"]))
 def test_it_is_pytorchs_to_second_order(seed: int, rest: tuple[int, ...], smoothing: float, kind: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
