@@ -51,7 +51,8 @@ def cross_entropy(
     log_p = ops.log_softmax(_rows(x), axis=1)
     places = x.shape[:1] + x.shape[2:]
     if soft:
-        return reduced(NAME, ops.reshape(_of_probabilities(log_p, _rows(t), w, label_smoothing), places), reduction)
+        loss = _of_probabilities(log_p, _rows(t), w, label_smoothing)
+        return reduced(NAME, _placed(loss, places), reduction)
 
     chosen, kept = _chosen(t, x, ignore_index)
     loss = -log_p[array_module(x.data).arange(len(chosen)), chosen]
@@ -65,7 +66,7 @@ def cross_entropy(
         loss = ops.where(kept, loss, 0.0)
         counts = Tensor(kept.astype(x.dtype)) if counts is None else ops.where(kept, counts, 0.0)
     if counts is None or reduction != "mean" or not loss.size:
-        return reduced(NAME, ops.reshape(loss, places), reduction)
+        return reduced(NAME, _placed(loss, places), reduction)
     total = ops.sum(counts)
     if total.device == "cpu" and not total.data:
         what = "all labels are ignored" if kept is not None and not kept.any() else "the weights of the labels sum to 0"
@@ -88,6 +89,11 @@ def _rows(x: Tensor) -> Tensor:
         return x
     last = ops.transpose(x, (0, *range(2, x.ndim), 1))
     return ops.reshape(last, (math.prod(last.shape[:-1]), x.shape[1]))
+
+
+def _placed(loss: Tensor, places: tuple[int, ...]) -> Tensor:
+    """The losses (M,) of rows as (N, ...)."""
+    return loss if len(places) == 1 else ops.reshape(loss, places)
 
 
 def _chosen(labels: Tensor, x: Tensor, ignore_index: int | None) -> tuple[Array, Array | None]:

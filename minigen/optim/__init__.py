@@ -7,6 +7,7 @@ Imports: tensor, kernels. Read next: ``optimizer.py``.
 """
 
 from minigen.optim.clipping import clip_grad_norm, clip_grad_value
+from minigen.optim.groups import Group
 from minigen.optim.optimizer import Optimizer
 from minigen.optim.optimizers import SGD, Adam, AdamW, RMSprop
 from minigen.optim.schedules import (
@@ -18,6 +19,6 @@ from minigen.optim.schedules import (
 )
 
 __all__ = [
-    "Adam", "AdamW", "Optimizer", "RMSprop", "SGD", "Schedule", "clip_grad_norm", "clip_grad_value",
+    "Adam", "AdamW", "Group", "Optimizer", "RMSprop", "SGD", "Schedule", "clip_grad_norm", "clip_grad_value",
     "constant_schedule", "cosine_schedule", "exponential_schedule", "step_schedule",
 ]  # fmt: skip

@@ -1,8 +1,8 @@
 """The base of all optimizers: which parameters move, in what order and with what memory; saving and resuming.
 
-An optimizer is two methods: `init_state` makes the arrays that belong to a parameter, `update` changes parameter and
-arrays in place. All that it remembers is in these arrays and in `lr`, so `state_dict` can save it and a resumed run
-continues with the same bits.
+An optimizer is three methods: `configure` keeps the settings, `init_state` makes the arrays that belong to a parameter,
+`update` changes parameter and arrays in place. All that it remembers is in these arrays and in `lr`, so `state_dict`
+can save it and a resumed run continues with the same bits.
 
 Imports: tensor, kernels. Read next: ``optimizers.py``, then ``side_by_side.py``.
 """
@@ -10,12 +10,14 @@ Imports: tensor, kernels. Read next: ``optimizers.py``, then ``side_by_side.py``
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
 import numpy as np
 
-from minigen.device import array_module, device_of, to_device
+from minigen.device import device_of, to_device
+from minigen.optim.groups import Group, Parameters, split
 from minigen.optim.settings import number
 from minigen.optim.side_by_side import Layout, State
 from minigen.tensor import Tensor, note_change
@@ -23,11 +25,13 @@ from minigen_kernels import Array
 
 
 class Optimizer(abc.ABC):
-    """The base of all optimizers; a subclass stores its settings, calls this `__init__`, and states two methods.
+    """The base of all optimizers; a subclass hands its settings to this `__init__`, and states the methods below.
 
-    `params` are the Tensors to train, usually ``module.parameters()``: each once, made by nobody (leaves), float. `lr`
-    is the learning rate; it may be set at any time. Make the optimizer after ``module.to(...)``: on a GPU it moves the
-    parameters side by side, and ``p.data`` are new arrays of the same values.
+    `params` are the Tensors to train, usually ``module.parameters()``: each once, made by nobody (leaves), float. Or
+    they are groups with settings of their own, ``[{"params": ..., "lr": 1e-4}, {"params": ..., "weight_decay": 0}]``;
+    what a group does not say is as for the others. `lr` is the learning rate; it may be set at any time, and the rates
+    of groups keep their ratio to it. Make the optimizer after ``module.to(...)``: on a GPU it moves the parameters side
+    by side, and ``p.data`` are new arrays of the same values.
     """
 
     #: Does `update` treat every element by itself? Then several parameters may come to it as one flat array.
@@ -36,24 +40,68 @@ class Optimizer(abc.ABC):
     params: list[Tensor]
     states: list[State]
 
-    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
-        self.lr = lr
-        self.params = _checked_parameters(type(self).__name__, params)
-        self.states = [self.init_state(p.data) for p in self.params]
+    def __init__(self, params: Parameters, lr: float, **settings: Any) -> None:
+        self._name, self._settings = type(self).__name__, settings
+        self._members: list[Optimizer] = []  # if there are groups: for each a copy of this that has its settings
+        self.configure(**settings)
+        self.lr = self._first_lr = lr
+        lists, own = split(self._name, params, ("lr", *settings))
+        self.params = [p for tensors in lists for p in tensors]
+        self._group_of = [k for k, tensors in enumerate(lists) for _ in tensors]
+        self._members = [self._member(k, given) for k, given in enumerate(own or ())]
+        self.states = self.fresh_states()
         self._layout: Layout | None = None
         self._laid_out()
+
+    def configure(self, *_: Any, **settings: Any) -> None:
+        """Check the settings and keep them as attributes, for all parameters or for a group; `_name` is for errors."""
+        if settings:
+            raise TypeError(f"{self._name}: {', '.join(settings)} given, and no `configure` that keeps them")
+
+    def _member(self, k: int, own: Mapping[str, Any]) -> Optimizer:
+        """A copy with the settings of group k."""
+        member = copy.copy(self)
+        member._name = f"{self._name}, group {k}"
+        member._settings = {**self._settings, **own}
+        lr = member._settings.pop("lr", self.lr)
+        member.configure(**member._settings)
+        member.lr = member._first_lr = lr
+        if member.lr and not self.lr:
+            raise ValueError(f"{member._name}: lr is {lr} where that of the optimizer is 0, and has no ratio to it")
+        return member
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_layout": None}  # in a copy of the optimizer its views would be views no more
 
     @property
     def lr(self) -> float:
-        """The learning rate of the next step: finite, at least 0."""
+        """The learning rate of the next step: finite, at least 0. When it is set, those of groups keep their ratio."""
         return self._lr
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self._lr = number(type(self).__name__, "lr", value)
+        self._lr = number(self._name, "lr", value)
+        for member in self._members:
+            member._lr = self._lr / self._first_lr * member._first_lr if self._first_lr else self._lr
+
+    @property
+    def groups(self) -> list[Group]:
+        """The parameter groups as they are now, with their settings; a single one if no groups were given."""
+        if not self._members:
+            return [Group(self.params, self.lr, self._settings)]
+        return [
+            Group([p for p, g in zip(self.params, self._group_of) if g == k], member.lr, member._settings)
+            for k, member in enumerate(self._members)
+        ]
+
+    def settings_of(self, i: int) -> Optimizer:
+        """An optimizer with the settings of parameter `i` as attributes: those of its group, if there are groups."""
+        return self._members[self._group_of[i]] if self._members else self
+
+    @final
+    def fresh_states(self) -> list[State]:
+        """What is remembered of each parameter before the first step."""
+        return [self.settings_of(i).init_state(p.data) for i, p in enumerate(self.params)]
 
     @abc.abstractmethod
     def init_state(self, p: Array) -> State:
@@ -73,7 +121,7 @@ class Optimizer(abc.ABC):
         for run in self._laid_out().runs(self.params, self.states, active):
             first, *others = run.numbers
             try:
-                self.update(run.p, run.g, run.state)
+                self.settings_of(first).update(run.p, run.g, run.state)
             except ValueError as error:
                 hint = "if the module was moved or converted since, make a new optimizer"
                 raise ValueError(f"{type(self).__name__}.step: parameter {first}: {error}; {hint}") from error
@@ -87,7 +135,7 @@ class Optimizer(abc.ABC):
     def _laid_out(self) -> Layout:
         """The arrays as they are now, side by side where that pays."""
         if self._layout is None or not self._layout.holds(self.params, self.states):
-            self._layout = Layout(self.params, self.states) if self.elementwise else Layout([], [])
+            self._layout = Layout(self.params, self.states, self._group_of) if self.elementwise else Layout([], [], [])
         return self._layout
 
     @final
@@ -127,28 +175,3 @@ class Optimizer(abc.ABC):
 
     def _arrays(self) -> State:
         return {f"{i}.{name}": array for i, state in enumerate(self.states) for name, array in state.items()}
-
-
-def _checked_parameters(owner: str, params: Iterable[Tensor]) -> list[Tensor]:
-    """The parameters as a list; an error for what cannot be trained. Arrays that are not C-contiguous are copied."""
-    hint = "give module.parameters()"
-    if isinstance(params, Tensor) or not isinstance(params, Iterable):
-        raise TypeError(f"{owner}: params must be several Tensors, got {type(params).__name__}; {hint}")
-    found = list(params)
-    if not found:
-        raise ValueError(f"{owner}: params is empty, there is nothing to train; {hint}")
-    places: dict[int, int] = {}
-    for i, p in enumerate(found):
-        if not isinstance(p, Tensor):
-            raise TypeError(f"{owner}: parameter {i} is not a Tensor but {type(p).__name__}; {hint}")
-        if p.dtype.kind != "f":
-            raise TypeError(f"{owner}: parameter {i} is {p.dtype}; only float32 and float64 can be trained")
-        if p.node is not None:
-            made = type(p.node).__name__
-            raise ValueError(f"{owner}: parameter {i} was made by {made}; only leaves can be trained, so {hint}")
-        if places.setdefault(id(p), i) != i:
-            raise ValueError(f"{owner}: parameters {places[id(p)]} and {i} are the same Tensor; give each once")
-    for p in found:
-        if not p.data.flags.c_contiguous:  # the kernels write in place, and only to contiguous arrays
-            p.data = array_module(p.data).ascontiguousarray(p.data)
-    return found

@@ -8,16 +8,15 @@ Imports: ``optimizer.py``, kernels. Read next: ``minigen_kernels/reference/optim
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import final
 
 import numpy as np
 
 from minigen.device import array_module
+from minigen.optim.groups import Parameters
 from minigen.optim.optimizer import Optimizer
 from minigen.optim.settings import number
 from minigen.optim.side_by_side import State
-from minigen.tensor import Tensor
 from minigen_kernels import Array, for_array
 
 
@@ -32,19 +31,21 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Parameters,
         lr: float = 1e-3,
         *,
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        self.momentum = number("SGD", "momentum", momentum, high=1)
+        super().__init__(params, lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+
+    def configure(self, *, momentum: float, nesterov: bool, weight_decay: float) -> None:
+        self.momentum = number(self._name, "momentum", momentum, high=1)
         self.nesterov = bool(nesterov)
-        self.weight_decay = number("SGD", "weight_decay", weight_decay)
+        self.weight_decay = number(self._name, "weight_decay", weight_decay)
         if nesterov and not momentum:
-            raise ValueError("SGD: nesterov needs a momentum above 0, got momentum=0")
-        super().__init__(params, lr)
+            raise ValueError(f"{self._name}: nesterov needs a momentum above 0, got momentum=0")
 
     def init_state(self, p: Array) -> State:
         return {"momentum_buffer": array_module(p).zeros_like(p)} if self.momentum else {}
@@ -66,7 +67,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Parameters,
         lr: float = 1e-2,
         *,
         alpha: float = 0.99,
@@ -74,11 +75,13 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         weight_decay: float = 0.0,
     ) -> None:
-        self.alpha = number("RMSprop", "alpha", alpha, high=1)
-        self.eps = number("RMSprop", "eps", eps, ends="()")
-        self.momentum = number("RMSprop", "momentum", momentum, high=1)
-        self.weight_decay = number("RMSprop", "weight_decay", weight_decay)
-        super().__init__(params, lr)
+        super().__init__(params, lr, alpha=alpha, eps=eps, momentum=momentum, weight_decay=weight_decay)
+
+    def configure(self, *, alpha: float, eps: float, momentum: float, weight_decay: float) -> None:
+        self.alpha = number(self._name, "alpha", alpha, high=1)
+        self.eps = number(self._name, "eps", eps, ends="()")
+        self.momentum = number(self._name, "momentum", momentum, high=1)
+        self.weight_decay = number(self._name, "weight_decay", weight_decay)
 
     def init_state(self, p: Array) -> State:
         zeros = array_module(p).zeros_like
@@ -97,16 +100,13 @@ class _AdamFamily(Optimizer):
     elementwise = True
     decoupled: bool
 
-    def __init__(
-        self, params: Iterable[Tensor], lr: float, betas: tuple[float, float], eps: float, weight_decay: float
-    ) -> None:
-        name = type(self).__name__
+    def configure(self, *, betas: tuple[float, float], eps: float, weight_decay: float) -> None:
+        name = self._name
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
             raise TypeError(f"{name}: betas must be a pair of numbers, got {betas!r}")
         self.beta1, self.beta2 = (number(name, f"beta{i}", beta, high=1) for i, beta in enumerate(betas, 1))
         self.eps = number(name, "eps", eps, ends="()")
         self.weight_decay = number(name, "weight_decay", weight_decay)
-        super().__init__(params, lr)
 
     @final
     def init_state(self, p: Array) -> State:
@@ -136,14 +136,14 @@ class Adam(_AdamFamily):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Parameters,
         lr: float = 1e-3,
         *,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay)
+        super().__init__(params, lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
 
 @final
@@ -157,11 +157,11 @@ class AdamW(_AdamFamily):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Parameters,
         lr: float = 1e-3,
         *,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay)
+        super().__init__(params, lr, betas=betas, eps=eps, weight_decay=weight_decay)

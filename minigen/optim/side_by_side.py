@@ -1,10 +1,10 @@
 """Many small parameters in one array, so that an optimizer updates them with one launch.
 
 On a GPU every launch costs microseconds, whatever its size, and a network has dozens of parameters. Here the parameters
-of one device and dtype are laid one after another in one buffer, and so is each array that the optimizer remembers of
-them; every `p.data` becomes a view of its place. A step then gathers the gradients and runs the kernel once over all.
-What stays out of a step (frozen, without gradient, at another count of steps) cuts the buffer into runs, each with a
-launch of its own.
+of one group, device and dtype are laid one after another in one buffer, and so is each array that the optimizer
+remembers of them; every `p.data` becomes a view of its place. A step then gathers the gradients and runs the kernel
+once over all. What stays out of a step (frozen, without gradient, at another count of steps) cuts the buffer into runs,
+each with a launch of its own.
 
 The arrays of parameters and states remain the truth: an array that somebody put in the place of a view (another
 checkpoint, other memories) is noticed at the next step, and all are laid out anew. The old buffer stays as it was, for
@@ -103,15 +103,15 @@ class Block:
 
 
 class Layout:
-    """All parameters of an optimizer that are laid side by side, by device and dtype."""
+    """All parameters of an optimizer that are laid side by side, by parameter group, device and dtype."""
 
-    def __init__(self, params: Sequence[Tensor], states: Sequence[State]) -> None:
-        groups: dict[tuple[Device, np.dtype[np.generic]], list[int]] = {}
-        for i, (p, state) in enumerate(zip(params, states, strict=True)):
+    def __init__(self, params: Sequence[Tensor], states: Sequence[State], group_of: Sequence[int]) -> None:
+        together: dict[tuple[int, Device, np.dtype[np.generic]], list[int]] = {}
+        for i, (p, state, group) in enumerate(zip(params, states, group_of, strict=True)):
             device = device_of(p.data)
             if pays(device) and all(_is_count(a) or _alike(p.data, a) for a in state.values()):
-                groups.setdefault((device, p.dtype), []).append(i)
-        self.blocks = [Block(numbers, params, states) for numbers in groups.values()]
+                together.setdefault((group, device, p.dtype), []).append(i)
+        self.blocks = [Block(numbers, params, states) for numbers in together.values()]
 
     def holds(self, params: Sequence[Tensor], states: Sequence[State]) -> bool:
         """Whether the arrays are those that were laid out."""

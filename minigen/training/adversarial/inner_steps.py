@@ -35,7 +35,8 @@ def step(
 ) -> tuple[list[Tensor], list[Memory]]:
     """The weights after a step of the optimizer along these gradients, and what it would then remember."""
     rule = _sgd if isinstance(optimizer, optim.SGD) else _adam
-    made = [rule(optimizer, p, g, m) for p, g, m in zip(weights, gradients, memory, strict=True)]
+    each = zip(weights, gradients, memory, strict=True)
+    made = [rule(optimizer.settings_of(i), p, g, m) for i, (p, g, m) in enumerate(each)]
     return [p for p, _ in made], [m for _, m in made]
 
 

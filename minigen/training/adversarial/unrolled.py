@@ -37,7 +37,8 @@ def ahead(
     weights are functions of `fake`, which is not detached, and so of the generator. Nothing of `game` changes.
     """
     judge, later = game.discriminator, copy.copy(game)
-    names = [name for name, _ in judge.named_parameters()]
+    name_of = {id(p): name for name, p in judge.named_parameters()}
+    names = [name_of[id(p)] for p in optimizer.params]  # with parameter groups they may stand in another order
     weights: list[Tensor] = list(optimizer.params)
     memory = inner_steps.memories(optimizer)
     for _ in range(steps):
