@@ -61,6 +61,8 @@ LAYERS: list[tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, ...], di
     (lambda: nn.AvgPool1d(3, 2), (2, 3, 7), (2, 3, 3), {}),
     (lambda: nn.GroupNorm(2, 4), (2, 4, 3, 3), (2, 4, 3, 3), {"weight": (4,), "bias": (4,)}),
     (lambda: nn.GroupNorm(1, 4, affine=False), (1, 4), (1, 4), {}),
+    (lambda: nn.PReLU(), (3,), (3,), {"weight": (1,)}),
+    (lambda: nn.PReLU(4), (2, 4, 3), (2, 4, 3), {"weight": (4,)}),
     (lambda: nn.InstanceNorm(4), (2, 4, 3), (2, 4, 3), {}),
     (lambda: nn.InstanceNorm(4, affine=True), (2, 4, 3, 2), (2, 4, 3, 2), {"weight": (4,), "bias": (4,)}),
     (lambda: nn.MaxPool2d(2, ceil_mode=True), (2, 3, 7, 7), (2, 3, 4, 4), {}),
@@ -118,6 +120,9 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.Conv1d(4, 6, (3, 3)), "Conv1d: kernel_size is a whole number of at least 1, got (3, 3)"),  # type: ignore[arg-type]
     (lambda: nn.ConvTranspose1d(4, 6, 3, padding="same"), "ConvTranspose1d: padding is a whole number"),  # type: ignore[arg-type]
     (lambda: nn.MaxPool1d(2, padding=2), "MaxPool1d: padding 2 must be at most half of kernel_size 2"),
+    (lambda: nn.PReLU(0), "PReLU: num_parameters is a whole number of at least 1, got 0"),
+    (lambda: nn.PReLU(4)(images(2, 3)), "PReLU: expected input (N, 4, ...), got (2, 3)"),
+    (lambda: nn.PReLU(4)(images(4)), "PReLU: expected input (N, 4, ...), got (4,)"),
     (lambda: nn.Embedding(0, 4), "Embedding: num_embeddings is a whole number of at least 1, got 0"),
     (lambda: nn.Embedding(3, 4, padding_idx=3), "Embedding: padding_idx is a row from -3 to 2, got 3"),
     (lambda: nn.GroupNorm(2, 4)(images(2, 6, 3)), "GroupNorm: expected input (N, 4, ...), got (2, 6, 3)"),

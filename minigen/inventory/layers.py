@@ -11,7 +11,7 @@ import numpy as np
 
 from minigen import nn, ops
 from minigen.inventory.item import Item, at, layer
-from minigen.inventory.numbers import distinct, normal, positive
+from minigen.inventory.numbers import distinct, normal, off, positive
 from minigen.random import Generator
 from minigen.tensor import Tensor
 from minigen_kernels import Array
@@ -117,6 +117,10 @@ LAYERS = (
     Item("nn.Dropout", (
         layer(lambda rng: nn.Dropout(0.4, rng=rng), at(positive, (4, 5))),
         layer(lambda rng: nn.Dropout(0.4, rng=rng).eval(), at(normal, (2, 3))),
+    )),
+    Item("nn.PReLU", (
+        layer(lambda rng: nn.PReLU(), at(off(0), (3, 4))),
+        layer(lambda rng: nn.PReLU(3, init=0.1), at(off(0), (2, 3, 2))),
     )),
     Item("nn.SpectralNorm", (
         layer(lambda rng: nn.SpectralNorm(nn.Dense(4, 3, rng=rng), rng=rng), at(normal, (2, 4))),

@@ -83,7 +83,7 @@ def batch_norm_with_statistics(x: Tensor, w: Tensor, b: Tensor, *, eps: float = 
 def batch_norm_inference(x: Tensor, mean: Tensor, var: Tensor, w: Tensor, b: Tensor, *, eps: float = 1e-5) -> Tensor:
     """`batch_norm` with a given mean and variance (C,) instead of the batch's own: what a trained network does."""
     x = as_tensor(x)
-    _check_channels("batch_norm_inference", x, mean, var, w, b)
+    _check_channels("batch_norm_inference", x, mean, var, w, b, samples=0)
     scale = w * (var + eps) ** -0.5
     return x * _per_channel(scale, x) + _per_channel(b - mean * scale, x)
 
@@ -108,8 +108,8 @@ def _per_channel(v: Tensor, x: Tensor) -> Tensor:
     return reshape(v, (1, -1, *(1,) * (x.ndim - 2)))
 
 
-def _check_channels(name: str, x: Tensor, *vectors: Tensor) -> None:
-    if x.ndim < 2 or 0 in x.shape:
+def _check_channels(name: str, x: Tensor, *vectors: Tensor, samples: int = 1) -> None:
+    if x.ndim < 2 or 0 in x.shape[1:] or x.shape[0] < samples:
         raise ValueError(f"{name}: expected x (N, C) or (N, C, H, W), not empty; got {x.shape}")
     for v in vectors:
         if as_tensor(v).shape != (x.shape[1],):
