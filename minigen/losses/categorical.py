@@ -114,7 +114,10 @@ def _chosen(labels: Tensor, x: Tensor, ignore_index: int | None) -> tuple[Array,
 
 
 def _class_weights(weight: Any, x: Tensor) -> Tensor:
-    w = weight if isinstance(weight, Tensor) else Tensor(weight, dtype=None if hasattr(weight, "dtype") else x.dtype)
+    if isinstance(weight, Tensor) or hasattr(weight, "dtype"):
+        w = as_tensor(weight)
+    else:  # a list says neither dtype nor device
+        w = Tensor(weight, device=x.device, dtype=x.dtype)
     if w.shape != x.shape[1:2]:
         raise ValueError(f"{NAME}: weight has shape {w.shape}, wanted a number for each of {x.shape[1]} classes")
     if (w.dtype, w.device) != (x.dtype, x.device):
