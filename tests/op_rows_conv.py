@@ -125,7 +125,8 @@ ROWS = [
             Bad(lambda: ops.conv2d(X, W, stride=0), ValueError, "stride is a whole number of at least 1"),
             Bad(lambda: ops.conv2d(X, W, stride=1.5), ValueError, "or a pair of them; got 1.5"),
             Bad(lambda: ops.conv2d(X, W, padding=-1), ValueError, "padding is a whole number of at least 0"),
-            Bad(lambda: ops.conv2d(X, W, padding="valid"), ValueError, "conv2d: padding is"),
+            Bad(lambda: ops.conv2d(X, W, padding="full"), ValueError, "conv2d: padding is"),
+            Bad(lambda: ops.conv2d(X, zeros(6, 4, 0, 3)), ValueError, "conv2d: a kernel has at least one place"),
             Bad(lambda: ops.conv2d(X, W, dilation=(1, 2, 3)), ValueError, "got (1, 2, 3)"),
             Bad(lambda: ops.conv2d(zeros(2, 4, 2, 5), W), ValueError, "are smaller than the kernel's span (3, 3)"),
             refuses_mixed(ops.conv2d, X.shape, W.shape),
@@ -138,6 +139,9 @@ ROWS = [
         conv_transpose2d,
         (
             Bad(lambda: ops.conv_transpose2d(X, zeros(3, 4, 3, 3)), ValueError, "works on 3 channels, but x"),
+            Bad(
+                lambda: ops.conv_transpose2d(X, zeros(4, 6, 3, 0)), ValueError, "a kernel has at least one place, got w"
+            ),
             Bad(lambda: ops.conv_transpose2d(X, zeros(4, 6, 3)), ValueError, "and w (C, K/groups, kh, kw)"),
             Bad(
                 lambda: ops.conv_transpose2d(X, zeros(4, 6, 3, 3), output_padding=1),

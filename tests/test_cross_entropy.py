@@ -146,7 +146,9 @@ def test_an_impossible_class_costs_nothing_where_it_is_not_wanted(create_graph: 
     assert losses.cross_entropy(x, [0], label_smoothing=0.1).item() == math.inf
     # An ignored place says nothing, whatever is there.
     both = Tensor(np.array([[0.0, 0.0], [np.inf, np.nan]]), requires_grad=True)
-    assert losses.cross_entropy(both, [0, -1], ignore_index=-1).item() == pytest.approx(math.log(2))
+    loss = losses.cross_entropy(both, [0, -1], ignore_index=-1)
+    assert loss.item() == pytest.approx(math.log(2))
+    np.testing.assert_array_equal(grad(loss, [both], create_graph=create_graph)[0].data, [[-0.5, 0.5], [0, 0]])
 
 
 def test_where_all_is_ignored_there_is_a_sum_and_no_mean() -> None:

@@ -48,13 +48,15 @@ def cross_entropy(
     if soft and ignore_index is not None:
         raise ValueError(f"{NAME}: ignore_index goes with labels, not with probabilities; got {ignore_index!r}")
     w = None if weight is None else _class_weights(weight, x)
-    log_p = ops.log_softmax(_rows(x), axis=1)
-    places = x.shape[:1] + x.shape[2:]
+    rows, places = _rows(x), x.shape[:1] + x.shape[2:]
     if soft:
-        loss = _of_probabilities(log_p, _rows(t), w, label_smoothing)
+        loss = _of_probabilities(ops.log_softmax(rows, axis=1), _rows(t), w, label_smoothing)
         return reduced(NAME, _placed(loss, places), reduction)
 
     chosen, kept = _chosen(t, x, ignore_index)
+    if kept is not None:  # a NaN where nothing is asked for stays there
+        rows = ops.where(kept[:, None], rows, 0.0)
+    log_p = ops.log_softmax(rows, axis=1)
     loss = -log_p[array_module(x.data).arange(len(chosen)), chosen]
     counts = None if w is None else w[chosen]
     if counts is not None:
