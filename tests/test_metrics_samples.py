@@ -298,12 +298,14 @@ def test_the_report_of_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     samples = images(130, 2, 0.3)
     report = metrics.measure_samples(samples, train, test, features, classify, np.array([0.25, 0.75]))
     x, y = features(samples[:90]), features(test.images_float()[:90])
+    z = features(train.images_float())[np.unique(np.linspace(0, 119, 90).astype(int))]
     near = metrics.neighbourhood(y, x)
     chosen = classify(samples).argmax(1)
     flat = samples.reshape(130, -1), train.images_float().reshape(120, -1), test.images_float().reshape(100, -1)
     wanted = {
         "frechet_distance": metrics.frechet_distance(x, y),
         "frechet_distance_extrapolated": metrics.extrapolated_frechet_distance(x, y),
+        "frechet_distance_of_training_images": metrics.frechet_distance(z, y),
         "frechet_distance_of_halves": metrics.frechet_distance(y[::2], y[1::2]),
         **{name: getattr(near, name).mean() for name in ("precision", "recall", "density", "coverage")},
         "entropy_score": metrics.entropy_score(classify(samples[:90])),
@@ -314,7 +316,7 @@ def test_the_report_of_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     assert {name: m.value for name, m in report.items()} == pytest.approx(wanted, rel=1e-9)
     assert list(report) == list(wanted)
-    without = {"modes", "frechet_distance_of_halves"}
+    without = {"modes", "frechet_distance_of_training_images", "frechet_distance_of_halves"}
     assert all((m.error is None) == (name in without) for name, m in report.items())
     assert "modes" not in metrics.measure_samples(samples, train, test, features, classify)
     assert "modes" not in metrics.measure_samples(samples, train, test, features)

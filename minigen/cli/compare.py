@@ -32,7 +32,8 @@ COLUMNS, POINTS = 16, 2000  # images in a row of the picture; points in a panel 
 @click.option(
     "--density",
     type=click.Choice(["gaussian", "mixture"]),
-    help="draw codes of models without a prior from a density fitted to those of training images",
+    help="draw codes of models without a prior from a density fitted to those of training images  "
+    "[by default their samples are not measured; the picture shows those of a mixture]",
 )
 @seed_option("of the samples")
 @checkpoint_option

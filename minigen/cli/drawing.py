@@ -21,12 +21,15 @@ from minigen_kernels import Array
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 CODES = 10_000  # of training images, that a density is fitted to
 
-density_option = click.option(
-    "--density",
-    type=click.Choice(["gaussian", "mixture"]),
-    help="draw codes from a density fitted to those of training images, not from the prior  "
-    "[default for a model without a prior: mixture, of 10 Gaussians]",
-)
+
+def density_option(without_prior: str) -> Decorator:
+    """``--density``; `without_prior` says what a model without a prior does if it is not given."""
+    return click.option(
+        "--density",
+        type=click.Choice(["gaussian", "mixture"]),
+        help="draw codes from a density fitted to those of training images (a Gaussian, or a mixture of 10), not from "
+        f"the prior  [of a model without a prior by default: {without_prior}]",
+    )
 
 
 def latent_of(trained: Trained) -> Latent:

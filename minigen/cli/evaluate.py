@@ -22,7 +22,7 @@ from minigen.cli.trained import Trained, checkpoint_option, data_dir_option, dev
 @click.argument("run")
 @samples_option
 @k_option
-@density_option
+@density_option("its samples are not measured")
 @seed_option("of the samples")
 @checkpoint_option
 @data_dir_option

@@ -5,6 +5,7 @@ Imports: training.catalog. Read next: ``minigen/training/catalog.py``.
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import click
@@ -15,7 +16,7 @@ from minigen.training.catalog import MODELS
 @click.command("list")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object, with the options and their defaults")
 def list_models(as_json: bool) -> None:
-    """List the models: family, the highest derivative that an update takes, papers."""
+    """List the models, family by family, with their papers."""
     if as_json:
         models = [
             {
@@ -27,11 +28,19 @@ def list_models(as_json: bool) -> None:
         click.echo(json.dumps({"models": models}))
         return
     width = max(map(len, MODELS))
-    for recipe in MODELS.values():
-        order = ORDERS.get(recipe.order, f"derivatives of order {recipe.order}")
-        click.echo(f"{recipe.name:<{width}}  {recipe.family}; {order}: {recipe.summary}")
-        click.echo(f"{'':<{width}}  {recipe.paper}")
-    click.echo("\noptions of a model: minigen train MODEL --help")
+    for family, recipes in itertools.groupby(MODELS.values(), key=lambda recipe: recipe.family):
+        click.echo(f"{FAMILIES.get(family, family)}\n")
+        for recipe in recipes:
+            order = "; an update takes second derivatives" if recipe.order == 2 else ""
+            click.echo(f"  {recipe.name:<{width}}  {recipe.summary}{order}")
+            click.echo(f"  {'':<{width}}  {recipe.paper}")
+        click.echo("")
+    click.echo("options of a model: minigen train MODEL --help")
 
 
-ORDERS = {1: "first derivatives", 2: "second derivatives"}
+FAMILIES = {
+    "autoencoder": "autoencoders",
+    "likelihood": "likelihood: VAEs and their kin",
+    "gan": "GANs",
+    "hybrid": "hybrids: autoencoders inside GANs",
+}

@@ -19,6 +19,7 @@ from minigen.pictures import POINT, grid, save_png, sheet
 from minigen.serialization import write_atomically
 from minigen.training import sampling
 from minigen.training.config import ConfigError
+from minigen.training.experiment import LOOK
 from minigen_kernels import Array
 
 STEPS = 10  # images in a row of --interpolate and --traverse
@@ -33,6 +34,7 @@ class Request:
     n: int
     unit: int | None
     number: int | None  # the class
+    look: int  # how many codes tell how a unit is spread
 
 
 @click.command()
@@ -50,7 +52,7 @@ class Request:
 @click.option("--traverse", metavar="DIM", help="n rows along code unit DIM, from 0; 'all': a row for each unit")
 @click.option("--class", "number", type=int, help="images of this class only  [default: all in turn]")
 @click.option("--truncation", type=click.FloatRange(0.01), help="keep the numbers of a code between -T and T")
-@density_option
+@density_option("mixture")
 @seed_option("another seed, other images; image i is the same for every -n")
 @checkpoint_option
 @data_dir_option
@@ -93,8 +95,9 @@ def sample(
         raise ConfigError(f"-n {n}: there are {latent.size} code units to traverse")
     draw, origin = codes_from(trained, density, seed=seed)
     if truncation is not None:
-        draw = _truncated(draw, truncation, origin)
-    codes, labels = _codes(trained, Request(kind, n, unit, number), draw, seed)
+        draw = _truncated(draw, truncation, origin, latent.look)
+    look = latent.look if origin == "prior" else LOOK  # a fitted density is drawn at once
+    codes, labels = _codes(trained, Request(kind, n, unit, number, look), draw, seed)
     images = sampling.decode(latent, codes, labels)
     if not np.isfinite(images).all():
         raise ValueError(f"{trained.checkpoint} makes images with NaN or infinity; its training has diverged")
@@ -109,11 +112,11 @@ def _unit(text: str, size: int) -> int:
     return int(text)
 
 
-def _truncated(draw: sampling.Draw, limit: float, origin: str) -> sampling.Draw:
+def _truncated(draw: sampling.Draw, limit: float, origin: str, look: int) -> sampling.Draw:
     if origin != "prior":
         raise ConfigError("--truncation is for a prior, not for a density fitted to codes; leave one of them out")
     try:
-        return sampling.truncated(draw, limit)
+        return sampling.truncated(draw, limit, look)
     except ValueError as error:
         raise ConfigError(f"--truncation {limit:g}: {error}") from error
 
@@ -124,17 +127,18 @@ def _codes(trained: Trained, request: Request, draw: sampling.Draw, seed: int) -
     if kind == "samples":
         return sampling.draw_codes(draw, n, seed), turns(trained, n, request.number)
     if kind == "grid":
-        codes = sampling.plane(draw, n)
+        codes = sampling.plane(draw, n, request.look)
         labels = turns(trained, 1, request.number)
         return codes, None if labels is None else np.repeat(labels, len(codes))
     if kind == "traverse" and request.unit is None:
         start = sampling.draw_codes(draw, 1, seed)
-        rows = [sampling.along(start, unit, sampling.spread(draw, unit, STEPS)) for unit in range(n)]
+        values = sampling.spread(draw, STEPS, request.look)
+        rows = [sampling.along(start, unit, values[unit]) for unit in range(n)]
         labels = turns(trained, 1, request.number)
         return np.concatenate(rows).reshape(n * STEPS, -1), None if labels is None else np.repeat(labels, n * STEPS)
     labels = turns(trained, n, request.number)
     if kind == "traverse" and request.unit is not None:
-        values = sampling.spread(draw, request.unit, STEPS)
+        values = sampling.spread(draw, STEPS, request.look)[request.unit]
         rows = [sampling.along(sampling.draw_codes(draw, n, seed), request.unit, values)]
     else:
         ends = sampling.draw_codes(draw, 2 * n, seed)

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 import minigen
+from minigen import nn
 from minigen.cli.donors import adopt_donors, begin_from_donors
 from minigen.cli.settings import SettingsCommand, absolute_paths, all_settings, command_line, new_config, read_run
 from minigen.training.config import ConfigError, check_change
@@ -163,6 +164,7 @@ def _print_header(console: Console, run: Run) -> None:
     data += f" and {len(held):,} validation images" if held is not None else " images"
     rows = {
         "minigen": f"{minigen.__version__}, {prepared.recipe.name}: {prepared.recipe.summary}",
+        "networks": _networks(run),
         "device": f"{prepared.device_line}; {_dtype(run)}; threads: {config['threads']}",
         "data": f"{data} of {shape}, values {low:g} to {high:g}",
         "parameters": f"{_count(run):,}",
@@ -171,6 +173,28 @@ def _print_header(console: Console, run: Run) -> None:
     }
     for name, value in rows.items():
         console.print(Text.assemble((f"{name:<11}", "bold"), value), soft_wrap=True)
+
+
+def _networks(run: Run) -> str:
+    """Each network with the widths (channels) of its layers: "model: Dense 784-64-784"."""
+    networks = []
+    for name, module in run.prepared.experiment.modules.items():
+        chains: list[list[Any]] = []  # [kind of layer, width, width, ...], as long as one layer takes what one gives
+        for _, layer in module.named_modules():
+            kind = type(layer).__name__
+            if isinstance(layer, nn.Dense):
+                ends = layer.in_features, layer.out_features
+            elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                ends = layer.in_channels, layer.out_channels
+            else:
+                continue
+            if chains and (chains[-1][0], chains[-1][-1]) == (kind, ends[0]):
+                chains[-1].append(ends[1])
+            else:
+                chains.append([kind, *ends])
+        if chains:
+            networks.append(f"{name}: " + ", ".join(f"{kind} {'-'.join(map(str, w))}" for kind, *w in chains))
+    return "; ".join(networks) or "none with layers that ship"
 
 
 def _summary(run: Run, status: str) -> dict[str, Any]:

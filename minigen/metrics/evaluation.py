@@ -139,6 +139,7 @@ def measure_samples(
     if len(samples) < least:
         raise ValueError(f"measure_samples: {len(samples)} samples are too few; at least {least} are needed")
     x, y = extract(samples[:COMPARED]), extract(test.images_float(slice(COMPARED)))
+    z = extract(train.images_float(_some(len(train), len(x))))
     report = {
         "frechet_distance": Measured(
             frechet.frechet_distance(x, y),
@@ -149,6 +150,9 @@ def measure_samples(
             frechet.extrapolated_frechet_distance(x, y),
             "the same for infinitely many samples",
             frechet.jackknife_error(lambda some: frechet.extrapolated_frechet_distance(some, y), x),
+        ),
+        "frechet_distance_of_training_images": Measured(
+            frechet.frechet_distance(z, y), f"the same of {len(z)} training images: what a perfect generator would get"
         ),
     }
     if len(y) // 2 >= frechet.needed(y.shape[1]):
@@ -168,6 +172,11 @@ def measure_samples(
         rest = [classify(samples[k : k + 1000]).argmax(1) for k in range(COMPARED, len(samples), 1000)]
         report |= measure_classes(first, np.concatenate([first.argmax(1), *rest]), shares)
     return _finite({**report, **measure_memory(samples, train, test)})
+
+
+def _some(total: int, wanted: int) -> Array:
+    """`wanted` places (or all) from everywhere in a data set of `total` images, which may be sorted."""
+    return np.unique(np.linspace(0, total - 1, min(total, wanted)).astype(np.int64))
 
 
 def measure_classes(probabilities: Array, chosen: Array, shares: Array) -> Report:

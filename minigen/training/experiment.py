@@ -23,6 +23,7 @@ from minigen_kernels import Array
 
 Terms = Mapping[str, Tensor | float]  # loss terms by name, "loss" first
 Step = Callable[[Batch], Terms]  # one update of the parameters
+LOOK = 10_000  # codes drawn to learn how a prior is spread
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,14 @@ class Latent:
 
     `draw` takes codes from the prior: (n, generator) -> (N, size). It is None where training shapes the codes to no
     distribution (a plain autoencoder): then a density is fitted to the codes of training images. Arrays are NumPy's.
+    `look` codes tell how the prior is spread: fewer where a draw takes long.
     """
 
     size: int
     decode: Callable[[Array, Array | None], Array]
     draw: Callable[[int, Generator], Array] | None = None
     classes: int | None = None
+    look: int = LOOK
 
 
 @dataclass

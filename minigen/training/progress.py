@@ -1,4 +1,4 @@
-"""What a run prints while it trains: a live line on a terminal, one line an epoch elsewhere.
+"""What a run prints while it trains: a live line on a terminal; elsewhere a line an epoch, and every half minute.
 
 Imports: training.fit; rich. Read next: ``run.py``, which calls it.
 """
@@ -15,6 +15,7 @@ from rich.text import Text
 from minigen.training.fit import Terms, TrainingState
 
 REFRESH = 0.1  # seconds between two updates of the live line
+QUIET = 30.0  # seconds without a line, where there is no live line: a log, a pipe, a notebook
 BAR, SHORTEST = 20, 5  # its bar's length in characters; in a narrow terminal it is shorter, or left out
 
 
@@ -30,12 +31,12 @@ class Progress:
         self._validation: list[str] = []
         self._spent, self._counted = 0.0, 0  # time in the updates of this epoch that were watched
         self._before: float | None = None
-        self._shown = 0.0
+        self._shown, self._printed = 0.0, 0.0  # when the live line was last drawn, and a line printed
 
     def __enter__(self) -> Progress:
         if self._live is not None:
             self._live.start()
-        self._before = time.perf_counter()
+        self._before = self._printed = time.perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -56,18 +57,24 @@ class Progress:
         if self._live is not None and now - self._shown >= REFRESH:
             self._shown = now
             self._live.update(self._line(state, terms), refresh=True)
+        if self._live is None and now - self._printed >= QUIET:
+            self._printed = now
+            self.console.print(self._line(state, terms), soft_wrap=True)
 
     def epoch(
         self, state: TrainingState, train: Mapping[str, float], validation: Mapping[str, float] | None, best: bool
     ) -> None:
         """After every epoch, and at the end. `best`: the validation loss is the lowest so far."""
-        parts = [f"epoch {state.epoch}/{self.epochs}", f"step {state.step}", f"{self.milliseconds:.2f} ms/step"]
+        begun = f" ({state.batch} of {self.steps_per_epoch} steps)" if state.batch else ""  # the last step was reached
+        place = f"epoch {state.epoch + bool(begun)}/{self.epochs}{begun}"
+        parts = [place, f"step {state.step}", f"{self.milliseconds:.2f} ms/step"]
         parts += [f"{name} {value:.5g}" for name, value in train.items()]
         if validation is not None:
             self._validation = [f"validation {validation['loss']:.5g}"]
             parts.append(self._validation[0] + (" (best)" if best else ""))
         self.console.print(Text("  ".join(parts)), soft_wrap=True)
-        self._spent, self._counted, self._before = 0.0, 0, time.perf_counter()
+        self._spent, self._counted = 0.0, 0
+        self._before = self._printed = time.perf_counter()
 
     def say(self, lines: Iterable[str]) -> None:
         """What else there is to say, a line each."""
@@ -86,7 +93,8 @@ class Progress:
         filled = int(length * done)
         unicode = self.console.encoding.startswith("utf")
         dash = "━" if unicode else "-"
-        bar = [("  " + dash * filled, "green"), (dash * (length - filled), "dim")] if length >= SHORTEST else []
+        drawn = self._live is not None and length >= SHORTEST
+        bar = [("  " + dash * filled, "green"), (dash * (length - filled), "dim")] if drawn else []
         line = Text.assemble(place, *bar, "  ", first, "  ", last)
         line.no_wrap, line.overflow = True, "ellipsis" if unicode else "crop"
         return line

@@ -3,6 +3,8 @@
 Sample i depends on the seed and i alone, not on how many are drawn: codes are drawn and decoded in blocks of 100, each
 block from a stream of its own, and always whole.
 
+Where a function wants to know how a prior is spread it draws `look` codes (`Latent.look`).
+
 Imports: random, training.experiment, training.density. Read next: ``minigen/cli/sample.py``.
 """
 
@@ -14,11 +16,10 @@ from typing import Literal
 import numpy as np
 
 from minigen.random import Generator
-from minigen.training.experiment import Latent
+from minigen.training.experiment import LOOK, Latent
 from minigen_kernels import Array
 
 BLOCK = 100  # codes drawn and decoded together
-LOOK = 10_000  # codes drawn to learn how a prior is spread
 
 Draw = Callable[[int, Generator], Array]  # (n, generator) -> codes (n, D)
 
@@ -41,7 +42,7 @@ def decode(latent: Latent, codes: Array, labels: Array | None = None) -> Array:
     return np.concatenate(images)[: len(codes)]
 
 
-def truncated(draw: Draw, limit: float) -> Draw:
+def truncated(draw: Draw, limit: float, look: int = LOOK) -> Draw:
     """The prior `draw` with every number of a code between -limit and limit: those beyond are drawn again.
 
     The truncation trick (Brock et al. 2019, arXiv:1809.11096): fewer kinds of images, better ones. ValueError if the
@@ -49,9 +50,9 @@ def truncated(draw: Draw, limit: float) -> Draw:
     """
     if not limit >= 0.01:  # below, drawing again until all are small enough would take for ever
         raise ValueError(f"truncation: the limit must be at least 0.01, got {limit}")
-    codes = draw(LOOK, Generator(0).spawn("prior")).astype(np.float64)
+    codes = draw(look, Generator(0).spawn("prior")).astype(np.float64)
     moments = {1: (0, 1), 2: (1, 2), 4: (3, 96)}  # of a standard normal number: mean of its power, and the variance
-    errors = [abs((codes**p).mean(0) - mean).max() / np.sqrt(var / LOOK) for p, (mean, var) in moments.items()]
+    errors = [abs((codes**p).mean(0) - mean).max() / np.sqrt(var / look) for p, (mean, var) in moments.items()]
     if max(errors) > 6:  # standard errors
         raise ValueError("truncation is for a prior of standard normal codes, and that of this model is another one")
 
@@ -96,20 +97,20 @@ def along(codes: Array, unit: int, values: Array) -> Array:
     return rows
 
 
-def spread(draw: Draw, unit: int, steps: int) -> Array:
-    """Values (steps,) in equal steps over the range that code unit `unit` keeps to in 99 of 100 draws."""
-    drawn = draw(LOOK, Generator(0).spawn("prior"))[:, unit]
-    low, high = (float(end) for end in np.quantile(drawn, (0.005, 0.995)))
-    return np.linspace(low, high, steps).astype(drawn.dtype)
+def spread(draw: Draw, steps: int, look: int = LOOK) -> Array:
+    """Values (D, steps): for each code unit, equal steps over the range that it keeps to in 99 of 100 draws."""
+    drawn = draw(look, Generator(0).spawn("prior"))
+    low, high = np.quantile(drawn.astype(np.float64), (0.005, 0.995), axis=0)
+    return np.linspace(low, high, steps, axis=1).astype(drawn.dtype)
 
 
-def plane(draw: Draw, side: int) -> Array:
+def plane(draw: Draw, side: int, look: int = LOOK) -> Array:
     """Codes (side * side, 2) on a grid with as much of the prior between any two lines; for codes of two units.
 
     Kingma and Welling 2014 (arXiv:1312.6114), figure 4: there by the inverse of the normal distribution, here by
     quantiles of drawn codes. The first unit grows to the right, the second upwards.
     """
-    drawn = draw(LOOK, Generator(0).spawn("prior"))
+    drawn = draw(look, Generator(0).spawn("prior"))
     if drawn.shape[1] != 2:
         raise ValueError(f"plane: codes must have 2 units, got {drawn.shape[1]}")
     x, y = np.quantile(drawn, (np.arange(side) + 0.5) / side, axis=0).T.astype(drawn.dtype)

@@ -44,6 +44,7 @@ def facts(minigen, *words, run="run"):
 SAMPLES = {
     "frechet_distance", "frechet_distance_extrapolated", "precision", "recall", "density", "coverage", "entropy_score",
     "modes", "class_kl", "distance_to_training", "distance_to_training_of_test_images",
+    "frechet_distance_of_training_images",
 }  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def test_a_model_that_only_draws(minigen, many, monkeypatch):
     assert result.code == 0 and "training a classifier on many" in result.err and result.err.count("\n") == 1
     found = json.loads(result.out)
     assert found["metrics"].keys() == SAMPLES == found["units"].keys() and found["left_out"] == {}
-    assert found["standard_errors"].keys() == SAMPLES - {"modes"}
+    assert found["standard_errors"].keys() == SAMPLES - {"modes", "frechet_distance_of_training_images"}
     settings = found["settings"]
     assert (settings["samples"], settings["seed"], settings["codes"]) == (800, 0, "prior")
     assert settings["features"]["dimension"] == 64 and len(settings["features"]["weights"]) == 16
@@ -77,7 +78,7 @@ def test_the_doctor_looks_at_the_checkpoint(minigen, many, monkeypatch):
         checkup, "examine", lambda *args, **more: asked.append((args, more)) or Checkup((Finding("ague", "x", "y"),), 3)
     )
     found = facts(minigen, "--samples", 800)["doctor"]
-    assert found == {"findings": [{"disease": "ague", "evidence": "x", "remedy": "y"}], "checks": 3}
+    assert found == {"findings": [{"disease": "ague", "evidence": "x", "remedy": "y"}], "checks": 3, "note": ""}
     result = minigen("evaluate", "run", "--samples", 0)
     assert "  doctor: ague: x. y\n" in result.out
     ((_, images, labels, history), more), ((_, _, _, _), without) = asked

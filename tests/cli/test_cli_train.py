@@ -29,11 +29,13 @@ def test_header_lines_and_next_commands(minigen, data):
     assert folder.name.startswith("ae-images-20")
     lines = result.out.splitlines()
     assert [line.split()[0] for line in lines] == [
-        "minigen", "device", "data", "parameters", "seed", "folder", "epoch", "epoch", "finished", "next:", "next:",
+        "minigen", "networks", "device", "data", "parameters", "seed", "folder", "epoch", "epoch", "doctor:",
+        "finished", "next:", "next:",
     ]  # fmt: skip
     for part in ("cpu", "float32", "threads: 1", "77 training and 4 validation images of 1x6x6", "4,708", str(folder)):
-        assert part in "\n".join(lines[:6])
-    assert "epoch 2/2  step 8  " in lines[7] and "ms/step  loss 0." in lines[7] and "validation 0." in lines[7]
+        assert part in "\n".join(lines[:7])
+    assert lines[1] == "networks   model: Dense 36-64-36" and "8 updates are too few to look for collapse" in lines[9]
+    assert "epoch 2/2  step 8  " in lines[8] and "ms/step  loss 0." in lines[8] and "validation 0." in lines[8]
     assert lines[-1] == f"next: minigen evaluate {folder}"
 
 
@@ -49,13 +51,15 @@ def test_options_may_come_first_and_model_from_a_file(minigen, data):
 
 def test_json_is_all_there_is_on_stdout(minigen, data):
     result = minigen("train", "ae", "--dataset", data, "--out", "run", "--json", "--max-steps", 5, *QUICK)
-    assert result.code == 0 and "epoch 2/2" not in result.out and "epoch 1/2" in result.err
+    assert result.code == 0 and "epoch" not in result.out.split("{")[0] and "epoch 1/2  step 4" in result.err
     facts = json.loads(result.out)
     assert (facts["status"], facts["epochs"], facts["steps"], facts["run"]) == ("finished", 1, 5, "run")
     assert facts["parameters"] == 4708 and facts["best"]["loss"] <= facts["validation"]["loss"]
     wanted = {"unit": "squared error, mean per pixel", "weight": 1.0, "of": "loss", "share": 1.0}
     assert facts["ledger"]["reconstruction"] == wanted
-    assert facts["doctor"] == {"findings": [], "checks": 0}  # 5 updates are too few to say anything
+    note = "5 updates are too few to look for collapse; it takes 1,000"
+    assert facts["doctor"] == {"findings": [], "checks": 1, "note": note} and f"doctor: {note}" in result.err
+    assert "epoch 2/2 (1 of 4 steps)  step 5  " in result.err and "after epoch 2" in result.err
 
 
 def test_resume(minigen, data):
@@ -210,6 +214,22 @@ def test_the_live_line_is_for_terminals_only():
         text = printed(stream)
         assert ("epoch 2/3  1/4" in text) == ("ETA 0:" in text) == ("kl 0.125" in text) == terminal
         assert "epoch 2/3  step 8  " in text and "loss 0.5  validation 0.75 (best)" in text
+
+
+def test_a_log_has_a_line_every_half_minute(monkeypatch):
+    now = iter(range(0, 1000, 20))
+    monkeypatch.setattr("minigen.training.progress.time.perf_counter", lambda: float(next(now)))
+    shown, stream = progress(False)
+    with shown:
+        for batch in range(1, 5):
+            shown.step(TrainingState(batch, 0, batch, Means()), {"loss": 0.25, "kl": 0.125})
+    lines = printed(stream).splitlines()  # after 40 and 80 seconds
+    assert [line[:16] for line in lines] == ["epoch 1/3  2/4  ", "epoch 1/3  4/4  "] and "kl 0.125" in lines[1]
+
+
+def test_numbers_that_explode_are_named_after_a_short_run(minigen, data):
+    result = minigen("train", "ae", "--dataset", data, "--lr", 1e6, "--optimizer", "adam", "--max-steps", 3, *QUICK)
+    assert result.code == 0 and "doctor: exploding weights: the largest weight is" in result.out
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])

@@ -120,10 +120,10 @@ def test_rows_along_a_unit():
 
 
 def test_the_range_of_a_unit_is_that_of_the_prior():
-    values = sampling.spread(normal, 1, 11)
+    values = sampling.spread(normal, 11)[1]
     assert values[-1] == pytest.approx(2.576, abs=0.15) and values[5] == pytest.approx(0, abs=0.1)  # normal quantile
     np.testing.assert_allclose(np.diff(values), values[1] - values[0], rtol=1e-4)
-    assert np.abs(sampling.spread(lambda n, rng: rng.uniform((n, 3), -1, 1), 0, 3)).max() <= 1
+    assert np.abs(sampling.spread(lambda n, rng: rng.uniform((n, 3), -1, 1), 3)).max() <= 1
 
 
 def test_the_plane_of_codes():
@@ -141,3 +141,17 @@ def test_the_generator_of_a_caller_is_not_moved():
     before = rng.state
     sampling.draw_codes(normal, 10, 5)
     assert rng.state == before
+
+
+def test_how_a_prior_is_spread_is_looked_at_once() -> None:
+    """A PixelCNN takes its time for each code: `Latent.look` says how many are drawn, for all units together."""
+    drawn = []
+
+    def draw(n: int, rng: Generator) -> np.ndarray:
+        drawn.append(n)
+        return rng.normal((n, 4))
+
+    assert sampling.spread(draw, 7, 300).shape == (4, 7) and drawn == [300]
+    sampling.truncated(draw, 1.0, 300)
+    sampling.plane(lambda n, rng: draw(n, rng)[:, :2], 3, 300)
+    assert drawn == [300] * 3

@@ -170,21 +170,21 @@ _HINTON = "Hinton and Salakhutdinov 2006, Reducing the dimensionality of data wi
 RECIPES: tuple[Recipe, ...] = (
     _autoencoder(
         "ae",
-        "784-64-784: one dense layer each way",
+        "pixels-64-pixels: one dense layer each way",
         "Rumelhart, Hinton and Williams 1986, Learning internal representations by error propagation",
         lambda image, o, head, rng: architecture.dense(image, (o["latent"],), (), head=head, rng=rng),
         latent=64,
     ),
     _autoencoder(
         "deep-ae",
-        "784-128-64-128-784: two dense layers each way",
+        "pixels-128-64-128-pixels: two dense layers each way",
         _HINTON,
         lambda image, o, head, rng: architecture.dense(image, (128, o["latent"]), (128,), head=head, rng=rng),
         latent=64,
     ),
     _autoencoder(
         "stacked-ae",
-        "784-64-32-32-64-784: a dense layer between code and decoder",
+        "pixels-64-32-32-64-pixels: a dense layer between code and decoder",
         _HINTON,
         lambda image, o, head, rng: architecture.dense(image, (64, o["latent"]), (32, 64), head=head, rng=rng),
         latent=32,
@@ -205,7 +205,7 @@ RECIPES: tuple[Recipe, ...] = (
     ),
     _autoencoder(
         "sparse-ae",
-        "784-64-784 with few active code units: L1, KL-rho or the k largest",
+        "pixels-64-pixels with few active code units: L1, KL-rho or the k largest",
         "Ng 2011, CS294A notes; Makhzani and Frey 2014, arXiv:1312.5663",
         _sparse_network,
         latent=64,
@@ -213,7 +213,7 @@ RECIPES: tuple[Recipe, ...] = (
     ),
     _autoencoder(
         "denoising-ae",
-        "784-256-64-256-784 that sees corrupted images and is asked for the clean ones",
+        "pixels-256-64-256-pixels that sees corrupted images and is asked for the clean ones",
         _VINCENT,
         lambda image, o, head, rng: architecture.dense(image, (256, o["latent"]), (256,), head=head, rng=rng),
         latent=64,
@@ -222,7 +222,7 @@ RECIPES: tuple[Recipe, ...] = (
     ),
     _autoencoder(
         "contractive-ae",
-        "784-32-784, sigmoid code, exact penalty on the encoder's Jacobian",
+        "pixels-32-pixels, sigmoid code, exact penalty on the encoder's Jacobian",
         "Rifai et al. 2011, Contractive auto-encoders, ICML",
         lambda image, o, head, rng: architecture.dense(image, (o["latent"],), (), code=ops.sigmoid, head=head, rng=rng),
         latent=32,
@@ -230,7 +230,7 @@ RECIPES: tuple[Recipe, ...] = (
     ),
     _autoencoder(
         "linear-ae",
-        "784-32-784 without activations: finds the subspace of the principal components",
+        "pixels-32-pixels without activations: finds the subspace of the principal components",
         "Baldi and Hornik 1989, Neural networks and principal component analysis, Neural Networks 2",
         lambda image, o, head, rng: architecture.dense(
             image, (o["latent"],), (), code=architecture.identity, head=head, rng=rng

@@ -53,6 +53,9 @@ class Finding:
         return f"{self.disease}: {self.evidence}. {self.remedy}"
 
 
+Check = Callable[[Evidence], Finding | None]
+
+
 class NotApplicable(Exception):  # noqa: N818 - it is an answer, not an error
     """The evidence that a check needs is not there."""
 
@@ -260,7 +263,7 @@ def explosion(e: Evidence) -> Finding | None:
     return None
 
 
-CHECKS: tuple[Callable[[Evidence], Finding | None], ...] = (
+CHECKS: tuple[Check, ...] = (
     explosion,
     discriminator_won,
     posterior_collapse,
@@ -272,7 +275,7 @@ CHECKS: tuple[Callable[[Evidence], Finding | None], ...] = (
 )  # causes before what follows from them
 
 
-def _finds(check: Callable[[Evidence], Finding | None], e: Evidence) -> bool:
+def _finds(check: Check, e: Evidence) -> bool:
     try:
         return check(e) is not None
     except NotApplicable:

@@ -6,10 +6,12 @@ Imports: data, prepare, examine. Read next: ``../run.py``, which calls it after 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from minigen.data import Dataset
+from minigen.training.doctor.diseases import explosion
 from minigen.training.doctor.examine import Checkup, examine
 from minigen.training.experiment import Experiment
 from minigen.training.prepare import Prepared
@@ -40,12 +42,17 @@ class Doctor:
         """What there is to say after update `now`, where `before` was the last update of the epoch before.
 
         None in the first 1000 updates, and after an epoch so short that a look would cost more than it; only the
-        `final` look is not left out for that. It depends on nothing but these numbers: a resumed run says the same.
+        `final` look is not left out for that, but before update 1000 asks only for numbers that explode. It depends on
+        nothing but these numbers: a resumed run says the same.
         """
         passed = now * self.batch_size // SEEN > before * self.batch_size // SEEN
-        if now < EARLY or not (passed or final):
+        if not final and (now < EARLY or not passed):
             return None
-        self.checkup = examine(self.experiment, self.images, self.labels, history)
+        if now < EARLY:
+            found = examine(self.experiment, self.images, self.labels, history, checks=[explosion])
+            self.checkup = replace(found, note=f"{now} updates are too few to look for collapse; it takes {EARLY:,}")
+        else:
+            self.checkup = examine(self.experiment, self.images, self.labels, history)
         return self.checkup
 
 

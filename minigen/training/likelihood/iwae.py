@@ -111,7 +111,7 @@ RECIPES = (
     Recipe(
         "burda-vae",
         "likelihood",
-        "two layers of codes, 784-200-200-100-100-100-50 with tanh, trained on m bounds of k samples",
+        "two layers of codes, pixels-200-200-100-100-100-50 with tanh, trained on m bounds of k samples",
         _BURDA,
         {"hidden": 200, "latent": 50, "k": 1, "m": 1, **COMMON, "binarize": "dynamic"},
         _two_layers,

@@ -37,7 +37,7 @@ RECIPES = (
     Recipe(
         "linear-vae",
         "likelihood",
-        "784-32-784 without activations and with a learned variance: probabilistic PCA",
+        "pixels-32-pixels without activations and with a learned variance: probabilistic PCA",
         "Lucas et al. 2019, Don't blame the ELBO! A linear VAE perspective on posterior collapse, arXiv:1911.02469",
         {"latent": 32, **UPDATE},
         _build,

@@ -56,7 +56,7 @@ RECIPES = (
     Recipe(
         "vae",
         "likelihood",
-        "784-400-20-400-784: codes are distributions, near a normal prior that can be sampled",
+        "pixels-400-20-400-pixels: codes are distributions, near a normal prior that can be sampled",
         KINGMA,
         {**DENSE, **COMMON},
         _dense,
@@ -64,7 +64,7 @@ RECIPES = (
     Recipe(
         "conv-vae",
         "likelihood",
-        "the same with strided convolutions 32, 64 and a dense layer of 256, and back",
+        "a VAE with strided convolutions 32, 64 and a dense layer of 256, and back",
         KINGMA,
         {"channels": 32, "latent": 20, **COMMON, "epochs": 5},
         _convolutional,

@@ -49,6 +49,7 @@ OPTIONS: Mapping[str, Option] = {
     "prior_layers": Option(int, "masked blocks of the prior over the grid of codes", minimum=1),
 }
 DECAY = 0.99
+LOOK = 500  # a PixelCNN draws place by place: 10,000 grids of 7x7 take a quarter of a minute
 
 
 @dataclass(frozen=True)
@@ -236,7 +237,7 @@ def _abilities(setup: Setup, parts: Parts, see: See) -> dict[str, Any]:
         "pictures": pictures,
         "reconstruct": reconstruct,
         "encode": encode,
-        "latent": Latent(size, decode, draw),
+        "latent": Latent(size, decode, draw, look=LOOK),
         "log_likelihood": log_likelihood,
         "signs": signs,
     }
