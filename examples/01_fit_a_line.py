@@ -26,7 +26,7 @@ def main(steps: int = 200) -> tuple[float, float]:
         slope.data = slope.data - 0.3 * g_slope.data
         intercept.data = intercept.data - 0.3 * g_intercept.data
         if step % 20 == 0 or step == steps - 1:
-            print(f"step {step:3d}  loss {loss.item():.4f}  y = {slope.item():.3f} x + {intercept.item():.3f}")
+            print(f"step {step:3d}  loss {loss.item():.4f}  y = {slope.item():.3f} x {intercept.item():+.3f}")
     return slope.item(), intercept.item()
 
 

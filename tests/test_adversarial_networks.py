@@ -64,7 +64,7 @@ def test_widths_of_the_papers_networks() -> None:
 
 @pytest.mark.parametrize("image", [(1, 28, 30), (3, 31, 32)])
 def test_sides_that_do_not_fit(image: tuple[int, int, int]) -> None:
-    with pytest.raises(ValueError, match=f"multiples of 4 .*got {image[1]}x{image[2]}.*dense networks"):
+    with pytest.raises(ValueError, match=f"multiples of 4, got {image[1]}x{image[2]}.*--network dense"):
         architecture.dcgan_generator(image, rng=Generator(0))
 
 

@@ -144,12 +144,14 @@ def test_messages_about_refused_shapes() -> None:
     with pytest.raises(ValueError) as info:
         build("conv-ae", shape=(1, 30, 28))
     assert str(info.value) == (
-        "conv-ae: image sides must be a multiple of 8, or 4 more than one (28, 32, 36), got 30x28; "
-        "resize the images, or use 'ae' or 'deep-ae', which take any size"
+        "image sides must be multiples of 4, got 30x28; resize the images to 28x28 or 32x28 "
+        "(folders of pictures: --image-size), or use 'ae' or 'deep-ae', which take any size"
     )
     with pytest.raises(ValueError) as info:
         build("dcgan-ae", shape=(1, 28, 30))
-    assert str(info.value) == "dcgan-ae: image sides must be multiples of 4, got 28x30; resize the images"
+    assert "multiples of 4, got 28x30; resize the images to 28x28 or 28x32" in str(info.value)
+    with pytest.raises(ValueError, match="got 3x2; resize the images to 4x4 "):
+        build("conv-ae", shape=(1, 3, 2))
 
 
 def test_a_batch_of_other_images_is_refused_by_the_layer() -> None:

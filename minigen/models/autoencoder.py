@@ -15,6 +15,7 @@ import numpy as np
 
 from minigen import nn, ops
 from minigen.device import array_module
+from minigen.models.sizes import check_multiples_of_4
 from minigen.random import Generator
 from minigen.tensor import Tensor
 
@@ -108,15 +109,11 @@ def convolutional(
     """Three 3x3 convolutions (16, 8, `latent` channels), each with 2x2 max pooling in ceil mode; and the way back.
 
     28x28 images become codes of `latent` x 4 x 4. Upsampling gives 8, 16 and then 28: between the last two stands a
-    convolution without padding (16 -> 14). Sides that are a multiple of 8 need none; other sides do not fit.
+    convolution without padding (16 -> 14). Sides that are a multiple of 8 need none. Sides must be multiples of 4.
     """
     channels, height, width = image
+    check_multiples_of_4(height, width, "use 'ae' or 'deep-ae', which take any size")
     narrow = [4 * -(-side // 8) - side // 2 for side in (height, width)]  # pixels too many before the last upsampling
-    if height % 2 or width % 2 or any(n not in (0, 2) for n in narrow):
-        raise ValueError(
-            f"conv-ae: image sides must be a multiple of 8, or 4 more than one (28, 32, 36), got {height}x{width}; "
-            "resize the images, or use 'ae' or 'deep-ae', which take any size"
-        )
     last = (1 - narrow[0] // 2, 1 - narrow[1] // 2)
 
     def conv(n_in: int, n_out: int, padding: int | tuple[int, int] = 1) -> nn.Conv2d:
@@ -144,8 +141,7 @@ def dcgan(
     encoder its discriminator without the last layer. Sides must be multiples of 4.
     """
     channels, height, width = image
-    if height % 4 or width % 4:
-        raise ValueError(f"dcgan-ae: image sides must be multiples of 4, got {height}x{width}; resize the images")
+    check_multiples_of_4(height, width, "use 'ae' or 'deep-ae', which take any size")
     h, w = height // 4, width // 4
     encoder = nn.Sequential(
         nn.Conv2d(channels, 64, 5, stride=2, padding=2, rng=rng), nn.BatchNorm(64), leaky_relu,

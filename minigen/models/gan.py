@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from minigen import nn, ops
 from minigen.models.autoencoder import ImageShape
+from minigen.models.sizes import check_multiples_of_4
 from minigen.nn.layers import Initializer
 from minigen.random import Generator
 from minigen.tensor import Tensor
@@ -115,11 +116,7 @@ def dcgan_discriminator(
 def halvings(image: ImageShape) -> int:
     """How often the sides are halved: twice, and on to 8 pixels while they are even (28: 7, 32: 8, 64: 8)."""
     _, height, width = image
-    if height % 4 or width % 4:
-        raise ValueError(
-            f"image sides must be multiples of 4 (28x28, 32x32, 64x64), got {height}x{width}; "
-            "resize the images, or take dense networks, which fit any size"
-        )
+    check_multiples_of_4(height, width, "take --network dense, where the model has it")
     steps = 2
     while min(height, width) >> steps > 8 and (height >> steps) % 2 == 0 and (width >> steps) % 2 == 0:
         steps += 1

@@ -17,6 +17,7 @@ import numpy as np
 from minigen import losses, nn, ops
 from minigen.models.autoencoder import Autoencoder, ImageShape
 from minigen.models.likelihood import Likelihood, bounded
+from minigen.models.sizes import check_multiples_of_4
 from minigen.random import Generator
 from minigen.tensor import Tensor
 
@@ -159,11 +160,7 @@ def convolutional(
     "Deconvolution and checkerboard artifacts"). The sides of the images must be multiples of 4.
     """
     n, height, width = image
-    if height % 4 or width % 4:
-        raise ValueError(
-            f"image sides must be multiples of 4 (28, 32), got {height}x{width}; resize the images, "
-            "or use 'vae', which takes any size"
-        )
+    check_multiples_of_4(height, width, "use 'vae', which takes any size")
     small = (2 * channels, height // 4, width // 4)
     encoder = nn.Sequential(
         nn.Conv2d(n, channels, 4, stride=2, padding=1, rng=rng), ops.relu,

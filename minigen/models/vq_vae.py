@@ -16,6 +16,7 @@ from minigen import losses, nn, ops
 from minigen.device import array_module
 from minigen.models.autoencoder import Autoencoder, ImageShape
 from minigen.models.likelihood import Likelihood
+from minigen.models.sizes import check_multiples_of_4
 from minigen.random import Generator
 from minigen.tensor import Tensor, gemm, note_change
 from minigen_kernels import Array
@@ -166,11 +167,7 @@ class Residual(nn.Module):
 def grid_of(image: ImageShape) -> tuple[int, int]:
     """Height and width of the grid of codes of an image (C, H, W), whose sides must be multiples of 4."""
     _, height, width = image
-    if height % 4 or width % 4 or not height or not width:
-        raise ValueError(
-            f"vq-vae: image sides must be multiples of 4 (28, 32), got {height}x{width}; resize the images, "
-            "or use 'vae', which takes any size"
-        )
+    check_multiples_of_4(height, width, "use 'vae', which takes any size")
     return height // 4, width // 4
 
 
