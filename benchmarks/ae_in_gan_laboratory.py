@@ -36,9 +36,9 @@ import numpy as np
 
 import minigen as mg
 from minigen import data
+from minigen.atomic import write_atomically
 from minigen.metrics import frechet
 from minigen.metrics.neighbours import neighbourhood
-from minigen.serialization import write_atomically
 from minigen.training import sampling, transfer
 from minigen.training.catalog import MODELS
 from minigen.training.classifier import Features, trained_features

@@ -1,17 +1,18 @@
 """Pictures of images: a grid, or inputs beside their reconstructions, or points of the plane, as PNG files.
 
-Imports: NumPy; Pillow when a file is written. Read next: nothing, this is a leaf.
+Imports: atomic; Pillow when a file is written. Read next: nothing, this is a leaf.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from minigen.atomic import write_atomically
 from minigen_kernels import Array
 
 
@@ -102,12 +103,6 @@ def plot(points: Array, *, value_range: tuple[float, float] = (-1.0, 1.0), side:
 def save_png(picture: Array, path: str | Path, *, scale: int = 2) -> None:
     """Write bytes (H, W) or (H, W, 3) as a PNG file, each pixel `scale` wide and high. Whole or not at all."""
     image = importlib.import_module("PIL.Image").fromarray(picture.repeat(scale, 0).repeat(scale, 1))
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        image.save(temporary, format="PNG")
-        os.replace(temporary, path)
-    except OSError as error:  # the temporary file's name would mean nothing to anybody
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    file = io.BytesIO()
+    image.save(file, format="PNG")
+    write_atomically(path, file.getvalue())

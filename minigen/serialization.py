@@ -3,22 +3,21 @@
 A file holds arrays by name and a few strings; no code is ever run when it is read. It appears whole or not at all: the
 bytes go to a temporary file in the same folder, which then takes the name in one step.
 
-Imports: device, tensor, nn (for `Module`); safetensors when a file is written or read. Read next:
+Imports: atomic, device, tensor, nn (for `Module`); safetensors when a file is written or read. Read next:
 ``training/checkpoint.py``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from minigen.atomic import write_atomically
 from minigen.device import refuse_masked, to_device
 from minigen.nn import Module
 from minigen.tensor import Tensor
@@ -63,44 +62,6 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """The strings that `save` was given as `metadata`; empty for a file without. Errors as in `load`."""
     return _read(path, arrays=False)[1]
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Make `data` the contents of the file `path`: all of it or, on an error or a crash at any moment, nothing.
-
-    The bytes reach the disk before the name changes hands. OSError: the folder is missing or cannot be written, the
-    disk is full, or `path` is something other than a file. A symbolic link stays a link; its target is replaced.
-    """
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise IsADirectoryError(0, f"it is {'a folder' if target.is_dir() else 'no ordinary file'}", str(path))
-    temporary = temporary_name(target)
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:  # the temporary file's name would mean nothing to anybody
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(target.parent)
-
-
-def temporary_name(path: Path) -> Path:
-    """Where `write_atomically` prepares `path`: hidden, beside it. After a crash it may stay; it means nothing then."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a change of names in a folder survive a power cut, on systems that can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _as_contiguous(name: str, value: Any) -> Array:

@@ -23,23 +23,24 @@ ENGINE = KERNELS | {"device", "random", "recording", "tensor"}
 LAYERS = ENGINE | {"ops", "nn", "losses"}
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "minigen_kernels": frozenset(),
+    "atomic": frozenset(),
     "device": KERNELS,
     "random": KERNELS,
     "recording": frozenset(),
     "indexing": KERNELS | {"device"},
     "tensor": KERNELS | {"device", "recording", "indexing"},
-    "gradcheck": ENGINE | {"nn"},  # a Module's parameters are checked too
+    "gradcheck": ENGINE | {"atomic", "nn"},  # a Module's parameters are checked too
     "optim": ENGINE,
     "ops": ENGINE,
     "nn": ENGINE | {"ops"},
     "losses": ENGINE | {"ops"},
-    "serialization": ENGINE | {"nn"},
+    "serialization": ENGINE | {"atomic", "nn"},
     "inventory": LAYERS | {"gradcheck"},
-    "pictures": KERNELS,
+    "pictures": KERNELS | {"atomic"},
     "data": KERNELS | {"random"},
     "models": LAYERS,
     "metrics": LAYERS | {"models", "data"},
-    "training": LAYERS | {"models", "data", "optim", "serialization", "pictures", "minigen"},
+    "training": LAYERS | {"models", "data", "optim", "atomic", "serialization", "pictures", "minigen"},
     "testing": LAYERS | {"gradcheck", "inventory"},
     "minigen": LAYERS | {"gradcheck", "optim", "serialization"},  # minigen/__init__.py; training reads its version
 }

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
+from minigen.atomic import write_atomically
 from minigen.cli.trained import (
     check_output,
     checkpoint_option,
@@ -19,7 +20,6 @@ from minigen.cli.trained import (
     open_run,
     split_option,
 )
-from minigen.serialization import write_atomically
 from minigen.training.config import ConfigError
 
 

@@ -13,10 +13,10 @@ from typing import Literal
 import click
 import numpy as np
 
+from minigen.atomic import write_atomically
 from minigen.cli.drawing import check_class, codes_from, density_option, latent_of, seed_option, turns
 from minigen.cli.trained import Trained, check_output, checkpoint_option, data_dir_option, device_option, open_run
 from minigen.pictures import POINT, grid, save_png, sheet
-from minigen.serialization import write_atomically
 from minigen.training import sampling
 from minigen.training.config import ConfigError
 from minigen.training.experiment import LOOK

@@ -1,15 +1,17 @@
 """What a gradient check says: a report when all is right, an exception that names the place when it is not.
 
-Imports: the files that show it. Read next: ``text.py``, ``check.py``.
+Imports: atomic, the files that show it. Read next: ``text.py``, ``check.py``.
 """
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from minigen.atomic import write_atomically
 from minigen.gradcheck import drawing, page, table, text
 from minigen.gradcheck.facts import plain, to_json
 from minigen_kernels import Array
@@ -124,7 +126,9 @@ class Report:
         """
         figure = drawing.figure(self.facts())
         if path is not None:
-            figure.savefig(path, dpi=120)
+            file = io.BytesIO()
+            figure.savefig(file, dpi=120, format=os.path.splitext(path)[1].removeprefix(".").lower() or "png")
+            write_atomically(path, file.getvalue())
         return figure
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ Columns: step (updates made), epoch (from 1), split, seconds (spent in training,
 terms. `split` is "batch" (the terms of that one update), "train" (means over the updates of the epoch) or "validation".
 A cell is empty where a row lacks the term. Numbers are written so that reading them gives the same bits.
 
-Imports: serialization. Read next: ``run.py``.
+Imports: atomic. Read next: ``run.py``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from minigen.serialization import write_atomically
+from minigen.atomic import write_atomically
 
 COLUMNS = ("step", "epoch", "split", "seconds")
 

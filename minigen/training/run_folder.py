@@ -9,7 +9,7 @@ checkpoints/best.safetensors   the same at the epoch with the lowest validation 
 samples/epoch_003.png          images beside their reconstructions after that epoch
 =============================  =====================================================================================
 
-Imports: serialization. Read next: ``run.py``.
+Imports: atomic. Read next: ``run.py``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from minigen.serialization import temporary_name, write_atomically
+from minigen.atomic import PATTERN, temporary_path, write_atomically
 
 
 class RunFolderError(OSError):
@@ -114,10 +114,12 @@ class RunFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def remove_leftovers(self) -> None:
-        """Delete temporary files that a killed process has left."""
+        """Delete temporary files that a killed process has left (before version 0.2 they were called otherwise)."""
         for folder in (self.path, self.last.parent, self.samples):
-            for path in folder.glob(".*.tmp"):
-                path.unlink(missing_ok=True)
+            for pattern in (PATTERN, ".*.[0-9]*.tmp"):
+                for path in folder.glob(pattern):
+                    if path.is_symlink() or path.is_file():
+                        path.unlink(missing_ok=True)
 
 
 def choose_path(out: str | os.PathLike[str] | None, model: str, dataset: str) -> Path:
@@ -147,12 +149,12 @@ def new_run_folder(path: Path, *, rename: bool = False) -> Iterator[RunFolder]:
     """
     asked, path = path, Path(os.path.abspath(path))
     made = [folder for folder in path.parents if not folder.exists()]  # the innermost first
-    staging = temporary_name(path)
+    staging = temporary_path(path.parent)
     try:
         try:
-            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir(parents=True)
             folder = RunFolder(staging)
-            folder.last.parent.mkdir(parents=True)
+            folder.last.parent.mkdir()
             folder.samples.mkdir()
             yield folder
             name = _take_name(staging, path, rename)

@@ -103,7 +103,7 @@ def test_one_process_at_a_time(tmp_path):
 def test_leftovers_are_removed(tmp_path):
     folder = RunFolder(tmp_path)
     folder.last.parent.mkdir()
-    for path in (tmp_path / ".config.toml.77.tmp", folder.last.parent / ".last.safetensors.77.tmp"):
+    for path in (tmp_path / ".config.toml.77.tmp", folder.last.parent / ".minigen-0123456789abcdef.tmp"):
         path.write_text("half")
     folder.last.write_text("whole")
     folder.remove_leftovers()

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from minigen import nn, serialization
-from minigen.serialization import CheckpointError, load, load_metadata, save, write_atomically
+from minigen.atomic import write_atomically
+from minigen.serialization import CheckpointError, load, load_metadata, save
 from minigen.tensor import Tensor
 
 DTYPES = st.sampled_from(["f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"])
