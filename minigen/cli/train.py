@@ -20,7 +20,9 @@ from rich.text import Text
 import minigen
 from minigen import nn
 from minigen.cli.donors import adopt_donors, begin_from_donors
+from minigen.cli.rescue import checkpoint_of
 from minigen.cli.settings import SettingsCommand, absolute_paths, all_settings, command_line, new_config, read_run
+from minigen.training.changes import edited, moved_end, tied_to_end
 from minigen.training.config import ConfigError, check_change
 from minigen.training.experiment import Recipe
 from minigen.training.ledger import Entry, entries
@@ -37,6 +39,7 @@ INTERRUPTED = 130
 @click.option("--config", metavar="FILE.toml", help="settings from a file; flags go before it")
 @click.option("--out", metavar="DIR", help="folder of the run  [default: runs/<model>-<dataset>-<time>]")
 @click.option("--resume", metavar="RUN", help="continue the run in this folder, bit for bit")
+@click.option("--checkpoint", type=click.Choice(["last", "best"]), help="--resume: from which one  [default: last]")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end, and nothing else on stdout")
 @click.pass_context
 def train(
@@ -46,6 +49,7 @@ def train(
     config: str | None,
     out: str | None,
     resume: str | None,
+    checkpoint: str | None,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -65,6 +69,8 @@ def train(
             raise ConfigError(f"{name} must not be empty; give a path, or leave it out")
     with np.errstate(all="ignore"), Stop() as stop, contextlib.ExitStack() as stack:
         if resume is None:
+            if checkpoint is not None:
+                raise ConfigError("--checkpoint says where --resume goes on; without --resume leave it out")
             run = _begin(console, model, config, out, given, stop)
             stack.enter_context(run.folder.lock())
         else:
@@ -75,7 +81,7 @@ def train(
             folder = RunFolder(resume)
             settings = read_run(folder)
             stack.enter_context(folder.lock())
-            run = _resume(folder, *settings, model, given, stop)
+            run = _resume(console, folder, *settings, model, checkpoint or "last", given, stop)
         _print_header(console, run)
         code = _train(console, run, stop)
     if as_json:
@@ -98,15 +104,27 @@ def _begin(
 
 
 def _resume(
-    folder: RunFolder, recipe: Recipe, stored: dict[str, Any], model: str | None, given: dict[str, Any], stop: Stop
+    console: Console,
+    folder: RunFolder,
+    recipe: Recipe,
+    stored: dict[str, Any],
+    model: str | None,
+    name: str,
+    given: dict[str, Any],
+    stop: Stop,
 ) -> Run:
-    """An existing run, at its last checkpoint."""
+    """An existing run, at the checkpoint of that name."""
     if model is not None and model != recipe.name:
         raise ConfigError(f"the run in {folder.path} is of model {recipe.name!r}, not of {model!r}: leave MODEL out")
+    checkpoint = checkpoint_of(folder, name)
+    notes = edited(recipe, stored, checkpoint, folder.config)
     settings = check_change(stored, {name: value for name, value in given.items() if (name, value) != AUTO})
     prepared = prepare(recipe, settings)
     stop.wait_for_step()
-    return go_on(prepared, folder)
+    run = go_on(prepared, folder, checkpoint)
+    for line in [*notes, *run.take_notes(), *moved_end(recipe, settings, checkpoint)]:
+        console.print(f"note: {line}", soft_wrap=True, markup=False)
+    return run
 
 
 AUTO = ("device", "auto")  # fits every run
@@ -118,6 +136,11 @@ def _train(console: Console, run: Run, stop: Stop) -> int:
     if run.finished:
         longer = command_line("train", "--resume", path, "--epochs", config["epochs"] * 2)
         console.print(f"this run is finished; to train it longer: {longer}", soft_wrap=True, markup=False)
+        for line in tied_to_end(config):
+            text = (
+                f"note: {line} is planned for the length of a run; one that was as long from the start is another one"
+            )
+            console.print(text, soft_wrap=True, markup=False)
         return 0
     steps = {"epochs": config["epochs"], "max_steps": config["max_steps"]}
     try:

@@ -13,9 +13,11 @@ from typing import Any
 
 import click
 
+from minigen.cli.rescue import offer
 from minigen.cli.settings import absolute_paths, read_run
 from minigen.data import Dataset
 from minigen.device import choose_device, set_num_threads
+from minigen.training.checkpoint import DamagedCheckpoint
 from minigen.training.config import ConfigError
 from minigen.training.environment import default_threads
 from minigen.training.experiment import Experiment, Recipe
@@ -87,7 +89,10 @@ def open_run(path: str, checkpoint: str | None, data_dir: str | None, device: st
     file = {"best": folder.best, "last": folder.last}.get(checkpoint or "")
     if file is None:
         file = folder.best if folder.best.exists() else folder.last
-    experiment, facts = open_trained(recipe, config, file, chosen)
+    try:
+        experiment, facts = open_trained(recipe, config, file, chosen)
+    except DamagedCheckpoint as error:
+        raise offer(folder, file, error) from error
     return Trained(experiment, recipe, config, file, facts, folder.metrics)
 
 

@@ -4,13 +4,17 @@ Arrays are named by what they belong to: ``modules/<name>/<entry of state_dict>`
 All the rest - generators, the place in the data, how far training has come - are `facts`: plain values, kept as JSON
 among the strings of the file. Nothing that holds NaN or infinity is ever written.
 
-Imports: serialization, training.experiment. Read next: ``run_folder.py``, ``run.py``.
+Among the facts is a checksum of each array, and beside them one of the facts, so that a checkpoint knows when it was
+changed. Files of version 0.1.0 have none; they are read without.
+
+Imports: serialization, training.experiment. Read next: ``facts.py``, ``run_folder.py``, ``run.py``.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +28,11 @@ from minigen_kernels import Array
 
 FORMAT = 1  # raise it when old checkpoints can no longer be read
 KEY = "minigen"  # the string of the file that holds the facts
+KEY_SUM = "minigen-crc32"  # the string that holds their checksum
+
+
+class DamagedCheckpoint(CheckpointError):  # noqa: N818 - the name says what happened
+    """A checkpoint file that is missing, cannot be read, or was changed since it was written."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +59,65 @@ def save_checkpoint(path: str | os.PathLike[str], experiment: Experiment, facts:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise NonFiniteLoss(f"{key} holds NaN or infinity; no checkpoint was written")
     generators = {name: generator.state for name, generator in experiment.generators.items()}
-    everything = {"format": FORMAT, **facts, "generators": generators}
-    save(arrays, path, {KEY: json.dumps(everything, allow_nan=False)})
+    checksums = {key: checksum(array) for key, array in arrays.items()}
+    everything = {"format": FORMAT, **facts, "generators": generators, "checksums": checksums}
+    text = json.dumps(everything, allow_nan=False)
+    save(arrays, path, {KEY: text, KEY_SUM: _crc32(text.encode())})
+
+
+def checksum(array: Array) -> str:
+    """CRC-32 of an array's dtype, shape and elements in C order, in hexadecimal."""
+    kind = f"{array.dtype.str[1:]} {array.shape}".encode()
+    return _crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, zlib.crc32(kind))
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint. CheckpointError if the file is missing, damaged, or no checkpoint of a run."""
-    arrays, text = load(path), load_metadata(path).get(KEY)
+    """Read a checkpoint. DamagedCheckpoint if the file is missing or damaged, and names the entries that are.
+
+    CheckpointError: it is whole, but no checkpoint of a run, or of a version of minigen that this one cannot read.
+    """
     try:
-        facts = json.loads(text or "null")
+        arrays, strings = load(path), load_metadata(path)
+    except CheckpointError as error:
+        raise DamagedCheckpoint(str(error)) from error
+    text = strings.get(KEY, "null")
+    if KEY_SUM in strings and strings[KEY_SUM] != _crc32(text.encode()):
+        raise DamagedCheckpoint(f"{os.fspath(path)} is damaged: its facts have changed since it was written")
+    try:
+        facts = json.loads(text)
     except ValueError as error:
-        raise CheckpointError(f"{os.fspath(path)}: its facts are no JSON: {error}") from error
+        raise DamagedCheckpoint(f"{os.fspath(path)} is damaged: its facts are no JSON: {error}") from error
     if not isinstance(facts, dict) or "format" not in facts:
         raise CheckpointError(f"{os.fspath(path)} holds arrays, but is no checkpoint of a training run")
     if facts["format"] != FORMAT:
         raise CheckpointError(
             f"{os.fspath(path)} has format {facts['format']!r}, this version of minigen reads {FORMAT}"
         )
+    changed = _changed(arrays, facts.get("checksums"), KEY_SUM in strings)
+    if changed:
+        several = f", and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        raise DamagedCheckpoint(
+            f"{os.fspath(path)} is damaged: since it was written, {', '.join(changed[:SHOWN])}{several} changed"
+        )
     return Checkpoint(os.fspath(path), arrays, facts)
+
+
+SHOWN = 5  # damaged entries that are named
+
+
+def _changed(arrays: Mapping[str, Array], checksums: Any, summed: bool) -> list[str]:
+    """The entries that are not as they were when the file was written; none for a file of the time before checksums."""
+    if checksums is None and not summed:
+        return []
+    if not isinstance(checksums, dict) or not summed:
+        return ["the table of checksums"]
+    gone = [f"{key} (now missing)" for key in checksums if key not in arrays]
+    new = [f"{key} (not there then)" for key in arrays if key not in checksums]
+    return gone + new + [key for key, a in arrays.items() if key in checksums and checksum(a) != checksums[key]]
+
+
+def _crc32(data: bytes | memoryview, start: int = 0) -> str:
+    return f"{zlib.crc32(data, start):08x}"
 
 
 def restore_modules(experiment: Experiment, checkpoint: Checkpoint) -> None:
@@ -85,11 +135,17 @@ def restore(experiment: Experiment, checkpoint: Checkpoint) -> None:
     try:
         for name, state in _by_name(checkpoint, "optimizers", experiment.optimizers).items():
             experiment.optimizers[name].load_state_dict(state)
+        states = checkpoint.facts["generators"]
+        if states.keys() != experiment.generators.keys():
+            raise CheckpointError(
+                f"{checkpoint.path} is of another model: it has the generators {', '.join(states)}, wanted are "
+                f"{', '.join(experiment.generators)}"
+            )
         for name, generator in experiment.generators.items():
-            generator.state = checkpoint.facts["generators"][name]
+            generator.state = states[name]
     except CheckpointError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{checkpoint.path} does not fit the model: {name}: {error}") from error
 
 

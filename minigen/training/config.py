@@ -59,7 +59,9 @@ DEFAULTS: Mapping[str, Any] = {
     "doctor": True,
 }
 
-#: By --resume: they change no number of the run.
+#: By --resume. They change no weight of the updates that both runs make, but where something is spread over all updates
+#: of a run, as most schedules of the learning rate are: what that is, ``changes.py`` says. An end in the middle of an
+#: epoch has its rows in the table, and may be the best checkpoint.
 CHANGEABLE = ("epochs", "max_steps", "data_dir", "checkpoint_every", "doctor")
 
 
@@ -133,6 +135,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """How a message about an unknown `word` goes on: ". Did you mean 'epochs'?", or "." if nothing known is near."""
     close = difflib.get_close_matches(word.lower(), list(known), n=1)
     return f". Did you mean {close[0]!r}?" if close else "."
+
+
+def planned_steps(config: Mapping[str, Any], batches_per_epoch: int) -> int:
+    """How many updates a run of these settings makes: to the end of `epochs`, or `max_steps` if that comes first."""
+    steps: int = config["epochs"] * batches_per_epoch
+    return min(steps, config["max_steps"] or steps)
 
 
 def check_change(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,14 +22,23 @@ COLUMNS = ("step", "epoch", "split", "seconds")
 
 
 class MetricsFile:
-    """Rows are appended and reach the file at once. `rows` counts them."""
+    """Rows are appended and reach the file at once. `rows` counts them. `notes`: what there is to say of the table.
+
+    The table is a report, on which nothing rests: where it is lost or damaged, a new one is begun.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path, self.columns, self.rows = path, list(COLUMNS), 0
+        self.notes: list[str] = []
         self._file: io.TextIOWrapper | None = None
 
     def append(self, step: int, epoch: int, split: str, seconds: float, terms: Mapping[str, float]) -> None:
         """Add a row. A term that is new adds a column: then the file is written anew."""
+        if self._file is not None and not self._is_open_file():
+            self.close()
+            if not self.path.exists():
+                self.notes.append(f"{self.path} has vanished; a new table begins with step {step}")
+                self.columns, self.rows = list(COLUMNS), 0
         new = [name for name in terms if name not in self.columns]
         if new:
             before = self.read()
@@ -43,10 +53,7 @@ class MetricsFile:
 
     def read(self) -> list[list[str]]:
         """The rows below the header, as they stand in the file; none if there is no file."""
-        if not self.path.exists():
-            return []
-        with open(self.path, encoding="utf-8", newline="") as file:
-            return list(csv.reader(file))[1:]
+        return self._lines()[1:]
 
     def terms(self, split: str) -> list[dict[str, float]]:
         """The terms of every row of that split, in their order."""
@@ -57,24 +64,20 @@ class MetricsFile:
     def cut(self, rows: int) -> None:
         """Keep the first `rows` rows: what came after the checkpoint will come again.
 
-        ValueError if the file has fewer, or no header of this kind.
+        Where the file lacks some of them, or is no table of this kind, it is set aside and a new one is begun.
         """
         self.close()
-        if rows == 0:
+        if rows == 0 and not self.path.is_dir():
             self.path.unlink(missing_ok=True)
-            self.columns, self.rows = list(COLUMNS), 0
-            return
-        if not self.path.exists():
-            raise ValueError(f"{self.path} is missing; the checkpoint needs its first {rows} rows")
-        kept = self.read()[:rows]
-        with open(self.path, encoding="utf-8", newline="") as file:
-            header = next(csv.reader(file), [])
-        if tuple(header[: len(COLUMNS)]) != COLUMNS or len(kept) < rows or any(len(r) != len(header) for r in kept):
-            raise ValueError(
-                f"{self.path} was changed: the checkpoint needs its first {rows} rows, {len(kept)} are whole"
-            )
-        self.columns, self.rows = header, rows
-        self._replace(kept)
+        try:
+            header, *kept = self._lines()[: rows + 1] or [[]]
+            _check_table(header, kept, rows)
+        except (ValueError, OSError, csv.Error) as error:
+            self._set_aside(rows, str(error))
+            kept = []
+        self.columns, self.rows = (header, rows) if kept else (list(COLUMNS), 0)
+        if kept:
+            self._replace(kept)
 
     def sync(self) -> None:
         """Wait until all rows are on the disk."""
@@ -87,10 +90,48 @@ class MetricsFile:
             self._file.close()
             self._file = None
 
+    def _lines(self) -> list[list[str]]:
+        if not self.path.exists():
+            return []
+        with open(self.path, encoding="utf-8", newline="") as file:
+            return list(csv.reader(file))
+
+    def _is_open_file(self) -> bool:
+        """Does the path still lead to the file that is open? Others may have deleted or replaced it."""
+        assert self._file is not None
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))
+        except OSError:
+            return False
+
+    def _set_aside(self, rows: int, reason: str) -> None:
+        """Give a table that cannot be continued another name."""
+        if not os.path.lexists(self.path):
+            self.notes.append(f"{self.path} is missing; a new table is begun")
+            return
+        names = (self.path.with_name(f"{self.path.stem}.damaged{i or ''}{self.path.suffix}") for i in itertools.count())
+        free = next(path for path in names if not os.path.lexists(path))
+        os.rename(self.path, free)
+        self.notes.append(
+            f"{self.path} does not have the first {rows} rows of this run ({reason}); a new table is begun, the old "
+            f"one is {free.name}"
+        )
+
     def _replace(self, rows: Sequence[Sequence[str]]) -> None:
         self.close()
         padded = ([*row, *[""] * (len(self.columns) - len(row))] for row in rows)
         write_atomically(self.path, "".join(map(_line, [self.columns, *padded])).encode())
+
+
+def _check_table(header: Sequence[str], kept: Sequence[Sequence[str]], rows: int) -> None:
+    """ValueError if these are not the header and the first `rows` rows of a table of this kind."""
+    if rows and tuple(header[: len(COLUMNS)]) != COLUMNS:
+        raise ValueError(f"it does not begin with {','.join(COLUMNS)}")
+    whole = [row for row in kept if len(row) == len(header)]
+    if len(whole) < rows:
+        raise ValueError(f"{len(whole)} are whole")
+    for row in whole:
+        [float(cell) for cell in row[len(COLUMNS) :] if cell]
 
 
 def _line(cells: Sequence[object]) -> str:

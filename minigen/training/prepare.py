@@ -18,7 +18,7 @@ from minigen import nn
 from minigen.data import NAMES, Batches, Dataset, load
 from minigen.device import choose_device, set_num_threads
 from minigen.random import Generator
-from minigen.training.config import ConfigError, did_you_mean
+from minigen.training.config import ConfigError, did_you_mean, planned_steps
 from minigen.training.environment import default_threads
 from minigen.training.experiment import Experiment, Recipe, Setup
 
@@ -64,6 +64,9 @@ def prepare(recipe: Recipe, config: Mapping[str, Any]) -> Prepared:
         "classes": None if train.labels is None else int(train.labels.max()) + 1,
         "batches_per_epoch": len(batches),
         "images": fingerprint(train),
+        "labels": fingerprint_of_labels(train),
+        "validation_images": None if validation is None else fingerprint(validation),
+        "validation_labels": None if validation is None else fingerprint_of_labels(validation),
     }
     experiment = build(recipe, config, facts, device)
     config = {**config, "device": device, "threads": threads}
@@ -74,7 +77,6 @@ def build(recipe: Recipe, config: Mapping[str, Any], facts: Mapping[str, Any], d
     """The model of a run, with its first weights. ConfigError if its options contradict each other or the data."""
     channels, height, width = facts["image_shape"]
     low, high = facts["value_range"]
-    steps = config["epochs"] * facts["batches_per_epoch"]
     nn.manual_seed(config["seed"])
     setup = Setup(
         options={name: config[name] for name in recipe.options},
@@ -82,7 +84,7 @@ def build(recipe: Recipe, config: Mapping[str, Any], facts: Mapping[str, Any], d
         value_range=(low, high),
         mean=facts["mean"],
         classes=facts["classes"],
-        steps=min(steps, config["max_steps"] or steps),
+        steps=planned_steps(config, facts["batches_per_epoch"]),
         batches_per_epoch=facts["batches_per_epoch"],
         seed=config["seed"],
         device=device,
@@ -126,6 +128,11 @@ def training_data(
 def fingerprint(dataset: Dataset) -> str:
     """A short text that differs for other images: their number and a checksum of their bytes."""
     return f"{len(dataset)} images, crc32 {zlib.crc32(np.ascontiguousarray(dataset.images).data):08x}"
+
+
+def fingerprint_of_labels(dataset: Dataset) -> str | None:
+    """The same for labels; None without."""
+    return None if dataset.labels is None else f"crc32 {zlib.crc32(np.ascontiguousarray(dataset.labels).data):08x}"
 
 
 def _check_dataset(config: Mapping[str, Any]) -> None:

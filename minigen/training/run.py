@@ -17,15 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import minigen
+from minigen.atomic import write_atomically
 from minigen.data import Batches
 from minigen.pictures import POINT, save_png, sheet
-from minigen.serialization import CheckpointError, write_atomically
+from minigen.serialization import CheckpointError
 from minigen.tensor import Tensor
+from minigen.training.changes import edited
 from minigen.training.checkpoint import Checkpoint, load_checkpoint, restore, restore_modules, save_checkpoint
 from minigen.training.config import ConfigError
 from minigen.training.doctor import Doctor
 from minigen.training.environment import describe_environment
 from minigen.training.experiment import Experiment, Recipe
+from minigen.training.facts import check_facts
 from minigen.training.fit import Means, Terms, TrainingState, check_finite, fit
 from minigen.training.ledger import describe, is_weighed
 from minigen.training.metrics_file import MetricsFile
@@ -100,40 +103,44 @@ class Run:
         self.save(self.folder.last)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to the point of a checkpoint.
+        """Go back to the point of a checkpoint, in memory: no file is changed, so that a refusal leaves all as it was.
 
-        CheckpointError: it is of another model or of other data. ConfigError: it is beyond the end that the config
-        sets.
+        CheckpointError: it is of another model or of other data, or its facts are damaged. ConfigError: it is beyond
+        the end that the config sets.
         """
+        check_facts(checkpoint)
         facts, prepared = checkpoint.facts, self.prepared
-        if facts.get("model") != prepared.recipe.name:
+        if facts["model"] != prepared.recipe.name:
             raise CheckpointError(
-                f"{checkpoint.path} is of model {facts.get('model')!r}, the run is of {prepared.recipe.name!r}"
+                f"{checkpoint.path} is of model {facts['model']!r}, the run is of {prepared.recipe.name!r}"
             )
-        if facts.get("data") != prepared.facts:
-            raise CheckpointError(
-                f"the training images are not those of the run: {prepared.config['dataset']} now has "
-                f"{_differences(prepared.facts, facts.get('data'))}"
-            )
+        _check_data(prepared, facts["data"])
         restore(prepared.experiment, checkpoint)
         try:
             prepared.batches.state = facts["batches"]
-            means = Means(facts["state"].pop("totals"), facts["state"].pop("counts"))
-            self.state = TrainingState(**facts["state"], means=means)
-            self.best = None if facts["best"] is None else Best(**facts["best"])
-            self.validated, self.last_terms = facts["validated"], facts["last_terms"]
-            self.saved = self.state.step
-            counts = [facts["validated"], facts["rows"], self.state.step, self.state.epoch, self.state.batch]
-            if not all(isinstance(k, int) and k >= 0 for k in counts):
-                raise ValueError(f"it counts {counts} steps, rows and epochs")
-            self._seconds, self._began = float(facts["seconds"]), time.perf_counter()
-            self.metrics.cut(facts["rows"])
-            self.history = self.metrics.terms("train")
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
             raise CheckpointError(f"{checkpoint.path} cannot be continued: {error}") from error
+        state = {name: facts["state"][name] for name in ("step", "epoch", "batch")}
+        self.state = TrainingState(**state, means=Means(facts["state"]["totals"], facts["state"]["counts"]))
+        self.best = None if facts["best"] is None else Best(**facts["best"])
+        self.validated, self.last_terms = facts["validated"], facts["last_terms"]
+        self.saved = self.state.step
+        self._seconds, self._began = float(facts["seconds"]), time.perf_counter()
         for name, done in (("epochs", self.state.epoch), ("max_steps", self.state.step)):
             if prepared.config[name] is not None and prepared.config[name] < done:
                 raise ConfigError(f"{name} {prepared.config[name]}: the run has done {done} already")
+
+    def take_up(self, checkpoint: Checkpoint) -> None:
+        """Bring the folder to the point of the checkpoint that was restored, so that training can go on."""
+        folder, config = self.folder, self.prepared.config
+        folder.remove_leftovers()
+        folder.samples.mkdir(exist_ok=True)  # pictures may have been cleared away
+        self.metrics.cut(checkpoint.facts["rows"])
+        self.history = self.metrics.terms("train")
+        if folder.read_config() != {name: value for name, value in config.items() if value is not None}:
+            folder.write_config(config)
+        if Path(checkpoint.path) != folder.last:
+            self.save(folder.last)
 
     # Training.
 
@@ -209,7 +216,7 @@ class Run:
         before = (epoch - 1) * len(self.prepared.batches)
         checkup = self.doctor and self.doctor.visit(before, self.state.step, self.history, final=self.finished)
         progress.epoch(self.state, means, validation, better)
-        progress.say(checkup.lines() if checkup else ())
+        progress.say([*self.take_notes(), *(checkup.lines() if checkup else ())])
 
     def validate(self) -> dict[str, float] | None:
         """The mean of each term over the validation images; None without images or `evaluate`."""
@@ -229,6 +236,11 @@ class Run:
         dataset = self.prepared.validation or self.prepared.train
         some = slice(POINTS if dataset.image_shape == POINT else PICTURES)
         save_picture(path, self.prepared.experiment, dataset.images_float(some), dataset.value_range)
+
+    def take_notes(self) -> list[str]:
+        """What there is to say of the table of metrics, once."""
+        notes, self.metrics.notes = self.metrics.notes, []
+        return notes
 
     def log(self, split: str, epoch: int, terms: Mapping[str, float]) -> None:
         """A row of ``metrics.csv``."""
@@ -270,14 +282,15 @@ def start(prepared: Prepared, path: Path, *, rename: bool = False) -> Run:
     return run
 
 
-def go_on(prepared: Prepared, folder: RunFolder) -> Run:
-    """Continue the run in `folder` from its last checkpoint. CheckpointError if that does not fit."""
-    checkpoint = load_checkpoint(folder.last)
-    folder.remove_leftovers()
-    folder.samples.mkdir(exist_ok=True)  # pictures may have been cleared away
+def go_on(prepared: Prepared, folder: RunFolder, checkpoint: Checkpoint | None = None) -> Run:
+    """Continue the run in `folder` from its last checkpoint, or from another one. CheckpointError if it does not fit.
+
+    Until all of it has turned out to fit, no file is changed.
+    """
+    checkpoint = checkpoint or load_checkpoint(folder.last)
     run = Run(prepared, folder)
     run.restore(checkpoint)
-    folder.write_config(prepared.config)
+    run.take_up(checkpoint)
     return run
 
 
@@ -289,23 +302,26 @@ def open_trained(
     CheckpointError if they do not fit.
     """
     checkpoint = load_checkpoint(path)
-    if checkpoint.facts.get("model") != recipe.name:
-        raise CheckpointError(f"{path} is of model {checkpoint.facts.get('model')!r}, the run is of {recipe.name!r}")
-    try:
-        facts = checkpoint.facts["data"]
-        experiment = build(recipe, config, facts, device)
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} does not say what data it is for: {error}") from error
+    check_facts(checkpoint)
+    if checkpoint.facts["model"] != recipe.name:
+        raise CheckpointError(f"{path} is of model {checkpoint.facts['model']!r}, the run is of {recipe.name!r}")
+    edited(recipe, config, checkpoint, path.parent.parent / "config.toml")
+    facts = checkpoint.facts["data"]
+    experiment = build(recipe, config, facts, device)
     restore_modules(experiment, checkpoint)
     return experiment, facts
 
 
-def _differences(now: Mapping[str, Any], then: Any) -> str:
-    """What the facts about the data say now, and what they said when the run began."""
-    if not isinstance(then, Mapping):
-        return f"{now}; the checkpoint says nothing of its data"
-    names = [name for name in now if now[name] != then.get(name)]
-    return "; ".join(f"{name.replace('_', ' ')} {now[name]}, not {then.get(name)}" for name in names)
+def _check_data(prepared: Prepared, then: Mapping[str, Any]) -> None:
+    """CheckpointError, which names them, if facts about the images are not what they were; some were not kept once."""
+    now = prepared.facts
+    names = [name for name in now if name in then and now[name] != then[name]]
+    if names:
+        which = "validation" if all("validation" in name for name in names) else "training"
+        changes = "; ".join(f"{name.replace('_', ' ')} {now[name]}, not {then[name]}" for name in names)
+        raise CheckpointError(
+            f"the {which} images are not those of the run: {prepared.config['dataset']} now has {changes}"
+        )
 
 
 def save_picture(path: Path, experiment: Experiment, images: Array, value_range: tuple[float, float]) -> None:

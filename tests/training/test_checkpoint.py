@@ -4,12 +4,21 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minigen import nn, optim
 from minigen.random import Generator
-from minigen.serialization import CheckpointError, save
+from minigen.serialization import CheckpointError, load, load_metadata, save
 from minigen.tensor import Tensor
-from minigen.training.checkpoint import KEY, load_checkpoint, restore, restore_modules, save_checkpoint
+from minigen.training.checkpoint import (
+    KEY,
+    DamagedCheckpoint,
+    load_checkpoint,
+    restore,
+    restore_modules,
+    save_checkpoint,
+)
 from minigen.training.experiment import Experiment
 from minigen.training.nonfinite import NonFiniteLoss
 from minigen.training.updates import Updates
@@ -107,8 +116,56 @@ def test_checkpoints_of_other_models_are_refused(tmp_path):
         restore(other, checkpoint)
     other = experiment()
     other.generators = {"dice": Generator(0)}
-    with pytest.raises(CheckpointError, match="does not fit the model: dice"):
+    with pytest.raises(CheckpointError, match="it has the generators noise, wanted are dice"):
         restore(other, checkpoint)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A checkpoint as bytes."""
+    path, e = tmp_path_factory.mktemp("written") / "c", experiment()
+    e.step(None)
+    save_checkpoint(path, e, {"step": 1, "name": "ring"})
+    return path.read_bytes()
+
+
+@given(place=st.integers(0), bit=st.integers(0, 7))
+def test_every_flipped_bit_is_found(written, tmp_path_factory, place, bit):
+    damaged = bytearray(written)
+    damaged[place % len(written)] ^= 1 << bit
+    path = tmp_path_factory.getbasetemp() / "flipped"
+    path.write_bytes(damaged)
+    with pytest.raises(CheckpointError, match="flipped"):
+        load_checkpoint(path)
+
+
+def test_what_was_changed_is_named(written, tmp_path):
+    path = tmp_path / "c"
+    path.write_bytes(written)
+    arrays, strings = load(path), load_metadata(path)
+    m, v = "optimizers/adam/0.m", "optimizers/adam/0.v"  # of one shape
+    for changed, message in (
+        ({m: arrays[v], v: arrays[m]}, f"damaged: since it was written, {m}, {v} changed"),
+        ({m: np.nextafter(arrays[m], 9, dtype="f4")}, f"{m} changed"),
+        ({m: arrays[m].T.copy()}, f"{m} changed"),
+        ({m: arrays[m].view("i4")}, f"{m} changed"),
+        ({"modules/net/x": arrays[m]}, "modules/net/x .not there then. changed"),
+    ):
+        save({**arrays, **changed}, path, strings)
+        with pytest.raises(DamagedCheckpoint, match=message):
+            load_checkpoint(path)
+    save({k: a for k, a in arrays.items() if k != m}, path, strings)
+    with pytest.raises(DamagedCheckpoint, match=f"{m} .now missing. changed"):
+        load_checkpoint(path)
+    facts = strings[KEY].replace("ring", "rung")
+    for texts, message in (
+        ({**strings, KEY: facts}, "its facts have changed"),
+        ({KEY: facts}, "the table of checksums changed"),
+        ({**strings, KEY: '{"format": 1}'}, "its facts have changed"),
+    ):
+        save(arrays, path, texts)
+        with pytest.raises(DamagedCheckpoint, match=message):
+            load_checkpoint(path)
 
 
 def test_files_that_are_no_checkpoints(tmp_path):

@@ -1,0 +1,60 @@
+"""What changed between two sessions of a run: its config.toml by hand, or its end by an option - and what follows.
+
+The rule: a setting in `CHANGEABLE` is changed by an option of ``--resume``, and written down; no other one changes. A
+checkpoint holds the settings that it was trained with, so an edited config.toml is noticed.
+
+Imports: config, checkpoint, run_folder. Read next: ``run.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from minigen.training.checkpoint import Checkpoint
+from minigen.training.config import CHANGEABLE, DEFAULTS, planned_steps
+from minigen.training.experiment import Recipe
+from minigen.training.run_folder import RunFolderError
+
+
+def edited(recipe: Recipe, config: Mapping[str, Any], checkpoint: Checkpoint, file: Path) -> list[str]:
+    """Lines on what `config`, read from `file`, has otherwise than the checkpoint, though it may be changed.
+
+    RunFolderError names what may not.
+    """
+    then = {**DEFAULTS, **recipe.options, **checkpoint.facts["config"]}
+    names = [name for name in config if name != "model" and config[name] != then.get(name)]
+    refused = [f"{name} is {config[name]!r} there, not {then.get(name)!r}" for name in names if name not in CHANGEABLE]
+    if refused:
+        raise RunFolderError(
+            f"{file} is not as the run was trained ({Path(checkpoint.path).name}): {', '.join(refused)}. Put it back, "
+            f"or start a new run with --config; by --resume and an option can change {', '.join(CHANGEABLE)}"
+        )
+    return [
+        f"{file} has {name} {config[name]}, the checkpoint {then.get(name)}: {config[name]} holds" for name in names
+    ]
+
+
+def moved_end(recipe: Recipe, config: Mapping[str, Any], checkpoint: Checkpoint) -> list[str]:
+    """A line if what is still to come depends on the planned number of updates, and that has changed; else none."""
+    facts = checkpoint.facts
+    length, done = facts["data"]["batches_per_epoch"], facts["state"]["step"]
+    then, now = (planned_steps(c, length) for c in ({**DEFAULTS, **recipe.options, **facts["config"]}, config))
+    tied = tied_to_end(config)
+    if not tied or then == now or not done:
+        return []
+    return [
+        f"{' and '.join(tied)}: planned for {then} updates so far, from update {done + 1} on for {now}; the numbers "
+        f"are not those of a run of {now} from the start"
+    ]
+
+
+def tied_to_end(config: Mapping[str, Any]) -> list[str]:
+    """What in these settings is spread over the planned number of updates: a longer run differs from the start."""
+    tied = []
+    if config.get("schedule", "constant") != "constant":
+        tied.append(f"the learning rate (--schedule {config['schedule']})")
+    if config.get("instance_noise"):
+        tied.append(f"the noise on images (--instance-noise {config['instance_noise']:g})")
+    return tied
