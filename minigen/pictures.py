@@ -102,7 +102,12 @@ def plot(points: Array, *, value_range: tuple[float, float] = (-1.0, 1.0), side:
 
 def save_png(picture: Array, path: str | Path, *, scale: int = 2) -> None:
     """Write bytes (H, W) or (H, W, 3) as a PNG file, each pixel `scale` wide and high. Whole or not at all."""
+    write_atomically(path, as_png(picture, scale=scale))
+
+
+def as_png(picture: Array, *, scale: int = 2) -> bytes:
+    """The contents of that file."""
     image = importlib.import_module("PIL.Image").fromarray(picture.repeat(scale, 0).repeat(scale, 1))
     file = io.BytesIO()
     image.save(file, format="PNG")
-    write_atomically(path, file.getvalue())
+    return file.getvalue()

@@ -6,7 +6,6 @@ Imports: training, pictures. Read next: ``measure.py``.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 import numpy as np
@@ -14,9 +13,10 @@ import numpy as np
 from minigen.cli.drawing import codes_from, latent_of, seed_option, turns
 from minigen.cli.evaluate import facts_of
 from minigen.cli.measure import Findings, Plan, check, k_option, measure, samples_option
-from minigen.cli.trained import Trained, check_output, checkpoint_option, data_dir_option, device_option, open_run
+from minigen.cli.output import PICTURE, Output, force_option
+from minigen.cli.trained import Trained, checkpoint_option, data_dir_option, device_option, open_run
 from minigen.data import Dataset
-from minigen.pictures import POINT, grid, save_png, sheet
+from minigen.pictures import POINT, as_png, grid, sheet
 from minigen.training import sampling
 from minigen.training.config import ConfigError
 from minigen_kernels import Array
@@ -39,6 +39,7 @@ COLUMNS, POINTS = 16, 2000  # images in a row of the picture; points in a panel 
 @checkpoint_option
 @data_dir_option
 @device_option
+@force_option
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def compare(
     runs: tuple[str, ...],
@@ -50,18 +51,17 @@ def compare(
     checkpoint: str | None,
     data_dir: str | None,
     device: str,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Measure several runs on the same test images, side by side.
 
     Each RUN is the folder of a run; all must be of one data set. What is measured: see minigen evaluate.
     """
-    path = None if output is None else check_output(output)
-    if path is not None and path.suffix.lower() not in ("", ".png"):
-        raise ConfigError(f"-o {output}: pictures are written as PNG; take a name that ends in .png")
+    target = None if output is None else Output(output, PICTURE, force=force)
     if len(runs) < 2:
         raise ConfigError("minigen compare needs two runs or more; for one there is minigen evaluate")
-    trained = [open_run(run, checkpoint, data_dir, device) for run in runs]
+    trained = [open_run(run, checkpoint, data_dir, device, target) for run in runs]
     _check_same_data(runs, trained)
     plans = [_plan(one, samples, k, density, seed) for one in trained]
     for one, plan in zip(trained, plans, strict=True):
@@ -71,13 +71,13 @@ def compare(
             measure(one, plan, lambda text: click.echo(text, err=True))
             for one, plan in zip(trained, plans, strict=True)
         ]
-        legend = [] if path is None else _picture(path, runs, trained, plans)
+        legend = [] if target is None else _picture(target, runs, trained, plans)
     if as_json:
         facts = [facts_of(run, one, f) for run, one, f in zip(runs, trained, found, strict=True)]
         click.echo(json.dumps({"runs": facts, "picture": output, "rows": legend}))
         return
     _print_table(runs, trained, found)
-    for line in legend if path is None else [f"{output}, from top to bottom:", *legend]:
+    for line in legend if target is None else [f"{output}, from top to bottom:", *legend]:
         click.echo(line)
 
 
@@ -125,7 +125,7 @@ def _print_table(runs: tuple[str, ...], trained: list[Trained], found: list[Find
             click.echo(f"{column} {line}")
 
 
-def _picture(path: Path, runs: tuple[str, ...], trained: list[Trained], plans: list[Plan]) -> list[str]:
+def _picture(target: Output, runs: tuple[str, ...], trained: list[Trained], plans: list[Plan]) -> list[str]:
     """Write a picture with test images and, of each run, reconstructions and samples; return what its rows are.
 
     Points of the plane are plotted instead, one panel after the other.
@@ -146,10 +146,10 @@ def _picture(path: Path, runs: tuple[str, ...], trained: list[Trained], plans: l
             rows.append(_unit(sampling.decode(latent_of(one), codes, turns(one, n, None)), same))
             legend.append(f"{run}: samples, codes from the {origin}")
     if points:
-        save_png(sheet(rows), path)
+        target.write(as_png(sheet(rows)))
     else:
         images = np.concatenate(rows)
-        save_png(grid(images[:, : 3 if images.shape[1] >= 3 else 1], n), path)
+        target.write(as_png(grid(images[:, : 3 if images.shape[1] >= 3 else 1], n)))
     return legend
 
 

@@ -11,9 +11,8 @@ from typing import Any
 import click
 import numpy as np
 
-from minigen.atomic import write_atomically
+from minigen.cli.output import CODES, Output, force_option
 from minigen.cli.trained import (
-    check_output,
     checkpoint_option,
     data_dir_option,
     device_option,
@@ -30,14 +29,17 @@ from minigen.training.config import ConfigError
 @checkpoint_option
 @data_dir_option
 @device_option
-def encode(run: str, output: str, split: str, checkpoint: str | None, data_dir: str | None, device: str) -> None:
+@force_option
+def encode(
+    run: str, output: str, split: str, checkpoint: str | None, data_dir: str | None, device: str, force: bool
+) -> None:
     """Write the codes of images to a file.
 
     RUN is the folder of a run. The file holds, of all images of a split, codes (N, D) and
     labels (N,) if there are any, and the split's name; np.load reads it.
     """
-    path = check_output(output)
-    trained = open_run(run, checkpoint, data_dir, device)
+    target = Output(output, {"": CODES}, force=force)
+    trained = open_run(run, checkpoint, data_dir, device, target)
     if trained.experiment.encode is None and trained.experiment.given is None:
         raise ConfigError(f"{trained.recipe.name} has no encoder, so images have no codes")
     dataset = trained.images(split)
@@ -49,5 +51,5 @@ def encode(run: str, output: str, split: str, checkpoint: str | None, data_dir: 
         arrays["labels"] = dataset.labels
     file = io.BytesIO()
     np.savez(file, **arrays)
-    write_atomically(path, file.getvalue())
+    target.write(file.getvalue())
     click.echo(f"{output}: codes {codes.shape} of the {split} images, by {trained.checkpoint}")

@@ -19,8 +19,8 @@ from rich.console import Console
 from minigen import nn
 from minigen.cli.gradcheck_all import check_all
 from minigen.cli.inputs import find_inputs, parse_shape
+from minigen.cli.output import PDF, PNG, SVG, Output, force_option
 from minigen.cli.target import Target, open_target
-from minigen.cli.trained import check_output
 from minigen.cli.user_code import UserCodeError, comes_from_user
 from minigen.device import cuda_status
 from minigen.gradcheck import Report, gradcheck
@@ -39,6 +39,7 @@ WRONG, IMPOSSIBLE = 1, 2
 @click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="print the report as one JSON object")
 @click.option("--plot", metavar="FILE.png", help="heat maps of both sides, and the error against the step")
+@force_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="of inputs, weights and cotangents")
 @click.option("--self-test/--no-self-test", default=True, help="plant errors, which have to be noticed  [default: on]")
 @click.pass_context
@@ -54,6 +55,7 @@ def check_gradients(
     dtype: str,
     as_json: bool,
     plot: str | None,
+    force: bool,
     seed: int,
     self_test: bool,
 ) -> None:
@@ -78,7 +80,7 @@ def check_gradients(
         ctx.exit(0 if ok else WRONG)
     if target is None:
         raise ConfigError("what is to be checked? minigen gradcheck my_module:MyLayer, or --all for all that ships")
-    picture = None if plot is None else _check_picture(plot)
+    picture = None if plot is None else _picture(plot, target, force)
     try:
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():  # what the layer prints
             opened = open_target(target, _arguments(kwargs), seed)
@@ -88,7 +90,8 @@ def check_gradients(
         click.echo(f"minigen: error: {error}", err=True)
         ctx.exit(WRONG if error.in_backward else IMPOSSIBLE)
     if picture is not None:
-        report.plot(picture)
+        picture.check()
+        report.plot(picture.path)
     _print(console, report, origin, plot, as_json)
     ctx.exit(0 if report.ok else WRONG)
 
@@ -96,12 +99,12 @@ def check_gradients(
 EXAMPLE = """--kwargs '{"features": 4}'"""
 
 
-def _check_picture(path: str) -> Path:
-    """The path of the picture, looked at before any work. ConfigError if it cannot be written."""
-    if not path.lower().endswith((".png", ".pdf", ".svg")):
-        raise ConfigError(f"--plot {path}: take a name that ends in .png, .pdf or .svg")
+def _picture(path: str, target: str, force: bool) -> Output:
+    """Where the picture goes, looked at before any work. ConfigError if it cannot be written there."""
     try:
-        return check_output(path)
+        output = Output(path, {".png": PNG, ".pdf": PDF, ".svg": SVG}, force=force, option="--plot")
+        output.keep(Path(target.rpartition(":")[0]))
+        return output
     except OSError as error:
         raise ConfigError(f"--plot: {error}") from error
 

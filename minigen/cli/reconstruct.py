@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import click
 
+from minigen.cli.output import PICTURE, Output, force_option
 from minigen.cli.trained import (
-    check_output,
     checkpoint_option,
     data_dir_option,
     device_option,
     open_run,
     split_option,
 )
-from minigen.pictures import save_png, sheet
+from minigen.pictures import as_png, sheet
 from minigen.training.config import ConfigError
 
 
@@ -27,18 +27,24 @@ from minigen.training.config import ConfigError
 @checkpoint_option
 @data_dir_option
 @device_option
+@force_option
 def reconstruct(
-    run: str, output: str, count: int, split: str, checkpoint: str | None, data_dir: str | None, device: str
+    run: str,
+    output: str,
+    count: int,
+    split: str,
+    checkpoint: str | None,
+    data_dir: str | None,
+    device: str,
+    force: bool,
 ) -> None:
     """Draw images beside their reconstructions.
 
     RUN is the folder of a run; the first images of a split are taken. Of a denoising model
     the corrupted images that it saw stand in the middle.
     """
-    path = check_output(output)
-    if path.suffix.lower() not in ("", ".png"):
-        raise ConfigError(f"-o {output}: pictures are written as PNG; take a name that ends in .png")
-    trained = open_run(run, checkpoint, data_dir, device)
+    target = Output(output, PICTURE, force=force)
+    trained = open_run(run, checkpoint, data_dir, device, target)
     if trained.experiment.reconstruct is None and trained.experiment.given is None:
         raise ConfigError(f"{trained.recipe.name} has no encoder, so it cannot reconstruct; draw with minigen sample")
     dataset = trained.images(split)
@@ -49,5 +55,5 @@ def reconstruct(
     assert experiment.reconstruct is not None
     corrupts = "corruption" in trained.config
     parts = experiment.pictures(images) if corrupts else [images, experiment.reconstruct(images)]
-    save_png(sheet(parts, value_range=dataset.value_range), path)
+    target.write(as_png(sheet(parts, value_range=dataset.value_range)))
     click.echo(f"{output}: {count} {split} images and their reconstructions, by {trained.checkpoint}")

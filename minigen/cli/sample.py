@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import click
 import numpy as np
 
-from minigen.atomic import write_atomically
 from minigen.cli.drawing import check_class, codes_from, density_option, latent_of, seed_option, turns
-from minigen.cli.trained import Trained, check_output, checkpoint_option, data_dir_option, device_option, open_run
-from minigen.pictures import POINT, grid, save_png, sheet
+from minigen.cli.output import PNG, SAMPLED, Output, force_option
+from minigen.cli.trained import Trained, checkpoint_option, data_dir_option, device_option, open_run
+from minigen.pictures import POINT, as_png, grid, sheet
 from minigen.training import sampling
 from minigen.training.config import ConfigError
 from minigen.training.experiment import LOOK
@@ -57,6 +56,7 @@ class Request:
 @checkpoint_option
 @data_dir_option
 @device_option
+@force_option
 def sample(
     run: str,
     output: str,
@@ -71,19 +71,18 @@ def sample(
     checkpoint: str | None,
     data_dir: str | None,
     device: str,
+    force: bool,
 ) -> None:
     """Draw images with a trained model.
 
     RUN is the folder of a run. A .npz file holds images (N, C, H, W), codes (N, D), labels (N,) if the model has
     classes, and the value_range.
     """
-    path = check_output(output)
-    if path.suffix.lower() not in (".png", ".npz"):
-        raise ConfigError(f"-o {output}: take a name that ends in .png (a picture) or .npz (arrays)")
+    target = Output(output, {".png": PNG, ".npz": SAMPLED}, force=force)
     ways = {"--grid": plane, "--interpolate": interpolate is not None, "--traverse": traverse is not None}
     if sum(ways.values()) > 1:
         raise ConfigError(f"{' and '.join(way for way, on in ways.items() if on)} exclude each other; give one")
-    trained = open_run(run, checkpoint, data_dir, device)
+    trained = open_run(run, checkpoint, data_dir, device, target)
     latent = latent_of(trained)
     check_class(trained, number)
     kind = "grid" if plane else interpolate or ("traverse" if traverse is not None else "samples")
@@ -101,7 +100,7 @@ def sample(
     images = sampling.decode(latent, codes, labels)
     if not np.isfinite(images).all():
         raise ValueError(f"{trained.checkpoint} makes images with NaN or infinity; its training has diverged")
-    _write(path, trained, kind, images, codes, labels)
+    _write(target, trained, kind, images, codes, labels)
     what = {"samples": f"{len(images)} images", "grid": f"{n} x {n} images"}.get(kind, f"{n} rows of {STEPS} images")
     click.echo(f"{output}: {what}, codes from the {origin}, by {trained.checkpoint}")
 
@@ -147,14 +146,15 @@ def _codes(trained: Trained, request: Request, draw: sampling.Draw, seed: int) -
     return np.concatenate(rows).reshape(n * STEPS, -1), None if labels is None else np.repeat(labels, STEPS)
 
 
-def _write(path: Path, trained: Trained, kind: str, images: Array, codes: Array, labels: Array | None) -> None:
+def _write(target: Output, trained: Trained, kind: str, images: Array, codes: Array, labels: Array | None) -> None:
     low, high = trained.facts["value_range"]
-    if path.suffix.lower() == ".npz":
+    if target.kind is SAMPLED:
         file = io.BytesIO()
         arrays = {"images": images, "codes": codes, "value_range": np.array([low, high])}
         np.savez(file, allow_pickle=False, **arrays, **({} if labels is None else {"labels": labels}))
-        write_atomically(path, file.getvalue())
+        target.write(file.getvalue())
     elif images.shape[1:] == POINT or kind in ("samples", "grid"):
-        save_png(sheet([images], value_range=(low, high)), path)
+        target.write(as_png(sheet([images], value_range=(low, high))))
     else:
-        save_png(grid(images[:, : 3 if images.shape[1] >= 3 else 1], STEPS, value_range=(low, high)), path)
+        picture = grid(images[:, : 3 if images.shape[1] >= 3 else 1], STEPS, value_range=(low, high))
+        target.write(as_png(picture))

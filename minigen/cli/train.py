@@ -20,6 +20,7 @@ from rich.text import Text
 import minigen
 from minigen import nn
 from minigen.cli.donors import adopt_donors, begin_from_donors
+from minigen.cli.output import check_new_folder
 from minigen.cli.rescue import checkpoint_of
 from minigen.cli.settings import SettingsCommand, absolute_paths, all_settings, command_line, new_config, read_run
 from minigen.training.changes import edited, moved_end, tied_to_end
@@ -95,6 +96,7 @@ def _begin(
     """A new run: everything is loaded and built before a folder is made."""
     recipe, settings = new_config(model, config, given)
     path = choose_path(out, recipe.name, settings["dataset"])
+    check_new_folder(path, settings)
     settings, donors = adopt_donors(recipe, settings, given)
     prepared = prepare(recipe, settings)
     for line in begin_from_donors(prepared, donors):

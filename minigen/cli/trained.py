@@ -1,11 +1,10 @@
-"""What the commands that use a finished run share: opening it, and checking where their output goes.
+"""What the commands that use a finished run share: the options, and opening it.
 
 Imports: training. Read next: ``reconstruct.py``.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Any
 
 import click
 
+from minigen.cli.output import Output
 from minigen.cli.rescue import offer
 from minigen.cli.settings import absolute_paths, read_run
 from minigen.data import Dataset
 from minigen.device import choose_device, set_num_threads
 from minigen.training.checkpoint import DamagedCheckpoint
-from minigen.training.config import ConfigError
 from minigen.training.environment import default_threads
 from minigen.training.experiment import Experiment, Recipe
 from minigen.training.prepare import load_split, training_data
@@ -78,12 +77,17 @@ class Trained:
         return self.experiment.given(labels)
 
 
-def open_run(path: str, checkpoint: str | None, data_dir: str | None, device: str) -> Trained:
-    """Open a run folder for use, on a device of its own choice."""
+def open_run(
+    path: str, checkpoint: str | None, data_dir: str | None, device: str, output: Output | None = None
+) -> Trained:
+    """Open a run folder for use, on a device of its own choice. `output` must be no file of it, or of its data set."""
     folder = RunFolder(path)
     recipe, config = read_run(folder)
     if data_dir is not None:
         config = absolute_paths({**config, "data_dir": data_dir})
+    if output is not None:
+        output.keep(*folder.files())
+        output.keep_data(config)
     set_num_threads(default_threads())
     chosen, _ = choose_device(device)
     file = {"best": folder.best, "last": folder.last}.get(checkpoint or "")
@@ -94,18 +98,3 @@ def open_run(path: str, checkpoint: str | None, data_dir: str | None, device: st
     except DamagedCheckpoint as error:
         raise offer(folder, file, error) from error
     return Trained(experiment, recipe, config, file, facts, folder.metrics)
-
-
-def check_output(path: str) -> Path:
-    """The path of a file to be written, looked at before any work; OSError if it cannot become one."""
-    if not path:
-        raise ConfigError("-o must not be empty; give the name of a file")
-    target = Path(path)
-    if target.exists() and not target.is_file():
-        raise OSError(f"cannot write {path}: it is {'a folder' if target.is_dir() else 'no ordinary file'}")
-    parent = target.absolute().parent
-    if not parent.is_dir():
-        raise OSError(f"cannot write {path}: there is no folder {parent}")
-    if not os.access(parent, os.W_OK):
-        raise OSError(f"cannot write {path}: the folder {parent} is read-only for this user")
-    return target

@@ -28,6 +28,8 @@ from typing import Any
 
 from minigen.atomic import PATTERN, temporary_path, write_atomically
 
+OWN = ("config.toml", "env.json")  # beside metrics.csv and the two folders
+
 
 class RunFolderError(OSError):
     """A run folder that cannot be made, or that is none."""
@@ -71,6 +73,17 @@ class RunFolder:
     def samples(self) -> Path:
         """The folder of pictures."""
         return self.path / "samples"
+
+    def files(self) -> list[Path]:
+        """The files that training keeps in this folder."""
+        return [path for path in self.path.rglob("*") if path.is_file() and self.owns(path)]
+
+    def owns(self, path: Path) -> bool:
+        """Is this path, which need not exist, that of a file that training keeps in this folder, if it is a run's?"""
+        if not self.config.is_file() or not self.last.parent.is_dir() or not path.is_relative_to(self.path):
+            return False
+        first, *rest = path.relative_to(self.path).parts
+        return first in ("checkpoints", "samples") if rest else first in OWN or first.startswith("metrics.")
 
     def read_config(self) -> dict[str, Any]:
         """The settings of the run. RunFolderError if this is no run folder or the file is damaged."""

@@ -140,7 +140,7 @@ def test_points_are_plotted(minigen, monkeypatch):
 
 REFUSED = {
     ("-n", 0): "0 is not in the range x>=1",
-    ("-o", "x.jpg"): "take a name that ends in .png (a picture) or .npz (arrays)",
+    ("-o", "x.jpg"): "take a name that ends in .png or .npz",
     ("-o", "x"): "take a name that ends in .png",
     ("-o", ""): "-o must not be empty",
     ("--class", 1): "--class 1: drawer knows no classes; leave it out",
