@@ -104,6 +104,10 @@ def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Findin
         _points(trained, plan, found)
     else:
         features = _samples(trained, plan, train, test, found, tell)
+    packs = trained.config.get("pack", 1)
+    if "discriminator" in experiment.modules and len(test) < 2 * packs:
+        judged = f"packs of {packs} images" if packs > 1 else "images"
+        found.left_out["scores"] = f"the discriminator judges {judged} by batch statistics, and of two or more of them"
     with found.clock("doctor"):
         found.checkup = checkup_of(trained, test, features)
     return found

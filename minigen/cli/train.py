@@ -23,6 +23,7 @@ from minigen.cli.donors import adopt_donors, begin_from_donors
 from minigen.cli.output import check_new_folder
 from minigen.cli.rescue import checkpoint_of
 from minigen.cli.settings import SettingsCommand, absolute_paths, all_settings, command_line, new_config, read_run
+from minigen.nn.module import ShapeError
 from minigen.training.changes import edited, moved_end, tied_to_end
 from minigen.training.config import ConfigError, check_change
 from minigen.training.experiment import Recipe
@@ -148,6 +149,13 @@ def _train(console: Console, run: Run, stop: Stop) -> int:
     try:
         with Progress(console, **steps, steps_per_epoch=len(run.prepared.batches)) as progress:
             run.train(progress, stop.requested)
+    except ShapeError as error:
+        if error.kind != nn.BatchNorm.__name__ or config["batch_size"] > 1:
+            raise
+        name = run.prepared.recipe.name
+        raise ConfigError(
+            f"--batch-size 1: {name} has batch norm, which tells nothing of a batch of one; take --batch-size 2 or more"
+        ) from error
     except KeyboardInterrupt:  # the second one: the step that was going on is lost
         if run.folder.last.exists():
             text = f"stopped; step {run.saved} is saved. To go on: {command_line('train', '--resume', path)}"

@@ -52,6 +52,12 @@ def prepare(recipe: Recipe, config: Mapping[str, Any]) -> Prepared:
     parts = recipe.batches_per_step(config)
     if config["batch_size"] * parts > len(train):
         several = f", of which an update of {recipe.name} takes {parts}," if parts > 1 else ""
+        if len(train) < parts:
+            flags = [f"--{name.replace('_', '-')}" for name in ("n_critic", "pack") if config.get(name, 1) > 1]
+            raise ConfigError(
+                f"an update of {recipe.name} takes {parts} batches, so there must be at least {parts} images to train "
+                f"on, and there are {len(train)}: give more images, or a smaller {' or '.join(flags)}"
+            )
         raise ConfigError(
             f"--batch-size {config['batch_size']}{several} is larger than the {len(train)} images that there are to "
             f"train on; take at most {len(train) // parts}"

@@ -219,9 +219,12 @@ def appearance(game: Game, seed: int, device: str) -> dict[str, Any]:
 def signs(game: Game, images: Array, seed: int, device: str) -> dict[str, Array]:
     """The logits of images (N, C, H, W) and of as many samples, as the discriminator gives them in training.
 
-    That is with the batch statistics of each kind; a copy is asked, so that looking moves no running statistics.
+    That is with the batch statistics of each kind; a copy is asked, so that looking moves no running statistics. Empty
+    for fewer than two (packs of) images: one has no statistics.
     """
     n = len(images) // game.pack * game.pack
+    if n < 2 * game.pack:
+        return {}
     watched = copy.copy(game)
     watched.discriminator = copy.deepcopy(game.discriminator).train()
     samples = paint(game.generator, to_device(Generator(seed).spawn("signs").normal((n, game.latent)), "cpu"), device)

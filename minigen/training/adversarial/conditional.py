@@ -172,8 +172,10 @@ def conditioned(
 def scores(game: ConditionalGame, images: Array, samples: Array, device: str) -> dict[str, Array]:
     """The logits of images and samples (N, C, H, W) as a discriminator of several outputs gives them in training.
 
-    A copy is asked, so that looking moves no running statistics.
+    A copy is asked, so that looking moves no running statistics. Empty for one image, which has no batch statistics.
     """
+    if len(images) < 2:
+        return {}
     judge = copy.deepcopy(game.discriminator).train()
     with no_grad():
         real, fake = (judge(Tensor(to_device(x, device))).numpy()[:, 0] for x in (images, samples))

@@ -296,10 +296,12 @@ def judge(discriminator: Discriminator, x: Tensor) -> tuple[Tensor, Tensor]:
 def scores_apart(network: nn.Module, real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> dict[str, Array]:
     """The logits of what is real and of what is made, each with its own batch statistics, as training has them.
 
-    A copy of the network is asked, so that looking moves no running statistics.
+    A copy of the network is asked, so that looking moves no running statistics. Empty for one of each.
     """
     watched = copy.deepcopy(network).train()
     with no_grad():
+        if len(real[0]) < 2:
+            return {}
         return {"real_score": watched(*real).numpy(), "fake_score": watched(*fake).numpy()}
 
 
