@@ -6,6 +6,9 @@
 This file only re-exports. Read next: ``tensor.py``.
 """
 
+from minigen import interrupt as interrupt  # first: what follows takes time
+
+# isort: split
 from minigen import losses, nn, ops, optim
 from minigen.device import cuda_status, set_num_threads
 from minigen.gradcheck import GradientMismatch, gradcheck

@@ -24,6 +24,7 @@ LAYERS = ENGINE | {"ops", "nn", "losses"}
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "minigen_kernels": frozenset(),
     "atomic": frozenset(),
+    "interrupt": frozenset(),
     "device": KERNELS,
     "random": KERNELS,
     "recording": frozenset(),
@@ -42,7 +43,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "metrics": LAYERS | {"models", "data"},
     "training": LAYERS | {"models", "data", "optim", "atomic", "serialization", "pictures", "minigen"},
     "testing": LAYERS | {"gradcheck", "inventory"},
-    "minigen": LAYERS | {"gradcheck", "optim", "serialization"},  # minigen/__init__.py; training reads its version
+    # minigen/__init__.py; training reads its version
+    "minigen": LAYERS | {"gradcheck", "optim", "serialization", "interrupt"},
 }
 TOP = {"cli", "__main__"}  # the command may import everything
 

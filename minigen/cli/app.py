@@ -27,7 +27,10 @@ from minigen.cli.models import list_models
 from minigen.cli.reconstruct import reconstruct
 from minigen.cli.sample import sample
 from minigen.cli.train import train
+from minigen.cli.words import letters_help, speak_to_nobody, write_any_letter
+from minigen.interrupt import until_here
 from minigen.training.config import ConfigError, did_you_mean
+from minigen.training.printable import printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -65,6 +68,8 @@ for command in (train, sample, reconstruct, evaluate, compare, encode, check_gra
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line `args` (of the process by default) and exit."""
     try:
+        until_here()
+        write_any_letter()
         code = commands.main(args=None if args is None else list(args), prog_name="minigen", standalone_mode=False)
         if sys.stdout is not None:  # it is None if whoever called has closed it
             sys.stdout.flush()
@@ -72,7 +77,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         _complain("interrupted")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # who read our output has left: nobody is there to be told
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        speak_to_nobody(sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
         if os.environ.get("MINIGEN_DEBUG"):
@@ -90,6 +95,9 @@ def describe(error: Exception) -> str:
         text = f"unknown option {error.option_name!r}{did_you_mean(error.option_name, names)}"
     elif isinstance(error, click.ClickException):
         text = error.format_message()
+    elif isinstance(error, UnicodeEncodeError):
+        where = error.object[max(0, error.start - 40) : error.end + 20].splitlines()
+        text = f"the letters in {max(where, key=len)!r} cannot be written: {letters_help()}"
     elif isinstance(error, MemoryError):
         what = f" ({error})" if str(error) else ""
         text = f"not enough memory{what}: take a smaller --batch-size, --limit or --latent"
@@ -101,7 +109,7 @@ def describe(error: Exception) -> str:
         text = f"this should not happen; please report it with the output of MINIGEN_DEBUG=1: {error!r}"
     if isinstance(error, click.UsageError) and error.ctx is not None:
         text = f"{text}{'' if text.endswith(('.', '?')) else '.'} See {error.ctx.command_path} --help"
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
 
 
 EXPECTED = (ArithmeticError, OSError, RuntimeError, ValueError)  # what the rooms raise on purpose

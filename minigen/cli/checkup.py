@@ -41,7 +41,7 @@ def history(trained: Trained) -> list[dict[str, float]]:
     rows = load_checkpoint(trained.checkpoint).facts["rows"]
     with (
         contextlib.suppress(OSError, ValueError, TypeError, KeyError, csv.Error),
-        open(trained.metrics, encoding="utf-8", newline="") as file,
+        open(trained.metrics, encoding="utf-8-sig", newline="") as file,
     ):
         epochs = [row for row in list(csv.DictReader(file))[:rows] if row["split"] == "train"]
         return [{k: float(v) for k, v in row.items() if k not in COLUMNS and v} for row in epochs]

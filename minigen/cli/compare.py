@@ -15,6 +15,7 @@ from minigen.cli.evaluate import facts_of
 from minigen.cli.measure import Findings, Plan, check, k_option, measure, samples_option
 from minigen.cli.output import PICTURE, Output, force_option
 from minigen.cli.trained import Trained, checkpoint_option, data_dir_option, device_option, open_run
+from minigen.cli.words import echo
 from minigen.data import Dataset
 from minigen.pictures import POINT, as_png, grid, sheet
 from minigen.training import sampling
@@ -68,17 +69,16 @@ def compare(
         check(one, plan)  # all of them, before the first is measured
     with np.errstate(all="ignore"):
         found = [
-            measure(one, plan, lambda text: click.echo(text, err=True))
-            for one, plan in zip(trained, plans, strict=True)
+            measure(one, plan, lambda text: echo(text, err=True)) for one, plan in zip(trained, plans, strict=True)
         ]
         legend = [] if target is None else _picture(target, runs, trained, plans)
     if as_json:
         facts = [facts_of(run, one, f) for run, one, f in zip(runs, trained, found, strict=True)]
-        click.echo(json.dumps({"runs": facts, "picture": output, "rows": legend}))
+        echo(json.dumps({"runs": facts, "picture": output, "rows": legend}))
         return
     _print_table(runs, trained, found)
     for line in legend if target is None else [f"{output}, from top to bottom:", *legend]:
-        click.echo(line)
+        echo(line)
 
 
 def _plan(trained: Trained, samples: int | None, k: int, density: str | None, seed: int) -> Plan:
@@ -105,24 +105,24 @@ def _print_table(runs: tuple[str, ...], trained: list[Trained], found: list[Find
     """A row for each number, a column for each run, each with its standard error; below it the units."""
     columns = [f"[{i + 1}]" for i in range(len(runs))]
     for column, run, one in zip(columns, runs, trained, strict=True):
-        click.echo(f"{column} {run}: {one.recipe.name}, {one.checkpoint.stem} checkpoint")
+        echo(f"{column} {run}: {one.recipe.name}, {one.checkpoint.stem} checkpoint")
     units = {name: m.unit for f in found for name, m in f.report.items()}
     width = max((len(name) for name in units), default=0)
-    click.echo(f"{'':<{width}}  " + "".join(f"{column:>20}" for column in columns))
+    echo(f"{'':<{width}}  " + "".join(f"{column:>20}" for column in columns))
     for name in units:
         cells = []
         for f in found:
             m = f.report.get(name)
             error = "" if m is None or m.error is None else f" ±{m.error:.1g}"
             cells.append("-" if m is None else f"{m.value:.4f}{error}")
-        click.echo(f"{name:<{width}}  " + "".join(f"{cell:>20}" for cell in cells))
+        echo(f"{name:<{width}}  " + "".join(f"{cell:>20}" for cell in cells))
     for name, unit in units.items():
-        click.echo(f"{name}: {unit}")
+        echo(f"{name}: {unit}")
     for column, f in zip(columns, found, strict=True):
         for name, reason in f.left_out.items():
-            click.echo(f"{column} {name}: left out: {reason}")
+            echo(f"{column} {name}: left out: {reason}")
         for line in f.checkup.lines():
-            click.echo(f"{column} {line}")
+            echo(f"{column} {line}")
 
 
 def _picture(target: Output, runs: tuple[str, ...], trained: list[Trained], plans: list[Plan]) -> list[str]:

@@ -19,6 +19,7 @@ from minigen.cli.trained import (
     open_run,
     split_option,
 )
+from minigen.cli.words import echo
 from minigen.training.config import ConfigError
 
 
@@ -52,4 +53,4 @@ def encode(
     file = io.BytesIO()
     np.savez(file, **arrays)
     target.write(file.getvalue())
-    click.echo(f"{output}: codes {codes.shape} of the {split} images, by {trained.checkpoint}")
+    echo(f"{output}: codes {codes.shape} of the {split} images, by {trained.checkpoint}")

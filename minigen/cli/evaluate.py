@@ -16,6 +16,7 @@ import numpy as np
 from minigen.cli.drawing import density_option, seed_option
 from minigen.cli.measure import Findings, Plan, k_option, measure, samples_option
 from minigen.cli.trained import Trained, checkpoint_option, data_dir_option, device_option, open_run
+from minigen.cli.words import echo
 
 
 @click.command()
@@ -48,31 +49,31 @@ def evaluate(
     """
     trained = open_run(run, checkpoint, data_dir, device)
     with np.errstate(all="ignore"):
-        found = measure(trained, Plan(samples, k, density, seed), lambda text: click.echo(text, err=True))
+        found = measure(trained, Plan(samples, k, density, seed), lambda text: echo(text, err=True))
     if as_json:
-        click.echo(json.dumps(facts_of(run, trained, found)))
+        echo(json.dumps(facts_of(run, trained, found)))
         return
     seen = ", seen corrupted" if found.settings.get("corrupted") else ""
     seen += ", the encoder told their classes" if found.settings["labels_given"] else ""
     count = found.settings["test_images"]
-    click.echo(f"{trained.checkpoint} on {count:,} test images of {trained.config['dataset']}{seen}")
+    echo(f"{trained.checkpoint} on {count:,} test images of {trained.config['dataset']}{seen}")
     width = max(len(name) for name in found.report) if found.report else 0
     for name, m in found.report.items():
         error = "" if m.error is None else f"±{m.error:.2g}"
-        click.echo(f"  {name:<{width}}  {m.value:>11.5f} {error:<9} {m.unit}")
+        echo(f"  {name:<{width}}  {m.value:>11.5f} {error:<9} {m.unit}")
     if found.kl_per_dimension:
         numbers = " ".join(f"{kl:.2f}" for kl in found.kl_per_dimension)
-        click.echo(fill(f"kl of each dimension, nats: {numbers}", 110, initial_indent="  ", subsequent_indent="    "))
+        echo(fill(f"kl of each dimension, nats: {numbers}", 110, initial_indent="  ", subsequent_indent="    "))
     for name, reason in found.left_out.items():
-        click.echo(f"  {name}: left out: {reason}")
+        echo(f"  {name}: left out: {reason}")
     features = found.settings.get("features")
     if features is not None:
         hashed = "weights" in features
         made = f"; weights {features['weights']}, {features['test_accuracy']:.2%} right" if hashed else ""
-        click.echo(f"  features: {features['kind']}{made}")
+        echo(f"  features: {features['kind']}{made}")
     for line in found.checkup.lines():
-        click.echo(f"  {line}")
-    click.echo(f"  seconds: {', '.join(f'{name} {seconds:.1f}' for name, seconds in found.seconds.items())}")
+        echo(f"  {line}")
+    echo(f"  seconds: {', '.join(f'{name} {seconds:.1f}' for name, seconds in found.seconds.items())}")
 
 
 def facts_of(run: str, trained: Trained, found: Findings) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from minigen.cli.inputs import find_inputs, parse_shape
 from minigen.cli.output import PDF, PNG, SVG, Output, force_option
 from minigen.cli.target import Target, open_target
 from minigen.cli.user_code import UserCodeError, comes_from_user
+from minigen.cli.words import echo
 from minigen.device import cuda_status
 from minigen.gradcheck import Report, gradcheck
 from minigen.training.config import ConfigError
@@ -87,7 +88,7 @@ def check_gradients(
             report, origin = _checked(opened, shapes, device or "cpu", order=order, seed=seed, dtype=dtype,
                                       self_test=self_test)  # fmt: skip
     except UserCodeError as error:
-        click.echo(f"minigen: error: {error}", err=True)
+        echo(f"minigen: error: {error}", err=True)
         ctx.exit(WRONG if error.in_backward else IMPOSSIBLE)
     if picture is not None:
         picture.check()
@@ -147,12 +148,12 @@ def _checked(target: Target, shapes: tuple[str, ...], device: str, **options: An
 
 def _print(console: Console, report: Report, origin: str, plot: str | None, as_json: bool) -> None:
     if as_json:
-        click.echo(report.to_json())
+        echo(report.to_json())
         return
     if console.is_terminal:
         console.print(report)
     else:
-        click.echo(str(report))
+        echo(str(report))
     for line in (origin, "" if plot is None else f"drawn: {plot}"):
         if line:
-            click.echo(line)
+            echo(line)

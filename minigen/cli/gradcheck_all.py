@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from minigen import inventory
+from minigen.cli.words import echo
 from minigen.gradcheck.table import COLORS
 from minigen.gradcheck.text import counted
 from minigen.inventory import Backend, Item, Outcome
@@ -48,7 +48,7 @@ def check_all(console: Console, order: int, device: str | None, as_json: bool, *
     if as_json:
         facts = {"ok": not bad, "order": order, **options, "seconds": seconds}
         facts["backends"] = {b: {"usable": yes, "reason": reason} for b, (yes, reason) in usable.items()}
-        click.echo(json.dumps({**facts, "items": [_facts(*pair, order) for pair in zip(inventory.ITEMS, rows)]}))
+        echo(json.dumps({**facts, "items": [_facts(*pair, order) for pair in zip(inventory.ITEMS, rows)]}))
         return not bad
     for text in (*_table(rows, backends, order), *_reasons(usable), *map(Text, _failures(outcomes))):
         console.print(text, soft_wrap=True)

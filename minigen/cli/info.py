@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from minigen.cli.words import echo
 from minigen.training.environment import describe_environment
 
 
@@ -22,7 +23,7 @@ def info(as_json: bool) -> None:
     """
     facts = describe_environment()
     if as_json:
-        click.echo(json.dumps(facts))
+        echo(json.dumps(facts))
         return
     _print(facts, "")
 
@@ -30,7 +31,7 @@ def info(as_json: bool) -> None:
 def _print(facts: dict[str, Any], indent: str) -> None:
     for name, value in facts.items():
         if isinstance(value, dict):
-            click.echo(f"{indent}{name}")
+            echo(f"{indent}{name}")
             _print(value, indent + "  ")
         else:
-            click.echo(f"{indent}{name:<17}{'-' if value is None else value}")
+            echo(f"{indent}{name:<17}{'-' if value is None else value}")

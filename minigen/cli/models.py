@@ -10,6 +10,7 @@ import json
 
 import click
 
+from minigen.cli.words import echo
 from minigen.training.catalog import MODELS
 
 
@@ -25,17 +26,17 @@ def list_models(as_json: bool) -> None:
             }
             for r in MODELS.values()
         ]  # fmt: skip
-        click.echo(json.dumps({"models": models}))
+        echo(json.dumps({"models": models}))
         return
     width = max(map(len, MODELS))
     for family, recipes in itertools.groupby(MODELS.values(), key=lambda recipe: recipe.family):
-        click.echo(f"{FAMILIES.get(family, family)}\n")
+        echo(f"{FAMILIES.get(family, family)}\n")
         for recipe in recipes:
             order = "; an update takes second derivatives" if recipe.order == 2 else ""
-            click.echo(f"  {recipe.name:<{width}}  {recipe.summary}{order}")
-            click.echo(f"  {'':<{width}}  {recipe.paper}")
-        click.echo("")
-    click.echo("options of a model: minigen train MODEL --help")
+            echo(f"  {recipe.name:<{width}}  {recipe.summary}{order}")
+            echo(f"  {'':<{width}}  {recipe.paper}")
+        echo("")
+    echo("options of a model: minigen train MODEL --help")
 
 
 FAMILIES = {

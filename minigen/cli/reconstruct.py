@@ -15,6 +15,7 @@ from minigen.cli.trained import (
     open_run,
     split_option,
 )
+from minigen.cli.words import echo
 from minigen.pictures import as_png, sheet
 from minigen.training.config import ConfigError
 
@@ -56,4 +57,4 @@ def reconstruct(
     corrupts = "corruption" in trained.config
     parts = experiment.pictures(images) if corrupts else [images, experiment.reconstruct(images)]
     target.write(as_png(sheet(parts, value_range=dataset.value_range)))
-    click.echo(f"{output}: {count} {split} images and their reconstructions, by {trained.checkpoint}")
+    echo(f"{output}: {count} {split} images and their reconstructions, by {trained.checkpoint}")

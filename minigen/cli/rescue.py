@@ -63,7 +63,7 @@ def _last_step(folder: RunFolder) -> int:
     """The last update that the table of metrics knows of; 0 if it tells nothing."""
     with (
         contextlib.suppress(OSError, ValueError, TypeError, KeyError, csv.Error),
-        open(folder.metrics, encoding="utf-8", newline="") as file,
+        open(folder.metrics, encoding="utf-8-sig", newline="") as file,
     ):
         return max(int(row["step"]) for row in csv.DictReader(file))
     return 0

@@ -15,6 +15,7 @@ import numpy as np
 from minigen.cli.drawing import check_class, codes_from, density_option, latent_of, seed_option, turns
 from minigen.cli.output import PNG, SAMPLED, Output, force_option
 from minigen.cli.trained import Trained, checkpoint_option, data_dir_option, device_option, open_run
+from minigen.cli.words import echo
 from minigen.pictures import POINT, as_png, grid, sheet
 from minigen.training import sampling
 from minigen.training.config import ConfigError
@@ -102,7 +103,7 @@ def sample(
         raise ValueError(f"{trained.checkpoint} makes images with NaN or infinity; its training has diverged")
     _write(target, trained, kind, images, codes, labels)
     what = {"samples": f"{len(images)} images", "grid": f"{n} x {n} images"}.get(kind, f"{n} rows of {STEPS} images")
-    click.echo(f"{output}: {what}, codes from the {origin}, by {trained.checkpoint}")
+    echo(f"{output}: {what}, codes from the {origin}, by {trained.checkpoint}")
 
 
 def _unit(text: str, size: int) -> int:

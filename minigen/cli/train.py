@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.text import Text
 
 import minigen
@@ -23,12 +22,14 @@ from minigen.cli.donors import adopt_donors, begin_from_donors
 from minigen.cli.output import check_new_folder
 from minigen.cli.rescue import checkpoint_of
 from minigen.cli.settings import SettingsCommand, absolute_paths, all_settings, command_line, new_config, read_run
+from minigen.cli.words import Audience, echo, letters_help
 from minigen.nn.module import ShapeError
 from minigen.training.changes import edited, moved_end, tied_to_end
 from minigen.training.config import ConfigError, check_change
 from minigen.training.experiment import Recipe
 from minigen.training.ledger import Entry, entries
 from minigen.training.prepare import prepare
+from minigen.training.printable import printable
 from minigen.training.progress import Progress, duration
 from minigen.training.run import Interrupted, Run, go_on, start
 from minigen.training.run_folder import RunFolder, choose_path
@@ -65,7 +66,7 @@ def train(
     minigen train --resume runs/ae-glyphs-2026-11-20_17-30-09 --epochs 20
     """  # noqa: D301 - click wants the true backspace: it keeps the lines below apart
     given = absolute_paths({name: value for name, value in flags.items() if value is not None})
-    console = Console(stderr=as_json, highlight=False)
+    console = Audience(stderr=as_json, highlight=False)
     for name, value in {"--config": config, "--out": out, "--resume": resume}.items():
         if value == "":
             raise ConfigError(f"{name} must not be empty; give a path, or leave it out")
@@ -87,12 +88,12 @@ def train(
         _print_header(console, run)
         code = _train(console, run, stop)
     if as_json:
-        click.echo(json.dumps(_summary(run, "finished" if code == 0 else "interrupted")))
+        echo(json.dumps(_summary(run, "finished" if code == 0 else "interrupted")))
     ctx.exit(code)
 
 
 def _begin(
-    console: Console, model: str | None, config: str | None, out: str | None, given: dict[str, Any], stop: Stop
+    console: Audience, model: str | None, config: str | None, out: str | None, given: dict[str, Any], stop: Stop
 ) -> Run:
     """A new run: everything is loaded and built before a folder is made."""
     recipe, settings = new_config(model, config, given)
@@ -101,13 +102,13 @@ def _begin(
     settings, donors = adopt_donors(recipe, settings, given)
     prepared = prepare(recipe, settings)
     for line in begin_from_donors(prepared, donors):
-        console.print(line, soft_wrap=True, markup=False)
+        console.say(line)
     stop.wait_for_step()
     return start(prepared, path, rename=out is None)
 
 
 def _resume(
-    console: Console,
+    console: Audience,
     folder: RunFolder,
     recipe: Recipe,
     stored: dict[str, Any],
@@ -126,24 +127,24 @@ def _resume(
     stop.wait_for_step()
     run = go_on(prepared, folder, checkpoint)
     for line in [*notes, *run.take_notes(), *moved_end(recipe, settings, checkpoint)]:
-        console.print(f"note: {line}", soft_wrap=True, markup=False)
+        console.say(f"note: {line}")
     return run
 
 
 AUTO = ("device", "auto")  # fits every run
 
 
-def _train(console: Console, run: Run, stop: Stop) -> int:
+def _train(console: Audience, run: Run, stop: Stop) -> int:
     """Train to the end; return the exit code."""
     config, path = run.prepared.config, run.folder.path
     if run.finished:
         longer = command_line("train", "--resume", path, "--epochs", config["epochs"] * 2)
-        console.print(f"this run is finished; to train it longer: {longer}", soft_wrap=True, markup=False)
+        console.say(f"this run is finished; to train it longer: {longer}")
         for line in tied_to_end(config):
             text = (
                 f"note: {line} is planned for the length of a run; one that was as long from the start is another one"
             )
-            console.print(text, soft_wrap=True, markup=False)
+            console.say(text)
         return 0
     steps = {"epochs": config["epochs"], "max_steps": config["max_steps"]}
     try:
@@ -159,19 +160,16 @@ def _train(console: Console, run: Run, stop: Stop) -> int:
     except KeyboardInterrupt:  # the second one: the step that was going on is lost
         if run.folder.last.exists():
             text = f"stopped; step {run.saved} is saved. To go on: {command_line('train', '--resume', path)}"
-            console.print(text, soft_wrap=True, markup=False)
+            console.say(text)
         raise
     except Interrupted:
-        console.print(
-            f"interrupted after step {run.state.step}; saved. To go on: {command_line('train', '--resume', path)}",
-            soft_wrap=True,
-            markup=False,
-        )
+        again = command_line("train", "--resume", path)
+        console.say(f"interrupted after step {run.state.step}; saved. To go on: {again}")
         return INTERRUPTED
     best = "" if run.best is None else f"; best validation loss {run.best.loss:.5g} after epoch {run.best.epoch}"
-    console.print(f"finished {run.state.step} steps in {duration(run.seconds)}{best}", soft_wrap=True, markup=False)
+    console.say(f"finished {run.state.step} steps in {duration(run.seconds)}{best}")
     for words in _next_commands(run):
-        console.print(f"next: {command_line(*words)}", soft_wrap=True, markup=False)
+        console.say(f"next: {command_line(*words)}")
     return 0
 
 
@@ -188,7 +186,7 @@ def _next_commands(run: Run) -> list[tuple[object, ...]]:
     return commands
 
 
-def _print_header(console: Console, run: Run) -> None:
+def _print_header(console: Audience, run: Run) -> None:
     prepared, config = run.prepared, run.prepared.config
     train, held = prepared.train, prepared.validation
     shape = "x".join(map(str, train.image_shape))
@@ -205,7 +203,9 @@ def _print_header(console: Console, run: Run) -> None:
         "folder": str(run.folder.path) + (f", from step {run.state.step}" if run.state.step else ""),
     }
     for name, value in rows.items():
-        console.print(Text.assemble((f"{name:<11}", "bold"), value), soft_wrap=True)
+        console.print(Text.assemble((f"{name:<11}", "bold"), printable(value)), soft_wrap=True)
+    if any("\ud800" <= letter <= "\udfff" for letter in str(run.folder.path)):  # bytes that are no text here
+        console.say(f"note: the name of the folder cannot be shown: {letters_help()}")
 
 
 def _networks(run: Run) -> str:

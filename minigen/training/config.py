@@ -8,6 +8,7 @@ Imports: data, training.experiment. Read next: ``prepare.py``.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
 import tomllib
@@ -112,7 +113,7 @@ def read_config_file(path: str | os.PathLike[str], known: Iterable[str]) -> dict
     OSError if the file cannot be read.
     """
     try:
-        given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        given = read_toml(path)
     except OSError as error:
         raise OSError(f"cannot read the settings in {os.fspath(path)}: {error.strerror or error}") from error
     except ValueError as error:  # TOML and UTF-8 both
@@ -129,6 +130,14 @@ def read_config_file(path: str | os.PathLike[str], known: Iterable[str]) -> dict
             raise ConfigError(f"{os.fspath(path)}: unknown setting {key!r}{did_you_mean(name, known)}")
         settings[name] = value
     return settings
+
+
+def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The contents of a TOML file in UTF-8, with or without its mark (byte order mark). OSError, ValueError."""
+    data = Path(path).read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:4]:
+        raise ValueError("it is text in UTF-16; save it as UTF-8")
+    return tomllib.loads(data.decode("utf-8-sig"))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

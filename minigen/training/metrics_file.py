@@ -93,7 +93,7 @@ class MetricsFile:
     def _lines(self) -> list[list[str]]:
         if not self.path.exists():
             return []
-        with open(self.path, encoding="utf-8", newline="") as file:
+        with open(self.path, encoding="utf-8-sig", newline="") as file:
             return list(csv.reader(file))
 
     def _is_open_file(self) -> bool:

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from minigen.training.fit import Terms, TrainingState
+from minigen.training.printable import printable
 
 REFRESH = 0.1  # seconds between two updates of the live line
 QUIET = 30.0  # seconds without a line, where there is no live line: a log, a pipe, a notebook
@@ -79,7 +80,7 @@ class Progress:
     def say(self, lines: Iterable[str]) -> None:
         """What else there is to say, a line each."""
         for line in lines:
-            self.console.print(Text(line), soft_wrap=True)
+            self.console.print(Text(printable(line)), soft_wrap=True)
 
     def _line(self, state: TrainingState, terms: Terms) -> Text:
         done = state.batch / self.steps_per_epoch

@@ -9,7 +9,7 @@ checkpoints/best.safetensors   the same at the epoch with the lowest validation 
 samples/epoch_003.png          images beside their reconstructions after that epoch
 =============================  =====================================================================================
 
-Imports: atomic. Read next: ``run.py``.
+Imports: atomic, config. Read next: ``run.py``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import importlib
 import itertools
 import os
 import shutil
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from minigen.atomic import PATTERN, temporary_path, write_atomically
+from minigen.training.config import read_toml
 
 OWN = ("config.toml", "env.json")  # beside metrics.csv and the two folders
 
@@ -91,7 +91,7 @@ class RunFolder:
             what = "has no config.toml, so it is no run" if self.path.is_dir() else "does not exist"
             raise RunFolderError(f"run folder {self.path} {what}. `minigen train` makes one")
         try:
-            return tomllib.loads(self.config.read_text(encoding="utf-8"))
+            return read_toml(self.config)
         except (OSError, ValueError) as error:
             raise RunFolderError(f"cannot read {self.config}: {error}") from error
 
