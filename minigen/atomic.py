@@ -31,16 +31,18 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         raise IsADirectoryError(0, f"it is {'a folder' if target.is_dir() else 'no ordinary file'}", str(path))
     temporary = temporary_path(target.parent)
     try:
-        with open(temporary, "xb") as file:  # x: a file that is new, or an error
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        _check_written(temporary, data)
-        os.replace(temporary, target)
+        file = open(temporary, "xb")  # noqa: SIM115 - x: a file that is new, or an error
+        try:
+            with file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            _check_written(temporary, data)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:  # the temporary file's name would mean nothing to anybody
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     _sync_folder(target.parent)
 
 
