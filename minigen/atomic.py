@@ -56,12 +56,11 @@ def temporary_path(folder: Path) -> Path:
 
 def _check_written(path: Path, data: bytes) -> None:
     """OSError if the file `path` does not hold `data`. It is read from the disk where the system can be told so."""
-    view = memoryview(data)
     with open(path, "rb") as file:
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         if os.fstat(file.fileno()).st_size == len(data) and all(
-            file.read(CHUNK) == view[start : start + CHUNK] for start in range(0, len(data), CHUNK)
+            file.read(CHUNK) == data[start : start + CHUNK] for start in range(0, len(data), CHUNK)
         ):
             return
     raise OSError(errno.EIO, "what was written is not what the disk gives back", str(path))
