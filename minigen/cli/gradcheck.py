@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,8 @@ def _picture(path: str, target: str, force: bool) -> Output:
     """Where the picture goes, looked at before any work. ConfigError if it cannot be written there."""
     try:
         output = Output(path, {".png": PNG, ".pdf": PDF, ".svg": SVG}, force=force, option="--plot")
-        output.keep(Path(target.rpartition(":")[0]))
+        place = target.rpartition(":")[0]
+        output.keep(Path(place), Path(place.replace(".", os.sep) + ".py"))
         return output
     except OSError as error:
         raise ConfigError(f"--plot: {error}") from error

@@ -31,11 +31,11 @@ def checkpoint_of(folder: RunFolder, name: str) -> Checkpoint:
         if other is None:
             raise
         step, last = other.facts["state"]["step"], _last_step(folder)
-        lost = f"the updates {step + 1} to {last}" if last > step else "what came after it"
+        lost = f"updates {step + 1} to {last}" if last > step else "all that came after it"
         command = command_line("train", "--resume", folder.path, "--checkpoint", Path(other.path).stem)
         raise CheckpointError(
-            f"{error}. {other.path} is whole, it holds step {step}; to go on from there: {command} ({lost} will be "
-            "done again, with the same numbers)"
+            f"{error}. {other.path} is whole, it holds step {step}; to go on from there: {command} ({lost} are "
+            "lost, and will be done again)"
         ) from error
 
 

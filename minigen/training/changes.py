@@ -1,4 +1,4 @@
-"""What changed between two sessions of a run: its config.toml by hand, or its end by an option - and what follows.
+"""What changed between two sessions of a run: its images, its config.toml by hand, or its end by an option.
 
 The rule: a setting in `CHANGEABLE` is changed by an option of ``--resume``, and written down; no other one changes. A
 checkpoint holds the settings that it was trained with, so an edited config.toml is noticed.
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from minigen.serialization import CheckpointError
 from minigen.training.checkpoint import Checkpoint
 from minigen.training.config import CHANGEABLE, DEFAULTS, planned_steps
 from minigen.training.experiment import Recipe
@@ -48,6 +49,15 @@ def moved_end(recipe: Recipe, config: Mapping[str, Any], checkpoint: Checkpoint)
         f"{' and '.join(tied)}: planned for {then} updates so far, from update {done + 1} on for {now}; the numbers "
         f"are not those of a run of {now} from the start"
     ]
+
+
+def check_images(now: Mapping[str, Any], then: Mapping[str, Any], dataset: str) -> None:
+    """CheckpointError, which names them, if facts about the images are not what they were; some were not kept once."""
+    names = [name for name in now if name in then and now[name] != then[name]]
+    if names:
+        which = "validation" if all("validation" in name for name in names) else "training"
+        changes = "; ".join(f"{name.replace('_', ' ')} {now[name]}, not {then[name]}" for name in names)
+        raise CheckpointError(f"the {which} images are not those of the run: {dataset} now has {changes}")
 
 
 def tied_to_end(config: Mapping[str, Any]) -> list[str]:

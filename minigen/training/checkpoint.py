@@ -85,7 +85,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise DamagedCheckpoint(f"{os.fspath(path)} is damaged: its facts have changed since it was written")
     try:
         facts = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedCheckpoint(f"{os.fspath(path)} is damaged: its facts are no JSON: {error}") from error
     if not isinstance(facts, dict) or "format" not in facts:
         raise CheckpointError(f"{os.fspath(path)} holds arrays, but is no checkpoint of a training run")

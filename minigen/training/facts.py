@@ -35,7 +35,7 @@ class Kind:
 
 
 def _is_number(x: Any) -> bool:
-    return isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
+    return isinstance(x, int | float) and not isinstance(x, bool) and -math.inf < x < math.inf
 
 
 TEXT = Kind("a text", lambda x: isinstance(x, str))
@@ -46,7 +46,7 @@ MAPPING = Kind("values by name", lambda x: isinstance(x, dict))
 
 FACTS: Mapping[str, Any] = {
     "model": TEXT,
-    "config": MAPPING,
+    "config": {"epochs": LENGTH, "max_steps": LENGTH.or_none()},
     "data": {
         "image_shape": LENGTH.times(3),
         "value_range": NUMBER.times(2),

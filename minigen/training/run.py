@@ -22,7 +22,7 @@ from minigen.data import Batches
 from minigen.pictures import POINT, save_png, sheet
 from minigen.serialization import CheckpointError
 from minigen.tensor import Tensor
-from minigen.training.changes import edited
+from minigen.training.changes import check_images, edited
 from minigen.training.checkpoint import Checkpoint, load_checkpoint, restore, restore_modules, save_checkpoint
 from minigen.training.config import ConfigError
 from minigen.training.doctor import Doctor
@@ -114,7 +114,7 @@ class Run:
             raise CheckpointError(
                 f"{checkpoint.path} is of model {facts['model']!r}, the run is of {prepared.recipe.name!r}"
             )
-        _check_data(prepared, facts["data"])
+        check_images(prepared.facts, facts["data"], prepared.config["dataset"])
         restore(prepared.experiment, checkpoint)
         try:
             prepared.batches.state = facts["batches"]
@@ -310,18 +310,6 @@ def open_trained(
     experiment = build(recipe, config, facts, device)
     restore_modules(experiment, checkpoint)
     return experiment, facts
-
-
-def _check_data(prepared: Prepared, then: Mapping[str, Any]) -> None:
-    """CheckpointError, which names them, if facts about the images are not what they were; some were not kept once."""
-    now = prepared.facts
-    names = [name for name in now if name in then and now[name] != then[name]]
-    if names:
-        which = "validation" if all("validation" in name for name in names) else "training"
-        changes = "; ".join(f"{name.replace('_', ' ')} {now[name]}, not {then[name]}" for name in names)
-        raise CheckpointError(
-            f"the {which} images are not those of the run: {prepared.config['dataset']} now has {changes}"
-        )
 
 
 def save_picture(path: Path, experiment: Experiment, images: Array, value_range: tuple[float, float]) -> None:

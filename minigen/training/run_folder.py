@@ -3,7 +3,7 @@
 =============================  =====================================================================================
 config.toml                    every setting in effect; can be given to ``minigen train --config``
 env.json                       versions, machine, threads, device, commit
-metrics.csv                    see ``metrics_file.py``
+metrics.csv                    see ``metrics_file.py``; a report, on which nothing rests
 checkpoints/last.safetensors   everything needed to go on
 checkpoints/best.safetensors   the same at the epoch with the lowest validation loss
 samples/epoch_003.png          images beside their reconstructions after that epoch
@@ -127,7 +127,7 @@ class RunFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def remove_leftovers(self) -> None:
-        """Delete temporary files that a killed process has left (before version 0.2 they were called otherwise)."""
+        """Delete temporary files that a killed process has left (version 0.1.0 named them by process)."""
         for folder in (self.path, self.last.parent, self.samples):
             for pattern in (PATTERN, ".*.[0-9]*.tmp"):
                 for path in folder.glob(pattern):
