@@ -80,7 +80,8 @@ class Output:
         if suffix not in kinds and kinds.keys() != {""}:
             *others, last = [end for end in kinds if end]
             ends = f"{', '.join(others)} or {last}" if others else last
-            raise ConfigError(f"{option} {path}: take a name that ends in {ends}")
+            why = "pictures are written as PNG; " if kinds is PICTURE else ""
+            raise ConfigError(f"{option} {path}: {why}take a name that ends in {ends}")
         self.kind = kinds.get(suffix) or kinds[""]
         self.check()
 

@@ -50,7 +50,7 @@ USAGE = {
     ("reconstruct",): "Missing argument 'RUN'",
     ("reconstruct", "RUN"): "Missing option '-o'",
     ("reconstruct", "RUN", "-o", ""): "-o must not be empty",
-    ("reconstruct", "RUN", "-o", "x.jpg"): "take a name that ends in .png",
+    ("reconstruct", "RUN", "-o", "x.jpg"): "pictures are written as PNG; take a name that ends in .png",
     ("reconstruct", "RUN", "-o", "x.png", "-n", 0): "0 is not in the range x>=1",
     ("reconstruct", "RUN", "-o", "x.png", "-n", 99): "-n 99: the split 'test' has 9 images",
     ("reconstruct", "RUN", "-o", "x.png", "--checkpoint", "first"): "'first' is not one of 'best', 'last'",
