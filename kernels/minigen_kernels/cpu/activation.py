@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.exponential import sigmoid, tanh
@@ -92,7 +93,7 @@ def _bias_act_backward(gy: Array, y: Array, code: int, slope: float, gx: Array, 
 # The inner loops get slices, so that their index is the plain loop variable (see ``norm.py``).
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _row(x: Array, b: Array, code: int, slope: Any, y: Array) -> None:
     zero = x.dtype.type(0)
     if code == LEAKY_RELU and slope == zero:
@@ -114,7 +115,7 @@ def _row(x: Array, b: Array, code: int, slope: Any, y: Array) -> None:
             y[j] = x[j] + b[j]
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _row_backward(gy: Array, y: Array, code: int, slope: Any, gx: Array, part: Array) -> None:
     zero, one = y.dtype.type(0), y.dtype.type(1)
     if code == LEAKY_RELU and slope == zero:
@@ -139,7 +140,7 @@ def _row_backward(gy: Array, y: Array, code: int, slope: Any, gx: Array, part: A
             part[j] += gx[j]
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _move(part: Array, total: Array) -> None:
     for j in range(part.size):
         total[j] += part[j]

@@ -13,6 +13,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from minigen_kernels import Array, reference
 from minigen_kernels.cpu.exponential import exp, log1p
@@ -97,7 +98,7 @@ def scale_where(x: Array, condition: Array, slope: float) -> Array:
     return y.reshape(x.shape)
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _times_deviation(a: Any, logvar: Any) -> Any:
     """The product a exp(logvar / 2), where 0 times infinity is 0."""
     zero, half = np.float32(0), np.float32(0.5)

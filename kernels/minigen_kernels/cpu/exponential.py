@@ -8,8 +8,7 @@ exp: write x = n ln 2 + r with a whole n and |r| <= ln(2) / 2; then exp(x) = 2^n
 2^n is made out of its bits, in two halves, since the smallest results need an exponent that no float has.
 
 The functions are compiled into the kernel that calls them, but with their own float liberties, not the caller's:
-"reassoc" would make x + MAGIC - MAGIC an x. Numba's cache does not look into this file from the files that use it:
-after a change here, remove ``__pycache__``.
+"reassoc" would make x + MAGIC - MAGIC an x.
 
 Imports: NumPy, Numba. Read next: ``activation.py``.
 """

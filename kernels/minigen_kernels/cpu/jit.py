@@ -1,12 +1,21 @@
 """How this room compiles: Numba's `njit` with a cache on disk, and the one set of float liberties it takes.
 
-A cached kernel is compiled once per machine and dtype, then loaded in milliseconds. Numba keys the
-cache by the file of the kernel alone, so a helper lives in the same file as its callers: after a
-change elsewhere the cache would keep serving the old machine code. Copy an array in a loop, not by
-``a[:] = b``: with that comes the message of a misfit, and compiling Numba's strings takes seconds.
+What Python calls, a kernel, is decorated with `njit_cached`: it is compiled once per machine and dtype, kept on disk
+(``cache.py``), then loaded in milliseconds. What only kernels call, a helper, is decorated with Numba's own ``njit``.
 
-Imports: Numba. Read next: ``conv.py``.
+Numba puts a copy of a helper into the object of every kernel that calls it. The copy is optimised there once more, so
+where sums may be reordered it can differ in its last bits from the helper, and from the copies elsewhere. All have one
+name, and the linker takes the first that it meets: as Numba does it, what a kernel computes depends on what the process
+compiled or loaded before. So here a copy is private: a kernel calls the one in its own object, always.
+
+Copy an array in a loop, not by ``a[:] = b``: with that comes the message of a misfit, and compiling Numba's strings
+takes seconds.
+
+Imports: Numba, cache. Read next: ``conv.py``.
 """
+
+# Numba is written without types.
+# mypy: disable-error-code="no-untyped-call, import-untyped, misc"
 
 from __future__ import annotations
 
@@ -14,6 +23,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+from llvmlite.binding import Linkage
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+
+from minigen_kernels.cpu.cache import KernelCache, NoCache
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,18 +38,36 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
 
 def njit_cached(**options: Any) -> Callable[[F], F]:
-    """A decorator like ``numba.njit(cache=True, **options)`` that also works without a cache folder.
-
-    In a read-only installation without a home folder Numba refuses to make a cached function; then
-    this one compiles in memory, once per process.
-    """
+    """A decorator for kernels: ``numba.njit(**options)`` with private helpers, kept on disk where that is possible."""
 
     def decorate(function: F) -> F:
+        kernel = numba.njit(pipeline_class=KernelCompiler, **options)(function)
         try:
-            return numba.njit(cache=True, **options)(function)
+            kernel._cache = KernelCache(function)
         except RuntimeError as error:
             if "no locator" not in str(error):
                 raise
-            return numba.njit(**options)(function)
+            kernel._cache = NoCache()
+        return kernel
 
     return decorate
+
+
+class KernelCode(JITCodeLibrary):
+    """The object of a kernel, in which the copies of other functions are private."""
+
+    def _finalize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if function.linkage == Linkage.linkonce_odr and not function.is_declaration:
+                function.linkage = "internal"
+        super()._finalize_final_module()
+
+
+class KernelCompiler(Compiler):
+    """Numba's compiler, with `KernelCode` as the place for what it makes."""
+
+    def define_pipelines(self) -> Any:
+        """As always; this is where a compiler knows what it is about to compile."""
+        self.state.library = KernelCode(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        self.state.library.enable_object_caching()
+        return super().define_pipelines()

@@ -11,8 +11,7 @@ and each becomes a few machine instructions:
 * ``add``, ``mul_add``, ``divide``: arithmetic in every lane; ``total``: the sum of the lanes;
 * ``keep_larger``: a step of a search for the maximum.
 
-An index is not checked: a place is touched if its lane is. Numba's cache does not look into this file
-from the files that use it: after a change here, remove ``__pycache__``.
+An index is not checked: a place is touched if its lane is.
 
 Imports: Numba and llvmlite. Read next: ``squares.py``.
 """

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from minigen_kernels import Array, reference
 from minigen_kernels.cpu.exponential import exp, log1p, sigmoid
@@ -102,13 +103,13 @@ def _flat(x: Array) -> Array:
 # The elements. No operation is reordered here: a large x would swallow the small log1p before x y is subtracted.
 
 
-@njit_cached(error_model="numpy", fastmath=ELEMENTS)
+@njit(error_model="numpy", fastmath=ELEMENTS)
 def _bce_of(x: Any, y: Any) -> Any:
     zero = np.float32(0)
     return (zero if x < zero else x) - x * y + log1p(exp(-abs(x)))  # a NaN stays one
 
 
-@njit_cached(error_model="numpy", fastmath=ELEMENTS)
+@njit(error_model="numpy", fastmath=ELEMENTS)
 def _gaussian_kl_of(mean: Any, logvar: Any) -> Any:
     one, half, variance = np.float32(1), np.float32(0.5), exp(logvar)
     excess = variance if variance == logvar else variance - logvar  # equals are both infinite
@@ -124,7 +125,7 @@ def _bce(x: Array, y: Array, out: Array) -> None:
 # The sums. The inner loops get slices, so that they are vectorised (see the end of ``norm.py``).
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _bce_run(x: Array, y: Array) -> Any:
     total = np.float32(0)
     for i in range(x.size):
@@ -140,7 +141,7 @@ def _bce_sum(x: Array, y: Array, scale: float, out: Array) -> None:
     out[()] = total * scale
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _gaussian_kl_run(mean: Array, logvar: Array) -> Any:
     total = np.float32(0)
     for i in range(mean.size):

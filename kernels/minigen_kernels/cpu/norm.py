@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import njit
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
@@ -180,32 +181,32 @@ def _layer_norm_backward(
 # added, Numba must allow for a negative index, and LLVM then does not vectorise (8 times slower).
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _add(x: Array, total: Array) -> None:
     for j in range(x.size):
         total[j] += x[j]
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _add_squares(x: Array, center: Array, total: Array) -> None:
     for j in range(x.size):
         total[j] += (x[j] - center[j]) ** 2
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _scale_shift(x: Array, near: Array, scale: Array, shift: Array, y: Array) -> None:
     for j in range(x.size):
         y[j] = (x[j] - near[j]) * scale[j] + shift[j]
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _add_products(gy: Array, x: Array, near: Array, total: Array, product: Array) -> None:
     for j in range(x.size):
         total[j] += gy[j]
         product[j] += gy[j] * (x[j] - near[j])
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _combine(gy: Array, x: Array, near: Array, scale: Array, slope: Array, shift: Array, gx: Array) -> None:
     for j in range(x.size):
         gx[j] = scale[j] * gy[j] + slope[j] * (x[j] - near[j]) + shift[j]

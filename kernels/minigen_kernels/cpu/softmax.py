@@ -13,6 +13,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from minigen_kernels import Array, reference
 from minigen_kernels.cpu.exponential import exp
@@ -108,13 +109,13 @@ def _log_softmax_backward(gy: Array, y: Array, gx: Array) -> None:
 # The inner loops get slices, so that they are vectorised (see the end of ``norm.py``).
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _exp(x: Array, y: Array) -> None:
     for k in range(x.size):
         y[k] = exp(x[k])
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _sum(x: Array) -> float:
     total = 0.0
     for k in range(x.size):
@@ -122,19 +123,19 @@ def _sum(x: Array) -> float:
     return total
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _subtract(x: Array, number: Any, y: Array) -> None:
     for k in range(x.size):
         y[k] = x[k] - number
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _multiply(y: Array, factor: Any) -> None:
     for k in range(y.size):
         y[k] *= factor
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit(error_model="numpy", fastmath=FASTMATH)
 def _subtract_from(gy: Array, total: Any, gx: Array) -> None:
     """In gx: from exp(y) to gy - exp(y) total."""
     for k in range(gx.size):

@@ -1,0 +1,119 @@
+"""Where compiled kernels are kept: Numba's cache in files that cannot be half right.
+
+Numba keeps an index and numbered files for each function. An index that a power cut has emptied ends every later
+process; two processes that compile one function for two dtypes at once can give the one the code of the other; and a
+change in any file but the function's own goes unseen. Here the function and the types of a call name one file, which is
+written aside and then moved into place. It opens with two digests: of what it was made from, and of what follows.
+
+* A file made from other sources or by another Numba is replaced, without a word.
+* A damaged file is replaced, and a warning says so.
+* Where nothing can be written, every process compiles for itself. A warning says so if there is a folder for it.
+
+What there is to tell is told once in a process, to the logger ``minigen_kernels.cpu``.
+
+Imports: Numba. Read next: ``jit.py``.
+"""
+
+# Numba is written without types.
+# mypy: disable-error-code="no-untyped-call, misc, import-untyped"
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import logging
+import os
+import pickle
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba.core.caching import FunctionCache, NullCache
+from numba.core.serialize import dumps
+
+ROOM = Path(__file__).parent
+DIGEST = hashlib.sha256().digest_size
+LOG = logging.getLogger("minigen_kernels.cpu")
+
+
+class KernelCache(FunctionCache):
+    """The compiled code of one function: a file for each set of types that it was called with."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        """Raise RuntimeError if there is no folder that Numba could write to."""
+        super().__init__(function)
+        self._stamp = digest(repr(sources()).encode(), self._impl.locator.get_source_stamp())
+
+    def _load_overload(self, types: Any, target_context: Any) -> Any:
+        """What is kept for arguments of these types, ready to run; None if it has to be compiled."""
+        path = self._path(types, target_context.codegen())
+        try:
+            kept = path.read_bytes()
+            stamp, checksum, payload = kept[:DIGEST], kept[DIGEST : 2 * DIGEST], kept[2 * DIGEST :]
+            if digest(payload) != checksum:
+                raise ValueError("damaged")
+            if stamp == self._stamp:
+                return self._impl.rebuild(target_context, pickle.loads(payload))
+        except FileNotFoundError:
+            pass
+        except Exception as error:  # whatever is wrong with the file, it can be made again
+            tell_once(logging.WARNING, "a compiled kernel cannot be used, it is compiled anew", f"{path}: {error}")
+        tell_once(logging.INFO, "compiling kernels, once")
+        return None
+
+    def _save_overload(self, types: Any, compiled: Any) -> None:
+        """Keep what was compiled for arguments of these types, if that is possible."""
+        if not self._impl.check_cachable(compiled):
+            return
+        path = self._path(types, compiled.codegen)
+        aside = path.with_name(f"{path.name}.tmp.{uuid.uuid4().hex[:16]}")
+        payload = dumps(self._impl.reduce(compiled))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(aside, "xb") as file:
+                file.write(self._stamp + digest(payload) + payload)
+            os.replace(aside, path)
+        except OSError as error:
+            tell_once(logging.WARNING, "compiled kernels cannot be kept", f"{path.parent}: {error.strerror or error}")
+        finally:
+            with contextlib.suppress(OSError):
+                aside.unlink()
+
+    def _path(self, types: Any, codegen: Any) -> Path:
+        """The file for these types on this processor."""
+        key = digest(repr(self._index_key(types, codegen)).encode()).hex()[:16]
+        return Path(self._cache_path) / f"{self._impl.filename_base}.{key}.nbc"
+
+
+class NoCache(NullCache):
+    """For an installation that nobody can write to, of a user without a home folder."""
+
+    def load_overload(self, types: Any, target_context: Any) -> None:
+        """Nothing is kept."""
+        tell_once(logging.INFO, "compiling kernels, in every process: there is no folder to keep them in")
+
+
+@functools.cache
+def sources() -> tuple[object, ...]:
+    """What compiled code is made from, besides the file of its function: the compilers, and the files of this room."""
+    files = [(path.name, digest(path.read_bytes())) for path in sorted(ROOM.glob("*.py"))]
+    return numba.__version__, llvmlite.__version__, *files
+
+
+def digest(*parts: bytes) -> bytes:
+    """SHA-256 of the parts, one after the other."""
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+told: set[str] = set()
+
+
+def tell_once(level: int, what: str, where: str = "") -> None:
+    """Log a line, if it is the first about this matter in this process."""
+    if what not in told:
+        told.add(what)
+        LOG.log(level, "%s", f"{what}: {where}" if where else what)
