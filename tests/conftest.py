@@ -20,6 +20,9 @@ from minigen.device import cuda_status
 # No deadline: the first example of a kernel compiles it. On a CI machine the same examples come in every run.
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
+# `--hypothesis-profile=seeded --hypothesis-seed=N`: the examples of N. Derandomised tests do not look at the seed, and
+# on a CI machine hypothesis derandomises every profile that does not say otherwise.
+settings.register_profile("seeded", deadline=None, derandomize=False)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
