@@ -122,6 +122,9 @@ def set_num_threads(n: int) -> None:
     The threads share large products, of 2^18 multiplications and more, and wait for each other by spinning. On cores
     that are free, two threads are faster from about 2^22 on and take the same time below. On cores that other programs
     use, every product waits until the slowest thread gets a core, which can take many times as long: leave it at 1.
+
+    With another number BLAS cuts products into other pieces, and the last bits of what is computed can change. A run
+    keeps the number that it began with.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"set_num_threads: expected a whole number of at least 1, got {n!r}")

@@ -23,6 +23,7 @@ from minigen.cli.encode import encode
 from minigen.cli.evaluate import evaluate
 from minigen.cli.gradcheck import check_gradients
 from minigen.cli.info import info
+from minigen.cli.kernel_news import show_kernel_news
 from minigen.cli.models import list_models
 from minigen.cli.reconstruct import reconstruct
 from minigen.cli.sample import sample
@@ -67,6 +68,7 @@ for command in (train, sample, reconstruct, evaluate, compare, encode, check_gra
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line `args` (of the process by default) and exit."""
+    show_kernel_news()
     try:
         until_here()
         write_any_letter()

@@ -28,7 +28,7 @@ GENERAL: Mapping[str, Option] = {
     "limit": Option(int, "use this many training images only", minimum=1),
     "validation": Option(float, "share of the training images held out for validation", minimum=0, maximum=0.5),
     "device": Option(str, "where to compute", choices=("auto", "cpu", "cuda")),
-    "threads": Option(int, "threads of matrix products  [default: 1; OMP_NUM_THREADS if set]", minimum=1),
+    "threads": Option(int, "threads of products, for the whole run  [default: 1; OMP_NUM_THREADS if set]", minimum=1),
     "epochs": Option(int, "passes over the training images", minimum=1),
     "max_steps": Option(int, "stop after this many updates", minimum=1),
     "batch_size": Option(int, "images in an update", minimum=1),
@@ -160,8 +160,9 @@ def check_change(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
     changed = {name: value for name, value in given.items() if value != old.get(name)}
     refused = [f"{name} ({old.get(name)} -> {value})" for name, value in changed.items() if name not in CHANGEABLE]
     if refused:
+        why = "Another number of threads changes the last bits. " if "threads" in changed else ""
         raise ConfigError(
-            f"a resumed run goes on as it began; it cannot change {', '.join(refused)}. "
+            f"a resumed run goes on as it began; it cannot change {', '.join(refused)}. {why}"
             f"Only {', '.join(CHANGEABLE)} can change. Leave the option out, or start a new run"
         )
     return {**old, **changed}
