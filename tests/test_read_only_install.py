@@ -1,4 +1,4 @@
-"""An installation that nobody may write to, for a user without a home folder: training works, and says that it compiles.
+"""An installation that nobody may write to, for a user without a home folder: training works, and tells of compiling.
 
 Numba then has no place for compiled kernels, matplotlib none for its settings and the glyphs none for their drawings.
 

@@ -28,7 +28,11 @@ GENERAL: Mapping[str, Option] = {
     "limit": Option(int, "use this many training images only", minimum=1),
     "validation": Option(float, "share of the training images held out for validation", minimum=0, maximum=0.5),
     "device": Option(str, "where to compute", choices=("auto", "cpu", "cuda")),
-    "threads": Option(int, "threads of products, for the whole run  [default: 1; OMP_NUM_THREADS if set]", minimum=1),
+    "threads": Option(
+        int,
+        "threads of matrix products; another number changes the last bits  [default: 1; OMP_NUM_THREADS if set]",
+        minimum=1,
+    ),
     "epochs": Option(int, "passes over the training images", minimum=1),
     "max_steps": Option(int, "stop after this many updates", minimum=1),
     "batch_size": Option(int, "images in an update", minimum=1),
