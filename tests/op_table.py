@@ -16,11 +16,12 @@ import op_rows_pool
 import op_rows_reduce
 import op_rows_sequences
 import op_rows_shape
+import op_rows_transcendental
 from op_row import Row
 
 FAMILIES = (
-    op_rows_elementwise, op_rows_shape, op_rows_reduce, op_rows_activation, op_rows_conv, op_rows_pool, op_rows_norm,
-    op_rows_sequences,
+    op_rows_elementwise, op_rows_transcendental, op_rows_shape, op_rows_reduce, op_rows_activation, op_rows_conv,
+    op_rows_pool, op_rows_norm, op_rows_sequences,
 )  # fmt: skip
 
 ROWS: list[Row] = [row for family in FAMILIES for row in family.ROWS]

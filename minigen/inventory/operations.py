@@ -109,7 +109,12 @@ IMAGE, SHIFTED = (2, 4, 6, 5), dict(stride=(2, 1), padding=(0, 1), dilation=(1, 
 OPERATIONS = _items(
     # Each element alone.
     op("exp", at(normal, (3, 4))),
+    op("expm1", at(normal, (3, 4))),
     op("log", at(positive, (3, 4))),
+    op("log1p", at(positive, (3, 4))),
+    op("logaddexp", at(normal, (3, 4), (4,))),
+    op("sin", at(normal, (3, 4))),
+    op("cos", at(normal, (3, 4))),
     op("sqrt", at(positive, (3, 4))),
     op("abs", at(off(0), (3, 4))),
     op("tanh", at(normal, (3, 4))),
