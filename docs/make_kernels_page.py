@@ -28,9 +28,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "kernels"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+import kernel_calls
 import numpy as np
 import pytest
-from cuda_host import calls, nvcc
+from cuda_host import nvcc
 from cuda_host.build import HostBackend
 
 from minigen_kernels import KernelSet, cuda, reference
@@ -144,9 +145,9 @@ def entry_points(kernel: str) -> list[tuple[str, str]]:
     """(file, name) of every CUDA entry point that the calls of this kernel launch; none for one that is a library's."""
     backend = Noting()
     with using(backend):
-        for number, (name, _, _) in enumerate(calls.CALLS):
+        for number, (name, _, _) in enumerate(kernel_calls.CALLS):
             if name == kernel:
-                calls.results(cuda, number, np.float32)
+                kernel_calls.results(cuda, number, np.float32)
     return sorted(backend.launched)
 
 
@@ -255,9 +256,7 @@ def _entry_point_table(reports: dict[str, dict[int, dict[str, nvcc.Figures]]]) -
     for file, report in reports.items():
         for name in source.kernels(file):
             if not users[file, name]:
-                sys.exit(
-                    f"make_kernels_page.py: no call launches {name} of {file}; add one to tests/cuda_host/calls.py"
-                )
+                sys.exit(f"make_kernels_page.py: no call launches {name} of {file}; add one to tests/kernel_calls.py")
             by = ", ".join(f"`{kernel}`" for kernel in users[file, name])
             rows.append([f"`{file}: {name}`", by, *(str(report[a][name].registers) for a in architectures)])
     digests = ", ".join(f"`{file}` {digest(file)}" for file in reports)

@@ -12,9 +12,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from op_row import Array, Bad, Case, Row, normal, off, refuses_mixed, seeds, zeros
-
-from minigen import ops
+from op_row import Array, Bad, Case, Row, normal, off, ops, refuses_mixed, seeds, zeros
 
 
 def leaky(slope: float) -> Any:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
-from op_row import Array, Bad, Case, Row, normal, refuses_mixed, seeds, two, zeros
+from op_row import Array, Bad, Case, Row, normal, ops, refuses_mixed, seeds, two, zeros
 
-from minigen import ops
 from minigen.testing.strategies import conv_geometry
 
 

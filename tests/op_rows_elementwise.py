@@ -20,6 +20,7 @@ from op_row import (
     cases,
     normal,
     off,
+    ops,
     positive,
     refuses_complex,
     refuses_mixed,
@@ -27,8 +28,6 @@ from op_row import (
     shapes,
     zeros,
 )
-
-from minigen import ops
 
 erf = np.vectorize(math.erf, otypes=[np.float64])
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from op_row import Array, Bad, Case, Row, distinct, normal, positive, refuses_mixed, seeds, zeros
+from op_row import Array, Bad, Case, Row, distinct, normal, ops, positive, refuses_mixed, seeds, zeros
 
-from minigen import ops
 from minigen.tensor import Tensor
 
 EPS = st.sampled_from([1e-5, 1e-3])

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from op_row import Array, Bad, Case, Draw, Row, Strategy, both, distinct, normal, seeds, two, zeros
+from op_row import Array, Bad, Case, Draw, Row, Strategy, both, distinct, normal, ops, seeds, two, zeros
 
-from minigen import ops
 from minigen.tensor import Tensor
 
 

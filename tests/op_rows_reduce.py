@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from op_row import Array, Bad, Case, Draw, Row, Strategy, distinct, distinct_sizes, normal, seeds, shapes, zeros
-
-from minigen import ops
+from op_row import Array, Bad, Case, Draw, Row, Strategy, distinct, distinct_sizes, normal, ops, seeds, shapes, zeros
 
 
 @st.composite

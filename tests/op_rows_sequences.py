@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
-from op_row import Array, Bad, Case, Draw, Row, Strategy, distinct, normal, refuses_mixed, seeds, zeros
+from op_row import Array, Bad, Case, Draw, Row, Strategy, distinct, normal, ops, refuses_mixed, seeds, zeros
 
-from minigen import ops
 from minigen.tensor import Tensor
 
 

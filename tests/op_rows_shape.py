@@ -16,9 +16,7 @@ from hypothesis.extra.numpy import (
     integer_array_indices,
     mutually_broadcastable_shapes,
 )
-from op_row import Array, Bad, Case, Row, Shape, normal, refuses_mixed, seeds, shapes, zeros
-
-from minigen import ops
+from op_row import Array, Bad, Case, Row, Shape, normal, ops, refuses_mixed, seeds, shapes, zeros
 
 
 @st.composite

@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
-from op_row import Array, Bad, Case, Draw, Row, cases, normal, refuses_complex, refuses_mixed, seeds, shapes, zeros
-
-from minigen import ops
+from op_row import Array, Bad, Case, Draw, Row, cases, normal, ops, refuses_complex, refuses_mixed, seeds, shapes, zeros
 
 #: Sine and cosine are the parts of exp(ix), which is none of NumPy's sines.
 turned = np.vectorize(lambda x: cmath.exp(1j * x), otypes=[np.complex128])

@@ -5,7 +5,9 @@ Read next: ``central_differences.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Callable, Set
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,13 @@ import pytest
 from central_differences import WrongGradientError, check_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from op_row import Array, Case, Row
+from op_row import Array, Case, Row, refuses_complex
+from op_row import ops as late
 from op_table import BY_NAME, ROWS
 
 from minigen import ops
 from minigen.gradcheck import gradcheck
+from minigen.inventory import OPERATIONS
 from minigen.tensor import Function, Tensor, grad
 
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -41,9 +45,32 @@ def assert_close(actual: Array, expected: Array, tolerance: float) -> None:
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * max(1, np.abs(expected).max(initial=0)))
 
 
-def test_every_public_operation_has_one_row() -> None:
-    assert sorted(row.name for row in ROWS) == sorted(set(ops.__all__))
-    assert BY_NAME.keys() == set(ops.__all__)
+def test_every_public_operation_is_named_wherever_it_has_to_be() -> None:
+    families = [import_module(f"minigen.ops.{module.name}") for module in pkgutil.iter_modules(ops.__path__)]
+    written = {name for family in families for name in getattr(family, "__all__", ())}
+    checked = {item.name.removeprefix("ops.") for item in OPERATIONS}
+    assert_named(written | BY_NAME.keys(), set(ops.__all__), "an import and a name in minigen/ops/__init__.py")
+    assert_named(set(ops.__all__), written, "a name in __all__ of its file in minigen/ops/")
+    assert_named(set(ops.__all__), BY_NAME.keys(), "a row in tests/op_rows_<family>.py")
+    assert_named(set(ops.__all__), checked, "a case in OPERATIONS of minigen/inventory/operations.py")
+    assert len(ROWS) == len(BY_NAME), "an operation has two rows"
+
+
+def assert_named(names: Set[str], there: Set[str], what: str) -> None:
+    assert names <= there, f"{', '.join(sorted(names - there))}: {what} is missing"
+
+
+@pytest.mark.parametrize("there", [set(), {"exp"}])
+def test_what_is_not_named_is_told(there: set[str]) -> None:
+    with pytest.raises(AssertionError, match="log: a row is missing"):
+        assert_named({"exp", "log"}, there | {"exp"}, "a row")
+
+
+def test_the_row_of_an_operation_that_is_not_there_yet_fails_alone() -> None:
+    row = Row("brand_new", st.nothing(), np.exp, (refuses_complex(late.brand_new),))
+    for call in (row.run, row.bad[0].call):
+        with pytest.raises(AssertionError, match=r"minigen.ops has no brand_new yet: .* minigen/ops/__init__.py"):
+            call()
 
 
 @every_row

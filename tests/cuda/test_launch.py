@@ -5,21 +5,19 @@ Read next: ``test_sanitizers.py``.
 
 from __future__ import annotations
 
-import inspect
 import types
 
 import numpy as np
 import pytest
-from cuda_host.calls import CALLS, assert_agree, results
 from cuda_host.host import HostRoom
+from kernel_calls import CALLS, IDS, assert_agree, assert_complete, results
 
-from minigen_kernels import KernelSet, cuda, reference
+from minigen_kernels import cuda, reference
 from minigen_kernels.cuda import launch as launcher
 from minigen_kernels.cuda import source
 from minigen_kernels.cuda.backend import CupyBackend, compile_error
 from minigen_kernels.cuda.launch import launch, using
 
-NAMES = [name for name in vars(KernelSet) if not name.startswith("_")]
 DTYPES = [np.float32, np.float64]
 
 SOURCE = """
@@ -240,15 +238,10 @@ def test_a_compile_error_shows_the_first_error_and_the_log():
 
 
 def test_the_room_has_the_kernels_of_the_table_of_contents():
-    assert sorted(cuda.__all__) == sorted(NAMES)
-    for name in NAMES:
-        declared = inspect.signature(getattr(KernelSet, name)).parameters.values()
-        wanted = [p.replace(annotation=p.empty) for p in list(declared)[1:]]
-        found = inspect.signature(getattr(cuda, name)).parameters.values()
-        assert [p.replace(annotation=p.empty) for p in found] == wanted, name
+    assert_complete(cuda)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("call", range(len(CALLS)), ids=[name for name, _, _ in CALLS])
+@pytest.mark.parametrize("call", range(len(CALLS)), ids=IDS)
 def test_every_call_agrees_with_the_reference(cuda_host_folder, dtype, call):
     assert_agree(results(HostRoom(cuda_host_folder), call, dtype), results(reference, call, dtype))

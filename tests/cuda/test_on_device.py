@@ -9,8 +9,8 @@ import importlib
 
 import numpy as np
 import pytest
-from cuda_host.calls import CALLS, assert_agree, results
 from cuda_host.host import HostRoom
+from kernel_calls import CALLS, IDS, assert_agree, results
 
 from minigen.device import cuda_status
 from minigen_kernels import cpu, cuda, reference
@@ -18,7 +18,7 @@ from minigen_kernels.cuda.launch import launch
 
 pytestmark = pytest.mark.gpu
 
-each_call = pytest.mark.parametrize("call", range(len(CALLS)), ids=[name for name, _, _ in CALLS])
+each_call = pytest.mark.parametrize("call", range(len(CALLS)), ids=IDS)
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 

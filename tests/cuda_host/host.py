@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from cuda_host.build import HostBackend
+from kernel_calls import NAMES
 
 from minigen_kernels import cuda
 from minigen_kernels.cuda.launch import using
@@ -50,9 +51,8 @@ class HostRoom:
     __name__ = cuda.__name__
 
     def __init__(self, folder: Path) -> None:
-        self.__all__ = list(cuda.__all__)
         backend = HostBackend(folder)
-        for name in self.__all__:
+        for name in NAMES:
             setattr(self, name, _on(backend, getattr(cuda, name)))
 
 

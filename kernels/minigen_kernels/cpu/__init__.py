@@ -3,6 +3,7 @@
 Compiled on first use, then cached on disk (see ``jit.py``). Read ``conv.py`` first.
 """
 
+from minigen_kernels.cpu import memory
 from minigen_kernels.cpu.activation import bias_act, bias_act_backward
 from minigen_kernels.cpu.conv import conv2d, conv2d_weight_grad, conv_transpose2d
 from minigen_kernels.cpu.elementwise import (
@@ -23,7 +24,6 @@ from minigen_kernels.cpu.loss import (
     mse_sum,
     mse_sum_backward,
 )
-from minigen_kernels.cpu.memory import keep_freed_memory
 from minigen_kernels.cpu.norm import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
 from minigen_kernels.cpu.optim import adam_update, rmsprop_update, sgd_update
 from minigen_kernels.cpu.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d, plane_gather, plane_scatter
@@ -36,51 +36,4 @@ from minigen_kernels.cpu.upsample import (
     upsample_nearest2d,
 )
 
-__all__ = [
-    "adam_update",
-    "avg_pool2d",
-    "avg_pool2d_adjoint",
-    "batch_norm",
-    "batch_norm_backward",
-    "bce_with_logits",
-    "bce_with_logits_sum",
-    "bce_with_logits_sum_backward",
-    "bernoulli",
-    "bias_act",
-    "bias_act_backward",
-    "block_sum2d",
-    "conv2d",
-    "conv2d_weight_grad",
-    "conv_transpose2d",
-    "erf",
-    "gaussian_kl_sum",
-    "gaussian_kl_sum_backward",
-    "layer_norm",
-    "layer_norm_backward",
-    "log_softmax",
-    "log_softmax_backward",
-    "matmul",
-    "max_pool2d",
-    "mse_sum",
-    "mse_sum_backward",
-    "normal",
-    "permutation",
-    "philox",
-    "plane_gather",
-    "plane_scatter",
-    "reparameterize",
-    "reparameterize_backward",
-    "rmsprop_update",
-    "scale_where",
-    "sgd_update",
-    "sigmoid",
-    "softmax",
-    "softmax_backward",
-    "softplus",
-    "uniform",
-    "upsample_bilinear2d",
-    "upsample_bilinear2d_adjoint",
-    "upsample_nearest2d",
-]
-
-keep_freed_memory()
+memory.keep_freed_memory()

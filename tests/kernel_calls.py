@@ -1,16 +1,23 @@
-"""Calls that together launch every CUDA kernel, on small shapes that fill neither a tile nor a warp nor a block.
+"""The one table of kernel calls: at least one of each kernel, together launching every entry point of the `.cu` files.
 
-For runs of the whole room: on the host against the reference, under the sanitizers, on a device against all rooms.
+The shapes are small and fill neither a tile nor a warp nor a block. Whatever goes through whole rooms takes its calls
+from here: the contract, the CUDA room on the host, under the sanitizers and on a device, the page of proofs.
+
+Read next: ``kernels/test_contract.py``.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from minigen_kernels import Array, reference
+from minigen_kernels import Array, KernelSet, reference
+
+#: Every kernel, from the table of contents.
+NAMES = [name for name in vars(KernelSet) if not name.startswith("_")]
 
 PAIR = ((2, 1), (1, 1), (1, 2))  # stride, padding, dilation
 ONE = ((1, 1), (1, 1), (1, 1))
@@ -80,6 +87,9 @@ CALLS: list[tuple[str, list[tuple[int, ...]], tuple[Any, ...]]] = [
     ("permutation", [], (7, 1, 5, 2500)),
 ]
 
+#: Names of the calls, for tests.
+IDS = [name for name, _, _ in CALLS]
+
 
 def arguments(call: int, dtype: Any) -> list[Any]:
     """The arguments of CALLS[call]: arrays of positive numbers (some are variances), then the others."""
@@ -101,14 +111,32 @@ def arguments(call: int, dtype: Any) -> list[Any]:
 
 def results(room: Any, call: int, dtype: Any, place: Callable[[Array], Array] = np.asarray) -> list[np.ndarray]:
     """What a room makes of CALLS[call], as NumPy arrays. `place` puts an argument where the room wants it."""
-    name = CALLS[call][0]
     given = [place(a) if isinstance(a, np.ndarray) else a for a in arguments(call, dtype)]
+    return [a.get() if hasattr(a, "get") else a for a in produced(room, CALLS[call][0], given)]
+
+
+def produced(room: Any, name: str, given: list[Any]) -> list[Any]:
+    """All that a kernel makes of arguments: what it returns; for the updates of optimizers, the arrays they changed."""
     returned = getattr(room, name)(*given)
     if name.endswith("_update"):
-        made = [a for a in given if hasattr(a, "shape")]
-    else:
-        made = list(returned) if isinstance(returned, tuple) else [returned]
-    return [a.get() if hasattr(a, "get") else a for a in made]
+        assert returned is None
+        return [a for a in given if hasattr(a, "shape")]
+    return list(returned) if isinstance(returned, tuple) else [returned]
+
+
+def assert_complete(room: Any) -> None:
+    """A room has the kernels of the table of contents, with its signatures, and no other."""
+    short = room.__name__.rpartition(".")[2]
+    folder = f"kernels/minigen_kernels/{short}"
+    for name in NAMES:
+        assert hasattr(room, name), f"{short} has no {name}: write it in {folder}/, import it in {folder}/__init__.py"
+        declared = inspect.signature(getattr(KernelSet, name))
+        wanted = [p.replace(annotation=p.empty) for p in list(declared.parameters.values())[1:]]
+        found = inspect.signature(getattr(room, name)).parameters.values()
+        assert [p.replace(annotation=p.empty) for p in found] == wanted, f"{short}.{name}: arguments {found}"
+        assert getattr(room, name).__module__.startswith(room.__name__), name
+    more = {name for name, value in vars(room).items() if inspect.isroutine(value)} - set(NAMES)
+    assert not more, f"{short} has {more} besides: add a line to KernelSet in kernels/minigen_kernels/__init__.py"
 
 
 def assert_agree(got: list[np.ndarray], wanted: list[np.ndarray]) -> None:
