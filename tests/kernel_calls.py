@@ -65,6 +65,8 @@ CALLS: list[tuple[str, list[tuple[int, ...]], tuple[Any, ...]]] = [
     ("gaussian_kl_sum_backward", [(), (5, 67), (5, 67)], (0.3,)),
     ("sigmoid", [(5, 67)], ()),
     ("softplus", [(5, 67)], ()),
+    ("mish", [(5, 67)], ()),
+    ("mish_backward", [(5, 67)] * 2, ()),
     ("reparameterize", [(5, 67)] * 3, ()),
     ("reparameterize_backward", [(5, 67)] * 3, ()),
     ("matmul", [(5, 7), (7, 9)], ()),

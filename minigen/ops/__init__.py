@@ -32,6 +32,7 @@ from minigen.ops.grouped_norm import group_norm, instance_norm
 from minigen.ops.linalg import linear, matmul
 from minigen.ops.norm import batch_norm, batch_norm_inference, batch_norm_with_statistics, layer_norm
 from minigen.ops.pool import avg_pool2d, max_pool2d, max_pool2d_with_indices, max_unpool2d, upsample
+from minigen.ops.rectifier import celu, hardswish, mish, prelu, selu
 from minigen.ops.reduce import log_softmax, logsumexp, max, mean, min, norm, softmax, sum, var
 from minigen.ops.shape import broadcast_to, concat, flatten, getitem, pad, reshape, stack, sum_to, transpose
 from minigen.ops.transcendental import cos, expm1, log1p, logaddexp, sin
@@ -45,6 +46,7 @@ __all__ = [
     "batch_norm_with_statistics",
     "bias_act",
     "broadcast_to",
+    "celu",
     "clip",
     "concat",
     "conv1d",
@@ -62,6 +64,7 @@ __all__ = [
     "gelu",
     "getitem",
     "group_norm",
+    "hardswish",
     "instance_norm",
     "layer_norm",
     "leaky_relu",
@@ -81,12 +84,15 @@ __all__ = [
     "mean",
     "min",
     "minimum",
+    "mish",
     "norm",
     "pad",
     "power",
+    "prelu",
     "relu",
     "reparameterize",
     "reshape",
+    "selu",
     "sigmoid",
     "silu",
     "sin",

@@ -8,6 +8,8 @@ from minigen_kernels.cpu.activation import bias_act, bias_act_backward
 from minigen_kernels.cpu.conv import conv2d, conv2d_weight_grad, conv_transpose2d
 from minigen_kernels.cpu.elementwise import (
     erf,
+    mish,
+    mish_backward,
     reparameterize,
     reparameterize_backward,
     scale_where,

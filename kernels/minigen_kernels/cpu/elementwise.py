@@ -73,6 +73,46 @@ def softplus(x: Array) -> Array:
     return y.reshape(x.shape)
 
 
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _mish(x: Array, y: Array) -> None:
+    one, two, zero = np.float32(1), np.float32(2), np.float32(0)
+    for i in range(x.size):
+        e = exp(-abs(x[i]))
+        above, below = one + two * e * (one + e), e * (e + two) + two
+        y[i] = x[i] * (one - two * e * e / above if x[i] > zero else e * (e + two) / below)
+
+
+@njit_cached(error_model="numpy", fastmath=FASTMATH)
+def _mish_backward(gy: Array, x: Array, gx: Array) -> None:
+    one, two, four, zero = np.float32(1), np.float32(2), np.float32(4), np.float32(0)
+    for i in range(x.size):
+        e = exp(-abs(x[i]))
+        above, below = one + two * e * (one + e), e * (e + two) + two
+        t = one - two * e * e / above if x[i] > zero else e * (e + two) / below
+        slope = four * e * (one + e) * (e / (above * above) if x[i] > zero else one / (below * below))
+        gx[i] = gy[i] * (t + x[i] * slope)
+
+
+def mish(x: Array) -> Array:
+    """x tanh(log(1 + exp(x))) of each element, without overflow and exact in both tails."""
+    if x.dtype == np.float64:
+        return reference.mish(x)
+    flat = _flat(x)
+    y = np.empty_like(flat)
+    _mish(flat, y)
+    return y.reshape(x.shape)
+
+
+def mish_backward(gy: Array, x: Array) -> Array:
+    """gx = gy (t + x t') for the tanh t of `mish`."""
+    if x.dtype == np.float64:
+        return reference.mish_backward(gy, x)
+    check_like("mish_backward", gy, x=x)
+    gx = np.empty(x.shape, x.dtype)
+    _mish_backward(_flat(gy), _flat(x), gx.reshape(-1))
+    return gx
+
+
 @njit_cached()
 def _scale_where(x: Array, condition: Array, slope: Any, y: Array) -> None:
     for i in range(x.size):

@@ -4,7 +4,7 @@
 // Memory traffic per element, with b bytes in a real (4 or 8):
 //     erf_kernel          reads b, writes b
 //     scale_where_kernel  reads b + 1 (the condition is one byte), writes b
-//     sigmoid_kernel, softplus_kernel  read b, write b
+//     sigmoid_kernel, softplus_kernel, mish_kernel  read b, write b; mish_backward_kernel reads 2 b, writes b
 //     reparameterize_kernel            reads 3 b, writes b; its backward reads 3 b, writes 2 b
 // All do a few operations per element and so run at the speed of memory (erf in double nearly so).
 
@@ -35,6 +35,31 @@ extern "C" __global__ void sigmoid_kernel(const real* __restrict__ x, real* __re
 // y = log(1 + exp(x)). max would drop a NaN, and log1p(exp(-|x|)) has it still.
 extern "C" __global__ void softplus_kernel(const real* __restrict__ x, real* __restrict__ y, long long n) {
   for (long long i = first_index(); i < n; i += all_threads()) y[i] = max(x[i], real(0)) + log1p(exp(-fabs(x[i])));
+}
+
+// t = tanh(log(1 + exp(x))) and its derivative, from e = exp(-|x|), which is at most 1.
+struct Gate {
+  real t, slope;
+};
+
+__device__ Gate mish_gate(real x) {
+  const real e = exp(-fabs(x)), above = 1 + 2 * e * (1 + e), below = e * (e + 2) + 2;
+  if (x > 0) return {1 - 2 * e * e / above, 4 * e * e * (1 + e) / (above * above)};
+  return {e * (e + 2) / below, 4 * e * (1 + e) / (below * below)};
+}
+
+// y = x t.
+extern "C" __global__ void mish_kernel(const real* __restrict__ x, real* __restrict__ y, long long n) {
+  for (long long i = first_index(); i < n; i += all_threads()) y[i] = x[i] * mish_gate(x[i]).t;
+}
+
+// gx = gy (t + x t').
+extern "C" __global__ void mish_backward_kernel(const real* __restrict__ gy, const real* __restrict__ x,
+                                                real* __restrict__ gx, long long n) {
+  for (long long i = first_index(); i < n; i += all_threads()) {
+    const Gate gate = mish_gate(x[i]);
+    gx[i] = gy[i] * (gate.t + x[i] * gate.slope);
+  }
 }
 
 // The product a exp(logvar / 2), where 0 times infinity is 0.

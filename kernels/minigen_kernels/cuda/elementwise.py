@@ -32,6 +32,22 @@ def softplus(x: Array) -> Array:
     return y
 
 
+def mish(x: Array) -> Array:
+    """x tanh(log(1 + exp(x))) of each element, without overflow and exact in both tails."""
+    y = empty(x.shape, x.dtype)
+    launch("elementwise.cu", "mish_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
+    return y
+
+
+def mish_backward(gy: Array, x: Array) -> Array:
+    """gx = gy (t + x t') for the tanh t of `mish`."""
+    check_like("mish_backward", gy, x=x)
+    gx = empty(x.shape, x.dtype)
+    operands = contiguous(gy), contiguous(x), gx, x.size
+    launch("elementwise.cu", "mish_backward_kernel", blocks_for(x.size), THREADS, *operands)
+    return gx
+
+
 def scale_where(x: Array, condition: Array, slope: float) -> Array:
     """Keep x where the bool array `condition` (of the shape of x) is true, else slope * x; for slope 0 exactly 0."""
     if condition.shape != x.shape:

@@ -28,6 +28,28 @@ def softplus(x: Array) -> Array:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
+def mish(x: Array) -> Array:
+    """x tanh(log(1 + exp(x))) of each element, without overflow and exact in both tails.
+
+    With e = exp(-|x|) the tanh is 1 - 2 e^2 / (1 + 2 e + 2 e^2) for x > 0, and e (e + 2) / (e (e + 2) + 2) elsewhere.
+    """
+    e = np.exp(-np.abs(x))
+    return x * np.where(x > 0, 1 - 2 * e * e / (1 + 2 * e * (1 + e)), e * (e + 2) / (e * (e + 2) + 2))
+
+
+def mish_backward(gy: Array, x: Array) -> Array:
+    """gx = gy (t + x t') for the tanh t of `mish`.
+
+    t' is 4 e^2 (1 + e) / (1 + 2 e + 2 e^2)^2 for x > 0, and 4 e (1 + e) / (e (e + 2) + 2)^2 elsewhere.
+    """
+    check_like("mish_backward", gy, x=x)
+    e = np.exp(-np.abs(x))
+    above, below = 1 + 2 * e * (1 + e), e * (e + 2) + 2
+    t = np.where(x > 0, 1 - 2 * e * e / above, e * (e + 2) / below)
+    slope = 4 * e * (1 + e) * np.where(x > 0, e / (above * above), 1 / (below * below))
+    return gy * (t + x * slope)
+
+
 def scale_where(x: Array, condition: Array, slope: float) -> Array:
     """y = x where the bool array `condition` (of the shape of x) is true, else slope * x; for slope 0 exactly 0.
 
@@ -63,7 +85,7 @@ def _times_deviation(a: Array, logvar: Array) -> Array:
     return np.where((a == 0) & ~np.isnan(deviation), 0, a * deviation).astype(a.dtype)
 
 
-def check_like(name: str, x: Array, **others: Array) -> None:
+def check_like(name: str, x: Array, /, **others: Array) -> None:
     """Raise ValueError unless the others have the shape and dtype of x.
 
     Every room calls this: compiled code would read past the end of a shorter array.

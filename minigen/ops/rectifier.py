@@ -1,0 +1,77 @@
+"""Relatives of relu: prelu, selu, celu, hardswish and mish, under PyTorch's names.
+
+Imports: tensor, elementwise, transcendental, kernels. Read next: ``reduce.py``.
+"""
+
+from __future__ import annotations
+
+from minigen.ops.elementwise import clip, exp, where
+from minigen.ops.transcendental import expm1
+from minigen.tensor import FusedFunction, Tensor, as_tensor, reshape
+from minigen_kernels import Array, for_array
+
+#: With these, layers of `selu` keep mean 0 and variance 1: Klambauer et al. 2017, equation 14.
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+class Mish(FusedFunction):
+    def forward(self, x: Array) -> Array:
+        return for_array(x).mish(x)
+
+    def backward_arrays(self, gy: Array, y: Array) -> Array:
+        return for_array(gy).mish_backward(gy, self.inputs[0].data)
+
+    def definition(self, x: Tensor) -> Tensor:
+        # x tanh(softplus(x)), written so that e never overflows and nothing cancels: reference/elementwise.py.
+        above = x > 0
+        e = exp(where(above, -x, x))
+        square = e * e * 2
+        return x * where(above, 1 - square / (e * 2 + square + 1), e * (e + 2) / (e * (e + 2) + 2))
+
+
+def mish(x: Tensor) -> Tensor:
+    """The product x * tanh(softplus(x)) (Misra 2019, arXiv:1908.08681)."""
+    return Mish.apply(x)
+
+
+def hardswish(x: Tensor) -> Tensor:
+    """The product x * min(max(x + 3, 0), 6) / 6, a piecewise `silu` (Howard et al. 2019, arXiv:1905.02244)."""
+    x = as_tensor(x)
+    inner = clip(x, -3, 3)
+    return where(x >= 3, x, inner * (inner + 3) * (1 / 6))
+
+
+def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """The element x where x > 0, else alpha * (exp(x / alpha) - 1), of slope 1 at 0 (Barron 2017, arXiv:1704.07483)."""
+    if not alpha > 0:
+        raise ValueError(f"celu: alpha must be above 0, got {alpha}")
+    x = as_tensor(x)
+    return where(x > 0, x, expm1(_below(x) * (1 / alpha)) * float(alpha))
+
+
+def selu(x: Tensor) -> Tensor:
+    """The scaled `elu` whose layers keep mean 0 and variance 1 (Klambauer et al. 2017, arXiv:1706.02515)."""
+    x = as_tensor(x)
+    return where(x > 0, x * SELU_SCALE, expm1(_below(x)) * (SELU_SCALE * SELU_ALPHA))
+
+
+def prelu(x: Tensor, w: Tensor) -> Tensor:
+    """The element x where x > 0, else w * x: `leaky_relu` with a slope that is trained.
+
+    `w` is (1,), one slope for all, or (C,), one for each channel of x (N, C, ...). He et al. 2015, arXiv:1502.01852.
+    """
+    x, w = as_tensor(x), as_tensor(w)
+    channels = x.shape[1:2]
+    if w.shape not in ((1,), channels):
+        wanted = f"(1,) or one slope for each channel, {channels}," if channels else "(1,)"
+        raise ValueError(f"prelu: expected w {wanted} for x {x.shape}, got {w.shape}")
+    slopes = reshape(w, (-1, *(1,) * max(x.ndim - 2, 0))) if x.ndim else reshape(w, ())
+    return where(x > 0, x, _below(x) * slopes)
+
+
+def _below(x: Tensor) -> Tensor:
+    """x, and 0 where it is positive: what is computed of it and not chosen cannot overflow."""
+    return where(x > 0, 0.0, x)
+
+
+__all__ = ["celu", "hardswish", "mish", "prelu", "selu"]
