@@ -70,6 +70,8 @@ LAYERS: list[tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, ...], di
     (lambda: nn.AvgPool2d(3, 2), (2, 3, 7, 7), (2, 3, 3, 3), {}),
     (lambda: nn.Upsample(2), (2, 3, 4, 5), (2, 3, 8, 10), {}),
     (lambda: nn.Upsample((1, 3), "bilinear"), (2, 3, 4, 5), (2, 3, 4, 15), {}),
+    (lambda: nn.Upsample(0.5), (2, 3, 4, 5), (2, 3, 2, 2), {}),
+    (lambda: nn.Upsample(size=(7, 3), mode="bilinear", align_corners=True), (2, 3, 4, 5), (2, 3, 7, 3), {}),
     (
         lambda: nn.BatchNorm(3),
         (2, 3, 4, 4),
@@ -107,7 +109,9 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.MaxPool2d(0), "MaxPool2d: kernel_size is a whole number of at least 1"),
     (lambda: nn.AvgPool2d(2, padding=2), "AvgPool2d: padding (2, 2) must be at most half of kernel_size (2, 2)"),
     (lambda: nn.MaxUnpool2d(2, stride=-1), "MaxUnpool2d: stride is a whole number of at least 1"),
-    (lambda: nn.Upsample(0), "Upsample: scale_factor is a whole number of at least 1"),
+    (lambda: nn.Upsample(0), "Upsample: scale_factor is a number above 0, or a pair of them; got 0"),
+    (lambda: nn.Upsample(2, size=3), "Upsample: give scale_factor or size, not both; got 2 and 3"),
+    (lambda: nn.Upsample(2, align_corners=True), "Upsample: align_corners goes with mode 'bilinear'"),
     (lambda: nn.Upsample(2, "cubic"), "Upsample: mode is 'nearest' or 'bilinear', got 'cubic'"),  # type: ignore[arg-type]
     (lambda: nn.BatchNorm(0), "BatchNorm: num_features is a whole number of at least 1"),
     (lambda: nn.BatchNorm(3, eps=0), "BatchNorm: eps must be above 0, got 0"),

@@ -135,6 +135,7 @@ LAYERS = (
     Item("nn.Upsample", (
         layer(lambda rng: nn.Upsample(2), at(normal, (2, 2, 3, 2))),
         layer(lambda rng: nn.Upsample((2, 3), "bilinear"), at(normal, (2, 2, 3, 2))),
+        layer(lambda rng: nn.Upsample(size=(5, 2), mode="bilinear"), at(normal, (2, 2, 3, 4))),
     )),
     Item("nn.Flatten", (layer(lambda rng: nn.Flatten(), at(normal, (2, 3, 2))),)),
     Item("nn.Reshape", (layer(lambda rng: nn.Reshape((3, -1)), at(normal, (2, 6))),)),

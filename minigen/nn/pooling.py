@@ -5,12 +5,13 @@ Imports: tensor, ops, module, checks. Read next: ``checks.py``.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from minigen import ops
 from minigen.nn.checks import check_image, refusing, window
 from minigen.nn.module import Module
 from minigen.ops.conv import pair
+from minigen.ops.interpolate import Mode, factor_pair
 from minigen.tensor import Tensor
 from minigen_kernels import Pair
 
@@ -71,17 +72,38 @@ class MaxUnpool2d(Module):
 
 
 class Upsample(Module):
-    """Images made larger by a whole factor: (N, C, H, W) -> (N, C, H*f, W*f), repeated or interpolated linearly."""
+    """Images at another size: (N, C, H, W) -> (N, C, floor(H*f), floor(W*f)), or to a given `size` (oh, ow).
 
-    def __init__(self, scale_factor: int | Pair = 2, mode: Literal["nearest", "bilinear"] = "nearest") -> None:
-        self.scale_factor = pair("Upsample", "scale_factor", scale_factor, 1)
+    The factor is 2 unless it or a size is given. Pixels are repeated, or with mode "bilinear" interpolated linearly;
+    `align_corners` as in `ops.interpolate`. A factor below 1 makes images smaller.
+    """
+
+    def __init__(
+        self,
+        scale_factor: float | tuple[float, float] | None = None,
+        mode: Mode = "nearest",
+        *,
+        size: int | Pair | None = None,
+        align_corners: bool = False,
+    ) -> None:
+        if scale_factor is not None and size is not None:
+            raise ValueError(f"Upsample: give scale_factor or size, not both; got {scale_factor} and {size}")
         if mode not in ("nearest", "bilinear"):
             raise ValueError(f"Upsample: mode is 'nearest' or 'bilinear', got {mode!r}")
-        self.mode: Literal["nearest", "bilinear"] = mode
+        if align_corners and mode == "nearest":
+            raise ValueError("Upsample: align_corners goes with mode 'bilinear'; 'nearest' has no corners to align")
+        self.size = None if size is None else pair("Upsample", "size", size, 1)
+        factors = None if size is not None else factor_pair("Upsample", 2 if scale_factor is None else scale_factor)
+        self.scale_factor = factors
+        self.mode, self.align_corners = mode, align_corners
 
     def forward(self, x: Tensor) -> Tensor:
         check_image(self, x, None)
-        return ops.upsample(x, self.scale_factor, self.mode)
+        factors = self.scale_factor
+        if factors is not None and factors[0].is_integer() and factors[1].is_integer() and not self.align_corners:
+            return ops.upsample(x, (int(factors[0]), int(factors[1])), self.mode)
+        with refusing(self, "(N, C, H, W) large enough", x):
+            return ops.interpolate(x, self.size, factors, self.mode, self.align_corners)
 
 
 __all__ = ["AvgPool2d", "MaxPool2d", "MaxUnpool2d", "Upsample"]

@@ -29,6 +29,7 @@ from minigen.ops.elementwise import (
 )
 from minigen.ops.embedding import embedding
 from minigen.ops.grouped_norm import group_norm, instance_norm
+from minigen.ops.interpolate import interpolate
 from minigen.ops.linalg import linear, matmul
 from minigen.ops.norm import batch_norm, batch_norm_inference, batch_norm_with_statistics, layer_norm
 from minigen.ops.pool import avg_pool2d, max_pool2d, max_pool2d_with_indices, max_unpool2d, upsample
@@ -66,6 +67,7 @@ __all__ = [
     "group_norm",
     "hardswish",
     "instance_norm",
+    "interpolate",
     "layer_norm",
     "leaky_relu",
     "linear",

@@ -246,7 +246,8 @@ def _pooling(
 def upsample(x: Tensor, scale_factor: int | Pair, mode: Literal["nearest", "bilinear"] = "nearest") -> Tensor:
     """Larger images: (N, C, H, W) -> (N, C, H*fh, W*fw), by repeating pixels or by linear interpolation between them.
 
-    Bilinear places pixels at half-integers and repeats the edge (in other libraries: align_corners=False).
+    Bilinear places pixels at half-integers and repeats the edge (in other libraries: align_corners=False). Whole
+    factors only, and quickly; `interpolate` goes to any size.
     """
     x = as_tensor(x)
     if x.ndim != 4:

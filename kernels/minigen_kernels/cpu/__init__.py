@@ -17,6 +17,12 @@ from minigen_kernels.cpu.elementwise import (
     softplus,
 )
 from minigen_kernels.cpu.gemm import matmul
+from minigen_kernels.cpu.interpolate import (
+    interpolate_bilinear2d,
+    interpolate_bilinear2d_adjoint,
+    interpolate_nearest2d,
+    interpolate_nearest2d_adjoint,
+)
 from minigen_kernels.cpu.loss import (
     bce_with_logits,
     bce_with_logits_sum,

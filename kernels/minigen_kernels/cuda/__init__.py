@@ -16,6 +16,12 @@ from minigen_kernels.cuda.elementwise import (
     softplus,
 )
 from minigen_kernels.cuda.gemm import matmul
+from minigen_kernels.cuda.interpolate import (
+    interpolate_bilinear2d,
+    interpolate_bilinear2d_adjoint,
+    interpolate_nearest2d,
+    interpolate_nearest2d_adjoint,
+)
 from minigen_kernels.cuda.loss import (
     bce_with_logits,
     bce_with_logits_sum,

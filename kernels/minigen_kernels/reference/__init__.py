@@ -16,6 +16,12 @@ from minigen_kernels.reference.elementwise import (
     softplus,
 )
 from minigen_kernels.reference.gemm import matmul
+from minigen_kernels.reference.interpolate import (
+    interpolate_bilinear2d,
+    interpolate_bilinear2d_adjoint,
+    interpolate_nearest2d,
+    interpolate_nearest2d_adjoint,
+)
 from minigen_kernels.reference.loss import (
     bce_with_logits,
     bce_with_logits_sum,
