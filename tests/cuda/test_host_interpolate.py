@@ -16,7 +16,9 @@ SIZES = st.integers(1, 9)
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @settings(max_examples=60)
-@given(sizes=st.tuples(SIZES, SIZES, SIZES, SIZES), by=st.sampled_from([1.0, 0.9, 1.1]), align=st.booleans(), seed=SEEDS)
+@given(
+    sizes=st.tuples(SIZES, SIZES, SIZES, SIZES), by=st.sampled_from([1.0, 0.9, 1.1]), align=st.booleans(), seed=SEEDS
+)
 def test_equals_the_reference(host, dtype, sizes, by, align, seed):
     hw, out = sizes[:2], sizes[2:]
     rng = np.random.default_rng(seed)
