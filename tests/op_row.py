@@ -66,7 +66,7 @@ class Row:
     reference: Callable[..., Any]  # (*arrays, **options) -> array, or a tuple of arrays
     bad: tuple[Bad, ...]
     call: Callable[..., Any] | None = None  # (*tensors, **options); by default the operation itself
-    order: int = 2
+    order: int = 2  # 0: the results are whole numbers, without gradient
     float32: float = 1e-5  # error of the float32 result, relative to the largest number of the result (or 1)
 
     def __post_init__(self) -> None:

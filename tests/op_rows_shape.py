@@ -66,20 +66,6 @@ def stack(*xs: Array, axis: int) -> Array:
 
 
 @st.composite
-def pad_cases(draw: st.DrawFn) -> Case:
-    shape = draw(shapes())
-    pads = [(draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in shape]
-    x = normal(np.random.default_rng(draw(seeds)), shape)
-    return Case((x,), {"pads": pads, "value": draw(st.sampled_from([0.0, 1.5]))})
-
-
-def pad(x: Array, pads: list[tuple[int, int]], value: float) -> Array:
-    y = np.full([n + a + b for n, (a, b) in zip(x.shape, pads, strict=True)], value)
-    y[tuple(slice(a, a + n) for n, (a, _) in zip(x.shape, pads, strict=True))] = x
-    return y
-
-
-@st.composite
 def index_cases(draw: st.DrawFn) -> Case:
     """Numbers, slices, None, ..., integer arrays (with repeats), masks, and a mixture."""
     shape = draw(shapes(least=1, side=4))
@@ -209,15 +195,6 @@ ROWS = [
             refuses_mixed(lambda *xs: ops.stack(xs), (2,), (2,)),
         ),
         call=lambda *xs, axis: ops.stack(xs, axis),
-    ),
-    Row(
-        "pad",
-        pad_cases(),
-        pad,
-        (
-            Bad(lambda: ops.pad(zeros(2), [(1, 1), (0, 0)]), ValueError, "pad: expected 1 pairs"),
-            Bad(lambda: ops.pad(zeros(2), [(-1, 1)]), ValueError, "numbers from 0 up for shape (2,), got [(-1, 1)]"),
-        ),
     ),
     Row(
         "flatten",

@@ -17,6 +17,9 @@ ITEMS: tuple[Item, ...] = (*OPERATORS, *OPERATIONS, *LAYERS, *LOSSES)
 
 #: What the rooms export and what has no gradient of its own to check, each with the reason.
 LEFT_OUT = {
+    "ops.argmax": "whole numbers, which have no gradient",
+    "ops.argmin": "whole numbers, which have no gradient",
+    "ops.argsort": "whole numbers, which have no gradient",
     "nn.Module": "the base of all layers",
     "nn.Parameter": "a Tensor that is trained",
     "nn.ShapeError": "an exception",

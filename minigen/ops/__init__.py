@@ -6,6 +6,8 @@ Imports: tensor, kernels. Read next: ``elementwise.py``, then ``conv.py``.
 from minigen.ops.activation import bias_act
 from minigen.ops.conv import conv2d, conv2d_weight_grad, conv_transpose2d
 from minigen.ops.conv1d import avg_pool1d, conv1d, conv_transpose1d, max_pool1d
+from minigen.ops.cumulative import cumsum, prod
+from minigen.ops.einsum import einsum
 from minigen.ops.elementwise import (
     abs,
     clip,
@@ -32,14 +34,20 @@ from minigen.ops.grouped_norm import group_norm, instance_norm
 from minigen.ops.interpolate import interpolate
 from minigen.ops.linalg import linear, matmul
 from minigen.ops.norm import batch_norm, batch_norm_inference, batch_norm_with_statistics, layer_norm
+from minigen.ops.order import argmax, argmin, argsort, sort
+from minigen.ops.padding import pad
+from minigen.ops.pixel_shuffle import pixel_shuffle, pixel_unshuffle
 from minigen.ops.pool import avg_pool2d, max_pool2d, max_pool2d_with_indices, max_unpool2d, upsample
 from minigen.ops.rectifier import celu, hardswish, mish, prelu, selu
 from minigen.ops.reduce import log_softmax, logsumexp, max, mean, min, norm, softmax, sum, var
-from minigen.ops.shape import broadcast_to, concat, flatten, getitem, pad, reshape, stack, sum_to, transpose
+from minigen.ops.shape import broadcast_to, concat, flatten, getitem, reshape, stack, sum_to, transpose
 from minigen.ops.transcendental import cos, expm1, log1p, logaddexp, sin
 
 __all__ = [
     "abs",
+    "argmax",
+    "argmin",
+    "argsort",
     "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
@@ -56,6 +64,8 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "cos",
+    "cumsum",
+    "einsum",
     "elu",
     "embedding",
     "erf",
@@ -89,8 +99,11 @@ __all__ = [
     "mish",
     "norm",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "power",
     "prelu",
+    "prod",
     "relu",
     "reparameterize",
     "reshape",
@@ -100,6 +113,7 @@ __all__ = [
     "sin",
     "softmax",
     "softplus",
+    "sort",
     "sqrt",
     "stack",
     "sum",

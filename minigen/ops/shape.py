@@ -1,4 +1,4 @@
-"""Operations that move elements and change none: concat, stack, pad, flatten. Reshape and transpose are in tensor.py.
+"""Operations that move elements and change none: concat, stack, flatten. Reshape and transpose are in tensor.py.
 
 Imports: tensor. Read next: ``linalg.py``.
 """
@@ -40,17 +40,6 @@ class Concat(Function):
         return tuple(gxs)
 
 
-class Pad(Function):
-    pads: tuple[tuple[int, int], ...]
-    value: float
-
-    def forward(self, x: Array) -> Array:
-        return array_module(x).pad(x, self.pads, constant_values=self.value)
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return getitem(gy, tuple(slice(a, n - b) for (a, b), n in zip(self.pads, y.shape, strict=True)))
-
-
 def concat(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
     """The Tensors one after another along `axis`; the other axes must agree."""
     if isinstance(xs, Tensor) or not len(xs):
@@ -75,19 +64,6 @@ def stack(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
     return Concat.apply(*(reshape(t, (*shape[:k], 1, *shape[k:])) for t in tensors), axis=k)
 
 
-def pad(x: Tensor, pads: Sequence[tuple[int, int]], value: float = 0.0) -> Tensor:
-    """`value` before and after the elements of each axis; `pads` has a pair (before, after) for each axis."""
-    x = as_tensor(x)
-    pairs = tuple((int(a), int(b)) for a, b in pads)
-    if len(pairs) != x.ndim or any(a < 0 or b < 0 for a, b in pairs):
-        raise ValueError(f"pad: expected {x.ndim} pairs of numbers from 0 up for shape {x.shape}, got {pads}")
-    if x.dtype.kind != "f" and not float(value).is_integer():
-        raise TypeError(f"pad: value {value} cannot stand in a Tensor of {x.dtype}; use .to(dtype=...) first")
-    if not pairs:  # a number has no axis to pad, and NumPy refuses an empty list
-        return x
-    return Pad.apply(x, pads=pairs, value=float(value))
-
-
 def flatten(x: Tensor, start_axis: int = 1) -> Tensor:
     """All axes from `start_axis` on as one: (N, C, H, W) -> (N, C*H*W) by default."""
     x = as_tensor(x)
@@ -99,4 +75,4 @@ def flatten(x: Tensor, start_axis: int = 1) -> Tensor:
     return reshape(x, (*x.shape[:start_axis], size))
 
 
-__all__ = ["broadcast_to", "concat", "flatten", "getitem", "pad", "reshape", "stack", "sum_to", "transpose"]
+__all__ = ["broadcast_to", "concat", "flatten", "getitem", "reshape", "stack", "sum_to", "transpose"]

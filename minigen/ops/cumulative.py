@@ -1,0 +1,64 @@
+"""Sums of all elements so far, and products.
+
+Imports: tensor. Read next: ``order.py``.
+"""
+
+from __future__ import annotations
+
+import math
+
+from minigen.device import array_module
+from minigen.tensor import Function, Tensor, as_tensor, getitem, normalize_axis, reshape, sum, transpose
+from minigen_kernels import Array
+
+
+class CumSum(Function):
+    """Its gradient is the same from the other end: an element is in its own sum and in all that come later."""
+
+    axis: int
+    backwards: bool
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        if not self.backwards:
+            return xp.cumsum(x, self.axis)
+        return xp.flip(xp.cumsum(xp.flip(x, self.axis), self.axis), self.axis)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return CumSum.apply(gy, axis=self.axis, backwards=not self.backwards)
+
+
+def cumsum(x: Tensor, axis: int) -> Tensor:
+    """The sum of the elements so far along `axis`: y[i] = x[0] + ... + x[i]. The shape is that of x."""
+    x = as_tensor(x)
+    if not hasattr(axis, "__index__"):
+        raise TypeError(f"cumsum: axis is one whole number, got {axis!r}; flatten x for the sums of all elements")
+    (k,) = normalize_axis("cumsum", axis, x.ndim)
+    return CumSum.apply(x, axis=k, backwards=False)
+
+
+def prod(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+    """The product over `axis`, an axis or several (all by default); of no elements it is 1.
+
+    It is multiplied in pairs, then pairs of pairs: no derivative of any order divides, so zeros do no harm.
+    """
+    x = as_tensor(x)
+    axes = normalize_axis("prod", axis, x.ndim)
+    kept = tuple(i for i in range(x.ndim) if i not in axes)
+    shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
+    n = math.prod(x.shape[i] for i in axes)
+    if n == 0:
+        return reshape(sum(x, axes), shape) + 1
+    y = reshape(transpose(x, (*axes, *kept)), (n, *(x.shape[i] for i in kept)))
+    left: Tensor | None = None  # the product of those that found no partner
+    while n > 1:
+        if n % 2:
+            last = getitem(y, slice(n - 1, n))
+            left = last if left is None else left * last
+        n //= 2
+        y = getitem(y, slice(0, n)) * getitem(y, slice(n, 2 * n))
+    y = y if left is None else y * left
+    return reshape(y, shape)
+
+
+__all__ = ["cumsum", "prod"]
