@@ -55,20 +55,29 @@ def conv2d(x: Array, w: Array, b: Array | None = None, **options: Any) -> Array:
 
 def conv_transpose2d(x: Array, w: Array, b: Array | None = None, *, output_padding: Any, **options: Any) -> Array:
     N, C = x.shape[:2]
-    K, before = w.shape[1] * options["groups"], two(options["padding"])
-    image = tuple(
-        (x.shape[i + 2] - 1) * two(options["stride"])[i]
-        - 2 * before[i]
-        + two(options["dilation"])[i] * (w.shape[i + 2] - 1)
-        + 1
-        + two(output_padding)[i]
-        for i in (0, 1)
-    )
+    K = w.shape[1] * options["groups"]
+    if options["padding"] == "same":  # of the convolution whose adjoint this is
+        image = tuple(n * s for n, s in zip(x.shape[2:], two(options["stride"]), strict=True))
+        out, before = plan(image, w.shape[2:], options["stride"], "same", options["dilation"])
+        assert out == x.shape[2:]
+    else:
+        image, before = transposed_size(x, w, output_padding, options), two(options["padding"])
     y = np.zeros((N, K, *image))
     # The adjoint of a convolution of K channels to C: what was the image there is the result here.
     for at_y, at_w, at_x in products(N, K, C, image, x.shape[2:], w.shape[2:], before, options):
         y[at_y] += x[at_x] * w[at_w]
     return y if b is None else y + b.reshape(1, -1, 1, 1)
+
+
+def transposed_size(x: Array, w: Array, output_padding: Any, options: Any) -> tuple[int, ...]:
+    return tuple(
+        (x.shape[i + 2] - 1) * two(options["stride"])[i]
+        - 2 * two(options["padding"])[i]
+        + two(options["dilation"])[i] * (w.shape[i + 2] - 1)
+        + 1
+        + two(output_padding)[i]
+        for i in (0, 1)
+    )
 
 
 def conv2d_weight_grad(x: Array, g: Array, kernel_size: Any, **options: Any) -> Array:
@@ -99,6 +108,8 @@ def transpose_cases(draw: st.DrawFn) -> Case:
         **g.options,
         "output_padding": draw(st.sampled_from([extra, extra[0] if extra[0] == extra[1] else extra])),
     }
+    if draw(st.booleans()):
+        options |= {"padding": "same", "output_padding": 0}
     return Case(tuple(normal(rng, s) for s in shapes[: draw(st.integers(2, 3))]), options)
 
 
@@ -147,6 +158,12 @@ ROWS = [
                 ValueError,
                 "output_padding (1, 1) must be below stride (1, 1) or dilation (1, 1)",
             ),
+            Bad(
+                lambda: ops.conv_transpose2d(X, zeros(4, 6, 3, 3), stride=2, padding="same", output_padding=1),
+                ValueError,
+                "padding 'same' gives one size, so output_padding is 0; got (1, 1)",
+            ),
+            Bad(lambda: ops.conv_transpose2d(X, zeros(4, 6, 3, 3), padding="full"), ValueError, "got 'full'"),
             Bad(lambda: ops.conv_transpose2d(X, zeros(4, 6, 1, 1), padding=3), ValueError, "leaves nothing of images"),
             Bad(lambda: ops.conv_transpose2d(X, zeros(4, 6, 3, 3), zeros(4)), ValueError, "expected b (6,), got (4,)"),
             refuses_mixed(ops.conv_transpose2d, X.shape, (4, 6, 3, 3)),

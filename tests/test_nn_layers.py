@@ -70,6 +70,20 @@ LAYERS: list[tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, ...], di
     (lambda: nn.AvgPool2d(3, 2), (2, 3, 7, 7), (2, 3, 3, 3), {}),
     (lambda: nn.Upsample(2), (2, 3, 4, 5), (2, 3, 8, 10), {}),
     (lambda: nn.Upsample((1, 3), "bilinear"), (2, 3, 4, 5), (2, 3, 4, 15), {}),
+    (
+        lambda: nn.ConvTranspose2d(4, 6, 5, stride=(2, 3), padding="same", bias=False),
+        (2, 4, 7, 6),
+        (2, 6, 14, 18),
+        {"weight": (4, 6, 5, 5)},
+    ),
+    (
+        lambda: nn.ConvTranspose2d(4, 6, 4, padding="valid", bias=False),
+        (2, 4, 7, 6),
+        (2, 6, 10, 9),
+        {"weight": (4, 6, 4, 4)},
+    ),
+    (lambda: nn.PixelShuffle(2), (2, 12, 4, 5), (2, 3, 8, 10), {}),
+    (lambda: nn.PixelUnshuffle(2), (2, 3, 4, 6), (2, 12, 2, 3), {}),
     (lambda: nn.Upsample(0.5), (2, 3, 4, 5), (2, 3, 2, 2), {}),
     (lambda: nn.Upsample(size=(7, 3), mode="bilinear", align_corners=True), (2, 3, 4, 5), (2, 3, 7, 3), {}),
     (
@@ -110,6 +124,13 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.AvgPool2d(2, padding=2), "AvgPool2d: padding (2, 2) must be at most half of kernel_size (2, 2)"),
     (lambda: nn.MaxUnpool2d(2, stride=-1), "MaxUnpool2d: stride is a whole number of at least 1"),
     (lambda: nn.Upsample(0), "Upsample: scale_factor is a number above 0, or a pair of them; got 0"),
+    (lambda: nn.PixelShuffle(0), "PixelShuffle: upscale_factor is a whole number of at least 1, got 0"),
+    (lambda: nn.PixelShuffle(2)(images(1, 6, 2, 2)), "expected input (N, C*4, H, W), got (1, 6, 2, 2). pixel_shuffle:"),
+    (lambda: nn.PixelUnshuffle(2)(images(1, 6, 2, 3)), "expected input (N, C, H*2, W*2), got (1, 6, 2, 3)"),
+    (
+        lambda: nn.ConvTranspose2d(2, 3, 4, stride=2, padding="same", output_padding=1),
+        "ConvTranspose2d: padding 'same' gives one size, so output_padding is 0; got 1",
+    ),
     (lambda: nn.Upsample(2, size=3), "Upsample: give scale_factor or size, not both; got 2 and 3"),
     (lambda: nn.Upsample(2, align_corners=True), "Upsample: align_corners goes with mode 'bilinear'"),
     (lambda: nn.Upsample(2, "cubic"), "Upsample: mode is 'nearest' or 'bilinear', got 'cubic'"),  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from op_rows_order import SUBSCRIPTS
 
 from minigen import ops
 from minigen.tensor import Tensor, grad
@@ -22,6 +23,7 @@ F = torch.nn.functional
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.integers(1, 40)
 FACTORS = st.floats(0.3, 4)
+few = settings(max_examples=25)
 
 
 def agree(ours: Callable[..., Any], theirs: Callable[..., Any], *arrays: np.ndarray, tolerance: float = 1e-12) -> None:
@@ -68,12 +70,14 @@ RECTIFIERS = {"mish": 1e-12, "selu": 1e-12, "celu": 1e-6, "hardswish": 1e-12}
 
 
 @pytest.mark.parametrize("name", RECTIFIERS)
+@few
 @given(seed=SEEDS)
 def test_rectifiers(name: str, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=(3, 4)) * 4
     agree(getattr(ops, name), getattr(F, name), x, tolerance=RECTIFIERS[name])
 
 
+@few
 @given(seed=SEEDS, shape=st.sampled_from([(4,), (3, 4), (2, 3, 4), (2, 3, 2, 2)]), one=st.booleans())
 def test_prelu(seed: int, shape: tuple[int, ...], one: bool) -> None:
     rng = np.random.default_rng(seed)
@@ -82,12 +86,90 @@ def test_prelu(seed: int, shape: tuple[int, ...], one: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["sin", "cos", "expm1", "log1p"])
+@few
 @given(seed=SEEDS)
 def test_functions_of_one_number(name: str, seed: int) -> None:
     agree(getattr(ops, name), getattr(torch, name), np.random.default_rng(seed).uniform(-0.9, 3, (3, 4)))
 
 
+@few
 @given(seed=SEEDS)
 def test_logaddexp(seed: int) -> None:
     rng = np.random.default_rng(seed)
     agree(ops.logaddexp, torch.logaddexp, rng.normal(size=(3, 1)) * 5, rng.normal(size=(2, 1, 4)) * 5)
+
+
+@few
+@given(seed=SEEDS, axis=st.integers(-3, 2), descending=st.booleans())
+def test_order(seed: int, axis: int, descending: bool) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(3, 4, 2))
+    agree(lambda x: ops.cumsum(x, axis), lambda x: torch.cumsum(x, axis), x)
+    agree(lambda x: ops.sort(x, axis, descending), lambda x: torch.sort(x, axis, descending).values, x)
+    ties = rng.integers(0, 3, (3, 4, 2)).astype(float)
+    ties[rng.random(ties.shape) < 0.2] = np.nan
+    order = torch.argsort(torch.tensor(ties), dim=axis, descending=descending, stable=True)
+    np.testing.assert_array_equal(ops.argsort(ties, axis, descending).data, order.numpy())
+    for keepdims in (False, True):  # torch does not promise which of equals it names
+        for name in ("argmax", "argmin"):
+            ours, theirs = getattr(ops, name), getattr(torch, name)
+            for k in (axis, None):
+                wanted = theirs(torch.tensor(x), k, keepdims).numpy()
+                found = ours(x, k, keepdims).data
+                np.testing.assert_array_equal(found, wanted)
+                assert found.dtype == wanted.dtype
+
+
+@few
+@given(seed=SEEDS, axis=st.integers(-2, 1), zeros=st.sampled_from([0, 0.2, 0.6]))
+def test_prod(seed: int, axis: int, zeros: float) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(3, 5)) * (rng.random((3, 5)) >= zeros)
+    agree(lambda x: ops.prod(x, axis), lambda x: torch.prod(x, axis), x)
+    agree(lambda x: ops.prod(x), lambda x: torch.prod(x), x)
+
+
+@few
+@given(data=st.data(), mode=st.sampled_from(["constant", "reflect", "replicate", "circular"]), seed=SEEDS)
+def test_pad(data: st.DataObject, mode: Any, seed: int) -> None:
+    height, width = data.draw(st.tuples(st.integers(3, 6), st.integers(3, 6)))
+    top, bottom, left, right = (data.draw(st.integers(0, 2)) for _ in range(4))
+    agree(
+        lambda x: ops.pad(x, [(0, 0), (0, 0), (top, bottom), (left, right)], mode=mode),
+        lambda x: F.pad(x, (left, right, top, bottom), mode),
+        np.random.default_rng(seed).normal(size=(2, 1, height, width)),
+    )
+
+
+@few
+@given(r=st.integers(1, 3), seed=SEEDS)
+def test_pixel_shuffle(r: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    agree(lambda x: ops.pixel_shuffle(x, r), lambda x: F.pixel_shuffle(x, r), rng.normal(size=(2, 2 * r * r, 2, 3)))
+    agree(lambda x: ops.pixel_unshuffle(x, r), lambda x: F.pixel_unshuffle(x, r), rng.normal(size=(2, 1, 2 * r, 3 * r)))
+
+
+@pytest.mark.parametrize("case", SUBSCRIPTS, ids=lambda case: case[0])
+def test_einsum(case: Any) -> None:
+    subscripts, *of = case
+    arrays = [np.random.default_rng(i).normal(size=shape) for i, shape in enumerate(of)]
+    agree(lambda *xs: ops.einsum(subscripts, *xs), lambda *xs: torch.einsum(subscripts, *xs), *arrays)
+
+
+@few
+@given(k=st.integers(1, 5), s=st.integers(1, 4), d=st.integers(1, 2), n=st.integers(1, 5), seed=SEEDS)
+def test_transposed_same_is_the_middle_of_the_whole(k: int, s: int, d: int, n: int, seed: int) -> None:
+    """Of the result without padding, n * s columns; where the kernel is shorter than the stride, zeros follow it."""
+    rng = np.random.default_rng(seed)
+    cut = max(d * (k - 1) + 1 - s, 0) // 2
+
+    def theirs(x: Any, w: Any) -> Any:
+        whole = F.pad(F.conv_transpose2d(x, w, stride=(1, s), dilation=(1, d)), (0, s))
+        return whole[..., cut : cut + n * s]
+
+    agree(
+        lambda x, w: ops.conv_transpose2d(x, w, stride=(1, s), padding="same", dilation=(1, d)),
+        theirs,
+        rng.normal(size=(2, 2, 3, n)),
+        rng.normal(size=(2, 3, 1, k)),
+    )

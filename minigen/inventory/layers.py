@@ -137,6 +137,8 @@ LAYERS = (
         layer(lambda rng: nn.Upsample((2, 3), "bilinear"), at(normal, (2, 2, 3, 2))),
         layer(lambda rng: nn.Upsample(size=(5, 2), mode="bilinear"), at(normal, (2, 2, 3, 4))),
     )),
+    Item("nn.PixelShuffle", (layer(lambda rng: nn.PixelShuffle(2), at(normal, (2, 8, 2, 3))),)),
+    Item("nn.PixelUnshuffle", (layer(lambda rng: nn.PixelUnshuffle(2), at(normal, (2, 2, 4, 2))),)),
     Item("nn.Flatten", (layer(lambda rng: nn.Flatten(), at(normal, (2, 3, 2))),)),
     Item("nn.Reshape", (layer(lambda rng: nn.Reshape((3, -1)), at(normal, (2, 6))),)),
     Item("nn.Sequential", (layer(network, at(normal, (3, 2, 4, 4))),)),

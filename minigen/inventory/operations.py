@@ -194,6 +194,7 @@ OPERATIONS = _items(
     op("conv2d", at(normal, IMAGE, (3, 4, 2, 2)), stride=2, padding="same"),
     op("conv_transpose2d", at(normal, (2, 4, 3, 2), (4, 3, 3, 2), (3,))),
     op("conv_transpose2d", at(normal, (2, 4, 3, 3), (4, 3, 3, 2), (6,)), **SHIFTED, output_padding=(1, 0)),
+    op("conv_transpose2d", at(normal, (2, 4, 3, 3), (4, 3, 4, 2)), stride=(2, 3), padding="same"),
     op("conv2d_weight_grad", at(normal, IMAGE, (2, 6, 2, 5)), **SHIFTED, kernel_size=(3, 2)),
     op("conv1d", at(normal, (2, 4, 6), (6, 2, 3), (6,)), stride=2, padding=1, dilation=2, groups=2),
     op("conv1d", at(normal, (2, 4, 5), (3, 4, 2)), padding="same", activation=ops.tanh),

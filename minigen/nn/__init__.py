@@ -11,7 +11,7 @@ from minigen.nn.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Dropout
 from minigen.nn.module import Module, Parameter, Sequential, ShapeError
 from minigen.nn.moving_average import MovingAverage
 from minigen.nn.normalization import GroupNorm, InstanceNorm
-from minigen.nn.pooling import AvgPool2d, MaxPool2d, MaxUnpool2d, Upsample
+from minigen.nn.pooling import AvgPool2d, MaxPool2d, MaxUnpool2d, PixelShuffle, PixelUnshuffle, Upsample
 from minigen.nn.prelu import PReLU
 from minigen.nn.replaced import replaced
 from minigen.nn.spectral_norm import SpectralNorm, power_iteration
@@ -19,6 +19,6 @@ from minigen.nn.spectral_norm import SpectralNorm, power_iteration
 __all__ = [
     "AvgPool1d", "AvgPool2d", "BatchNorm", "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dense", "Dropout",
     "Embedding", "Flatten", "GroupNorm", "InstanceNorm", "LayerNorm", "MaxPool1d", "MaxPool2d", "MaxUnpool2d", "Module",
-    "MovingAverage", "PReLU", "Parameter", "Reshape", "Sequential", "ShapeError", "SpectralNorm", "Upsample", "init",
-    "manual_seed", "power_iteration", "replaced",
+    "MovingAverage", "PReLU", "Parameter", "PixelShuffle", "PixelUnshuffle", "Reshape", "Sequential", "ShapeError",
+    "SpectralNorm", "Upsample", "init", "manual_seed", "power_iteration", "replaced",
 ]  # fmt: skip

@@ -107,7 +107,8 @@ class Conv2d(Module):
 class ConvTranspose2d(Module):
     """Transposed convolution: x (N, in, H, W) -> (N, out, oh, ow); weight (in, out/groups, kh, kw), bias (out,).
 
-    oh = (H - 1) stride - 2 padding + dilation (kh - 1) + 1 + output_padding. See `ops.conv_transpose2d`.
+    oh = (H - 1) stride - 2 padding + dilation (kh - 1) + 1 + output_padding; padding "same" gives H stride. See
+    `ops.conv_transpose2d`.
     """
 
     takes_activation = True
@@ -118,7 +119,7 @@ class ConvTranspose2d(Module):
         out_channels: int,
         kernel_size: int | Pair,
         stride: int | Pair = 1,
-        padding: int | Pair = 0,
+        padding: Padding = 0,
         output_padding: int | Pair = 0,
         groups: int = 1,
         bias: bool = True,
@@ -131,10 +132,11 @@ class ConvTranspose2d(Module):
         self.in_channels, self.out_channels, self.groups = channels(name, in_channels, out_channels, groups)
         self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
         self.stride, self.dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
-        self.padding, self.output_padding = (
-            pair(name, "padding", padding, 0),
-            pair(name, "output_padding", output_padding, 0),
-        )
+        self.padding: Padding
+        self.padding = padding if padding == "same" or padding == "valid" else pair(name, "padding", padding, 0)
+        self.output_padding = pair(name, "output_padding", output_padding, 0)
+        if padding == "same" and self.output_padding != (0, 0):
+            raise ValueError(f"{name}: padding 'same' gives one size, so output_padding is 0; got {output_padding}")
         shape = (in_channels, out_channels // groups, *self.kernel_size)
         fan_in = shape[1] * shape[2] * shape[3]
         self.weight, self.bias = weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)

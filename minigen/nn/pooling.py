@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigen import ops
-from minigen.nn.checks import check_image, refusing, window
+from minigen.nn.checks import check_image, count, refusing, window
 from minigen.nn.module import Module
 from minigen.ops.conv import pair
 from minigen.ops.interpolate import Mode, factor_pair
@@ -106,4 +106,26 @@ class Upsample(Module):
             return ops.interpolate(x, self.size, factors, self.mode, self.align_corners)
 
 
-__all__ = ["AvgPool2d", "MaxPool2d", "MaxUnpool2d", "Upsample"]
+class PixelShuffle(Module):
+    """Channels to pixels, as a decoder's last step: (N, C*r*r, H, W) -> (N, C, H*r, W*r). See `ops.pixel_shuffle`."""
+
+    def __init__(self, upscale_factor: int) -> None:
+        self.upscale_factor = count("PixelShuffle", "upscale_factor", upscale_factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with refusing(self, f"(N, C*{self.upscale_factor**2}, H, W)", x):
+            return ops.pixel_shuffle(x, self.upscale_factor)
+
+
+class PixelUnshuffle(Module):
+    """Pixels to channels: (N, C, H*r, W*r) -> (N, C*r*r, H, W). It undoes `PixelShuffle`."""
+
+    def __init__(self, downscale_factor: int) -> None:
+        self.downscale_factor = count("PixelUnshuffle", "downscale_factor", downscale_factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with refusing(self, f"(N, C, H*{self.downscale_factor}, W*{self.downscale_factor})", x):
+            return ops.pixel_unshuffle(x, self.downscale_factor)
+
+
+__all__ = ["AvgPool2d", "MaxPool2d", "MaxUnpool2d", "PixelShuffle", "PixelUnshuffle", "Upsample"]

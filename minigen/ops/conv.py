@@ -126,7 +126,7 @@ def conv_transpose2d(
     b: Tensor | None = None,
     *,
     stride: int | Pair = 1,
-    padding: int | Pair = 0,
+    padding: Padding = 0,
     output_padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
@@ -136,23 +136,41 @@ def conv_transpose2d(
 
     x (N, C, H, W), w (C, K/groups, kh, kw), b (K,) -> (N, K, oh, ow) with
     oh = (H - 1) sh - 2 ph + dh (kh - 1) + 1 + output_padding. A convolution with a stride maps several sizes to one;
-    `output_padding` (below the stride or the dilation) says which of them is meant. `activation` as in `conv2d`.
+    `output_padding` (below the stride or the dilation) says which of them is meant. Padding "same" gives oh = H sh, the
+    adjoint of "same" of `conv2d` (TensorFlow's and Keras' meaning; PyTorch has none); "valid" is none. `activation` as
+    in `conv2d`.
     """
     x, w = as_tensor(x), as_tensor(w)
     name = "conv_transpose2d"
     check_inputs(name, x, w, groups, of_input=w.shape[:1])
     stride, dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
-    padding, extra = pair(name, "padding", padding, 0), pair(name, "output_padding", output_padding, 0)
+    extra = pair(name, "output_padding", output_padding, 0)
+    spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, w.shape[2:], strict=True))
+    if padding == "same":
+        return _finish(name, _transposed_same(x, w, extra, spans, stride, dilation, groups), b, activation)
+    padding = pair(name, "padding", 0 if padding == "valid" else padding, 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
         raise ValueError(f"{name}: output_padding {extra} must be below stride {stride} or dilation {dilation}")
     out = tuple(
-        (n - 1) * s - 2 * p + d * (k - 1) + 1 + e
-        for n, s, p, d, k, e in zip(x.shape[2:], stride, padding, dilation, w.shape[2:], extra, strict=True)
+        (n - 1) * s - 2 * p + k + e for n, s, p, k, e in zip(x.shape[2:], stride, padding, spans, extra, strict=True)
     )
     if min(out) < 1:
         raise ValueError(f"{name}: padding {padding} leaves nothing of images {x.shape[2:]}; use less padding")
     y = ConvTranspose2d.apply(x, w, out_hw=out, stride=stride, padding=padding, dilation=dilation, groups=groups)
     return finish(name, y, b, activation)
+
+
+def _transposed_same(
+    x: Tensor, w: Tensor, extra: Pair, spans: tuple[int, ...], stride: Pair, dilation: Pair, groups: int
+) -> Tensor:
+    """The adjoint of a convolution with padding "same" of images that are `stride` times as large as x."""
+    if extra != (0, 0):
+        raise ValueError(f"conv_transpose2d: padding 'same' gives one size, so output_padding is 0; got {extra}")
+    out = tuple(n * s for n, s in zip(x.shape[2:], stride, strict=True))
+    if min(out) < 1:
+        raise ValueError(f"conv_transpose2d: images {x.shape[2:]} have no pixel")
+    top_left = tuple(max(k - s, 0) // 2 for k, s in zip(spans, stride, strict=True))
+    return ConvTranspose2d.apply(x, w, out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
 
 
 def conv2d_weight_grad(
