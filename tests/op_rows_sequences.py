@@ -202,6 +202,11 @@ ROWS = [
                 ValueError,
                 "x (N, C, L) and w (C, K/groups, k), got x (4, 5)",
             ),
+            Bad(
+                lambda: ops.conv_transpose1d(X, zeros(4, 1, 1), stride=2, padding="same", output_padding=1),
+                ValueError,
+                "conv_transpose1d: padding 'same' gives one size, so output_padding is 0; got 1",
+            ),
             Bad(lambda: ops.conv_transpose1d(X, zeros(4, 1, 1), padding=3), ValueError, "padding 3 leaves nothing of"),
             Bad(
                 lambda: ops.conv_transpose1d(X, zeros(4, 1, 1), output_padding=1),

@@ -162,7 +162,7 @@ ROWS = [
         "broadcast_to",
         broadcast_cases(),
         lambda x, shape: np.zeros(shape) + x,
-        (Bad(lambda: ops.broadcast_to(zeros(2, 3), (2, 4)), ValueError, "(inputs of shape (2, 3))"),),
+        (Bad(lambda: ops.broadcast_to(zeros(2, 3), (2, 4)), ValueError, "(2, 3) cannot be repeated to (2, 4)"),),
     ),
     Row(
         "sum_to",
@@ -208,7 +208,7 @@ ROWS = [
         getitem,
         (
             Bad(lambda: zeros(3)[5], IndexError, "index 5 is out of bounds for axis 0 with size 3"),
-            Bad(lambda: zeros(3)[np.array([0.5])], IndexError, "integer"),
+            Bad(lambda: zeros(3)[np.array([0.5])], IndexError, "an index is made of whole numbers, slices"),
             Bad(lambda: zeros(3)[np.array([True, False])], IndexError, "boolean index did not match"),
         ),
     ),
@@ -216,7 +216,7 @@ ROWS = [
         "reshape",
         reshape_cases(),
         lambda x, shape: x.ravel().reshape(shape),
-        (Bad(lambda: ops.reshape(zeros(2, 3), (4, -1)), ValueError, "(inputs of shape (2, 3))"),),
+        (Bad(lambda: ops.reshape(zeros(2, 3), (4, -1)), ValueError, "(2, 3) to (4, -1): 6 elements do not fit"),),
     ),
     Row(
         "transpose",
@@ -234,7 +234,11 @@ ROWS = [
         (
             Bad(lambda: ops.matmul(zeros(2, 3), zeros(2, 3)), ValueError, "matmul: shapes (2, 3) @ (2, 3) do not fit"),
             Bad(lambda: ops.matmul(zeros(), zeros(2)), ValueError, "matmul: shapes () @ (2,) do not fit"),
-            Bad(lambda: ops.matmul(zeros(2, 1, 1), zeros(3, 1, 1)), ValueError, "(2, 1, 1), (3, 1, 1)"),
+            Bad(
+                lambda: ops.matmul(zeros(2, 1, 1), zeros(3, 1, 1)),
+                ValueError,
+                "the stacks of (2, 1, 1) @ (3, 1, 1) do not fit",
+            ),
             refuses_mixed(ops.matmul, (2, 2), (2, 2)),
         ),
     ),

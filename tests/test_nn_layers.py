@@ -143,7 +143,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.InstanceNorm(4, momentum=-1), "InstanceNorm: momentum is the weight of the new batch"),
     (lambda: nn.Conv1d(4, 6, 3, groups=4), "Conv1d: groups=4 must divide in_channels=4 and out_channels=6"),
     (lambda: nn.Conv1d(4, 6, (3, 3)), "Conv1d: kernel_size is a whole number of at least 1, got (3, 3)"),  # type: ignore[arg-type]
-    (lambda: nn.ConvTranspose1d(4, 6, 3, padding="same"), "ConvTranspose1d: padding is a whole number"),  # type: ignore[arg-type]
+    (lambda: nn.ConvTranspose1d(4, 6, 3, padding="full"), "ConvTranspose1d: padding is a whole number"),  # type: ignore[arg-type]
     (lambda: nn.MaxPool1d(2, padding=2), "MaxPool1d: padding 2 must be at most half of kernel_size 2"),
     (lambda: nn.PReLU(0), "PReLU: num_parameters is a whole number of at least 1, got 0"),
     (lambda: nn.PReLU(4)(images(2, 3)), "PReLU: expected input (N, 4, ...), got (2, 3)"),

@@ -173,3 +173,7 @@ def test_transposed_same_is_the_middle_of_the_whole(k: int, s: int, d: int, n: i
         rng.normal(size=(2, 2, 3, n)),
         rng.normal(size=(2, 3, 1, k)),
     )
+    sequence = ops.conv_transpose1d(image := rng.normal(size=(2, 2, n)), kernel := rng.normal(size=(2, 3, k)), stride=s,
+                                    padding="same", dilation=d)  # fmt: skip
+    flat = ops.conv_transpose2d(image[:, :, None], kernel[:, :, None], stride=(1, s), padding="same", dilation=(1, d))
+    np.testing.assert_array_equal(sequence.data, flat.data[:, :, 0])

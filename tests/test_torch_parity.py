@@ -40,6 +40,14 @@ def conv2d(x: Any, w: Any, b: Any = None, *, padding: Any, stride: Any, dilation
 
 
 def conv_transpose2d(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
+    if options["padding"] == "same":  # PyTorch has none: of the whole result, and zeros behind it, a part
+        options["padding"], part = 0, [slice(None)] * 2
+        for i in (0, 1):
+            step = two(options["stride"])[i]
+            span = two(options["dilation"])[i] * (w.shape[i + 2] - 1) + 1
+            part.append(slice(before := max(span - step, 0) // 2, before + x.shape[i + 2] * step))
+        y = F.pad(F.conv_transpose2d(x, w, **options), [0, 4, 0, 4])[tuple(part)]  # strides are below 4
+        return y if b is None else y + b[:, None, None]
     return F.conv_transpose2d(x, w, b, **options)
 
 

@@ -63,7 +63,8 @@ class Conv1d(Module):
 class ConvTranspose1d(Module):
     """Transposed convolution: x (N, in, L) -> (N, out, o); weight (in, out/groups, k), bias (out,).
 
-    o = (L - 1) stride - 2 padding + dilation (k - 1) + 1 + output_padding. See `ops.conv_transpose1d`.
+    o = (L - 1) stride - 2 padding + dilation (k - 1) + 1 + output_padding; padding "same" gives L stride. See
+    `ops.conv_transpose1d`.
     """
 
     takes_activation = True
@@ -74,7 +75,7 @@ class ConvTranspose1d(Module):
         out_channels: int,
         kernel_size: Length,
         stride: Length = 1,
-        padding: Length = 0,
+        padding: Padding1d = 0,
         output_padding: Length = 0,
         groups: int = 1,
         bias: bool = True,
@@ -87,8 +88,11 @@ class ConvTranspose1d(Module):
         self.in_channels, self.out_channels, self.groups = channels(name, in_channels, out_channels, groups)
         self.kernel_size = one(name, "kernel_size", kernel_size, 1)
         self.stride, self.dilation = one(name, "stride", stride, 1), one(name, "dilation", dilation, 1)
-        self.padding = one(name, "padding", padding, 0)
+        self.padding: Padding1d
+        self.padding = padding if padding == "same" or padding == "valid" else one(name, "padding", padding, 0)
         self.output_padding = one(name, "output_padding", output_padding, 0)
+        if padding == "same" and self.output_padding:
+            raise ValueError(f"{name}: padding 'same' gives one size, so output_padding is 0; got {output_padding}")
         shape = (in_channels, out_channels // groups, self.kernel_size)
         self.weight, self.bias = weight_and_bias(shape, shape[1] * shape[2], out_channels, bias, weight_init, rng)
 

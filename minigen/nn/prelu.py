@@ -28,8 +28,7 @@ class PReLU(Module):
         n = self.num_parameters
         if n != 1 and x.shape[1:2] != (n,):
             raise ShapeError(self, f"(N, {n}, ...)", x.shape)
-        slope = ops.reshape(self.weight, (n, *(1,) * (x.ndim - 2)) if n > 1 else ())
-        return ops.where(x > 0, x, x * slope)
+        return ops.prelu(x, self.weight)
 
 
 __all__ = ["PReLU"]

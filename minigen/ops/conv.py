@@ -147,7 +147,7 @@ def conv_transpose2d(
     extra = pair(name, "output_padding", output_padding, 0)
     spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, w.shape[2:], strict=True))
     if padding == "same":
-        return _finish(name, _transposed_same(x, w, extra, spans, stride, dilation, groups), b, activation)
+        return finish(name, _transposed_same(x, w, extra, spans, stride, dilation, groups), b, activation)
     padding = pair(name, "padding", 0 if padding == "valid" else padding, 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
         raise ValueError(f"{name}: output_padding {extra} must be below stride {stride} or dilation {dilation}")

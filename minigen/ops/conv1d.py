@@ -56,7 +56,7 @@ def conv_transpose1d(
     b: Tensor | None = None,
     *,
     stride: Length = 1,
-    padding: Length = 0,
+    padding: Padding1d = 0,
     output_padding: Length = 0,
     dilation: Length = 1,
     groups: int = 1,
@@ -65,12 +65,19 @@ def conv_transpose1d(
     """The adjoint of `conv1d`, which with a stride makes sequences longer: w (C, K/groups, k), b (K,).
 
     x (N, C, L) -> (N, K, o) with o = (L - 1) stride - 2 padding + dilation (k - 1) + 1 + output_padding.
-    `output_padding` (below the stride or the dilation) and `activation` as in `conv_transpose2d`.
+    `output_padding` (below the stride or the dilation), padding "same" (o = L stride) and "valid", and `activation` as
+    in `conv_transpose2d`.
     """
     x, w, name = as_tensor(x), as_tensor(w), "conv_transpose1d"
     check_inputs(name, x, w, groups, of_input=w.shape[:1])
     s, d = one(name, "stride", stride, 1), one(name, "dilation", dilation, 1)
-    p, extra = one(name, "padding", padding, 0), one(name, "output_padding", output_padding, 0)
+    extra = one(name, "output_padding", output_padding, 0)
+    if padding == "same":
+        if extra:
+            raise ValueError(f"{name}: padding 'same' gives one size, so output_padding is 0; got {extra}")
+        y = conv_transpose2d(_image(x), _image(w), stride=(1, s), padding="same", dilation=(1, d), groups=groups)
+        return finish(name, _sequence(y), b, activation)
+    p = 0 if padding == "valid" else one(name, "padding", padding, 0)
     if extra >= max(s, d):
         raise ValueError(f"{name}: output_padding {extra} must be below stride {s} or dilation {d}")
     if (x.shape[2] - 1) * s - 2 * p + d * (w.shape[2] - 1) + 1 + extra < 1:

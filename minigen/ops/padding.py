@@ -76,8 +76,8 @@ def _extended(x: Tensor, axis: int, before: int, after: int, mode: PadMode) -> T
             first, last = before, after
             shapes = [(*x.shape[:axis], count, *x.shape[axis + 1 :]) for count in (first, last)]
             pieces = [broadcast_to(part(0, 1), shapes[0]), x, broadcast_to(part(n - 1, n), shapes[1])]
-        elif mode == "reflect":  # what is longer than the axis is mirrored again, at the ends that this makes
-            first, last = min(before, n - 1), min(after, n - 1)
+        elif mode == "reflect":  # a whole length at a time: it ends at an outermost element, a mirror again
+            first, last = min(before, period - 1), min(after, period - 1)
             stop = n - 2 - last
             pieces = [part(first, 0, -1), x, part(n - 2, stop if stop >= 0 else None, -1)]
         else:
