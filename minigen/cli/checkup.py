@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+from typing import Any
 
 import numpy as np
 
@@ -31,9 +32,10 @@ def checkup_of(trained: Trained, test: Dataset, features: Features | None) -> Ch
         assert classify is not None
         return classify(((images - np.float32(low)) / np.float32(high - low)).clip(0, 1))
 
-    return examine(
-        trained.experiment, *looked_at(test), history(trained), classify=None if classify is None else recognised
-    )
+    names = test.classes or ()
+    told: dict[str, Any] = {} if names == tuple(map(str, range(len(names)))) else {"names": names}
+    answers = None if classify is None else recognised
+    return examine(trained.experiment, *looked_at(test), history(trained), classify=answers, **told)
 
 
 def history(trained: Trained) -> list[dict[str, float]]:

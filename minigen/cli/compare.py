@@ -133,9 +133,10 @@ def _picture(target: Output, runs: tuple[str, ...], trained: list[Trained], plan
     test = trained[0].images("test")
     points = test.image_shape == POINT
     n = min(POINTS if points else COLUMNS, len(test))
-    rows, legend = [_unit(test.images_float(slice(n)), test)], ["test images"]
+    places = test.drawn(n)
+    rows, legend = [_unit(test.images_float(places), test)], ["test images"]
     for run, one, plan in zip(runs, trained, plans, strict=True):
-        same = one.images("test").subset(slice(n))
+        same = one.images("test").subset(places)
         experiment = one.given(same.labels)
         if experiment.reconstruct is not None:
             rows.append(_unit(experiment.reconstruct(same.images_float()), same))

@@ -5,14 +5,14 @@ Imports: training. Read next: ``sample.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 import numpy as np
 
 from minigen.cli.trained import Trained
-from minigen.training.config import ConfigError
+from minigen.training.config import ConfigError, did_you_mean
 from minigen.training.density import fit_density
 from minigen.training.experiment import Latent
 from minigen.training.sampling import Draw
@@ -56,7 +56,7 @@ def codes_from(trained: Trained, density: str | None, *, seed: int = 0) -> tuple
     if density is None and latent.draw is not None:
         return latent.draw, "prior"
     check_encoder(trained)
-    images = trained.images("train").subset(slice(CODES))
+    images = trained.some(trained.images("train"), CODES)
     encode = trained.given(images.labels).encode
     assert encode is not None
     codes = encode(images.images_float())
@@ -69,23 +69,51 @@ def codes_from(trained: Trained, density: str | None, *, seed: int = 0) -> tuple
     return fit_density(codes, kind, seed=seed).draw, f"{kind} fitted to the codes of {len(codes)} training images"
 
 
-def check_class(trained: Trained, number: int | None) -> None:
-    """ConfigError for a class that the model does not have."""
+def class_number(trained: Trained, text: str | None) -> int | None:
+    """The number of the class that a user means by its name (the label in the data) or by its number; None for None.
+
+    A name goes before a number: of labels from 1 to 3, "1" is the first class. ConfigError for a class that there is
+    not, or that the model was never shown.
+    """
     classes = latent_of(trained).classes
-    if number is None:
-        return
+    if text is None:
+        return None
     if classes is None:
-        raise ConfigError(f"--class {number}: {trained.recipe.name} knows no classes; leave it out")
-    if not 0 <= number < classes:
-        raise ConfigError(f"--class {number}: the model has the classes 0 to {classes - 1}")
+        raise ConfigError(f"--class {text}: {trained.recipe.name} knows no classes; leave it out")
+    names, untrained = class_names(trained), _untrained(trained)
+    if text in names:
+        number = names.index(text)
+    elif text.isdecimal() and int(text) < classes:
+        number = int(text)
+    else:
+        plain = names == tuple(map(str, range(classes)))
+        known = f"0 to {classes - 1}" if plain else ", ".join(names[:20]) + (" and more" if classes > 20 else "")
+        near = "" if plain else did_you_mean(text, names).rstrip(".")
+        raise ConfigError(f"--class {text}: the model has the classes {known}{near}")
+    if number in untrained:
+        raise ConfigError(f"--class {text}: there was no image of this class to train on")
+    return number
 
 
 def turns(trained: Trained, n: int, number: int | None) -> Array | None:
-    """Labels (n,): the class `number`, or all classes in turn; None for a model without classes."""
+    """Labels (n,): the class `number`, or all classes that it was trained on in turn; None for a model without."""
     classes = latent_of(trained).classes
     if classes is None:
         return None
-    return np.arange(n) % classes if number is None else np.full(n, number)
+    if number is not None:
+        return np.full(n, number)
+    trained_on = np.setdiff1d(np.arange(classes), np.array(_untrained(trained), int))
+    return trained_on[np.arange(n) % len(trained_on)]
+
+
+def class_names(trained: Trained) -> tuple[str, ...]:
+    """What the classes that a model draws are called: as in the data, or numbers if it has found them itself."""
+    latent = latent_of(trained)
+    return trained.class_names if latent.given_classes else tuple(map(str, range(latent.classes or 0)))
+
+
+def _untrained(trained: Trained) -> Sequence[int]:
+    return trained.facts.get("untrained_classes", ()) if latent_of(trained).given_classes else ()
 
 
 def seed_option(help: str) -> Decorator:

@@ -16,6 +16,7 @@ from minigen.cli.trained import (
     checkpoint_option,
     data_dir_option,
     device_option,
+    labelled,
     open_run,
     split_option,
 )
@@ -37,7 +38,8 @@ def encode(
     """Write the codes of images to a file.
 
     RUN is the folder of a run. The file holds, of all images of a split, codes (N, D) and
-    labels (N,) if there are any, and the split's name; np.load reads it.
+    labels (N,) from 0 if there are any (with class_names, if their names are not the
+    numbers), and the split's name; np.load reads it.
     """
     target = Output(output, {"": CODES}, force=force)
     trained = open_run(run, checkpoint, data_dir, device, target)
@@ -49,7 +51,7 @@ def encode(
     codes = encode(dataset.images_float())
     arrays: dict[str, Any] = {"codes": codes, "split": np.array(split)}
     if dataset.labels is not None:
-        arrays["labels"] = dataset.labels
+        arrays |= labelled(dataset.labels, trained.class_names)
     file = io.BytesIO()
     np.savez(file, **arrays)
     target.write(file.getvalue())

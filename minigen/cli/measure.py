@@ -28,7 +28,14 @@ from minigen.metrics import evaluation, frechet, likelihood
 from minigen.metrics.evaluation import Report
 from minigen.random import Generator
 from minigen.training import sampling
-from minigen.training.classifier import Features, feature_dimension, stacked_features, trained_features, unit_range
+from minigen.training.classifier import (
+    COMPONENT_IMAGES,
+    Features,
+    feature_dimension,
+    stacked_features,
+    trained_features,
+    unit_range,
+)
 from minigen.training.config import ConfigError
 from minigen.training.doctor import Checkup
 from minigen.training.prepare import load_split
@@ -91,10 +98,11 @@ def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Findin
         found.settings["corrupted"] = "corruption" in trained.config
     if experiment.log_likelihood is not None:
         with found.clock("likelihood"):
-            _likelihood(trained, test.subset(slice(LIKELIHOOD_IMAGES)), plan.k, found)
+            _likelihood(trained, trained.some(test, LIKELIHOOD_IMAGES), plan.k, found)
     if experiment.encode is not None:
         with found.clock("codes"):
-            found.report |= evaluation.measure_codes(experiment.encode, train, test)
+            known = trained.some(train, evaluation.PROBE_IMAGES)
+            found.report |= evaluation.measure_codes(experiment.encode, known, test)
     elif experiment.given is not None:
         found.left_out["codes"] = f"the encoder of {trained.recipe.name} is told the class that a probe would look for"
     features = None
@@ -103,7 +111,7 @@ def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Findin
     elif trained.config["dataset"] in TOYS:
         _points(trained, plan, found)
     else:
-        features = _samples(trained, plan, train, test, found, tell)
+        features = _samples(trained, plan, train, trained.some(test, evaluation.COMPARED), found, tell)
     packs = trained.config.get("pack", 1)
     if "discriminator" in experiment.modules and len(test) < 2 * packs:
         judged = f"packs of {packs} images" if packs > 1 else "images"
@@ -174,12 +182,14 @@ def _no_samples(trained: Trained, plan: Plan, train: Dataset, test: Dataset) -> 
 
 
 def _drawn(trained: Trained, plan: Plan, usual: int, found: Findings) -> Array:
-    """The generated images; classes, where the model has them, as often as in the training images."""
+    """The generated images; classes that the model is told as often as in the training images, its own all alike."""
     n, latent = plan.samples or usual, latent_of(trained)
     with found.clock("drawing"):
         draw, origin = codes_from(trained, plan.density, seed=plan.seed)
         labels = None
-        if latent.classes is not None:
+        if latent.classes is not None and not latent.given_classes:
+            labels = Generator(plan.seed).spawn("labels").integers(0, latent.classes, (n,))
+        elif latent.classes is not None:
             known = trained.images("train").labels
             if known is None:
                 raise ValueError(f"the training images of {trained.config['dataset']} have lost their labels")
@@ -218,5 +228,8 @@ def _features(trained: Trained, tell: Callable[[str], None]) -> Features:
     """Of the whole data set, so that all runs on it share one classifier."""
     name = trained.config["dataset"]
     config = {**trained.config, "dataset": BASES.get(name, name)}
-    features = trained_features(load_split(config, "train"), load_split(config, "test"), tell=tell)
+    train, test = load_split(config, "train"), load_split(config, "test")
+    if train.labels is None:
+        train = trained.some(train, COMPONENT_IMAGES)
+    features = trained_features(train, test, tell=tell)
     return stacked_features(features) if name in BASES else features

@@ -141,7 +141,7 @@ def data_places(config: Mapping[str, Any]) -> list[Path]:
 def check_new_folder(path: Path, config: Mapping[str, Any]) -> None:
     """RunFolderError if the new run would lie among the pictures of its data set, which it would change by that."""
     data = Path(config["dataset"]).expanduser()
-    if not data.is_dir() or find_idx(data) or any(data.glob("*.amat*")):
+    if not data.is_dir() or find_idx(data.iterdir()) or any(data.glob("*.amat*")):
         return
     if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(data)):
         raise RunFolderError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from minigen.cli.drawing import seed_option
 from minigen.cli.output import PICTURE, Output, force_option
 from minigen.cli.trained import (
     checkpoint_option,
@@ -19,11 +20,14 @@ from minigen.cli.words import echo
 from minigen.pictures import as_png, sheet
 from minigen.training.config import ConfigError
 
+IMAGES = 16  # what -n is by default
+
 
 @click.command()
 @click.argument("run")
 @click.option("-o", "--output", metavar="FILE.png", required=True, help="the picture; an old one is replaced")
-@click.option("-n", "count", type=click.IntRange(1), default=16, show_default=True, help="number of images")
+@click.option("-n", "count", type=click.IntRange(1), help="number of images  [default: 16, or all if there are fewer]")
+@seed_option("another seed, other images")
 @split_option
 @checkpoint_option
 @data_dir_option
@@ -32,7 +36,8 @@ from minigen.training.config import ConfigError
 def reconstruct(
     run: str,
     output: str,
-    count: int,
+    count: int | None,
+    seed: int,
     split: str,
     checkpoint: str | None,
     data_dir: str | None,
@@ -41,20 +46,20 @@ def reconstruct(
 ) -> None:
     """Draw images beside their reconstructions.
 
-    RUN is the folder of a run; the first images of a split are taken. Of a denoising model
-    the corrupted images that it saw stand in the middle.
+    RUN is the folder of a run; the images are drawn from a split at random, of each class
+    some. Of a denoising model the corrupted images that it saw stand in the middle.
     """
     target = Output(output, PICTURE, force=force)
     trained = open_run(run, checkpoint, data_dir, device, target)
     if trained.experiment.reconstruct is None and trained.experiment.given is None:
         raise ConfigError(f"{trained.recipe.name} has no encoder, so it cannot reconstruct; draw with minigen sample")
     dataset = trained.images(split)
-    if count > len(dataset):
+    if count is not None and count > len(dataset):
         raise ConfigError(f"-n {count}: the split {split!r} has {len(dataset)} images")
-    shown = dataset.subset(slice(count))
+    shown = dataset.subset(dataset.drawn(count or IMAGES, seed=seed))
     experiment, images = trained.given(shown.labels), shown.images_float()
     assert experiment.reconstruct is not None
     corrupts = "corruption" in trained.config
     parts = experiment.pictures(images) if corrupts else [images, experiment.reconstruct(images)]
     target.write(as_png(sheet(parts, value_range=dataset.value_range)))
-    echo(f"{output}: {count} {split} images and their reconstructions, by {trained.checkpoint}")
+    echo(f"{output}: {len(shown)} {split} images and their reconstructions, by {trained.checkpoint}")

@@ -12,9 +12,9 @@ from typing import Literal
 import click
 import numpy as np
 
-from minigen.cli.drawing import check_class, codes_from, density_option, latent_of, seed_option, turns
+from minigen.cli.drawing import class_names, class_number, codes_from, density_option, latent_of, seed_option, turns
 from minigen.cli.output import PNG, SAMPLED, Output, force_option
-from minigen.cli.trained import Trained, checkpoint_option, data_dir_option, device_option, open_run
+from minigen.cli.trained import Trained, checkpoint_option, data_dir_option, device_option, labelled, open_run
 from minigen.cli.words import echo
 from minigen.pictures import POINT, as_png, grid, sheet
 from minigen.training import sampling
@@ -50,7 +50,7 @@ class Request:
     help="n rows from one sample to another, on a straight line or on a great circle  [if not said: spherical]",
 )
 @click.option("--traverse", metavar="DIM", help="n rows along code unit DIM, from 0; 'all': a row for each unit")
-@click.option("--class", "number", type=int, help="images of this class only  [default: all in turn]")
+@click.option("--class", "label", metavar="NAME", help="images of this class only, by name or number  [default: all]")
 @click.option("--truncation", type=click.FloatRange(0.01), help="keep the numbers of a code between -T and T")
 @density_option("mixture")
 @seed_option("another seed, other images; image i is the same for every -n")
@@ -65,7 +65,7 @@ def sample(
     plane: bool,
     interpolate: str | None,
     traverse: str | None,
-    number: int | None,
+    label: str | None,
     truncation: float | None,
     density: str | None,
     seed: int,
@@ -76,8 +76,8 @@ def sample(
 ) -> None:
     """Draw images with a trained model.
 
-    RUN is the folder of a run. A .npz file holds images (N, C, H, W), codes (N, D), labels (N,) if the model has
-    classes, and the value_range.
+    RUN is the folder of a run. A .npz file holds images (N, C, H, W), codes (N, D), the value_range and, if the model
+    has classes, labels (N,) from 0 (with class_names, if their names are not the numbers).
     """
     target = Output(output, {".png": PNG, ".npz": SAMPLED}, force=force)
     ways = {"--grid": plane, "--interpolate": interpolate is not None, "--traverse": traverse is not None}
@@ -85,7 +85,7 @@ def sample(
         raise ConfigError(f"{' and '.join(way for way, on in ways.items() if on)} exclude each other; give one")
     trained = open_run(run, checkpoint, data_dir, device, target)
     latent = latent_of(trained)
-    check_class(trained, number)
+    number = class_number(trained, label)
     kind = "grid" if plane else interpolate or ("traverse" if traverse is not None else "samples")
     unit = None if traverse in (None, "all") else _unit(str(traverse), latent.size)
     if plane and latent.size != 2:
@@ -103,7 +103,8 @@ def sample(
         raise ValueError(f"{trained.checkpoint} makes images with NaN or infinity; its training has diverged")
     _write(target, trained, kind, images, codes, labels)
     what = {"samples": f"{len(images)} images", "grid": f"{n} x {n} images"}.get(kind, f"{n} rows of {STEPS} images")
-    echo(f"{output}: {what}, codes from the {origin}, by {trained.checkpoint}")
+    of = "" if number is None else f" of class {class_names(trained)[number]}"
+    echo(f"{output}: {what}{of}, codes from the {origin}, by {trained.checkpoint}")
 
 
 def _unit(text: str, size: int) -> int:
@@ -152,7 +153,9 @@ def _write(target: Output, trained: Trained, kind: str, images: Array, codes: Ar
     if target.kind is SAMPLED:
         file = io.BytesIO()
         arrays = {"images": images, "codes": codes, "value_range": np.array([low, high])}
-        np.savez(file, allow_pickle=False, **arrays, **({} if labels is None else {"labels": labels}))
+        if labels is not None:
+            arrays |= labelled(labels, class_names(trained))
+        np.savez(file, allow_pickle=False, **arrays)
         target.write(file.getvalue())
     elif images.shape[1:] == POINT or kind in ("samples", "grid"):
         target.write(as_png(sheet([images], value_range=(low, high))))

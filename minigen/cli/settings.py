@@ -15,6 +15,7 @@ import click
 from minigen.data import NAMES
 from minigen.training.catalog import MODELS, OPTIONS
 from minigen.training.config import (
+    ABSENT,
     DEFAULTS,
     GENERAL,
     ConfigError,
@@ -118,7 +119,9 @@ def new_config(model: str | None, file: str | None, flags: Mapping[str, Any]) ->
         if name not in GENERAL and name not in recipe.options:
             flag = "--" + name.replace("_", "-")
             raise ConfigError(f"model {recipe.name!r} has no option {flag}; these have it: {', '.join(owners)}")
-    return recipe, absolute_paths(resolve(recipe, OPTIONS, {**settings, **flags}))
+    config = absolute_paths(resolve(recipe, OPTIONS, {**settings, **flags}))
+    given = settings.get("batch_size") is not None or "batch_size" in flags
+    return recipe, config if given else {**config, "batch_size": None}  # `prepare` knows how many images there are
 
 
 def read_run(folder: RunFolder) -> tuple[Recipe, dict[str, Any]]:
@@ -127,6 +130,7 @@ def read_run(folder: RunFolder) -> tuple[Recipe, dict[str, Any]]:
     try:
         if "model" not in stored:
             raise ConfigError("it names no model")
+        stored = {**ABSENT, **stored}
         recipe = find_model(str(stored.pop("model")))
         gone = [name for name in stored if name not in DEFAULTS and name not in recipe.options]
         if gone:

@@ -23,6 +23,7 @@ from minigen.cli.output import check_new_folder
 from minigen.cli.rescue import checkpoint_of
 from minigen.cli.settings import SettingsCommand, absolute_paths, all_settings, command_line, new_config, read_run
 from minigen.cli.words import Audience, echo, letters_help
+from minigen.data import Dataset
 from minigen.nn.module import ShapeError
 from minigen.training.changes import edited, moved_end, tied_to_end
 from minigen.training.config import ConfigError, check_change
@@ -197,7 +198,7 @@ def _print_header(console: Audience, run: Run) -> None:
         "minigen": f"{minigen.__version__}, {prepared.recipe.name}: {prepared.recipe.summary}",
         "networks": _networks(run),
         "device": f"{prepared.device_line}; {_dtype(run)}; threads: {config['threads']}",
-        "data": f"{data} of {shape}, values {low:g} to {high:g}",
+        "data": f"{data} of {shape}, values {low:g} to {high:g}{_classes(train)}",
         "parameters": f"{_count(run):,}",
         "seed": str(config["seed"]),
         "folder": str(run.folder.path) + (f", from step {run.state.step}" if run.state.step else ""),
@@ -206,6 +207,17 @@ def _print_header(console: Audience, run: Run) -> None:
         console.print(Text.assemble((f"{name:<11}", "bold"), printable(value)), soft_wrap=True)
     if any("\ud800" <= letter <= "\udfff" for letter in str(run.folder.path)):  # bytes that are no text here
         console.say(f"note: the name of the folder cannot be shown: {letters_help()}")
+    for note in prepared.notes:
+        console.print(Text.assemble((f"{'note':<11}", "bold"), printable(note)), soft_wrap=True)
+
+
+def _classes(train: Dataset, most: int = 10) -> str:
+    """The classes of labelled images, by name."""
+    if train.labels is None:
+        return ""
+    names = train.classes or tuple(map(str, range(train.class_count or 0)))
+    listed = ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+    return f", {len(names)} class{'' if len(names) == 1 else 'es'} ({listed})"
 
 
 def _networks(run: Run) -> str:

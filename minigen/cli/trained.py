@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from minigen.cli.output import Output
 from minigen.cli.rescue import offer
 from minigen.cli.settings import absolute_paths, read_run
-from minigen.data import Dataset
+from minigen.data import NAMES, Dataset
 from minigen.device import choose_device, set_num_threads
 from minigen.training.checkpoint import DamagedCheckpoint
+from minigen.training.config import ConfigError
 from minigen.training.environment import default_threads
 from minigen.training.experiment import Experiment, Recipe
 from minigen.training.prepare import load_split, training_data
@@ -47,12 +49,19 @@ class Trained:
     metrics: Path  # the file with the terms of its training
 
     def images(self, split: str) -> Dataset:
-        """A split of its data set; "train" are the images it was trained on, without those held out.
+        """A split of its data set; "train" are the images it was trained on, "valid" those held out of them.
 
-        ValueError if these images are of another size, or have other values, than those that it was trained on.
+        ConfigError if none were held out. ValueError if these images are of another size, or have other values, than
+        those that it was trained on.
         """
         wanted = self.recipe.value_range
-        dataset = training_data(self.config, wanted)[0] if split == "train" else load_split(self.config, split, wanted)
+        if split == "test":
+            dataset = load_split(self.config, split, wanted)
+        else:
+            train, held = training_data(self.config, wanted)
+            if split == "valid" and held is None:
+                raise ConfigError("--split valid: the run held out no images; take train or test")
+            dataset = train if split == "train" or held is None else held
         now = {"image_shape": list(dataset.image_shape), "value_range": list(dataset.value_range)}
         for name, value in now.items():
             if value != self.facts[name]:
@@ -61,6 +70,18 @@ class Trained:
                     f"but {self.checkpoint} was trained on images with {self.facts[name]}"
                 )
         return dataset
+
+    def some(self, dataset: Dataset, count: int) -> Dataset:
+        """A part of one of its data sets that stands for all of it, in random order.
+
+        Of the data sets known by name, which come shuffled, these are the first images.
+        """
+        return dataset.subset(slice(count) if self.config["dataset"] in NAMES else dataset.drawn(count))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes of its data set are called; none without labels."""
+        return tuple(self.facts.get("class_names") or map(str, range(self.facts["classes"] or 0)))
 
     def given(self, labels: Array | None) -> Experiment:
         """The experiment with what it can do for images of the classes `labels` (N,), if its encoder sees them, too.
@@ -73,6 +94,12 @@ class Trained:
             raise ValueError(
                 f"the encoder of {self.recipe.name} sees labels beside images, and those of "
                 f"{self.config['dataset']} have none now; give it the data set with labels"
+            )
+        classes = self.facts["classes"]
+        if len(labels) and labels.max() >= classes:  # of a run of version 0.1.0, which counted those it was trained on
+            raise ValueError(
+                f"the images have classes up to number {labels.max()}, but {self.checkpoint} was trained on "
+                f"{classes} of them, and cannot be told of others; train it again"
             )
         return self.experiment.given(labels)
 
@@ -98,3 +125,9 @@ def open_run(
     except DamagedCheckpoint as error:
         raise offer(folder, file, error) from error
     return Trained(experiment, recipe, config, file, facts, folder.metrics)
+
+
+def labelled(labels: Array, names: tuple[str, ...]) -> dict[str, Array]:
+    """The arrays that a file holds of labels (N,): with the names of the classes, if these are not the numbers."""
+    plain = names == tuple(map(str, range(len(names))))
+    return {"labels": labels} if plain else {"labels": labels, "class_names": np.array(names)}

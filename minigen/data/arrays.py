@@ -1,73 +1,114 @@
 """Images from ``.npy`` and ``.npz`` files that a user saved with NumPy.
 
-Imports: NumPy, ``dataset.py``, ``layout.py``. Read next: ``folder.py``.
+Imports: NumPy, ``npy.py``, ``whole.py``. Read next: ``folder.py``.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import zipfile
-import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 from numpy.typing import NDArray
 
 from minigen.data.dataset import Dataset
-from minigen.data.layout import as_labels, as_nchw, as_pixels, holdout
+from minigen.data.npy import MAGIC, read_npy
+from minigen.data.whole import LATEST, Part, assemble
 
-# The names under which images, and labels, are looked for; {} is the split.
-SPLIT_IMAGES, SPLIT_LABELS = ("x_{}", "{}_images"), ("y_{}", "{}_labels")
-IMAGES, LABELS = ("images", "x", "arr_0"), ("labels", "y")
+# The names under which images, and labels, are looked for, in capitals or not; {} is the split.
+SPLIT_IMAGES = ("x_{}", "{}_images", "images_{}", "{}_x")
+SPLIT_LABELS = ("y_{}", "{}_labels", "labels_{}", "{}_y", "{}_label", "{}_targets", "targets_{}")
+IMAGES = ("images", "x", "arr_0")
+LABELS = ("labels", "y", "label", "targets", "target", "classes")
+OLD = 2  # of the names with a split, and of labels, the rules of version 0.1.0 know so many
 
 
-def load_arrays(path: Path, *, split: str, seed: int) -> Dataset:
+def load_arrays(path: Path, *, split: str, seed: int, rules: int = LATEST) -> Dataset:
     """The data set in a ``.npy`` file (images alone) or a ``.npz`` file.
 
     A ``.npz`` file holds ``x_train``, ``y_train``, ``x_test``, ``y_test`` (or ``train_images``, ``train_labels``, ...),
-    or else ``images`` (or ``x``, ``arr_0``) and perhaps ``labels`` (or ``y``). Without a split of its own, a random
-    tenth chosen by `seed` is the test set. Shapes and values: ``layout.py``. ValueError, naming the file, for anything
-    else.
+    or else ``images`` (or ``x``, ``arr_0``) and perhaps ``labels`` (or ``y``, ``targets``, ...). Without a split of its
+    own, a random tenth chosen by `seed` is the test set. Arrays that are not used are named in the notes. Shapes:
+    ``layout.py``; values: ``values.py``; labels: ``classes.py``. ValueError, naming the file, for anything else.
     """
-    arrays = _read(path, split)
-    images_key, labels_key = _keys(path, arrays, split)
-    x, value_range = as_pixels(as_nchw(arrays[images_key], f"{path}: {images_key}"), f"{path}: {images_key}")
-    labels = None if labels_key is None else as_labels(arrays[labels_key], len(x), f"{path}: {labels_key}")
-    whole = Dataset(path.stem, split, x, labels, value_range=value_range)
-    if images_key not in IMAGES:
-        return whole
-    return whole.subset(holdout(len(x), split=split, seed=seed, source=str(path)))
-
-
-def _read(path: Path, split: str) -> dict[str, NDArray[Any]]:
-    """The arrays that may matter; nothing is unpickled, so that a file can only hold data."""
-    wanted = {name.format(split) for name in (*SPLIT_IMAGES, *SPLIT_LABELS, *IMAGES, *LABELS)}
+    with path.open("rb") as file:  # what NumPy says of other files speaks of pickles, which help nobody here
+        start = file.read(6)
+    is_npy = path.suffix.lower() == ".npy"
     try:
-        with path.open("rb") as file:  # what NumPy says of other files speaks of pickles, which help nobody here
-            start = file.read(6)
-        if start not in (b"", b"\x93NUMPY") and start[:4] not in (b"PK\3\4", b"PK\5\6"):
+        if start not in (b"", MAGIC) and start[:4] not in (b"PK\3\4", b"PK\5\6"):
             raise ValueError(f"it starts with {start!r}, as no file of NumPy does")
-        if path.suffix == ".npy":
-            # A memory map fails at once where a header promises more than the file holds.
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-            if not isinstance(array, np.ndarray):
-                raise ValueError("it holds several arrays; name it .npz")
-            return {"images": np.array(array)}
-        with path.open("rb") as file:  # opened here, because np.load forgets to close what is no zip archive
-            arrays = np.load(file, allow_pickle=False)
-            if isinstance(arrays, np.ndarray):
-                raise ValueError("it holds one array; name it .npy")
-            return {name: arrays[name] for name in arrays.files if name in wanted}
-    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise ValueError(f"{path}: cannot be read as NumPy arrays ({error}); save it again with np.savez") from error
+        if (start == MAGIC) != is_npy:
+            raise ValueError(
+                "it is empty" if not start else f"name it {'.npz' if is_npy else '.npy'}, for that is what it holds"
+            )
+    except ValueError as error:
+        raise _unreadable(path, error) from error
+    if is_npy:
+        part = Part(lambda: _read(path, None), None, f"{path}: images", "")
+        return assemble(path.stem, {"": part}, split=split, seed=seed, rules=rules)
+    return _load_archive(path, split, seed, rules)
 
 
-def _keys(path: Path, arrays: dict[str, NDArray[Any]], split: str) -> tuple[str, str | None]:
-    for images, labels in ((SPLIT_IMAGES, SPLIT_LABELS), (IMAGES, LABELS)):
-        x = next((n for n in (name.format(split) for name in images) if n in arrays), None)
-        if x is not None:
-            return x, next((n for n in (name.format(split) for name in labels) if n in arrays), None)
-    raise ValueError(
-        f"{path}: holds no images for the split {split!r}: expected an array 'x_{split}' or '{split}_images', "
-        "or 'images', 'x' or 'arr_0'"
-    )
+def _load_archive(path: Path, split: str, seed: int, rules: int) -> Dataset:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    known = OLD if rules == 1 else None
+    lower = {name if rules == 1 else name.lower(): name for name in reversed(members)}
+    images = {s: name for s in ("train", "test") if (name := _find(lower, _for_split(SPLIT_IMAGES[:known], s)))}
+    single = _find(lower, IMAGES)
+    labels: dict[str, str | None]
+    if split in images:
+        labels = {s: _find(lower, _for_split(SPLIT_LABELS[:known], s)) for s in images}
+    elif single is not None:
+        images, labels = {"": single}, {"": _find(lower, LABELS[:known])}
+    else:
+        raise ValueError(
+            f"{path}: holds no images for the split {split!r}: expected an array 'x_{split}' or '{split}_images', or "
+            f"'images', 'x' or 'arr_0', got {', '.join(map(repr, members)) or 'nothing'}"
+        )
+    parts = {
+        s: Part(
+            lambda name=name: _read(path, members[name]),  # type: ignore[misc]
+            None if (label := labels[s]) is None else _read(path, members[label]),
+            f"{path}: {name}",
+            f"{path}: {label}",
+        )
+        for s, name in images.items()
+    }
+    unused = [name for name in members if name not in {*images.values(), *labels.values()}]
+    notes = [f"not used of {path.name}: {', '.join(unused)}"] if unused else []
+    if unused and not any(labels.values()):
+        notes[0] += f" (labels are called {', '.join(LABELS[:4])})"
+    return assemble(path.stem, parts, split=split, seed=seed, notes=notes, rules=rules)
+
+
+def _for_split(patterns: Iterable[str], split: str) -> list[str]:
+    return [pattern.format(split) for pattern in patterns]
+
+
+def _find(lower: Mapping[str, str], wanted: Iterable[str]) -> str | None:
+    """The first of the wanted names that there is. `lower`: in small letters -> as it stands in the file."""
+    return next((lower[name] for name in wanted if name in lower), None)
+
+
+def _read(path: Path, member: str | None) -> NDArray[Any]:
+    """The array in a file, or in a member of an archive. ValueError, naming the file, if it cannot be read."""
+    try:
+        if member is None:
+            with path.open("rb") as file:
+                return read_npy(file, os.fstat(file.fileno()).st_size)
+        with zipfile.ZipFile(path) as archive, archive.open(member) as part:
+            return read_npy(cast(io.BufferedIOBase, part), archive.getinfo(member).file_size)
+    except Exception as error:  # a damaged archive provokes a dozen kinds
+        raise _unreadable(path, error, member) from error
+
+
+def _unreadable(path: Path, error: Exception, member: str | None = None) -> ValueError:
+    text = ("" if member is None else f"{member}: ") + (str(error) or type(error).__name__)
+    return ValueError(f"{path}: cannot be read as NumPy arrays ({text}); save it again with np.savez")

@@ -3,7 +3,7 @@
 Images stay in the compact type they were stored in: 60,000 grey 28x28 images are 47 MB as bytes and 188 MB as
 float32. `Dataset.images_float` makes the float32 images of one batch, in the value range that the data set declares.
 
-Imports: NumPy. Read next: ``batches.py``, then ``sources.py``.
+Imports: NumPy, ``minigen.random``. Read next: ``batches.py``, then ``sources.py``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minigen.random import Generator
+
 Index = slice | NDArray[np.int64]
 
 
@@ -23,10 +25,12 @@ class Dataset:
     """Images of one size, with labels and true factors where they are known.
 
     * ``images`` (N, C, H, W): uint8 (0..255 stands for the ends of ``value_range``) or float32 inside ``value_range``.
-    * ``labels`` (N,): int64 class numbers, or None. ``classes``: the name of each class, or None.
+    * ``labels`` (N,): int64 class numbers from 0, or None. ``classes``: the name of each class, or None. They are those
+      of the whole data set: a class may have no image in this split.
     * ``factors``: what generated each image, one array (N,) a factor, or None.
     * ``value_range``: smallest and largest value of a float image. A decoder that ends in a sigmoid fits (0, 1), one
       that ends in a tanh fits (-1, 1). ``dataset.in_range((-1.0, 1.0))`` has the same images in another range.
+    * ``notes``: what its reader passed over or changed, in sentences for the user.
 
     ValueError or TypeError if the parts do not fit together.
     """
@@ -38,10 +42,17 @@ class Dataset:
     classes: tuple[str, ...] | None = None
     factors: Mapping[str, NDArray[Any]] | None = None
     value_range: tuple[float, float] = (0.0, 1.0)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"Dataset {self.name!r} ({self.split})"
         x = self.images
+        for key, values in {"images": x, "labels": self.labels, **(self.factors or {})}.items():
+            if isinstance(values, np.ma.MaskedArray):
+                raise TypeError(
+                    f"{where}: {key} is a masked array, and masks are not kept; fill it, {key}.filled(value), or drop "
+                    "the masked images"
+                )
         if not isinstance(x, np.ndarray) or x.dtype not in (np.uint8, np.float32):
             raise TypeError(f"{where}: images must be a NumPy array of uint8 or float32, got {_kind(x)}")
         if x.ndim != 4 or 0 in x.shape:
@@ -56,6 +67,8 @@ class Dataset:
             )
         if self.labels is not None and self.labels.dtype != np.int64:
             raise TypeError(f"{where}: labels must be int64, got {self.labels.dtype}")
+        if self.labels is not None and self.labels.size and self.labels.min() < 0:
+            raise ValueError(f"{where}: labels must be class numbers from 0, got {self.labels.min()}")
         if self.labels is not None and self.classes is not None and self.labels.max() >= len(self.classes):
             raise ValueError(f"{where}: a label is {self.labels.max()}, but there are {len(self.classes)} classes")
         per_image = {**({} if self.labels is None else {"labels": self.labels}), **(self.factors or {})}
@@ -73,6 +86,13 @@ class Dataset:
             f"Dataset({self.name!r}, {self.split!r}, {n} images of {c}x{h}x{w}, "
             f"{self.images.dtype}, {known}, values in {self.value_range})"
         )
+
+    @property
+    def class_count(self) -> int | None:
+        """How many classes the data set has; None without labels."""
+        if self.labels is None:
+            return None
+        return int(self.labels.max()) + 1 if self.classes is None else len(self.classes)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -119,7 +139,21 @@ class Dataset:
             classes=self.classes,
             factors=None if self.factors is None else {k: v[index] for k, v in self.factors.items()},
             value_range=self.value_range,
+            notes=self.notes,
         )
+
+    def drawn(self, count: int, *, seed: int = 0) -> NDArray[np.int64]:
+        """Positions (min(count, N),) of a random part of the images, in random order; the same for the same `seed`.
+
+        Data that is sorted by class is drawn from as any other: an image of each class comes first, as far as `count`
+        goes, then whatever comes.
+        """
+        order: NDArray[np.int64] = Generator(seed).spawn("drawn").permutation(len(self))
+        if self.labels is not None:
+            _, first = np.unique(self.labels[order], return_index=True)
+            first.sort()
+            order = np.concatenate([order[first], np.delete(order, first)])
+        return order[:count]
 
 
 def _kind(x: object) -> str:

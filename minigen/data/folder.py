@@ -1,76 +1,166 @@
 """Images from a folder of picture files, with sub-folders as classes.
 
-Imports: NumPy, ``dataset.py``, ``layout.py``; Pillow when it reads. Read next: ``sources.py``.
+Nothing is left out in silence: a class folder without pictures is an error, and other files are counted in the notes.
+
+Imports: NumPy, ``dataset.py``, ``layout.py``, ``picture.py``. Read next: ``sources.py``.
 """
 
 from __future__ import annotations
 
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minigen.data.dataset import Dataset
 from minigen.data.layout import holdout
+from minigen.data.picture import OLD_SUFFIXES, SUFFIXES, inspect, read_picture
+from minigen.data.whole import LATEST
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-GREY_MODES = ("1", "L", "LA", "I;16")
+SYSTEM = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")  # what systems leave behind, besides names with a dot
+CLASS_IN_NAME = re.compile(r"([^\W\d_]+)[ ._-]*\d+\.\w+")  # cat.0.png, dog_12.jpg
 
 
-def load_folder(path: Path, *, split: str, seed: int, image_size: int | tuple[int, int] | None) -> Dataset:
-    """The pictures (png, jpg, bmp, webp) in a folder, as uint8 (N, 1, H, W) if all are grey, else (N, 3, H, W).
+def load_folder(
+    path: Path, *, split: str, seed: int, image_size: int | tuple[int, int] | None, rules: int = LATEST
+) -> Dataset:
+    """The pictures (``picture.SUFFIXES``) in a folder, as uint8 (N, 1, H, W) if all are grey, else (N, 3, H, W).
 
     Sub-folders are classes, in the order of their names (numbers in the order of their values). Sub-folders ``train``
     and ``test`` are splits, each built like a folder of its own; without them, a random tenth chosen by `seed` is the
     test set. `image_size` (a side or (height, width)) crops every picture around its centre to that shape and resizes
-    it; without it all must have one size. Transparent pixels lie over white. ValueError, naming files, for pictures
-    that cannot be used.
+    it; without it all must have one size. Transparent pixels lie over white. ValueError, naming files and folders, for
+    what cannot be used.
     """
     size = _check_size(image_size)
+    suffixes = OLD_SUFFIXES if rules == 1 else SUFFIXES
     own_split = all((path / name).is_dir() for name in ("train", "test"))
-    if own_split and (odd := set(_classes(path / "train")) ^ set(_classes(path / "test"))):
+    roots = [path / split, path / ("test" if split == "train" else "train")] if own_split else [path]
+    found = [_find(root, suffixes, strict=rules > 1) for root in roots]
+    if own_split and (odd := {*(found[0].classes or ())} ^ {*(found[1].classes or ())}):
         raise ValueError(
             f"{path}: train and test must hold the same class folders; only one of them has {', '.join(sorted(odd))}"
         )
-    files, labels, classes = _list_files(path / split if own_split else path)
-    whole = Dataset(path.name, split, _read_all(files, size), labels, classes)
-    if own_split:
-        return whole
-    return whole.subset(holdout(len(whole), split=split, seed=seed, source=str(path)))
+    mine, notes = found[0], found[0].notes
+    if own_split and (beside := [name for name in _visible(path) if name not in ("train", "test")]):
+        notes = (*notes, f"passed over beside train and test: {', '.join(beside)}")
+    seen = [inspect(file) for part in (found if rules > 1 else found[:1]) for file in part.files]
+    if several := sum(frames > 1 for _, frames in seen):
+        notes = (*notes, f"{_count(several, 'file')} of several pictures: the first of each is read")
+    channels = 1 if all(grey for grey, _ in seen) else 3
+    images = _read_all(mine.files, channels, size)
+    whole = Dataset(path.name, split, images, mine.labels, mine.classes, notes=notes)
+    return whole if own_split else whole.subset(holdout(len(whole), split=split, seed=seed, source=str(path)))
 
 
-def _classes(root: Path) -> list[str]:
-    """The names of the sub-folders that hold pictures."""
-    folders = [p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")]
-    names = [p.name for p in folders if _pictures(p)]
-    return sorted(names, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
+@dataclass(frozen=True)
+class _Found:
+    """The pictures of a folder; their classes, if it has class folders; and what was passed over."""
+
+    files: list[Path]
+    labels: NDArray[np.int64] | None
+    classes: tuple[str, ...] | None
+    notes: tuple[str, ...]
 
 
-def _pictures(path: Path) -> list[Path]:
-    return sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-
-
-def _list_files(root: Path) -> tuple[list[Path], NDArray[np.int64] | None, tuple[str, ...] | None]:
-    loose, classes = _pictures(root), _classes(root)
+def _find(root: Path, suffixes: tuple[str, ...], *, strict: bool) -> _Found:
+    """ValueError if `root` holds no pictures, or if there are some beside class folders; `strict`: or empty folders."""
+    folders = sorted((name for name in _visible(root) if (root / name).is_dir()), key=_order)
+    pictures = {name: _pictures(root / name, suffixes) for name in folders}
+    loose, classes = _pictures(root, suffixes), [name for name in folders if pictures[name]]
     if loose and classes:
         raise ValueError(
             f"{root}: holds pictures ({loose[0].name}) beside folders with pictures ({classes[0]}); "
             "put every picture into a class folder, or none"
         )
-    if loose:
-        return loose, None, None
-    files = [_pictures(root / name) for name in classes]
-    if not files:
+    if not loose and not classes:
         raise ValueError(
-            f"{root}: holds no pictures ({', '.join(SUFFIXES)}), not in its folders either, "
-            "and no IDX files (*-images-idx3-ubyte)"
+            f"{root}: holds no pictures ({', '.join(suffixes)}), not in its folders either, "
+            f"and no IDX files (*-images-idx3-ubyte){_deeper(root, folders, suffixes)}"
         )
-    labels = np.repeat(np.arange(len(classes)), [len(part) for part in files])
-    return [p for part in files for p in part], labels, tuple(classes)
+    if loose:
+        return _Found(loose, None, None, _notes([root], suffixes, loose))
+    if strict and (empty := [name for name in folders if not pictures[name]]):
+        described = "; ".join(f"{name}: {_contents(root / name, suffixes)}" for name in empty)
+        raise ValueError(
+            f"{root}: class folders without pictures ({described}); each folder is a class: put pictures into it, "
+            "or remove it (a name that begins with a dot is passed over)"
+        )
+    labels = np.repeat(np.arange(len(classes)), [len(pictures[name]) for name in classes])
+    files = [file for name in classes for file in pictures[name]]
+    return _Found(files, labels, tuple(classes), _notes([root, *(root / name for name in classes)], suffixes, []))
+
+
+def _visible(folder: Path) -> list[str]:
+    """The names in a folder, without what is hidden or left behind by a system."""
+    return sorted(n for n in os.listdir(folder) if not n.startswith(".") and n.lower() not in SYSTEM)
+
+
+def _pictures(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    files = [folder / name for name in _visible(folder) if Path(name).suffix.lower() in suffixes]
+    return [file for file in files if not file.is_dir()]
+
+
+def _order(name: str) -> tuple[bool, int, str]:
+    return not name.isdecimal(), int(name) if name.isdecimal() else 0, name
+
+
+def _notes(folders: list[Path], suffixes: tuple[str, ...], loose: list[Path]) -> tuple[str, ...]:
+    """What is passed over in these folders: other files, and below the first of them folders."""
+    files, deeper = Counter[str](), list[str]()
+    for k, folder in enumerate(folders):
+        for name in _visible(folder):
+            if (folder / name).is_dir():
+                deeper += [str((folder / name).relative_to(folders[0]))] if k or loose else []
+            elif Path(name).suffix.lower() not in suffixes:
+                files[Path(name).suffix.lower() or "no ending"] += 1
+    notes = []
+    if files:
+        notes.append(f"{_count(files.total(), 'file')} passed over ({', '.join(sorted(files))})")
+    if deeper:
+        notes.append(f"{_count(len(deeper), 'folder')} passed over ({_some(deeper)})")
+    named = Counter(match[1] for file in loose if (match := CLASS_IN_NAME.fullmatch(file.name)))
+    if len(named) > 1 and named.total() == len(loose) and min(named.values()) > 1:
+        notes.append(
+            f"no labels: for classes, put the files into folders of the names they begin with ({_some([*named])})"
+        )
+    return tuple(notes)
+
+
+def _contents(folder: Path, suffixes: tuple[str, ...]) -> str:
+    """What a folder without pictures holds."""
+    names = _visible(folder)
+    deeper = [name for name in names if (folder / name).is_dir()]
+    if not names:
+        return "empty"
+    if any(_pictures(folder / name, suffixes) for name in deeper):
+        return f"the pictures lie deeper, in {_some([f'{folder.name}/{name}' for name in deeper])}"
+    endings = sorted({Path(name).suffix.lower() or "no ending" for name in names if name not in deeper})
+    return _some([*endings, *(f"{name}/" for name in deeper)])
+
+
+def _deeper(root: Path, folders: list[str], suffixes: tuple[str, ...]) -> str:
+    """Where pictures lie that are too deep to be found, as the end of a message."""
+    for name in folders:
+        for below in _visible(root / name):
+            if (root / name / below).is_dir() and _pictures(root / name / below, suffixes):
+                return (
+                    f"; they lie deeper, in {name}/{below}: name {root / name}, the folder that holds the class folders"
+                )
+    others = sorted({Path(n).suffix.lower() for f in (root, *(root / n for n in folders)) for n in _visible(f)} - {""})
+    return f"; the files in it end in {_some(others)}" if others else ""
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def _some(names: list[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _check_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
@@ -82,15 +172,11 @@ def _check_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | N
     return size
 
 
-def _read_all(files: list[Path], size: tuple[int, int] | None) -> NDArray[np.uint8]:
-    channels = 1
-    for path in files:  # first the headers alone: one colour picture makes all of them RGB
-        with _open(path) as picture:
-            channels = max(channels, 1 if picture.mode in GREY_MODES else 3)
-    first = _read_one(files[0], channels, size)
+def _read_all(files: list[Path], channels: int, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    first = read_picture(files[0], channels, size)
     images = np.empty((len(files), *first.shape), np.uint8)
     for i, path in enumerate(files):
-        x = _read_one(path, channels, size) if i else first
+        x = read_picture(path, channels, size) if i else first
         if x.shape != images.shape[1:]:
             raise ValueError(
                 f"pictures of different sizes: {files[0]} is {images.shape[2]}x{images.shape[3]}, "
@@ -98,33 +184,3 @@ def _read_all(files: list[Path], size: tuple[int, int] | None) -> NDArray[np.uin
             )
         images[i] = x
     return images
-
-
-def _open(path: Path) -> Image.Image:
-    from PIL import Image
-
-    try:
-        return Image.open(path)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: cannot be read as a picture ({error}); repair or remove it") from error
-
-
-def _read_one(path: Path, channels: int, size: tuple[int, int] | None) -> NDArray[np.uint8]:
-    """One picture (C, H, W), upright as its camera noted, over white where it is transparent."""
-    from PIL import Image, ImageOps
-
-    with _open(path) as opened:
-        try:
-            picture = ImageOps.exif_transpose(opened)
-            if picture.mode == "I;16":
-                picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-            if picture.has_transparency_data:
-                picture = picture.convert("RGBA")
-                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-            picture = picture.convert("L" if channels == 1 else "RGB")
-        except (OSError, ValueError, SyntaxError, EOFError) as error:
-            raise ValueError(f"{path}: cannot be read as a picture ({error}); repair or remove it") from error
-        if size is not None:
-            picture = ImageOps.fit(picture, (size[1], size[0]), Image.Resampling.LANCZOS)
-        x = np.asarray(picture, np.uint8)
-    return x[None] if channels == 1 else np.ascontiguousarray(x.transpose(2, 0, 1))

@@ -14,7 +14,7 @@ import math
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -89,14 +89,29 @@ def _read_header(file: io.BufferedIOBase, path: Path) -> tuple[int, ...]:
     return shape
 
 
-def find_idx(folder: Path) -> dict[str, dict[str, Path]]:
-    """The IDX files of a folder: stem ("train", "t10k", ...) -> {"images": path, "labels": path}.
+def find_idx(files: Iterable[Path]) -> dict[str, dict[str, Path]]:
+    """The IDX files among `files`: stem ("train", "t10k", ...) -> {"images": path, "labels": path}.
 
     Of a file and its ``.gz`` the plain one is taken.
     """
     found: dict[str, dict[str, Path]] = {}
-    for path in sorted(folder.iterdir()):  # x-ubyte sorts before x-ubyte.gz
+    for path in sorted(files):  # x-ubyte sorts before x-ubyte.gz
         match = FILE_NAME.fullmatch(path.name)
         if match and path.is_file():
             found.setdefault(match["stem"], {}).setdefault(match["what"], path)
     return {stem: files for stem, files in found.items() if "images" in files}
+
+
+def splits_of(stems: Iterable[str]) -> dict[str, str]:
+    """The stems that are splits, {"train": stem, "test": stem}: ``train`` and ``t10k`` or ``test``.
+
+    Or both of these after the name of the set (``emnist-letters-train``), if there is no other set beside it.
+    """
+    sets: dict[str, dict[str, str]] = {}
+    for stem in sorted(stems, key=lambda stem: stem.endswith("t10k")):  # it takes the place of test
+        before, _, last = stem.rpartition("-")
+        split = {"train": "train", "t10k": "test", "test": "test"}.get(last)
+        sets.setdefault(before if split else stem, {})[split or ""] = stem
+    plain = sets.get("", {})
+    only = next(iter(sets.values())) if len(sets) == 1 else {}
+    return plain or (only if only.keys() == {"train", "test"} else {})

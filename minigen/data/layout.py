@@ -1,6 +1,6 @@
-"""The rules for arrays that come from a user's files: which shapes, types and values are images and labels.
+"""The rule for the shapes of images, and how a data set without a split of its own is split.
 
-Imports: NumPy, ``minigen.random``. Read next: ``arrays.py``.
+Imports: NumPy, ``minigen.random``. Read next: ``values.py`` and ``classes.py``, the rules for pixels and labels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from minigen.random import Generator
 
 CHANNELS = (1, 3, 4)
 TEST_SHARE = 0.1
-CHUNK = 1 << 22  # values looked at together
 
 
 def as_nchw(x: NDArray[np.generic], source: str) -> NDArray[np.generic]:
@@ -41,63 +40,6 @@ def as_nchw(x: NDArray[np.generic], source: str) -> NDArray[np.generic]:
     if x.shape[3] in CHANNELS:
         return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
     raise ValueError(f"{source}: {x.shape} has no channel axis: expected 1, 3 or 4 channels at axis 1 or 3")
-
-
-def as_pixels(x: NDArray[np.generic], source: str) -> tuple[NDArray[np.generic], tuple[float, float]]:
-    """Images as uint8 or float32, and their value range: (0, 1), or (-1, 1) for floats that go below 0.
-
-    uint8 is taken as 0..255, bool as 0 and 255. Floats must be finite and lie in [0, 1] or [-1, 1]. ValueError for
-    other types (what is wrong in a file is a value, not a caller's mistake), for other values (naming the first NaN or
-    infinity), and for bytes that are all 0 or 1.
-    """
-    if x.dtype == np.bool_:
-        return x.astype(np.uint8) * np.uint8(255), (0.0, 1.0)
-    if x.dtype == np.uint8:
-        if x.max() <= 1:
-            raise ValueError(
-                f"{source}: the images are bytes but none is above 1, so they would be black in 0..255; "
-                "save them as bool (0 and 1), or times 255"
-            )
-        return x, (0.0, 1.0)
-    if not np.issubdtype(x.dtype, np.floating):
-        raise ValueError(
-            f"{source}: images must be uint8 (0..255), bool or float, got {x.dtype}; save images.astype(np.uint8)"
-        )
-    _check_finite(x, source)
-    low, high = float(x.min()), float(x.max())
-    if low < -1 or high > 1:
-        raise ValueError(
-            f"{source}: float images must lie in [0, 1] or [-1, 1], got values from {low:g} to {high:g}; "
-            "divide them by their largest value (255 for bytes saved as floats)"
-        )
-    return x.astype(np.float32, copy=False), (0.0, 1.0) if low >= 0 else (-1.0, 1.0)
-
-
-def _check_finite(x: NDArray[np.generic], source: str) -> None:
-    flat = x.reshape(-1)
-    for start in range(0, flat.size, CHUNK):
-        finite = np.isfinite(flat[start : start + CHUNK])
-        if not finite.all():
-            at = start + int(np.argmin(finite))
-            index = tuple(int(i) for i in np.unravel_index(at, x.shape))
-            raise ValueError(f"{source}: the images hold {flat[at]} at index {index} of {x.shape}; repair or drop it")
-
-
-def as_labels(y: NDArray[np.generic], count: int, source: str) -> NDArray[np.int64]:
-    """Labels (N,) or (N, 1) of whole numbers >= 0 as int64 (N,); `count` is the number of images.
-
-    ValueError if they are not that, or not one for each image.
-    """
-    if not np.issubdtype(y.dtype, np.integer):
-        raise ValueError(f"{source}: labels must be whole numbers, got {y.dtype}; save labels.astype(np.int64)")
-    if y.shape not in ((len(y),), (len(y), 1)):
-        raise ValueError(f"{source}: labels must be (N,), got {y.shape}; of one-hot rows save the argmax")
-    if len(y) != count:
-        raise ValueError(f"{source}: {count} images but {len(y)} labels; they must be as many")
-    labels = y.reshape(-1).astype(np.int64)
-    if labels.min() < 0:
-        raise ValueError(f"{source}: labels must be 0 or more, got {labels.min()}")
-    return labels
 
 
 def holdout(count: int, *, split: str, seed: int, source: str) -> NDArray[np.int64]:

@@ -8,19 +8,21 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from minigen.data.amat import read_amat
 from minigen.data.arrays import load_arrays
 from minigen.data.cache import cache_folder
+from minigen.data.convert import how_to_convert
 from minigen.data.dataset import Dataset
 from minigen.data.download import REMOTES, DownloadError, fetch
 from minigen.data.folder import load_folder
 from minigen.data.glyphs import glyphs
-from minigen.data.idx import find_idx, read_idx
-from minigen.data.layout import as_labels, as_nchw, as_pixels, holdout
+from minigen.data.idx import find_idx, read_idx, splits_of
 from minigen.data.stacked import BASES, stack
 from minigen.data.toys import TOYS, toy
+from minigen.data.whole import LATEST, Part, assemble
 
 NAMES = {
     "glyphs": "60,000 + 10,000 drawn digits (or letters) with their true factors, 28x28 grey; needs no file",
@@ -39,7 +41,7 @@ CLASSES = {
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     ),
 }
-IDX_STEMS = {"train": ("train",), "test": ("t10k", "test")}
+ARRAYS = (".npy", ".npz")
 AMAT = "binarized_mnist_{}.amat"
 
 
@@ -52,12 +54,13 @@ def load(
     image_size: int | tuple[int, int] | None = None,
     letters: bool = False,
     count: int | None = None,
+    rules: int = LATEST,
 ) -> Dataset:
     """Load one split, "train" or "test" ("valid" too for binarized-mnist), of a data set.
 
     `name_or_path` is a name of `NAMES`, or the path of a ``.npy`` or ``.npz`` file (``arrays.py``), of a folder of
     pictures (``folder.py``), or of a folder with IDX files ``*-images-idx?-ubyte`` and perhaps ``*-labels-idx1-ubyte``,
-    gzipped or not: ``train-`` and ``t10k-`` files, or one set of any name.
+    gzipped or not: ``train-`` and ``t10k-`` files, ``emnist-letters-train-`` and ``-test-``, or one set of any name.
 
     The files of a named data set are looked for in `data_dir` (in its sub-folder of that name, or in itself), else in
     the folder ``$MINIGEN_DATA`` in the same way, else they are downloaded into `cache_folder()` and checked. Any other
@@ -67,6 +70,10 @@ def load(
     `seed` draws the glyphs, points and stacks, or the tenth that is the test set where a data set has no split of its
     own: keep it the same for both splits. `image_size` is for folders of pictures; `letters` and `count` are for glyphs
     (`count` for points and stacks too).
+
+    What a data set is - the range of its values, its classes - is decided for the whole of it, whichever split is asked
+    for (``values.py``, ``classes.py``); ``notes`` of the result say what was passed over. ``rules=1`` reads a user's
+    files as version 0.1.0 did: labels keep their numbers, any float below 0 means the range (-1, 1).
 
     ValueError: unknown name, split or option, or files that are not right. FileNotFoundError: no such path, no folder
     `data_dir`, or it lacks the files. DownloadError: they were nowhere, and no mirror gave them.
@@ -91,15 +98,16 @@ def load(
     _refuse(name, count=count)
     if name in REMOTES:
         _refuse(name, image_size=image_size)
-        return _load_named(name, split, _data_folder(data_dir), data_dir is not None)
-    return _load_path(_find_path(name, data_dir), split, seed, image_size)
+        return _load_named(name, split, _data_folder(data_dir), data_dir is not None, rules)
+    return _load_path(_find_path(name, data_dir), split, seed, image_size, rules)
 
 
 def _refuse(name: str, **options: object) -> None:
     for option, value in options.items():
         if value is not None:
             owner = "folders of pictures" if option == "image_size" else "'glyphs'"
-            raise ValueError(f"load: {option} is an option of {owner}, not of {name!r}; leave it out")
+            how = "; leave it out, or resize the images before they are saved" if os.sep in name else "; leave it out"
+            raise ValueError(f"load: {option} is an option of {owner}, not of {name!r}{how}")
 
 
 def _data_folder(data_dir: str | Path | None) -> Path | None:
@@ -123,7 +131,7 @@ def _find_path(name: str, data_dir: str | Path | None) -> Path:
         return folder / name
     if name and folder is not None and data_dir is not None and (folder / path.name).exists():
         return folder / path.name
-    if os.sep in name or "/" in name or path.suffix in (".npy", ".npz"):
+    if os.sep in name or "/" in name or path.suffix.lower() in ARRAYS:
         raise FileNotFoundError(f"load: there is no file or folder {path}")
     close = difflib.get_close_matches(name.lower(), NAMES, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
@@ -132,7 +140,7 @@ def _find_path(name: str, data_dir: str | Path | None) -> Path:
     )
 
 
-def _load_named(name: str, split: str, given: Path | None, strict: bool) -> Dataset:
+def _load_named(name: str, split: str, given: Path | None, strict: bool, rules: int) -> Dataset:
     folder = None if given is None else _named_folder(name, split, given)
     if given is not None and folder is None and strict:
         raise FileNotFoundError(
@@ -141,18 +149,23 @@ def _load_named(name: str, split: str, given: Path | None, strict: bool) -> Data
         )
     if folder is None:
         folder = cache_folder() / name
-        try:
-            for file in _files(name, split):
-                fetch(file, REMOTES[name].files[file], REMOTES[name].mirrors, folder)
-        except DownloadError as error:
-            raise DownloadError(
-                f"load: {name}: {error}. {'' if given is None else f'MINIGEN_DATA={given} does not have it either. '}"
-                "Name the folder that holds the files, with data_dir (--data-dir) or the environment variable "
-                "MINIGEN_DATA; or take the data set 'glyphs' (--dataset glyphs), which needs no files"
-            ) from error
+        files = _fetch(name, split, given, folder)  # only what was checked is read, whatever lies beside it
+    else:
+        files = list(folder.iterdir())
     if name == "binarized-mnist":
-        return _load_amat(folder, name, split)
-    return _load_idx(folder, name, split, seed=None)
+        return _load_amat(files, folder, name, split)
+    return _load_idx(files, folder, name, split, seed=None, rules=rules)
+
+
+def _fetch(name: str, split: str, given: Path | None, folder: Path) -> list[Path]:
+    try:
+        return [fetch(file, REMOTES[name].files[file], REMOTES[name].mirrors, folder) for file in _files(name, split)]
+    except DownloadError as error:
+        raise DownloadError(
+            f"load: {name}: {error}. {'' if given is None else f'MINIGEN_DATA={given} does not have it either. '}"
+            "Name the folder that holds the files, with data_dir (--data-dir) or the environment variable "
+            "MINIGEN_DATA; or take the data set 'glyphs' (--dataset glyphs), which needs no files"
+        ) from error
 
 
 def _files(name: str, split: str) -> list[str]:
@@ -174,55 +187,53 @@ def _named_folder(name: str, split: str, given: Path) -> Path | None:
     return None
 
 
-def _load_path(path: Path, split: str, seed: int, image_size: int | tuple[int, int] | None) -> Dataset:
+def _load_path(path: Path, split: str, seed: int, image_size: int | tuple[int, int] | None, rules: int) -> Dataset:
     if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     if path.is_dir() and any((path / (AMAT.format("train") + end)).is_file() for end in ("", ".gz")):
         _refuse(str(path), image_size=image_size)
-        return _load_amat(path, path.resolve().name, split)
+        return _load_amat([*path.iterdir()], path, path.resolve().name, split)
     if split == "valid":
         raise ValueError(f"load: {path} has the splits 'train' and 'test', got 'valid'")
-    if path.is_dir() and find_idx(path):
+    if path.is_dir() and find_idx(path.iterdir()):
         _refuse(str(path), image_size=image_size)
-        return _load_idx(path, path.resolve().name, split, seed)
+        return _load_idx([*path.iterdir()], path, path.resolve().name, split, seed, rules)
     if path.is_dir():
-        return load_folder(path.resolve(), split=split, seed=seed, image_size=image_size)
-    if path.suffix in (".npy", ".npz") and path.is_file():
+        return load_folder(path.resolve(), split=split, seed=seed, image_size=image_size, rules=rules)
+    if path.suffix.lower() in ARRAYS and path.is_file():
         _refuse(str(path), image_size=image_size)
-        return load_arrays(path, split=split, seed=seed)
-    raise ValueError(f"load: {path} is not a folder, a .npy or a .npz file")
+        return load_arrays(path, split=split, seed=seed, rules=rules)
+    raise ValueError(f"load: {path} is not a folder, a .npy or a .npz file{how_to_convert(path)}")
 
 
-def _load_amat(folder: Path, name: str, split: str) -> Dataset:
-    plain = folder / AMAT.format(split)
-    path = plain if plain.is_file() else plain.with_name(plain.name + ".gz")
-    if not path.is_file():
-        raise FileNotFoundError(f"load: {folder} lacks {plain.name} and {path.name}")
+def _load_amat(files: Sequence[Path], folder: Path, name: str, split: str) -> Dataset:
+    plain = AMAT.format(split)
+    path = next((file for end in ("", ".gz") for file in files if file.name == plain + end and file.is_file()), None)
+    if path is None:
+        raise FileNotFoundError(f"load: {folder} lacks {plain} and {plain}.gz")
     return Dataset(name, split, read_amat(path))
 
 
-def _load_idx(folder: Path, name: str, split: str, seed: int | None) -> Dataset:
-    """The split of a folder with IDX files: files of its own; or, with a seed, a part of the only ones."""
-    found = find_idx(folder)
-    stem = next((stem for stem in IDX_STEMS[split] if stem in found), None)
-    both = all(any(stem in found for stem in stems) for stems in IDX_STEMS.values())
-    shared = seed is not None and not both
-    if shared:
+def _load_idx(files: Sequence[Path], folder: Path, name: str, split: str, seed: int | None, rules: int) -> Dataset:
+    """The split of IDX `files`: those of that split; or, with a seed, a part of the only ones."""
+    found = find_idx(files)
+    stems = splits_of(found)
+    if seed is not None and len(stems) < 2:
         if len(found) > 1:
             raise ValueError(
                 f"load: {folder} holds several sets of images ({', '.join(found)}) that are not 'train' and 't10k'; "
                 "give each a folder of its own"
             )
-        stem = next(iter(found))
-    if stem is None:
-        raise FileNotFoundError(f"load: {folder} lacks {IDX_STEMS[split][0]}-images-idx3-ubyte, gzipped or not")
-    files = found[stem]
-    images, value_range = as_pixels(as_nchw(read_idx(files["images"]), str(files["images"])), str(files["images"]))
-    labels = None
-    if "labels" in files:
-        source = f"{files['images']} and {files['labels']}"
-        labels = as_labels(read_idx(files["labels"]), len(images), source)
-    whole = Dataset(name, split, images, labels, CLASSES.get(name), value_range=value_range)
-    if not shared or seed is None:
-        return whole
-    return whole.subset(holdout(len(whole), split=split, seed=seed, source=str(folder)))
+        stems = {"": next(iter(found))}
+    elif split not in stems:
+        raise FileNotFoundError(
+            f"load: {folder} lacks {'train' if split == 'train' else 't10k'}-images-idx3-ubyte, gzipped or not"
+        )
+    parts = {key: _idx_part(found[stem]) for key, stem in stems.items()}
+    return assemble(name, parts, split=split, seed=seed, known=CLASSES.get(name), rules=rules)
+
+
+def _idx_part(files: Mapping[str, Path]) -> Part:
+    images, labels = files["images"], files.get("labels")
+    read = None if labels is None else read_idx(labels)
+    return Part(lambda: read_idx(images), read, str(images), f"{images} and {labels}")

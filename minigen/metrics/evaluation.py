@@ -74,7 +74,8 @@ def measure_reconstructions(reconstruct: Callable[[Array, Array | None], Array],
 def measure_codes(encode: Callable[[Array], Array], train: Dataset, test: Dataset) -> Report:
     """What the codes know: of the classes, if there are labels, and of the true factors, if they are known.
 
-    `encode` maps images to codes (N, D). The codes of the first 10,000 training images train the two classifiers.
+    `encode` maps images to codes (N, D). The codes of the first 10,000 training images train the two classifiers: of
+    data that is sorted by class, give a part in random order (``Dataset.drawn``).
     """
     labelled = train.labels is not None and test.labels is not None
     factors = test.factors if test.factors and _varying(test.factors) else None

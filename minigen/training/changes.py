@@ -14,7 +14,7 @@ from typing import Any
 
 from minigen.serialization import CheckpointError
 from minigen.training.checkpoint import Checkpoint
-from minigen.training.config import CHANGEABLE, DEFAULTS, planned_steps
+from minigen.training.config import ABSENT, CHANGEABLE, DEFAULTS, planned_steps
 from minigen.training.experiment import Recipe
 from minigen.training.run_folder import RunFolderError
 
@@ -24,7 +24,7 @@ def edited(recipe: Recipe, config: Mapping[str, Any], checkpoint: Checkpoint, fi
 
     RunFolderError names what may not.
     """
-    then = {**DEFAULTS, **recipe.options, **checkpoint.facts["config"]}
+    then = {**DEFAULTS, **recipe.options, **ABSENT, **checkpoint.facts["config"]}
     names = [name for name in config if name != "model" and config[name] != then.get(name)]
     refused = [f"{name} is {config[name]!r} there, not {then.get(name)!r}" for name in names if name not in CHANGEABLE]
     if refused:

@@ -32,6 +32,7 @@ FORMAT = 1  # part of the file's name: raise it whenever architecture or trainin
 STEPS, BATCH, RATE = 1800, 100, 2e-3  # 1800 updates: 99 % of handwritten digits
 PASSES = 30  # over a small data set, at most
 CHUNK = 500  # images at a time
+COMPONENT_IMAGES = 10_000  # that principal components are computed from
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def trained_features(train: Dataset, test: Dataset, *, tell: Callable[[str], Non
     return Features(
         lambda images: in_chunks(classifier.features, images).astype(np.float64),
         lambda images: probabilities(classifier, images),
-        np.bincount(train.labels) / len(train),
+        np.bincount(train.labels, minlength=train.class_count or 0) / len(train),
         facts,
     )
 
@@ -100,8 +101,8 @@ def stacked_features(digits: Features) -> Features:
 
 
 def principal_components(train: Dataset, dimension: int = FEATURES) -> Features:
-    """The first `dimension` principal components of the pixels of at most 10,000 training images."""
-    x = unit_range(train).images_float(slice(10_000))
+    """The first `dimension` principal components of the pixels of the first 10,000 training images."""
+    x = unit_range(train).images_float(slice(COMPONENT_IMAGES))
     x = x.reshape(len(x), -1).astype(np.float64)
     mean = x.mean(0)
     x -= mean
@@ -121,7 +122,7 @@ def train_classifier(train: Dataset, *, steps: int = STEPS, seed: int = 0) -> Cl
     """
     if train.labels is None:
         raise ValueError(f"train_classifier: {train.name} has no labels, and a classifier needs them")
-    classes, train = int(train.labels.max()) + 1, unit_range(train)
+    classes, train = train.class_count or 0, unit_range(train)
     batches = Batches(train, min(BATCH, len(train)), seed=seed)
     steps = max(1, min(steps, PASSES * len(batches)))
     rng = Generator(seed).spawn("classifier")
@@ -185,8 +186,9 @@ def _from_cache(train: Dataset, test: Dataset, tell: Callable[[str], None]) -> t
     for array in (train.images, train.labels, test.images):
         checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
     path = cache_folder() / f"classifier-v{FORMAT}-{Path(train.name).name}-{checksum:08x}.safetensors"
-    classes = int(train.labels.max()) + 1
-    model = Classifier(train.image_shape, classes, centre=0.0, rng=Generator(0))  # its numbers are replaced
+    model = Classifier(
+        train.image_shape, train.class_count or 0, centre=0.0, rng=Generator(0)
+    )  # its numbers are replaced
     with contextlib.suppress(CheckpointError, ValueError, KeyError, TypeError):  # missing, damaged: train it again
         facts = json.loads(load_metadata(path)["minigen"])
         model.load_state_dict(load(path))

@@ -11,12 +11,14 @@ from __future__ import annotations
 import codecs
 import difflib
 import os
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from minigen.data import NAMES
+from minigen.data.whole import LATEST
 from minigen.training.experiment import Recipe
 from minigen.training.options import Option
 
@@ -25,8 +27,9 @@ GENERAL: Mapping[str, Option] = {
     "data_dir": Option(str, "folder with the files of the data set; without it MINIGEN_DATA, else a download"),
     "letters": Option(bool, "glyphs: letters besides digits"),
     "image_size": Option(int, "folders of pictures: scale them to this height and width", minimum=1),
-    "limit": Option(int, "use this many training images only", minimum=1),
+    "limit": Option(int, "use this many training images only, drawn at random", minimum=1),
     "validation": Option(float, "share of the training images held out for validation", minimum=0, maximum=0.5),
+    "data_rules": Option(int, "how data is read: 2, or 1 as by minigen 0.1.0", minimum=1, maximum=LATEST),
     "device": Option(str, "where to compute", choices=("auto", "cpu", "cuda")),
     "threads": Option(
         int,
@@ -51,6 +54,7 @@ DEFAULTS: Mapping[str, Any] = {
     "image_size": None,
     "limit": None,
     "validation": 0.05,
+    "data_rules": LATEST,
     "device": "auto",
     "threads": None,
     "epochs": 10,
@@ -63,6 +67,9 @@ DEFAULTS: Mapping[str, Any] = {
     "checkpoint_every": 500,
     "doctor": True,
 }
+
+#: What a setting is in a run that began before there was such a setting, if that is not the default of today.
+ABSENT: Mapping[str, Any] = {"data_rules": 1}
 
 #: By --resume. They change no weight of the updates that both runs make, but where something is spread over all updates
 #: of a run, as most schedules of the learning rate are: what that is, ``changes.py`` says. An end in the middle of an
@@ -109,6 +116,19 @@ def check_value(name: str, value: Any, option: Option) -> Any:
     if option.type is float and not abs(value) < float("inf"):
         raise ConfigError(f"{name} must be a finite number, got {value}")
     return value
+
+
+def check_text(name: str, value: str | None) -> None:
+    """ConfigError for a path that cannot be written down: one with bytes that are no text in this locale."""
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(value or "").decode("utf-8", "backslashreplace")
+        how = "rename it" if sys.getfilesystemencoding() == "utf-8" else "set PYTHONUTF8=1, or a locale of UTF-8"
+        raise ConfigError(
+            f"{name} '{shown}': this name has bytes that are no text in {sys.getfilesystemencoding()}, and config.toml "
+            f"could not hold it; {how}"
+        ) from error
 
 
 def read_config_file(path: str | os.PathLike[str], known: Iterable[str]) -> dict[str, Any]:

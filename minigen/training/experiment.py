@@ -57,6 +57,12 @@ class Setup:
     batches_per_epoch: int
     seed: int
     device: str
+    untrained: tuple[int, ...] = ()  # classes of the data set that have no training image
+
+    @property
+    def trained_classes(self) -> list[int]:
+        """The classes that there is something to learn about."""
+        return [k for k in range(self.classes or 0) if k not in self.untrained]
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ class Latent:
     `draw` takes codes from the prior: (n, generator) -> (N, size). It is None where training shapes the codes to no
     distribution (a plain autoencoder): then a density is fitted to the codes of training images. Arrays are NumPy's.
     `look` codes tell how the prior is spread: fewer where a draw takes long.
+    `given_classes`: are the classes those of the data, or categories that the model finds by itself?
     """
 
     size: int
@@ -86,6 +93,7 @@ class Latent:
     draw: Callable[[int, Generator], Array] | None = None
     classes: int | None = None
     look: int = LOOK
+    given_classes: bool = True
 
 
 @dataclass

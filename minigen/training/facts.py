@@ -63,6 +63,10 @@ FACTS: Mapping[str, Any] = {
     "seconds": NUMBER,
     "generators": MAPPING.named(),
 }
+CLASSES = {
+    "class_names": Kind("a list of texts", lambda x: isinstance(x, list) and all(map(TEXT.fits, x))),
+    "untrained_classes": Kind("a list of whole numbers", lambda x: isinstance(x, list) and all(map(COUNT.fits, x))),
+}  # of the data, if they were kept
 BEST = {"loss": NUMBER, "epoch": COUNT, "step": COUNT}
 
 
@@ -71,6 +75,10 @@ def check_facts(checkpoint: Checkpoint) -> None:
     facts = checkpoint.facts
     try:
         _check(facts, FACTS, "")
+        data = facts["data"]
+        _check(data, {name: kind for name, kind in CLASSES.items() if name in data}, "data.")
+        if "class_names" in data and len(data["class_names"]) != data["classes"]:
+            raise ValueError(f"data.class_names are not {data['classes']} names")
         if "best" not in facts:
             raise ValueError("best is missing")
         if facts["best"] is not None:
@@ -79,7 +87,7 @@ def check_facts(checkpoint: Checkpoint) -> None:
         _refuse_others(facts["state"], FACTS["state"], "state.")
         if facts["state"]["totals"].keys() != facts["state"]["counts"].keys():
             raise ValueError("state.totals and state.counts have different names")
-        length = facts["data"]["batches_per_epoch"]
+        length = data["batches_per_epoch"]
         for name, epoch, batch in (
             ("state", facts["state"]["epoch"], facts["state"]["batch"]),
             ("batches", facts["batches"]["epoch"], facts["batches"]["position"]),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from minigen import nn
 from minigen.data import NAMES, Batches, Dataset, load
 from minigen.device import choose_device, set_num_threads
 from minigen.random import Generator
-from minigen.training.config import ConfigError, did_you_mean, planned_steps
+from minigen.training.config import DEFAULTS, ConfigError, check_text, did_you_mean, planned_steps
 from minigen.training.environment import default_threads
 from minigen.training.experiment import Experiment, Recipe, Setup
 
@@ -37,10 +37,13 @@ class Prepared:
     experiment: Experiment
     device_line: str  # which device, and why
     facts: dict[str, Any]
+    notes: tuple[str, ...] = ()  # what the user should know of the data
 
 
 def prepare(recipe: Recipe, config: Mapping[str, Any]) -> Prepared:
     """Set the threads, load the data, split off the validation images, build the model. `config`: see `resolve`.
+
+    A batch size of None becomes that of the recipe, or as many images as there are, if these are fewer.
 
     ConfigError: settings that contradict each other or the data. What `minigen.data.load` and `choose_device` raise.
     """
@@ -50,33 +53,71 @@ def prepare(recipe: Recipe, config: Mapping[str, Any]) -> Prepared:
     _check_dataset(config)
     train, validation = training_data(config, recipe.value_range)
     parts = recipe.batches_per_step(config)
-    if config["batch_size"] * parts > len(train):
-        several = f", of which an update of {recipe.name} takes {parts}," if parts > 1 else ""
-        if len(train) < parts:
-            flags = [f"--{name.replace('_', '-')}" for name in ("n_critic", "pack") if config.get(name, 1) > 1]
-            raise ConfigError(
-                f"an update of {recipe.name} takes {parts} batches, so there must be at least {parts} images to train "
-                f"on, and there are {len(train)}: give more images, or a smaller {' or '.join(flags)}"
-            )
-        raise ConfigError(
-            f"--batch-size {config['batch_size']}{several} is larger than the {len(train)} images that there are to "
-            f"train on; take at most {len(train) // parts}"
-        )
-    batches = Batches(train, config["batch_size"] * parts, seed=config["seed"])
+    size, notes = _batch_size(recipe, config, parts, len(train))
+    batches = Batches(train, size * parts, seed=config["seed"])
     facts = {
         "image_shape": list(train.image_shape),
         "value_range": list(train.value_range),
         "mean": train.mean(),
-        "classes": None if train.labels is None else int(train.labels.max()) + 1,
+        **_class_facts(train, config["data_rules"]),
         "batches_per_epoch": len(batches),
         "images": fingerprint(train),
         "labels": fingerprint_of_labels(train),
         "validation_images": None if validation is None else fingerprint(validation),
         "validation_labels": None if validation is None else fingerprint_of_labels(validation),
     }
-    experiment = build(recipe, config, facts, device)
-    config = {**config, "device": device, "threads": threads}
-    return Prepared(recipe, config, train, validation, batches, experiment, line, facts)
+    config = {**config, "device": device, "threads": threads, "batch_size": size}
+    try:
+        experiment = build(recipe, config, facts, device)
+    except ConfigError as error:
+        if train.labels is None and "needs labels" in str(error) and train.notes:  # perhaps they were passed over
+            raise ConfigError(f"{error}. {'; '.join(train.notes)}") from error
+        raise
+    notes = (*train.notes, *_untrained(train, facts), *notes)
+    return Prepared(recipe, config, train, validation, batches, experiment, line, facts, notes)
+
+
+def _batch_size(recipe: Recipe, config: Mapping[str, Any], parts: int, images: int) -> tuple[int, tuple[str, ...]]:
+    """How many images a batch has, of which an update takes `parts`; and a note, if that is not the default."""
+    wanted = config["batch_size"]
+    usual = int({**DEFAULTS, **recipe.options}["batch_size"])
+    size = min(usual, max(1, images // parts)) if wanted is None else wanted
+    if size * parts > images:
+        several = f", of which an update of {recipe.name} takes {parts}," if parts > 1 else ""
+        if images < parts:
+            flags = [f"--{name.replace('_', '-')}" for name in ("n_critic", "pack") if config.get(name, 1) > 1]
+            raise ConfigError(
+                f"an update of {recipe.name} takes {parts} batches, so there must be at least {parts} images to train "
+                f"on, and there are {images}: give more images, or a smaller {' or '.join(flags)}"
+            )
+        raise ConfigError(
+            f"--batch-size {size}{several} is larger than the {images} images that there are to train on; take at most "
+            f"{images // parts}"
+        )
+    if wanted is None and size < usual:
+        return size, (f"--batch-size {size}, not {usual}, because there are no more images",)
+    return size, ()
+
+
+def _class_facts(train: Dataset, rules: int) -> dict[str, Any]:
+    """What a model must know of the classes: how many, their names, and which have no image to train on."""
+    if train.labels is None or rules == 1:
+        return {"classes": None if train.labels is None else int(train.labels.max()) + 1}
+    count, names = train.class_count, train.classes
+    untrained = np.flatnonzero(np.bincount(train.labels, minlength=count or 0) == 0)
+    return {
+        "classes": count,
+        "class_names": list(names or map(str, range(count or 0))),
+        "untrained_classes": untrained.tolist(),
+    }
+
+
+def _untrained(train: Dataset, facts: Mapping[str, Any]) -> tuple[str, ...]:
+    untrained = [facts["class_names"][k] for k in facts.get("untrained_classes", ())]
+    if not untrained:
+        return ()
+    listed = ", ".join(untrained[:6]) + (f" and {len(untrained) - 6} more" if len(untrained) > 6 else "")
+    return (f"of {facts['classes']} classes, these have no training image: {listed}",)
 
 
 def build(recipe: Recipe, config: Mapping[str, Any], facts: Mapping[str, Any], device: str) -> Experiment:
@@ -94,6 +135,7 @@ def build(recipe: Recipe, config: Mapping[str, Any], facts: Mapping[str, Any], d
         batches_per_epoch=facts["batches_per_epoch"],
         seed=config["seed"],
         device=device,
+        untrained=tuple(facts.get("untrained_classes", ())),
     )
     try:
         return recipe.build(setup)
@@ -111,6 +153,7 @@ def load_split(config: Mapping[str, Any], split: str, value_range: tuple[float, 
         seed=DATA_SEED,
         image_size=config["image_size"],
         letters=config["letters"],
+        rules=config.get("data_rules", 1),
     )
     return dataset if value_range is None else dataset.in_range(value_range)
 
@@ -120,8 +163,13 @@ def training_data(
 ) -> tuple[Dataset, Dataset | None]:
     """The images to train on and those held out of them (None without), both in the order of the data set."""
     whole = load_split(config, "train", value_range)
-    if config["limit"] is not None and config["limit"] < len(whole):
-        whole = whole.subset(slice(config["limit"]))
+    limit = config["limit"]
+    if limit is not None and limit < len(whole):
+        if config.get("data_rules", 1) == 1:
+            whole = whole.subset(slice(limit))
+        else:
+            note = f"--limit: {limit:,} of {len(whole):,} images, drawn at random"
+            whole = replace(whole, notes=(*whole.notes, note)).subset(np.sort(whole.drawn(limit, seed=DATA_SEED)))
     held = round(config["validation"] * len(whole))
     if config["validation"] > 0:
         held = min(max(held, 1), len(whole) - 1)
@@ -147,6 +195,8 @@ def _check_dataset(config: Mapping[str, Any]) -> None:
     Such a name is a slip of the keyboard, not a missing file.
     """
     name = config["dataset"]
+    for setting in ("dataset", "data_dir"):
+        check_text(setting, config[setting])
     if config["letters"] and name != "glyphs":
         raise ConfigError(f"--letters is an option of the data set 'glyphs', not of {name!r}; leave it out")
     if config["image_size"] is not None and name in NAMES:

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import minigen
 from minigen.atomic import write_atomically
 from minigen.data import Batches
@@ -232,9 +234,11 @@ class Run:
         return values
 
     def draw(self, path: Path) -> None:
-        """A picture of the first validation (or training) images beside what the model makes of them, or of samples."""
+        """A picture of some validation (or training) images beside what the model makes of them, or of samples."""
         dataset = self.prepared.validation or self.prepared.train
-        some = slice(POINTS if dataset.image_shape == POINT else PICTURES)
+        count = POINTS if dataset.image_shape == POINT else PICTURES
+        first = self.prepared.config["data_rules"] == 1
+        some = np.arange(min(count, len(dataset))) if first else dataset.drawn(count)
         save_picture(path, self.prepared.experiment, dataset.images_float(some), dataset.value_range)
 
     def take_notes(self) -> list[str]:

@@ -120,8 +120,8 @@ WRONG_ARRAYS = {
     "one image": (dict(x=BYTES[:1]), "at least 2"),
     "labels missing": (dict(x=BYTES, y=np.arange(19)), "20 images but 19 labels"),
     "one-hot": (dict(x=BYTES, y=np.eye(20, dtype=np.int64)), "argmax"),
-    "float labels": (dict(x=BYTES, y=np.arange(20.0)), "whole numbers, got float64"),
-    "negative label": (dict(x=BYTES, y=np.arange(20) - 1), "0 or more, got -1"),
+    "float labels": (dict(x=BYTES, y=np.arange(20.0) / 2), "whole numbers, bools or texts, got float64 with 0.5"),
+    "one label": (dict(x=BYTES, y=np.int64(3)), r"labels must be \(N,\), one for each image, got \(\)"),
     "no key": (dict(pictures=BYTES), "holds no images for the split 'train'"),
     "pickled": (dict(x=np.array([{}], dtype=object)), "cannot be read as NumPy arrays"),
 }

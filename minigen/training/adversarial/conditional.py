@@ -102,13 +102,14 @@ def rows_of(labels: Array, classes: int, game: ConditionalGame, device: str) -> 
 class Codes:
     """The codes (N, size) that samples are made from: `draw` takes them from the prior, (n, generator) -> codes.
 
-    `arrange` makes of codes and one-hot labels (N, K) what the generator is given.
+    `arrange` makes of codes and one-hot labels (N, K) what the generator is given. `given_classes`: see `Latent`.
     """
 
     size: int
     classes: int
     draw: Callable[[int, Generator], Array]
     arrange: Callable[[Array, Array], Array]
+    given_classes: bool = True
 
 
 def beside(latent: int, classes: int) -> Codes:
@@ -137,6 +138,7 @@ def conditioned(
     answer is the score.
     """
     device = setup.device
+    known = setup.trained_classes if codes.given_classes else range(codes.classes)
 
     def given(z: Array, labels: Array | None) -> Array:
         if labels is None or len(labels) != len(z):
@@ -150,12 +152,12 @@ def conditioned(
     def pictures(images: Array) -> list[Array]:
         """In each row one code as every class (the first ten)."""
         z = codes.draw(len(images), Generator(setup.seed).spawn("pictures"))
-        return [decode(z, np.full(len(z), k)) for k in range(min(codes.classes, SHOWN))]
+        return [decode(z, np.full(len(z), k)) for k in known[:SHOWN]]
 
     def signs(images: Array) -> dict[str, Array]:
         n = len(images)
         z = codes.draw(n, Generator(setup.seed).spawn("signs"))
-        samples = paint(game.generator, given(z, np.arange(n) % codes.classes), device)
+        samples = paint(game.generator, given(z, np.array(known)[np.arange(n) % len(known)]), device)
         return scores(game, images, samples, device)
 
     experiment = make_experiment(setup, game, rules)
@@ -164,7 +166,7 @@ def conditioned(
         step=play(experiment.updates),
         ledger=ledger,
         pictures=pictures,
-        latent=Latent(codes.size, decode, codes.draw, codes.classes),
+        latent=Latent(codes.size, decode, codes.draw, codes.classes, given_classes=codes.given_classes),
         signs=signs if headed else None,
     )
 

@@ -143,7 +143,7 @@ def codes_of(latent: int, categories: int, continuous: int) -> Codes:
     def arrange(codes: Array, rows: Array) -> Array:
         return np.concatenate([codes[:, continuous:], rows, codes[:, :continuous]], axis=1)
 
-    return Codes(continuous + latent, categories, draw, arrange)
+    return Codes(continuous + latent, categories, draw, arrange, given_classes=False)
 
 
 def _build(setup: Setup, rules: Rules) -> Experiment:

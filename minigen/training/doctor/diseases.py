@@ -87,7 +87,7 @@ def mode_collapse(e: Evidence) -> Finding | None:
         return crowded
     if missing:
         kind = "classes" if e.labelled else "clusters"
-        names = f" ({', '.join(str(c) for c in missing)})" if e.labelled else ""
+        names = f" ({e.listed(missing)})" if e.labelled else ""
         evidence = (
             f"almost none of {len(samples)} samples is nearest to an image of {len(missing)} of the {len(judged)} "
             f"{kind}{names}"
@@ -105,7 +105,7 @@ def crowd(e: Evidence, seen: Array, how: str) -> Finding | None:
     share, expected = (sum(of[c] for c in two) for of in (of_samples, of_images))
     if share < CROWDED or expected > CROWDED / 2:
         return None
-    kind = f"classes ({', '.join(map(str, two))})" if e.labelled else "clusters"
+    kind = f"classes ({e.listed(two)})" if e.labelled else "clusters"
     evidence = (
         f"{share:.0%} of {len(seen)} samples {how} 2 of the {len(of_images)} {kind}, where {expected:.0%} are expected"
     )
@@ -137,7 +137,7 @@ def missing_classes(e: Evidence) -> Finding | None:
         return None
     evidence = (
         f"a classifier recognises {of_certain[missing].sum()} of {certain.sum()} samples that it is certain of as "
-        f"{len(missing)} of the {len(judged)} classes ({', '.join(map(str, missing))}), where "
+        f"{len(missing)} of the {len(judged)} classes ({e.listed(missing)}), where "
         f"{share[missing].sum() * certain.sum():.0f} are expected"
     )
     most = 2 * len(missing) > len(judged)

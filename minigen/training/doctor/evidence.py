@@ -9,7 +9,7 @@ Imports: nn, ops, experiment. Read next: ``diseases.py``.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,8 @@ class Evidence:
     `classes` (N,) are their labels, or clusters (`labelled` False). `signs` are those of the experiment. `silent` has,
     for every ReLU that ran, how many of its units were 0 for all images, and of how many. `weight` is the largest
     absolute value of a parameter, with its name. `history` has the mean terms of each epoch so far. `recognised` (N, K)
-    are the probabilities that a classifier gives to the samples, if there was one to ask.
+    are the probabilities that a classifier gives to the samples, if there was one to ask. `names` of the classes, by
+    their numbers, are for what is said of them.
     """
 
     images: Array
@@ -48,6 +49,11 @@ class Evidence:
     weight: tuple[str, float]
     history: Sequence[Mapping[str, float]]
     recognised: Array | None = None
+    names: Sequence[str] = ()
+
+    def listed(self, classes: Iterable[Any]) -> str:
+        """Classes by their names, or by their numbers."""
+        return ", ".join(self.names[int(c)] if int(c) < len(self.names) else str(c) for c in classes)
 
 
 def gather(
@@ -56,6 +62,7 @@ def gather(
     labels: Array | None,
     history: Sequence[Mapping[str, float]],
     classify: Classify | None = None,
+    names: Sequence[str] = (),
 ) -> Evidence:
     """All that the model shows of itself on images (N, C, H, W) with labels (N,) or None."""
     classes, labelled = (clusters(images), False) if labels is None else (labels, True)
@@ -66,7 +73,11 @@ def gather(
     signs: Mapping[str, Array] = {}
     with _generators_held(experiment), listening(experiment.modules) as silent:
         if latent is not None and latent.draw is not None:
-            asked = None if latent.classes is None else np.arange(len(images)) % latent.classes
+            asked = None
+            if latent.classes is not None:  # in turn; a class without images may not have been learnt
+                told = latent.given_classes and labels is not None
+                known = np.unique(classes) if told else np.arange(latent.classes)
+                asked = known[np.arange(len(images)) % len(known)]
             samples = latent.decode(latent.draw(len(images), Generator(0).spawn("doctor")), asked)
         elif experiment.reconstruct is not None:
             reconstructions = experiment.reconstruct(images)
@@ -75,7 +86,9 @@ def gather(
     dead = {name: (int((~alive).sum()), alive.size) for name, alive in silent.items()}
     recognised = None if classify is None or samples is None else classify(samples)
     weight = _largest(experiment.modules)
-    return Evidence(images, classes, labelled, samples, reconstructions, signs, dead, weight, history, recognised)
+    return Evidence(
+        images, classes, labelled, samples, reconstructions, signs, dead, weight, history, recognised, names
+    )
 
 
 @contextlib.contextmanager

@@ -37,14 +37,16 @@ def examine(
     *,
     classify: Classify | None = None,
     checks: Sequence[Check] = CHECKS,
+    names: Sequence[str] = (),
 ) -> Checkup:
     """Look at a model with images (N, C, H, W) of its data and their labels (N,), if they have any.
 
     `history` has the mean terms of the epochs so far, as `fit` gives them. `classify` gives the probabilities of the
     classes of samples: with it, classes that are missing are seen that look like others, pixel by pixel. `checks` are
-    what is asked. At least 100 images are needed for most; 500 are better. Nothing of the experiment changes.
+    what is asked, `names` those of the classes. At least 100 images are needed for most; 500 are better. Nothing of the
+    experiment changes.
     """
-    evidence = gather(experiment, images, labels, history, classify)
+    evidence = gather(experiment, images, labels, history, classify, names)
     findings, made = [], 0
     for check in checks:
         try:

@@ -28,6 +28,7 @@ class Doctor:
     def __init__(self, experiment: Experiment, dataset: Dataset, batch_size: int) -> None:
         self.experiment, self.batch_size, self.checkup = experiment, batch_size, Checkup((), 0)
         self.images, self.labels = looked_at(dataset)
+        self.names = dataset.classes or ()
 
     @staticmethod
     def of_run(prepared: Prepared) -> Doctor:
@@ -49,10 +50,10 @@ class Doctor:
         if not final and (now < EARLY or not passed):
             return None
         if now < EARLY:
-            found = examine(self.experiment, self.images, self.labels, history, checks=[explosion])
+            found = examine(self.experiment, self.images, self.labels, history, checks=[explosion], names=self.names)
             self.checkup = replace(found, note=f"{now} updates are too few to look for collapse; it takes {EARLY:,}")
         else:
-            self.checkup = examine(self.experiment, self.images, self.labels, history)
+            self.checkup = examine(self.experiment, self.images, self.labels, history, names=self.names)
         return self.checkup
 
 

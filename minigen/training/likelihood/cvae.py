@@ -40,7 +40,7 @@ def _build(setup: Setup) -> Experiment:
     def pictures(images: Array) -> list[Array]:
         """In each row one code as every class (the first ten)."""
         codes = Generator(setup.seed).spawn("pictures").normal((len(images), model.latent))
-        return [decode(model, codes, np.full(len(codes), k)) for k in range(min(classes, SHOWN))]
+        return [decode(model, codes, np.full(len(codes), k)) for k in setup.trained_classes[:SHOWN]]
 
     def likelihood(images: Array, k: int) -> Array:
         each = []

@@ -1,0 +1,114 @@
+"""One picture file as an array: upright, over white where it is transparent, its first frame if it has several.
+
+Imports: NumPy; Pillow when it reads. Read next: ``folder.py``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+OLD_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")  # that version 0.1.0 read
+SUFFIXES = (*OLD_SUFFIXES, ".gif", ".tif", ".tiff", ".jfif", ".jpe", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".tga",
+            ".pcx", ".jp2", ".avif")  # fmt: skip
+SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
+GREY_MODES = ("1", "L", "LA", "I", "F", *SIXTEEN_BITS)
+
+
+def inspect(path: Path) -> tuple[bool, int]:
+    """(is it grey?, how many frames has it?) by the file's header. ValueError, naming the file, if it is damaged.
+
+    The checksums that a PNG file has for each of its parts are verified.
+    """
+    with _reading(path) as picture:
+        grey = picture.mode in GREY_MODES
+        frames = getattr(picture, "n_frames", 1) if picture.format in ("GIF", "TIFF", "WEBP") else 1
+        picture.verify()
+    return grey, frames
+
+
+def read_picture(path: Path, channels: int, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    """The picture (C, H, W) of 1 or 3 channels, fitted to `size` (height, width). ValueError names a damaged file."""
+    from PIL import Image, ImageOps
+
+    with _reading(path) as opened:
+        kind, sixteen_bits = opened.format, ";16" in _raw_mode(opened)
+        opened.load()
+        picture = _over_white(_of_eight_bits(_upright(opened), kind, sixteen_bits))
+        picture = picture.convert("L" if channels == 1 else "RGB")
+        if size is not None:
+            picture = ImageOps.fit(picture, (size[1], size[0]), Image.Resampling.LANCZOS)
+        x = np.asarray(picture, np.uint8)
+    return x[None] if channels == 1 else np.ascontiguousarray(x.transpose(2, 0, 1))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Image.Image]:
+    """Open a picture; whatever Pillow says of damaged files becomes one ValueError that names the file."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged notes beside the pixels, which do no harm
+            with Image.open(path) as picture:
+                yield picture
+    except Exception as error:  # a damaged file provokes a dozen kinds
+        text = str(error) or type(error).__name__
+        raise ValueError(f"{path}: cannot be read as a picture ({text}); repair or remove it") from error
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """As the camera noted, if the note can be read."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # a damaged note says nothing about the pixels
+        return picture
+
+
+def _over_white(picture: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    if not picture.has_transparency_data:
+        return picture
+    picture = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+
+
+def _of_eight_bits(picture: Image.Image, kind: str | None, sixteen_bits: bool) -> Image.Image:
+    """A picture of 16 bits with its upper 8; its transparent grey, if it has one, becomes white.
+
+    `kind` is the file's format. Of a colour picture of 16 bits Pillow keeps the upper 8 itself, but all 16 of the
+    colour that is transparent.
+    """
+    from PIL import Image
+
+    clear = picture.info.get("transparency")
+    if sixteen_bits and isinstance(clear, tuple):
+        picture.info["transparency"] = tuple(value >> 8 for value in clear)
+    if picture.mode not in (*SIXTEEN_BITS, "I", "F"):
+        return picture
+    x = np.asarray(picture)
+    if picture.mode == "F" or (picture.mode == "I" and (kind == "TIFF" or x.min() < 0 or x.max() > 65535)):
+        raise ValueError(f"its pixels are {x.dtype} from {x.min()} to {x.max()}; save it with 8 or 16 bits")
+    y = (x >> 8).astype(np.uint8)
+    if isinstance(clear, int):
+        y[x == clear] = 255
+    return Image.fromarray(y)
+
+
+def _raw_mode(picture: Image.Image) -> str:
+    """How the pixels stand in the file, as far as Pillow says."""
+    tile: Any = next(iter(getattr(picture, "tile", None) or ()), None)
+    arguments = () if tile is None else tile[3]
+    return str(arguments if isinstance(arguments, str) else next(iter(arguments or ()), ""))

@@ -1,0 +1,112 @@
+"""The rule for pixel values: which numbers are images, and which range they fill.
+
+uint8 is 0..255 and bool is 0 and 1. Floats lie in [0, 1] or [-1, 1]. They are taken to be in [-1, 1] only if they look
+like it; what rounding or resampling left outside is clipped; and what cannot be decided is an error that says how to
+save the images so that it can.
+
+Imports: NumPy. Read next: ``whole.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Range = tuple[float, float]
+
+CHUNK = 1 << 22  # values looked at together
+ROUNDING = 1e-6  # as the losses allow: some units in the last place of float32
+RINGING = 0.1  # how far bicubic and Lanczos resampling go beyond the ends of the range, at the most, near an edge
+RINGING_SHARE = 0.25  # of the values, beyond either end: rings stand beside edges, not everywhere
+REACHED, REACHED_SHARE = -0.75, 0.01  # [-1, 1] goes as low as this, and has this share of its values below -RINGING
+RESCALE = "(images - images.min()) / (images.max() - images.min())"
+
+
+def value_range(x: NDArray[Any], source: str) -> tuple[Range, str | None]:
+    """The range that images (N, C, H, W) fill, and a word about what is clipped, if that is more than rounding.
+
+    ValueError, which begins with `source`, for types other than uint8, bool and floats, values that are not finite,
+    bytes that are all 0 or 1, and floats that lie in neither range or might lie in both.
+    """
+    if x.dtype == np.uint8 and x.max() <= 1:
+        raise ValueError(
+            f"{source}: the images are bytes but none is above 1, so they would be black in 0..255; "
+            "save them as bool, images.astype(bool), if they are 0 and 1"
+        )
+    if x.dtype in (np.bool_, np.uint8):
+        return (0.0, 1.0), None
+    if x.dtype.kind != "f":
+        raise ValueError(f"{source}: images must be uint8 (0..255), bool or float, got {x.dtype}{_advice(x)}")
+    _check_finite(x, source)
+    low, high = x.min(), x.max()
+    if low < -1 - RINGING or high > 1 + RINGING:
+        how = "divide them by their largest value (255 of bytes)" if low >= 0 else f"save {RESCALE}"
+        raise ValueError(
+            f"{source}: float images must lie in [0, 1] or [-1, 1], got values from {low!s} to {high!s}; {how}"
+        )
+    if -ROUNDING <= low and high <= 1 + ROUNDING:
+        return (0.0, 1.0), None
+    below, far, above = (np.count_nonzero(some) / x.size for some in (x < -ROUNDING, x < -RINGING, x > 1 + ROUNDING))
+    if low >= -RINGING and below <= RINGING_SHARE and above <= RINGING_SHARE:
+        return (0.0, 1.0), clipping(x, (0.0, 1.0))
+    if low <= REACHED and far >= REACHED_SHARE and above <= RINGING_SHARE:
+        return (-1.0, 1.0), clipping(x, (-1.0, 1.0))
+    raise ValueError(
+        f"{source}: are the images in [0, 1] or in [-1, 1]? Their values go from {low!s} to {high!s}, {below:.2%} "
+        f"of them below 0 and {above:.2%} above 1. Bring them to [0, 1]: save np.clip(images, 0, 1) if that is their "
+        f"range, (images + 1) / 2 if it is [-1, 1], else {RESCALE}"
+    )
+
+
+def clipping(x: NDArray[Any], value_range: Range) -> str | None:
+    """A word about what lies outside of the range by more than rounding; None if nothing does."""
+    (low, high), (least, most) = value_range, (x.min(), x.max())
+    if least >= low - ROUNDING and most <= high + ROUNDING:
+        return None
+    return f"values from {least!s} to {most!s}: those outside of [{low:g}, {high:g}] are clipped"
+
+
+def fits(x: NDArray[Any], value_range: Range) -> bool:
+    """Are these floats that lie in the range, or near it?"""
+    return x.dtype.kind == "f" and bool(x.min() >= value_range[0] - RINGING and x.max() <= value_range[1] + RINGING)
+
+
+def as_pixels(x: NDArray[Any], value_range: Range) -> NDArray[Any]:
+    """Images as `Dataset` keeps them: uint8 as they are, bool as 0 and 255, floats as float32 clipped to the range."""
+    if x.dtype == np.bool_:
+        return x.astype(np.uint8) * np.uint8(255)
+    if x.dtype == np.uint8:
+        return x
+    y = x.astype(np.float32, copy=False)
+    low, high = value_range
+    return y if y.min() >= low and y.max() <= high else y.clip(low, high)
+
+
+def _advice(x: NDArray[Any]) -> str:
+    """How images of another type are saved without a loss; begins with a semicolon."""
+    if x.dtype.kind not in "iu":
+        return ""
+    low, high = int(x.min()), int(x.max())
+    if 0 <= low and high <= 1:
+        how = "images.astype(bool)"
+    elif 0 <= low and high <= 255:
+        how = "images.astype(np.uint8)"
+    elif 0 <= low and high <= 65535:
+        how = "(images / 65535).astype(np.float32), or divide by the largest value that can occur (4095 of 12 bits)"
+    elif 0 <= low:
+        how = f"(images / {high}).astype(np.float32)"
+    else:
+        how = f"((images - {low}.0) / {max(high - low, 1)}.0).astype(np.float32)".replace("- -", "+ ")
+    return f"; save {how}; they go from {low} to {high}"
+
+
+def _check_finite(x: NDArray[Any], source: str) -> None:
+    flat = x.reshape(-1)
+    for start in range(0, flat.size, CHUNK):
+        finite = np.isfinite(flat[start : start + CHUNK])
+        if not finite.all():
+            at = start + int(np.argmin(finite))
+            index = tuple(int(i) for i in np.unravel_index(at, x.shape))
+            raise ValueError(f"{source}: the images hold {flat[at]} at index {index} of {x.shape}; repair or drop it")
