@@ -11,7 +11,6 @@ from __future__ import annotations
 import codecs
 import difflib
 import os
-import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -116,19 +115,6 @@ def check_value(name: str, value: Any, option: Option) -> Any:
     if option.type is float and not abs(value) < float("inf"):
         raise ConfigError(f"{name} must be a finite number, got {value}")
     return value
-
-
-def check_text(name: str, value: str | None) -> None:
-    """ConfigError for a path that cannot be written down: one with bytes that are no text in this locale."""
-    try:
-        (value or "").encode()
-    except UnicodeEncodeError as error:
-        shown = os.fsencode(value or "").decode("utf-8", "backslashreplace")
-        how = "rename it" if sys.getfilesystemencoding() == "utf-8" else "set PYTHONUTF8=1, or a locale of UTF-8"
-        raise ConfigError(
-            f"{name} '{shown}': this name has bytes that are no text in {sys.getfilesystemencoding()}, and config.toml "
-            f"could not hold it; {how}"
-        ) from error
 
 
 def read_config_file(path: str | os.PathLike[str], known: Iterable[str]) -> dict[str, Any]:

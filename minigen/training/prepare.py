@@ -18,7 +18,7 @@ from minigen import nn
 from minigen.data import NAMES, Batches, Dataset, load
 from minigen.device import choose_device, set_num_threads
 from minigen.random import Generator
-from minigen.training.config import DEFAULTS, ConfigError, check_text, did_you_mean, planned_steps
+from minigen.training.config import DEFAULTS, ConfigError, did_you_mean, planned_steps
 from minigen.training.environment import default_threads
 from minigen.training.experiment import Experiment, Recipe, Setup
 
@@ -195,8 +195,6 @@ def _check_dataset(config: Mapping[str, Any]) -> None:
     Such a name is a slip of the keyboard, not a missing file.
     """
     name = config["dataset"]
-    for setting in ("dataset", "data_dir"):
-        check_text(setting, config[setting])
     if config["letters"] and name != "glyphs":
         raise ConfigError(f"--letters is an option of the data set 'glyphs', not of {name!r}; leave it out")
     if config["image_size"] is not None and name in NAMES:
