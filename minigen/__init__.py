@@ -3,19 +3,26 @@
     import minigen as mg
     from minigen import losses, nn, ops, optim
 
-This file only re-exports. Read next: ``tensor.py``.
+This file only re-exports; names of PyTorch are answered with those that are used here. Read next: ``tensor.py``.
 """
 
 from minigen import interrupt as interrupt  # first: what follows takes time
 
 # isort: split
-from minigen import losses, nn, ops, optim
+from typing import TYPE_CHECKING
+
+from minigen import device, losses, nn, ops, optim, tensor
 from minigen.device import cuda_status, set_num_threads
 from minigen.gradcheck import GradientMismatch, gradcheck
+from minigen.names import OF_MINIGEN, answer_calls, asked_of_module
 from minigen.nn import manual_seed
 from minigen.random import Generator
 from minigen.serialization import load, save
 from minigen.tensor import Function, FusedFunction, GradientError, Tensor, grad, no_grad
+
+answer_calls(tensor, device)
+if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
+    __getattr__ = asked_of_module(__name__, OF_MINIGEN)
 
 __version__ = "0.1.0"
 

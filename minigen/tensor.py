@@ -5,7 +5,8 @@ Tensors that it was made from. `grad` walks these links backwards. A Function's 
 Tensors and calls only differentiable operations; so the gradient is itself made of operations, and can be
 differentiated again, to any order. There is no other machinery.
 
-Imports: device, recording, indexing. Read next: ``gradcheck/__init__.py``, then ``ops/elementwise.py``.
+Imports: device, and the rules that need no Tensor: arrays, shapes, indexing, recording, foreign, describe. Read next:
+``gradcheck/__init__.py``, then ``ops/elementwise.py``.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minigen.device import Device, array_module, check_device, device_of, refuse_masked, to_device
+from minigen.arrays import DTYPES, as_array
+from minigen.arrays import gemm as gemm
+from minigen.device import Device, array_module, check_device, device_of, to_device
+from minigen.foreign import Foreign
 from minigen.indexing import plain_index, repeats
 from minigen.recording import Record, recording
 from minigen.recording import is_recording as is_recording
 from minigen.recording import no_grad as no_grad
-from minigen_kernels import Array, for_array
+from minigen.shapes import check_broadcast, reshape_error, stack_shape, whole_shape
+from minigen.shapes import normalize_axis as normalize_axis
+from minigen_kernels import Array
 
 _sequence = itertools.count(1)  # numbers the Functions in the order in which they run
 _last_change = 0  # the newest number that `note_change` gave
@@ -159,7 +165,7 @@ class FusedFunction(Function):
         return tuple(found.get(i) for i in range(len(held)))
 
 
-class Tensor:
+class Tensor(Foreign):
     """An array that remembers how it was made.
 
     `data` is the array (it is shared, not copied, when an array is given; lists of floats become float32). Python
@@ -169,7 +175,6 @@ class Tensor:
     """
 
     __slots__ = ("__weakref__", "changed", "data", "grad", "node", "requires_grad")
-    __array_ufunc__ = None  # so that `array + tensor` asks the Tensor
     __hash__ = object.__hash__  # Tensors are compared element by element, but remain keys by identity
 
     data: Array
@@ -179,8 +184,12 @@ class Tensor:
     changed: int  # when `note_change` was last told of this Tensor, as a number in the sequence of Functions
 
     def __init__(self, data: Any, requires_grad: bool = False, device: str | None = None, dtype: Any = None) -> None:
-        if type(data) is not np.ndarray or data.dtype not in _DTYPES or dtype is not None or device is not None:
-            data = _as_array(data, device, dtype)
+        if type(data) is not np.ndarray or data.dtype not in DTYPES or dtype is not None or device is not None:
+            if isinstance(data, Tensor):
+                raise TypeError(
+                    "Tensor: got a Tensor; use .detach() for its values without history, .to() to convert it"
+                )
+            data = as_array(data, device, dtype)
         self.data, self.requires_grad, self.grad, self.node, self.changed = data, False, None, None, 0
         if requires_grad:
             if data.dtype.kind != "f":
@@ -227,20 +236,6 @@ class Tensor:
             raise TypeError(f"Tensor: one number cannot be iterated over: {self!r}")
         return (self[i] for i in range(len(self)))
 
-    def __getstate__(self) -> Any:  # for copy and pickle; numbers of the sequence mean nothing in another process
-        return None, {"data": self.data, "grad": self.grad, "node": self.node, "changed": 0,
-                      "requires_grad": self.requires_grad}  # fmt: skip
-
-    def __repr__(self) -> str:
-        parts = [f"shape={self.shape}", str(self.dtype), self.device]
-        if self.size:
-            parts += _describe(self.numpy())
-        if self.node is not None:
-            parts.append(f"made by {type(self.node).__name__}")
-        elif self.requires_grad:
-            parts.append("requires_grad")
-        return f"{type(self).__name__}({', '.join(parts)})"
-
     # Out of the graph.
 
     def numpy(self) -> Array:
@@ -253,18 +248,6 @@ class Tensor:
             raise ValueError(f"Tensor.item: one element is wanted, shape {self.shape} has {self.size}; index it first")
         return self.data.item()
 
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __array__(self, *_: Any, **__: Any) -> Array:
-        raise TypeError("a Tensor does not become an array by itself: use .numpy() for its values")
-
-    def __bool__(self) -> bool:
-        return bool(self.item())
-
     def detach(self) -> Tensor:
         """The same values without history: a constant for every derivative."""
         return Tensor(self.data)
@@ -274,7 +257,7 @@ class Tensor:
         device, dtype = device or self.device, np.dtype(dtype or self.dtype)
         if (device, dtype) == (self.device, self.dtype):
             return self
-        if dtype not in _DTYPES:
+        if dtype not in DTYPES:
             raise TypeError(f"Tensor.to: dtype {dtype} is not supported; use float32 or float64")
         source = self if dtype.kind == "f" else self.detach()  # whole numbers have no gradient
         return To.apply(source, device=check_device(device), dtype=dtype)
@@ -326,8 +309,26 @@ class Tensor:
     def __rmatmul__(self, other: Any) -> Tensor:
         return matmul(other, self)
 
+    def __floordiv__(self, other: Any) -> Tensor:
+        return FloorDiv.apply(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return FloorDiv.apply(other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return Remainder.apply(self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return Remainder.apply(other, self)
+
     def __neg__(self) -> Tensor:
         return Neg.apply(self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return Abs.apply(self)
 
     def __getitem__(self, index: Any) -> Tensor:
         return getitem(self, index)
@@ -505,25 +506,6 @@ def _zeros_like(t: Tensor) -> Tensor:
     return Tensor(array_module(t.data).zeros_like(t.data))
 
 
-_DTYPES = frozenset(np.dtype(name) for name in ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))
-
-
-def _as_array(data: Any, device: str | None, dtype: Any) -> Array:
-    """What the constructor of Tensor was given, as an array of a supported dtype on the right device."""
-    if isinstance(data, Tensor):
-        raise TypeError("Tensor: got a Tensor; use .detach() for its values without history, .to() to convert it")
-    refuse_masked("Tensor", data)
-    if not hasattr(data, "dtype"):  # numbers and lists
-        data = np.asarray(data)
-        if data.dtype == np.float64 and dtype is None:
-            dtype = np.float32
-    xp = array_module(data)
-    data = xp.asarray(data, dtype=dtype)
-    if data.dtype not in _DTYPES:
-        raise TypeError(f"Tensor: dtype {data.dtype} is not supported; use float32 or float64 (or integers, or bool)")
-    return data if device is None else to_device(data, device)
-
-
 def _constant(x: Any) -> Tensor | int | float:
     """An input as `Function.__call__` wants it: a Tensor, a Python number, or an array made a constant Tensor."""
     if isinstance(x, Tensor):
@@ -556,26 +538,6 @@ def _check_alike(function: Function, inputs: tuple[Any, ...]) -> np.dtype[Any] |
 def _values(x: Any) -> Any:
     """What a Tensor is compared with, as an array or number; a NumPy number counts like one of Python."""
     return x.data if isinstance(x, Tensor) else x.item() if isinstance(x, np.generic) else x
-
-
-def _describe(x: Array) -> list[str]:
-    """Range and mean of the finite values, and a loud mark for those that are not."""
-    if x.size == 1:
-        parts = [f"{x.item():.6g}"]
-        finite = np.isfinite(x)
-    else:
-        finite = np.isfinite(x)
-        good = x[finite]
-        parts = []
-        if good.size:
-            with np.errstate(over="ignore"):  # the sum of huge numbers may be Inf, which is no reason to warn
-                mean = good.mean(dtype=np.float64)
-            parts = [f"range [{good.min():.4g}, {good.max():.4g}]", f"mean {mean:.4g}"]
-    if not finite.all():
-        nan = int(np.isnan(x).sum())
-        inf = x.size - int(finite.sum()) - nan
-        parts += [f"!!! {n} {name} !!!" for n, name in ((nan, "NaN"), (inf, "Inf")) if n]
-    return parts
 
 
 # The operations behind Tensor's operators. `minigen.ops` holds all the others.
@@ -665,6 +627,45 @@ class Div(Function):
         a, b = self.inputs
         ga = gy / b
         return (sum_to(ga, a.shape) if self.needs(0) else None, -sum_to(ga * y, b.shape) if self.needs(1) else None)
+
+
+class FloorDiv(Function):
+    """a // b, rounded down. Between its jumps it is constant, so there is no gradient."""
+
+    one_dtype = True
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a // b
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[None, None]:
+        return None, None
+
+
+class Remainder(Function):
+    """a % b = a - (a // b) b, of the sign of b. The quotient is constant between its jumps."""
+
+    one_dtype = True
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a % b
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        a, b = self.inputs
+        return (
+            sum_to(gy, a.shape) if self.needs(0) else None,
+            sum_to(-gy * (a // b), b.shape) if self.needs(1) else None,
+        )
+
+
+class Abs(Function):
+    """|x|."""
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).abs(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        x = self.inputs[0].data
+        return gy * Tensor(array_module(x).sign(x))
 
 
 class Log(Function):
@@ -801,13 +802,6 @@ class ScatterAdd(Function):
         return GetItem.apply(gy, index=self.index)
 
 
-def gemm(a: Array, b: Array) -> Array:
-    """a @ b: the one place where the engine multiplies matrices. Two of floats are a kernel's work, see its file."""
-    if a.ndim == b.ndim == 2 and a.dtype == b.dtype and a.dtype.kind == "f":
-        return for_array(a).matmul(a, b)
-    return a @ b
-
-
 def as_tensor(x: Any) -> Tensor:
     """`x` itself if it is a Tensor, else a constant Tensor of it."""
     return x if isinstance(x, Tensor) else Tensor(x)
@@ -849,45 +843,25 @@ def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """`x` repeated along new leading axes and along axes of length 1, as NumPy does."""
     x = as_tensor(x)
-    shape = shape if type(shape) is tuple else _whole_shape("broadcast_to", shape)
+    shape = shape if type(shape) is tuple else whole_shape("broadcast_to", shape)
     if x.shape == shape:
         return x
-    lead = len(shape) - x.ndim
-    if lead < 0 or any(n not in (1, m) for n, m in zip(x.shape, shape[lead:])):
-        raise ValueError(
-            f"broadcast_to: shape {x.shape} cannot be repeated to {shape}; counted from the last, every axis must be "
-            "as long as wanted, or 1"
-        )
+    check_broadcast(x.shape, shape)
     return BroadcastTo.apply(x, shape=shape)
 
 
 def reshape(x: Tensor, shape: int | tuple[int, ...]) -> Tensor:
     """The same elements, in C order, in another shape; one -1 stands for what is left."""
     x = as_tensor(x)
-    shape = _whole_shape("reshape", shape)
+    shape = whole_shape("reshape", shape)
     if x.shape == shape:
         return x
-    if min(shape, default=0) >= -1:  # NumPy takes -2 for -1
-        try:
-            return Reshape.apply(x, shape=shape)
-        except ValueError as error:
-            refused: Exception | None = error
-    else:
-        refused = None
-    if shape.count(-1) > 1 or min(shape) < -1:
-        problem = "one length may be -1, the others are at least 0"
-    elif -1 in shape and 0 in shape and not x.size:
-        problem = "any number might stand for -1; give the length"
-    else:
-        problem = f"{x.size} elements do not fit into it"
-    raise ValueError(f"reshape: {x.shape} to {shape}: {problem}") from refused
-
-
-def _whole_shape(name: str, shape: Any) -> tuple[int, ...]:
-    sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
-    if not all(hasattr(n, "__index__") and not isinstance(n, Tensor) for n in sizes):
-        raise TypeError(f"{name}: a shape is made of whole numbers, got {shape!r}")
-    return tuple([int(n) for n in sizes])
+    if min(shape, default=0) < -1:  # NumPy would take it for -1
+        raise reshape_error(x.shape, shape)
+    try:
+        return Reshape.apply(x, shape=shape)
+    except ValueError as error:
+        raise reshape_error(x.shape, shape) from error
 
 
 def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
@@ -917,7 +891,7 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     if left.ndim == right.ndim == 2:
         y = MatMul.apply(left, right)
         return y if a.ndim == b.ndim == 2 else reshape(y, (*rows, *columns))
-    stack = _stack_of(left, right)
+    stack = stack_shape(left.shape, right.shape)
     if left.ndim > 2 and left.ndim >= right.ndim and all(n == 1 for n in right.shape[:-2]):
         # All matrices of the stack meet one and the same: they are one matrix of many rows.
         k = left.shape[-1]
@@ -933,7 +907,7 @@ def _matmul_to(a: Tensor, b: Tensor, shape: tuple[int, ...]) -> Tensor:
     """
     if a.ndim == b.ndim == 2:
         return matmul(a, b)
-    stack = _stack_of(a, b)
+    stack = stack_shape(a.shape, b.shape)
     n = len(stack)
     a, b = (reshape(x, (*(1,) * (n + 2 - x.ndim), *x.shape)) for x in (a, b))
     wanted = (*(1,) * (n + 2 - len(shape)), *shape)
@@ -947,29 +921,8 @@ def _matmul_to(a: Tensor, b: Tensor, shape: tuple[int, ...]) -> Tensor:
     return reshape(matmul(a, b), shape)
 
 
-def _stack_of(a: Tensor, b: Tensor) -> tuple[int, ...]:
-    """The leading axes of a @ b."""
-    try:
-        return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    except ValueError as error:
-        raise ValueError(
-            f"matmul: the stacks of {a.shape} @ {b.shape} do not fit; their leading axes must be equal or 1"
-        ) from error
-
-
 def getitem(x: Tensor, index: Any) -> Tensor:
     """`x[index]` as in NumPy: numbers, slices, None, ..., and sequences, arrays or Tensors of positions, and masks."""
     x = as_tensor(x)
     keep = x.requires_grad and recording.on
     return GetItem.apply(x, index=plain_index(x.data, index, _values, keep))
-
-
-def normalize_axis(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
-    """The axes as numbers from 0 to ndim - 1; all of them for None. `name`: the caller, for the error."""
-    axes = tuple(range(ndim)) if axis is None else tuple(axis) if isinstance(axis, Sequence) else (axis,)
-    if not all(hasattr(i, "__index__") for i in axes):
-        raise TypeError(f"{name}: axis is a whole number, a tuple of them or None, got {axis!r}")
-    if any(not -ndim <= i < ndim for i in axes) or len({i % ndim for i in axes}) != len(axes):
-        valid = f"different axes out of -{ndim} ... {ndim - 1}" if ndim else "() or None for a single number"
-        raise ValueError(f"{name}: axis {axis} must be {valid}")
-    return tuple(int(i) % ndim for i in axes)

@@ -19,7 +19,7 @@ SOURCES = sorted([*(ROOT / "minigen").rglob("*.py"), *(ROOT / "kernels" / "minig
 
 # A file may import from the rooms named here and from its own. `A` stands for `minigen.A`.
 KERNELS = frozenset({"minigen_kernels"})
-ENGINE = KERNELS | {"device", "random", "recording", "tensor"}
+ENGINE = KERNELS | {"device", "names", "random", "recording", "tensor"}
 LAYERS = ENGINE | {"ops", "nn", "losses"}
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "minigen_kernels": frozenset(),
@@ -28,8 +28,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "device": KERNELS,
     "random": KERNELS,
     "recording": frozenset(),
+    "names": frozenset(),
+    "describe": KERNELS,
+    "foreign": KERNELS | {"names", "describe"},
+    "arrays": KERNELS | {"device"},
+    "shapes": frozenset(),
     "indexing": KERNELS | {"device"},
-    "tensor": KERNELS | {"device", "recording", "indexing"},
+    "tensor": KERNELS | {"device", "recording", "indexing", "foreign", "arrays", "shapes"},
     "gradcheck": ENGINE | {"atomic", "nn"},  # a Module's parameters are checked too
     "optim": ENGINE,
     "ops": ENGINE,

@@ -37,10 +37,22 @@ def test_arrays_are_shared_and_lists_become_float32() -> None:
     assert (t.shape, t.ndim, t.size, len(t), t.device, t.T.shape) == ((2, 3), 2, 6, 2, "cpu", (3, 2))
 
 
-@pytest.mark.parametrize("data", [np.zeros(2, np.float16), np.zeros(2, complex), ["a"], np.zeros(2, ">f8"), None])
+@pytest.mark.parametrize("data", [np.zeros(2, np.float16), np.zeros(2, complex), ["a"], np.zeros(2, "M8[s]"), None])
 def test_other_dtypes_are_refused(data: Any) -> None:
     with pytest.raises(TypeError, match="is not supported; use float32 or float64"):
         Tensor(data)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "u8"])
+def test_another_order_of_bytes_is_named(dtype: str) -> None:
+    native = np.arange(3).astype(dtype)
+    foreign = native.astype(native.dtype.newbyteorder())
+    with pytest.raises(
+        TypeError, match=rf"dtype .{dtype} has its bytes in the order of another kind of machine; use x"
+    ):
+        Tensor(foreign)
+    advice = native.dtype.name  # the advice is x.astype(np.float32), say
+    np.testing.assert_array_equal(Tensor(foreign.astype(getattr(np, advice))).data, native)
 
 
 def test_a_tensor_is_not_made_of_a_tensor() -> None:
@@ -271,19 +283,21 @@ def test_tensors_are_keys_by_identity() -> None:
 @pytest.mark.parametrize(
     ("tensor", "text"),
     [
-        (Tensor(np.array([[1.0, 2.0], [3.0, 6.0]])), "Tensor(shape=(2, 2), float64, cpu, range [1, 6], mean 3)"),
+        (Tensor(np.array([[1.0, 2.0], [3.0, 6.0]])), "Tensor(shape=(2, 2), float64, cpu, [[1, 2], [3, 6]])"),
+        (Tensor(np.arange(21.0)), "Tensor(shape=(21,), float64, cpu, range [0, 20], mean 10)"),
         (Tensor(2.5), "Tensor(shape=(), float32, cpu, 2.5)"),
-        (Tensor(np.array([1.0, np.nan, np.inf, -np.inf])), "range [1, 1], mean 1, !!! 1 NaN !!!, !!! 2 Inf !!!)"),
-        (Tensor(np.array([np.nan])), "!!! 1 NaN !!!)"),
-        (Tensor(np.full(3, np.inf)), "Tensor(shape=(3,), float64, cpu, !!! 3 Inf !!!)"),
-        (Tensor([1, 2, 6]), "Tensor(shape=(3,), int64, cpu, range [1, 6], mean 3)"),
-        (Tensor([True, False]), "Tensor(shape=(2,), bool, cpu, range [0, 1], mean 0.5)"),
-        (Tensor(True), "Tensor(shape=(), bool, cpu, 1)"),
+        (Tensor(np.array([1.0, np.nan, np.inf, -np.inf])), "cpu, [1, nan, inf, -inf], !!! 1 NaN !!!, !!! 2 Inf !!!)"),
+        (Tensor(np.array([np.nan])), "cpu, nan, !!! 1 NaN !!!)"),
+        (Tensor(np.array([np.nan] * 30 + [2.0])), "cpu, range [2, 2], mean 2, !!! 30 NaN !!!)"),
+        (Tensor(np.full(30, np.inf)), "Tensor(shape=(30,), float64, cpu, !!! 30 Inf !!!)"),
+        (Tensor([1, 2, 6]), "Tensor(shape=(3,), int64, cpu, [1, 2, 6])"),
+        (Tensor([True, False]), "Tensor(shape=(2,), bool, cpu, [True, False])"),
+        (Tensor(True), "Tensor(shape=(), bool, cpu, True)"),
         (Tensor(np.zeros((0, 3))), "Tensor(shape=(0, 3), float64, cpu)"),
-        (leaf(1.0, 2.0), "mean 1.5, requires_grad)"),
+        (leaf(1.0, 2.0), "cpu, [1, 2], requires_grad)"),
         (ops.exp(leaf(0.0)), "Tensor(shape=(1,), float64, cpu, 1, made by Exp)"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_repr(tensor: Tensor, text: str) -> None:
     assert repr(tensor).endswith(text)

@@ -29,6 +29,14 @@ class Batch:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __repr__(self) -> str:
+        parts = [f"x {self.x.shape} {self.x.dtype}"]
+        if self.x.size:
+            parts[0] += f" from {self.x.min():.4g} to {self.x.max():.4g}"
+        if self.labels is not None:
+            parts.append(f"labels {self.labels.shape}")
+        return f"Batch({', '.join([*parts, f'index {self.index.shape}'])})"
+
 
 class Batches:
     """Iterate over `dataset` in batches; each ``for`` runs to the end of the current epoch, the next one goes on.
@@ -73,6 +81,11 @@ class Batches:
         """Batches in one epoch."""
         whole, rest = divmod(len(self.dataset), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
+
+    def __repr__(self) -> str:
+        data = f"{self.dataset.name!r} ({self.dataset.split}), {len(self.dataset)} images"
+        order = f"{len(self)} of {self.batch_size} an epoch, {'shuffled' if self.shuffle else 'in order'}"
+        return f"Batches({data}, {order}; next: epoch {self._epoch}, batch {self._position})"
 
     @property
     def epoch(self) -> int:

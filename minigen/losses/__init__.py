@@ -19,11 +19,17 @@ numbers - is checked on the CPU alone: on a GPU a check would make the host wait
 Imports: tensor, ops. Read next: ``reconstruction.py``.
 """
 
+from typing import TYPE_CHECKING
+
 from minigen.losses.categorical import cross_entropy
 from minigen.losses.divergence import bernoulli_kl, categorical_kl, gaussian_kl, gaussian_kl_between
 from minigen.losses.penalty import kl_sparsity, l1_activity, l1_penalty, l2_penalty
 from minigen.losses.reconstruction import bce, bce_with_logits, gaussian_nll, huber, l1, mse
 from minigen.losses.reduction import Reduction
+from minigen.names import asked_of_module
+
+if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
+    __getattr__ = asked_of_module(__name__)
 
 __all__ = [
     "Reduction", "bce", "bce_with_logits", "bernoulli_kl", "categorical_kl", "cross_entropy", "gaussian_kl",

@@ -3,6 +3,9 @@
 Imports: tensor, ops, random. Read next: ``module.py``, ``layers.py``.
 """
 
+from typing import TYPE_CHECKING
+
+from minigen.names import asked_of_module
 from minigen.nn import init
 from minigen.nn.conv1d import AvgPool1d, Conv1d, ConvTranspose1d, MaxPool1d
 from minigen.nn.embedding import Embedding
@@ -15,6 +18,9 @@ from minigen.nn.pooling import AvgPool2d, MaxPool2d, MaxUnpool2d, PixelShuffle, 
 from minigen.nn.prelu import PReLU
 from minigen.nn.replaced import replaced
 from minigen.nn.spectral_norm import SpectralNorm, power_iteration
+
+if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
+    __getattr__ = asked_of_module(__name__)
 
 __all__ = [
     "AvgPool1d", "AvgPool2d", "BatchNorm", "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dense", "Dropout",

@@ -3,6 +3,9 @@
 Imports: tensor, kernels. Read next: ``elementwise.py``, then ``conv.py``.
 """
 
+from typing import TYPE_CHECKING
+
+from minigen.names import asked_of_module
 from minigen.ops.activation import bias_act
 from minigen.ops.conv import conv2d, conv2d_weight_grad, conv_transpose2d
 from minigen.ops.conv1d import avg_pool1d, conv1d, conv_transpose1d, max_pool1d
@@ -42,6 +45,9 @@ from minigen.ops.rectifier import celu, hardswish, mish, prelu, selu
 from minigen.ops.reduce import log_softmax, logsumexp, max, mean, min, norm, softmax, sum, var
 from minigen.ops.shape import broadcast_to, concat, flatten, getitem, reshape, stack, sum_to, transpose
 from minigen.ops.transcendental import cos, expm1, log1p, logaddexp, sin
+
+if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
+    __getattr__ = asked_of_module(__name__)
 
 __all__ = [
     "abs",

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from minigen.device import array_module, device_of
-from minigen.tensor import Function, FusedFunction, Log, Tensor, as_tensor, is_recording, power, sum_to
+from minigen.tensor import Abs, Function, FusedFunction, Log, Tensor, as_tensor, is_recording, power, sum_to
 from minigen_kernels import Array, for_array
 
 _NUMBERS = (int, float, np.generic)
@@ -34,15 +34,6 @@ class Sqrt(Function):
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return gy / (y * 2)
-
-
-class Abs(Function):
-    def forward(self, x: Array) -> Array:
-        return array_module(x).abs(x)
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        x = self.inputs[0].data
-        return gy * Tensor(array_module(x).sign(x))
 
 
 class Tanh(Function):

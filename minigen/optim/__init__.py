@@ -6,6 +6,9 @@ A training step reads: ``opt.lr = schedule(k)``, ``opt.zero_grad()``, ``loss.bac
 Imports: tensor, kernels. Read next: ``optimizer.py``.
 """
 
+from typing import TYPE_CHECKING
+
+from minigen.names import asked_of_module
 from minigen.optim.clipping import clip_grad_norm, clip_grad_value
 from minigen.optim.groups import Group
 from minigen.optim.optimizer import Optimizer
@@ -17,6 +20,9 @@ from minigen.optim.schedules import (
     exponential_schedule,
     step_schedule,
 )
+
+if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
+    __getattr__ = asked_of_module(__name__)
 
 __all__ = [
     "Adam", "AdamW", "Group", "Optimizer", "RMSprop", "SGD", "Schedule", "clip_grad_norm", "clip_grad_value",

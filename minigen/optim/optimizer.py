@@ -73,6 +73,14 @@ class Optimizer(abc.ABC):
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_layout": None}  # in a copy of the optimizer its views would be views no more
 
+    def __repr__(self) -> str:
+        plain = {
+            name: value for name, value in vars(self).items() if isinstance(value, (int, float)) and name[0] != "_"
+        }
+        count = sum(p.size for p in self.params)
+        shown = ", ".join(f"{name}={value:g}" for name, value in {"lr": self.lr, **plain}.items())
+        return f"{type(self).__name__}({shown}; {len(self.params)} parameters of {count:,} numbers)"
+
     @property
     def lr(self) -> float:
         """The learning rate of the next step: finite, at least 0. When it is set, those of groups keep their ratio."""

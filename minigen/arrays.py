@@ -1,0 +1,42 @@
+"""Which arrays a Tensor can hold, how numbers, lists and other arrays become one, and the product of matrices.
+
+Imports: device, kernels, NumPy. Read next: ``tensor.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigen.device import array_module, refuse_masked, to_device
+from minigen_kernels import Array, for_array
+
+DTYPES = frozenset(np.dtype(name) for name in ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))
+
+
+def as_array(data: Any, device: str | None, dtype: Any) -> Array:
+    """What the constructor of Tensor was given, as an array of a supported dtype on the right device."""
+    refuse_masked("Tensor", data)
+    if not hasattr(data, "dtype"):  # numbers and lists
+        data = np.asarray(data)
+        if data.dtype == np.float64 and dtype is None:
+            dtype = np.float32
+    xp = array_module(data)
+    data = xp.asarray(data, dtype=dtype)
+    if data.dtype not in DTYPES:
+        if data.dtype.newbyteorder("=") in DTYPES:
+            native = data.dtype.newbyteorder("=")
+            raise TypeError(
+                f"Tensor: dtype {data.dtype.str} has its bytes in the order of another kind of machine; use "
+                f"x.astype(np.{native})"
+            )
+        raise TypeError(f"Tensor: dtype {data.dtype} is not supported; use float32 or float64 (or integers, or bool)")
+    return data if device is None else to_device(data, device)
+
+
+def gemm(a: Array, b: Array) -> Array:
+    """a @ b: the one place where the engine multiplies matrices. Two of floats are a kernel's work, see its file."""
+    if a.ndim == b.ndim == 2 and a.dtype == b.dtype and a.dtype.kind == "f":
+        return for_array(a).matmul(a, b)
+    return a @ b
