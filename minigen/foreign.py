@@ -1,4 +1,4 @@
-"""A Tensor as others see it: as text, as a number of Python, as an argument of NumPy, by PyTorch's names, as a copy.
+"""A Tensor as others see it: as text, as a number of Python, as an argument of NumPy, as a copy.
 
 The operators of arrays, as in ``array + tensor``, are those of the Tensor. NumPy's functions are refused with the
 operation to use: they would return arrays, and the history would end without a word.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigen.describe import describe
-from minigen.names import OF_TENSORS, instead
+from minigen.names import instead
 
 
 class _Ufuncs:
@@ -66,13 +66,8 @@ class Foreign:
         node: Any
         requires_grad: bool
 
-    else:  # unknown attributes are errors to type checkers
-
-        def __getattr__(self, name: str) -> Any:
-            known = "" if name.startswith("__") else instead(name, OF_TENSORS)
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}{known}", name=name, obj=self
-            )
+    def __dir__(self) -> list[str]:  # without the names that only say what to write instead
+        return [name for name in super().__dir__() if hasattr(self, name)]
 
     def __repr__(self) -> str:
         parts = [f"shape={self.shape}", str(self.dtype), self.device]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -241,6 +241,24 @@ def answer_calls(*modules: ModuleType) -> None:
     """Let these modules say what to write when they are called, as in ``mg.tensor([1.0])``."""
     for module in modules:
         module.__class__ = _Module
+
+
+class _Answer:
+    """An attribute of a class that is not there, and says what is. (A `__getattr__` would make all others slower.)"""
+
+    def __init__(self, name: str, own: Mapping[str, str]) -> None:
+        self.name, self.own = name, own
+
+    def __get__(self, one: object, owner: type) -> Any:
+        text = f"{owner.__name__!r} object has no attribute {self.name!r}{instead(self.name, self.own)}"
+        raise AttributeError(text, name=self.name, obj=one)
+
+
+def answer_attributes(owner: type, own: Mapping[str, str], names: Iterable[str] = ()) -> None:
+    """Let objects of a class say what to write for attributes that they do not have: those of `own`, and `names`."""
+    for name in {*own, *names}:
+        if not hasattr(owner, name):
+            setattr(owner, name, _Answer(name, own))
 
 
 def _in_a_room(name: str, plain: Callable[[str], str]) -> str | None:

@@ -14,12 +14,11 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from minigen.device import array_module
-from minigen.names import OF_MODULES, instead
 from minigen.nn.modes import Mode, own_modes
 from minigen.nn.state import take_over
 from minigen.ops.activation import split
@@ -54,14 +53,6 @@ class Module:
 
     training = Mode()  # batch norm and dropout look at it; set for a whole tree by train() and eval()
     takes_indices: ClassVar[bool] = False  # is its input whole numbers? `summary` then tries zeros of that kind
-
-    if not TYPE_CHECKING:  # to a type checker an unknown attribute stays unknown
-
-        def __getattr__(self, name: str) -> Any:
-            known = "" if name.startswith("__") else instead(name, OF_MODULES)
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}{known}", name=name, obj=self
-            )
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the module computes."""
