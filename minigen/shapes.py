@@ -1,4 +1,4 @@
-"""Axes and shapes, as tuples of numbers: what fits, and the errors that say what does not.
+"""Axes, shapes and options, as numbers of Python: what fits, and the errors that say what does not.
 
 Imports: nothing. Read next: ``tensor.py``.
 """
@@ -11,10 +11,15 @@ from typing import Any
 import numpy as np
 
 
+def is_whole(n: Any) -> bool:
+    """Is it one whole number, of Python, of NumPy or of somebody's own? Arrays and Tensors are none."""
+    return hasattr(n, "__index__") and (isinstance(n, np.integer) or not hasattr(n, "shape"))
+
+
 def normalize_axis(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     """The axes as numbers from 0 to ndim - 1; all of them for None. `name`: the caller, for the error."""
     axes = tuple(range(ndim)) if axis is None else tuple(axis) if isinstance(axis, Sequence) else (axis,)
-    if not all(hasattr(i, "__index__") for i in axes):
+    if not all(type(i) is int or is_whole(i) for i in axes):
         raise TypeError(f"{name}: axis is a whole number, a tuple of them or None, got {axis!r}")
     if any(not -ndim <= i < ndim for i in axes) or len({i % ndim for i in axes}) != len(axes):
         valid = f"different axes out of -{ndim} ... {ndim - 1}" if ndim else "() or None for a single number"
@@ -23,10 +28,11 @@ def normalize_axis(name: str, axis: int | Sequence[int] | None, ndim: int) -> tu
 
 
 def whole_shape(name: str, shape: Any) -> tuple[int, ...]:
-    """A shape, given as a sequence or one number, as a tuple of whole numbers."""
+    """A shape (or order of axes), given as a sequence or one number, as a tuple of whole numbers."""
     sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
-    if not all(hasattr(n, "__index__") for n in sizes):
-        raise TypeError(f"{name}: a shape is made of whole numbers, got {shape!r}")
+    if not all(type(n) is int or is_whole(n) for n in sizes):
+        what = "an order of axes" if name == "transpose" else "a shape"
+        raise TypeError(f"{name}: {what} is made of whole numbers, got {shape!r}")
     return tuple([int(n) for n in sizes])
 
 
@@ -59,3 +65,16 @@ def stack_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(
             f"matmul: the stacks of {a} @ {b} do not fit; their leading axes must be equal or 1"
         ) from error
+
+
+def one_number(name: str, argument: str, value: Any, hint: str = "") -> int | float:
+    """An option that is one number, for all elements; whole numbers stay whole. TypeError for anything else."""
+    if isinstance(value, int):
+        return int(value)
+    try:
+        if isinstance(value, str) or np.ndim(value):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError):
+        got = f"a {type(value).__name__} of shape {value.shape}" if hasattr(value, "shape") else repr(value)
+        raise TypeError(f"{name}: {argument} is one number, got {got}{hint}") from None

@@ -831,6 +831,7 @@ def mean(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = 
 def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Sum over the axes along which `shape` was broadcast to the shape of `x`: the adjoint of `broadcast_to`."""
     x = as_tensor(x)
+    shape = shape if type(shape) is tuple else whole_shape("sum_to", shape)
     if x.data.shape == shape:
         return x
     lead = x.ndim - len(shape)
@@ -867,7 +868,7 @@ def reshape(x: Tensor, shape: int | tuple[int, ...]) -> Tensor:
 def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
     """The axes in another order (reversed by default)."""
     x = as_tensor(x)
-    axes = range(x.ndim)[::-1] if axes is None else axes
+    axes = range(x.ndim)[::-1] if axes is None else whole_shape("transpose", axes)
     if sorted(i % x.ndim if -x.ndim <= i < x.ndim else -1 for i in axes) != list(range(x.ndim)):
         raise ValueError(f"transpose: axes {tuple(axes)} are not an order of the {x.ndim} axes of shape {x.shape}")
     return Transpose.apply(x, axes=tuple(i % x.ndim for i in axes))

@@ -19,7 +19,7 @@ SOURCES = sorted([*(ROOT / "minigen").rglob("*.py"), *(ROOT / "kernels" / "minig
 
 # A file may import from the rooms named here and from its own. `A` stands for `minigen.A`.
 KERNELS = frozenset({"minigen_kernels"})
-ENGINE = KERNELS | {"device", "names", "random", "recording", "tensor"}
+ENGINE = KERNELS | {"device", "names", "random", "recording", "shapes", "tensor"}
 LAYERS = ENGINE | {"ops", "nn", "losses"}
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "minigen_kernels": frozenset(),
@@ -154,6 +154,12 @@ def fresh_import(check: str) -> str:
 def test_import_minigen_loads_no_heavy_library_and_prints_nothing() -> None:
     heavy = ["numba", "matplotlib", "cupy", "PIL", "rich", "click", "pooch", "torch"]
     assert fresh_import(f"print([m for m in {heavy} if m in sys.modules])") == "[]"
+
+
+def test_every_package_says_that_it_is_typed() -> None:
+    """Type checkers believe the annotations of an installed package only if it holds this file."""
+    for package in (ROOT / "minigen", ROOT / "minigen_pytest", ROOT / "kernels" / "minigen_kernels"):
+        assert (package / "py.typed").is_file()
 
 
 def test_everything_that_is_promised_is_there() -> None:

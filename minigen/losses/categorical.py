@@ -15,6 +15,7 @@ import numpy as np
 from minigen import ops
 from minigen.device import array_module
 from minigen.losses.reduction import ROUNDING, Reduction, check_unit_interval, reduced
+from minigen.shapes import one_number
 from minigen.tensor import Tensor, as_tensor
 from minigen_kernels import Array
 
@@ -137,6 +138,7 @@ def _checked(x: Tensor, t: Tensor, label_smoothing: float) -> bool:
         raise TypeError(f"{NAME}: expected float logits, got {x.dtype}")
     if x.device != t.device:
         raise TypeError(f"{NAME}: logits are on {x.device}, labels on {t.device}; use .to(device)")
+    label_smoothing = one_number("cross_entropy", "label_smoothing", label_smoothing)
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"{NAME}: label_smoothing must be in [0, 1), got {label_smoothing!r}")
     soft = t.dtype.kind == "f" and t.shape == x.shape

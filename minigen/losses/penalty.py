@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from minigen import ops
 from minigen.losses.reconstruction import clamped_log
 from minigen.losses.reduction import Reduction, alike, check_unit_interval, reduced
+from minigen.shapes import one_number
 from minigen.tensor import Tensor
 
 
@@ -32,6 +33,7 @@ def kl_sparsity(code: Tensor, rho: float = 0.05) -> Tensor:
     `rho` of the samples: other penalties look at one sample, this one looks at the batch (Ng, "Sparse autoencoder",
     lecture notes of CS294A, Stanford). Unit: nats, summed over units.
     """
+    rho = one_number("kl_sparsity", "rho", rho)
     if not 0 < rho < 1:
         raise ValueError(f"kl_sparsity: rho must be between 0 and 1, got {rho!r}")
     (code,) = alike("kl_sparsity", code=code)

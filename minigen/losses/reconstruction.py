@@ -14,6 +14,7 @@ import numpy as np
 from minigen import ops
 from minigen.device import array_module
 from minigen.losses.reduction import ROUNDING, Reduction, alike, check_unit_interval, fitting, reduced, scale_of_sum
+from minigen.shapes import one_number
 from minigen.tensor import Function, FusedFunction, Tensor
 from minigen_kernels import Array, for_array
 
@@ -60,6 +61,7 @@ def huber(prediction: Tensor, target: Tensor, *, delta: float = 1.0, reduction: 
 
     Both of any one shape. Unit: the squared unit of the data; per element, batch or sample as in `mse`.
     """
+    delta = one_number("huber", "delta", delta)
     if not 0 < delta < math.inf:
         raise ValueError(f"huber: delta must be a finite number above 0, got {delta!r}")
     prediction, target = alike("huber", prediction=prediction, target=target)

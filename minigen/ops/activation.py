@@ -46,6 +46,8 @@ def split(activation: Activation | None) -> tuple[Fused, Activation | None]:
     for function, fused in _KNOWN:
         if activation is function:
             return fused, None
+    if not callable(activation):
+        raise TypeError(f"activation is a function such as ops.relu, or None; got {activation!r}")
     if isinstance(activation, functools.partial) and activation.func is leaky_relu and not activation.args:
         slope = activation.keywords.get("slope")
         # From a slope below 0 the result does not tell the sign of its argument.

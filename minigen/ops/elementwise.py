@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from minigen.device import array_module, device_of
+from minigen.shapes import one_number
 from minigen.tensor import Abs, Function, FusedFunction, Log, Tensor, as_tensor, is_recording, power, sum_to
 from minigen_kernels import Array, for_array
 
@@ -219,12 +220,12 @@ def relu(x: Tensor) -> Tensor:
 def leaky_relu(x: Tensor, slope: float = 0.01) -> Tensor:
     """The element x where x > 0, else slope * x (Maas et al. 2013)."""
     x = as_tensor(x)
-    return ScaleWhere.apply(x, condition=x.data > 0, slope=float(slope))
+    return ScaleWhere.apply(x, condition=x.data > 0, slope=float(one_number("leaky_relu", "slope", slope)))
 
 
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """The element x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016, arXiv:1511.07289)."""
-    return Elu.apply(x, alpha=float(alpha))
+    return Elu.apply(x, alpha=float(one_number("elu", "alpha", alpha)))
 
 
 def gelu(x: Tensor, approximate: Literal["none", "tanh"] = "none") -> Tensor:
@@ -264,10 +265,12 @@ def clip(x: Tensor, low: float | None = None, high: float | None = None) -> Tens
     """Each element kept between `low` and `high` (None: no limit). The gradient is 1 up to the limits, 0 outside."""
     if low is None and high is None:
         raise ValueError("clip: give low, high or both")
-    if low is not None and high is not None and low > high:
+    hint = "; for a limit of each element use ops.maximum and ops.minimum"
+    # A whole number keeps a Tensor of whole numbers one.
+    low = -math.inf if low is None else one_number("clip", "low", low, hint)
+    high = math.inf if high is None else one_number("clip", "high", high, hint)
+    if low > high:
         raise ValueError(f"clip: low must not be above high, got low={low}, high={high}")
-    limits = (-math.inf if low is None else low, math.inf if high is None else high)
-    low, high = (v if isinstance(v, int) else float(v) for v in limits)  # an integer keeps a Tensor of integers one
     return Clip.apply(x, low=low, high=high)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from minigen.shapes import one_number
 from minigen.tensor import FusedFunction, Tensor, as_tensor, mean, reshape
 from minigen_kernels import Array, for_array
 
@@ -75,7 +76,7 @@ def batch_norm_with_statistics(x: Tensor, w: Tensor, b: Tensor, *, eps: float = 
             f"batch_norm: shape {x.shape} has {math.prod(x.shape) // x.shape[1]} value for each channel; a batch's own "
             "statistics need at least 2 (a larger batch, or eval mode)"
         )
-    function = BatchNorm(eps=float(eps))
+    function = BatchNorm(eps=float(one_number("batch_norm", "eps", eps)))
     y = function(x, w, b)
     return y, Tensor(function.mean), Tensor(function.var)
 
@@ -96,7 +97,7 @@ def layer_norm(x: Tensor, w: Tensor, b: Tensor, *, eps: float = 1e-5) -> Tensor:
     x, w, b = as_tensor(x), as_tensor(w), as_tensor(b)
     if not w.ndim or w.shape != b.shape or x.shape[-w.ndim :] != w.shape:
         raise ValueError(f"layer_norm: w {w.shape} and b {b.shape} must have the shape of the last axes of x {x.shape}")
-    return LayerNorm.apply(x, w, b, eps=float(eps))
+    return LayerNorm.apply(x, w, b, eps=float(one_number("layer_norm", "eps", eps)))
 
 
 def _as_ncl(x: Array) -> Array:

@@ -14,6 +14,7 @@ import numpy as np
 
 from minigen.device import array_module
 from minigen.ops import elementwise
+from minigen.shapes import is_whole, one_number
 from minigen.tensor import (
     Function,
     FusedFunction,
@@ -148,8 +149,10 @@ def _reduced_axes(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
 
 
 def _one_axis(name: str, x: Tensor, axis: int) -> int:
-    if not hasattr(axis, "__index__"):
+    if not is_whole(axis):
         raise TypeError(f"{name}: axis is one whole number, got {axis!r}; reshape several axes to one")
+    if not x.ndim:
+        raise ValueError(f"{name}: x is one number and has no axis; it takes at least a Tensor (K,)")
     return _reduced_axes(name, x, axis)[0]
 
 
@@ -168,7 +171,7 @@ def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, *, correction: float = 0) -> Tensor:
     """The variance: the sum of squared deviations over n - correction. 0 is NumPy's choice, 1 is PyTorch's."""
     x = as_tensor(x)
-    axes = _reduced_axes("var", x, axis)
+    axes, correction = _reduced_axes("var", x, axis), one_number("var", "correction", correction)
     n = math.prod(x.shape[i] for i in axes)
     if n <= correction:
         raise ValueError(f"var: {n} elements and correction={correction} leave nothing to divide by")
@@ -190,6 +193,7 @@ def norm(x: Tensor, axis: Axis = None, keepdims: bool = False, *, order: float =
     """
     x = as_tensor(x)
     axes = normalize_axis("norm", axis, x.ndim)
+    order = one_number("norm", "order", order, "; the Frobenius norm of matrices is order 2 over two axes")
     if order == 2:
         return Norm.apply(x, axis=axes, keepdims=keepdims)
     if order == 1:

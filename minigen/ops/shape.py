@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minigen.device import array_module
+from minigen.shapes import is_whole
 from minigen.tensor import (
     Function,
     Tensor,
@@ -40,11 +41,17 @@ class Concat(Function):
         return tuple(gxs)
 
 
+def _check_several(name: str, xs: Sequence[Tensor]) -> None:
+    if isinstance(xs, (Tensor, str)) or not hasattr(xs, "__len__") or not len(xs):
+        raise ValueError(f"{name}: expected a sequence of at least one Tensor, got {xs!r}")
+
+
 def concat(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
     """The Tensors one after another along `axis`; the other axes must agree."""
-    if isinstance(xs, Tensor) or not len(xs):
-        raise ValueError(f"concat: expected a sequence of at least one Tensor, got {xs!r}")
+    _check_several("concat", xs)
     tensors = [as_tensor(x) for x in xs]
+    if not all(t.ndim for t in tensors):
+        raise ValueError("concat: a single number has no axis; use stack for numbers, or reshape them to (1,)")
     (k,) = normalize_axis("concat", axis, tensors[0].ndim)
     shapes = [t.shape for t in tensors]
     if len({(s[:k], s[k + 1 :]) for s in shapes}) > 1:
@@ -54,8 +61,7 @@ def concat(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
 
 def stack(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
     """The Tensors, all of one shape, along a new axis."""
-    if isinstance(xs, Tensor) or not len(xs):
-        raise ValueError(f"stack: expected a sequence of at least one Tensor, got {xs!r}")
+    _check_several("stack", xs)
     tensors = [as_tensor(x) for x in xs]
     shape = tensors[0].shape
     if any(t.shape != shape for t in tensors):
@@ -67,6 +73,8 @@ def stack(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
 def flatten(x: Tensor, start_axis: int = 1) -> Tensor:
     """All axes from `start_axis` on as one: (N, C, H, W) -> (N, C*H*W) by default."""
     x = as_tensor(x)
+    if not is_whole(start_axis):
+        raise TypeError(f"flatten: start_axis is a whole number, got {start_axis!r}")
     if not 0 <= start_axis < x.ndim:
         raise ValueError(f"flatten: start_axis {start_axis} is not an axis of shape {x.shape}")
     size = 1
