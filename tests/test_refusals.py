@@ -42,7 +42,7 @@ REFUSED: list[tuple[str, Any, type[Exception], str]] = [
         "limits that are arrays",
         lambda: ops.clip(X, np.zeros(5), np.ones(5)),
         TypeError,
-        "clip: low is one number, got a ndarray of shape (5,); for a limit of each element use ops.maximum and ops.minimum",
+        "clip: low is one number, got a ndarray of shape (5,); for a limit of each element use ops.maximum",
     ),
     (
         "a limit that is a Tensor",
@@ -172,9 +172,8 @@ def test_the_words_of_a_refusal(call: Any, kind: type[Exception], says: str) -> 
 
 def names_without_an_exception(function: Any, wrong: Any) -> list[str]:
     """Call `function` with one argument that is `wrong` and the others right; the errors that do not name it."""
-    needed = [
-        p.name for p in signature.parameters.values() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
-    ]
+    parameters = inspect.signature(function).parameters.values()
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     found = []
     for name in needed:
         try:
@@ -185,9 +184,10 @@ def names_without_an_exception(function: Any, wrong: Any) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    "wrong", [None, "a", object(), {}, Tensor(np.zeros((0, 3), np.float32)), np.ones(7, np.float32)], ids=repr
-)
+WRONG = [None, "a", object(), {}, Tensor(np.zeros((0, 3), np.float32)), np.ones(7, np.float32)]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
 def test_the_first_word_of_every_error_is_the_operation(wrong: Any) -> None:
     """Elementwise and shape operations, each argument wrong in turn: what comes is no bare word of Python or NumPy."""
     for name in ("exp", "relu", "softmax", "concat", "stack", "matmul", "linear", "maximum", "where", "reshape",
