@@ -46,14 +46,18 @@ def split(activation: Activation | None) -> tuple[Fused, Activation | None]:
     for function, fused in _KNOWN:
         if activation is function:
             return fused, None
-    if not callable(activation):
-        raise TypeError(f"activation is a function such as ops.relu, or None; got {activation!r}")
     if isinstance(activation, functools.partial) and activation.func is leaky_relu and not activation.args:
         slope = activation.keywords.get("slope")
         # From a slope below 0 the result does not tell the sign of its argument.
         if len(activation.keywords) == 1 and isinstance(slope, (int, float)) and 0 <= slope < math.inf:
             return Fused("leaky_relu", float(slope)), None
     return NOTHING, activation
+
+
+def check_activation(name: str, activation: Activation | None) -> None:
+    """TypeError, under the name of the operation, for what is no function: the name of one, say."""
+    if activation is not None and not callable(activation):
+        raise TypeError(f"{name}: activation is a function such as ops.relu, or None; got {activation!r}")
 
 
 def through(fused: Fused, gy: Tensor, y: Tensor) -> Tensor:
@@ -83,6 +87,7 @@ class BiasAct(FusedFunction):
 
 def bias_act(x: Tensor, b: Tensor, activation: Activation | None = None) -> Tensor:
     """activation(x + b): x (N, C) or (N, C, H, W), b (C,), one for each channel; no activation if that is None."""
+    check_activation("bias_act", activation)
     x, b = as_tensor(x), as_tensor(b)
     if x.ndim < 2 or b.shape != x.shape[1:2]:
         raise ValueError(f"bias_act: expected x (N, C) or (N, C, H, W) and b (C,), got x {x.shape} and b {b.shape}")

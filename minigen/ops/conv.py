@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from minigen.ops.activation import Activation, bias_act
+from minigen.ops.activation import Activation, bias_act, check_activation
 from minigen.tensor import Function, Tensor, as_tensor
 from minigen_kernels import Array, Pair, for_array
 
@@ -248,6 +248,7 @@ def _check_groups(name: str, groups: int, a: Tensor, b: Tensor) -> None:
 
 def finish(name: str, y: Tensor, b: Tensor | None, activation: Activation | None) -> Tensor:
     """Bias and activation of a convolution's result."""
+    check_activation(name, activation)
     if b is None:
         return y if activation is None else activation(y)
     if as_tensor(b).shape != (y.shape[1],):

@@ -5,7 +5,7 @@ Imports: tensor, activation, kernels. Read next: ``conv.py``.
 
 from __future__ import annotations
 
-from minigen.ops.activation import NOTHING, Activation, Fused, split, through
+from minigen.ops.activation import NOTHING, Activation, Fused, check_activation, split, through
 from minigen.tensor import FusedFunction, Tensor, as_tensor, gemm, matmul, reshape, sum, transpose
 from minigen_kernels import Array, for_array
 
@@ -48,9 +48,8 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation
         raise ValueError(f"linear: expected x (..., in) and w (out, in), got x {size} and w {weights}")
     if b is not None and as_tensor(b).shape != weights[:1]:
         raise ValueError(f"linear: expected b ({weights[0]},) for w {weights}, got {as_tensor(b).shape}")
-    fused, left = split(activation)
-    if b is None:
-        fused, left = NOTHING, activation
+    check_activation("linear", activation)
+    fused, left = (NOTHING, activation) if b is None else split(activation)
     flat = x if len(size) == 2 else reshape(x, (-1, size[-1]))
     y = Linear.apply(flat, w, fused=fused) if b is None else Linear.apply(flat, w, b, fused=fused)
     y = y if len(size) == 2 else reshape(y, (*size[:-1], weights[0]))
