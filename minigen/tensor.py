@@ -5,7 +5,7 @@ Tensors that it was made from. `grad` walks these links backwards. A Function's 
 Tensors and calls only differentiable operations; so the gradient is itself made of operations, and can be
 differentiated again, to any order. There is no other machinery.
 
-Imports: device, and the rules that need no Tensor: arrays, shapes, indexing, recording, foreign, describe. Read next:
+Imports: device, and the rules that need no Tensor: arrays, shapes, indexing, recording, foreign. Read next:
 ``gradcheck/__init__.py``, then ``ops/elementwise.py``.
 """
 
