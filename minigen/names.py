@@ -50,7 +50,7 @@ INSTEAD: dict[str, str] = {
     **dict.fromkeys(("repeat", "tile"), "ops.concat([x] * n, axis)"),
     **dict.fromkeys(("split", "chunk", "narrow", "select", "unbind"), "x[start:stop], for each part"),
     **dict.fromkeys(("gather", "take", "take_along_dim"), "x[rows, columns], with arrays of positions"),
-    **dict.fromkeys(("index_select", "masked_select", "embedding"), "x[index]"),
+    **dict.fromkeys(("index_select", "masked_select"), "x[index]"),
     **dict.fromkeys(("masked_fill", "masked_fill_"), "ops.where(mask, value, x)"),
     "contiguous": "x alone: every operation takes any strides",
     # Numbers.
@@ -60,7 +60,6 @@ INSTEAD: dict[str, str] = {
     "relu6": "ops.clip(x, 0, 6)",
     **dict.fromkeys(("mm", "bmm", "mv", "dot"), "a @ b"),
     "addmm": "c + a @ b",
-    "einsum": "ops.matmul, ops.transpose and ops.sum",
     "outer": "a[:, None] * b",
     "add": "a + b",
     **dict.fromkeys(("sub", "subtract"), "a - b"),
@@ -92,10 +91,10 @@ INSTEAD: dict[str, str] = {
     **dict.fromkeys(("logical_or", "bitwise_or"), "a | b"),
     **dict.fromkeys(("logical_not", "bitwise_not", "invert"), "~x"),
     **{name: _NUMPY.format(name) for name in ("floor", "ceil", "trunc", "sign", "isnan", "isfinite", "isinf")},
-    **{name: _NUMPY.format(name) for name in ("argmax", "argmin", "argsort", "sort", "unique", "cumsum", "prod")},
+    **{name: _NUMPY.format(name) for name in ("unique", "cumprod", "searchsorted")},
     **{name: _NUMPY.format(name) for name in ("all", "any", "median", "histogram")},
     "round": "round(x, n) for one number, else " + _NUMPY.format("round"),
-    "topk": _NUMPY.format("sort"),
+    "topk": "ops.sort(x, axis) or ops.argsort(x, axis), and a slice of it",
     # Layers.
     "Linear": "nn.Dense(in_features, out_features)",
     "ReLU": "ops.relu: nn.Sequential takes functions as they are",
@@ -114,7 +113,7 @@ INSTEAD: dict[str, str] = {
     **dict.fromkeys(("ModuleDict", "ParameterDict"), "a dict of them, self.layers = {...}"),
     "functional": "minigen.ops, and losses in minigen.losses",
     "dropout": "nn.Dropout(p)",
-    **dict.fromkeys(("interpolate", "upsample_nearest"), "ops.upsample(x, scale_factor, mode)"),
+    "upsample_nearest": 'ops.interpolate(x, size, mode="nearest")',
     "utils": "optim.clip_grad_norm, nn.SpectralNorm and minigen.data",
     # Losses.
     "binary_cross_entropy_with_logits": "losses.bce_with_logits(logits, target)",
