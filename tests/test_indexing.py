@@ -187,7 +187,7 @@ def test_any_mixture_of_parts_is_that_of_numpy(data: Any) -> None:
 @pytest.mark.parametrize(
     "index",
     [[0.0, 1.0], 1.0, "a", b"ab", {1}, np.zeros(0), object(), Tensor([0.5]), Tensor(0.5), (0, "a"), [None], [1, ...]],
-    ids=repr,
+    ids=lambda index: type(index).__name__,
 )
 def test_what_is_no_index_is_named(index: Any) -> None:
     with pytest.raises(IndexError, match=r"getitem: an index is made of whole numbers, slices, .*; got .*of dtype"):
