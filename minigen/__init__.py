@@ -26,7 +26,7 @@ answer_attributes(Tensor, OF_TENSORS, [*INSTEAD, *ops.__all__, *(f"{name}_" for 
 if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
     __getattr__ = asked_of_module(__name__, OF_MINIGEN)
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "FusedFunction", "Function", "Generator", "GradientError", "GradientMismatch", "Tensor", "cuda_status", "grad",
