@@ -139,6 +139,9 @@ class Failure:
             torn = np.isinf(e.jump).any()
             what = "jumps, or is not finite on both sides" if torn else "has different slopes on the left and the right"
             return f"The function {what}: there is no derivative to compare with."
+        if self.sides.strained:
+            room = f"the range of {self.sides.settings.dtype}: {self.sides.strained}"
+            return f"The sides differ, but numbers on the way to the gradient leave {room}."
         if self.one.rough:
             return "At steps of 1e-7 the function jitters as if it were computed in float32."
         seen = f"a gradient off by {max(e.resolution(), 0.01):.1g} of itself would pass"

@@ -112,26 +112,33 @@ def measure(
     One step is tried, then two; unless `accept` is content with what they say, and f seems smooth, the whole ladder is
     climbed. An element of f is taken to be rounded to eps of itself, and by `atol` (for all or each) on the way to it.
     """
-    rounding = cotangents**2 * (steps.eps * np.abs(y0) + atol) ** 2
+    rounding = cotangents * (steps.eps * np.abs(y0) + atol)
     first = _rung(f, y0, cotangents, steps.first)
-    slope = _glance(first, np.sqrt(rounding @ first.moved))
+    slope = _glance(first, norms(rounding * first.moved))
     if accept(slope):
         return slope
     rungs = [first, _rung(f, y0, cotangents, steps.second)]
-    noise = np.sqrt(rounding @ (rungs[0].moved | rungs[1].moved))
+    noise = norms(rounding * (rungs[0].moved | rungs[1].moved))
     slope = _extrapolate(rungs, noise, steps)
     if not _seems_bent(rungs, noise) and accept(slope):
         return slope
     rungs += [_rung(f, y0, cotangents, t) for t in steps.others]
     rungs.sort(key=lambda rung: -rung.t)
     moved = np.any([rung.moved for rung in rungs], 0)
-    noise = np.sqrt(rounding @ moved)
+    noise = norms(rounding * moved)
     slope = _extrapolate(rungs, noise, steps)
     # An element that no step moves may still have a derivative, if it moves by less than its last bit.
     largest = max((rung.t for rung in rungs if rung.is_finite()), default=1.0)
-    unseen = np.sqrt(rounding @ ~moved) / largest
-    jump = _jump(rungs, noise, np.sqrt(cotangents**2 @ y0**2), np.sqrt(cotangents**2 @ (atol + 0 * y0) ** 2), steps)
+    unseen = norms(rounding * ~moved) / largest
+    jump = _jump(rungs, noise, norms(cotangents * y0), norms(cotangents * atol), steps)
     return Slope(slope.value, slope.error + unseen, jump, slope.coarse)
+
+
+def norms(rows: Array) -> Array:
+    """The length of each row (K, m) -> (K,), also where squares would overflow or underflow."""
+    largest = np.abs(rows).max(1, initial=0.0)
+    unit = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+    return np.asarray(unit * np.sqrt(((rows / unit[:, None]) ** 2).sum(1)))
 
 
 def _glance(rung: _Rung, noise: Array) -> Slope:

@@ -15,9 +15,15 @@ import numpy as np
 from minigen_kernels import Array
 
 
+def root_mean_square(x: Array) -> float:
+    """The typical size of the numbers in x, also where their squares would overflow or underflow; 0 of nothing."""
+    largest = float(np.abs(x).max(initial=0.0))
+    return largest * float(np.sqrt(np.mean((x / largest) ** 2))) if 0 < largest < np.inf else largest
+
+
 def _sizes(x: Array, least: float) -> Array:
     """|x|, but at least `least` times the root mean square of x, and 1 where all of x is zero."""
-    typical = float(np.sqrt(np.mean(x**2))) if x.size else 0.0
+    typical = root_mean_square(x)
     return np.maximum(np.abs(x.ravel()), least * typical) if typical else np.ones(x.size)
 
 

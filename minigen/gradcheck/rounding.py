@@ -28,7 +28,7 @@ def noise_of_values(problem: Problem, ys: Sequence[Tensor], y0: Array, steps: St
     Measured: how far it is from a smooth curve over small steps through all variables. But no more than the numbers on
     the way to it explain, for a kink or a jump is no rounding. And where nothing is seen, or the result is next to
     nothing, no less than 5 eps (of the largest number that goes in or comes out, if that is below 1): there it may be
-    a staircase with treads too wide to be seen.
+    a staircase with treads too wide to be seen. Not so where twice the step moves the result twice as far.
     """
     most = noise_on_the_way(ys, steps)
     points = [np.asarray(v.tensor.numpy(), np.float64) for v in problem.variables]
@@ -41,14 +41,18 @@ def noise_of_values(problem: Problem, ys: Sequence[Tensor], y0: Array, steps: St
     seen = np.zeros(y0.shape)
     for t in steps.jitter:
         seen = np.maximum(seen, np.abs((f(t) - y0) + (f(-t) - y0)))
+    smooth = y0 != 0
     for t in steps.tremor:  # over larger steps a smooth function bends, but its fourth difference is still nothing
-        beside, beyond = (f(t) - y0) + (f(-t) - y0), (f(2 * t) - y0) + (f(-2 * t) - y0)
+        right, left, far_right, far_left = f(t), f(-t), f(2 * t), f(-2 * t)
+        beside, beyond = (right - y0) + (left - y0), (far_right - y0) + (far_left - y0)
         seen = np.maximum(seen, np.abs(beyond - 4 * beside) / 4)
+        moved, twice = right - left, far_right - far_left
+        smooth &= (moved != 0) & (np.abs(twice - 2 * moved) <= 1e-3 * np.abs(moved))  # no staircase does that
     seen[~np.isfinite(seen)] = np.inf
     inside = max([float(np.abs(x).max(initial=0.0)) for x in points], default=1.0)
     parts = [np.full(y.size, max(inside, _largest(y))) for y in ys]
     size = np.minimum(np.concatenate([np.zeros(0), *parts]), 1.0)
-    trusted = (seen > 0) & (np.abs(y0) > NEXT_TO_NOTHING * size)
+    trusted = smooth | ((seen > 0) & (np.abs(y0) > NEXT_TO_NOTHING * size))
     return np.minimum(np.maximum(4 * seen, np.where(trusted, 0.0, 5 * steps.eps * size)), most)
 
 

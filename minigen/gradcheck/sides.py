@@ -15,12 +15,16 @@ from functools import cached_property
 import numpy as np
 
 from minigen.device import to_device
-from minigen.gradcheck.numeric import DOUBLE, SINGLE
+from minigen.gradcheck.numeric import DOUBLE, SINGLE, norms
+from minigen.gradcheck.probes import root_mean_square
 from minigen.gradcheck.problem import Problem
 from minigen.gradcheck.report import Explanation, GradientMismatch, Index, Report, Verdict
 from minigen.gradcheck.rounding import noise_of_gradients, noise_of_values, noise_on_the_way
 from minigen.tensor import Tensor
 from minigen_kernels import Array
+
+
+EXTREME = 1e50  # outputs that are larger, or smaller than its inverse, are weighted with cotangents of the inverse size
 
 
 @dataclass(frozen=True)
@@ -56,17 +60,26 @@ class Sides:
         self.output_shapes = [y.shape for y in ys]
         self.cotangents = [self._draw(ys, plain=k == 0) for k in range(settings.draws)]
         self.weights = np.stack([flat(gys) for gys in self.cotangents])
-        self.size = np.sqrt(self.weights**2 @ self.y0**2)
+        self.size = norms(self.weights * self.y0)
         # What cancellation may leave of a derivative that is zero; never 0, also where there are no values at all.
         self.on_the_way = noise_on_the_way(ys, self.steps)
         self.atol = np.full(self.y0.shape, settings.atol)
         if settings.atol is None:
             self.atol = noise_of_values(problem, ys, self.y0, self.steps, rng)
-        self.rounding = 50 * self.steps.eps * self.size + 10 * np.sqrt(self.weights**2 @ self.atol**2) + 1e-290
-        self.gradients = self.pull_back(ys, False)
+        self.rounding = 50 * self.steps.eps * self.size + 10 * norms(self.weights * self.atol) + 1e-290
+        self._out_of_range: set[str] = set()
+        with np.errstate(over="call", under="call", divide="call", call=lambda kind, _: self._out_of_range.add(kind)):
+            self.gradients = self.pull_back(ys, False)
         self._check_backward(ys)
         self.recorded = None if last else self.pull_back(ys, True)
         self.float32_at = _first_float32(ys) if settings.dtype == "float64" else ""
+
+    @cached_property
+    def strained(self) -> str:
+        """What numbers of extreme size have led to on the way to the gradients: "overflow", "underflow", or ""."""
+        points = [np.abs(v.tensor.numpy()) for v in self.variables] + [np.abs(self.y0)]
+        extreme = any(((x > EXTREME) | ((x > 0) & (x < 1 / EXTREME))).any() for x in points)
+        return " and ".join(sorted(self._out_of_range)) if extreme else ""
 
     @cached_property
     def residue(self) -> list[Array]:
@@ -112,13 +125,19 @@ class Sides:
         )  # fmt: skip
 
     def _draw(self, ys: list[Tensor], plain: bool) -> list[Tensor]:
-        """Random cotangents. Several outputs are brought to one size, so that none is lost beside the others."""
-        if plain and len(ys) == 1 and ys[0].size == 1:  # one number: first show its own derivative
+        """Random cotangents. Several outputs are brought to one size, so that none is lost beside the others.
+
+        Outputs of extreme size are brought near to 1, lest numbers on the way overflow or underflow.
+        """
+        sizes = [root_mean_square(np.asarray(y.numpy(), np.float64)) for y in ys]
+        largest = max(sizes, default=0.0)
+        extreme = largest > 0 and not 1 / EXTREME < largest < EXTREME
+        if plain and len(ys) == 1 and ys[0].size == 1 and not extreme:  # one number: first show its own derivative
             return [Tensor(ys[0].data * 0 + 1)]
-        sizes = [float(np.sqrt(np.mean(y.numpy() ** 2))) if y.size else 0.0 for y in ys]
         # But one that is zero except for rounding must not be blown up; among gradients that is no rarity.
-        least = max(sizes, default=0.0) * (1e-9 if self.order == 1 else 1e-3)
-        factors = [1 / max(size, least) if least and len(ys) > 1 else 1.0 for size in sizes]
+        least = largest * (1e-9 if self.order == 1 else 1e-3)
+        scaled = least > 0 and (len(ys) > 1 or extreme)
+        factors = [1 / max(size, least) if scaled else 1.0 for size in sizes]
         normal = [np.asarray(self.rng.standard_normal(y.shape)) for y in ys]
         return [Tensor(to_device((v * c).astype(y.dtype), y.device)) for v, c, y in zip(normal, factors, ys)]
 

@@ -51,9 +51,13 @@ class Evidence:
         return np.isinf(self.jump) | ((self.jump > 0) & (clear | explains))
 
     def unclear(self) -> Array:
-        """Where do the sides differ, but agree from afar? The function is a staircase, as if rounded to few digits."""
+        """Where do the sides differ, but agree from afar? The function is a staircase, as if rounded to few digits.
+
+        Or has the numeric side nothing to say: the function overflows wherever it was asked.
+        """
         nearer = np.abs(self.analytic - self.coarse) < 0.1 * np.abs(self.analytic - self.numeric)
-        return (self.excess(self.analytic) > 1) & nearer & ~self.kinks()
+        silent = np.isnan(self.numeric) & np.isfinite(self.analytic)
+        return (self.excess(self.analytic) > 1) & (nearer | silent) & ~self.kinks()
 
     def wrong(self) -> Array:
         """Where do the sides differ, without a kink or a staircase to blame?
