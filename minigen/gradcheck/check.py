@@ -11,14 +11,18 @@ from typing import Any, cast
 
 import numpy as np
 
+from minigen.gradcheck.cotangents import check_linear
 from minigen.gradcheck.devices import compare_with_cpu
 from minigen.gradcheck.diagnosis.contract import broken
 from minigen.gradcheck.failure import vacuous, worst
+from minigen.gradcheck.memory import check_memory
 from minigen.gradcheck.one_tensor import OneTensor
 from minigen.gradcheck.probes import Directions, Elements
 from minigen.gradcheck.problem import Given, GradientOf, Problem
 from minigen.gradcheck.progress import Progress
 from minigen.gradcheck.report import GradientMismatch, Report
+from minigen.gradcheck.second_look import second_look
+from minigen.gradcheck.shared import check_shared
 from minigen.gradcheck.sides import Settings, Sides
 from minigen.gradcheck.state import ModuleLike
 from minigen.tensor import GradientError, Tensor, is_recording
@@ -80,7 +84,9 @@ def gradcheck(
                 if k == 1:
                     report.device = compare_with_cpu(given, sides)
                 inspected = _check_one_order(sides, directions, max_elements)
-                failure = worst(inspected)
+                failure = worst(inspected) or check_memory(sides, inspected) or check_linear(sides, inspected)
+                if failure is None and k == 1:
+                    failure = check_shared(given, sides) or second_look(problem, sides)
                 if failure is None and k == 1 and not allow_zero and all(c.verdict == "VACUOUS" for c in inspected):
                     failure = vacuous(sides)
                 if failure is not None:

@@ -54,10 +54,24 @@ class OneTensor:
 
     def _allow_for_residue(self) -> None:
         """What rounding leaves of an analytic zero is no mistake: measured, and limited by what can explain it."""
+        self.evidence.rounding = self.evidence.rounding + self._residue()
+
+    def _residue(self) -> Array:
         sides = self.sides
         most = 50 * norms(sides.weights * sides.on_the_way)[:, None]
-        residue = 10 * self.probes.spread(sides.residue[self.i])
-        self.evidence.rounding = self.evidence.rounding + np.minimum(residue, most)
+        return np.minimum(10 * self.probes.spread(sides.residue[self.i]), most)
+
+    def differs(self, gradient: Array) -> float:
+        """By how much a gradient (size,) for the last cotangent is not the one that has passed; 0.0 if it is.
+
+        Relative to the largest number of it. The tolerance is that of the comparison with the numeric side.
+        """
+        off = np.abs(self.probes.project((gradient - self.gradients[-1])[None])[0])
+        tolerance = self.evidence.tolerance(self.evidence.analytic)[-1]
+        if (off <= tolerance).all() or (off <= tolerance + self._residue()[-1]).all():
+            return 0.0
+        far = float(np.abs(gradient - self.gradients[-1]).max())
+        return far / (float(np.abs(self.gradients[-1]).max()) or 1.0)
 
     def _look_closer(self, probes: Elements) -> None:
         """Elements that are small beside the others were moved too far, perhaps: again, by their own size, or by 1.

@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from minigen.device import to_device
+from minigen.gradcheck.in_place import writes_in_place
 from minigen.gradcheck.numeric import DOUBLE, SINGLE, norms
 from minigen.gradcheck.probes import root_mean_square
 from minigen.gradcheck.problem import Problem
@@ -22,7 +23,6 @@ from minigen.gradcheck.report import Explanation, GradientMismatch, Index, Repor
 from minigen.gradcheck.rounding import noise_of_gradients, noise_of_values, noise_on_the_way
 from minigen.tensor import Tensor
 from minigen_kernels import Array
-
 
 EXTREME = 1e50  # outputs that are larger, or smaller than its inverse, are weighted with cotangents of the inverse size
 
@@ -194,11 +194,23 @@ class Sides:
                     Explanation("in-place", f"backward changes {int((flat(gys) != w).sum())} of {w.size} elements of "
                                 "gy in place, which others still need. Copy before you write."),
                 )  # fmt: skip
+        if text := writes_in_place(ys, lambda: self.problem.pull_back(ys, self.cotangents[0], False)):
+            raise self.mismatch(
+                "WRONG", "what backward is given", f"{text}.",
+                Explanation("in-place", f"{text} in place, which others still need. Copy before you write."),
+            )  # fmt: skip
         self._same_again(again, "not-deterministic", "Two runs of the same backward differ by up to {far:.3g}: it "
                          "draws random numbers, or changes what it reads.")  # fmt: skip
         # And once more, after a call of the function elsewhere.
+        values = flat(ys)
         self.problem.at({i: v.tensor.numpy() * (1 + 1e-3 * self.rng.random()) for i, v in enumerate(self.variables)})
         self.problem.rewind()
+        if not np.array_equal(values, flat(ys), equal_nan=True):
+            raise self.mismatch(
+                "WRONG", "the output", "The result of one call changes when the function is called again.",
+                Explanation("state", "The function returns an array that its next call writes into, so the result of a "
+                            "call does not last. It has to make a new array each time."),
+            )  # fmt: skip
         self._same_again(self.pull_back(ys, False), "state", "The gradient changes by up to {far:.3g} when the "
                          "function has been called elsewhere in between: backward reads state that a later call of "
                          "the function changed. What it needs belongs to self of the Function, and to nothing that "

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minigen.gradcheck.diagnosis.graph import leads_from, nodes_of
+from minigen.gradcheck.graph import leads_from, nodes_of
 from minigen.gradcheck.numeric import Slope, measure
 from minigen.gradcheck.probes import Directions
 from minigen.gradcheck.problem import Problem

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigen.gradcheck.diagnosis.case import LEFT_OVER, Case
-from minigen.gradcheck.diagnosis.graph import nodes_of
+from minigen.gradcheck.graph import nodes_of
 from minigen.gradcheck.problem import GradientOf, Root
 from minigen.gradcheck.report import Explanation
 from minigen.tensor import Function, Tensor, grad

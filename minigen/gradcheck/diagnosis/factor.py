@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minigen.gradcheck.diagnosis.case import Case
-from minigen.gradcheck.diagnosis.graph import numbers_of
+from minigen.gradcheck.graph import numbers_of
 from minigen.gradcheck.report import Explanation
 from minigen_kernels import Array
 

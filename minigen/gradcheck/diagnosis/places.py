@@ -16,7 +16,7 @@ import numpy as np
 
 from minigen.gradcheck.diagnosis.case import Case
 from minigen.gradcheck.diagnosis.elsewhere import at_point
-from minigen.gradcheck.diagnosis.graph import nodes_of
+from minigen.gradcheck.graph import nodes_of
 from minigen.gradcheck.probes import Elements
 from minigen.gradcheck.report import Explanation
 from minigen_kernels import Array

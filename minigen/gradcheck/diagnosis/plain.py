@@ -11,7 +11,7 @@ import numpy as np
 
 from minigen.gradcheck.diagnosis.case import Case
 from minigen.gradcheck.diagnosis.contract import returned_none
-from minigen.gradcheck.diagnosis.graph import leads_from
+from minigen.gradcheck.graph import leads_from
 from minigen.gradcheck.report import Explanation
 from minigen.gradcheck.sides import index_of
 from minigen.tensor import Tensor
