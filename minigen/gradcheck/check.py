@@ -25,6 +25,7 @@ from minigen.gradcheck.second_look import second_look
 from minigen.gradcheck.shared import check_shared
 from minigen.gradcheck.sides import Settings, Sides
 from minigen.gradcheck.state import ModuleLike
+from minigen.gradcheck.surrogate import Surrogate
 from minigen.tensor import GradientError, Tensor, is_recording
 
 
@@ -42,6 +43,7 @@ def gradcheck(
     allow_zero: bool = False,
     dtype: str = "float64",
     self_test: bool = False,
+    derivative_of: Callable[..., Any] | None = None,
     raise_on_failure: bool = True,
 ) -> Report:
     """Check every derivative of `fn(*inputs)`, up to `order`, against central differences. Return a report, or raise.
@@ -60,6 +62,10 @@ def gradcheck(
     (1e-6, in float32 1e-3), plus what rounding may leave of a zero. Results are taken to be rounded to the last of
     their bits, and by `atol` on the way to them, which is measured unless it is given.
 
+    With `derivative_of` the gradients of `fn` are held to another function of the same inputs: a straight-through
+    estimator rounds, and its gradient is meant to be that of the identity, ``derivative_of=lambda x: x``. A Module
+    given there computes with those parameters of `fn` that have the same names.
+
     Errors are planted in each gradient that has passed, and have to be noticed; with `self_test` the report lists them.
 
     Raises `GradientMismatch`, or returns the report of it if `raise_on_failure` is False, for a derivative that is
@@ -68,11 +74,13 @@ def gradcheck(
     be checked at all.
     """
     _check_arguments(fn, inputs, order, wrt, draws, directions)
+    if derivative_of is not None and not callable(derivative_of):
+        raise TypeError(f"gradcheck: derivative_of is a function of the inputs, or a Module, got {derivative_of!r}")
     single = _check_dtype(dtype) == "float32"
     report = Report(_name_of(fn), order, seed, str(np.dtype(dtype)))
     progress = Progress(report.target)
     settings = Settings(rtol or (1e-3 if single else 1e-6), atol, draws, report.dtype, self_test, progress.tick)
-    given = Given(fn, inputs, wrt, dtype)
+    given = Given(fn, inputs, wrt, dtype) if derivative_of is None else Surrogate(fn, derivative_of, inputs, wrt, dtype)
     try:
         if not given.variables:
             raise ValueError("gradcheck: nothing to differentiate: no floating Tensor, array or parameter was given")

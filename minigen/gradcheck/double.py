@@ -29,7 +29,7 @@ def in_double(sides: Sides, i: int) -> Callable[[Array], Line] | None:
 
     def values(moved: Array) -> Array:
         wrt = [j for j, x in enumerate(given.inputs) if isinstance(x, Tensor) and x.requires_grad]
-        double = Given(given.fn, given.inputs, wrt, np.float64)
+        double = given.again(given.inputs, wrt, np.float64)
         try:
             problem: Problem = double
             for cotangents in reversed(chain):

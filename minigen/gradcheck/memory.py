@@ -86,8 +86,8 @@ def _laid_out(tensors: Sequence[Tensor], layout: Layout | None) -> Iterator[None
 
 def _differs(sides: Sides, values: Array) -> float:
     """By how much the values differ beyond rounding, relative to the largest; 0 if they do not."""
-    off = np.abs(values - sides.y0)
-    largest = float(np.abs(sides.y0).max(initial=0.0))
+    off = np.abs(values - sides.results)
+    largest = float(np.abs(sides.results).max(initial=0.0))
     same = off <= sides.settings.rtol * largest + 100 * sides.atol
     return 0.0 if same.all() else float(np.max(off)) / (largest or 1.0)
 

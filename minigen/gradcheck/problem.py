@@ -89,7 +89,9 @@ class Root(Function):
 class Given(Problem):
     """The user's function. Floating inputs become copies in `dtype`, Modules compute in it until `release`."""
 
-    def __init__(self, fn: Callable[..., Any], inputs: Sequence[Any], wrt: Sequence[int] | None, dtype: Any) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], inputs: Sequence[Any], wrt: Sequence[int] | None, dtype: Any, *others: Any
+    ) -> None:
         self.fn, self.inputs, self.dtype, self.output_names = fn, list(inputs), np.dtype(dtype), []
         self.foreign = {}
         owner = fn if isinstance(fn, ModuleLike) else getattr(fn, "__self__", None)  # a method of a Module
@@ -110,11 +112,19 @@ class Given(Problem):
             if p.requires_grad
         }
         self.variables += parameters.values()
-        self.state = HeldState(roots.values(), inputs, set(parameters), self.dtype)
+        modules = [x for x in others if isinstance(x, ModuleLike)]  # they compute in `dtype` too
+        self.state = HeldState([*roots.values(), *modules], inputs, set(parameters), self.dtype)
+
+    def again(self, inputs: Sequence[Any], wrt: Sequence[int], dtype: Any) -> Given:
+        """The same function with other inputs, or in another dtype."""
+        return Given(self.fn, inputs, wrt, dtype)
 
     def evaluate(self, create_graph: bool) -> list[Tensor]:
+        return self._outputs_of(self.fn)
+
+    def _outputs_of(self, fn: Callable[..., Any]) -> list[Tensor]:
         self.rewind()
-        result = self.fn(*self.inputs)
+        result = fn(*self.inputs)
         several = list(result) if isinstance(result, (tuple, list)) else [result]
         names = [f"output {k}" for k in range(len(several))] if len(several) > 1 else ["the output"]
         for name, y in zip(names, several, strict=True):

@@ -42,6 +42,7 @@ class Settings:
 class Sides:
     """A problem at its point: `y0` (m,) its values, K cotangents, and for each variable the gradients (K, size).
 
+    `results` (m,) are the values that were computed together with the graph, the same but for rounding.
     `gradients` are those of training; `recorded` those under create_graph, which the next order differentiates (None at
     the `last` order). `weights` (K, m) are the cotangents as numbers; `size` (K,): how large weights * y0
     is; `rounding` (K,): a derivative along a relative step that is no larger may be zero;
@@ -58,6 +59,7 @@ class Sides:
         self._check_dtypes()
         ys = problem.evaluate(True)
         self.output_shapes = [y.shape for y in ys]
+        self.results = flat(ys)
         self.cotangents = [self._draw(ys, plain=k == 0) for k in range(settings.draws)]
         self.weights = np.stack([flat(gys) for gys in self.cotangents])
         self.size = norms(self.weights * self.y0)

@@ -15,11 +15,12 @@ from minigen.gradcheck.diagnosis.other_input import other_input
 from minigen.gradcheck.diagnosis.places import places
 from minigen.gradcheck.diagnosis.plain import linear, nan, zero
 from minigen.gradcheck.diagnosis.rest import rest
+from minigen.gradcheck.diagnosis.straight_through import identity, straight_through
 from minigen.gradcheck.report import Explanation
 
 # Groups, simple explanations first. In each all that fit are told; the first group with one ends the search.
-ATTEMPTS = ((linear,), (detached,), (factor,), (order, other_input), (cotangent,), (extra_sum,), (places, batch_of_one),
-            (rest,))  # fmt: skip
+ATTEMPTS = ((linear,), (straight_through,), (detached,), (factor,), (order, other_input), (cotangent,), (extra_sum,),
+            (places, batch_of_one), (rest,), (identity,))  # fmt: skip
 
 
 def explain(case: Case) -> list[Explanation]:

@@ -102,22 +102,22 @@ class Case:
         rounding = np.full((len(analytic), 1), float(self.sides.rounding.max()))
         return Evidence(analytic, value, error, jump, coarse, rounding, self.sides.settings.rtol)
 
-    def lengths(self) -> dict[int, str]:
-        """Lengths of axes, and products of them, that a sum or mean may have run over, with where they are found."""
-        found: dict[int, str] = {}
+    def lengths(self) -> list[tuple[str, int]]:
+        """Lengths of axes, and products of them, that a sum or mean may have run over, each with where it is found."""
+        found: dict[str, int] = {}
         tensors = [(v.name, v.tensor.shape) for v in self.sides.variables]
         outputs = self.sides.problem.output_names
         tensors = [(self.name, self.shape), *tensors, *zip(outputs, self.sides.output_shapes, strict=True)]
         for name, shape in tensors:
             for axis, n in enumerate(shape):
-                found.setdefault(n, f"the length of axis {axis} of {name}")
+                found.setdefault(f"the length of axis {axis} of {name}", n)
         for name, shape in tensors:
             for first in range(len(shape)):
                 for last in range(first + 1, len(shape)):
                     n = int(np.prod(shape[first : last + 1]))
                     whole = last - first + 1 == len(shape)
                     what = "the size" if whole else f"the product of axes {first} to {last}"
-                    found.setdefault(n, f"{what} of {name}")
+                    found.setdefault(f"{what} of {name}", n)
             if len(shape) == 4:
-                found.setdefault(shape[0] * shape[2] * shape[3], f"the product of axes 0, 2 and 3 of {name}")
-        return {n: text for n, text in found.items() if n > 1}
+                found.setdefault(f"the product of axes 0, 2 and 3 of {name}", shape[0] * shape[2] * shape[3])
+        return [(text, n) for text, n in found.items() if n > 1]

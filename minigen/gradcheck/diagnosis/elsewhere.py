@@ -77,7 +77,7 @@ def _alone(case: Case, whole: Given, n: int, sample: int) -> str:
         short = a is not None and a.ndim and a.shape[0] == n
         cut.append(x if a is None or not short else _like(x, a[sample : sample + 1]))
     wrt = [i for i, x in enumerate(whole.inputs) if isinstance(x, Tensor) and x.requires_grad]
-    given = Given(whole.fn, cut, wrt, whole.dtype)
+    given = whole.again(cut, wrt, whole.dtype)
     try:
         problem: Problem = given
         rng = np.random.default_rng(2)

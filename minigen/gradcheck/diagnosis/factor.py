@@ -6,16 +6,20 @@ Imports: the files of the checker. Read next: ``order.py``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from minigen.gradcheck.diagnosis.case import Case
+from minigen.gradcheck.diagnosis.other_lengths import at_other_lengths
 from minigen.gradcheck.graph import numbers_of
 from minigen.gradcheck.report import Explanation
 from minigen_kernels import Array
 
 CONSTANTS = {np.pi: "pi", 2 * np.pi: "2 pi", np.sqrt(2 * np.pi): "the root of 2 pi", np.sqrt(2): "the root of 2",
              np.log(2): "ln 2", np.log(10): "ln 10", np.e: "e", 180 / np.pi: "180 / pi"}  # fmt: skip
+
+CLOSE = 1e-5  # relative: a factor is found to more digits than that
 
 
 def factor(case: Case) -> Iterator[Explanation]:
@@ -33,7 +37,8 @@ def factor_explanation(case: Case, c: float) -> Explanation:
     inverse = abs(c) < 1
     size = 1 / c if inverse else c
     text = f"Analytic = {f'numeric / {size:.6g}' if inverse else f'{size:.6g} * numeric'} everywhere: "
-    return Explanation("factor", text + _meaning(case, size, inverse))
+    turned = " And the sign is turned." if size < 0 else ""
+    return Explanation("factor", text + _meaning(case, c) + turned)
 
 
 def factor_between(case: Case, gradients: Array) -> float | None:
@@ -63,39 +68,73 @@ def _nice_numbers(case: Case, c: float) -> Iterator[float]:
 
 
 def _special(case: Case) -> Iterator[float]:
-    for number in [*CONSTANTS, *(x for _, x in _own_numbers(case)), *(np.sqrt(n) for n in case.lengths()),
-                   *(n / (n - 1) for n in case.lengths())]:  # fmt: skip
-        yield float(number)
-        yield -float(number)
+    for meaning in _meanings(case):
+        yield meaning.factor
+        yield -meaning.factor
 
 
-def _meaning(case: Case, size: float, inverse: bool) -> str:
-    lengths = case.lengths()
-    if abs(size - round(size)) < 1e-3 and abs(round(size)) in lengths:
-        n = abs(round(size))
-        turned = " And the sign is turned." if size < 0 else ""
-        return (
-            f"{n} is {lengths[n]}; mean and sum confused, or "
-            f"{'divided by it twice' if inverse else 'counted once too often'}?{turned}"
-        )
-    unknown = "a factor is missing." if inverse else "a factor too much."
-    if abs(size - round(size)) < 1e-5 and abs(size) < 10:
-        return unknown
-    c = 1 / size if inverse else size
+@dataclass(frozen=True)
+class Meaning:
+    """Something that a factor may be. `name` is the same at other lengths, where `factor` may be another number.
+
+    Of several with the same `formula`, such as two axes of one length, only the first is told.
+    """
+
+    name: str
+    factor: float
+    text: str
+    formula: str
+
+
+def _meaning(case: Case, c: float) -> str:
+    """All that the factor `c` may be; of several only those that it also is where the lengths are other ones."""
+    fitting = _fitting(case, c)
+    same_there = False
+
+    def look(there: Case) -> bool:
+        nonlocal fitting, same_there
+        c_there = factor_between(there, there.analytic)
+        if c_there is None:
+            return False
+        names = [meaning.name for meaning in _fitting(there, c_there)]
+        fitting = [meaning for meaning in fitting if meaning.name in names]
+        same_there = abs(c_there / c - 1) < CLOSE
+        return True
+
+    if len(fitting) > 1 or any(meaning.name in dict(case.lengths()) for meaning in fitting):
+        if case.sides.order == 1:
+            at_other_lengths(case, look)
+    texts = list({meaning.formula: meaning.text for meaning in reversed(fitting)}.values())[::-1]
+    if not texts:
+        what = "a factor is missing" if abs(c) < 1 else "a factor too much"
+        return f"{what}, and the same with axes of other lengths." if same_there else f"{what}."
+    return " Or: ".join(texts)
+
+
+def _fitting(case: Case, c: float) -> list[Meaning]:
+    """The meanings of the factor `c`: numbers of the layer first, then roots, then lengths."""
+    return [meaning for meaning in _meanings(case) if abs(abs(c) / abs(meaning.factor) - 1) < CLOSE]
+
+
+def _meanings(case: Case) -> Iterator[Meaning]:
     for name, number in _own_numbers(case):
-        if abs(c / number - 1) < 1e-5:
-            return f"{name} is there once too often."
-        if abs(c * number - 1) < 1e-5:
-            return f"{name} is left out."
-    for n, where in lengths.items():
-        if abs(abs(size) * (n - 1) / n - 1) < 1e-5:
-            return f"that is {n} / {n - 1}, and {n} is {where}: divided by n or by n - 1?"
-        if abs(abs(size) / np.sqrt(n) - 1) < 1e-5:
-            return f"that is the root of {n}, {where}."
-    for constant, name in CONSTANTS.items():
-        if abs(abs(size) / constant - 1) < 1e-5:
-            return f"that is {name}."
-    return unknown
+        yield Meaning(f"{name}, too often", number, f"{name} is there once too often.", name)
+        yield Meaning(f"{name}, left out", 1 / number, f"{name} is left out.", f"1 / {name}")
+    for number, name in CONSTANTS.items():
+        yield from _both(name, float(number), f"that is {name}.", name)
+    for where, n in case.lengths():
+        yield from _both(f"root, {where}", float(np.sqrt(n)), f"that is the root of {n}, {where}.", f"root of {n}")
+        what = f"{n} is {where}; mean and sum confused, or"
+        yield Meaning(where, float(n), f"{what} counted once too often?", f"{n}")
+        yield Meaning(f"1 / {where}", 1 / n, f"{what} divided by it twice?", f"1 / {n}")
+        less = f"that is {n} / {n - 1}, and {n} is {where}: divided by n or by n - 1?"
+        yield from _both(f"n / (n - 1), {where}", n / (n - 1), less, f"{n} / {n - 1}")
+
+
+def _both(name: str, factor: float, text: str, formula: str) -> Iterator[Meaning]:
+    """A number and its inverse."""
+    yield Meaning(name, factor, text, formula)
+    yield Meaning(f"1 / {name}", 1 / factor, text, f"1 / {formula}")
 
 
 def _own_numbers(case: Case) -> Iterator[tuple[str, float]]:

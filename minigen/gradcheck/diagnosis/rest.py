@@ -55,7 +55,7 @@ def _global_multiple(case: Case) -> Iterator[Explanation]:
         if norm == 0:
             continue
         c = float((along * left).sum()) / norm
-        if abs(c - round(c)) < 1e-4 and round(c):
+        if np.isfinite(c) and abs(c - round(c)) < 1e-4 and round(c):
             c = float(round(c))
         if np.isfinite(c) and c != 0 and case.accepts_numbers(e.analytic + c * along):
             much = "" if c == 1 else "-1 times " if c == -1 else f"{c:.6g} times "
