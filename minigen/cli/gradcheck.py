@@ -18,9 +18,11 @@ import click
 from rich.console import Console
 
 from minigen import nn
+from minigen.cli.drawn import parse_input
 from minigen.cli.gradcheck_all import check_all
-from minigen.cli.inputs import find_inputs, parse_shape
+from minigen.cli.inputs import Inputs, Trial, find_inputs
 from minigen.cli.output import PDF, PNG, SVG, Output, force_option
+from minigen.cli.points import wrong_elsewhere
 from minigen.cli.target import Target, open_target
 from minigen.cli.user_code import UserCodeError, comes_from_user
 from minigen.cli.words import echo
@@ -31,11 +33,15 @@ from minigen.training.config import ConfigError
 WRONG, IMPOSSIBLE = 1, 2
 
 
-@click.command("gradcheck")
+@click.command("gradcheck", short_help="Check the gradients of a layer that you wrote.")
 @click.argument("target", required=False, metavar="MODULE:NAME")
 @click.option("--all", "everything", is_flag=True, help="check every operation, layer and loss that ships")
-@click.option("--input-shape", "shapes", multiple=True, metavar="2,3,8,8", help="shape of an input, once for each")
+@click.option("--input-shape", "--input", "inputs", multiple=True, metavar="2,3,8,8",
+              help="shape of an input, once for each; int:0,6:2,3 for whole numbers from 0 to 5, float:0,1:2,3 for "
+                   "numbers between 0 and 1")  # fmt: skip
 @click.option("--kwargs", metavar="JSON", help="arguments of the constructor, of a Function or of a function")
+@click.option("--derivative-of", metavar="MODULE:NAME",
+              help="the function whose gradient it shall have (straight-through)")  # fmt: skip
 @click.option("--order", type=click.IntRange(1, 4), default=1, show_default=True, help="up to which derivative")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default=None, help="[default: cpu]")
 @click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64", show_default=True)
@@ -50,8 +56,9 @@ def check_gradients(
     /,
     target: str | None,
     everything: bool,
-    shapes: tuple[str, ...],
+    inputs: tuple[str, ...],
     kwargs: str | None,
+    derivative_of: str | None,
     order: int,
     device: str | None,
     dtype: str,
@@ -65,19 +72,24 @@ def check_gradients(
 
     MODULE:NAME is my_module:MyLayer, imported from the current folder, or path/to/file.py:MyLayer. NAME is a Module
     (its class or an object), a Function, or a function of Tensors. The inputs are random numbers of the shapes that you
-    give; or what example_inputs() of the class returns; or of a shape that is found by trying.
+    give; or what example_inputs() of the class returns; or of a shape that is found by trying. What passes there is
+    also checked at numbers of other scales and seeds, at zeros, in batches of other lengths, and in float32.
 
     \b
     minigen gradcheck my_module:MyLayer --input-shape 2,3,8,8 --kwargs '{"features": 4}'
     minigen gradcheck my_module:my_function --input-shape 3,4 --input-shape 4 --order 2
+    minigen gradcheck my_module:MyEmbedding --input int:0,6:2,3 --input 6,4
+    minigen gradcheck my_module:MyRound --derivative-of my_module:identity
     minigen gradcheck --all --order 2
 
     Exit code: 0 right, 1 wrong, 2 nothing could be checked.
     """  # noqa: D301 - click wants the true backspace: it keeps the lines below apart
     console = Console(highlight=False)
     if everything:
-        if target is not None or shapes or kwargs is not None or plot is not None:
-            raise ConfigError("--all checks what ships: leave MODULE:NAME, --input-shape, --kwargs and --plot out")
+        if target is not None or inputs or kwargs is not None or derivative_of is not None or plot is not None:
+            raise ConfigError(
+                "--all checks what ships: leave MODULE:NAME, --input-shape, --kwargs, --derivative-of and --plot out"
+            )
         ok = check_all(console, order, device, as_json, seed=seed, dtype=dtype, self_test=self_test)
         ctx.exit(0 if ok else WRONG)
     if target is None:
@@ -86,8 +98,10 @@ def check_gradients(
     try:
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():  # what the layer prints
             opened = open_target(target, _arguments(kwargs), seed)
-            report, origin = _checked(opened, shapes, device or "cpu", order=order, seed=seed, dtype=dtype,
-                                      self_test=self_test)  # fmt: skip
+            options = dict(order=order, seed=seed, dtype=dtype, self_test=self_test)
+            if derivative_of is not None:
+                options["derivative_of"] = open_target(derivative_of, {}, seed).call
+            report, origin = _checked(opened, inputs, device or "cpu", options)
     except UserCodeError as error:
         echo(f"minigen: error: {error}", err=True)
         ctx.exit(WRONG if error.in_backward else IMPOSSIBLE)
@@ -123,16 +137,32 @@ def _arguments(kwargs: str | None) -> dict[str, Any]:
     return arguments
 
 
-def _checked(target: Target, shapes: tuple[str, ...], device: str, **options: Any) -> tuple[Report, str]:
-    """The report on a target, and a line on where its inputs come from."""
+def _checked(target: Target, wanted: tuple[str, ...], device: str, options: dict[str, Any]) -> tuple[Report, str]:
+    """The report on a target, and a line on where its inputs come from; of the first point at which it is wrong."""
     if device == "cuda" and not cuda_status()[0]:
         raise ConfigError(f"--device cuda: {cuda_status()[1]}")
     if device == "cuda" and isinstance(target.call, nn.Module):
         target.call.to(device)
-    given = [parse_shape(shape) for shape in shapes]
-    inputs = find_inputs(target, given, options["seed"], device, options["dtype"])
+    inputs = find_inputs(target, [parse_input(text) for text in wanted], options["seed"], device, options["dtype"])
+    report = _at(target, inputs, options)
+    origin = inputs.origin
+    if report.ok:
+        trial = Trial(target, options["seed"], device, options["dtype"])
+        elsewhere = wrong_elsewhere(target, inputs, trial, options)
+        if isinstance(elsewhere, tuple):
+            report, words = elsewhere
+            origin = f"right at the first point, wrong with {words}; {origin}".removesuffix("; ")
+        elif elsewhere:
+            also = f"also right at {elsewhere} other points: other scales and seeds, zeros, batches, float32"
+            origin = f"{origin}\n{also}" if origin else also
+    report.target = target.name  # as the user calls it
+    return report, origin
+
+
+def _at(target: Target, inputs: Inputs, options: dict[str, Any]) -> Report:
+    """The report at these inputs."""
     try:
-        report = gradcheck(target.call, *inputs.values, **options, raise_on_failure=False)
+        return gradcheck(target.call, *inputs.values, **options, raise_on_failure=False)
     except Exception as error:
         if isinstance(error, (TypeError, ValueError)) and str(error).startswith("gradcheck: "):
             text = str(error).removeprefix("gradcheck: ")
@@ -142,15 +172,14 @@ def _checked(target: Target, shapes: tuple[str, ...], device: str, **options: An
             raise
         # Forward has been tried before: what raises now is backward, or forward at a point that was moved a little.
         moved = any("moved point" in note for note in getattr(error, "__notes__", []))
-        doing = f"forward of {target.name}, near its inputs," if moved else f"backward of {target.name}"
+        guess = ", at shapes that are a guess (--input-shape gives others)," if inputs.guessed else ""
+        doing = f"forward of {target.name}, near its inputs," if moved else f"backward of {target.name}{guess}"
         raise UserCodeError(doing, error, in_backward=not moved) from error
-    report.target = target.name  # as the user calls it
-    return report, inputs.origin
 
 
 def _print(console: Console, report: Report, origin: str, plot: str | None, as_json: bool) -> None:
     if as_json:
-        echo(report.to_json())
+        echo(json.dumps({**report.facts(), "inputs": origin}, allow_nan=False, ensure_ascii=False))
         return
     if console.is_terminal:
         console.print(report)

@@ -5,74 +5,87 @@ Imports: gradcheck, nn, tensor. Read next: ``gradcheck.py``.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from minigen import nn
+from minigen.cli.drawn import Drawn
+from minigen.cli.guesses import guesses
 from minigen.cli.target import Target, parameters_of
 from minigen.cli.user_code import UserCodeError, running
 from minigen.device import to_device
+from minigen.gradcheck.diagnosis.contract import broken
 from minigen.gradcheck.problem import Given
+from minigen.gradcheck.sides import Settings
 from minigen.random import Generator
-from minigen.tensor import Tensor
+from minigen.tensor import GradientError, Tensor
 from minigen.training.config import ConfigError
 from minigen_kernels import Array
 
-Shape = tuple[int, ...]
 SHAPES = "give the shape of each input by --input-shape, for example --input-shape 2,3,8,8"
 OFFER = "or let it offer them: def example_inputs(): return [an array for each input]"
-#: Lengths that are no factor of each other, so that a wrong factor can be told from a forgotten mean.
-GENERIC: tuple[Shape, ...] = ((3, 5), (5, 5), (3, 5, 7), (3, 5, 7, 6), (5,), ())
+WHOLE = "whole numbers are --input int:0,6:2,3"
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs of a check, and a line that says where they come from ("" where the user gave the shapes)."""
+    """The inputs of a check, and a line that says where they come from ("" where the user gave the shapes).
+
+    `drawn`: how they were drawn, empty where the target offered them. `guessed`: the shapes were found by trying.
+    """
 
     values: tuple[Any, ...]
     origin: str
+    drawn: tuple[Drawn, ...] = ()
+    guessed: bool = False
 
 
-def parse_shape(text: str) -> Shape:
-    """A shape as it is written, "2,3,8,8" or "()" for one number. ConfigError for anything else."""
-    inside = text.strip().removeprefix("(").removesuffix(")").strip().rstrip(",")
-    if text.strip() == "()":
-        return ()
-    if not re.fullmatch(r"\d+(\s*,\s*\d+)*", inside):
-        raise ConfigError(f"--input-shape: expected whole numbers with commas, such as 2,3,8,8, or (); got {text!r}")
-    return tuple(int(n) for n in inside.split(","))
-
-
-def find_inputs(target: Target, shapes: Sequence[Shape], seed: int, device: str, dtype: str) -> Inputs:
+def find_inputs(target: Target, wanted: Sequence[Drawn], seed: int, device: str, dtype: str) -> Inputs:
     """Inputs for which the forward of `target` works. ConfigError or UserCodeError, with a hint, if there are none."""
     trial = Trial(target, seed, device, dtype)
-    if shapes:
-        _check_count(target, len(shapes))
-        return trial.draw(shapes, "", f"{SHAPES}; now it is {_listed(shapes)}")
-    offered = _offered(target, seed)
+    if wanted:
+        _check_count(target, len(wanted))
+        return trial.draw(wanted, "", f"{SHAPES}; now it is {_listed(wanted)}; {WHOLE}")
+    offered = offered_inputs(target, seed)
     if offered is not None:
-        inputs = tuple(_moved(x, device) for x in offered)
+        inputs = tuple(moved_to(x, device) for x in offered)
         trial.forward(inputs, "example_inputs has to return what forward takes, in its order")
         return Inputs(inputs, "inputs: its own example_inputs")
     if target.most == 0:
         return Inputs((), "inputs: none")
-    count = len(target.wanted) or 1
-    first: UserCodeError | None = None
-    for shape in _guesses(target):
-        guess = [shape] * count
+    return _guessed(trial)
+
+
+def _guessed(trial: Trial) -> Inputs:
+    """The first guess that forward takes and backward does not refuse."""
+    target, raised, refused = trial.target, list[UserCodeError](), list[tuple[Inputs, Exception]]()
+    for shapes in guesses(target):
+        wanted = [Drawn(shape) for shape in shapes]
         try:
-            return trial.draw(guess, f"inputs: {_listed(guess)}, found by trying; --input-shape gives others", "")
+            origin = f"inputs: {_listed(wanted)}, found by trying; --input-shape gives others"
+            inputs = replace(trial.draw(wanted, origin, ""), guessed=True)
         except UserCodeError as error:
             if error.hint:  # another shape would not help
                 raise
-            first = first or error
-    assert first is not None  # there is at least one guess
+            raised.append(error)
+            continue
+        why = trial.refusal(inputs.values)
+        if why is None:
+            return inputs
+        refused.append((inputs, why))
     names = f" ({', '.join(target.wanted)})" if target.wanted else ""
-    raise UserCodeError(first.doing, first.error, f"No shape that was tried suits it{names}: {SHAPES}; {OFFER}")
+    if not refused:
+        hint = f"No shape that was tried suits it{names}: {SHAPES}; {WHOLE}; {OFFER}"
+        raise UserCodeError(raised[0].doing, raised[0].error, hint)
+    first, why = refused[0]
+    # A single input of three or more shapes, or what has nothing to do with shapes: that is a wrong backward.
+    if isinstance(why, (AttributeError, NameError)) or (len(first.drawn) == 1 and len(refused) >= 3):
+        return first
+    hint = f"Its backward refuses each of the {len(refused)} guesses that its forward takes{names}: {SHAPES}; {OFFER}"
+    raise UserCodeError(f"backward of {target.name}, with inputs {_listed(first.drawn)}, a guess,", why, hint)
 
 
 @dataclass(frozen=True)
@@ -84,27 +97,47 @@ class Trial:
     device: str
     dtype: str
 
-    def draw(self, shapes: Sequence[Shape], origin: str, hint: str) -> Inputs:
-        """Normal numbers of these shapes; or numbers from 0.5 to 1.5, if the function is not defined at those."""
-        normal, positive = self._numbers(shapes, False), self._numbers(shapes, True)
+    def draw(self, wanted: Sequence[Drawn], origin: str, hint: str) -> Inputs:
+        """Normal numbers where nothing else is wanted; numbers from 0.5 to 1.5, if it is not defined at those."""
+        normal, positive = list(wanted), [one.positive() for one in wanted]
         refused: UserCodeError | None = None
+        values = self.numbers(normal)
         try:
-            if self.forward(normal, hint):
-                return Inputs(normal, origin)
+            if self.forward(values, hint):
+                return Inputs(values, origin, tuple(normal))
         except UserCodeError as error:
             refused = error
+        higher = self.numbers(positive)
         try:
-            if self.forward(positive, hint):
+            if self.forward(higher, hint):
                 note = "inputs from 0.5 to 1.5, since it is not defined at normal numbers"
-                return Inputs(positive, f"{origin}; {note}" if origin else note)
+                return Inputs(higher, f"{origin}; {note}" if origin else note, tuple(positive))
         except UserCodeError as error:
             raise refused or error from None
-        return Inputs(normal if refused is None else positive, origin)
+        return Inputs(values, origin, tuple(normal)) if refused is None else Inputs(higher, origin, tuple(positive))
 
-    def _numbers(self, shapes: Sequence[Shape], positive: bool) -> tuple[Any, ...]:
+    def numbers(self, wanted: Sequence[Drawn]) -> tuple[Any, ...]:
+        """What is wanted, from the seed, on the device."""
         rng = np.random.default_rng(self.seed)
-        arrays = [rng.uniform(0.5, 1.5, shape) if positive else rng.normal(size=shape) for shape in shapes]
-        return tuple(_moved(np.asarray(array), self.device) for array in arrays)
+        return tuple(moved_to(one.numbers(rng), self.device) for one in wanted)
+
+    def refusal(self, inputs: tuple[Any, ...]) -> Exception | None:
+        """What backward raises for these inputs, or the engine because of a gradient of another shape; else None."""
+        given = Given(self.target.call, inputs, None, self.dtype)
+        ys: list[Tensor] = []
+        try:
+            with np.errstate(all="ignore"):
+                ys = given.evaluate(True)
+                given.pull_back(ys, [Tensor(y.data * 0 + 1) for y in ys], False)
+            return None
+        except GradientError as error:
+            settings = Settings(1e-6, None, 2, self.dtype)
+            of_shape = any(e.kind in ("missing-sum", "transposed", "shape") for e in broken(given, settings, error))
+            return error if of_shape else None  # a gradient too few, or in float32, is so for every shape
+        except Exception as error:  # whatever his code raises
+            return error
+        finally:
+            given.release()
 
     def forward(self, inputs: tuple[Any, ...], hint: str) -> bool:
         """Run forward once and say whether all that came out is finite. Nothing of a Module is changed."""
@@ -137,7 +170,7 @@ def _check_count(target: Target, given: int) -> None:
         )
 
 
-def _offered(target: Target, seed: int) -> tuple[Any, ...] | None:
+def offered_inputs(target: Target, seed: int) -> tuple[Any, ...] | None:
     """What `example_inputs` of the target gives, or None if it has none."""
     example = getattr(target.source, "example_inputs", None)
     if example is None:
@@ -162,24 +195,7 @@ def _has_parameters(source: Any) -> bool:
     return isinstance(source, nn.Module) and bool(source.parameters())
 
 
-def _guesses(target: Target) -> Iterator[Shape]:
-    """Shapes to try: first what the first parameters of a Module suggest, then the usual ones."""
-    parameters = target.source.parameters() if isinstance(target.source, nn.Module) else []
-    for p in parameters[:2]:
-        batch = 3 if 3 not in p.shape else 5  # so that axes cannot be confused
-        if p.ndim == 4:  # (out, in, kh, kw), or of a transposed convolution (in, out, kh, kw)
-            side = max(p.shape[2:]) + 2
-            yield from ((batch, channels, side + 1, side) for channels in (p.shape[1], p.shape[0]))
-        elif p.ndim == 2:  # (out, in), or (in, out)
-            yield from ((batch, p.shape[1]), (batch, p.shape[0]))
-        elif p.ndim == 1:  # a scale for each feature or channel
-            yield from ((batch, p.shape[0]), (batch, p.shape[0], 7, 6))
-        elif p.ndim > 0:
-            yield (batch, *p.shape)
-    yield from GENERIC
-
-
-def _moved(x: Any, device: str) -> Any:
+def moved_to(x: Any, device: str) -> Any:
     """An array or Tensor on `device`; anything else as it is."""
     if isinstance(x, Tensor):
         return x.to(device)
@@ -189,5 +205,5 @@ def _moved(x: Any, device: str) -> Any:
     return x
 
 
-def _listed(shapes: Sequence[Shape]) -> str:
-    return " and ".join(map(str, shapes))
+def _listed(wanted: Sequence[Drawn]) -> str:
+    return " and ".join(map(str, wanted))

@@ -126,7 +126,9 @@ def _attribute(module: ModuleType, name: str, place: str) -> Any:
         if not hasattr(found, part):
             names = checkable(module)
             known = f"; it defines {', '.join(names)}" if names else "; it defines no Module, Function or function"
-            near = did_you_mean(part, [known for known in vars(found) if not known.startswith("__")])
+            # Of a module only what it can have checked, not what it imports.
+            among = names if found is module else [known for known in vars(found) if not known.startswith("__")]
+            near = did_you_mean(part, among)
             raise ConfigError(f"{place} has no {name!r}{near.rstrip('.')}{known}")
         found = getattr(found, part)
     return found

@@ -12,6 +12,7 @@ import numpy as np
 
 from minigen.gradcheck.problem import Given
 from minigen.gradcheck.state import ModuleLike
+from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 

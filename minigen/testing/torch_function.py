@@ -46,7 +46,18 @@ def check_torch(function: Any, *inputs: Any, seed: int = 0, **options: Any) -> R
         )
     name = getattr(function, "__name__", type(function).__name__)
     target = TorchTarget(call, name, seed, torch)
-    return gradcheck(target, *(_to_numpy(x, torch) for x in inputs), seed=seed, **options)
+    try:
+        return gradcheck(target, *(_to_numpy(x, torch) for x in inputs), seed=seed, **options)
+    except RuntimeError as error:
+        if not _is_of_dtypes(error):
+            raise
+        dtype = options.get("dtype", "float64")
+        # Without the trace, which leads through two engines to a line of PyTorch.
+        raise TypeError(
+            f"check_torch: {name} raises RuntimeError: {str(error).splitlines()[0]}. It is computed in {dtype}; "
+            "tensors and modules that a function brings along keep their own dtype. Give the module itself, with the "
+            f"same inputs (check_torch(module, x)), or bring them along in {dtype} (.{_METHODS.get(dtype, 'double')}())"
+        ) from None
 
 
 class TorchTarget(nn.Module):
@@ -188,6 +199,15 @@ def _to_numpy(x: Any, torch: ModuleType) -> Any:
 def _writable(x: Array) -> Array:
     """An array that PyTorch takes without a copy of its own: writable, and no stride negative."""
     return x if x.flags.writeable and all(s >= 0 for s in x.strides) else x.copy()
+
+
+_METHODS = {"float64": "double", "float32": "float"}
+
+
+def _is_of_dtypes(error: RuntimeError) -> bool:
+    """Does PyTorch complain that dtypes do not fit together?"""
+    text = str(error).lower()
+    return any(word in text for word in ("dtype", "scalar type", "double", "same type"))
 
 
 def _torch() -> ModuleType:

@@ -16,8 +16,8 @@ from minigen.gradcheck import gradcheck
 WRONG, RIGHT = room("wrong"), room("right")
 KINDS = {
     "batch-size", "count", "detached", "dtype", "factor", "flipped", "in-place", "mask", "missing-sum", "missing-term",
-    "nan", "none", "not-deterministic", "not-linear", "other-input", "recorded", "region", "shape", "shifted", "sign",
-    "state", "transposed", "upstream", "zero",
+    "initial-values", "memory", "nan", "none", "not-deterministic", "not-linear", "other-input", "recorded", "region",
+    "same-input", "shape", "shifted", "sign", "state", "straight-through", "transposed", "upstream", "zero",
 }  # fmt: skip
 
 each = pytest.mark.parametrize("exhibit", [*WRONG, *RIGHT], ids=lambda e: e.name)

@@ -133,6 +133,8 @@ def _condition(name: str, sign: str, low: float, high: float) -> str:
     if {low, high} == {0.0, 1.0}:
         return f"{name} is {1 if sign == '>' else 0}"
     threshold = _simplest(low, high)
+    if name.startswith("|") and sign == "<" and low == 0:
+        return f"{name[1:-1]} = 0"
     if " - " in name and low <= 0 <= high:
         return name.replace(" - ", f" {sign} ")
     return f"{name} {sign} {threshold:g}"

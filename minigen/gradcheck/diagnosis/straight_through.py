@@ -14,7 +14,7 @@ from minigen.gradcheck.report import Explanation
 from minigen.gradcheck.surrogate import Surrogate
 from minigen.gradcheck.verdict import SAFETY
 
-MEANT = "If that is meant, check it against the function whose gradient it shall have: derivative_of="
+MEANT = "If that is meant, check it against the function whose gradient it shall have (--derivative-of): derivative_of="
 
 
 def straight_through(case: Case) -> Iterator[Explanation]:
