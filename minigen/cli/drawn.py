@@ -16,7 +16,6 @@ from minigen_kernels import Array
 
 Shape = tuple[int, ...]
 Kind = Literal["normal", "int", "float"]
-FORMS = "2,3,8,8 (normal numbers), () (one number), int:0,6:2,3 (whole numbers from 0 to 5) or float:0,1:2,3"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,10 @@ class Drawn:
 
 
 def parse_input(text: str) -> Drawn:
-    """An input as it is written. ConfigError for anything that is not one of `FORMS`."""
+    """An input as it is written: "2,3,8,8", "()" for one number, "int:0,6:2,3" or "float:0,1:2,3".
+
+    ConfigError for anything else.
+    """
     found = re.fullmatch(r"\s*(?:(int|float)\s*:\s*([^:,]+),([^:,]+):)?\s*(\(\s*\)|\(?[\d\s,]*\d[\d\s,]*\)?)\s*", text)
     if found is None:
         raise _refused(text)
@@ -70,5 +72,6 @@ def parse_input(text: str) -> Drawn:
 
 def _refused(text: str) -> ConfigError:
     return ConfigError(
-        f"--input-shape: expected whole numbers with commas; got {text!r}. An input is written as {FORMS}"
+        f"--input-shape: expected whole numbers with commas, such as 2,3,8,8, or (); got {text!r}. Before a shape "
+        "may stand what numbers: int:0,6:2,3 (whole ones from 0 to 5) or float:0,1:2,3 (between 0 and 1)"
     )

@@ -154,7 +154,7 @@ def _checked(target: Target, wanted: tuple[str, ...], device: str, options: dict
             origin = f"right at the first point, wrong with {words}; {origin}".removesuffix("; ")
         elif elsewhere:
             also = f"also right at {elsewhere} other points: other scales and seeds, zeros, batches, float32"
-            origin = f"{origin}\n{also}" if origin else also
+            origin = f"{also}\n{origin}" if origin else also
     report.target = target.name  # as the user calls it
     return report, origin
 
@@ -172,9 +172,9 @@ def _at(target: Target, inputs: Inputs, options: dict[str, Any]) -> Report:
             raise
         # Forward has been tried before: what raises now is backward, or forward at a point that was moved a little.
         moved = any("moved point" in note for note in getattr(error, "__notes__", []))
-        guess = ", at shapes that are a guess (--input-shape gives others)," if inputs.guessed else ""
-        doing = f"forward of {target.name}, near its inputs," if moved else f"backward of {target.name}{guess}"
-        raise UserCodeError(doing, error, in_backward=not moved) from error
+        doing = f"forward of {target.name}, near its inputs," if moved else f"backward of {target.name}"
+        hint = f"The {inputs.origin}" if inputs.guessed else ""
+        raise UserCodeError(doing, error, hint, in_backward=not moved) from error
 
 
 def _print(console: Console, report: Report, origin: str, plot: str | None, as_json: bool) -> None:

@@ -160,7 +160,8 @@ def gradients(trial: Trial) -> str:
     for mode, subject in modes:
         report = gradcheck(subject, *trial.arrays(), order=trial.order, seed=trial.seed, raise_on_failure=False,
                            **trial.options)  # fmt: skip
-        if report.failure is not None:
+        of_memory = report.failure is not None and [e.kind for e in report.failure.explanations] == ["memory"]
+        if report.failure is not None and not of_memory:  # that promise is "views"
             raise BrokenPromise(f"{report.failure} (in {mode} mode)" if len(modes) > 1 else str(report.failure))
         finest = min((row.resolution for row in report.rows if row.verdict == "OK"), default=np.nan)
         texts.append(f"{len(report.rows)} tensors in {mode} mode, an error of {finest:.0e} would be seen")

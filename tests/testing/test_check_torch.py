@@ -167,3 +167,24 @@ def test_without_pytorch_it_says_so() -> None:
     assert (
         "ImportError: check_torch: PyTorch is not installed here" in done.stderr and "pip install torch" in done.stderr
     )
+
+
+@pytest.mark.parametrize(
+    ("fn", "shape"),
+    [
+        (lambda x: torch.nn.Linear(3, 2)(x), (2, 3)),
+        (lambda x: x @ torch.ones(3, 2), (2, 3)),
+        (lambda x: torch.nn.Conv2d(1, 2, 3)(x), (1, 1, 5, 5)),
+        (lambda x: torch.nn.MultiheadAttention(4, 2)(x, x, x)[0], (2, 3, 4)),
+    ],
+)
+def test_what_a_function_brings_along_in_float32_is_named_in_a_short_error(fn: Any, shape: tuple[int, ...]) -> None:
+    with pytest.raises(TypeError, match="check_torch: .* raises RuntimeError: .*computed in float64; ") as caught:
+        check_torch(fn, torch.randn(shape))
+    assert "Give the module itself" in str(caught.value) and "float64 (.double())" in str(caught.value)
+    assert caught.value.__suppress_context__ and len(str(caught.value)) < 600
+
+
+def test_other_errors_of_pytorch_are_left_as_they_are() -> None:
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        check_torch(lambda x: x @ x, torch.randn(2, 3))

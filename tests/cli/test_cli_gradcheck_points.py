@@ -1,0 +1,353 @@
+"""`minigen gradcheck` without a shape: good guesses, other points than the first, whole numbers, surrogates."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigen.cli.drawn import Drawn, parse_input
+from minigen.training.config import ConfigError
+
+FILE = '''
+import numpy as np
+import minigen as mg
+from minigen import nn, ops
+
+
+class RMSNorm(mg.Function):
+    """x (N, D) over its root mean square, times w (D,)."""
+
+    def forward(self, x, w):
+        return x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-6) * w
+
+    def backward(self, gy, y):
+        x, w = self.inputs
+        r = (ops.mean(x * x, axis=-1, keepdims=True) + 1e-6) ** -0.5
+        g = gy * w
+        gx = r * g - x * r**3 * ops.mean(g * x, axis=-1, keepdims=True)
+        return gx, ops.sum(gy * x * r, axis=0)
+
+
+class Channels(mg.Function):
+    """x (N, C, H, W) times w (C,)."""
+
+    def forward(self, x, w):
+        return x * w.reshape(-1, 1, 1)
+
+    def backward(self, gy, y):
+        x, w = self.inputs
+        return gy * ops.reshape(w, (-1, 1, 1)), ops.sum(gy * x, axis=(0, 2, 3))
+
+
+class Times(mg.Function):
+    """x times a single number."""
+
+    def forward(self, a, x):
+        return a * x
+
+    def backward(self, gy, y):
+        a, x = self.inputs
+        return ops.sum(gy * x), gy * a
+
+
+class Odd(mg.Function):
+    """Lengths 11 and 11 / 11, which nobody guesses."""
+
+    def forward(self, x, w):
+        return x * w
+
+    def backward(self, gy, y):
+        x, w = self.inputs
+        return gy * w, ops.reshape(ops.sum(gy * x, axis=0), (11,))
+
+
+class Mixing(mg.Function):
+    def forward(self, q, k, v):
+        return q @ k.swapaxes(-1, -2) @ v
+
+    def backward(self, gy, y):
+        q, k, v = self.inputs
+        kt, vt, qt = (ops.transpose(t, (0, 2, 1)) for t in (k, v, q))
+        return gy @ vt @ k, ops.transpose(qt @ gy @ vt, (0, 2, 1)), ops.transpose(q @ kt, (0, 2, 1)) @ gy
+
+
+class Attention(nn.Module):
+    def __init__(self, *, rng=None):
+        self.query = nn.Dense(4, 4, rng=rng)
+
+    def forward(self, x):
+        return Mixing.apply(self.query(x), x, x)
+
+
+class Wrong(mg.Function):
+    """w (D,) whose gradient lacks its factor."""
+
+    def forward(self, x, w):
+        return x * w * 2
+
+    def backward(self, gy, y):
+        x, w = self.inputs
+        return gy * w * 2.0, ops.sum(gy * x, axis=0)
+
+
+class HardSwish(mg.Function):
+    right = False
+
+    def forward(self, x):
+        return x * np.clip(x + 3, 0, 6) / 6
+
+    def backward(self, gy, y):
+        x = self.inputs[0].data
+        slope = (x > -3) * (2 * x + 3) / 6
+        return gy * mg.Tensor(np.where(x > 3, 1, slope).astype(x.dtype) if self.right else slope.astype(x.dtype))
+
+
+class Threshold(mg.Function):
+    """Softplus, which is x itself beyond 20; backward goes on with 2."""
+
+    def forward(self, x):
+        return np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20))))
+
+    def backward(self, gy, y):
+        x = self.inputs[0]
+        return gy * mg.Tensor(np.where(x.data > 20, 2, 1 / (1 + np.exp(-x.data))).astype(x.dtype))
+
+
+class AtZero(mg.Function):
+    def forward(self, x):
+        return x * x + x
+
+    def backward(self, gy, y):
+        x = self.inputs[0]
+        return gy * (2.0 * x + 1.0) * mg.Tensor((x.data != 0).astype(x.dtype))
+
+
+class Rows(mg.Function):
+    """Right in the first 32 rows."""
+
+    def forward(self, x):
+        return np.exp(x)
+
+    def backward(self, gy, y):
+        g = gy.data * y.data
+        g[32:] = 0
+        return mg.Tensor(g)
+
+
+class Alone(mg.Function):
+    """Wrong in a batch of one."""
+
+    def forward(self, x):
+        return np.exp(x)
+
+    def backward(self, gy, y):
+        return gy * y * (2.0 if len(y) == 1 and y.ndim > 1 else 1.0)
+
+
+class Single(mg.Function):
+    def forward(self, x):
+        return np.exp(x)
+
+    def backward(self, gy, y):
+        return gy * y * (1.5 if y.dtype == np.float32 else 1.0)
+
+
+class Embedding(mg.Function):
+    right = True
+
+    def forward(self, words, table):
+        return table[words]
+
+    def backward(self, gy, y):
+        words, table = self.inputs
+        g = np.zeros(table.shape, table.dtype)
+        np.add.at(g, words.data, gy.data * (1 if self.right else 2))
+        return None, mg.Tensor(g)
+
+
+class Round(mg.Function):
+    def forward(self, x):
+        return np.round(x)
+
+    def backward(self, gy, y):
+        return gy
+
+
+class Simplex(nn.Module):
+    """The logarithm of a sum that its users keep at 1: right there alone."""
+
+    def forward(self, p):
+        return LogSum.apply(p)
+
+    @staticmethod
+    def example_inputs(rng):
+        p = np.abs(rng.normal((3, 5))) + 0.1
+        return (p / p.sum(-1, keepdims=True),)
+
+
+class LogSum(mg.Function):
+    def forward(self, p):
+        return p * np.log(p.sum(-1, keepdims=True))
+
+    def backward(self, gy, y):
+        p = self.inputs[0]
+        total = ops.sum(p, axis=-1, keepdims=True)
+        return gy * ops.log(total) + ops.sum(gy * p, axis=-1, keepdims=True)
+
+
+def logarithm(x):
+    return ops.log(x)
+
+
+def root(x):
+    return ops.sqrt(x)
+
+
+def kinked(x):
+    return ops.relu(x) + ops.abs(x)
+
+
+def steep(x):
+    return ops.exp(x) * ops.tanh(x)
+
+
+def identity(x):
+    return x
+
+
+class BackwardRaises(mg.Function):
+    """On long batches."""
+
+    def forward(self, x):
+        return x * 2
+
+    def backward(self, gy, y):
+        if len(y) > 100:
+            raise ValueError("too long")
+        return gy * 2.0
+'''
+
+
+@pytest.fixture
+def check(minigen, tmp_path, monkeypatch):
+    """Call the command on `mine.py` in an empty folder."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    Path("mine.py").write_text(FILE)
+    yield lambda name, *words: minigen("gradcheck", f"mine.py:{name}", *words)
+    for name in [n for n, m in sys.modules.items() if str(getattr(m, "__file__", None)).startswith(str(tmp_path))]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("RMSNorm", "(3, 5) and (5,)"),
+        ("Channels", "(3, 5, 7, 6) and (5,)"),
+        ("Times", "() and (3, 5)"),
+        ("Attention", "(3, 7, 4)"),
+        ("Mixing", "(3, 5, 7) and (3, 5, 7) and (3, 5, 7)"),
+    ],
+)
+def test_a_guess_that_backward_refuses_is_a_bad_guess(check, name, shapes):
+    result = check(name)
+    assert result.code == 0, result
+    assert f"inputs: {shapes}, found by trying; --input-shape gives others" in result.out
+
+
+def test_where_no_guess_is_good_a_shape_is_asked_for(check):
+    result = check("Odd")
+    assert result.code == 2 and result.out == ""
+    assert "a guess" in result.err and "give the shape of each input by --input-shape" in result.err
+    assert check("Odd", "--input", "3,11", "--input", "11").code == 0
+
+
+def test_a_wrong_layer_is_still_wrong_and_the_guess_is_named(check):
+    result = check("Wrong")
+    assert result.code == 1 and result.out.startswith("WRONG, input 1") and "2" in result.out
+    assert "inputs: (3, 5) and (5,), found by trying" in result.out
+    assert json.loads(check("Wrong", "--json").out)["inputs"].startswith("inputs: (3, 5) and (5,), found by trying")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("HardSwish", "numbers 10 times as large"),
+        ("Threshold", "numbers 100 times as large"),
+        ("AtZero", "inputs of which some numbers are 0"),
+        ("Rows", "a batch of 37"),
+        ("Alone", "a batch of 1"),
+        ("Single", "the same inputs in float32"),
+    ],
+)
+def test_wrong_at_another_point(check, name, words):
+    result = check(name)
+    assert result.code == 1 and result.out.startswith("WRONG"), result
+    assert f"right at the first point, wrong with {words}" in result.out
+
+
+@pytest.mark.parametrize("name", ["HardSwish", "logarithm", "root", "kinked", "steep", "Simplex"])
+def test_right_at_every_point(check, name):
+    words = ("--kwargs", '{"right": true}') if name == "HardSwish" else ()
+    for seed in range(3):
+        result = check(name, *words, "--seed", seed)
+        assert result.code == 0 and "also right at" in result.out, result
+
+
+def test_a_backward_that_raises_elsewhere(check):
+    result = check("BackwardRaises")
+    assert (
+        result.code == 1
+        and "backward of BackwardRaises, with a batch of 131, raises ValueError: too long" in result.err
+    )
+
+
+def test_whole_numbers(check):
+    words = ("--input", "int:0,6:2,3", "--input", "6,4")
+    assert check("Embedding", *words).code == 0
+    wrong = check("Embedding", *words, "--kwargs", '{"right": false}')
+    assert wrong.code == 1 and "input 1" in wrong.out
+    asked = check("Embedding")
+    assert asked.code == 2 and "whole numbers are --input int:0,6:2,3" in asked.err
+
+
+def test_a_surrogate(check):
+    plain = check("Round")
+    assert plain.code == 1 and "straight-through?" in plain.out and "--derivative-of" in plain.out
+    assert check("Round", "--derivative-of", "mine.py:identity", "--order", 2).code == 0
+    assert check("Round", "--derivative-of", "mine.py:logarithm", "--input", "float:1,2:3").code == 1
+
+
+def test_help_names_it_in_whole_words(minigen):
+    line = next(line for line in minigen("--help").out.splitlines() if line.strip().startswith("gradcheck"))
+    assert not line.rstrip().endswith("...")
+
+
+def test_a_name_that_is_not_there_is_likened_to_what_can_be_checked(check):
+    assert "Did you mean" not in check("Nope").err
+    assert "Did you mean 'Round'?" in check("Rund").err
+
+
+@given(st.lists(st.integers(0, 9), max_size=4), st.integers(-50, 50), st.integers(1, 50), st.integers(0, 99))
+def test_inputs_as_they_are_written(shape, low, length, seed):
+    text = ", ".join(map(str, shape)) or "()"
+    assert parse_input(text) == Drawn(tuple(shape))
+    rng = np.random.default_rng(seed)
+    whole = parse_input(f"int:{low},{low + length}:{text}").numbers(rng)
+    assert whole.shape == tuple(shape) and whole.dtype.kind == "i"
+    assert not whole.size or (whole.min() >= low and whole.max() < low + length)
+    real = parse_input(f"float:{low},{low + length}.5:{text}").numbers(rng)
+    assert real.shape == tuple(shape) and real.dtype == np.float64
+    assert not real.size or (real.min() >= low and real.max() <= low + length + 0.5)
+
+
+NONE = ("", "3x4", "3,-4", "3,,4", ":3", "int:0,6", "int:0,6:", "int:6,0:2", "int:0.5,2:3", "bool:0,1:3", "float:a,b:2")
+
+
+@pytest.mark.parametrize("text", NONE)
+def test_inputs_that_are_none(text):
+    with pytest.raises(ConfigError, match="--input"):
+        parse_input(text)
