@@ -81,9 +81,10 @@ def _guessed(trial: Trial) -> Inputs:
         hint = f"No shape that was tried suits it{names}: {SHAPES}; {WHOLE}; {OFFER}"
         raise UserCodeError(raised[0].doing, raised[0].error, hint)
     first, why = refused[0]
-    # A single input of three or more shapes, or what has nothing to do with shapes: that is a wrong backward.
-    if isinstance(why, (AttributeError, NameError)) or (len(first.drawn) == 1 and len(refused) >= 3):
-        return first
+    # What has nothing to do with shapes, or a gradient of another shape than the only input, whichever that is:
+    always = isinstance(why, GradientError) and len(first.drawn) == 1 and len(refused) >= 3
+    if isinstance(why, (AttributeError, NameError)) or always:
+        return first  # then backward is wrong, and the checker says how
     hint = f"Its backward refuses each of the {len(refused)} guesses that its forward takes{names}: {SHAPES}; {OFFER}"
     raise UserCodeError(f"backward of {target.name}, with inputs {_listed(first.drawn)}, a guess,", why, hint)
 
