@@ -6,6 +6,7 @@ The adjoints have a truth of their own: <conv2d(x, w), g> = <x, conv_transpose2d
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -175,6 +176,16 @@ def test_groups_of_samples(dtype, group_bytes, abreast, layer, monkeypatch):
     monkeypatch.setattr(cpu_conv, "DOT_GROUP_BYTES", group_bytes)
     case = make_case(0, *layer)
     assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_one_cell_kernels_see_zeros_outside(room, stride):
+    """A kernel of one cell is no product of matrices where results lie, wholly or in part, outside the image."""
+    for size, out in itertools.product((1, 2, 3, 4), (0, 1, 2, 3, 5)):
+        for hw, out_hw in (((size, 3), (out, 2)), ((3, size), (2, out))):
+            case = make_case(0, 2, 1, 2, 3, hw, (1, 1), out_hw, (stride, stride), (0, 0), (1, 1))
+            assert_same(case.run(room), six_loops(case), np.float64, case)
 
 
 #: Layers of which all three kernels are done by spectra, with a stride, groups, a dilation.

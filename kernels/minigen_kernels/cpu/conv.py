@@ -43,7 +43,7 @@ CACHE_BYTES = 3 << 17
 def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     """Cross-correlation: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
     K, Cg, kh, kw = w.shape
-    if _one_cell(w, padding, groups):
+    if _one_cell(w, x.shape[2:], out_hw, stride, padding, groups):
         return _mix_channels(w[:, :, 0, 0], _met(x, out_hw, stride))
     geometry = Geometry(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation)
     if pays(len(x), Cg, K // groups, geometry, x.itemsize, transposed=False):
@@ -56,7 +56,7 @@ def conv_transpose2d(
 ) -> Array:
     """The adjoint in x: g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W)."""
     K, Cg, kh, kw = w.shape
-    if _one_cell(w, padding, groups):
+    if _one_cell(w, out_hw, g.shape[2:], stride, padding, groups):
         mixed = _mix_channels(w[:, :, 0, 0].T, g)
         if mixed.shape[2:] == out_hw:
             return mixed
@@ -98,9 +98,10 @@ def conv2d_weight_grad(
     return gw[:, : K // groups, :T].reshape(K, C // groups, *kernel_hw)
 
 
-def _one_cell(w: Array, padding: Pair, groups: int) -> bool:
-    """Whether every result sees just one cell, in all channels."""
-    return w.shape[2:] == (1, 1) and padding == (0, 0) and groups == 1
+def _one_cell(w: Array, hw: tuple[int, ...], out_hw: tuple[int, ...], stride: Pair, padding: Pair, groups: int) -> bool:
+    """Whether every result sees just one cell, in all channels, and none sees the zeros outside the image."""
+    inside = all((o - 1) * s < n for n, o, s in zip(hw, out_hw, stride))
+    return inside and w.shape[2:] == (1, 1) and padding == (0, 0) and groups == 1
 
 
 def _met(x: Array, out_hw: Pair, stride: Pair) -> Array:
