@@ -16,16 +16,49 @@ SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)
 DTYPES = st.sampled_from([np.float32, np.float64])
 
 
-@given(st.data())
-def test_erf_is_that_of_the_c_library(data):
+@pytest.mark.parametrize("name", ["erf", "erfc"])
+@given(data=st.data())
+def test_erf_and_erfc_are_those_of_the_c_library(name, data):
     dtype = data.draw(DTYPES)
     x = data.draw(hnp.arrays(dtype, SHAPES, elements=st.floats(-6, 6, width=32)))
-    expected = np.vectorize(math.erf, otypes=[np.float64])(x)
+    expected = np.vectorize(getattr(math, name), otypes=[np.float64])(x)
+    of_reference, of_cpu = getattr(reference, name)(x), getattr(cpu, name)(x)
     # One rounding to the dtype, which is coarse among subnormal numbers; the C libraries may differ in the last digit.
     eps, least = np.finfo(dtype).eps, float(np.finfo(dtype).smallest_subnormal)
-    np.testing.assert_allclose(reference.erf(x), expected, rtol=2 * eps, atol=2 * least)
-    np.testing.assert_allclose(cpu.erf(x), expected, rtol=4 * eps, atol=4 * least)
-    assert cpu.erf(x).dtype == reference.erf(x).dtype == dtype
+    np.testing.assert_allclose(of_reference, expected, rtol=2 * eps, atol=2 * least)
+    np.testing.assert_allclose(of_cpu, expected, rtol=4 * eps, atol=4 * least)
+    assert of_cpu.dtype == of_reference.dtype == dtype
+
+
+#: Far from 0, near it, and so near that a float32 shows nothing of exp(x) - 1; none close to -1 and below.
+SIZES = st.one_of(
+    st.floats(-0.9, 80), st.floats(-17, 0).map(lambda e: 10**e), st.floats(-17, -0.1).map(lambda e: -(10**e))
+)
+
+
+@pytest.mark.parametrize("room", [reference, cpu])
+@given(x=st.lists(SIZES, max_size=40), dtype=DTYPES)
+def test_distances_from_the_tangents(room, x, dtype):
+    x = np.array(x, dtype)
+    long = x.astype(np.longdouble)
+    small, s = np.where(abs(long) < 1, long, 0), np.where(abs(long) < 0.5, long / (2 + long), 0)
+    series = sum(small**k / np.longdouble(math.factorial(k)) for k in range(2, 25))
+    excess = np.where(abs(long) < 1, series, np.expm1(long) - long)
+    deficit = np.where(
+        abs(s) > 0, long * s - 2 * sum(s**k / np.longdouble(k) for k in range(3, 61, 2)), long - np.log1p(long)
+    )
+    for got, wanted in ((room.exp_excess(x), excess), (room.log_deficit(x), deficit)):
+        # A few roundings; where the series end, a difference that is a fifth of its terms; squares that are subnormal.
+        np.testing.assert_allclose(got, wanted, rtol=8 * np.finfo(dtype).eps, atol=float(np.finfo(dtype).tiny))
+        assert got.dtype == dtype and (got >= 0).all()
+
+
+@pytest.mark.parametrize("room", [reference, cpu])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_tangents_at_what_is_not_finite(room, dtype):
+    x = np.array([np.inf, -np.inf, np.nan, 1e30], dtype)
+    np.testing.assert_array_equal(room.exp_excess(x), [np.inf, np.inf, np.nan, np.inf])
+    np.testing.assert_array_equal(room.log_deficit(np.array([-1, np.nan, 0], dtype)), [np.inf, np.nan, 0])
 
 
 @given(st.data())

@@ -122,6 +122,28 @@ def test_bce_keeps_the_digits_of_its_tails(room, dtype):
     )
 
 
+def exp_excess(x: np.ndarray) -> np.ndarray:
+    """exp(x) - 1 - x in extended precision, by its series near 0."""
+    x = x.astype(np.longdouble)
+    factorials = np.cumprod(np.arange(1, 26, dtype=np.longdouble))
+    series = sum(np.where(np.abs(x) < 1, x, 0) ** k / factorials[k - 1] for k in range(2, 26))
+    return np.where(np.abs(x) < 1, series, np.expm1(x) - x)
+
+
+@each_room
+@each_dtype
+@given(size=st.floats(-18, 1.9), sign=st.sampled_from([1, -1]))
+def test_gaussian_kl_keeps_its_digits_near_0(room, dtype, size, sign):
+    """From logvar 1e-18, where a float32 shows nothing of exp(logvar) - 1, to 80."""
+    logvar, one = np.array([sign * 10**size], dtype), np.ones((), dtype)
+    # A series or a difference that is at least a third of its terms, and exp itself: a few units, each half an eps.
+    rtol = 4 * np.finfo(dtype).eps
+    value = room.gaussian_kl_sum(np.zeros(1, dtype), logvar, 1.0)
+    np.testing.assert_allclose(value, exp_excess(logvar)[0] / 2, rtol=rtol)
+    slope = room.gaussian_kl_sum_backward(one, np.zeros(1, dtype), logvar, 1.0)[1]
+    np.testing.assert_allclose(slope, np.expm1(logvar.astype(np.longdouble)) / 2, rtol=rtol)
+
+
 @each_room
 @each_dtype
 def test_what_is_not_finite(room, dtype):

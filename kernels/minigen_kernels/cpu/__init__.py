@@ -8,6 +8,9 @@ from minigen_kernels.cpu.activation import bias_act, bias_act_backward
 from minigen_kernels.cpu.conv import conv2d, conv2d_weight_grad, conv_transpose2d
 from minigen_kernels.cpu.elementwise import (
     erf,
+    erfc,
+    exp_excess,
+    log_deficit,
     mish,
     mish_backward,
     reparameterize,
@@ -36,6 +39,7 @@ from minigen_kernels.cpu.norm import batch_norm, batch_norm_backward, layer_norm
 from minigen_kernels.cpu.optim import adam_update, rmsprop_update, sgd_update
 from minigen_kernels.cpu.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d, plane_gather, plane_scatter
 from minigen_kernels.cpu.random import bernoulli, normal, permutation, philox, uniform
+from minigen_kernels.cpu.reduce import sum_axes
 from minigen_kernels.cpu.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from minigen_kernels.cpu.upsample import (
     block_sum2d,

@@ -40,6 +40,70 @@ def erf(x: Array) -> Array:
     return y.reshape(x.shape)
 
 
+@njit_cached()
+def _erfc(x: Array, y: Array) -> None:
+    for i in range(x.size):
+        y[i] = 1 - math.erf(x[i]) if x[i] < 0.5 else math.erfc(x[i])  # up to there nothing cancels, and erf is quicker
+
+
+def erfc(x: Array) -> Array:
+    """1 - erf(x) of each element, with all its digits where it is small."""
+    flat = _flat(x)
+    y = np.empty_like(flat)
+    _erfc(flat, y)
+    return y.reshape(x.shape)
+
+
+#: 1 / 2!, 1 / 3!, ... and 1 / 3, 1 / 5, ...: so many terms are enough in float32 for |x| < 1, and for |s| <= 1 / 3.
+E = tuple(np.float32(1 / math.factorial(k)) for k in range(2, 11))
+A = tuple(np.float32(1 / k) for k in range(3, 19, 2))
+ELEMENTS = {"contract"}  # reordered, a series would not begin with its small terms
+
+
+@njit_cached(error_model="numpy", fastmath=ELEMENTS)
+def _exp_excess(x: Array, y: Array) -> None:
+    one = np.float32(1)
+    for i in range(x.size):
+        v, above = x[i], exp(x[i])
+        far = above if above == v else above - one - v  # equals are both infinite
+        high = E[4] + v * (E[5] + v * (E[6] + v * (E[7] + v * E[8])))
+        near = v * v * (E[0] + v * (E[1] + v * (E[2] + v * (E[3] + v * high))))
+        y[i] = near if abs(v) < one else far
+
+
+def exp_excess(x: Array) -> Array:
+    """exp(x) - 1 - x of each element, by its series near 0."""
+    if x.dtype == np.float64:
+        return reference.exp_excess(x)
+    flat = _flat(x)
+    y = np.empty_like(flat)
+    _exp_excess(flat, y)
+    return y.reshape(x.shape)
+
+
+@njit_cached(error_model="numpy", fastmath=ELEMENTS)
+def _log_deficit(x: Array, y: Array) -> None:
+    two = np.float32(2)
+    for i in range(x.size):
+        s = x[i] / (two + x[i])
+        t = s * s
+        high = A[4] + t * (A[5] + t * (A[6] + t * A[7]))
+        y[i] = x[i] * s - two * t * s * (A[0] + t * (A[1] + t * (A[2] + t * (A[3] + t * high))))
+    for i in range(x.size):  # apart, since a loop with a call is not vectorised
+        if not np.float32(-0.5) < x[i] < np.float32(1):
+            y[i] = x[i] - math.log1p(x[i])
+
+
+def log_deficit(x: Array) -> Array:
+    """x - log(1 + x) of each element, by a series near 0."""
+    if x.dtype == np.float64:
+        return reference.log_deficit(x)
+    flat = _flat(x)
+    y = np.empty_like(flat)
+    _log_deficit(flat, y)
+    return y.reshape(x.shape)
+
+
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
 def _sigmoid(x: Array, y: Array) -> None:
     for i in range(x.size):

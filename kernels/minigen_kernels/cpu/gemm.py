@@ -5,7 +5,8 @@ forward pass of every dense layer, takes them up to twice the time of a plain on
 batch is, it is quicker to transpose x and the result, a whole register of numbers at a time: x @ w.T = (w @ x.T).T.
 
 Where one factor is a vector, each number of the other is used once: memory is the limit, and BLAS has nothing to gain.
-Its threads would only be woken, and then spin for milliseconds beside the loops that come next.
+Its threads would only be woken, and then spin for milliseconds beside the loops that come next. Long sums are kept in
+float64: the product of a million rows with a vector of ones is a sum like any other.
 
 Imports: NumPy, Numba, threadpoolctl, lanes, squares. Specification: the same file in ``reference``. Read next:
 ``activation.py``.
@@ -17,6 +18,7 @@ import functools
 
 import numpy as np
 import threadpoolctl
+from numba import njit
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
@@ -25,6 +27,8 @@ from minigen_kernels.cpu.squares import put_transposed
 
 AVX512 = {"SkylakeX", "Cooperlake", "SapphireRapids"}  # OpenBLAS's names of its sets of kernels
 SIDE = 64  # of a block that is transposed in the first-level cache
+RUN = 512  # products that are added in the dtype of the factors, in as many partial sums as some registers have lanes
+FEW = 32  # rows that are added in the dtype of the factors
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -59,19 +63,40 @@ def times_vector(a: Array, v: Array) -> Array:
 def _dot_rows(a: Array, v: Array, y: Array) -> None:
     """y = a @ v, for rows that lie in one piece."""
     for i in range(len(a)):
-        total = y.dtype.type(0)
-        for j in range(len(v)):
-            total += a[i, j] * v[j]
-        y[i] = total
+        if len(v) <= RUN:
+            part = y.dtype.type(0)
+            for j in range(len(v)):
+                part += a[i, j] * v[j]
+            y[i] = part
+        else:
+            total = 0.0
+            for start in range(0, len(v), RUN):
+                total += _dot(a[i, start : start + RUN], v[start : start + RUN])
+            y[i] = total
+
+
+@njit(error_model="numpy", fastmath=FASTMATH)
+def _dot(a: Array, v: Array) -> float:
+    total = v.dtype.type(0)
+    for j in range(len(v)):
+        total += a[j] * v[j]
+    return np.float64(total)
 
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
 def _add_rows(a: Array, v: Array, y: Array) -> None:
-    """y += v @ a, row by row."""
-    for i in range(len(v)):
-        factor = v[i]
+    """y = v @ a, row by row: a few are added in y, which is zero at first, before they go to the total."""
+    total = np.zeros(len(y))
+    for first in range(0, len(v), FEW):
+        for i in range(first, min(first + FEW, len(v))):
+            factor = v[i]
+            for j in range(len(y)):
+                y[j] += factor * a[i, j]
         for j in range(len(y)):
-            y[j] += factor * a[i, j]
+            total[j] += y[j]
+            y[j] = 0
+    for j in range(len(y)):
+        y[j] = total[j]
 
 
 @functools.cache

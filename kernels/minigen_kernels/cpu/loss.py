@@ -11,6 +11,7 @@ Read next: ``elementwise.py``.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from minigen_kernels.reference.loss import check_gradient
 
 RUN = 512  # elements
 
+#: The series of exp from its square on: 1 / 2!, 1 / 3!, ...; in float32 nine are enough up to 1.
+E = tuple(np.float32(1 / math.factorial(k)) for k in range(2, 11))
 ELEMENTS = {"contract"}  # the float liberties that an element may take
 
 
@@ -86,7 +89,7 @@ def gaussian_kl_sum(mean: Array, logvar: Array, scale: float) -> Array:
 
 
 def gaussian_kl_sum_backward(gy: Array, mean: Array, logvar: Array, scale: float) -> tuple[Array, Array]:
-    """Gradients of `gaussian_kl_sum`: gy scale mean, and gy scale (exp(logvar) - 1) / 2."""
+    """Gradients of `gaussian_kl_sum`: gy scale mean, and gy scale expm1(logvar) / 2."""
     if mean.dtype == np.float64:
         return reference.gaussian_kl_sum_backward(gy, mean, logvar, scale)
     check_like("gaussian_kl_sum_backward", mean, logvar=logvar)
@@ -112,8 +115,15 @@ def _bce_of(x: Any, y: Any) -> Any:
 @njit(error_model="numpy", fastmath=ELEMENTS)
 def _gaussian_kl_of(mean: Any, logvar: Any) -> Any:
     one, half, variance = np.float32(1), np.float32(0.5), exp(logvar)
-    excess = variance if variance == logvar else variance - logvar  # equals are both infinite
-    return half * (mean * mean + (excess - one))
+    far = variance if variance == logvar else variance - one - logvar  # equals are both infinite
+    return half * (mean * mean + (_excess_near_0(logvar) if abs(logvar) < one else far))
+
+
+@njit(error_model="numpy", fastmath=ELEMENTS)
+def _excess_near_0(x: Any) -> Any:
+    """exp(x) - 1 - x for |x| < 1."""
+    high = E[4] + x * (E[5] + x * (E[6] + x * (E[7] + x * E[8])))
+    return x * x * (E[0] + x * (E[1] + x * (E[2] + x * (E[3] + x * high))))
 
 
 @njit_cached(error_model="numpy", fastmath=ELEMENTS)
@@ -188,4 +198,5 @@ def _gaussian_kl_backward(gy: Array, mean: Array, logvar: Array, scale: float, g
     factor, half = mean.dtype.type(gy[()] * scale), mean.dtype.type(gy[()] * (scale / 2))
     for i in range(mean.size):
         gmean[i] = mean[i] * factor
-        glogvar[i] = (exp(logvar[i]) - np.float32(1)) * half
+        v = logvar[i]
+        glogvar[i] = (v + _excess_near_0(v) if abs(v) < np.float32(1) else exp(v) - np.float32(1)) * half

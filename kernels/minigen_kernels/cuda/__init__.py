@@ -7,6 +7,9 @@ from minigen_kernels.cuda.activation import bias_act, bias_act_backward
 from minigen_kernels.cuda.conv import conv2d, conv2d_weight_grad, conv_transpose2d
 from minigen_kernels.cuda.elementwise import (
     erf,
+    erfc,
+    exp_excess,
+    log_deficit,
     mish,
     mish_backward,
     reparameterize,
@@ -35,6 +38,7 @@ from minigen_kernels.cuda.norm import batch_norm, batch_norm_backward, layer_nor
 from minigen_kernels.cuda.optim import adam_update, rmsprop_update, sgd_update
 from minigen_kernels.cuda.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d, plane_gather, plane_scatter
 from minigen_kernels.cuda.random import bernoulli, normal, permutation, philox, uniform
+from minigen_kernels.cuda.reduce import sum_axes
 from minigen_kernels.cuda.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from minigen_kernels.cuda.upsample import (
     block_sum2d,

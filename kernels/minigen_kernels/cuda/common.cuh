@@ -19,6 +19,18 @@ constexpr unsigned int ALL_LANES = 0xffffffffu;
 __device__ __forceinline__ long long first_index() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ __forceinline__ long long all_threads() { return (long long)gridDim.x * blockDim.x; }
 
+// exp(x) - 1 - x. Near 0 it is summed up as x^2 / 2! + x^3 / 3! + ..., from the end; elsewhere a finite x is never
+// expm1(x), so equals are both infinite.
+static __device__ __forceinline__ real exp_excess(real x) {
+  if (fabs(x) < 1) {
+    real tail = 1;
+    for (int k = sizeof(real) == 4 ? 10 : 19; k > 2; k--) tail = tail * x / k + 1;
+    return x * x / 2 * tail;
+  }
+  const real above = expm1(x);
+  return above == x ? above : above - x;
+}
+
 // The sum over the 32 lanes of a warp, in every lane. Lane l adds its partner l ^ 16, then l ^ 8, ...: a + b and b + a
 // are the same bits, so all lanes end with the same ones. All 32 lanes must take part.
 template <typename T>

@@ -2,7 +2,7 @@
 //
 // Thread mapping: a grid-stride loop, one element per thread and turn, neighbours by neighbours.
 // Memory traffic per element, with b bytes in a real (4 or 8):
-//     erf_kernel          reads b, writes b
+//     erf_kernel, erfc_kernel, exp_excess_kernel, log_deficit_kernel  read b, write b
 //     scale_where_kernel  reads b + 1 (the condition is one byte), writes b
 //     sigmoid_kernel, softplus_kernel, mish_kernel  read b, write b; mish_backward_kernel reads 2 b, writes b
 //     reparameterize_kernel            reads 3 b, writes b; its backward reads 3 b, writes 2 b
@@ -13,6 +13,26 @@
 // y = erf(x), by CUDA's own erf, which is within 2 units in the last place.
 extern "C" __global__ void erf_kernel(const real* __restrict__ x, real* __restrict__ y, long long n) {
   for (long long i = first_index(); i < n; i += all_threads()) y[i] = erf(x[i]);
+}
+
+// y = erfc(x) = 1 - erf(x), by CUDA's own erfc, which keeps its relative accuracy in the tail.
+extern "C" __global__ void erfc_kernel(const real* __restrict__ x, real* __restrict__ y, long long n) {
+  for (long long i = first_index(); i < n; i += all_threads()) y[i] = erfc(x[i]);
+}
+
+// y = exp(x) - 1 - x; near 0 the series x^2 / 2! + x^3 / 3! + ..., summed up from its end.
+extern "C" __global__ void exp_excess_kernel(const real* __restrict__ x, real* __restrict__ y, long long n) {
+  for (long long i = first_index(); i < n; i += all_threads()) y[i] = exp_excess(x[i]);
+}
+
+// y = x - log(1 + x); near 0, with s = x / (2 + x), x s - 2 (s^3 / 3 + s^5 / 5 + ...).
+extern "C" __global__ void log_deficit_kernel(const real* __restrict__ x, real* __restrict__ y, long long n) {
+  for (long long i = first_index(); i < n; i += all_threads()) {
+    const real v = x[i], s = v / (2 + v);
+    real tail = 0;
+    for (int k = sizeof(real) == 4 ? 17 : 35; k > 1; k -= 2) tail = tail * (s * s) + real(1) / k;
+    y[i] = fabs(v) < real(0.5) ? v * s - 2 * s * s * s * tail : v - log1p(v);
+  }
 }
 
 // y = x where the condition holds, else slope * x; for slope 0 exactly 0, even where x is infinite or NaN.

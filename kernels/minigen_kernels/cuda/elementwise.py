@@ -18,6 +18,27 @@ def erf(x: Array) -> Array:
     return y
 
 
+def erfc(x: Array) -> Array:
+    """1 - erf(x) of each element, with all its digits where it is small."""
+    y = empty(x.shape, x.dtype)
+    launch("elementwise.cu", "erfc_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
+    return y
+
+
+def exp_excess(x: Array) -> Array:
+    """exp(x) - 1 - x of each element, by its series near 0."""
+    y = empty(x.shape, x.dtype)
+    launch("elementwise.cu", "exp_excess_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
+    return y
+
+
+def log_deficit(x: Array) -> Array:
+    """x - log(1 + x) of each element, by a series near 0."""
+    y = empty(x.shape, x.dtype)
+    launch("elementwise.cu", "log_deficit_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
+    return y
+
+
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)) of each element, without overflow and exact in both tails."""
     y = empty(x.shape, x.dtype)

@@ -15,11 +15,8 @@
 // log(1 + exp(x)) - x y without overflow, and without the cancellation of large numbers. A NaN stays one in x y.
 __device__ real bce(real x, real y) { return max(x, real(0)) - x * y + log1p(exp(-fabs(x))); }
 
-// (mean^2 + exp(logvar) - logvar - 1) / 2. A finite x is never exp(x), so equals are both infinite.
-__device__ real gaussian_kl(real mean, real logvar) {
-  const real variance = exp(logvar);
-  return (mean * mean + ((variance == logvar ? variance : variance - logvar) - 1)) / 2;
-}
+// (mean^2 + exp(logvar) - 1 - logvar) / 2.
+__device__ real gaussian_kl(real mean, real logvar) { return (mean * mean + exp_excess(logvar)) / 2; }
 
 // What a thread has added up, joined with the others of its block.
 __device__ void leave(double sum, double* partial) {
@@ -84,13 +81,13 @@ extern "C" __global__ void mse_sum_backward_kernel(const real* __restrict__ gy, 
   for (long long i = first_index(); i < n; i += all_threads()) gp[i] = (p[i] - t[i]) * factor;
 }
 
-// gmean = gy scale mean, glogvar = gy scale (exp(logvar) - 1) / 2.
+// gmean = gy scale mean, glogvar = gy scale expm1(logvar) / 2.
 extern "C" __global__ void gaussian_kl_sum_backward_kernel(const real* __restrict__ gy, const real* __restrict__ mean,
                                                            const real* __restrict__ logvar, real* __restrict__ gmean,
                                                            real* __restrict__ glogvar, long long n, double scale) {
   const real factor = (real)(gy[0] * scale), half = (real)(gy[0] * (scale / 2));
   for (long long i = first_index(); i < n; i += all_threads()) {
     gmean[i] = mean[i] * factor;
-    glogvar[i] = (exp(logvar[i]) - 1) * half;
+    glogvar[i] = expm1(logvar[i]) * half;
   }
 }

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigen_kernels import Array
-from minigen_kernels.reference.elementwise import check_like
+from minigen_kernels.reference.elementwise import check_like, exp_excess
 
 
 def bce_with_logits(x: Array, y: Array) -> Array:
@@ -60,22 +60,20 @@ def mse_sum_backward(gy: Array, p: Array, t: Array, scale: float) -> Array:
 def gaussian_kl_sum(mean: Array, logvar: Array, scale: float) -> Array:
     """The sum of KL(N(mean, exp(logvar)) || N(0, 1)) over all elements of any one shape, times scale: shape ().
 
-    (mean^2 + exp(logvar) - logvar - 1) / 2 for each. An infinite variance is infinitely far: inf, and not inf - inf.
+    (mean^2 + exp(logvar) - 1 - logvar) / 2 for each, of which none is negative: the difference is `exp_excess`,
+    which keeps its digits near 0, and is infinite for an infinite variance.
     """
     check_like("gaussian_kl_sum", mean, logvar=logvar)
     with np.errstate(over="ignore", invalid="ignore"):
-        variance = np.exp(logvar)
-        # A finite x is never exp(x), so equals are both infinite.
-        excess = np.where(variance == logvar, variance, variance - logvar)
-        return _sum((mean**2 + (excess - 1)) / 2, scale)
+        return _sum((mean**2 + exp_excess(logvar)) / 2, scale)
 
 
 def gaussian_kl_sum_backward(gy: Array, mean: Array, logvar: Array, scale: float) -> tuple[Array, Array]:
-    """Gradients of `gaussian_kl_sum`: gy scale mean, and gy scale (exp(logvar) - 1) / 2."""
+    """Gradients of `gaussian_kl_sum`: gy scale mean, and gy scale expm1(logvar) / 2."""
     check_like("gaussian_kl_sum_backward", mean, logvar=logvar)
     check_gradient("gaussian_kl_sum_backward", gy, mean)
     with np.errstate(over="ignore", invalid="ignore"):
-        return mean * _factor(gy, scale), (np.exp(logvar) - 1) * _factor(gy, scale / 2)
+        return mean * _factor(gy, scale), np.expm1(logvar) * _factor(gy, scale / 2)
 
 
 def _sum(elements: Array, scale: float) -> Array:
