@@ -40,3 +40,11 @@ def gemm(a: Array, b: Array) -> Array:
     if a.ndim == b.ndim == 2 and a.dtype == b.dtype and a.dtype.kind == "f":
         return for_array(a).matmul(a, b)
     return a @ b
+
+
+def add_up(x: Array, axes: tuple[int, ...], keepdims: bool = False) -> Array:
+    """The sum over axes (from 0 to x.ndim - 1): the one place where the engine adds up. Floats are a kernel's work."""
+    if x.dtype.kind != "f":
+        return x.sum(axes, keepdims=keepdims)
+    y = for_array(x).sum_axes(x, axes)
+    return y.reshape([1 if i in axes else n for i, n in enumerate(x.shape)]) if keepdims else y

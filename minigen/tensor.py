@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigen.arrays import DTYPES, as_array
+from minigen.arrays import add_up as add_up
 from minigen.arrays import gemm as gemm
 from minigen.device import Device, array_module, check_device, device_of, to_device
 from minigen.foreign import Foreign
@@ -727,7 +728,7 @@ class Sum(Function):
     keepdims: bool
 
     def forward(self, x: Array) -> Array:
-        return x.sum(self.axis, keepdims=self.keepdims)
+        return add_up(x, self.axis, self.keepdims)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         shape = self.inputs[0].shape
@@ -826,6 +827,18 @@ def mean(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = 
     if count == 0:
         raise ValueError(f"mean: nothing to take the mean of, x has shape {x.shape} and axis is {axis}")
     return Sum.apply(x, axis=axes, keepdims=keepdims) * (1.0 / count)
+
+
+def deviations(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """x less its mean over the axes (from 0 to x.ndim - 1), accurate also where the mean is large.
+
+    Rounding moves the mean by up to half of its last digit, and all deviations with it. Their own mean tells by how
+    much; of exact ones it would be 0 for every x, so to the gradient it is a constant.
+    """
+    d = x - mean(x, axes, keepdims=True)
+    count = int(np.prod([x.shape[i] for i in axes], dtype=np.int64))
+    d.data -= add_up(d.data, axes, keepdims=True) * d.data.dtype.type(1 / count)  # nobody has seen d yet
+    return d
 
 
 def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -161,6 +161,7 @@ ROWS = [
     unary("sigmoid", lambda x: 1 / (1 + np.exp(-x))),
     unary("softplus", lambda x: np.log(1 + np.exp(x))),
     unary("erf", erf),
+    unary("erfc", lambda x: 1 - erf(x)),
     unary("relu", lambda x: np.where(x > 0, x, 0), off(0)),
     unary("leaky_relu", leaky_relu, off(0), slope=st.sampled_from([0.01, 0.2, 1.0])),
     unary("elu", elu, off(0), alpha=st.sampled_from([1.0, 0.5])),

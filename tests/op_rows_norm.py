@@ -124,7 +124,7 @@ def bad(op: Any) -> tuple[Bad, ...]:
         Bad(lambda: op(zeros(4), V3, V3), ValueError, "batch_norm: expected x (N, C) or (N, C, H, W)"),
         Bad(lambda: op(zeros(4, 3), V2, V3), ValueError, "one number for each of 3 channels, got (2,)"),
         Bad(lambda: op(zeros(1, 3), V3, V3), ValueError, "batch_norm: shape (1, 3) has 1 value for each channel"),
-        Bad(lambda: op(zeros(0, 3), V3, V3), ValueError, "not empty; got (0, 3)"),
+        Bad(lambda: op(zeros(0, 3), V3, V3), ValueError, "batch_norm: shape (0, 3) has 0 values for each channel"),
         refuses_mixed(op, (4, 3), (3,), (3,)),
     )
 

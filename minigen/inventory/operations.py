@@ -121,6 +121,7 @@ OPERATIONS = _items(
     op("sigmoid", at(normal, (3, 4))),
     op("softplus", at(normal, (3, 4))),
     op("erf", at(normal, (3, 4))),
+    op("erfc", at(normal, (3, 4))),
     op("relu", at(off(0), (3, 4))),
     op("leaky_relu", at(off(0), (3, 4))),
     op("leaky_relu", at(off(0), (3, 4)), slope=0.2),

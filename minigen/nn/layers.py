@@ -187,7 +187,10 @@ class BatchNorm(Module):
             )
         n = x.size // c
         if n < 2:
-            raise ShapeError(self, "with at least 2 values for each channel in training", x.shape, "Use eval() or more")
+            hint = (
+                "The variance of a batch needs two: use a larger batch, or eval(), which takes the running statistics"
+            )
+            raise ShapeError(self, "with at least 2 values for each channel in training", x.shape, hint)
         y, mean, var = ops.batch_norm_with_statistics(x, self.weight, self.bias, eps=self.eps)
         keep, new = 1 - self.momentum, self.momentum
         self.running_mean.data = self.running_mean.data * keep + mean.data * new

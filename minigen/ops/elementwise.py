@@ -70,6 +70,15 @@ class Erf(Function):
         return gy * exp(-x * x) * (2 / math.sqrt(math.pi))
 
 
+class Erfc(Function):
+    def forward(self, x: Array) -> Array:
+        return for_array(x).erfc(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        x = self.inputs[0]
+        return gy * exp(-x * x) * (-2 / math.sqrt(math.pi))
+
+
 class ScaleWhere(Function):
     """x where a constant condition is true, slope * x elsewhere: linear in x, and its own gradient."""
 
@@ -99,7 +108,13 @@ class Elu(Function):
         return xp.where(x > 0, x, xp.expm1(xp.minimum(x, 0)) * self.alpha)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return where(self.inputs[0] > 0, gy, gy * (y + self.alpha))  # alpha exp(x) = y + alpha
+        x = self.inputs[0]
+        positive = x.data > 0
+        # alpha exp(x) is y + alpha as well, but in that sum a small exp(x) loses its digits.
+        slope = exp(ScaleWhere.apply(x, condition=~positive, slope=0.0))
+        if self.alpha != 1:
+            slope = slope * Tensor(array_module(x.data).where(positive, 1, self.alpha).astype(x.dtype))
+        return gy * slope
 
 
 class Clip(Function):
@@ -212,6 +227,11 @@ def erf(x: Tensor) -> Tensor:
     return Erf.apply(x)
 
 
+def erfc(x: Tensor) -> Tensor:
+    """1 - erf(x), with all its digits where that is small, as in the tail of a normal distribution."""
+    return Erfc.apply(x)
+
+
 def relu(x: Tensor) -> Tensor:
     """max(x, 0); the gradient at 0 is 0."""
     return Relu.apply(x)
@@ -232,10 +252,10 @@ def gelu(x: Tensor, approximate: Literal["none", "tanh"] = "none") -> Tensor:
     """The element x times the normal distribution function of x, exact or in its tanh form (arXiv:1606.08415)."""
     x = as_tensor(x)
     if approximate == "none":
-        return x * (erf(x * math.sqrt(0.5)) + 1) * 0.5
+        return x * erfc(x * -math.sqrt(0.5)) * 0.5  # 1 + erf(u) is erfc(-u), which keeps its digits where it is small
     if approximate != "tanh":
         raise ValueError(f"gelu: approximate is 'none' or 'tanh', got {approximate!r}")
-    return x * (tanh((x + x**3 * 0.044715) * math.sqrt(2 / math.pi)) + 1) * 0.5
+    return x * sigmoid((x + x**3 * 0.044715) * math.sqrt(8 / math.pi))  # (tanh(u) + 1) / 2 is sigmoid(2 u)
 
 
 def silu(x: Tensor) -> Tensor:
@@ -308,6 +328,6 @@ def where(condition: Any, a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 __all__ = [
-    "abs", "clip", "elu", "erf", "exp", "gelu", "leaky_relu", "log", "maximum", "minimum", "power", "relu",
+    "abs", "clip", "elu", "erf", "erfc", "exp", "gelu", "leaky_relu", "log", "maximum", "minimum", "power", "relu",
     "reparameterize", "sigmoid", "silu", "softplus", "sqrt", "tanh", "where",
 ]  # fmt: skip

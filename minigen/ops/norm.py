@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from minigen.shapes import one_number
-from minigen.tensor import FusedFunction, Tensor, as_tensor, mean, reshape
+from minigen.tensor import FusedFunction, Tensor, as_tensor, deviations, mean, reshape
 from minigen_kernels import Array, for_array
 
 
@@ -29,7 +29,7 @@ class BatchNorm(FusedFunction):
 
     def definition(self, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
         axes = (0, *range(2, x.ndim))
-        deviation = x - mean(x, axes, keepdims=True)
+        deviation = deviations(x, axes)
         variance = mean(deviation * deviation, axes, keepdims=True)
         return deviation * (variance + self.eps) ** -0.5 * _per_channel(w, x) + _per_channel(b, x)
 
@@ -54,7 +54,7 @@ class LayerNorm(FusedFunction):
 
     def definition(self, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
         axes = tuple(range(x.ndim - w.ndim, x.ndim))
-        deviation = x - mean(x, axes, keepdims=True)
+        deviation = deviations(x, axes)
         variance = mean(deviation * deviation, axes, keepdims=True)
         return deviation * (variance + self.eps) ** -0.5 * w + b
 
@@ -71,9 +71,10 @@ def batch_norm_with_statistics(x: Tensor, w: Tensor, b: Tensor, *, eps: float = 
     """`batch_norm`, and the mean and biased variance (C,) of the batch, without gradient."""
     x = as_tensor(x)
     _check_channels("batch_norm", x, w, b)
-    if math.prod(x.shape) <= x.shape[1]:
+    count = x.shape[0] * math.prod(x.shape[2:])
+    if count < 2:
         raise ValueError(
-            f"batch_norm: shape {x.shape} has {math.prod(x.shape) // x.shape[1]} value for each channel; a batch's own "
+            f"batch_norm: shape {x.shape} has {count} value{'' if count == 1 else 's'} for each channel; a batch's own "
             "statistics need at least 2 (a larger batch, or eval mode)"
         )
     function = BatchNorm(eps=float(one_number("batch_norm", "eps", eps)))
@@ -82,9 +83,12 @@ def batch_norm_with_statistics(x: Tensor, w: Tensor, b: Tensor, *, eps: float = 
 
 
 def batch_norm_inference(x: Tensor, mean: Tensor, var: Tensor, w: Tensor, b: Tensor, *, eps: float = 1e-5) -> Tensor:
-    """`batch_norm` with a given mean and variance (C,) instead of the batch's own: what a trained network does."""
+    """`batch_norm` with a given mean and variance (C,) instead of the batch's own: what a trained network does.
+
+    The batch may be small, and even empty.
+    """
     x = as_tensor(x)
-    _check_channels("batch_norm_inference", x, mean, var, w, b, samples=0)
+    _check_channels("batch_norm_inference", x, mean, var, w, b)
     scale = w * (var + eps) ** -0.5
     return x * _per_channel(scale, x) + _per_channel(b - mean * scale, x)
 
@@ -106,12 +110,12 @@ def _as_ncl(x: Array) -> Array:
 
 
 def _per_channel(v: Tensor, x: Tensor) -> Tensor:
-    return reshape(v, (1, -1, *(1,) * (x.ndim - 2)))
+    return reshape(v, (1, x.shape[1], *(1,) * (x.ndim - 2)))
 
 
-def _check_channels(name: str, x: Tensor, *vectors: Tensor, samples: int = 1) -> None:
-    if x.ndim < 2 or 0 in x.shape[1:] or x.shape[0] < samples:
-        raise ValueError(f"{name}: expected x (N, C) or (N, C, H, W), not empty; got {x.shape}")
+def _check_channels(name: str, x: Tensor, *vectors: Tensor) -> None:
+    if x.ndim < 2:
+        raise ValueError(f"{name}: expected x (N, C) or (N, C, H, W), got {x.shape}")
     for v in vectors:
         if as_tensor(v).shape != (x.shape[1],):
             raise ValueError(f"{name}: expected one number for each of {x.shape[1]} channels, got {as_tensor(v).shape}")

@@ -19,12 +19,15 @@ from minigen.tensor import (
     Function,
     FusedFunction,
     Tensor,
+    add_up,
     as_tensor,
     broadcast_to,
+    deviations,
     mean,
     normalize_axis,
     reshape,
     sum,
+    transpose,
 )
 from minigen_kernels import Array, for_array
 
@@ -59,13 +62,12 @@ class LogSumExp(Function):
         largest = x.max(self.axis, keepdims=True)
         shift = xp.where(xp.isfinite(largest), largest, 0).astype(x.dtype)  # Inf - Inf would be NaN
         with np.errstate(divide="ignore"):  # log 0 = -Inf is right where all of x is -Inf
-            y = xp.log(xp.exp(x - shift).sum(self.axis, keepdims=True)) + shift
+            y = xp.log(add_up(xp.exp(x - shift), self.axis, keepdims=True)) + shift
         return y if self.keepdims else y.squeeze(self.axis)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        x = self.inputs[0]
-        weights = elementwise.exp(x - _spread(y, x.shape, self.axis))  # the softmax
-        return _spread(gy, x.shape, self.axis) * weights
+        x = self.inputs[0]  # exp(x - y) would multiply the rounding of y by its size
+        return _spread(gy, x.shape, self.axis) * _softmax_over(x, self.axis)
 
 
 class Norm(Function):
@@ -74,13 +76,16 @@ class Norm(Function):
 
     def forward(self, x: Array) -> Array:
         scale = _scale(x, self.axis)
-        y = (((x / scale) ** 2).sum(self.axis, keepdims=True)) ** 0.5 * scale
+        y = add_up((x / scale) ** 2, self.axis, keepdims=True) ** 0.5 * scale
         return y if self.keepdims else y.squeeze(self.axis)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0]
-        safe = y + Tensor((y.data == 0).astype(y.dtype))  # at the origin x / 1 = 0, a subgradient
-        return x * _spread(gy / safe, x.shape, self.axis)
+        xp = array_module(y.data)
+        length = y + Tensor(
+            xp.where(y.data == 0, np.inf, 0).astype(y.dtype)
+        )  # at the origin x / Inf = 0, a subgradient
+        return x * _spread(gy / length, x.shape, self.axis)
 
 
 class Softmax(FusedFunction):
@@ -111,6 +116,16 @@ class LogSoftmax(FusedFunction):
         return shifted - elementwise.log(sum(elementwise.exp(shifted), self.axis, keepdims=True))
 
 
+def _softmax_over(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The softmax over several axes: they are moved to the end and made one."""
+    if len(axes) == 1:
+        return Softmax.apply(x, axis=axes[0])
+    order = [i for i in range(x.ndim) if i not in axes] + list(axes)
+    moved = transpose(x, order)
+    rows = reshape(moved, (-1, math.prod([x.shape[i] for i in axes])))
+    return transpose(reshape(Softmax.apply(rows, axis=1), moved.shape), [order.index(i) for i in range(x.ndim)])
+
+
 def _less_largest(x: Tensor, axis: int) -> Tensor:
     """The same softmax, without overflow: what is subtracted cancels, so it may be a constant."""
     return x - Tensor(x.data.max(axis, keepdims=True))
@@ -136,7 +151,8 @@ def _spread(gy: Tensor, shape: tuple[int, ...], axis: tuple[int, ...]) -> Tensor
 def _scale(x: Array, axis: tuple[int, ...]) -> Array:
     """The largest |x| over `axis`, with keepdims: divided by it, x has powers that cannot overflow. 1 if it is 0."""
     xp = array_module(x)
-    largest = xp.abs(x).max(axis, keepdims=True, initial=0)
+    # CuPy's max knows no `initial`.
+    largest = xp.abs(x).max(axis, keepdims=True) if x.size else xp.zeros(_kept(x.shape, axis), x.dtype)
     usable = (largest > 0) & xp.isfinite(largest)  # Inf / Inf would be NaN
     return xp.where(usable, largest, 1).astype(x.dtype)
 
@@ -175,7 +191,7 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, *, correction: flo
     n = math.prod(x.shape[i] for i in axes)
     if n <= correction:
         raise ValueError(f"var: {n} elements and correction={correction} leave nothing to divide by")
-    deviation = x - mean(x, axes, keepdims=True)
+    deviation = deviations(x, axes)
     return sum(deviation * deviation, axes, keepdims) * (1 / (n - correction))
 
 
@@ -188,8 +204,9 @@ def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def norm(x: Tensor, axis: Axis = None, keepdims: bool = False, *, order: float = 2) -> Tensor:
     """The vector norm over `axis`, (sum |x|^order)^(1/order): order 1, 2 (default), any p > 0, or inf for max |x|.
 
-    The gradient at the origin is taken as 0, as is that of |x| where x is 0. For a penalty that is differentiated again
-    near the origin use sqrt(sum(x**2) + eps).
+    At the origin the norm has no derivative; there the gradient is taken as 0, as is that of |x| where x is 0, and so
+    are all derivatives of higher order. Near the origin the second derivative grows like 1 / norm: for a penalty that
+    is differentiated again there use sqrt(sum(x**2) + eps).
     """
     x = as_tensor(x)
     axes = normalize_axis("norm", axis, x.ndim)
