@@ -1,16 +1,25 @@
 """How far one distribution is from another: KL(p || q) = E_p[log p - log q], never negative, 0 for equals, in nats.
 
+Near equality a divergence is small of second order: log p - log q averages to it out of much larger numbers, and
+rounding could even make it negative. So each is written as a sum of terms that are none below 0 (``tangent.py``), with
+its full accuracy there, in the gradients too.
+
 By default these are reduced to nats per sample ("batchmean"), as a term of an evidence bound has to be.
 
-Imports: tensor, ops, reconstruction, kernels. Read next: ``penalty.py``.
+Imports: tensor, ops, reconstruction, tangent, kernels. Read next: ``penalty.py``.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from minigen import ops
-from minigen.losses.reconstruction import clamped_log
+from minigen.device import array_module
+from minigen.losses.reconstruction import clamped_log, clamped_log1m
 from minigen.losses.reduction import Reduction, alike, check_unit_interval, reduced, scale_of_sum
-from minigen.tensor import FusedFunction, Tensor
+from minigen.losses.tangent import exp_excess, log_deficit
+from minigen.ops.elementwise import ScaleWhere
+from minigen.tensor import Function, FusedFunction, Tensor, add_up
 from minigen_kernels import Array, for_array
 
 
@@ -31,7 +40,7 @@ class GaussianKlSum(FusedFunction):
 
 
 def _gaussian_kl_elements(mu: Tensor, logvar: Tensor) -> Tensor:
-    return (mu**2 + ops.exp(logvar) - logvar - 1) * 0.5
+    return (mu**2 + exp_excess(logvar)) * 0.5
 
 
 def gaussian_kl(mu: Tensor, logvar: Tensor, *, reduction: Reduction = "batchmean") -> Tensor:
@@ -54,8 +63,7 @@ def gaussian_kl_between(
     All four of one shape, (N, D). Unit: nats, as in `gaussian_kl`.
     """
     mu1, logvar1, mu2, logvar2 = alike("gaussian_kl_between", mu1=mu1, logvar1=logvar1, mu2=mu2, logvar2=logvar2)
-    log_ratio = logvar1 - logvar2
-    kl = ops.exp(log_ratio) - log_ratio - 1 + (mu1 - mu2) ** 2 * ops.exp(-logvar2)
+    kl = exp_excess(logvar1 - logvar2) + (mu1 - mu2) ** 2 * ops.exp(-logvar2)
     return reduced("gaussian_kl_between", kl * 0.5, reduction)
 
 
@@ -68,8 +76,67 @@ def bernoulli_kl(p: Tensor, q: Tensor, *, reduction: Reduction = "batchmean") ->
     p, q = alike("bernoulli_kl", p=p, q=q)
     check_unit_interval("bernoulli_kl", "p", p)
     check_unit_interval("bernoulli_kl", "q", q)
-    kl = p * (clamped_log(p) - clamped_log(q)) + (1 - p) * (clamped_log(1 - p) - clamped_log(1 - q))
-    return reduced("bernoulli_kl", kl, reduction)
+    return reduced("bernoulli_kl", bernoulli_kl_elements(p, q), reduction)
+
+
+def bernoulli_kl_elements(p: Tensor, q: Tensor) -> Tensor:
+    """KL(Bernoulli(p) || Bernoulli(q)) of each element.
+
+    With u = (q - p) / p and v = (p - q) / (1 - p) it is p (u - log(1 + u)) + (1 - p) (v - log(1 + v)): what was added,
+    p u + (1 - p) v, is 0. That is taken where q / p and (1 - q) / (1 - p) lie between 1/4 and 4.
+    """
+    near = _alike(p.data, q.data) & _alike(1 - p.data, 1 - q.data)
+    d, one = _where(near, q - p), Tensor((~near).astype(p.dtype))  # nothing is divided by 0 where it is not taken
+    a, b = _where(near, p) + one, _where(near, 1 - p) + one
+    apart = p * (clamped_log(p) - clamped_log(q)) + (1 - p) * (clamped_log1m(p) - clamped_log1m(q))
+    return _where(near, a * log_deficit(d / a) + b * log_deficit(-d / b)) + _where(~near, apart)
+
+
+def _alike(p: Array, q: Array) -> Array:
+    """Where neither is four times the other, or more."""
+    near: Array = (q < 4 * p) & (p < 4 * q)
+    return near
+
+
+def _where(mask: Array, x: Tensor) -> Tensor:
+    """The element of x where the mask is true, else 0; quicker than `ops.where`."""
+    return ScaleWhere.apply(x, condition=mask, slope=0.0)
+
+
+class CategoricalKl(Function):
+    """KL(softmax(x) || softmax(z)) over the last axis.
+
+    With d = z - x, less its mean under p, it is log(sum p exp(d)) = log(1 + sum p (exp(d) - 1 - d)): that is taken for
+    rows of |d| <= 1. Elsewhere it is the sum of q - p - p log(q / p) over k, which is p times the excess of exp at
+    log(q / p).
+    """
+
+    def forward(self, x: Array, z: Array) -> Array:
+        xp, kernels, last = array_module(x), for_array(x), (x.ndim - 1,)
+        log_p, log_q = (kernels.log_softmax(a.reshape(-1, a.shape[-1])).reshape(a.shape) for a in (x, z))
+        p, q = xp.exp(log_p), xp.exp(log_q)
+        with np.errstate(invalid="ignore", over="ignore"):
+            d = z - x
+            for _ in range(2):  # once more for what rounding left of a large mean
+                d = d - add_up(p * d, last, keepdims=True)
+            near = xp.abs(d).max(-1, keepdims=True) <= 1
+            together = xp.log1p(add_up(p * kernels.exp_excess(xp.where(near, d, 0).astype(d.dtype, copy=False)), last))
+            ratio = log_q - log_p
+            terms = xp.where(ratio < 1, p * kernels.exp_excess(ratio), q - p - p * ratio)
+            apart = add_up(xp.where(p == 0, q, terms), last)
+        return xp.where(near[..., 0], together, apart)
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        x, z = self.inputs
+        gy, y = (ops.reshape(t, (*t.shape, 1)) for t in (gy, y))
+        p = ops.softmax(x)
+        d = z - x
+        for _ in range(2):
+            d = d - ops.sum(p * d, axis=-1, keepdims=True)
+        ratio = d - y  # log(q / p)
+        near = array_module(ratio.data).abs(ratio.data) < 1
+        difference = _where(near, p * ops.expm1(_where(near, ratio))) + _where(~near, ops.softmax(z) - p)
+        return gy * (-p * d) if self.needs(0) else None, gy * difference if self.needs(1) else None
 
 
 def categorical_kl(p_logits: Tensor, q_logits: Tensor, *, reduction: Reduction = "batchmean") -> Tensor:
@@ -81,5 +148,4 @@ def categorical_kl(p_logits: Tensor, q_logits: Tensor, *, reduction: Reduction =
     p_logits, q_logits = alike("categorical_kl", p_logits=p_logits, q_logits=q_logits)
     if not p_logits.ndim:
         raise ValueError("categorical_kl: expected logits (N, K) or (N, ..., K), got shape ()")
-    log_p, log_q = ops.log_softmax(p_logits), ops.log_softmax(q_logits)
-    return reduced("categorical_kl", ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1), reduction)
+    return reduced("categorical_kl", CategoricalKl.apply(p_logits, q_logits), reduction)

@@ -1,17 +1,17 @@
 """Terms that are added to a loss and have no target: on the activity of a code, and on weights.
 
-Imports: tensor, ops, reconstruction. Read next: ``optim/optimizers.py``.
+Imports: tensor, ops, divergence. Read next: ``optim/optimizers.py``.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 import operator
 from collections.abc import Iterable
 
 from minigen import ops
-from minigen.losses.reconstruction import clamped_log
+from minigen.device import array_module
+from minigen.losses.divergence import bernoulli_kl_elements
 from minigen.losses.reduction import Reduction, alike, check_unit_interval, reduced
 from minigen.shapes import one_number
 from minigen.tensor import Tensor
@@ -41,8 +41,7 @@ def kl_sparsity(code: Tensor, rho: float = 0.05) -> Tensor:
         raise ValueError(f"kl_sparsity: expected a code (N, D) or (N, ...) with N above 0, got shape {code.shape}")
     check_unit_interval("kl_sparsity", "code", code, hint="let a sigmoid make the code")
     r = ops.mean(code, axis=0)
-    kl = (math.log(rho) - clamped_log(r)) * rho + (math.log(1 - rho) - clamped_log(1 - r)) * (1 - rho)
-    return ops.sum(kl)
+    return ops.sum(bernoulli_kl_elements(Tensor(array_module(r.data).full_like(r.data, rho)), r))
 
 
 def l1_penalty(parameters: Iterable[Tensor]) -> Tensor:
