@@ -5,11 +5,13 @@ Imports: device, kernels, NumPy. Read next: ``tensor.py``.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 
 from minigen.device import array_module, refuse_masked, to_device
+from minigen.shapes import shown
 from minigen_kernels import Array, for_array
 
 DTYPES = frozenset(np.dtype(name) for name in ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))
@@ -19,11 +21,11 @@ def as_array(data: Any, device: str | None, dtype: Any) -> Array:
     """What the constructor of Tensor was given, as an array of a supported dtype on the right device."""
     refuse_masked("Tensor", data)
     if not hasattr(data, "dtype"):  # numbers and lists
-        data = np.asarray(data)
+        data = _of_numbers(data)
         if data.dtype == np.float64 and dtype is None:
             dtype = np.float32
     xp = array_module(data)
-    data = xp.asarray(data, dtype=dtype)
+    data = xp.asarray(data, dtype=None if dtype is None else as_dtype("Tensor", dtype))
     if data.dtype not in DTYPES:
         if data.dtype.newbyteorder("=") in DTYPES:
             native = data.dtype.newbyteorder("=")
@@ -33,6 +35,27 @@ def as_array(data: Any, device: str | None, dtype: Any) -> Array:
             )
         raise TypeError(f"Tensor: dtype {data.dtype} is not supported; use float32 or float64 (or integers, or bool)")
     return data if device is None else to_device(data, device)
+
+
+def _of_numbers(data: Any) -> Array:
+    """A number or nested lists of numbers as an array."""
+    try:
+        array = np.asarray(data)
+    except (TypeError, ValueError) as error:
+        if "does not become an array" in str(error):  # Tensors in a list say what to do with them
+            raise
+        raise ValueError(f"Tensor: {shown(data)} is no array, whose rows are of one length") from error
+    if array.dtype.kind in "OSUV":
+        raise TypeError(f"Tensor: expected numbers, lists of them, or an array, got {shown(data)}")
+    return array
+
+
+def as_dtype(name: str, dtype: Any) -> np.dtype[Any]:
+    """What NumPy knows as a dtype. TypeError for anything else, None among it; `name`: who asks, for the error."""
+    if isinstance(dtype, (str, type, np.dtype)):
+        with contextlib.suppress(TypeError, ValueError):
+            return np.dtype(dtype)
+    raise TypeError(f"{name}: dtype is one of NumPy, such as np.float32 or 'float64'; got {shown(dtype)}")
 
 
 def gemm(a: Array, b: Array) -> Array:

@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from minigen.arrays import as_array
 from minigen.atomic import write_atomically
 from minigen.device import refuse_masked, to_device
 from minigen.nn import Module
+from minigen.shapes import by_name
 from minigen.tensor import Tensor
 from minigen_kernels import Array
 
@@ -41,7 +43,7 @@ def save(
     CheckpointError: the file cannot be written, or an entry is no array of numbers; the old file is then still there.
     """
     state = module_or_state.state_dict() if isinstance(module_or_state, Module) else module_or_state
-    arrays = {name: _as_contiguous(name, value) for name, value in state.items()}
+    arrays = {name: _as_contiguous(name, value) for name, value in by_name("save", "state", state).items()}
     safetensors = importlib.import_module("safetensors.numpy")
     try:
         write_atomically(path, safetensors.save(arrays, dict(metadata) if metadata else None))
@@ -67,7 +69,8 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 def _as_contiguous(name: str, value: Any) -> Array:
     """A NumPy array in C order: safetensors writes the memory of other layouts in the wrong order, without a word."""
     refuse_masked(f"save: entry {name!r}", value)
-    array = np.asarray(to_device(value.data if isinstance(value, Tensor) else value, "cpu"))
+    value = value.data if isinstance(value, Tensor) else value
+    array = to_device(value, "cpu") if hasattr(value, "dtype") else as_array(value, None, None)
     if not isinstance(name, str) or array.dtype.str[1:] not in DTYPES:
         raise CheckpointError(f"save: entry {name!r} is {array.dtype}; a file holds arrays of numbers by name")
     return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")

@@ -5,7 +5,7 @@ Imports: nothing. Read next: ``tensor.py``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 
 def is_whole(n: Any) -> bool:
     """Is it one whole number, of Python, of NumPy or of somebody's own? Arrays and Tensors are none."""
-    return hasattr(n, "__index__") and (isinstance(n, np.integer) or not hasattr(n, "shape"))
+    return hasattr(n, "__index__") and (isinstance(n, np.integer) or not (hasattr(n, "shape") or isinstance(n, type)))
 
 
 def normalize_axis(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
@@ -76,5 +76,37 @@ def one_number(name: str, argument: str, value: Any, hint: str = "") -> int | fl
             raise TypeError
         return float(value)
     except (TypeError, ValueError):
-        got = f"a {type(value).__name__} of shape {value.shape}" if hasattr(value, "shape") else repr(value)
-        raise TypeError(f"{name}: {argument} is one number, got {got}{hint}") from None
+        raise TypeError(f"{name}: {argument} is one number, got {shown(value)}{hint}") from None
+
+
+def flag(name: str, argument: str, value: Any) -> bool:
+    """An option that is True or False. TypeError for what is neither, nor 0 or 1: a mask, a name, None."""
+    if value is True or value is False:
+        return value
+    if is_whole(value) and value in (0, 1):
+        return bool(value)
+    if isinstance(value, np.bool_):
+        return bool(value)
+    raise TypeError(f"{name}: {argument} is True or False, got {shown(value)}")
+
+
+def shown(value: Any) -> str:
+    """What came, for an error: short, and without the numbers of an array."""
+    if hasattr(value, "shape") and not isinstance(value, type):
+        return f"a {type(value).__name__} of shape {value.shape}"
+    text = repr(value)
+    return text if len(text) <= 60 else f"a {type(value).__name__}"
+
+
+def one_of(name: str, argument: str, value: Any, options: tuple[str, ...]) -> None:
+    """ValueError for an option that is none of these words; an array, which is compared element by element, is none."""
+    if not isinstance(value, str) or value not in options:
+        words = " or ".join((", ".join(map(repr, options[:-1])), repr(options[-1])))
+        raise ValueError(f"{name}: {argument} is {words}, got {shown(value)}")
+
+
+def by_name(name: str, argument: str, value: Any) -> Mapping[str, Any]:
+    """`value`, if it is a mapping whose keys are strings; else TypeError."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise TypeError(f"{name}: {argument} holds values by name, as state_dict() does, got {shown(value)}")
+    return value

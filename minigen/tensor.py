@@ -21,13 +21,14 @@ import numpy as np
 from minigen.arrays import DTYPES, as_array
 from minigen.arrays import add_up as add_up
 from minigen.arrays import gemm as gemm
+from minigen.called import called
 from minigen.device import Device, array_module, check_device, device_of, to_device
 from minigen.foreign import Foreign
 from minigen.indexing import plain_index, repeats
 from minigen.recording import Record, recording
 from minigen.recording import is_recording as is_recording
 from minigen.recording import no_grad as no_grad
-from minigen.shapes import check_broadcast, reshape_error, stack_shape, whole_shape
+from minigen.shapes import check_broadcast, flag, reshape_error, stack_shape, whole_shape
 from minigen.shapes import normalize_axis as normalize_axis
 from minigen_kernels import Array
 
@@ -96,7 +97,7 @@ class Function:
         except (ValueError, TypeError, IndexError) as error:
             shapes = ", ".join(str(np.shape(a)) for a in arrays)
             kind = next(kind for kind in (ValueError, TypeError, IndexError) if isinstance(error, kind))
-            raise kind(f"{type(self).__name__}: {error} (inputs of shape {shapes})") from error
+            raise kind(f"{called(type(self).__name__)}: {error} (inputs of shape {shapes})") from error
         if mixed is not None and y.dtype.kind == "f" and y.dtype != mixed:
             raise TypeError(
                 f"{type(self).__name__}: {mixed} beside whole numbers gave {y.dtype}. Nothing is promoted silently: "
@@ -513,7 +514,7 @@ def _constant(x: Any) -> Tensor | int | float:
         return x
     if isinstance(x, np.generic):
         x = x.item()
-    return float(x) if isinstance(x, float) else int(x) if isinstance(x, int) else Tensor(x)
+    return float(x) if isinstance(x, float) else int(x) if isinstance(x, int) else as_tensor(x)
 
 
 def _check_alike(function: Function, inputs: tuple[Any, ...]) -> np.dtype[Any] | None:
@@ -528,11 +529,13 @@ def _check_alike(function: Function, inputs: tuple[Any, ...]) -> np.dtype[Any] |
     if len(set(floats)) > 1 or (floats and others and function.one_dtype):
         names = " and ".join(dict.fromkeys(map(str, floats + others if function.one_dtype else floats)))
         raise TypeError(
-            f"{type(function).__name__}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)"
+            f"{called(type(function).__name__)}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)"
         )
     if len(set(devices)) > 1:
         names = " and ".join(devices)
-        raise TypeError(f"{type(function).__name__}: inputs on {names}. Nothing is moved silently: use .to(device)")
+        raise TypeError(
+            f"{called(type(function).__name__)}: inputs on {names}. Nothing is moved silently: use .to(device)"
+        )
     return floats[0] if floats and others else None
 
 
@@ -805,7 +808,12 @@ class ScatterAdd(Function):
 
 def as_tensor(x: Any) -> Tensor:
     """`x` itself if it is a Tensor, else a constant Tensor of it."""
-    return x if isinstance(x, Tensor) else Tensor(x)
+    if isinstance(x, Tensor):
+        return x
+    try:
+        return Tensor(x)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("Tensor", called("Tensor"), 1)) from error
 
 
 def power(a: Any, b: Any) -> Tensor:
@@ -816,7 +824,7 @@ def power(a: Any, b: Any) -> Tensor:
 def sum(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
     """The sum over `axis`, an axis or several (all by default)."""
     x = as_tensor(x)
-    return Sum.apply(x, axis=normalize_axis("sum", axis, x.ndim), keepdims=keepdims)
+    return Sum.apply(x, axis=normalize_axis("sum", axis, x.ndim), keepdims=flag("sum", "keepdims", keepdims))
 
 
 def mean(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
@@ -826,7 +834,7 @@ def mean(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = 
     count = int(np.prod([x.shape[i] for i in axes], dtype=np.int64))
     if count == 0:
         raise ValueError(f"mean: nothing to take the mean of, x has shape {x.shape} and axis is {axis}")
-    return Sum.apply(x, axis=axes, keepdims=keepdims) * (1.0 / count)
+    return Sum.apply(x, axis=axes, keepdims=flag("mean", "keepdims", keepdims)) * (1.0 / count)
 
 
 def deviations(x: Tensor, axes: tuple[int, ...]) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigen import ops
 from minigen.device import array_module
-from minigen.losses.reduction import ROUNDING, Reduction, check_unit_interval, reduced
+from minigen.losses.reduction import ROUNDING, Reduction, check_reduction, check_unit_interval, reduced
 from minigen.shapes import one_number
 from minigen.tensor import Tensor, as_tensor
 from minigen_kernels import Array
@@ -45,6 +45,7 @@ def cross_entropy(
     that is 0, as when all are ignored, there is no mean: ValueError, but NaN on a GPU, where nothing is looked at.
     """
     x, t = as_tensor(logits), as_tensor(labels)
+    check_reduction(NAME, reduction)
     soft = _checked(x, t, label_smoothing)
     if soft and ignore_index is not None:
         raise ValueError(f"{NAME}: ignore_index goes with labels, not with probabilities; got {ignore_index!r}")

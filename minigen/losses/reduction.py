@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from minigen import ops
+from minigen.shapes import one_of
 from minigen.tensor import Tensor, as_tensor
 
 Reduction = Literal["mean", "sum", "batchmean", "none"]
@@ -18,9 +19,15 @@ Reduction = Literal["mean", "sum", "batchmean", "none"]
 ROUNDING = 1e-6
 
 
+def check_reduction(name: str, reduction: Reduction) -> Reduction:
+    """The reduction, if it is one of the four; `name` is the loss, for the error."""
+    one_of(name, "reduction", reduction, ("mean", "sum", "batchmean", "none"))
+    return reduction
+
+
 def reduced(name: str, loss: Tensor, reduction: Reduction) -> Tensor:
     """The losses of the elements, reduced in one of the four ways; `name` is the loss, for the error."""
-    if reduction == "none":
+    if check_reduction(name, reduction) == "none":
         return loss
     scale = scale_of_sum(name, loss, reduction)
     return ops.sum(loss) if scale == 1 else ops.sum(loss) * scale
@@ -28,10 +35,8 @@ def reduced(name: str, loss: Tensor, reduction: Reduction) -> Tensor:
 
 def scale_of_sum(name: str, loss: Tensor, reduction: Reduction) -> float:
     """What the sum of all elements is multiplied by; `loss` has the shape of the elements. For a kernel that sums."""
-    if reduction == "sum":
+    if check_reduction(name, reduction) == "sum":
         return 1.0
-    if reduction not in ("mean", "batchmean"):
-        raise ValueError(f"{name}: reduction is 'mean', 'sum', 'batchmean' or 'none', got {reduction!r}")
     if not loss.size or (reduction == "batchmean" and not loss.ndim):
         raise ValueError(f"{name}: reduction {reduction!r} has nothing to take the mean over in shape {loss.shape}")
     return 1.0 / (loss.size if reduction == "mean" else loss.shape[0])

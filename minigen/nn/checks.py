@@ -10,14 +10,15 @@ from collections.abc import Iterator
 
 from minigen.nn.module import Module, ShapeError
 from minigen.ops.conv import pair
+from minigen.shapes import is_whole, shown
 from minigen.tensor import Tensor
 from minigen_kernels import Pair, Window
 
 
 def count(layer: str, name: str, value: int) -> int:
     """A whole number of at least 1."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise ValueError(f"{layer}: {name} is a whole number of at least 1, got {value!r}")
+    if isinstance(value, bool) or not is_whole(value) or value < 1:
+        raise ValueError(f"{layer}: {name} is a whole number of at least 1, got {shown(value)}")
     return int(value)
 
 

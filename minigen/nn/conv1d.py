@@ -41,7 +41,11 @@ class Conv1d(Module):
         self.kernel_size = one("Conv1d", "kernel_size", kernel_size, 1)
         self.stride, self.dilation = one("Conv1d", "stride", stride, 1), one("Conv1d", "dilation", dilation, 1)
         self.padding: Padding1d
-        self.padding = padding if padding == "same" or padding == "valid" else one("Conv1d", "padding", padding, 0)
+        self.padding = (
+            padding
+            if isinstance(padding, str) and padding in ("same", "valid")
+            else one("Conv1d", "padding", padding, 0)
+        )
         shape = (out_channels, in_channels // groups, self.kernel_size)
         self.weight, self.bias = weight_and_bias(shape, shape[1] * shape[2], out_channels, bias, weight_init, rng)
 
@@ -89,9 +93,11 @@ class ConvTranspose1d(Module):
         self.kernel_size = one(name, "kernel_size", kernel_size, 1)
         self.stride, self.dilation = one(name, "stride", stride, 1), one(name, "dilation", dilation, 1)
         self.padding: Padding1d
-        self.padding = padding if padding == "same" or padding == "valid" else one(name, "padding", padding, 0)
+        self.padding = (
+            padding if isinstance(padding, str) and padding in ("same", "valid") else one(name, "padding", padding, 0)
+        )
         self.output_padding = one(name, "output_padding", output_padding, 0)
-        if padding == "same" and self.output_padding:
+        if self.padding == "same" and self.output_padding:
             raise ValueError(f"{name}: padding 'same' gives one size, so output_padding is 0; got {output_padding}")
         shape = (in_channels, out_channels // groups, self.kernel_size)
         self.weight, self.bias = weight_and_bias(shape, shape[1] * shape[2], out_channels, bias, weight_init, rng)

@@ -44,7 +44,7 @@ class Embedding(Module):
         self.num_embeddings = count("Embedding", "num_embeddings", num_embeddings)
         self.embedding_dim = count("Embedding", "embedding_dim", embedding_dim)
         self.padding_idx = None if padding_idx is None else row("Embedding", padding_idx, num_embeddings)
-        shape, rng = (num_embeddings, embedding_dim), rng or init.default_rng()
+        shape, rng = (num_embeddings, embedding_dim), init.generator(rng)
         weight = init.normal(shape, rng=rng, std=1.0) if weight_init is None else weight_init(shape, rng=rng)
         if weight.shape != shape:
             raise ValueError(f"weight_init returned shape {weight.shape}, the weight has {shape}")

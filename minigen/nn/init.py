@@ -11,8 +11,10 @@ import math
 
 import numpy as np
 
+from minigen.called import called
 from minigen.device import array_module
 from minigen.random import Generator
+from minigen.shapes import shown
 from minigen_kernels import Array
 
 Shape = tuple[int, ...]
@@ -25,35 +27,35 @@ def zeros(shape: Shape, *, rng: Generator | None = None) -> Array:
 
 def normal(shape: Shape, *, rng: Generator, mean: float = 0.0, std: float = 0.02) -> Array:
     """Normal numbers; DCGAN's choice is the default (std 0.02, arXiv:1511.06434)."""
-    return rng.normal(shape, mean, std)
+    return generator(rng).normal(shape, mean, std)
 
 
 def glorot_uniform(shape: Shape, *, rng: Generator, gain: float = 1.0) -> Array:
     """Uniform in +-gain * sqrt(6 / (fan_in + fan_out)): for linear, tanh, sigmoid (Glorot and Bengio 2010)."""
     bound = gain * math.sqrt(6 / sum(fans(shape)))
-    return rng.uniform(shape, -bound, bound)
+    return generator(rng).uniform(shape, -bound, bound)
 
 
 def glorot_normal(shape: Shape, *, rng: Generator, gain: float = 1.0) -> Array:
     """Normal with std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
-    return rng.normal(shape, 0.0, gain * math.sqrt(2 / sum(fans(shape))))
+    return generator(rng).normal(shape, 0.0, gain * math.sqrt(2 / sum(fans(shape))))
 
 
 def he_uniform(shape: Shape, *, rng: Generator, slope: float = 0.0) -> Array:
     """Uniform in +-sqrt(6 / ((1 + slope^2) fan_in)): for relu, leaky_relu (He et al. 2015, arXiv:1502.01852)."""
     bound = math.sqrt(6 / ((1 + slope**2) * fans(shape)[0]))
-    return rng.uniform(shape, -bound, bound)
+    return generator(rng).uniform(shape, -bound, bound)
 
 
 def he_normal(shape: Shape, *, rng: Generator, slope: float = 0.0) -> Array:
     """Normal with std = sqrt(2 / ((1 + slope^2) fan_in)) (He et al. 2015, arXiv:1502.01852)."""
-    return rng.normal(shape, 0.0, math.sqrt(2 / ((1 + slope**2) * fans(shape)[0])))
+    return generator(rng).normal(shape, 0.0, math.sqrt(2 / ((1 + slope**2) * fans(shape)[0])))
 
 
 def orthogonal(shape: Shape, *, rng: Generator, gain: float = 1.0) -> Array:
     """Rows (or columns, whichever are fewer) of length `gain` at right angles (Saxe et al. 2014, arXiv:1312.6120)."""
     rows, columns = shape[0], math.prod(shape[1:])
-    square = rng.normal((max(rows, columns), min(rows, columns)), dtype=np.float64)
+    square = generator(rng).normal((max(rows, columns), min(rows, columns)), dtype=np.float64)
     xp = array_module(square)
     q, r = xp.linalg.qr(square)
     q = q * xp.sign(xp.diagonal(r))  # without it Q would not be uniform among the orthogonal matrices
@@ -63,7 +65,7 @@ def orthogonal(shape: Shape, *, rng: Generator, gain: float = 1.0) -> Array:
 def uniform_fan_in(shape: Shape, *, rng: Generator, fan_in: int) -> Array:
     """Uniform in +-1 / sqrt(fan_in): what PyTorch gives to weights and biases of dense and convolution layers."""
     bound = 1 / math.sqrt(fan_in)
-    return rng.uniform(shape, -bound, bound)
+    return generator(rng).uniform(shape, -bound, bound)
 
 
 def fans(shape: Shape) -> tuple[int, int]:
@@ -80,6 +82,15 @@ _default = Generator(0)  # for layers made without an rng: the same numbers in e
 def default_rng() -> Generator:
     """The Generator of layers that are given none. It starts from seed 0; see `manual_seed`."""
     return _default
+
+
+def generator(rng: Generator | None) -> Generator:
+    """`rng`, or the default Generator for None. TypeError, in the name of the layer or function, for anything else."""
+    if rng is None:
+        return _default
+    if not isinstance(rng, Generator):
+        raise TypeError(f"{called('init')}: rng is a Generator, such as mg.Generator(seed), got {shown(rng)}")
+    return rng
 
 
 def manual_seed(seed: int) -> None:

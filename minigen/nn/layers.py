@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minigen import ops
+from minigen.called import called
 from minigen.device import to_device
 from minigen.nn import init
 from minigen.nn.checks import channels, check_image, count, refusing
@@ -22,6 +23,7 @@ from minigen.nn.module import Module, Parameter, ShapeError
 from minigen.ops.activation import Activation
 from minigen.ops.conv import Padding, pair
 from minigen.random import Generator
+from minigen.shapes import flag, is_whole, one_number, shown, whole_shape
 from minigen.tensor import Tensor, note_change
 from minigen_kernels import Array, Pair
 
@@ -84,7 +86,11 @@ class Conv2d(Module):
         self.kernel_size = pair("Conv2d", "kernel_size", kernel_size, 1)
         self.stride, self.dilation = pair("Conv2d", "stride", stride, 1), pair("Conv2d", "dilation", dilation, 1)
         self.padding: Padding
-        self.padding = padding if padding == "same" or padding == "valid" else pair("Conv2d", "padding", padding, 0)
+        self.padding = (
+            padding
+            if isinstance(padding, str) and padding in ("same", "valid")
+            else pair("Conv2d", "padding", padding, 0)
+        )
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         fan_in = shape[1] * shape[2] * shape[3]
         self.weight, self.bias = weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)
@@ -133,9 +139,11 @@ class ConvTranspose2d(Module):
         self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
         self.stride, self.dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
         self.padding: Padding
-        self.padding = padding if padding == "same" or padding == "valid" else pair(name, "padding", padding, 0)
+        self.padding = (
+            padding if isinstance(padding, str) and padding in ("same", "valid") else pair(name, "padding", padding, 0)
+        )
         self.output_padding = pair(name, "output_padding", output_padding, 0)
-        if padding == "same" and self.output_padding != (0, 0):
+        if self.padding == "same" and self.output_padding != (0, 0):
             raise ValueError(f"{name}: padding 'same' gives one size, so output_padding is 0; got {output_padding}")
         shape = (in_channels, out_channels // groups, *self.kernel_size)
         fan_in = shape[1] * shape[2] * shape[3]
@@ -167,6 +175,7 @@ class BatchNorm(Module):
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         self.num_features = count("BatchNorm", "num_features", num_features)
+        eps, momentum = one_number("BatchNorm", "eps", eps), one_number("BatchNorm", "momentum", momentum)
         if not eps > 0:
             raise ValueError(f"BatchNorm: eps must be above 0, got {eps}")
         if not 0 <= momentum <= 1:
@@ -208,6 +217,7 @@ class LayerNorm(Module):
 
     def __init__(self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5) -> None:
         shape = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+        eps = one_number("LayerNorm", "eps", eps)
         if not shape or not eps > 0:
             raise ValueError(f"LayerNorm: expected at least one axis and eps above 0, got {shape} and {eps}")
         self.normalized_shape = tuple(count("LayerNorm", "normalized_shape", n) for n in shape)
@@ -229,9 +239,10 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, rng: Generator | None = None) -> None:
+        p = one_number("Dropout", "p", p)
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout: p is a probability, from 0 to 1, got {p}")
-        self.p, self.rng = float(p), rng or init.default_rng()
+        self.p, self.rng = float(p), init.generator(rng)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
@@ -244,7 +255,9 @@ class Flatten(Module):
     """(N, C, H, W) -> (N, C*H*W): all axes from `start_axis` on as one."""
 
     def __init__(self, start_axis: int = 1) -> None:
-        self.start_axis = start_axis
+        if not is_whole(start_axis):
+            raise TypeError(f"Flatten: start_axis is a whole number, got {shown(start_axis)}")
+        self.start_axis = int(start_axis)
 
     def forward(self, x: Tensor) -> Tensor:
         with refusing(self, f"with more than {self.start_axis} axes", x):
@@ -255,7 +268,7 @@ class Reshape(Module):
     """(N, ...) -> (N, *shape): the same elements of each sample in another shape; one -1 stands for what is left."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = tuple(shape)
+        self.shape = whole_shape("Reshape", shape)
 
     def forward(self, x: Tensor) -> Tensor:
         with refusing(self, f"of a size that fits (N, {', '.join(map(str, self.shape))})", x):
@@ -268,7 +281,7 @@ def weight_and_bias(
     shape: tuple[int, ...], fan_in: int, width: int, bias: bool, weight_init: Initializer | None, rng: Generator | None
 ) -> tuple[Parameter, Parameter | None]:
     """First values of a layer's parameters; the bias has `width` elements, or is None."""
-    rng = rng or init.default_rng()
+    rng, bias = init.generator(rng), flag(called("weight_and_bias"), "bias", bias)
     if weight_init is not None:
         weight, offset = weight_init(shape, rng=rng), np.zeros(width, np.float32)
     else:

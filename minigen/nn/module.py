@@ -22,6 +22,7 @@ from minigen.device import array_module
 from minigen.nn.modes import Mode, own_modes
 from minigen.nn.state import take_over
 from minigen.ops.activation import split
+from minigen.shapes import shown
 from minigen.tensor import Tensor, no_grad
 from minigen_kernels import Array
 
@@ -69,6 +70,10 @@ class Module:
             if error.module is not self:  # on its way out the error learns the path to the layer
                 name = next((name for name, below in self.named_modules() if below is error.module), "?")
                 error.path, error.module = f"{name}.{error.path}".rstrip("."), self
+            raise
+        except AttributeError as error:
+            if any(error.obj is x for x in inputs) and error.name in ("shape", "ndim", "dtype", "data"):
+                raise TypeError(f"{type(self).__name__}: expected a Tensor, got {shown(error.obj)}") from error
             raise
 
     # What it owns.
@@ -337,3 +342,10 @@ def _is_function(value: Any) -> bool:
 
 def _indented(value: Any) -> str:
     return (repr(value) if isinstance(value, Module) else value.__name__).replace("\n", "\n  ")
+
+
+def a_module(name: str, value: Any) -> Module:
+    """`value`, if it is a Module; else TypeError in the name of the caller."""
+    if not isinstance(value, Module):
+        raise TypeError(f"{name}: expected a Module, such as nn.Dense(3, 2), got {shown(value)}")
+    return value

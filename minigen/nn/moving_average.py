@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from minigen.device import array_module
-from minigen.nn.module import Module, Parameter
+from minigen.nn.module import Module, Parameter, a_module
+from minigen.shapes import one_number
 from minigen.tensor import Tensor, note_change
 
 
@@ -25,10 +26,11 @@ class MovingAverage(Module):
     """
 
     def __init__(self, network: Module, decay: float) -> None:
+        decay = one_number("MovingAverage", "decay", decay)
         if not 0 < decay < 1:
             raise ValueError(f"MovingAverage: decay must be between 0 and 1, got {decay!r}")
         self.decay = float(decay)
-        self.network = copy.deepcopy(network)
+        self.network = copy.deepcopy(a_module("MovingAverage", network))
         for _, module in self.network.named_modules():
             for name, value in vars(module).items():
                 if isinstance(value, Parameter):
@@ -38,6 +40,7 @@ class MovingAverage(Module):
 
     def follow(self, network: Module) -> None:
         """One update: `network` is the one that was copied, with its weights of now."""
+        a_module("MovingAverage.follow", network)
         xp = array_module(self.updates.data)
         k = self.updates.data = xp.asarray(self.updates.data + 1)
         rest = 1 - xp.minimum(self.decay, (1 + k) / (10 + k))

@@ -13,6 +13,7 @@ from minigen import ops
 from minigen.nn.checks import count
 from minigen.nn.module import Module, Parameter, ShapeError
 from minigen.ops.grouped_norm import instance_norm_with_statistics
+from minigen.shapes import flag, one_number
 from minigen.tensor import Tensor, note_change
 
 
@@ -28,8 +29,8 @@ class GroupNorm(Module):
         self.num_channels = count("GroupNorm", "num_channels", num_channels)
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}")
-        self.eps, self.affine = _eps("GroupNorm", eps), bool(affine)
-        self.weight, self.bias = _scale_and_shift(num_channels, affine)
+        self.eps, self.affine = _eps("GroupNorm", eps), flag("GroupNorm", "affine", affine)
+        self.weight, self.bias = _scale_and_shift(num_channels, self.affine)
 
     def forward(self, x: Tensor) -> Tensor:
         c = self.num_channels
@@ -56,10 +57,13 @@ class InstanceNorm(Module):
         track_running_stats: bool = False,
     ) -> None:
         self.num_features = count("InstanceNorm", "num_features", num_features)
+        momentum = one_number("InstanceNorm", "momentum", momentum)
+        affine = flag("InstanceNorm", "affine", affine)
+        track_running_stats = flag("InstanceNorm", "track_running_stats", track_running_stats)
         if not 0 <= momentum <= 1:
             raise ValueError(f"InstanceNorm: momentum is the weight of the new batch, from 0 to 1; got {momentum}")
         self.eps, self.momentum = _eps("InstanceNorm", eps), float(momentum)
-        self.affine, self.track_running_stats = bool(affine), bool(track_running_stats)
+        self.affine, self.track_running_stats = affine, track_running_stats
         self.weight, self.bias = _scale_and_shift(num_features, affine)
         self.running_mean = Tensor(np.zeros(num_features, np.float32)) if track_running_stats else None
         self.running_var = Tensor(np.ones(num_features, np.float32)) if track_running_stats else None
@@ -89,6 +93,7 @@ class InstanceNorm(Module):
 
 
 def _eps(layer: str, eps: float) -> float:
+    eps = one_number(layer, "eps", eps)
     if not eps > 0:
         raise ValueError(f"{layer}: eps must be above 0, got {eps}")
     return float(eps)

@@ -10,6 +10,7 @@ import numpy as np
 from minigen import ops
 from minigen.nn.checks import count
 from minigen.nn.module import Module, Parameter, ShapeError
+from minigen.shapes import one_number
 from minigen.tensor import Tensor
 
 
@@ -22,7 +23,7 @@ class PReLU(Module):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
         self.num_parameters = count("PReLU", "num_parameters", num_parameters)
-        self.weight = Parameter(np.full(num_parameters, init, np.float32))
+        self.weight = Parameter(np.full(num_parameters, one_number("PReLU", "init", init), np.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         n = self.num_parameters

@@ -12,8 +12,9 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from minigen.nn.module import Module, Parameter
-from minigen.tensor import Tensor
+from minigen.nn.module import Module, Parameter, a_module
+from minigen.shapes import by_name
+from minigen.tensor import Tensor, as_tensor
 
 M = TypeVar("M", bound=Module)
 
@@ -28,7 +29,8 @@ def replaced(module: M, tensors: Mapping[str, Tensor]) -> M:
 
     ValueError names every Tensor that `module` does not have, or has in another shape, dtype or device.
     """
-    own = dict(module._every_name())
+    own = dict(a_module("replaced", module)._every_name())
+    tensors = {name: as_tensor(t) for name, t in by_name("replaced", "tensors", tensors).items()}
     faults = [f"{name} {t.shape} is not there" for name, t in tensors.items() if name not in own]
     for name in own.keys() & tensors.keys():
         there, here = _like(own[name]), _like(tensors[name])

@@ -13,7 +13,7 @@ from minigen.nn import init
 from minigen.nn.conv1d import Conv1d, ConvTranspose1d
 from minigen.nn.embedding import Embedding
 from minigen.nn.layers import Conv2d, ConvTranspose2d, Dense
-from minigen.nn.module import Module, ShapeError
+from minigen.nn.module import Module, ShapeError, a_module
 from minigen.random import Generator
 from minigen.tensor import Tensor, no_grad, note_change
 from minigen_kernels import Array
@@ -37,7 +37,7 @@ class SpectralNorm(Module):
             raise TypeError(f"SpectralNorm: expected a layer with one weight ({names}), got {layer!r}")
         self.layer, self.transposed = layer, isinstance(layer, (ConvTranspose1d, ConvTranspose2d))
         w = self._matrix().data
-        draw = rng or init.default_rng()
+        draw = init.generator(rng)
         self.u, self.v = Tensor(_unit(draw.normal(w.shape[:1]))), Tensor(_unit(draw.normal(w.shape[1:])))
         self.iterate(15)  # from anywhere to near the singular vectors; later one step at a time follows the weight
 
@@ -76,7 +76,7 @@ class SpectralNorm(Module):
 
 def power_iteration(network: Module) -> None:
     """One step of the power method in every `SpectralNorm` of a network: once for each update of its weights."""
-    for _, module in network.named_modules():
+    for _, module in a_module("power_iteration", network).named_modules():
         if isinstance(module, SpectralNorm):
             module.iterate()
 

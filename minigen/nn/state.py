@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigen.device import refuse_masked, to_device
+from minigen.shapes import by_name
 from minigen.tensor import Tensor, note_change
 from minigen_kernels import Array
 
@@ -31,7 +32,7 @@ def take_over(owner: str, own: Iterable[tuple[str, Tensor]], state: Mapping[str,
         tensors[id(t)] = t
         names.setdefault(id(t), []).append(name)
     known = {name for several in names.values() for name in several}
-    given, faults = _arrays(state)
+    given, faults = _arrays(by_name(owner, "state", state))
     faults += [f"unexpected {name} {given[name].shape}" for name in given if name not in known]
     found: dict[int, Array] = {}
     for key, t in tensors.items():

@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from minigen.ops.activation import Activation, bias_act, check_activation
+from minigen.shapes import is_whole, shown
 from minigen.tensor import Function, Tensor, as_tensor
 from minigen_kernels import Array, Pair, for_array
 
@@ -211,9 +212,9 @@ def conv2d_weight_grad(
 def pair(function: str, argument: str, value: int | Pair, least: int) -> Pair:
     """A geometry argument as (vertical, horizontal), both whole numbers of at least `least`."""
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) != 2 or any(isinstance(v, bool) or not hasattr(v, "__index__") or v < least for v in both):
+    if len(both) != 2 or any(isinstance(v, bool) or not is_whole(v) or v < least for v in both):
         raise ValueError(
-            f"{function}: {argument} is a whole number of at least {least}, or a pair of them; got {value!r}"
+            f"{function}: {argument} is a whole number of at least {least}, or a pair of them; got {shown(value)}"
         )
     return int(both[0]), int(both[1])
 
@@ -239,8 +240,8 @@ def check_inputs(name: str, x: Tensor, w: Tensor, groups: int, of_input: tuple[i
 
 def _check_groups(name: str, groups: int, a: Tensor, b: Tensor) -> None:
     """A number of groups, and two arrays of one dtype: a mask, which goes with floats elsewhere, is none."""
-    if isinstance(groups, bool) or not hasattr(groups, "__index__") or groups < 1:
-        raise ValueError(f"{name}: groups is a whole number of at least 1, got {groups!r}")
+    if isinstance(groups, bool) or not is_whole(groups) or groups < 1:
+        raise ValueError(f"{name}: groups is a whole number of at least 1, got {shown(groups)}")
     if a.dtype != b.dtype:
         names = f"{a.dtype} and {b.dtype}"
         raise TypeError(f"{name}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from minigen.device import array_module, device_of
-from minigen.shapes import one_number
+from minigen.shapes import one_number, one_of
 from minigen.tensor import Abs, Function, FusedFunction, Log, Tensor, as_tensor, is_recording, power, sum_to
 from minigen_kernels import Array, for_array
 
@@ -251,10 +251,9 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
 def gelu(x: Tensor, approximate: Literal["none", "tanh"] = "none") -> Tensor:
     """The element x times the normal distribution function of x, exact or in its tanh form (arXiv:1606.08415)."""
     x = as_tensor(x)
+    one_of("gelu", "approximate", approximate, ("none", "tanh"))
     if approximate == "none":
         return x * erfc(x * -math.sqrt(0.5)) * 0.5  # 1 + erf(u) is erfc(-u), which keeps its digits where it is small
-    if approximate != "tanh":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', got {approximate!r}")
     return x * sigmoid((x + x**3 * 0.044715) * math.sqrt(8 / math.pi))  # (tanh(u) + 1) / 2 is sigmoid(2 u)
 
 

@@ -9,6 +9,7 @@ Imports: tensor. Read next: ``einsum.py``.
 from __future__ import annotations
 
 from minigen.device import array_module
+from minigen.shapes import flag
 from minigen.tensor import Function, Tensor, as_tensor, normalize_axis
 from minigen_kernels import Array
 
@@ -32,13 +33,13 @@ def sort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
     Equal elements stay in their order. `argsort` says where each stood (``torch.sort`` returns both at once).
     """
     x, k = as_tensor(x), _one_axis("sort", x, axis)
-    return Permute.apply(x, axis=k, places=_places(x.data, k, descending))
+    return Permute.apply(x, axis=k, places=_places(x.data, k, flag("sort", "descending", descending)))
 
 
 def argsort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
     """Where the elements of `sort` stood: whole numbers of the shape of x, without gradient."""
     x, k = as_tensor(x), _one_axis("argsort", x, axis)
-    return Tensor(_places(x.data, k, descending))
+    return Tensor(_places(x.data, k, flag("argsort", "descending", descending)))
 
 
 def argmax(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -46,12 +47,12 @@ def argmax(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor
 
     Whole numbers without gradient. A NaN counts as the largest.
     """
-    return Tensor(_extreme("argmax", x, axis, keepdims))
+    return Tensor(_extreme("argmax", x, axis, flag("argmax", "keepdims", keepdims)))
 
 
 def argmin(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Where the smallest element stands; all else as in `argmax`, and a NaN counts as the smallest."""
-    return Tensor(_extreme("argmin", x, axis, keepdims))
+    return Tensor(_extreme("argmin", x, axis, flag("argmin", "keepdims", keepdims)))
 
 
 def _places(x: Array, axis: int, descending: bool) -> Array:

@@ -17,6 +17,7 @@ from typing import Literal
 
 from minigen.device import array_module
 from minigen.ops.conv import pair
+from minigen.shapes import flag, one_of
 from minigen.tensor import Function, Tensor, as_tensor
 from minigen_kernels import Array, Pair, Window, for_array
 
@@ -178,7 +179,7 @@ def max_unpool2d(
     k, p = pair(name, "kernel_size", kernel_size, 1), pair(name, "padding", padding, 0)
     s = k if stride is None else pair(name, "stride", stride, 1)
     natural = ((x.shape[i + 2] - 1) * s[i] - 2 * p[i] + k[i] for i in (0, 1))
-    hw = pair(name, "output_size", output_size or (next(natural), next(natural)), 1)
+    hw = pair(name, "output_size", (next(natural), next(natural)) if output_size is None else output_size, 1)
     index = indices.data
     if index.size and not 0 <= int(index.min()) <= int(index.max()) < hw[0] * hw[1]:
         raise ValueError(
@@ -217,7 +218,8 @@ def avg_pool2d(
     """
     x = as_tensor(x)
     out, window = _pooling("avg_pool2d", x, kernel_size, stride, padding, ceil_mode)
-    return AvgPool2d.apply(x, out_hw=out, window=window, count_include_pad=count_include_pad)
+    counted = flag("avg_pool2d", "count_include_pad", count_include_pad)
+    return AvgPool2d.apply(x, out_hw=out, window=window, count_include_pad=counted)
 
 
 def _pooling(
@@ -228,7 +230,7 @@ def _pooling(
         raise ValueError(f"{name}: expected x (N, C, H, W), got {x.shape}")
     k = pair(name, "kernel_size", kernel, 1)
     s = k if stride is None else pair(name, "stride", stride, 1)
-    p = pair(name, "padding", padding, 0)
+    p, ceil_mode = pair(name, "padding", padding, 0), flag(name, "ceil_mode", ceil_mode)
     if any(2 * b > a for a, b in zip(k, p, strict=True)):
         raise ValueError(f"{name}: padding {p} must be at most half of kernel_size {k}")
     out = []
@@ -253,11 +255,8 @@ def upsample(x: Tensor, scale_factor: int | Pair, mode: Literal["nearest", "bili
     if x.ndim != 4:
         raise ValueError(f"upsample: expected x (N, C, H, W), got {x.shape}")
     scale = pair("upsample", "scale_factor", scale_factor, 1)
-    if mode == "nearest":
-        return UpsampleNearest.apply(x, scale=scale)
-    if mode == "bilinear":
-        return UpsampleBilinear.apply(x, scale=scale)
-    raise ValueError(f"upsample: mode is 'nearest' or 'bilinear', got {mode!r}")
+    one_of("upsample", "mode", mode, ("nearest", "bilinear"))
+    return (UpsampleNearest if mode == "nearest" else UpsampleBilinear).apply(x, scale=scale)
 
 
 __all__ = ["avg_pool2d", "max_pool2d", "max_pool2d_with_indices", "max_unpool2d", "upsample"]

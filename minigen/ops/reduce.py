@@ -14,7 +14,7 @@ import numpy as np
 
 from minigen.device import array_module
 from minigen.ops import elementwise
-from minigen.shapes import is_whole, one_number
+from minigen.shapes import flag, is_whole, one_number
 from minigen.tensor import (
     Function,
     FusedFunction,
@@ -175,13 +175,13 @@ def _one_axis(name: str, x: Tensor, axis: int) -> int:
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest element. Elements that are equally large share the gradient."""
     x = as_tensor(x)
-    return Max.apply(x, axis=_reduced_axes("max", x, axis), keepdims=keepdims)
+    return Max.apply(x, axis=_reduced_axes("max", x, axis), keepdims=flag("max", "keepdims", keepdims))
 
 
 def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest element. Elements that are equally small share the gradient."""
     x = as_tensor(x)
-    return Min.apply(x, axis=_reduced_axes("min", x, axis), keepdims=keepdims)
+    return Min.apply(x, axis=_reduced_axes("min", x, axis), keepdims=flag("min", "keepdims", keepdims))
 
 
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, *, correction: float = 0) -> Tensor:
@@ -198,7 +198,9 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, *, correction: flo
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))), without overflow."""
     x = as_tensor(x)
-    return LogSumExp.apply(x, axis=_reduced_axes("logsumexp", x, axis), keepdims=keepdims)
+    return LogSumExp.apply(
+        x, axis=_reduced_axes("logsumexp", x, axis), keepdims=flag("logsumexp", "keepdims", keepdims)
+    )
 
 
 def norm(x: Tensor, axis: Axis = None, keepdims: bool = False, *, order: float = 2) -> Tensor:

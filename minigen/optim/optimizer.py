@@ -16,10 +16,11 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from minigen.device import device_of, to_device
+from minigen.device import device_of, refuse_masked, to_device
 from minigen.optim.groups import Group, Parameters, split
 from minigen.optim.settings import number
 from minigen.optim.side_by_side import Layout, State
+from minigen.shapes import by_name, shown
 from minigen.tensor import Tensor, note_change
 from minigen_kernels import Array
 
@@ -164,7 +165,8 @@ class Optimizer(abc.ABC):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state_dict` gave. All or nothing: ValueError names every entry that does not fit."""
         own = {"lr": np.array(self.lr), **self._arrays()}
-        given = {name: np.asarray(value) for name, value in state.items()}
+        owner = f"{type(self).__name__}.load_state_dict"
+        given = {name: _entry(owner, name, value) for name, value in by_name(owner, "state", state).items()}
         faults = [f"missing {name} {own[name].shape}" for name in own if name not in given]
         faults += [f"unexpected {name} {given[name].shape}" for name in given if name not in own]
         for name in own.keys() & given.keys():
@@ -183,3 +185,12 @@ class Optimizer(abc.ABC):
 
     def _arrays(self) -> State:
         return {f"{i}.{name}": array for i, state in enumerate(self.states) for name, array in state.items()}
+
+
+def _entry(owner: str, name: str, value: Any) -> Array:
+    """An entry of a state as a NumPy array."""
+    refuse_masked(f"{owner}: {name}", value)
+    try:
+        return np.asarray(value.numpy() if isinstance(value, Tensor) else value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{owner}: {name} is no array, got {shown(value)}") from error
