@@ -5,13 +5,12 @@ Imports: device, kernels, NumPy. Read next: ``tensor.py``.
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import numpy as np
 
-from minigen.device import array_module, refuse_masked, to_device
-from minigen.shapes import shown
+from minigen.device import array_module, check_device, refuse_masked, to_device
+from minigen.shapes import as_dtype, shown
 from minigen_kernels import Array, for_array
 
 DTYPES = frozenset(np.dtype(name) for name in ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))
@@ -25,7 +24,11 @@ def as_array(data: Any, device: str | None, dtype: Any) -> Array:
         if data.dtype == np.float64 and dtype is None:
             dtype = np.float32
     xp = array_module(data)
-    data = xp.asarray(data, dtype=None if dtype is None else as_dtype("Tensor", dtype))
+    if dtype is not None:
+        dtype = as_dtype("Tensor", dtype)
+        if data.dtype.kind not in "fiub":
+            raise TypeError(f"Tensor: dtype {data.dtype} is not one of numbers, and is not converted to {dtype}")
+    data = xp.asarray(data, dtype=dtype)
     if data.dtype not in DTYPES:
         if data.dtype.newbyteorder("=") in DTYPES:
             native = data.dtype.newbyteorder("=")
@@ -34,7 +37,7 @@ def as_array(data: Any, device: str | None, dtype: Any) -> Array:
                 f"x.astype(np.{native})"
             )
         raise TypeError(f"Tensor: dtype {data.dtype} is not supported; use float32 or float64 (or integers, or bool)")
-    return data if device is None else to_device(data, device)
+    return data if device is None else to_device(data, check_device(device, "Tensor: "))
 
 
 def _of_numbers(data: Any) -> Array:
@@ -48,14 +51,6 @@ def _of_numbers(data: Any) -> Array:
     if array.dtype.kind in "OSUV":
         raise TypeError(f"Tensor: expected numbers, lists of them, or an array, got {shown(data)}")
     return array
-
-
-def as_dtype(name: str, dtype: Any) -> np.dtype[Any]:
-    """What NumPy knows as a dtype. TypeError for anything else, None among it; `name`: who asks, for the error."""
-    if isinstance(dtype, (str, type, np.dtype)):
-        with contextlib.suppress(TypeError, ValueError):
-            return np.dtype(dtype)
-    raise TypeError(f"{name}: dtype is one of NumPy, such as np.float32 or 'float64'; got {shown(dtype)}")
 
 
 def gemm(a: Array, b: Array) -> Array:

@@ -17,13 +17,15 @@ _ROOMS = {
     "losses": "minigen.losses",
     "nn": "minigen.nn.init",
     "shapes": "",
+    "foreign": "",
     "arrays": "",
 }
 
 
 def called(default: str) -> str:
     """The name of what was called from outside: the nearest layer, else the outermost public function of a room."""
-    frame, name = sys._getframe(1), default
+    frame: FrameType | None = sys._getframe(1)
+    name = default
     while frame is not None:
         package, _, rest = str(frame.f_globals.get("__name__", "")).partition(".")
         room = rest.partition(".")[0]

@@ -52,12 +52,12 @@ def refuse_masked(name: str, x: Any) -> None:
             refuse_masked(name, element)
 
 
-def check_device(device: str) -> Device:
+def check_device(device: str, prefix: str = "") -> Device:
     """Return `device` if it works here; else raise ValueError (no such name) or RuntimeError (no usable GPU)."""
-    if device == "cpu":
+    if isinstance(device, str) and device == "cpu":
         return "cpu"
-    if device != "cuda":
-        raise ValueError(f"device: expected 'cpu' or 'cuda', got {device!r}")
+    if not isinstance(device, str) or device != "cuda":
+        raise ValueError(f"{prefix}device: expected 'cpu' or 'cuda', got {device!r}")
     usable, text = cuda_status()
     if not usable:
         raise RuntimeError(f"device 'cuda' was asked for, but {text}. Use device 'cpu', or 'auto' to fall back to it")

@@ -51,7 +51,7 @@ def _plain_part(x: Array, part: Any, values: Callable[[Any], Any], keep: bool) -
     try:
         array: Array = xp.array(given) if keep else xp.asarray(given)
     except ValueError as error:  # a ragged list
-        raise IndexError(f"getitem: {_shown(part)} is no index: {error}") from error
+        raise IndexError(f"getitem: {_shown(part)} is no index: its rows differ in length") from error
     if array.size == 0 and not hasattr(given, "dtype"):  # an empty list has no positions, of whatever dtype
         array = array.astype(np.intp)
     if array.dtype.kind not in "iub":

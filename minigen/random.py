@@ -3,7 +3,7 @@
 A draw is a function of (seed, stream, position) and nothing else, so three integers are the whole state of a
 generator: a run resumes with the numbers it would have drawn, and a GPU draws what a CPU draws, bit for bit.
 
-Imports: NumPy, minigen_kernels. Read next: ``kernels/minigen_kernels/reference/random.py`` for the numbers themselves,
+Imports: NumPy, shapes, minigen_kernels. Read next: ``kernels/minigen_kernels/reference/random.py`` for the numbers themselves,
 ``tensor.py`` for the engine.
 """
 
@@ -16,12 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from minigen.shapes import as_dtype, one_number, one_of
 from minigen_kernels import Array, for_device
 
 Shape = int | Sequence[int]
 
 LIMIT = 2**64  # seed, stream and position are unsigned 64-bit integers
 MASK = 2**32 - 1
+
+
+_ARRAYS = ("__array_interface__", "__cuda_array_interface__")  # what arrays have, and Tensors do not
 
 
 class Generator:
@@ -37,8 +41,7 @@ class Generator:
     """
 
     def __init__(self, seed: int, *, stream: int = 0, device: str = "cpu") -> None:
-        if device not in ("cpu", "cuda"):
-            raise ValueError(f"Generator: device is 'cpu' or 'cuda', got {device!r}")
+        one_of("Generator", "device", device, ("cpu", "cuda"))
         self._seed = _integer("Generator", "seed", seed)
         self._stream = _integer("Generator", "stream", stream)
         self._position = 0
@@ -84,14 +87,14 @@ class Generator:
 
         With other limits than 0 and 1, rounding can give `high` itself.
         """
-        low, high = float(low), float(high)
+        low, high = (float(one_number("Generator.uniform", k, v)) for k, v in (("low", low), ("high", high)))
         if not (low <= high and math.isfinite(high - low)):
             raise ValueError(f"Generator.uniform: expected finite low <= high, got low={low}, high={high}")
         return _affine(self._floats("uniform", shape, dtype), high - low, low)
 
     def normal(self, shape: Shape, mean: float = 0.0, std: float = 1.0, dtype: Any = np.float32) -> Array:
         """Normal numbers with that mean and standard deviation, float32 or float64."""
-        mean, std = float(mean), float(std)
+        mean, std = (float(one_number("Generator.normal", k, v)) for k, v in (("mean", mean), ("std", std)))
         if not (std >= 0 and math.isfinite(mean) and math.isfinite(std)):
             raise ValueError(f"Generator.normal: expected a finite mean and std >= 0, got mean={mean}, std={std}")
         return _affine(self._floats("normal", shape, dtype), std, mean)
@@ -108,8 +111,9 @@ class Generator:
             p = float(p)
             if not 0 <= p <= 1:
                 raise ValueError(f"Generator.bernoulli: p is a probability, got {p}")
-        elif not hasattr(p, "dtype") or p.dtype.kind not in "fiub":
+        elif not any(hasattr(p, name) for name in _ARRAYS) or p.dtype.kind not in "fiub":
             raise TypeError(f"Generator.bernoulli: p is a number or an array of numbers, got {type(p).__name__} {p!r}")
+        dtype = as_dtype("Generator.bernoulli", dtype)
         own: tuple[int, ...] = getattr(p, "shape", ())
         wanted = _shape("Generator.bernoulli", own if shape is None else shape)
         if len(own) > len(wanted) or any(a not in (1, b) for a, b in zip(own[::-1], wanted[::-1])):
@@ -142,7 +146,7 @@ class Generator:
 
     def _floats(self, kernel: str, shape: Shape, dtype: Any) -> Array:
         """A draw of the kernel "uniform" or "normal", in a shape."""
-        wanted, dtype = _shape(f"Generator.{kernel}", shape), np.dtype(dtype)
+        wanted, dtype = _shape(f"Generator.{kernel}", shape), as_dtype(f"Generator.{kernel}", dtype)
         if dtype not in (np.float32, np.float64):
             raise ValueError(f"Generator.{kernel}: dtype is float32 or float64, got {dtype}")
         n = math.prod(wanted)

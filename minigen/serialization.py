@@ -17,12 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from minigen.arrays import as_array
 from minigen.atomic import write_atomically
 from minigen.device import refuse_masked, to_device
 from minigen.nn import Module
-from minigen.shapes import by_name
-from minigen.tensor import Tensor
+from minigen.shapes import by_name, file_path
+from minigen.tensor import Tensor, as_tensor
 from minigen_kernels import Array
 
 DTYPES = frozenset("f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1".split())  # as dtype.str[1:]: what Tensors can hold
@@ -44,6 +43,9 @@ def save(
     """
     state = module_or_state.state_dict() if isinstance(module_or_state, Module) else module_or_state
     arrays = {name: _as_contiguous(name, value) for name, value in by_name("save", "state", state).items()}
+    path = file_path("save", path)
+    if metadata is not None and not all(isinstance(v, str) for v in by_name("save", "metadata", metadata).values()):
+        raise TypeError(f"save: metadata holds strings by name, got {metadata!r}")
     safetensors = importlib.import_module("safetensors.numpy")
     try:
         write_atomically(path, safetensors.save(arrays, dict(metadata) if metadata else None))
@@ -70,7 +72,7 @@ def _as_contiguous(name: str, value: Any) -> Array:
     """A NumPy array in C order: safetensors writes the memory of other layouts in the wrong order, without a word."""
     refuse_masked(f"save: entry {name!r}", value)
     value = value.data if isinstance(value, Tensor) else value
-    array = to_device(value, "cpu") if hasattr(value, "dtype") else as_array(value, None, None)
+    array = to_device(value if hasattr(value, "dtype") else as_tensor(value, f"save: entry {name!r}").data, "cpu")
     if not isinstance(name, str) or array.dtype.str[1:] not in DTYPES:
         raise CheckpointError(f"save: entry {name!r} is {array.dtype}; a file holds arrays of numbers by name")
     return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
@@ -101,7 +103,7 @@ def _widened(path: str, key: str) -> Array:
 
 
 def _read(path: str | os.PathLike[str], arrays: bool = True) -> tuple[dict[str, Array], dict[str, str]]:
-    name = os.fspath(path)
+    name = file_path("load", path)
     if not os.path.isfile(name):
         what = "it is a folder" if os.path.isdir(name) else "there is no such file"
         raise CheckpointError(f"load: cannot read {name}: {what}")

@@ -5,6 +5,8 @@ Imports: nothing. Read next: ``tensor.py``.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -110,3 +112,41 @@ def by_name(name: str, argument: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise TypeError(f"{name}: {argument} holds values by name, as state_dict() does, got {shown(value)}")
     return value
+
+
+def as_dtype(name: str, dtype: Any) -> np.dtype[Any]:
+    """What NumPy knows as a dtype. TypeError for anything else, None among it; `name`: who asks, for the error."""
+    if isinstance(dtype, (str, type, np.dtype)):
+        with contextlib.suppress(TypeError, ValueError):
+            return np.dtype(dtype)
+    raise TypeError(f"{name}: dtype is one of NumPy, such as np.float32 or 'float64'; got {shown(dtype)}")
+
+
+def whole_number(name: str, argument: str, value: Any, least: int) -> int:
+    """An option that is one whole number of at least `least`."""
+    if isinstance(value, bool) or not is_whole(value) or value < least:
+        raise ValueError(f"{name}: {argument} is a whole number of at least {least}, got {shown(value)}")
+    return int(value)
+
+
+def one_axis(name: str, axis: Any, ndim: int, hint: str = "") -> int:
+    """An option that is one axis, as a number from 0 to ndim - 1."""
+    if not is_whole(axis):
+        raise TypeError(f"{name}: axis is one whole number, got {shown(axis)}{hint}")
+    return normalize_axis(name, axis, ndim)[0]
+
+
+def several(name: str, value: Any, wanted: str) -> list[Any]:
+    """The elements of an iterable as a list; TypeError, which says what was `wanted`, for what is none."""
+    try:
+        return list(value)
+    except TypeError as error:
+        raise TypeError(f"{name}: expected {wanted}, got {shown(value)}") from error
+
+
+def file_path(name: str, value: Any) -> str:
+    """A path, given as text or as a Path, as text."""
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(path, str):
+        raise TypeError(f"{name}: a path is text or a pathlib.Path, got {shown(value)}")
+    return path

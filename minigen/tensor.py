@@ -28,7 +28,7 @@ from minigen.indexing import plain_index, repeats
 from minigen.recording import Record, recording
 from minigen.recording import is_recording as is_recording
 from minigen.recording import no_grad as no_grad
-from minigen.shapes import check_broadcast, flag, reshape_error, stack_shape, whole_shape
+from minigen.shapes import as_dtype, check_broadcast, flag, reshape_error, several, stack_shape, whole_shape
 from minigen.shapes import normalize_axis as normalize_axis
 from minigen_kernels import Array
 
@@ -189,13 +189,16 @@ class Tensor(Foreign):
         if type(data) is not np.ndarray or data.dtype not in DTYPES or dtype is not None or device is not None:
             if isinstance(data, Tensor):
                 raise TypeError(
-                    "Tensor: got a Tensor; use .detach() for its values without history, .to() to convert it"
+                    f"{type(self).__name__}: got a Tensor; use .detach() for its values without history, .to() to "
+                    "convert it"
                 )
             data = as_array(data, device, dtype)
         self.data, self.requires_grad, self.grad, self.node, self.changed = data, False, None, None, 0
-        if requires_grad:
+        if requires_grad is not False and flag("Tensor", "requires_grad", requires_grad):
             if data.dtype.kind != "f":
-                raise TypeError(f"Tensor: only float32 and float64 can require a gradient, not {data.dtype}")
+                raise TypeError(
+                    f"{type(self).__name__}: only float32 and float64 can require a gradient, not {data.dtype}"
+                )
             self.requires_grad = True
 
     # What it is.
@@ -256,7 +259,8 @@ class Tensor(Foreign):
 
     def to(self, device: str | None = None, dtype: Any = None) -> Tensor:
         """The Tensor on another device or in another dtype; differentiable. The same Tensor if nothing changes."""
-        device, dtype = device or self.device, np.dtype(dtype or self.dtype)
+        device = self.device if device is None else check_device(device, "Tensor.to: ")
+        dtype = self.dtype if dtype is None else as_dtype("Tensor.to", dtype)
         if (device, dtype) == (self.device, self.dtype):
             return self
         if dtype not in DTYPES:
@@ -393,10 +397,12 @@ def grad(
     """
     if isinstance(xs, Tensor):
         raise TypeError("grad: xs is a sequence of Tensors; write grad(y, [x]) and take the first of the result")
+    xs = several("grad", xs, "a sequence of Tensors as xs")
+    create_graph = flag("grad", "create_graph", create_graph)
     for i, x in enumerate(xs):
         if not isinstance(x, Tensor) or not x.requires_grad:
             raise ValueError(f"grad: xs[{i}] does not require a gradient: {x!r}. Make it with requires_grad=True")
-    return _backpropagate(y, gy, list(xs), create_graph) if len(xs) else ()
+    return _backpropagate(y, gy, xs, create_graph) if len(xs) else ()
 
 
 def _backpropagate(y: Tensor, gy: Tensor | None, targets: list[Tensor], create_graph: bool) -> tuple[Tensor, ...]:
@@ -411,7 +417,7 @@ def _backpropagate(y: Tensor, gy: Tensor | None, targets: list[Tensor], create_g
             raise ValueError(f"{name}: y has shape {y.shape}; give gy of that shape, or reduce y to one number")
         gy = Tensor(array_module(y.data).ones_like(y.data))
     else:
-        gy = as_tensor(gy)
+        gy = as_tensor(gy, name)
         if (gy.shape, gy.dtype, gy.device) != (y.shape, y.dtype, y.device):
             raise ValueError(f"{name}: gy has to be like y, which is {y!r}, but it is {gy!r}")
         if not create_graph:
@@ -529,7 +535,8 @@ def _check_alike(function: Function, inputs: tuple[Any, ...]) -> np.dtype[Any] |
     if len(set(floats)) > 1 or (floats and others and function.one_dtype):
         names = " and ".join(dict.fromkeys(map(str, floats + others if function.one_dtype else floats)))
         raise TypeError(
-            f"{called(type(function).__name__)}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)"
+            f"{called(type(function).__name__)}: inputs of dtype {names}. Nothing is promoted silently: use "
+            ".to(dtype=...)"
         )
     if len(set(devices)) > 1:
         names = " and ".join(devices)
@@ -806,14 +813,15 @@ class ScatterAdd(Function):
         return GetItem.apply(gy, index=self.index)
 
 
-def as_tensor(x: Any) -> Tensor:
-    """`x` itself if it is a Tensor, else a constant Tensor of it."""
+def as_tensor(x: Any, name: str = "Tensor", *, device: str | None = None, dtype: Any = None) -> Tensor:
+    """`x` itself if it is a Tensor, else a constant Tensor of it. An error names what was called, or else `name`."""
     if isinstance(x, Tensor):
         return x
     try:
-        return Tensor(x)
+        return Tensor(x, device=device, dtype=dtype)
     except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("Tensor", called("Tensor"), 1)) from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(str(error).replace("Tensor", called(name), 1)) from error
 
 
 def power(a: Any, b: Any) -> Tensor:

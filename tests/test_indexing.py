@@ -198,7 +198,7 @@ def test_other_refusals_name_the_operation() -> None:
     t = Tensor(X)
     with pytest.raises(IndexError, match=r"getitem: \[\[1, 2\], \[0\]\] is no index"):
         t[[[1, 2], [0]]]
-    with pytest.raises(IndexError, match=r"GetItem: index 9 is out of bounds.*shape \(3, 4, 5\)"):
+    with pytest.raises(IndexError, match=r"getitem: index 9 is out of bounds.*shape \(3, 4, 5\)"):
         t[[9]]
     with pytest.raises(TypeError, match="GetItem: slice indices must be integers"):
         t[1.5:]

@@ -285,7 +285,7 @@ def test_orthogonal_rows_or_columns(shape: tuple[int, ...]) -> None:
 
 def test_zeros_and_fans() -> None:
     assert not nn.init.zeros((2, 3), rng=Generator(0)).any()
-    with pytest.raises(ValueError, match=r"fans: a weight has shape \(out, in, ...\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"he_normal: a weight has shape \(out, in, ...\), none of them 0, got \(3,\)"):
         nn.init.he_normal((3,), rng=Generator(0))
 
 

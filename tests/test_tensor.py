@@ -37,9 +37,15 @@ def test_arrays_are_shared_and_lists_become_float32() -> None:
     assert (t.shape, t.ndim, t.size, len(t), t.device, t.T.shape) == ((2, 3), 2, 6, 2, "cpu", (3, 2))
 
 
-@pytest.mark.parametrize("data", [np.zeros(2, np.float16), np.zeros(2, complex), ["a"], np.zeros(2, "M8[s]"), None])
+@pytest.mark.parametrize("data", [np.zeros(2, np.float16), np.zeros(2, complex), np.zeros(2, "M8[s]")])
 def test_other_dtypes_are_refused(data: Any) -> None:
     with pytest.raises(TypeError, match="is not supported; use float32 or float64"):
+        Tensor(data)
+
+
+@pytest.mark.parametrize("data", [["a"], "a", None, {}, object(), [None]])
+def test_what_is_no_number_is_refused(data: Any) -> None:
+    with pytest.raises(TypeError, match="Tensor: expected numbers, lists of them, or an array, got "):
         Tensor(data)
 
 

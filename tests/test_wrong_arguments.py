@@ -15,6 +15,8 @@ import pytest
 import wrong_argument_rows
 from wrong_argument_rows import ROWS, Row
 
+import minigen
+from minigen import data, losses, nn, ops, optim
 from minigen.gradcheck import GradientMismatch
 from minigen.tensor import Tensor
 
@@ -53,10 +55,21 @@ WRONG: dict[str, Any] = {
     "set": {1},
 }
 
+#: Arguments that are called: what they raise is theirs.
+FUNCTIONS = ("activation", "weight_init", "fn", "first")
+
+#: Rows of other kinds than one of a name: what is no function, has no arguments, or is somebody's to fill.
+WITHOUT_ROW = {
+    "nn.Module", "nn.ShapeError", "nn.init", "losses.Reduction", "optim.Group", "optim.Optimizer", "optim.Schedule",
+    "data.NAMES", "data.Batch", "data.DownloadError", "data.cache_folder", "mg.Function", "mg.FusedFunction",
+    "mg.GradientError", "mg.GradientMismatch", "mg.cuda_status", "mg.losses", "mg.manual_seed", "mg.nn", "mg.no_grad",
+    "mg.ops", "mg.optim",
+}  # fmt: skip
+
 #: Words of Python, NumPy and Numba about what stands inside of the project.
 INNER = re.compile(
-    "'NoneType'|not subscriptable|truth value|list index out of range|tuple index out of range|unpack|0-dimensional|"
-    "only length-1|not supported between|unexpected keyword|has no attribute|not iterable|has no len|not callable|"
+    "'NoneType'|not subscriptable|truth value|index out of range|unpack|"
+    "only 0-dimensional|only length-1|not supported between|unexpected keyword|has no attribute|not iterable|has no len|not callable|"
     "unhashable|bad operand|unsupported operand|must be real number|must be str|could not convert|inhomogeneous|"
     "object cannot be|required argument|no matching function|TypingError|strides|converting|"
     "positional argument|reduce\\(\\)|ufunc|is not a valid value|data type"
@@ -66,9 +79,11 @@ INNER = re.compile(
 def complaint(row: Row, error: BaseException) -> str:
     """What is wrong with an error; "" if nothing is."""
     text = str(error)
+    if isinstance(error, FileNotFoundError) and row.name.startswith("data."):
+        return ""  # a path that leads nowhere
     if not isinstance(error, (ValueError, TypeError, IndexError)) or isinstance(error, UnicodeError):
         return "its kind"
-    if plain(row.public) not in plain(text):
+    if not any(plain(name) in plain(text) for name in row.names):
         return "no name"
     if INNER.search(text):
         return "words from inside"
@@ -97,6 +112,8 @@ def test_one_wrong_argument_has_a_result_or_a_clear_error(row: Row) -> None:
         row.call(**row.make())
         for argument in row.make():
             for called, value in WRONG.items():
+                if called == "class" and argument in FUNCTIONS:
+                    continue
                 try:
                     row.call(**{**row.make(), argument: value})
                 except GradientMismatch:
@@ -105,3 +122,10 @@ def test_one_wrong_argument_has_a_result_or_a_clear_error(row: Row) -> None:
                     if what := complaint(row, error):
                         faults.append(f"{argument} = {called}: {what}: {type(error).__name__}: {error}")
     assert not faults, "\n".join(faults)
+
+
+def test_every_public_name_has_a_row() -> None:
+    rooms = {"ops": ops, "nn": nn, "losses": losses, "optim": optim, "data": data, "mg": minigen}
+    names = {f"{room}.{name}" for room, module in rooms.items() for name in module.__all__}
+    with_row = {".".join(row.name.partition(" ")[0].split(".")[:2]) for row in ROWS}
+    assert names - with_row == WITHOUT_ROW

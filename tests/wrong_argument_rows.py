@@ -1,4 +1,4 @@
-"""One valid call of every public name, with all of its arguments: `test_wrong_arguments.py` makes them wrong one by one.
+"""One valid call of every public name, with all of its arguments: `test_wrong_arguments.py` makes them wrong in turn.
 
 Read next: ``test_wrong_arguments.py``.
 """
@@ -23,11 +23,13 @@ class Row:
     name: str
     call: Callable[..., Any]
     make: Callable[[], dict[str, Any]]
+    inner: str = ""  # what it is made of, where an error may name that: the layer in a Sequential
 
     @property
-    def public(self) -> str:
-        """The name in its room, without the case of it: "ops.relu (called)" is "relu"."""
-        return self.name.partition(" ")[0].rpartition(".")[2]
+    def names(self) -> tuple[str, ...]:
+        """The names that an error may begin with: "save" for "mg.save (an entry)"."""
+        own = self.name.partition(" ")[0].rpartition(".")[2]
+        return (own, self.inner) if self.inner else (own,)
 
 
 def t(*shape: int) -> Tensor:
@@ -199,11 +201,14 @@ OTHER_LAYERS = [
         lambda: {"num_embeddings": 4, "embedding_dim": 3, "padding_idx": 1, "weight_init": None, "rng": None,
                  "indices": whole(2, 3)}),
     Row("nn.MaxUnpool2d", unpool, lambda: {**WINDOW, "x": t(2, 3, 2, 2), "indices": whole(2, 3, 2, 2)}),
-    Row("nn.SpectralNorm", conv_spectral, lambda: {"layer": dense(), "rng": None, "x": t(2, 3)}),
-    Row("nn.MovingAverage", averaged, lambda: {"network": dense(), "decay": 0.9, "x": t(2, 3)}),
+    Row("nn.SpectralNorm", conv_spectral, lambda: {"layer": dense(), "rng": None, "x": t(2, 3)},
+        "Dense"),
+    Row("nn.MovingAverage", averaged, lambda: {"network": dense(), "decay": 0.9, "x": t(2, 3)},
+        "Dense"),
     Row("nn.MovingAverage.follow", lambda network: nn.MovingAverage(dense(), 0.9).follow(network),
         lambda: {"network": dense()}),
-    Row("nn.Sequential", lambda first, x: nn.Sequential(first)(x), lambda: {"first": dense(), "x": t(2, 3)}),
+    Row("nn.Sequential", lambda first, x: nn.Sequential(first)(x), lambda: {"first": dense(), "x": t(2, 3)},
+        "Dense"),
     Row("nn.Parameter", nn.Parameter, lambda: {"data": np.ones(3, np.float32)}),
     Row("nn.manual_seed", nn.manual_seed, lambda: {"seed": 0}),
     Row("nn.power_iteration", nn.power_iteration, lambda: {"network": dense()}),
@@ -270,8 +275,10 @@ OPTIM = [
     Row("optim.step_schedule", optim.step_schedule, lambda: {"lr": 0.1, "step_size": 2, "gamma": 0.1}),
     Row("optim.exponential_schedule", optim.exponential_schedule, lambda: {"lr": 0.1, "gamma": 0.1}),
     Row("optim.cosine_schedule", optim.cosine_schedule, lambda: {"lr": 0.1, "total": 9, "min_lr": 0.0, "warmup": 2}),
-    Row("optim.Adam.load_state_dict", lambda state: adam().load_state_dict(state), lambda: {"state": adam().state_dict()}),
-    Row("optim.Adam.load_state_dict (an entry)", loading, lambda: {k: v for k, v in zip(("lr", "m", "v"), (np.array(0.1), np.zeros(3, np.float32), np.zeros(3, np.float32)))}),
+    Row("optim.Adam.load_state_dict", lambda state: adam().load_state_dict(state),
+        lambda: {"state": adam().state_dict()}),
+    Row("optim.Adam.load_state_dict (an entry)", loading,
+        lambda: {"lr": np.array(0.1), "m": np.zeros(3, np.float32), "v": np.zeros(3, np.float32)}),
     Row("optim.Adam.lr", lambda lr: setattr(adam(), "lr", lr), lambda: {"lr": 0.1}),
 ]  # fmt: skip
 
@@ -292,8 +299,8 @@ DATA = [
     Row("data.Batches", batches, lambda: {
         "dataset": dataset(), "batch_size": 2, "seed": 0, "shuffle": True, "drop_last": False}),
     Row("data.load", data.load, lambda: {
-        "name_or_path": "glyphs", "split": "test", "data_dir": None, "seed": 0, "image_size": None, "letters": False, "count": None,
-        "rules": 2}),
+        "name_or_path": "glyphs", "split": "test", "data_dir": None, "seed": 0, "image_size": None,
+        "letters": False, "count": 2, "rules": 2}),
     Row("data.read_idx", data.read_idx, lambda: {"path": IDX}),
 ]  # fmt: skip
 
@@ -327,7 +334,8 @@ MINIGEN = [
     Row("mg.Generator", mg.Generator, lambda: {"seed": 0, "stream": 0, "device": "cpu"}),
     Row("mg.Generator.state", restored, lambda: {"state": rng().state}),
     Row("mg.Generator.spawn", seeded("spawn"), lambda: {"stream": 1}),
-    Row("mg.Generator.uniform", seeded("uniform"), lambda: {"shape": (2,), "low": 0.0, "high": 1.0, "dtype": "float32"}),
+    Row("mg.Generator.uniform", seeded("uniform"),
+        lambda: {"shape": (2,), "low": 0.0, "high": 1.0, "dtype": "float32"}),
     Row("mg.Generator.normal", seeded("normal"), lambda: {"shape": (2,), "mean": 0.0, "std": 1.0, "dtype": "float32"}),
     Row("mg.Generator.bernoulli", seeded("bernoulli"), lambda: {"p": 0.5, "shape": (2,), "dtype": "float32"}),
     Row("mg.Generator.integers", seeded("integers"), lambda: {"low": 0, "high": 5, "shape": (2,)}),
@@ -343,7 +351,7 @@ MINIGEN = [
 ]  # fmt: skip
 
 ROWS = [
-    *(Row(f"ops.{name}", getattr(ops, name), make) for name, make in OPS.items()),
+    *(Row(f"ops.{name}", getattr(ops, name), make, name.partition("_with_")[0]) for name, make in OPS.items()),
     Row("ops.einsum", lambda subscripts, a, b: ops.einsum(subscripts, a, b),
         lambda: {"subscripts": "ij,jk->ik", "a": t(2, 3), "b": t(3, 4)}),
     *(Row(f"losses.{name}", getattr(losses, name), make) for name, make in LOSSES.items()),

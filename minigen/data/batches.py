@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from minigen.data.dataset import Dataset
 from minigen.random import Generator
+from minigen.shapes import flag, shown, whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +61,17 @@ class Batches:
         drop_last: bool | None = None,
     ) -> None:
         """TypeError for a batch size that is no whole number, ValueError for one below 1 or too large for a batch."""
+        if not isinstance(dataset, Dataset):
+            raise TypeError(f"Batches: dataset is a Dataset, as minigen.data.load gives it, got {shown(dataset)}")
         if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
             raise TypeError(f"Batches: batch_size must be a whole number, got {batch_size!r}")
         if batch_size < 1:
             raise ValueError(f"Batches: batch_size must be at least 1, got {batch_size}")
         self.dataset = dataset
         self.batch_size = int(batch_size)
-        self.rng = Generator(seed)
-        self.shuffle = shuffle
-        self.drop_last = shuffle if drop_last is None else drop_last
+        self.rng = Generator(whole_number("Batches", "seed", seed, 0))
+        self.shuffle = flag("Batches", "shuffle", shuffle)
+        self.drop_last = self.shuffle if drop_last is None else flag("Batches", "drop_last", drop_last)
         if self.drop_last and self.batch_size > len(dataset):
             raise ValueError(
                 f"Batches: batch_size {batch_size} is larger than the data set {dataset.name!r} ({dataset.split}), "

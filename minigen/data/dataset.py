@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigen.random import Generator
+from minigen.shapes import by_name, one_number, shown
 
 Index = slice | NDArray[np.int64]
 
@@ -47,6 +48,13 @@ class Dataset:
     def __post_init__(self) -> None:
         where = f"Dataset {self.name!r} ({self.split})"
         x = self.images
+        if self.labels is not None and not isinstance(self.labels, np.ndarray):
+            raise TypeError(f"{where}: labels must be a NumPy array of int64, got {shown(self.labels)}")
+        if self.classes is not None and not isinstance(self.classes, (tuple, list)):
+            raise TypeError(f"{where}: classes are a tuple of names, got {shown(self.classes)}")
+        for values in ({} if self.factors is None else by_name(where, "factors", self.factors)).values():
+            if not isinstance(values, np.ndarray):
+                raise TypeError(f"{where}: each factor is a NumPy array with one number an image, got {shown(values)}")
         for key, values in {"images": x, "labels": self.labels, **(self.factors or {})}.items():
             if isinstance(values, np.ma.MaskedArray):
                 raise TypeError(
@@ -57,7 +65,9 @@ class Dataset:
             raise TypeError(f"{where}: images must be a NumPy array of uint8 or float32, got {_kind(x)}")
         if x.ndim != 4 or 0 in x.shape:
             raise ValueError(f"{where}: images must be (N, C, H, W) with no empty axis, got {x.shape}")
-        low, high = self.value_range
+        if not isinstance(self.value_range, (tuple, list)) or len(self.value_range) != 2:
+            raise TypeError(f"{where}: value_range is a pair (low, high), got {shown(self.value_range)}")
+        low, high = (one_number(where, "value_range", end) for end in self.value_range)
         if not (np.isfinite([low, high]).all() and low < high):
             raise ValueError(f"{where}: value_range must be (low, high) with low < high, got {self.value_range}")
         if x.dtype == np.float32 and not (low <= x.min() and x.max() <= high):  # a NaN fails this too

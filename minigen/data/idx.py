@@ -3,7 +3,7 @@
 Nothing in a header is believed: memory grows with the bytes that really come, and no more is unpacked than the
 header promises. `stream` opens a file plain or gzipped for the other readers too.
 
-Imports: NumPy. Read next: ``layout.py``, ``sources.py``.
+Imports: shapes, NumPy. Read next: ``layout.py``, ``sources.py``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from minigen.shapes import file_path
 
 FILE_NAME = re.compile(r"(?P<stem>.+)-(?P<what>images|labels)-idx[1-4]-ubyte(\.gz)?")
 
@@ -51,7 +53,7 @@ def stream(path: Path) -> Iterator[io.BufferedIOBase]:
 
 def read_idx(path: str | Path) -> NDArray[np.uint8]:
     """The array in an IDX file of bytes, 1 to 4 axes. FileNotFoundError; ValueError if the file is not right."""
-    path = Path(path)
+    path = Path(file_path("read_idx", path))
     with stream(path) as file:
         shape = _read_header(file, path)
         count = math.prod(shape)

@@ -23,6 +23,7 @@ from minigen.data.idx import find_idx, read_idx, splits_of
 from minigen.data.stacked import BASES, stack
 from minigen.data.toys import TOYS, toy
 from minigen.data.whole import LATEST, Part, assemble
+from minigen.shapes import file_path, flag, whole_number
 
 NAMES = {
     "glyphs": "60,000 + 10,000 drawn digits (or letters) with their true factors, 28x28 grey; needs no file",
@@ -78,8 +79,13 @@ def load(
     ValueError: unknown name, split or option, or files that are not right. FileNotFoundError: no such path, no folder
     `data_dir`, or it lacks the files. DownloadError: they were nowhere, and no mirror gave them.
     """
-    name = os.fspath(name_or_path)
-    if split not in ("train", "valid", "test"):
+    name = file_path("load: name_or_path", name_or_path)
+    if data_dir is not None:
+        data_dir = file_path("load: data_dir", data_dir)
+    seed, letters = whole_number("load", "seed", seed, 0), flag("load", "letters", letters)
+    if count is not None:
+        count = whole_number("load", "count", count, 1)
+    if not isinstance(split, str) or split not in ("train", "valid", "test"):
         raise ValueError(f"load: split is 'train' or 'test' ('valid' for binarized-mnist), got {split!r}")
     if split == "valid" and name in NAMES and name != "binarized-mnist":
         raise ValueError(f"load: {name!r} has the splits 'train' and 'test', got 'valid'")

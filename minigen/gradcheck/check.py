@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from minigen.gradcheck.cotangents import check_linear
+from minigen.device import refuse_masked
 from minigen.gradcheck.devices import compare_with_cpu
 from minigen.gradcheck.diagnosis.contract import broken
 from minigen.gradcheck.failure import vacuous, worst
@@ -26,6 +27,7 @@ from minigen.gradcheck.shared import check_shared
 from minigen.gradcheck.sides import Settings, Sides
 from minigen.gradcheck.state import ModuleLike
 from minigen.gradcheck.surrogate import Surrogate
+from minigen.shapes import flag, is_whole, one_number, several, shown, whole_number
 from minigen.tensor import GradientError, Tensor, is_recording
 
 
@@ -73,7 +75,12 @@ def gradcheck(
     for whatever else `fn` does that a function to be differentiated must not. TypeError and ValueError: for what cannot
     be checked at all.
     """
-    _check_arguments(fn, inputs, order, wrt, draws, directions)
+    wrt = None if wrt is None else several("gradcheck", wrt, "the numbers of inputs as wrt")
+    _check_arguments(fn, inputs, wrt, order=order, draws=draws, directions=directions, max_elements=max_elements)
+    rtol, atol = _tolerance("rtol", rtol), _tolerance("atol", atol)
+    seed = whole_number("gradcheck", "seed", seed, 0)
+    for name, on in (("allow_zero", allow_zero), ("self_test", self_test), ("raise_on_failure", raise_on_failure)):
+        flag("gradcheck", name, on)
     if derivative_of is not None and not callable(derivative_of):
         raise TypeError(f"gradcheck: derivative_of is a function of the inputs, or a Module, got {derivative_of!r}")
     single = _check_dtype(dtype) == "float32"
@@ -134,26 +141,35 @@ def _check_dtype(dtype: Any) -> str:
     return name
 
 
-def _check_arguments(
-    fn: Any, inputs: Sequence[Any], order: int, wrt: Sequence[int] | None, draws: int, directions: int
-) -> None:
+def _check_arguments(fn: Any, inputs: Sequence[Any], wrt: Sequence[int] | None, **numbers: int) -> None:
     if not callable(fn) or any(isinstance(x, type) and isinstance(x, ModuleLike) for x in (fn, *inputs)):
         raise TypeError(f"gradcheck: fn is a function or a Module (an object, not its class), got {fn!r}")
-    for name, value, least in (("order", order, 1), ("draws", draws, 2), ("directions", directions, 1)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"gradcheck: {name} is a whole number of at least {least}, got {value!r}")
+    for name, least in (("order", 1), ("draws", 2), ("directions", 1), ("max_elements", 0)):
+        whole_number("gradcheck", name, numbers[name], least)
     for i, x in enumerate(inputs):
+        refuse_masked(f"gradcheck: input {i}", x)
         if isinstance(x, (list, tuple)) and any(isinstance(part, (Tensor, np.ndarray)) for part in x):
             raise TypeError(
                 f"gradcheck: input {i} is a {type(x).__name__} of Tensors, which would go unchecked; "
                 "pass them one by one, for example gradcheck(lambda a, b: ops.concat([a, b]), a, b)"
             )
     for i in wrt or ():
+        if not is_whole(i):
+            raise TypeError(f"gradcheck: wrt holds numbers of inputs, got {shown(i)}")
         dtype = getattr(inputs[i], "dtype", None) if 0 <= i < len(inputs) else None
         if getattr(dtype, "kind", "") != "f":
             raise ValueError(f"gradcheck: wrt names input {i}, which is no floating Tensor or array")
     if not is_recording():
         raise ValueError("gradcheck: called inside no_grad, where nothing can be differentiated")
+
+
+def _tolerance(name: str, value: float | None) -> float | None:
+    if value is None:
+        return None
+    number = float(one_number("gradcheck", name, value))
+    if not number >= 0:
+        raise ValueError(f"gradcheck: {name} is at least 0, got {value}")
+    return number
 
 
 def _sides(

@@ -15,7 +15,7 @@ import numpy as np
 from minigen import ops
 from minigen.device import array_module
 from minigen.losses.reduction import ROUNDING, Reduction, check_reduction, check_unit_interval, reduced
-from minigen.shapes import one_number
+from minigen.shapes import is_whole, one_number, shown
 from minigen.tensor import Tensor, as_tensor
 from minigen_kernels import Array
 
@@ -104,8 +104,8 @@ def _chosen(labels: Tensor, x: Tensor, ignore_index: int | None) -> tuple[Array,
     """The labels as one row (M,), checked, with 0 in the place of ignored ones; and where they are not ignored."""
     flat, kept = labels.data.reshape(-1), None
     if ignore_index is not None:
-        if isinstance(ignore_index, bool) or not hasattr(ignore_index, "__index__"):
-            raise TypeError(f"{NAME}: ignore_index is a whole number, got {ignore_index!r}")
+        if isinstance(ignore_index, bool) or not is_whole(ignore_index):
+            raise TypeError(f"{NAME}: ignore_index is a whole number, got {shown(ignore_index)}")
         flat = flat.astype(np.int64)
         kept = flat != int(ignore_index)
         flat = array_module(flat).where(kept, flat, 0)
@@ -121,7 +121,7 @@ def _class_weights(weight: Any, x: Tensor) -> Tensor:
     if isinstance(weight, Tensor) or hasattr(weight, "dtype"):
         w = as_tensor(weight)
     else:  # a list says neither dtype nor device
-        w = Tensor(weight, device=x.device, dtype=x.dtype)
+        w = as_tensor(weight, device=x.device, dtype=x.dtype)
     if w.shape != x.shape[1:2]:
         raise ValueError(f"{NAME}: weight has shape {w.shape}, wanted a number for each of {x.shape[1]} classes")
     if (w.dtype, w.device) != (x.dtype, x.device):

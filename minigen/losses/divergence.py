@@ -16,7 +16,7 @@ import numpy as np
 from minigen import ops
 from minigen.device import array_module
 from minigen.losses.reconstruction import clamped_log, clamped_log1m
-from minigen.losses.reduction import Reduction, alike, check_unit_interval, reduced, scale_of_sum
+from minigen.losses.reduction import Reduction, alike, check_reduction, check_unit_interval, reduced, scale_of_sum
 from minigen.losses.tangent import exp_excess, log_deficit
 from minigen.ops.elementwise import ScaleWhere
 from minigen.tensor import Function, FusedFunction, Tensor, add_up
@@ -50,7 +50,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor, *, reduction: Reduction = "batchmean
     batch ("sum"); "none" gives (N, D).
     """
     mu, logvar = alike("gaussian_kl", mu=mu, logvar=logvar)
-    if reduction == "none":
+    if check_reduction("gaussian_kl", reduction) == "none":
         return _gaussian_kl_elements(mu, logvar)
     return GaussianKlSum.apply(mu, logvar, scale=scale_of_sum("gaussian_kl", mu, reduction))
 

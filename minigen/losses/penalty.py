@@ -13,7 +13,7 @@ from minigen import ops
 from minigen.device import array_module
 from minigen.losses.divergence import bernoulli_kl_elements
 from minigen.losses.reduction import Reduction, alike, check_unit_interval, reduced
-from minigen.shapes import one_number, shown
+from minigen.shapes import one_number, several, shown
 from minigen.tensor import Tensor
 
 
@@ -61,9 +61,7 @@ def _several(name: str, parameters: Iterable[Tensor]) -> list[Tensor]:
     """The Tensors of an iterable. A lone Tensor is refused: Python would silently take its rows."""
     if isinstance(parameters, Tensor):
         raise TypeError(f"{name}: expected several Tensors, such as module.parameters(); put a single one in a list")
-    if not isinstance(parameters, Iterable):
-        raise TypeError(f"{name}: expected several Tensors, such as module.parameters(), got {shown(parameters)}")
-    tensors = list(parameters)
+    tensors = several(name, parameters, "several Tensors, such as module.parameters()")
     if not tensors:
         raise ValueError(f"{name}: expected at least one Tensor, got an empty {type(parameters).__name__}")
     for i, w in enumerate(tensors):

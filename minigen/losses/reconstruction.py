@@ -13,7 +13,16 @@ import numpy as np
 
 from minigen import ops
 from minigen.device import array_module
-from minigen.losses.reduction import ROUNDING, Reduction, alike, check_unit_interval, fitting, reduced, scale_of_sum
+from minigen.losses.reduction import (
+    ROUNDING,
+    Reduction,
+    alike,
+    check_reduction,
+    check_unit_interval,
+    fitting,
+    reduced,
+    scale_of_sum,
+)
 from minigen.shapes import one_number
 from minigen.tensor import Function, FusedFunction, Tensor
 from minigen_kernels import Array, for_array
@@ -42,7 +51,7 @@ def mse(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") ->
     Unit: the squared unit of the data; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
     prediction, target = alike("mse", prediction=prediction, target=target)
-    if reduction == "none":
+    if check_reduction("mse", reduction) == "none":
         return (prediction - target) ** 2
     return MseSum.apply(prediction, target, scale=scale_of_sum("mse", prediction, reduction))
 
@@ -172,7 +181,7 @@ def bce_with_logits(
     """
     x, y = alike("bce_with_logits", logits=logits, target=target)
     check_unit_interval("bce_with_logits", "target", y, slack=ROUNDING)
-    if pos_weight is None and weight is None and reduction != "none":
+    if pos_weight is None and weight is None and check_reduction("bce_with_logits", reduction) != "none":
         return BceWithLogitsSum.apply(x, y, scale=scale_of_sum("bce_with_logits", x, reduction))
     if pos_weight is None:
         loss = BceWithLogits.apply(x, y)

@@ -6,20 +6,20 @@ Imports: tensor, ops, module. Read next: ``init.py``.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+from minigen.called import called
 from minigen.nn.module import Module, ShapeError
 from minigen.ops.conv import pair
-from minigen.shapes import is_whole, shown
+from minigen.shapes import shown, whole_number
 from minigen.tensor import Tensor
 from minigen_kernels import Pair, Window
 
 
 def count(layer: str, name: str, value: int) -> int:
     """A whole number of at least 1."""
-    if isinstance(value, bool) or not is_whole(value) or value < 1:
-        raise ValueError(f"{layer}: {name} is a whole number of at least 1, got {shown(value)}")
-    return int(value)
+    return whole_number(layer, name, value, 1)
 
 
 def channels(layer: str, in_channels: int, out_channels: int, groups: int) -> tuple[int, int, int]:
@@ -40,6 +40,15 @@ def window(layer: str, kernel_size: int | Pair, stride: int | Pair | None, paddi
     if any(2 * b > a for a, b in zip(k, p, strict=True)):
         raise ValueError(f"{layer}: padding {p} must be at most half of kernel_size {k}")
     return k, k if stride is None else pair(layer, "stride", stride, 1), p
+
+
+def words_or_numbers(layer: str, padding: Any, read: Callable[..., Any]) -> Any:
+    """A padding: "same" and "valid" as they are, numbers as `read` makes them, `pair` of images or `one` of sequences.
+
+    An array is not compared with a word: the answer would be an array again.
+    """
+    word = isinstance(padding, str) and padding in ("same", "valid")
+    return padding if word else read(layer, "padding", padding, 0)
 
 
 @contextlib.contextmanager
@@ -63,3 +72,10 @@ def check_sequence(layer: Module, x: Tensor, channels: int | None) -> None:
     if len(x.shape) != 3 or channels not in (None, x.shape[1]):
         hint = "Use nn.Reshape to make sequences of flat vectors" if len(x.shape) == 2 else ""
         raise ShapeError(layer, f"(N, {channels or 'C'}, L)", x.shape, hint)
+
+
+def check_initializer(weight_init: object) -> None:
+    """TypeError, in the name of the layer, for what is no function."""
+    if not callable(weight_init):
+        name = called("nn")
+        raise TypeError(f"{name}: weight_init is a function such as nn.init.he_normal, got {shown(weight_init)}")

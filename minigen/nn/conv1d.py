@@ -6,12 +6,13 @@ Imports: tensor, ops, module, layers, checks. Read next: ``embedding.py``.
 from __future__ import annotations
 
 from minigen import ops
-from minigen.nn.checks import channels, check_sequence, refusing
+from minigen.nn.checks import channels, check_sequence, refusing, words_or_numbers
 from minigen.nn.layers import Initializer, weight_and_bias
 from minigen.nn.module import Module
 from minigen.ops.activation import Activation
 from minigen.ops.conv1d import Length, Padding1d, one
 from minigen.random import Generator
+from minigen.shapes import flag
 from minigen.tensor import Tensor
 
 
@@ -41,11 +42,7 @@ class Conv1d(Module):
         self.kernel_size = one("Conv1d", "kernel_size", kernel_size, 1)
         self.stride, self.dilation = one("Conv1d", "stride", stride, 1), one("Conv1d", "dilation", dilation, 1)
         self.padding: Padding1d
-        self.padding = (
-            padding
-            if isinstance(padding, str) and padding in ("same", "valid")
-            else one("Conv1d", "padding", padding, 0)
-        )
+        self.padding = words_or_numbers("Conv1d", padding, one)
         shape = (out_channels, in_channels // groups, self.kernel_size)
         self.weight, self.bias = weight_and_bias(shape, shape[1] * shape[2], out_channels, bias, weight_init, rng)
 
@@ -93,9 +90,7 @@ class ConvTranspose1d(Module):
         self.kernel_size = one(name, "kernel_size", kernel_size, 1)
         self.stride, self.dilation = one(name, "stride", stride, 1), one(name, "dilation", dilation, 1)
         self.padding: Padding1d
-        self.padding = (
-            padding if isinstance(padding, str) and padding in ("same", "valid") else one(name, "padding", padding, 0)
-        )
+        self.padding = words_or_numbers(name, padding, one)
         self.output_padding = one(name, "output_padding", output_padding, 0)
         if self.padding == "same" and self.output_padding:
             raise ValueError(f"{name}: padding 'same' gives one size, so output_padding is 0; got {output_padding}")
@@ -125,7 +120,7 @@ class MaxPool1d(Module):
         self, kernel_size: Length, stride: Length | None = None, padding: Length = 0, ceil_mode: bool = False
     ) -> None:
         self.kernel_size, self.stride, self.padding = _window("MaxPool1d", kernel_size, stride, padding)
-        self.ceil_mode = ceil_mode
+        self.ceil_mode = flag("MaxPool1d", "ceil_mode", ceil_mode)
 
     def forward(self, x: Tensor) -> Tensor:
         check_sequence(self, x, None)
@@ -145,7 +140,8 @@ class AvgPool1d(Module):
         count_include_pad: bool = True,
     ) -> None:
         self.kernel_size, self.stride, self.padding = _window("AvgPool1d", kernel_size, stride, padding)
-        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+        self.ceil_mode = flag("AvgPool1d", "ceil_mode", ceil_mode)
+        self.count_include_pad = flag("AvgPool1d", "count_include_pad", count_include_pad)
 
     def forward(self, x: Tensor) -> Tensor:
         check_sequence(self, x, None)

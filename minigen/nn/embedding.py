@@ -11,7 +11,7 @@ import numpy as np
 
 from minigen import ops
 from minigen.nn import init
-from minigen.nn.checks import count
+from minigen.nn.checks import check_initializer, count
 from minigen.nn.layers import Initializer
 from minigen.nn.module import Module, Parameter, ShapeError
 from minigen.ops.embedding import row
@@ -45,9 +45,11 @@ class Embedding(Module):
         self.embedding_dim = count("Embedding", "embedding_dim", embedding_dim)
         self.padding_idx = None if padding_idx is None else row("Embedding", padding_idx, num_embeddings)
         shape, rng = (num_embeddings, embedding_dim), init.generator(rng)
+        if weight_init is not None:
+            check_initializer(weight_init)
         weight = init.normal(shape, rng=rng, std=1.0) if weight_init is None else weight_init(shape, rng=rng)
         if weight.shape != shape:
-            raise ValueError(f"weight_init returned shape {weight.shape}, the weight has {shape}")
+            raise ValueError(f"Embedding: weight_init returned shape {weight.shape}, the weight has {shape}")
         if self.padding_idx is not None:
             weight = np.array(weight)
             weight[self.padding_idx] = 0

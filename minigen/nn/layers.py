@@ -18,13 +18,13 @@ from minigen import ops
 from minigen.called import called
 from minigen.device import to_device
 from minigen.nn import init
-from minigen.nn.checks import channels, check_image, count, refusing
+from minigen.nn.checks import channels, check_image, check_initializer, count, refusing, words_or_numbers
 from minigen.nn.module import Module, Parameter, ShapeError
 from minigen.ops.activation import Activation
 from minigen.ops.conv import Padding, pair
 from minigen.random import Generator
 from minigen.shapes import flag, is_whole, one_number, shown, whole_shape
-from minigen.tensor import Tensor, note_change
+from minigen.tensor import Tensor, as_tensor, note_change
 from minigen_kernels import Array, Pair
 
 Initializer = Callable[..., Array]  # (shape, *, rng) -> array
@@ -86,11 +86,7 @@ class Conv2d(Module):
         self.kernel_size = pair("Conv2d", "kernel_size", kernel_size, 1)
         self.stride, self.dilation = pair("Conv2d", "stride", stride, 1), pair("Conv2d", "dilation", dilation, 1)
         self.padding: Padding
-        self.padding = (
-            padding
-            if isinstance(padding, str) and padding in ("same", "valid")
-            else pair("Conv2d", "padding", padding, 0)
-        )
+        self.padding = words_or_numbers("Conv2d", padding, pair)
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         fan_in = shape[1] * shape[2] * shape[3]
         self.weight, self.bias = weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)
@@ -139,9 +135,7 @@ class ConvTranspose2d(Module):
         self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
         self.stride, self.dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
         self.padding: Padding
-        self.padding = (
-            padding if isinstance(padding, str) and padding in ("same", "valid") else pair(name, "padding", padding, 0)
-        )
+        self.padding = words_or_numbers(name, padding, pair)
         self.output_padding = pair(name, "output_padding", output_padding, 0)
         if self.padding == "same" and self.output_padding != (0, 0):
             raise ValueError(f"{name}: padding 'same' gives one size, so output_padding is 0; got {output_padding}")
@@ -247,6 +241,7 @@ class Dropout(Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
+        x = as_tensor(x)
         kept = self.rng.bernoulli(1 - self.p, x.shape, dtype=x.dtype) / ((1 - self.p) or 1)
         return x * Tensor(to_device(kept, x.device))
 
@@ -283,12 +278,13 @@ def weight_and_bias(
     """First values of a layer's parameters; the bias has `width` elements, or is None."""
     rng, bias = init.generator(rng), flag(called("weight_and_bias"), "bias", bias)
     if weight_init is not None:
+        check_initializer(weight_init)
         weight, offset = weight_init(shape, rng=rng), np.zeros(width, np.float32)
     else:
         weight = init.uniform_fan_in(shape, rng=rng, fan_in=fan_in)
         offset = init.uniform_fan_in((width,), rng=rng, fan_in=fan_in) if bias else np.zeros(width, np.float32)
     if weight.shape != shape:
-        raise ValueError(f"weight_init returned shape {weight.shape}, the weight has {shape}")
+        raise ValueError(f"{called('nn')}: weight_init returned shape {weight.shape}, the weight has {shape}")
     return Parameter(weight), Parameter(offset) if bias else None
 
 

@@ -23,7 +23,7 @@ from minigen.nn.modes import Mode, own_modes
 from minigen.nn.state import take_over
 from minigen.ops.activation import split
 from minigen.shapes import shown
-from minigen.tensor import Tensor, no_grad
+from minigen.tensor import Tensor, as_tensor, no_grad
 from minigen_kernels import Array
 
 
@@ -33,7 +33,7 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any) -> None:
-        super().__init__(data, requires_grad=True)
+        super().__init__(data if isinstance(data, Tensor) else as_tensor(data, "Parameter").data, requires_grad=True)
 
 
 class ShapeError(ValueError):

@@ -12,6 +12,7 @@ from minigen.nn.checks import check_image, count, refusing, window
 from minigen.nn.module import Module
 from minigen.ops.conv import pair
 from minigen.ops.interpolate import Mode, factor_pair
+from minigen.shapes import flag, one_of
 from minigen.tensor import Tensor
 from minigen_kernels import Pair
 
@@ -29,7 +30,8 @@ class MaxPool2d(Module):
         return_indices: bool = False,
     ) -> None:
         self.kernel_size, self.stride, self.padding = window("MaxPool2d", kernel_size, stride, padding)
-        self.ceil_mode, self.return_indices = ceil_mode, return_indices
+        self.ceil_mode = flag("MaxPool2d", "ceil_mode", ceil_mode)
+        self.return_indices = flag("MaxPool2d", "return_indices", return_indices)
 
     def forward(self, x: Tensor) -> Any:
         check_image(self, x, None)
@@ -50,7 +52,8 @@ class AvgPool2d(Module):
         count_include_pad: bool = True,
     ) -> None:
         self.kernel_size, self.stride, self.padding = window("AvgPool2d", kernel_size, stride, padding)
-        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+        self.ceil_mode = flag("AvgPool2d", "ceil_mode", ceil_mode)
+        self.count_include_pad = flag("AvgPool2d", "count_include_pad", count_include_pad)
 
     def forward(self, x: Tensor) -> Tensor:
         check_image(self, x, None)
@@ -88,8 +91,8 @@ class Upsample(Module):
     ) -> None:
         if scale_factor is not None and size is not None:
             raise ValueError(f"Upsample: give scale_factor or size, not both; got {scale_factor} and {size}")
-        if mode not in ("nearest", "bilinear"):
-            raise ValueError(f"Upsample: mode is 'nearest' or 'bilinear', got {mode!r}")
+        one_of("Upsample", "mode", mode, ("nearest", "bilinear"))
+        align_corners = flag("Upsample", "align_corners", align_corners)
         if align_corners and mode == "nearest":
             raise ValueError("Upsample: align_corners goes with mode 'bilinear'; 'nearest' has no corners to align")
         self.size = None if size is None else pair("Upsample", "size", size, 1)

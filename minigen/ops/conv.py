@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from minigen.ops.activation import Activation, bias_act, check_activation
-from minigen.shapes import is_whole, shown
+from minigen.shapes import is_whole, shown, whole_number
 from minigen.tensor import Function, Tensor, as_tensor
 from minigen_kernels import Array, Pair, for_array
 
@@ -105,12 +105,12 @@ def conv2d(
     check_inputs("conv2d", x, w, groups, of_input=w.shape[1:2])
     stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
     spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, w.shape[2:], strict=True))
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         out = tuple(-(-n // s) for n, s in zip(x.shape[2:], stride, strict=True))
         missing = [(o - 1) * s + k - n for o, s, k, n in zip(out, stride, spans, x.shape[2:], strict=True)]
         top_left = tuple(m // 2 if m > 0 else 0 for m in missing)
     else:
-        top_left = pair("conv2d", "padding", 0 if padding == "valid" else padding, 0)
+        top_left = pair("conv2d", "padding", 0 if isinstance(padding, str) and padding == "valid" else padding, 0)
         out = tuple((n + 2 * p - k) // s + 1 for n, p, k, s in zip(x.shape[2:], top_left, spans, stride, strict=True))
     if min(out) < 1:
         raise ValueError(
@@ -147,9 +147,9 @@ def conv_transpose2d(
     stride, dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
     extra = pair(name, "output_padding", output_padding, 0)
     spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, w.shape[2:], strict=True))
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         return finish(name, _transposed_same(x, w, extra, spans, stride, dilation, groups), b, activation)
-    padding = pair(name, "padding", 0 if padding == "valid" else padding, 0)
+    padding = pair(name, "padding", 0 if isinstance(padding, str) and padding == "valid" else padding, 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
         raise ValueError(f"{name}: output_padding {extra} must be below stride {stride} or dilation {dilation}")
     out = tuple(
@@ -240,8 +240,7 @@ def check_inputs(name: str, x: Tensor, w: Tensor, groups: int, of_input: tuple[i
 
 def _check_groups(name: str, groups: int, a: Tensor, b: Tensor) -> None:
     """A number of groups, and two arrays of one dtype: a mask, which goes with floats elsewhere, is none."""
-    if isinstance(groups, bool) or not is_whole(groups) or groups < 1:
-        raise ValueError(f"{name}: groups is a whole number of at least 1, got {shown(groups)}")
+    whole_number(name, "groups", groups, 1)
     if a.dtype != b.dtype:
         names = f"{a.dtype} and {b.dtype}"
         raise TypeError(f"{name}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)")

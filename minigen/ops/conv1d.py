@@ -10,6 +10,7 @@ from typing import Literal
 from minigen.ops.activation import Activation
 from minigen.ops.conv import check_inputs, conv2d, conv_transpose2d, finish
 from minigen.ops.pool import avg_pool2d, max_pool2d
+from minigen.shapes import flag, whole_number
 from minigen.tensor import Tensor, as_tensor, reshape
 from minigen_kernels import Window
 
@@ -37,10 +38,10 @@ def conv1d(
     check_inputs("conv1d", x, w, groups, of_input=w.shape[1:2])
     s, d = one("conv1d", "stride", stride, 1), one("conv1d", "dilation", dilation, 1)
     span = d * (w.shape[2] - 1) + 1
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         both: Literal["same"] | tuple[int, int] = "same"
     else:
-        both = (0, 0 if padding == "valid" else one("conv1d", "padding", padding, 0))
+        both = (0, 0 if isinstance(padding, str) and padding == "valid" else one("conv1d", "padding", padding, 0))
     if x.shape[2] < 1 if both == "same" else x.shape[2] + 2 * both[1] < span:
         raise ValueError(
             f"conv1d: sequences of length {x.shape[2]} with padding {padding} are shorter than the kernel's span "
@@ -72,12 +73,12 @@ def conv_transpose1d(
     check_inputs(name, x, w, groups, of_input=w.shape[:1])
     s, d = one(name, "stride", stride, 1), one(name, "dilation", dilation, 1)
     extra = one(name, "output_padding", output_padding, 0)
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         if extra:
             raise ValueError(f"{name}: padding 'same' gives one size, so output_padding is 0; got {extra}")
         y = conv_transpose2d(_image(x), _image(w), stride=(1, s), padding="same", dilation=(1, d), groups=groups)
         return finish(name, _sequence(y), b, activation)
-    p = 0 if padding == "valid" else one(name, "padding", padding, 0)
+    p = 0 if isinstance(padding, str) and padding == "valid" else one(name, "padding", padding, 0)
     if extra >= max(s, d):
         raise ValueError(f"{name}: output_padding {extra} must be below stride {s} or dilation {d}")
     if (x.shape[2] - 1) * s - 2 * p + d * (w.shape[2] - 1) + 1 + extra < 1:
@@ -107,6 +108,7 @@ def avg_pool1d(
 ) -> Tensor:
     """The mean of each window, (N, C, L) -> (N, C, o): `avg_pool2d` along one axis."""
     window = _window("avg_pool1d", x, kernel_size, stride, padding, ceil_mode)
+    count_include_pad = flag("avg_pool1d", "count_include_pad", count_include_pad)
     y = avg_pool2d(_image(as_tensor(x)), *window, ceil_mode=ceil_mode, count_include_pad=count_include_pad)
     return _sequence(y)
 
@@ -114,9 +116,7 @@ def avg_pool1d(
 def one(function: str, argument: str, value: Length, least: int) -> int:
     """A geometry argument as a whole number of at least `least`; a tuple or list of one is taken for it."""
     (v,) = value if isinstance(value, (tuple, list)) and len(value) == 1 else (value,)
-    if isinstance(v, bool) or not hasattr(v, "__index__") or v < least:
-        raise ValueError(f"{function}: {argument} is a whole number of at least {least}, got {value!r}")
-    return int(v)
+    return whole_number(function, argument, v, least)
 
 
 def _window(
@@ -128,6 +128,7 @@ def _window(
         raise ValueError(f"{name}: expected x (N, C, L), got {shape}")
     k, p = one(name, "kernel_size", kernel_size, 1), one(name, "padding", padding, 0)
     s = k if stride is None else one(name, "stride", stride, 1)
+    ceil_mode = flag(name, "ceil_mode", ceil_mode)
     if 2 * p > k:
         raise ValueError(f"{name}: padding {p} must be at most half of kernel_size {k}")
     missing = k - shape[2] - 2 * p  # with ceil_mode the only window may hang over the end, by less than a stride

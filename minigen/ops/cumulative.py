@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from minigen.device import array_module
+from minigen.shapes import flag, one_axis
 from minigen.tensor import Function, Tensor, as_tensor, getitem, normalize_axis, reshape, sum, transpose
 from minigen_kernels import Array
 
@@ -31,9 +32,7 @@ class CumSum(Function):
 def cumsum(x: Tensor, axis: int) -> Tensor:
     """The sum of the elements so far along `axis`: y[i] = x[0] + ... + x[i]. The shape is that of x."""
     x = as_tensor(x)
-    if not hasattr(axis, "__index__"):
-        raise TypeError(f"cumsum: axis is one whole number, got {axis!r}; flatten x for the sums of all elements")
-    (k,) = normalize_axis("cumsum", axis, x.ndim)
+    k = one_axis("cumsum", axis, x.ndim, "; flatten x for the sums of all elements")
     return CumSum.apply(x, axis=k, backwards=False)
 
 
@@ -45,6 +44,7 @@ def prod(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = 
     x = as_tensor(x)
     axes = normalize_axis("prod", axis, x.ndim)
     kept = tuple(i for i in range(x.ndim) if i not in axes)
+    keepdims = flag("prod", "keepdims", keepdims)
     shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
     n = math.prod(x.shape[i] for i in axes)
     if n == 0:

@@ -14,6 +14,7 @@ import numpy as np
 
 from minigen.device import array_module
 from minigen.ops.elementwise import where
+from minigen.shapes import is_whole, shown
 from minigen.tensor import Function, Tensor, as_tensor
 from minigen_kernels import Array, for_array
 
@@ -76,8 +77,8 @@ def embedding(indices: Any, w: Tensor, padding_idx: int | None = None) -> Tensor
 
 def row(name: str, value: int, rows: int) -> int:
     """The number of a row, counted from the end if it is below 0."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or not -rows <= value < rows:
-        raise ValueError(f"{name}: padding_idx is a row from {-rows} to {rows - 1}, got {value!r}")
+    if isinstance(value, bool) or not is_whole(value) or not -rows <= value < rows:
+        raise ValueError(f"{name}: padding_idx is a row from {-rows} to {rows - 1}, got {shown(value)}")
     return int(value) % rows
 
 

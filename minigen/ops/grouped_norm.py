@@ -12,6 +12,7 @@ import math
 from minigen.device import array_module
 from minigen.ops.activation import bias_act
 from minigen.ops.norm import LayerNorm
+from minigen.shapes import one_number, whole_number
 from minigen.tensor import Tensor, as_tensor, reshape
 
 
@@ -25,12 +26,11 @@ def group_norm(
     arXiv:1803.08494. A group of one value, which is its own mean, becomes 0 before w and b.
     """
     x = as_tensor(x)
-    if isinstance(num_groups, bool) or not hasattr(num_groups, "__index__") or num_groups < 1:
-        raise ValueError(f"group_norm: num_groups is a whole number of at least 1, got {num_groups!r}")
+    num_groups = whole_number("group_norm", "num_groups", num_groups, 1)
     _check("group_norm", "(N, C, ...)", x, 2, w, b)
     if x.shape[1] % num_groups:
         raise ValueError(f"group_norm: num_groups={num_groups} must divide the channels of x {x.shape}")
-    return _scaled(_normalized(x, int(num_groups), eps)[0], w, b)
+    return _scaled(_normalized(x, num_groups, one_number("group_norm", "eps", eps))[0], w, b)
 
 
 def instance_norm(x: Tensor, w: Tensor | None = None, b: Tensor | None = None, *, eps: float = 1e-5) -> Tensor:
@@ -53,7 +53,7 @@ def instance_norm_with_statistics(
             f"instance_norm: shape {x.shape} has {math.prod(x.shape[2:])} value for each channel of a sample; "
             "a mean and a variance of its own need at least 2"
         )
-    z, mean, var = _normalized(x, x.shape[1], eps)
+    z, mean, var = _normalized(x, x.shape[1], one_number("instance_norm", "eps", eps))
     return _scaled(z, w, b), mean, var
 
 

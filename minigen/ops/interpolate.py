@@ -13,6 +13,7 @@ import numbers
 from typing import Literal
 
 from minigen.ops.conv import pair
+from minigen.shapes import flag, one_of
 from minigen.tensor import Function, Tensor, as_tensor
 from minigen_kernels import Array, Pair, Step, for_array
 
@@ -85,8 +86,8 @@ def interpolate(
     x = as_tensor(x)
     if x.ndim != 4:
         raise ValueError(f"interpolate: expected x (N, C, H, W), got {x.shape}")
-    if mode not in ("nearest", "bilinear"):
-        raise ValueError(f"interpolate: mode is 'nearest' or 'bilinear', got {mode!r}")
+    one_of("interpolate", "mode", mode, ("nearest", "bilinear"))
+    align_corners = flag("interpolate", "align_corners", align_corners)
     if mode == "nearest" and align_corners:
         raise ValueError("interpolate: align_corners goes with mode 'bilinear'; 'nearest' has no corners to align")
     hw = x.shape[2:]
@@ -100,7 +101,7 @@ def interpolate(
         step = tuple((n - 1) / (o - 1) if o > 1 else 0.0 for n, o in zip(hw, out, strict=True))
     else:
         step = tuple(n / o if f is None else 1 / f for n, o, f in zip(hw, out, factors, strict=True))
-    return Bilinear.apply(x, out_hw=out, step=step, align_corners=bool(align_corners))
+    return Bilinear.apply(x, out_hw=out, step=step, align_corners=align_corners)
 
 
 def output_size(

@@ -89,7 +89,7 @@ def batch_norm_inference(x: Tensor, mean: Tensor, var: Tensor, w: Tensor, b: Ten
     """
     x = as_tensor(x)
     _check_channels("batch_norm_inference", x, mean, var, w, b)
-    scale = w * (var + eps) ** -0.5
+    scale = w * (var + one_number("batch_norm_inference", "eps", eps)) ** -0.5
     return x * _per_channel(scale, x) + _per_channel(b - mean * scale, x)
 
 

@@ -9,8 +9,8 @@ Imports: tensor. Read next: ``einsum.py``.
 from __future__ import annotations
 
 from minigen.device import array_module
-from minigen.shapes import flag
-from minigen.tensor import Function, Tensor, as_tensor, normalize_axis
+from minigen.shapes import flag, one_axis
+from minigen.tensor import Function, Tensor, as_tensor
 from minigen_kernels import Array
 
 
@@ -75,9 +75,7 @@ def _extreme(name: str, x: Tensor, axis: int | None, keepdims: bool) -> Array:
 
 
 def _one_axis(name: str, x: Tensor, axis: int) -> int:
-    if not hasattr(axis, "__index__"):
-        raise TypeError(f"{name}: axis is one whole number, got {axis!r}; reshape several axes to one")
-    return normalize_axis(name, axis, as_tensor(x).ndim)[0]
+    return one_axis(name, axis, as_tensor(x).ndim, "; reshape several axes to one")
 
 
 __all__ = ["argmax", "argmin", "argsort", "sort"]

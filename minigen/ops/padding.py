@@ -13,6 +13,7 @@ from typing import Literal
 
 from minigen.device import array_module
 from minigen.ops.shape import concat
+from minigen.shapes import one_number, shown
 from minigen.tensor import Function, Tensor, as_tensor, broadcast_to, getitem
 from minigen_kernels import Array
 
@@ -41,7 +42,9 @@ def pad(x: Tensor, pads: Sequence[tuple[int, int]], value: float = 0.0, mode: Pa
     a pad may be longer than the axis, which is then mirrored or gone round several times.
     """
     x = as_tensor(x)
-    pairs = _pairs(x, pads)
+    pairs, value = _pairs(x, pads), one_number("pad", "value", value)
+    if not isinstance(mode, str):
+        raise TypeError(f"pad: mode is a word such as 'constant', got {shown(mode)}")
     if mode == "constant":
         if x.dtype.kind != "f" and not float(value).is_integer():
             raise TypeError(f"pad: value {value} cannot stand in a Tensor of {x.dtype}; use .to(dtype=...) first")

@@ -5,12 +5,13 @@ Imports: tensor. Read next: ``padding.py``.
 
 from __future__ import annotations
 
+from minigen.shapes import whole_number
 from minigen.tensor import Tensor, as_tensor, reshape, transpose
 
 
 def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
     """r * r channels become a block of r x r pixels: (N, C*r*r, H, W) -> (N, C, H*r, W*r)."""
-    x, r = as_tensor(x), _factor("pixel_shuffle", "upscale_factor", upscale_factor)
+    x, r = as_tensor(x), whole_number("pixel_shuffle", "upscale_factor", upscale_factor, 1)
     if x.ndim != 4 or x.shape[1] % (r * r):
         raise ValueError(
             f"pixel_shuffle: expected x (N, C*{r * r}, H, W) for upscale_factor={r}, got {x.shape}; "
@@ -23,7 +24,7 @@ def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
 
 def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
     """Blocks of r x r pixels become r * r channels: (N, C, H*r, W*r) -> (N, C*r*r, H, W); undoes `pixel_shuffle`."""
-    x, r = as_tensor(x), _factor("pixel_unshuffle", "downscale_factor", downscale_factor)
+    x, r = as_tensor(x), whole_number("pixel_unshuffle", "downscale_factor", downscale_factor, 1)
     if x.ndim != 4 or x.shape[2] % r or x.shape[3] % r:
         raise ValueError(
             f"pixel_unshuffle: expected x (N, C, H*{r}, W*{r}) for downscale_factor={r}, got {x.shape}; "
@@ -32,12 +33,6 @@ def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
     N, C, H, W = x.shape
     blocks = reshape(x, (N, C, H // r, r, W // r, r))
     return reshape(transpose(blocks, (0, 1, 3, 5, 2, 4)), (N, C * r * r, H // r, W // r))
-
-
-def _factor(name: str, argument: str, value: int) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise ValueError(f"{name}: {argument} is a whole number of at least 1, got {value!r}")
-    return int(value)
 
 
 __all__ = ["pixel_shuffle", "pixel_unshuffle"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from minigen.ops.elementwise import clip, exp, where
 from minigen.ops.transcendental import expm1
+from minigen.shapes import one_number
 from minigen.tensor import FusedFunction, Tensor, as_tensor, reshape
 from minigen_kernels import Array, for_array
 
@@ -43,6 +44,7 @@ def hardswish(x: Tensor) -> Tensor:
 
 def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """The element x where x > 0, else alpha * (exp(x / alpha) - 1), of slope 1 at 0 (Barron 2017, arXiv:1704.07483)."""
+    alpha = one_number("celu", "alpha", alpha)
     if not alpha > 0:
         raise ValueError(f"celu: alpha must be above 0, got {alpha}")
     x = as_tensor(x)

@@ -188,6 +188,7 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, *, correction: flo
     """The variance: the sum of squared deviations over n - correction. 0 is NumPy's choice, 1 is PyTorch's."""
     x = as_tensor(x)
     axes, correction = _reduced_axes("var", x, axis), one_number("var", "correction", correction)
+    keepdims = flag("var", "keepdims", keepdims)
     n = math.prod(x.shape[i] for i in axes)
     if n <= correction:
         raise ValueError(f"var: {n} elements and correction={correction} leave nothing to divide by")
@@ -211,7 +212,7 @@ def norm(x: Tensor, axis: Axis = None, keepdims: bool = False, *, order: float =
     is differentiated again there use sqrt(sum(x**2) + eps).
     """
     x = as_tensor(x)
-    axes = normalize_axis("norm", axis, x.ndim)
+    axes, keepdims = normalize_axis("norm", axis, x.ndim), flag("norm", "keepdims", keepdims)
     order = one_number("norm", "order", order, "; the Frobenius norm of matrices is order 2 over two axes")
     if order == 2:
         return Norm.apply(x, axis=axes, keepdims=keepdims)

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minigen.device import array_module
-from minigen.shapes import is_whole
+from minigen.shapes import is_whole, one_axis, shown
 from minigen.tensor import (
     Function,
     Tensor,
     as_tensor,
     broadcast_to,
     getitem,
-    normalize_axis,
     reshape,
     sum_to,
     transpose,
@@ -42,8 +41,8 @@ class Concat(Function):
 
 
 def _check_several(name: str, xs: Sequence[Tensor]) -> None:
-    if isinstance(xs, (Tensor, str)) or not hasattr(xs, "__len__") or not len(xs):
-        raise ValueError(f"{name}: expected a sequence of at least one Tensor, got {xs!r}")
+    if isinstance(xs, (Tensor, str)) or not hasattr(xs, "__len__") or getattr(xs, "shape", None) == () or not len(xs):
+        raise ValueError(f"{name}: expected a sequence of at least one Tensor, got {shown(xs)}")
 
 
 def concat(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
@@ -52,7 +51,7 @@ def concat(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
     tensors = [as_tensor(x) for x in xs]
     if not all(t.ndim for t in tensors):
         raise ValueError("concat: a single number has no axis; use stack for numbers, or reshape them to (1,)")
-    (k,) = normalize_axis("concat", axis, tensors[0].ndim)
+    k = one_axis("concat", axis, tensors[0].ndim)
     shapes = [t.shape for t in tensors]
     if len({(s[:k], s[k + 1 :]) for s in shapes}) > 1:
         raise ValueError(f"concat: shapes {shapes} differ outside axis {axis}")
@@ -66,7 +65,7 @@ def stack(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
     shape = tensors[0].shape
     if any(t.shape != shape for t in tensors):
         raise ValueError(f"stack: shapes {[t.shape for t in tensors]} are not all the same")
-    (k,) = normalize_axis("stack", axis, len(shape) + 1)
+    k = one_axis("stack", axis, len(shape) + 1)
     return Concat.apply(*(reshape(t, (*shape[:k], 1, *shape[k:])) for t in tensors), axis=k)
 
 

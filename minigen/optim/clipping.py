@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from minigen.device import array_module
 from minigen.optim.settings import number
-from minigen.shapes import shown
+from minigen.shapes import several
 from minigen.tensor import Tensor
 from minigen_kernels import Array
 
@@ -49,10 +49,8 @@ def _with_gradient(name: str, params: Iterable[Tensor]) -> list[tuple[Tensor, Ar
     """The Tensors that have a gradient, with the array of the gradient."""
     if isinstance(params, Tensor):
         raise TypeError(f"{name}: expected several Tensors, such as opt.params; put a single one in a list")
-    if not isinstance(params, Iterable):
-        raise TypeError(f"{name}: expected several Tensors, such as opt.params, got {shown(params)}")
     found = []
-    for i, p in enumerate(params):
+    for i, p in enumerate(several(name, params, "several Tensors, such as opt.params")):
         if not isinstance(p, Tensor):
             raise TypeError(f"{name}: expected Tensors, such as opt.params, but number {i} is {type(p).__name__}")
         if p.grad is not None:

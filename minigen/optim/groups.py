@@ -33,7 +33,7 @@ def split(
     """
     if isinstance(params, Mapping):
         raise TypeError(f"{owner}: params is one {type(params).__name__}; put groups in a list")
-    several = isinstance(params, Iterable) and not isinstance(params, Tensor)
+    several = isinstance(params, Iterable) and not isinstance(params, Tensor) and getattr(params, "ndim", 1) != 0
     found: Any = list(params) if several else params
     if not several or not any(isinstance(entry, dict) for entry in found):
         return [_checked(owner, found)], None
@@ -62,7 +62,7 @@ def split(
 
 def _checked(owner: str, params: Any) -> list[Tensor]:
     """The parameters as a list; an error for what cannot be trained. Arrays that are not C-contiguous are copied."""
-    if isinstance(params, Tensor) or not isinstance(params, Iterable):
+    if isinstance(params, Tensor) or not isinstance(params, Iterable) or getattr(params, "ndim", 1) == 0:
         raise TypeError(f"{owner}: params must be several Tensors, got {type(params).__name__}; {_HINT}")
     found = list(params)
     if not found:

@@ -17,6 +17,7 @@ from minigen.optim.groups import Parameters
 from minigen.optim.optimizer import Optimizer
 from minigen.optim.settings import number
 from minigen.optim.side_by_side import State
+from minigen.shapes import flag
 from minigen_kernels import Array, for_array
 
 
@@ -42,7 +43,7 @@ class SGD(Optimizer):
 
     def configure(self, *, momentum: float, nesterov: bool, weight_decay: float) -> None:
         self.momentum = number(self._name, "momentum", momentum, high=1)
-        self.nesterov = bool(nesterov)
+        self.nesterov = nesterov = flag(self._name, "nesterov", nesterov)
         self.weight_decay = number(self._name, "weight_decay", weight_decay)
         if nesterov and not momentum:
             raise ValueError(f"{self._name}: nesterov needs a momentum above 0, got momentum=0")
