@@ -68,9 +68,9 @@ WITHOUT_ROW = {
 
 #: Words of Python, NumPy and Numba about what stands inside of the project.
 INNER = re.compile(
-    "'NoneType'|not subscriptable|truth value|index out of range|unpack|"
-    "only 0-dimensional|only length-1|not supported between|unexpected keyword|has no attribute|not iterable|has no len|not callable|"
-    "unhashable|bad operand|unsupported operand|must be real number|must be str|could not convert|inhomogeneous|"
+    "'NoneType'|not subscriptable|truth value|index out of range|unpack|only 0-dimensional|only length-1|"
+    "not supported between|unexpected keyword|has no attribute|not iterable|has no len|not callable|unhashable|"
+    "bad operand|unsupported operand|must be real number|must be str|could not convert|inhomogeneous|"
     "object cannot be|required argument|no matching function|TypingError|strides|converting|"
     "positional argument|reduce\\(\\)|ufunc|is not a valid value|data type"
 )

@@ -346,7 +346,7 @@ MINIGEN = [
     Row("mg.set_num_threads", mg.set_num_threads, lambda: {"n": 1}),
     Row("mg.gradcheck", lambda fn, x, **given: mg.gradcheck(fn, x, **given), lambda: {
         "fn": ops.tanh, "x": np.ones(2), "order": 1, "wrt": [0], "seed": 0, "rtol": None, "atol": None, "draws": 2,
-        "directions": 2, "max_elements": 9, "allow_zero": False, "dtype": "float64", "self_test": False,
+        "directions": 2, "max_elements": 9, "allow_zero": False, "dtype": "float64", "self_test": False, "derivative_of": None,
         "raise_on_failure": True}),
 ]  # fmt: skip
 

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from minigen.gradcheck.cotangents import check_linear
 from minigen.device import refuse_masked
+from minigen.gradcheck.cotangents import check_linear
 from minigen.gradcheck.devices import compare_with_cpu
 from minigen.gradcheck.diagnosis.contract import broken
 from minigen.gradcheck.failure import vacuous, worst
