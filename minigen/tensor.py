@@ -830,13 +830,13 @@ def power(a: Any, b: Any) -> Tensor:
 
 
 def sum(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-    """The sum over `axis`, an axis or several (all by default)."""
+    """The sum over `axis`, an axis or several (all by default): the shape of x without those axes."""
     x = as_tensor(x)
     return Sum.apply(x, axis=normalize_axis("sum", axis, x.ndim), keepdims=flag("sum", "keepdims", keepdims))
 
 
 def mean(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-    """The mean over `axis`, an axis or several (all by default)."""
+    """The mean over `axis`, an axis or several (all by default): the shape of x without those axes."""
     x = as_tensor(x)
     axes = normalize_axis("mean", axis, x.ndim)
     count = int(np.prod([x.shape[i] for i in axes], dtype=np.int64))

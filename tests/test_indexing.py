@@ -200,7 +200,7 @@ def test_other_refusals_name_the_operation() -> None:
         t[[[1, 2], [0]]]
     with pytest.raises(IndexError, match=r"getitem: index 9 is out of bounds.*shape \(3, 4, 5\)"):
         t[[9]]
-    with pytest.raises(TypeError, match="GetItem: slice indices must be integers"):
+    with pytest.raises(TypeError, match="getitem: slice indices must be integers"):
         t[1.5:]
     with pytest.raises(TypeError, match=r"getitem: got a masked array, .* fill it first, as in x\.filled\(0\)"):
         t[np.ma.array([1, 2], mask=[True, False])]

@@ -56,11 +56,11 @@ WRONG: dict[str, Any] = {
 }
 
 #: Arguments that are called: what they raise is theirs.
-FUNCTIONS = ("activation", "weight_init", "fn", "first")
+FUNCTIONS = ("activation", "weight_init", "fn", "first", "derivative_of")
 
 #: Rows of other kinds than one of a name: what is no function, has no arguments, or is somebody's to fill.
 WITHOUT_ROW = {
-    "nn.Module", "nn.ShapeError", "nn.init", "losses.Reduction", "optim.Group", "optim.Optimizer", "optim.Schedule",
+    "nn.ShapeError", "losses.Reduction", "optim.Group", "optim.Optimizer", "optim.Schedule",
     "data.NAMES", "data.Batch", "data.DownloadError", "data.cache_folder", "mg.Function", "mg.FusedFunction",
     "mg.GradientError", "mg.GradientMismatch", "mg.cuda_status", "mg.losses", "mg.manual_seed", "mg.nn", "mg.no_grad",
     "mg.ops", "mg.optim",

@@ -52,7 +52,7 @@ AXIS = {"axis": 1, "keepdims": True}
 
 OPS: dict[str, Callable[[], dict[str, Any]]] = {
     **dict.fromkeys(
-        ("abs cos erf exp expm1 hardswish log log1p mish relu selu sigmoid silu sin softplus sqrt tanh").split(),
+        ("abs cos erf erfc exp expm1 hardswish log log1p mish relu selu sigmoid silu sin softplus sqrt tanh").split(),
         lambda: {"x": t(2, 3)},
     ),
     **dict.fromkeys(("argmax", "argmin"), lambda: {"x": t(2, 3), **AXIS}),
@@ -346,8 +346,8 @@ MINIGEN = [
     Row("mg.set_num_threads", mg.set_num_threads, lambda: {"n": 1}),
     Row("mg.gradcheck", lambda fn, x, **given: mg.gradcheck(fn, x, **given), lambda: {
         "fn": ops.tanh, "x": np.ones(2), "order": 1, "wrt": [0], "seed": 0, "rtol": None, "atol": None, "draws": 2,
-        "directions": 2, "max_elements": 9, "allow_zero": False, "dtype": "float64", "self_test": False, "derivative_of": None,
-        "raise_on_failure": True}),
+        "directions": 2, "max_elements": 9, "allow_zero": False, "dtype": "float64", "self_test": False,
+        "derivative_of": None, "raise_on_failure": True}),
 ]  # fmt: skip
 
 ROWS = [

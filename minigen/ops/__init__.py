@@ -1,5 +1,9 @@
 """Room 2: the differentiable operations, one family a file. Everything here takes and returns Tensors.
 
+What treats each element alone (exp, relu, ...) takes any shape and keeps it; two operands are broadcast as in NumPy.
+Arrays, numbers and lists of numbers are taken as constants. An argument that does not fit is a TypeError (of the wrong
+kind, or two dtypes) or a ValueError (of the wrong size or value), which begins with the name of the operation.
+
 Imports: tensor, kernels. Read next: ``elementwise.py``, then ``conv.py``.
 """
 

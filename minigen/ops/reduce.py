@@ -197,7 +197,7 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, *, correction: flo
 
 
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """log(sum(exp(x))), without overflow."""
+    """log(sum(exp(x))) over `axis` (all axes by default), without overflow: the shape of x without those axes."""
     x = as_tensor(x)
     return LogSumExp.apply(
         x, axis=_reduced_axes("logsumexp", x, axis), keepdims=flag("logsumexp", "keepdims", keepdims)
