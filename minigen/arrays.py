@@ -1,4 +1,4 @@
-"""Which arrays a Tensor can hold, how numbers, lists and other arrays become one, and the product of matrices.
+"""Which arrays a Tensor can hold, how numbers, lists and other arrays become one; products of matrices, and sums.
 
 Imports: device, kernels, NumPy. Read next: ``tensor.py``.
 """
