@@ -139,7 +139,7 @@ def _train(console: Audience, run: Run, stop: Stop) -> int:
     """Train to the end; return the exit code."""
     config, path = run.prepared.config, run.folder.path
     if run.finished:
-        longer = command_line("train", "--resume", path, "--epochs", config["epochs"] * 2)
+        longer = command_line("train", "--resume", path, *_twice_as_long(run))
         console.say(f"this run is finished; to train it longer: {longer}")
         for line in tied_to_end(config):
             text = (
@@ -172,6 +172,17 @@ def _train(console: Audience, run: Run, stop: Stop) -> int:
     for words in _next_commands(run):
         console.say(f"next: {command_line(*words)}")
     return 0
+
+
+def _twice_as_long(run: Run) -> list[object]:
+    """The options that let a finished run go on: each end that it has reached, twice as far."""
+    epochs, max_steps = run.prepared.config["epochs"], run.prepared.config["max_steps"]
+    options: list[object] = []
+    if run.state.epoch >= epochs:
+        options += ["--epochs", epochs * 2]
+    if max_steps is not None and run.state.step >= max_steps:
+        options += ["--max-steps", max_steps * 2]
+    return options
 
 
 def _next_commands(run: Run) -> list[tuple[object, ...]]:

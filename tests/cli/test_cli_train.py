@@ -62,6 +62,15 @@ def test_json_is_all_there_is_on_stdout(minigen, data):
     assert "epoch 2/2 (1 of 4 steps)  step 5  " in result.err and "after epoch 2" in result.err
 
 
+@pytest.mark.parametrize("ends", [("--max-steps", 2), ("--epochs", 1, "--max-steps", 4), ("--epochs", 1)])
+def test_the_advice_to_a_finished_run_lets_it_go_on(minigen, data, ends):
+    """Of 4 updates an epoch: an end that was reached is named, whether it is --epochs, --max-steps, or both."""
+    assert minigen("train", "ae", "--dataset", data, "--out", "run", "--batch-size", 16, *ends).code == 0
+    advice = minigen("train", "--resume", "run").out.rsplit("to train it longer: minigen ", 1)[1].splitlines()[0]
+    result = minigen(*advice.split())
+    assert result.code == 0 and f"finished {4 if 2 in ends else 8} steps" in result.out
+
+
 def test_resume(minigen, data):
     assert minigen("train", "ae", "--dataset", data, "--out", "run", *QUICK).code == 0
     result = minigen("train", "--resume", "run")
