@@ -467,6 +467,11 @@ def _backpropagate(y: Tensor, gy: Tensor | None, targets: list[Tensor], create_g
                 if g is not None:
                     recording.function, recording.wanted = function, wanted
                     _propagate(function, wanted, function.backward(g, t), table)
+    except TypeError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is None:  # the call of `backward` itself
+            signature = "it takes the gradient of the result and the result: def backward(self, gy, y)"
+            raise GradientError(f"{error}; {signature}") from error
+        raise
     finally:
         recording.function, recording.wanted = outer
     return tuple([table[id(t)] if id(t) in table else _zeros_like(t) for t in targets])

@@ -18,7 +18,29 @@ def leaf(*values: float) -> Tensor:
     return Tensor(np.array(values), requires_grad=True)
 
 
-# What a backward may return.
+# What a backward may take and return.
+
+
+def test_a_backward_that_takes_something_else():
+    """As in another library, where it takes the gradient alone. A TypeError inside of it stays as it is."""
+
+    class Alone(Function):
+        def forward(self, a: Any) -> Any:
+            return a
+
+        def backward(self, gy: Tensor) -> Any:  # type: ignore[override]
+            return gy
+
+    class Inside(Alone):
+        def backward(self, gy: Tensor, y: Tensor) -> Any:  # type: ignore[override]
+            return gy + len(3)  # type: ignore[arg-type]
+
+    with pytest.raises(
+        GradientError, match=r"backward\(\) takes 2 .* but 3 were given; .* def backward\(self, gy, y\)"
+    ):
+        ops.sum(Alone.apply(leaf(1.0, 2.0))).backward()
+    with pytest.raises(TypeError, match="^object of type 'int' has no len..$"):
+        ops.sum(Inside.apply(leaf(1.0, 2.0))).backward()
 
 
 def wrong(returned: Any) -> Any:

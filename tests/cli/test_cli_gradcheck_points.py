@@ -32,6 +32,17 @@ class RMSNorm(mg.Function):
         return gx, ops.sum(gy * x * r, axis=0)
 
 
+class GradientAlone(mg.Function):
+    """A backward with the arguments of another library."""
+
+    def forward(self, x, w):
+        return x * w
+
+    def backward(self, gy):
+        x, w = self.inputs
+        return gy * w, gy * x
+
+
 class Channels(mg.Function):
     """x (N, C, H, W) times w (C,)."""
 
@@ -263,6 +274,12 @@ def test_where_no_guess_is_good_a_shape_is_asked_for(check):
     assert result.code == 2 and result.out == ""
     assert "a guess" in result.err and "give the shape of each input by --input-shape" in result.err
     assert check("Odd", "--input", "3,11", "--input", "11").code == 0
+
+
+@pytest.mark.parametrize("words", [(), ("--input", "3,5", "--input", "3,5")])
+def test_a_backward_with_other_arguments_is_told_which(check, words):
+    result = check("GradientAlone", *words)
+    assert result.code == 1 and "def backward(self, gy, y)" in result.out and "guesses" not in result.err, result
 
 
 def test_a_wrong_layer_is_still_wrong_and_the_guess_is_named(check):

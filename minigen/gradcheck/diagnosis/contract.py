@@ -65,7 +65,9 @@ def returned_none(problem: Problem, ys: list[Tensor], gys: list[Tensor], variabl
 
 
 def broken(problem: Problem, settings: Settings, error: GradientError) -> list[Explanation]:
-    """Why the engine refused what a backward returned. Empty if that is not what it refused."""
+    """Why the engine refused what a backward takes or returns. Empty if that is not what it refused."""
+    if isinstance(error.__cause__, TypeError):  # it could not be called
+        return [Explanation("count", f"{error}.")]
     ys = problem.evaluate(True)
     gys = [Tensor(y.data * 0 + 1) for y in ys]
     faults: list[Explanation] = []
