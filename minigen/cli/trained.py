@@ -6,7 +6,7 @@ Imports: training. Read next: ``reconstruct.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ import numpy as np
 from minigen.cli.output import Output
 from minigen.cli.rescue import offer
 from minigen.cli.settings import absolute_paths, read_run
+from minigen.cli.words import echo
 from minigen.data import NAMES, Dataset
 from minigen.device import choose_device, set_num_threads
 from minigen.training.checkpoint import DamagedCheckpoint
 from minigen.training.config import ConfigError
 from minigen.training.environment import default_threads
 from minigen.training.experiment import Experiment, Recipe
-from minigen.training.prepare import load_split, training_data
+from minigen.training.prepare import fingerprint, load_split, training_data
 from minigen.training.run import open_trained
 from minigen.training.run_folder import RunFolder
 from minigen_kernels import Array
@@ -47,12 +48,13 @@ class Trained:
     checkpoint: Path
     facts: Mapping[str, Any]  # about the images it was trained on
     metrics: Path  # the file with the terms of its training
+    noted: list[str] = field(default_factory=list)  # what was said already
 
     def images(self, split: str) -> Dataset:
         """A split of its data set; "train" are the images it was trained on, "valid" those held out of them.
 
-        ConfigError if none were held out. ValueError if these images are of another size, or have other values, than
-        those that it was trained on.
+        If these are others by now, a line on stderr says so. ConfigError if none were held out. ValueError if these
+        images are of another size, or have other values, than those that it was trained on.
         """
         wanted = self.recipe.value_range
         if split == "test":
@@ -62,6 +64,7 @@ class Trained:
             if split == "valid" and held is None:
                 raise ConfigError("--split valid: the run held out no images; take train or test")
             dataset = train if split == "train" or held is None else held
+            self._compare(split, images=train, validation_images=held)
         now = {"image_shape": list(dataset.image_shape), "value_range": list(dataset.value_range)}
         for name, value in now.items():
             if value != self.facts[name]:
@@ -70,6 +73,15 @@ class Trained:
                     f"but {self.checkpoint} was trained on images with {self.facts[name]}"
                 )
         return dataset
+
+    def _compare(self, split: str, **parts: Dataset | None) -> None:
+        """Say once if these images are not those of the training: then `split` is not what it was, either."""
+        then = {name: self.facts.get(name) for name in parts}  # None: not kept by an older version
+        changed = [data for name, data in parts.items() if data and then[name] and fingerprint(data) != then[name]]
+        if changed and not self.noted:
+            text = f"the {split} images are not those of the run: {self.config['dataset']} has changed since then"
+            echo(f"minigen: note: {text}", err=True)
+            self.noted.append(text)
 
     def some(self, dataset: Dataset, count: int) -> Dataset:
         """A part of one of its data sets that stands for all of it, in random order.

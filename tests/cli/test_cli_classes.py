@@ -129,6 +129,27 @@ def test_held_out_images_are_shown(minigen, data):
     assert result.code == 2 and "the run held out no images" in result.err
 
 
+def test_images_that_have_changed_since_the_training_are_named(minigen, tmp_path):
+    """Held out or not is decided by the number of images: of other data it may be one that was trained on."""
+    data = make_data(tmp_path / "mine.npz", n=30)
+    train(minigen, "ae", data)
+    for n, notes in ((30, 0), (29, 1)):
+        make_data(data, n=n)
+        for command in ("reconstruct run --split valid -o x.png", "encode run --split train -o e.npz", "evaluate run"):
+            result = minigen(*command.split())
+            assert result.code == 0, result
+            assert result.err.count("mine.npz has changed since then") == notes, (n, command, result)
+        assert "note" not in minigen("encode", "run", "-o", "e.npz").err  # the test images are as good as others
+    with np.load(make_data(data, n=30)) as file:
+        arrays = dict(file)
+    config = {"dataset": str(data), "data_dir": None, "image_size": None, "letters": False, "limit": None}
+    (held,) = training_data({**config, "validation": 0.05, "data_rules": 2})[1].images
+    (index,) = (i for i, x in enumerate(arrays["images"]) if np.array_equal(x, held[0]))
+    arrays["images"][index] = arrays["images"][index - 1]
+    np.savez(data, **arrays)
+    assert "the valid images are not those" in minigen("encode", "run", "--split", "valid", "-o", "e.npz").err
+
+
 def test_a_default_batch_shrinks_and_a_given_one_is_refused(minigen, tmp_path):
     make_data(tmp_path / "few.npz", n=30)
     result = minigen("train", "ae", "--dataset", "few.npz", "--epochs", 1, "--out", "run")
