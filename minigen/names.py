@@ -144,13 +144,20 @@ INSTEAD: dict[str, str] = {
     "set_default_dtype": "x.to(dtype=np.float64) or module.to(dtype=np.float64)",
 }  # fmt: skip
 
+#: What PyTorch and torchvision have for data.
+OF_DATA: dict[str, str] = {
+    **dict.fromkeys(("DataLoader", "Dataset", "TensorDataset"), "minigen.data.Batches and minigen.data.Dataset"),
+    **dict.fromkeys(("datasets", "ImageFolder", "MNIST", "FashionMNIST"), "minigen.data.load(name or path)"),
+    **dict.fromkeys(("random_split", "Subset"), "dataset.subset(positions)"),
+}
+
 #: What is no part of `minigen` until it is imported.
 OF_MINIGEN: dict[str, str] = {
     **{
         name: f"import minigen.{name} first"
         for name in ("data", "inventory", "metrics", "models", "testing", "training")
     },
-    **dict.fromkeys(("DataLoader", "Dataset", "TensorDataset"), "minigen.data.Batches and minigen.data.Dataset"),
+    **OF_DATA,
 }
 
 #: What a Tensor has under another name.

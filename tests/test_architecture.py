@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "serialization": ENGINE | {"atomic", "nn"},
     "inventory": LAYERS | {"gradcheck"},
     "pictures": KERNELS | {"atomic"},
-    "data": KERNELS | {"random", "shapes"},
+    "data": KERNELS | {"random", "shapes", "names"},
     "models": LAYERS,
     "metrics": LAYERS | {"models", "data"},
     "training": LAYERS | {"models", "data", "optim", "atomic", "serialization", "pictures", "minigen"},

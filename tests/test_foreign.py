@@ -219,6 +219,8 @@ QUESTIONS: list[tuple[Any, str, str]] = [
     (mg, "relu", "ops.relu"),
     (mg, "Sequential", "nn.Sequential"),
     (mg, "DataLoader", "minigen.data.Batches and minigen.data.Dataset"),
+    (data, "DataLoader", "minigen.data.Batches and minigen.data.Dataset"),
+    (data, "ImageFolder", "minigen.data.load(name or path)"),
     (nn, "Linear", "nn.Dense(in_features, out_features)"),
     (nn, "ReLU", "ops.relu: nn.Sequential takes functions as they are"),
     (nn, "relu", "ops.relu"),

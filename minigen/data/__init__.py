@@ -3,11 +3,17 @@
 Read next: ``dataset.py``.
 """
 
+from typing import TYPE_CHECKING
+
 from minigen.data.batches import Batch, Batches
 from minigen.data.cache import cache_folder
 from minigen.data.dataset import Dataset
 from minigen.data.download import DownloadError
 from minigen.data.idx import read_idx
 from minigen.data.sources import NAMES, load
+from minigen.names import OF_DATA, asked_of_module
 
 __all__ = ["NAMES", "Batch", "Batches", "Dataset", "DownloadError", "cache_folder", "load", "read_idx"]
+
+if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
+    __getattr__ = asked_of_module(__name__, OF_DATA)

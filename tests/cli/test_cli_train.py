@@ -34,7 +34,10 @@ def test_header_lines_and_next_commands(minigen, data):
     ]  # fmt: skip
     for part in ("cpu", "float32", "threads: 1", "77 training and 4 validation images of 1x6x6", "4,708", str(folder)):
         assert part in "\n".join(lines[:7])
-    assert lines[1] == "networks   model: Dense 36-64-36" and "8 updates are too few to look for collapse" in lines[9]
+    assert (
+        lines[1] == "networks   model: Dense 36-64-36"
+        and "too few updates to look for collapse: 8 of 1,000" in lines[9]
+    )
     assert "epoch 2/2  step 8  " in lines[8] and "ms/step  loss 0." in lines[8] and "validation 0." in lines[8]
     assert lines[-1] == f"next: minigen evaluate {folder}"
 
@@ -57,7 +60,7 @@ def test_json_is_all_there_is_on_stdout(minigen, data):
     assert facts["parameters"] == 4708 and facts["best"]["loss"] <= facts["validation"]["loss"]
     wanted = {"unit": "squared error, mean per pixel", "weight": 1.0, "of": "loss", "share": 1.0}
     assert facts["ledger"]["reconstruction"] == wanted
-    note = "5 updates are too few to look for collapse; it takes 1,000"
+    note = "too few updates to look for collapse: 5 of 1,000"
     assert facts["doctor"] == {"findings": [], "checks": 1, "note": note} and f"doctor: {note}" in result.err
     assert "epoch 2/2 (1 of 4 steps)  step 5  " in result.err and "after epoch 2" in result.err
 

@@ -348,7 +348,7 @@ def test_visits_are_late_enough_and_far_enough_apart() -> None:
 
     assert not looks(0, visit.EARLY - 1)
     assert looks(0, visit.EARLY - 1, final=True) and doctor.checkup.checks == 1  # only for numbers that explode
-    assert doctor.checkup.lines() == ["doctor: 999 updates are too few to look for collapse; it takes 1,000"]
+    assert doctor.checkup.lines() == ["doctor: too few updates to look for collapse: 999 of 1,000"]
     assert looks(0, visit.EARLY) == (visit.EARLY >= every)
     assert looks(10 * every - 1, 10 * every) and not looks(10 * every, 11 * every - 1)
     assert looks(10 * every, 10 * every + 1, final=True)

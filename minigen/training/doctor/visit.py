@@ -51,7 +51,7 @@ class Doctor:
             return None
         if now < EARLY:
             found = examine(self.experiment, self.images, self.labels, history, checks=[explosion], names=self.names)
-            self.checkup = replace(found, note=f"{now} updates are too few to look for collapse; it takes {EARLY:,}")
+            self.checkup = replace(found, note=f"too few updates to look for collapse: {now} of {EARLY:,}")
         else:
             self.checkup = examine(self.experiment, self.images, self.labels, history, names=self.names)
         return self.checkup
