@@ -100,7 +100,7 @@ def interpolate(
     if align_corners:
         step = tuple((n - 1) / (o - 1) if o > 1 else 0.0 for n, o in zip(hw, out, strict=True))
     else:
-        step = tuple(n / o if f is None else 1 / f for n, o, f in zip(hw, out, factors, strict=True))
+        step = tuple(_bilinear_step(n, o, f) for n, o, f in zip(hw, out, factors, strict=True))
     return Bilinear.apply(x, out_hw=out, step=step, align_corners=align_corners)
 
 
@@ -135,6 +135,11 @@ def _nearest_step(n: int, o: int, factor: float | None) -> float:
     if o in (n, 2 * n):
         return n / o
     return n / o if factor is None else 1 / factor
+
+
+def _bilinear_step(n: int, o: int, factor: float | None) -> float:
+    """As in PyTorch: an axis whose length stays is left as it is, even by a factor such as 1.1 of 6 pixels."""
+    return n / o if factor is None or o == n else 1 / factor
 
 
 __all__ = ["interpolate"]
