@@ -41,9 +41,10 @@ def read_picture(path: Path, channels: int, size: tuple[int, int] | None) -> NDA
     from PIL import Image, ImageOps
 
     with _reading(path) as opened:
-        kind, sixteen_bits = opened.format, ";16" in _raw_mode(opened)
+        kind, raw_mode = opened.format, _raw_mode(opened)
         opened.load()
-        picture = _over_white(_of_eight_bits(_upright(opened), kind, sixteen_bits))
+        _scale_clear(opened, raw_mode)
+        picture = _over_white(_of_eight_bits(_upright(opened), kind))
         picture = picture.convert("L" if channels == 1 else "RGB")
         if size is not None:
             picture = ImageOps.fit(picture, (size[1], size[0]), Image.Resampling.LANCZOS)
@@ -85,17 +86,26 @@ def _over_white(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
 
 
-def _of_eight_bits(picture: Image.Image, kind: str | None, sixteen_bits: bool) -> Image.Image:
+def _scale_clear(picture: Image.Image, raw_mode: str) -> None:
+    """The grey or colour that is transparent, in the units of the pixels.
+
+    Pillow brings pixels of 2 and 4 bits, and colours of 16, to 8 bits, but leaves this value as it stands in the file.
+    """
+    clear, scale = picture.info.get("transparency"), {"L;2": 85, "L;4": 17}.get(raw_mode, 1)
+    if isinstance(clear, int) and clear * scale <= 255:
+        picture.info["transparency"] = clear * scale
+    if isinstance(clear, tuple) and ";16" in raw_mode:
+        picture.info["transparency"] = tuple(value >> 8 for value in clear)
+
+
+def _of_eight_bits(picture: Image.Image, kind: str | None) -> Image.Image:
     """A picture of 16 bits with its upper 8; its transparent grey, if it has one, becomes white.
 
-    `kind` is the file's format. Of a colour picture of 16 bits Pillow keeps the upper 8 itself, but all 16 of the
-    colour that is transparent.
+    `kind` is the file's format.
     """
     from PIL import Image
 
     clear = picture.info.get("transparency")
-    if sixteen_bits and isinstance(clear, tuple):
-        picture.info["transparency"] = tuple(value >> 8 for value in clear)
     if picture.mode not in (*SIXTEEN_BITS, "I", "F"):
         return picture
     x = np.asarray(picture)

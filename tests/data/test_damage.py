@@ -162,6 +162,24 @@ def test_transparent_values_of_16_bits_lie_over_white(tmp_path):
     assert load(tmp_path).images[0, :, 0].tolist() == [[0x40, 255]] * 3
 
 
+@pytest.mark.parametrize(
+    ("bits", "pixels", "wanted"),
+    [(1, 0b01000000, [255, 255]), (2, 0b01110000, [255, 255]), (4, 0x1F, [255, 255]), (4, 0x21, [34, 255])],
+)
+def test_transparent_values_of_few_bits_lie_over_white(tmp_path, bits, pixels, wanted):
+    """Two grey pixels; the transparent value is 0 of one bit, else 1: a value of the file, not of the image."""
+    head = struct.pack(">2I5B", 2, 1, bits, 0, 0, 0, 0)
+    parts = [
+        (b"IHDR", head),
+        (b"tRNS", struct.pack(">H", bits > 1)),
+        (b"IDAT", zlib.compress(bytes([0, pixels]))),
+        (b"IEND", b""),
+    ]
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
+    assert load(tmp_path).images.tolist() == [[[wanted]]]
+
+
 def test_what_was_verified_is_what_is_read(tmp_path, monkeypatch):
     """A plain file that lies beside the download is not taken for it."""
     folder = tmp_path / "cache" / "mnist"
