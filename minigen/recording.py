@@ -45,10 +45,12 @@ class Record(ContextDecorator):
 
     def __call__(self, function: F) -> F:
         """Before a function: for the whole of each call, and while a generator or coroutine is at work."""
+        if isinstance(function, (staticmethod, classmethod)):  # written above @staticmethod
+            return cast(F, type(function)(self(function.__func__)))
         pauses = inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction
         wrappers = self._generator, self._coroutine, self._async_generator
         for is_one, wrapper in zip(pauses, wrappers, strict=True):
-            if is_one(function):
+            if is_one(_body(function)):
                 return cast(F, functools.wraps(function)(wrapper(function)))
         return super().__call__(function)
 
@@ -103,6 +105,13 @@ class Record(ContextDecorator):
                 raise
             except BaseException as error:
                 step, argument = body.throw, error
+
+
+def _body(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What runs when `function` is called: it may be an object with `__call__`, or made by `functools.partial`."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function if inspect.isroutine(function) else type(function).__call__
 
 
 def no_grad() -> Record:

@@ -6,6 +6,7 @@ Read next: ``test_engine.py``.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
@@ -112,4 +113,29 @@ def test_async_functions_and_generators_record_nothing_while_others_do() -> None
             await broken.athrow(ValueError("mine"))
 
     asyncio.run(everything())
+    assert is_recording()
+
+
+def test_before_other_things_that_pause() -> None:
+    """Objects that are called, what functools made of them, and methods below @staticmethod and @classmethod."""
+
+    class Stream:
+        def __call__(self) -> Iterator[bool]:
+            yield is_recording()
+
+        @mg.no_grad()
+        @staticmethod
+        def of_none() -> Iterator[bool]:
+            yield is_recording()
+
+        @mg.no_grad()
+        @classmethod
+        def of_class(cls) -> Iterator[tuple[type, bool]]:
+            yield cls, is_recording()
+
+    for stream in (Stream(), functools.partial(Stream.__call__, Stream()), functools.partial(Stream())):
+        assert list(mg.no_grad()(stream)()) == [False]
+    assert list(Stream.of_none()) == list(Stream().of_none()) == [False]
+    assert list(Stream.of_class()) == [(Stream, False)]
+    assert isinstance(mg.no_grad()(Stream)(), Stream)
     assert is_recording()
