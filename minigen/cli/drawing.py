@@ -72,8 +72,8 @@ def codes_from(trained: Trained, density: str | None, *, seed: int = 0) -> tuple
 def class_number(trained: Trained, text: str | None) -> int | None:
     """The number of the class that a user means by its name (the label in the data) or by its number; None for None.
 
-    A name goes before a number: of labels from 1 to 3, "1" is the first class. ConfigError for a class that there is
-    not, or that the model was never shown.
+    Where names are numbers themselves they alone count: of labels from 1 to 3, "1" is the first class and there is no
+    "0". ConfigError for a class that there is not, or that the model was never shown.
     """
     classes = latent_of(trained).classes
     if text is None:
@@ -83,7 +83,7 @@ def class_number(trained: Trained, text: str | None) -> int | None:
     names, untrained = class_names(trained), _untrained(trained)
     if text in names:
         number = names.index(text)
-    elif text.isdecimal() and int(text) < classes:
+    elif text.isdecimal() and int(text) < classes and not all(map(_is_number, names)):
         number = int(text)
     else:
         plain = names == tuple(map(str, range(classes)))
@@ -93,6 +93,10 @@ def class_number(trained: Trained, text: str | None) -> int | None:
     if number in untrained:
         raise ConfigError(f"--class {text}: there was no image of this class to train on")
     return number
+
+
+def _is_number(name: str) -> bool:
+    return name.removeprefix("-").isdecimal()
 
 
 def turns(trained: Trained, n: int, number: int | None) -> Array | None:
