@@ -155,8 +155,10 @@ def _train(console: Audience, run: Run, stop: Stop) -> int:
         if error.kind != nn.BatchNorm.__name__ or config["batch_size"] > 1:
             raise
         name = run.prepared.recipe.name
+        few = run.prepared.facts["batches_per_epoch"] < 2  # the only image that there is to train on
         raise ConfigError(
-            f"--batch-size 1: {name} has batch norm, which tells nothing of a batch of one; take --batch-size 2 or more"
+            f"--batch-size 1: {name} has batch norm, which tells nothing of a batch of one; "
+            + ("give more images" if few else "take --batch-size 2 or more")
         ) from error
     except KeyboardInterrupt:  # the second one: the step that was going on is lost
         if run.folder.last.exists():

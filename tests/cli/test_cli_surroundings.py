@@ -161,6 +161,9 @@ def test_a_batch_of_one_is_told_in_the_words_of_the_command(minigen, data):
         result = minigen("train", model, "--dataset", data, "--batch-size", 1, "--hidden", 4, "--out", "run")
         assert result.code == 2 and "take --batch-size 2 or more" in result.err and "eval()" not in result.err
         assert not Path("run").exists()
+    np.savez("two.npz", images=np.full((2, 8, 8), 99, np.uint8))  # one is held out, and no larger batch would help
+    result = minigen("train", "gan", "--dataset", "two.npz", "--hidden", 4, "--out", "run")
+    assert result.code == 2 and result.err.strip().endswith("of a batch of one; give more images"), result.err
 
 
 def test_fewer_images_than_an_update_takes(minigen, tmp_path):
