@@ -8,6 +8,7 @@ Imports: names, describe, NumPy. Read next: ``tensor.py``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,9 @@ class Foreign:
         return _refuse(self, function)
 
     def __array__(self, *_: Any, **__: Any) -> Any:
-        raise TypeError("a Tensor does not become an array by itself: use .numpy() for its values")
+        raise TypeError(
+            "a Tensor does not become an array by itself: use .numpy() for its values, or ops.stack for a list"
+        )
 
     def __format__(self, spec: str) -> str:
         """One number as Python formats it, ``f"{loss:.4f}"``; any other Tensor only without a specification."""
@@ -116,7 +119,21 @@ class Foreign:
 
     def __round__(self, digits: int | None = None) -> float:
         """One number, rounded, as a number of Python."""
-        return round(self.item(), digits)
+        return round(self._number("round"), digits)
+
+    def __floor__(self) -> int:
+        return math.floor(self._number("math.floor"))
+
+    def __ceil__(self) -> int:
+        return math.ceil(self._number("math.ceil"))
+
+    def __trunc__(self) -> int:
+        return math.trunc(self._number("math.trunc"))
+
+    def _number(self, name: str) -> float:
+        if self.size != 1:
+            raise ValueError(f"{name} takes one number, and shape {self.shape} has {self.size}; index it first")
+        return self.item()
 
 
 _OPERATORS: dict[Any, tuple[str, str]] = {

@@ -133,6 +133,8 @@ def one_axis(name: str, axis: Any, ndim: int, hint: str = "") -> int:
     """An option that is one axis, as a number from 0 to ndim - 1."""
     if not is_whole(axis):
         raise TypeError(f"{name}: axis is one whole number, got {shown(axis)}{hint}")
+    if not ndim:
+        raise ValueError(f"{name}: x is one number and has no axis; it takes at least a Tensor (K,)")
     return normalize_axis(name, axis, ndim)[0]
 
 

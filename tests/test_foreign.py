@@ -38,7 +38,8 @@ def test_one_number_is_formatted_and_rounded_as_python_does(value: float, spec: 
                 assert format(t, spec) == format(value, spec)
             assert round(t, 2) == round(value, 2) and round(t) == round(value)
             assert float(t) == value and int(t) == int(value) and bool(t) == bool(value)
-            assert math.floor(t) == math.floor(value) and complex(t) == value
+            assert math.floor(t) == math.floor(value) and math.ceil(t) == math.ceil(value)
+            assert math.trunc(t) == math.trunc(value) and complex(t) == value
     assert f"{Tensor(np.array(value))}" == str(value)  # as PyTorch
 
 
@@ -47,8 +48,21 @@ def test_several_numbers_are_not_one() -> None:
     assert f"{t}" == repr(t) and f"{Tensor(3):d} {Tensor([3]):03d}" == "3 003"
     with pytest.raises(TypeError, match=r"format '\.4f' is for one number, and shape \(2,\) has 2; index it, or take"):
         f"{t:.4f}"
-    with pytest.raises(ValueError, match="one element is wanted"):
-        round(t, 2)
+    for name, function in {
+        "round": round,
+        "math.floor": math.floor,
+        "math.ceil": math.ceil,
+        "math.trunc": math.trunc,
+    }.items():
+        with pytest.raises(ValueError, match=rf"^{name} takes one number, and shape \(2,\) has 2; index it first"):
+            function(t)
+
+
+def test_lists_that_are_no_array_are_told_of() -> None:
+    with pytest.raises(ValueError, match="^Tensor: expected a number, or lists of numbers of equal lengths"):
+        Tensor([[1.0], [2.0, 3.0]])
+    with pytest.raises(TypeError, match="ops.stack for a list"):
+        Tensor([leaf(1.0), leaf(2.0)])
 
 
 # Operators that PyTorch has.

@@ -174,6 +174,10 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.BatchNorm(3)(images(1, 3)), "BatchNorm: expected input with at least 2 values for each channel"),
     (lambda: nn.LayerNorm((3, 4))(images(2, 4)), "LayerNorm: expected input (..., 3, 4), got (2, 4)"),
     (lambda: nn.Flatten()(images(3)), "Flatten: expected input with more than 1 axes, got (3,)"),
+    (
+        lambda: nn.Reshape((5, -1))(images(2, 12)),
+        "fits (N, 5, -1), got (2, 12). reshape: (12,) to (5, -1): 12 elements",
+    ),
     (lambda: nn.Reshape((5, 2))(images(2, 12)), "Reshape: expected input of a size that fits (N, 5, 2), got (2, 12)"),
 ]
 

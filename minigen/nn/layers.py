@@ -268,7 +268,9 @@ class Reshape(Module):
     def forward(self, x: Tensor) -> Tensor:
         with refusing(self, f"of a size that fits (N, {', '.join(map(str, self.shape))})", x):
             # What -1 stands for is told by one sample: an empty batch has none.
-            rest = np.empty(x.shape[1:], bool).reshape(self.shape).shape if -1 in self.shape else self.shape
+            rest = (
+                ops.reshape(Tensor(np.empty(x.shape[1:], bool)), self.shape).shape if -1 in self.shape else self.shape
+            )
             return ops.reshape(x, (x.shape[0], *rest))
 
 

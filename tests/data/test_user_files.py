@@ -124,6 +124,7 @@ WRONG_ARRAYS = {
     "one label": (dict(x=BYTES, y=np.int64(3)), r"labels must be \(N,\), one for each image, got \(\)"),
     "no key": (dict(pictures=BYTES), "holds no images for the split 'train'"),
     "pickled": (dict(x=np.array([{}], dtype=object)), "cannot be read as NumPy arrays"),
+    "pickled labels": (dict(x=BYTES, y=np.array(["a"] * 20, dtype=object)), "y.npy: it holds pickled Python objects"),
 }
 
 
