@@ -79,6 +79,8 @@ def test_resume(minigen, data):
     result = minigen("train", "--resume", "run")
     assert result.code == 0
     assert "this run is finished; to train it longer: minigen train --resume run --epochs 4" in result.out
+    assert minigen("train", "ae", "--dataset", data, "--out", "short", *QUICK, "--max-steps", 3).code == 0
+    assert "to train it longer: minigen train --resume short --max-steps 6" in minigen("train", "--resume", "short").out
     result = minigen("train", "--resume", "run", "ae", "--device", "auto", "--epochs", 3, "--latent", 64)
     assert result.code == 0 and "run, from step 8" in result.out and "epoch 3/3" in result.out
     assert tomllib.loads(Path("run/config.toml").read_text())["epochs"] == 3
