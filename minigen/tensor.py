@@ -807,12 +807,15 @@ class ScatterAdd(Function):
 
     def forward(self, x: Array) -> Array:
         xp = array_module(x)
+        many = x.dtype == np.float32 and x.size > math.prod(self.shape)  # an element may get a million terms
+        if many:
+            x = x.astype(np.float64)
         y = xp.zeros(self.shape, x.dtype)
         if repeats(self.index):
             xp.add.at(y, self.index, x)
         else:
             y[self.index] = x
-        return y
+        return y.astype(np.float32) if many else y
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return GetItem.apply(gy, index=self.index)

@@ -32,6 +32,8 @@ REDUCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "norm": (lambda x: ops.norm(x, 0), np.sqrt(ROWS) * TENTH),
     "norm of order 1": (lambda x: ops.norm(x, 0, order=1), ROWS * TENTH),
     "norm of order 3": (lambda x: ops.norm(x, 0, order=3), ROWS ** (1 / 3) * TENTH),
+    "cumsum": (lambda x: ops.cumsum(x, 0)[-1], ROWS * TENTH),
+    "einsum": (lambda x: ops.einsum("ij->j", x), ROWS * TENTH),
     "logsumexp": (lambda x: ops.exp(ops.logsumexp(x * 0 + np.log(0.1), 0)), ROWS * 0.1),
     "softmax": (lambda x: ops.softmax(x, 0)[0] * ROWS, 1),
     "matmul": (lambda x: ops.matmul(Tensor(np.ones(ROWS, np.float32)), x), ROWS * TENTH),
@@ -71,6 +73,8 @@ BIASES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "maximum": lambda x, b: ops.maximum(x * 0, b),
     "broadcast_to": lambda x, b: ops.broadcast_to(b, x.shape),
     "layer_norm": lambda x, b: ops.layer_norm(x, b * 0 + 1, b),
+    "an index": lambda x, b: x + b[np.arange(4 * ROWS).reshape(ROWS, 4) % 4],
+    "rows of an index": lambda x, b: x + b[None][np.zeros(ROWS, int)],
 }
 
 
@@ -82,6 +86,13 @@ def test_gradient_of_what_is_broadcast(name, create_graph):
     y = BIASES[name](Tensor(np.full((ROWS, 4), 0.3, np.float32)), b)
     (gb,) = grad(y, [b], weights, create_graph=create_graph)
     np.testing.assert_allclose(gb.numpy(), ROWS * TENTH, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_gradient_of_the_sums_so_far(create_graph):
+    x = tall(3)
+    (gx,) = grad(ops.cumsum(x, 0), [x], tall(3), create_graph=create_graph)
+    np.testing.assert_allclose(gx.numpy()[0], ROWS * TENTH, rtol=TOLERANCE)
 
 
 def batch_norm_gradients(x: np.ndarray, weights: np.ndarray, dtype: Any, create_graph: bool) -> list[np.ndarray]:
