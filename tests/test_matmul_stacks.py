@@ -96,6 +96,17 @@ def test_a_shared_matrix_costs_no_copy_for_each_of_the_stack(shapes: Any, order:
     assert peak < 12 * inputs
 
 
+def test_matrices_that_repeat_a_number_are_multiplied_as_any() -> None:
+    """The gradient of a sum is one number, seen in every place; beside a stack NumPy would leave BLAS for it."""
+    rng = np.random.default_rng(0)
+    for shape, other in (((3, 4, 5), (5, 2)), ((4, 5), (3, 5, 2)), ((3, 4, 5), (3, 5, 1))):
+        for row in (rng.normal(size=(1, 1)), rng.normal(size=(shape[-2], 1)), rng.normal(size=shape[-1:])):
+            a, b = np.broadcast_to(row, shape), rng.normal(size=other)
+            np.testing.assert_allclose(
+                (Tensor(a) @ Tensor(b)).numpy(), np.einsum("...ij,...jk->...ik", a, b), atol=1e-13
+            )
+
+
 def test_stacks_that_do_not_fit_are_named() -> None:
     a, b = Tensor(np.ones((2, 3, 4))), Tensor(np.ones((3, 4, 5)))
     with pytest.raises(ValueError, match=r"matmul: the stacks of \(2, 3, 4\) @ \(3, 4, 5\) do not fit; .* equal or 1"):
