@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 from minigen import device, losses, nn, ops, optim, tensor
 from minigen.device import cuda_status, set_num_threads
 from minigen.gradcheck import GradientMismatch, gradcheck
-from minigen.names import INSTEAD, OF_MINIGEN, OF_MODULES, OF_TENSORS, answer_attributes, answer_calls, asked_of_module
+from minigen.names import (
+    INSTEAD,
+    OF_MINIGEN,
+    OF_MODULES,
+    OF_OPTIMIZERS,
+    OF_TENSORS,
+    answer_attributes,
+    answer_calls,
+    asked_of_module,
+)
 from minigen.nn import manual_seed
 from minigen.random import Generator
 from minigen.serialization import load, save
@@ -22,6 +31,7 @@ from minigen.tensor import Function, FusedFunction, GradientError, Tensor, grad,
 
 answer_calls(tensor, device)
 answer_attributes(nn.Module, OF_MODULES)
+answer_attributes(optim.Optimizer, OF_OPTIMIZERS)
 answer_attributes(Tensor, OF_TENSORS, [*INSTEAD, *ops.__all__, *(f"{name}_" for name in [*INSTEAD, *ops.__all__])])
 if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
     __getattr__ = asked_of_module(__name__, OF_MINIGEN)

@@ -208,6 +208,15 @@ OF_MODULES: dict[str, str] = {
 }
 
 
+#: What an Optimizer has under another name.
+OF_OPTIMIZERS: dict[str, str] = {
+    "param_groups": "opt.groups, to be read; opt.lr = rate moves the rates of all groups",
+    "add_param_group": "a new optimizer of all groups: optim.Adam([{...}, {...}])",
+    "defaults": "opt.lr, and the other settings by their names",
+    "state": "opt.states",
+}
+
+
 def instead(name: str, own: Mapping[str, str] = MappingProxyType({}), near: Sequence[str] = ()) -> str:
     """What to write in the place of an unknown name, as the end of a sentence; "" if nothing is known.
 

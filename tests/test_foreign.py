@@ -199,7 +199,13 @@ def test_masked_arrays_are_refused_wherever_an_array_is_taken() -> None:
 # Names of PyTorch.
 
 ROOMS = {"minigen": mg, "mg": mg, "ops": ops, "nn": nn, "losses": losses, "optim": optim, "np": np, "data": data}
-ANSWERS = [*names.INSTEAD.items(), *names.OF_TENSORS.items(), *names.OF_MODULES.items(), *names.OF_MINIGEN.items()]
+ANSWERS = [
+    *names.INSTEAD.items(),
+    *names.OF_TENSORS.items(),
+    *names.OF_MODULES.items(),
+    *names.OF_MINIGEN.items(),
+    *names.OF_OPTIMIZERS.items(),
+]
 
 
 def exists(word: str) -> bool:
@@ -253,6 +259,7 @@ QUESTIONS: list[tuple[Any, str, str]] = [
     (Tensor(1.0), "cuda", 'x.to("cuda")'),
     (Tensor(1.0), "tolist", "x.numpy().tolist()"),
     (nn.Dense(1, 1), "cuda", 'module.to("cuda")'),
+    (optim.SGD([leaf(1.0)]), "param_groups", "opt.groups, to be read; opt.lr = rate moves the rates of all groups"),
     (nn.Dense(1, 1), "register_buffer", "self.name = mg.Tensor(array): a Tensor that is an attribute is a buffer"),
 ]
 
