@@ -118,7 +118,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.Dense(3, True), "Dense: out_features is a whole number of at least 1, got True"),
     (lambda: nn.Conv2d(4, 6, 3, groups=4), "Conv2d: groups=4 must divide in_channels=4 and out_channels=6"),
     (lambda: nn.Conv2d(4, 6, 0), "Conv2d: kernel_size is a whole number of at least 1"),
-    (lambda: nn.Conv2d(4, 6, 3, padding="full"), "Conv2d: padding is a whole number"),  # type: ignore[arg-type]
+    (lambda: nn.Conv2d(4, 6, 3, padding="full"), "got 'full'; convolutions take 'same' and 'valid' too"),  # type: ignore[arg-type]
     (lambda: nn.ConvTranspose2d(4, 6, 3, stride=0), "ConvTranspose2d: stride is a whole number of at least 1"),
     (lambda: nn.MaxPool2d(0), "MaxPool2d: kernel_size is a whole number of at least 1"),
     (lambda: nn.AvgPool2d(2, padding=2), "AvgPool2d: padding (2, 2) must be at most half of kernel_size (2, 2)"),
@@ -144,6 +144,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.Conv1d(4, 6, 3, groups=4), "Conv1d: groups=4 must divide in_channels=4 and out_channels=6"),
     (lambda: nn.Conv1d(4, 6, (3, 3)), "Conv1d: kernel_size is a whole number of at least 1, got (3, 3)"),  # type: ignore[arg-type]
     (lambda: nn.ConvTranspose1d(4, 6, 3, padding="full"), "ConvTranspose1d: padding is a whole number"),  # type: ignore[arg-type]
+    (lambda: nn.Conv2d(4, 6, 3, padding=((1, 2), (0, 1))), "for other amounts at the two ends use ops.pad"),  # type: ignore[arg-type]
     (lambda: nn.MaxPool1d(2, padding=2), "MaxPool1d: padding 2 must be at most half of kernel_size 2"),
     (lambda: nn.PReLU(0), "PReLU: num_parameters is a whole number of at least 1, got 0"),
     (lambda: nn.PReLU(4)(images(2, 3)), "PReLU: expected input (N, 4, ...), got (2, 3)"),

@@ -215,8 +215,18 @@ def pair(function: str, argument: str, value: int | Pair, least: int) -> Pair:
     if len(both) != 2 or any(isinstance(v, bool) or not is_whole(v) or v < least for v in both):
         raise ValueError(
             f"{function}: {argument} is a whole number of at least {least}, or a pair of them; got {shown(value)}"
+            + hint_of_padding(argument, value)
         )
     return int(both[0]), int(both[1])
+
+
+def hint_of_padding(argument: str, value: object) -> str:
+    """How to write what was perhaps meant by a padding that is no number, as the end of a sentence."""
+    if argument != "padding":
+        return ""
+    if isinstance(value, (tuple, list)):
+        return "; for other amounts at the two ends use ops.pad"
+    return "; convolutions take 'same' and 'valid' too" if isinstance(value, str) else ""
 
 
 def check_inputs(name: str, x: Tensor, w: Tensor, groups: int, of_input: tuple[int, ...]) -> None:
