@@ -53,15 +53,6 @@ def _of_numbers(data: Any) -> Array:
     return array
 
 
-def _of_numbers(data: Any) -> Array:
-    try:
-        return np.asarray(data)
-    except ValueError as error:
-        raise ValueError(
-            f"Tensor: expected a number, or lists of numbers of equal lengths; NumPy says: {error}"
-        ) from error
-
-
 def gemm(a: Array, b: Array) -> Array:
     """a @ b: the one place where the engine multiplies matrices. Two of floats are a kernel's work, see its file."""
     if a.ndim == b.ndim == 2 and a.dtype == b.dtype and a.dtype.kind == "f":
