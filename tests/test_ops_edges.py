@@ -266,3 +266,10 @@ def test_empty_arrays() -> None:
     nothing = np.zeros(3, bool)
     report = gradcheck(lambda x: x[nothing], Tensor(np.ones(3)), order=2, allow_zero=True)
     assert {row.verdict for row in report.rows} == {"VACUOUS"}
+
+
+def test_where_takes_numbers_that_numpy_made_scalars_of() -> None:
+    """NumPy gives a scalar, not an array, for exp of a 0-d array: it is on the same device all the same."""
+    x = Tensor(np.float64(0.5), requires_grad=True)
+    y = ops.where(ops.exp(x) > 1, ops.exp(x), 2.0 * x)
+    assert y.shape == () and grad(y, [x])[0].item() == pytest.approx(np.exp(0.5), rel=1e-15)

@@ -317,7 +317,7 @@ def where(condition: Any, a: Tensor | float, b: Tensor | float) -> Tensor:
     kept = False
     for x in (a, b):
         if isinstance(x, Tensor):
-            if type(x.data) is not type(mask):
+            if x.device != device_of(mask):
                 places = f"the condition is on {device_of(mask)}, the choices on {x.device}"
                 raise TypeError(f"where: {places}. Nothing is moved silently: use .to(device)")
             kept = kept or x.requires_grad
