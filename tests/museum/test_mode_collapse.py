@@ -45,7 +45,7 @@ def test_classes_that_were_never_shown_are_named() -> None:
     found = collapse(examine(built, ring.images_float(slice(512)), ring.labels[:512], history).findings)
     named = {int(mode) for mode in found.evidence.partition("classes (")[2].rstrip(")").split(", ")}
     assert found.disease == "partial mode collapse"
-    assert 6 in named and named <= {5, 6, 7}  # a point astray may lie nearest to a neighbour of what was shown
+    assert len(named) >= 2 and named <= {5, 6, 7}  # points astray may lie nearest to one that was not shown
 
 
 @pytest.mark.parametrize("gone", [(), (1, 4, 7)])
