@@ -14,9 +14,10 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
+from kernel_calls import IDS, arguments, produced
 from llvmlite.binding import Linkage
 from numba.core.registry import CPUDispatcher
-from test_contract import CALLS, DTYPES, NAMES, RANDOM, arguments, results
+from test_contract import DTYPES, RANDOM
 
 from minigen_kernels import cpu
 from minigen_kernels.cpu.cache import KernelCache
@@ -25,17 +26,22 @@ SHARED = {Linkage.linkonce_any, Linkage.linkonce_odr, Linkage.weak_any, Linkage.
 FACTORS = (1, 21, 67)  # how many times as long the batch is: some loops have a part for whole registers, and a rest
 
 
-def calls() -> Iterator[tuple[str, list[np.ndarray], tuple]]:
-    """The calls of the contract, each also with longer batches, which every array has that is as long as the first."""
-    for name in NAMES:
+def calls() -> Iterator[tuple[str, str, list]]:
+    """(a name of its own, kernel, arguments) of the calls of the contract, each also with longer batches.
+
+    Every array is longer that is as long as the first.
+    """
+    for call, name in enumerate(IDS):
         for dtype in DTYPES:
             for factor in FACTORS:
-                arrays, others = arguments(name, dtype)
-                length = next((len(array) for array in arrays if array.ndim), None)
-                arrays = [longer(a, factor) if a.ndim and len(a) == length else a for a in arrays]
+                given = arguments(call, dtype)
+                length = next((len(a) for a in given if isinstance(a, np.ndarray) and a.ndim), None)
+                given = [
+                    longer(a, factor) if isinstance(a, np.ndarray) and a.shape[:1] == (length,) else a for a in given
+                ]
                 if name in RANDOM:
-                    others = (*others[:3], others[3] * factor, *others[4:])
-                yield f"{name} {np.dtype(dtype)} x{factor}", arrays, others
+                    given[3] *= factor
+                yield f"{name} {call} {np.dtype(dtype)} x{factor}", name, given
 
 
 def longer(array: np.ndarray, factor: int) -> np.ndarray:
@@ -62,14 +68,13 @@ def shared(function: CPUDispatcher) -> list[str]:
 
 
 def main() -> None:
-    assert sorted(CALLS) == sorted(NAMES)
     todo = list(calls())
     if sys.argv[1:] == ["reversed"]:
         todo.reverse()
     bits = {}
-    for name, arrays, others in todo:
-        produced = results(cpu, name.partition(" ")[0], arrays, others)
-        bits[name] = hashlib.sha256(b"".join(result.tobytes() for result in produced)).hexdigest()
+    for name, kernel, given in todo:
+        made = [np.asarray(result).tobytes() for result in produced(cpu, kernel, given)]
+        bits[name] = hashlib.sha256(b"".join(made)).hexdigest()
     functions = list(compiled_functions())
     loaded = [f.__name__ for f in functions if f.stats.cache_hits]
     fresh = [f for f in functions if isinstance(f._cache, KernelCache) and f.stats.cache_misses]
