@@ -3,7 +3,8 @@
 # depends on the height of the result. Widths 26 -> 22, float64: column 11 of the result is column 13 of the image
 # (11 * 26 / 22 = 13 exactly) where the height goes from 2 to 123, and column 12 where it goes from 2 to 3.
 #
-# Likely why: there are two ways through the code, chosen by the sizes. One computes 11 * (26 / 22) in double precision,
+# Likely why: there are two ways through the code, chosen by the sizes (seen: by height + width of the result, up to 128
+# and above). One computes 11 * (26 / 22) in double precision,
 # where the quotient is rounded and the product can fall short of 13; the other divides whole numbers or rounds otherwise.
 #
 # Who meets it: tests that hold a nearest-neighbour resize to PyTorch pixel by pixel, and models whose masks and images

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from op_rows_order import SUBSCRIPTS
 
 from minigen import ops
+from minigen.ops.interpolate import output_size
 from minigen.tensor import Tensor, grad
 
 torch = pytest.importorskip("torch")
@@ -55,6 +56,9 @@ def test_interpolate(mode: Any, data: st.DataObject, hw: tuple[int, int], seed: 
     size = {"size": st.one_of(SIZES, st.tuples(SIZES, SIZES))}
     by = {"scale_factor": st.one_of(factor, st.tuples(factor, factor))}
     options: dict[str, Any] = data.draw(st.one_of(st.fixed_dictionaries(size), st.fixed_dictionaries(by)))
+    if mode == "nearest" and "scale_factor" in options:  # a factor that gives the same or the double size by rounding
+        out, _ = output_size(hw, None, options["scale_factor"])  # is overruled by torch only where oh + ow <= 128
+        assume(sum(out) <= 128 or not any(o in (n, 2 * n) for n, o in zip(hw, out)))
     options |= {"mode": mode, "align_corners": data.draw(st.booleans())} if mode == "bilinear" else {}
     agree(lambda x: ops.interpolate(x, **options), lambda x: F.interpolate(x, **options), x, tolerance=tolerance)
 
