@@ -10,6 +10,7 @@ Read next: ``random.py``.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,14 @@ def _flat(x: Array) -> Array:
     return np.ascontiguousarray(x).reshape(-1)
 
 
+def _each(kernel: Callable[[Array, Array], None], x: Array) -> Array:
+    """The function of one element that `kernel` writes down for all of a flat array."""
+    flat = _flat(x)
+    y = np.empty_like(flat)
+    kernel(flat, y)
+    return y.reshape(x.shape)
+
+
 @njit_cached()
 def _erf(x: Array, y: Array) -> None:
     for i in range(x.size):
@@ -34,10 +43,7 @@ def _erf(x: Array, y: Array) -> None:
 
 def erf(x: Array) -> Array:
     """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x, of each element."""
-    flat = _flat(x)
-    y = np.empty_like(flat)
-    _erf(flat, y)
-    return y.reshape(x.shape)
+    return _each(_erf, x)
 
 
 @njit_cached()
@@ -48,10 +54,7 @@ def _erfc(x: Array, y: Array) -> None:
 
 def erfc(x: Array) -> Array:
     """1 - erf(x) of each element, with all its digits where it is small."""
-    flat = _flat(x)
-    y = np.empty_like(flat)
-    _erfc(flat, y)
-    return y.reshape(x.shape)
+    return _each(_erfc, x)
 
 
 #: 1 / 2!, 1 / 3!, ... and 1 / 3, 1 / 5, ...: so many terms are enough in float32 for |x| < 1, and for |s| <= 1 / 3.
@@ -73,12 +76,7 @@ def _exp_excess(x: Array, y: Array) -> None:
 
 def exp_excess(x: Array) -> Array:
     """exp(x) - 1 - x of each element, by its series near 0."""
-    if x.dtype == np.float64:
-        return reference.exp_excess(x)
-    flat = _flat(x)
-    y = np.empty_like(flat)
-    _exp_excess(flat, y)
-    return y.reshape(x.shape)
+    return reference.exp_excess(x) if x.dtype == np.float64 else _each(_exp_excess, x)
 
 
 @njit_cached(error_model="numpy", fastmath=ELEMENTS)
@@ -96,12 +94,7 @@ def _log_deficit(x: Array, y: Array) -> None:
 
 def log_deficit(x: Array) -> Array:
     """x - log(1 + x) of each element, by a series near 0."""
-    if x.dtype == np.float64:
-        return reference.log_deficit(x)
-    flat = _flat(x)
-    y = np.empty_like(flat)
-    _log_deficit(flat, y)
-    return y.reshape(x.shape)
+    return reference.log_deficit(x) if x.dtype == np.float64 else _each(_log_deficit, x)
 
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
@@ -112,12 +105,7 @@ def _sigmoid(x: Array, y: Array) -> None:
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)) of each element, without overflow and exact in both tails."""
-    if x.dtype == np.float64:
-        return reference.sigmoid(x)
-    flat = _flat(x)
-    y = np.empty_like(flat)
-    _sigmoid(flat, y)
-    return y.reshape(x.shape)
+    return reference.sigmoid(x) if x.dtype == np.float64 else _each(_sigmoid, x)
 
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
@@ -129,12 +117,7 @@ def _softplus(x: Array, y: Array) -> None:
 
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)) of each element, without overflow and exact in both tails."""
-    if x.dtype == np.float64:
-        return reference.softplus(x)
-    flat = _flat(x)
-    y = np.empty_like(flat)
-    _softplus(flat, y)
-    return y.reshape(x.shape)
+    return reference.softplus(x) if x.dtype == np.float64 else _each(_softplus, x)
 
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
@@ -159,12 +142,7 @@ def _mish_backward(gy: Array, x: Array, gx: Array) -> None:
 
 def mish(x: Array) -> Array:
     """x tanh(log(1 + exp(x))) of each element, without overflow and exact in both tails."""
-    if x.dtype == np.float64:
-        return reference.mish(x)
-    flat = _flat(x)
-    y = np.empty_like(flat)
-    _mish(flat, y)
-    return y.reshape(x.shape)
+    return reference.mish(x) if x.dtype == np.float64 else _each(_mish, x)
 
 
 def mish_backward(gy: Array, x: Array) -> Array:

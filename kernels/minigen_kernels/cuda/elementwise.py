@@ -13,51 +13,37 @@ from minigen_kernels.reference.elementwise import check_like
 
 def erf(x: Array) -> Array:
     """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x, of each element."""
-    y = empty(x.shape, x.dtype)
-    launch("elementwise.cu", "erf_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
-    return y
+    return _each("erf_kernel", x)
 
 
 def erfc(x: Array) -> Array:
     """1 - erf(x) of each element, with all its digits where it is small."""
-    y = empty(x.shape, x.dtype)
-    launch("elementwise.cu", "erfc_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
-    return y
+    return _each("erfc_kernel", x)
 
 
 def exp_excess(x: Array) -> Array:
     """exp(x) - 1 - x of each element, by its series near 0."""
-    y = empty(x.shape, x.dtype)
-    launch("elementwise.cu", "exp_excess_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
-    return y
+    return _each("exp_excess_kernel", x)
 
 
 def log_deficit(x: Array) -> Array:
     """x - log(1 + x) of each element, by a series near 0."""
-    y = empty(x.shape, x.dtype)
-    launch("elementwise.cu", "log_deficit_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
-    return y
+    return _each("log_deficit_kernel", x)
 
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)) of each element, without overflow and exact in both tails."""
-    y = empty(x.shape, x.dtype)
-    launch("elementwise.cu", "sigmoid_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
-    return y
+    return _each("sigmoid_kernel", x)
 
 
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)) of each element, without overflow and exact in both tails."""
-    y = empty(x.shape, x.dtype)
-    launch("elementwise.cu", "softplus_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
-    return y
+    return _each("softplus_kernel", x)
 
 
 def mish(x: Array) -> Array:
     """x tanh(log(1 + exp(x))) of each element, without overflow and exact in both tails."""
-    y = empty(x.shape, x.dtype)
-    launch("elementwise.cu", "mish_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
-    return y
+    return _each("mish_kernel", x)
 
 
 def mish_backward(gy: Array, x: Array) -> Array:
@@ -95,3 +81,10 @@ def reparameterize_backward(gz: Array, logvar: Array, noise: Array) -> tuple[Arr
     operands = contiguous(gz), contiguous(logvar), contiguous(noise), glogvar, gnoise, gz.size
     launch("elementwise.cu", "reparameterize_backward_kernel", blocks_for(gz.size), THREADS, *operands)
     return glogvar, gnoise
+
+
+def _each(kernel: str, x: Array) -> Array:
+    """The function `kernel` of each element."""
+    y = empty(x.shape, x.dtype)
+    launch("elementwise.cu", kernel, blocks_for(x.size), THREADS, contiguous(x), y, x.size)
+    return y
