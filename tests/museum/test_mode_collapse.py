@@ -41,11 +41,11 @@ def test_classes_that_were_never_shown_are_named() -> None:
     ring = toy("ring", count=2000)
     assert ring.labels is not None
     built, shown, size = patient("gan", ring.subset(np.flatnonzero(ring.labels < 5)), hidden=64, latent=8)
-    history = train(built, shown, size, 2000)
+    history = train(built, shown, size, 3000)
     found = collapse(examine(built, ring.images_float(slice(512)), ring.labels[:512], history).findings)
     named = {int(mode) for mode in found.evidence.partition("classes (")[2].rstrip(")").split(", ")}
     assert found.disease == "partial mode collapse"
-    assert len(named) >= 2 and named <= {5, 6, 7}  # points astray may lie nearest to one that was not shown
+    assert 6 in named and named <= {5, 6, 7}  # a point astray may lie nearest to a neighbour of what was shown
 
 
 @pytest.mark.parametrize("gone", [(), (1, 4, 7)])
