@@ -9,8 +9,8 @@ generator that samples come from, and no normalisation in the discriminator. Wha
 default. The ways:
 
 * gan: no autoencoder. What the others are compared with.
-* mdgan, dfm, vae-gan, began: see ``minigen/training/hybrid``. Began has its own rates, 1e-3: an autoencoder that hardly
-  reconstructs cannot judge.
+* mdgan, dfm, vae-gan, began: see ``minigen/algorithms/hybrid``. Began has its own rates, 1e-3: an autoencoder that
+  hardly reconstructs cannot judge.
 * scratch: gan, with the layers of a VAE's decoder as generator (no batch norm in it).
 * transfer: the same, begun with the weights of a VAE. Its VAE's updates, a quarter of all, are taken from its budget.
 
@@ -36,13 +36,14 @@ import numpy as np
 
 import minigen as mg
 from minigen import data
+from minigen.algorithms import transfer
+from minigen.algorithms.catalog import MODELS
+from minigen.algorithms.experiment import Experiment, Setup
 from minigen.atomic import write_atomically
 from minigen.metrics import frechet
+from minigen.metrics.classifier import Features, trained_features
 from minigen.metrics.neighbours import neighbourhood
-from minigen.training import sampling, transfer
-from minigen.training.catalog import MODELS
-from minigen.training.classifier import Features, trained_features
-from minigen.training.experiment import Experiment, Setup
+from minigen.runs import sampling
 
 BATCH, DONOR_SHARE, COMPARED = 64, 0.25, 5000  # COMPARED: samples, and test images, for the coverage
 BACKBONE: dict[str, Any] = {"latent": 20, "hidden": 256, "layers": 2}

@@ -23,10 +23,10 @@ import numpy as np
 
 import minigen as mg
 from minigen import data, nn
+from minigen.algorithms.catalog import MODELS, OPTIONS
+from minigen.algorithms.experiment import Experiment
 from minigen.random import Generator
-from minigen.training.catalog import MODELS, OPTIONS
 from minigen.training.config import resolve
-from minigen.training.experiment import Experiment
 from minigen.training.fit import Means
 from minigen.training.prepare import Prepared, prepare
 

@@ -33,12 +33,12 @@ import numpy as np
 
 import minigen as mg
 from minigen import losses, nn, ops, optim
+from minigen.algorithms.experiment import Experiment, Step, Terms
+from minigen.algorithms.updates import Updates
 from minigen.data import Batch
 from minigen.data.toys import TOYS
 from minigen.metrics.modes import mode_coverage
 from minigen.training.checkpoint import load_checkpoint, restore, save_checkpoint
-from minigen.training.experiment import Experiment, Step, Terms
-from minigen.training.updates import Updates
 
 EPOCHS, PACKS, BATCH, SAMPLES = 400, 100_000, 100, 2500
 CODE, HIDDEN, UNITS, PIECES = 2, 400, 200, 5

@@ -24,8 +24,8 @@ import torch
 
 import minigen as mg
 from minigen import data
-from minigen.training.catalog import MODELS
-from minigen.training.experiment import Experiment, Setup
+from minigen.algorithms.catalog import MODELS
+from minigen.algorithms.experiment import Experiment, Setup
 
 EPOCHS = {"conv-ae": 3, "ae": 10}
 BATCH_SIZE = 128

@@ -43,14 +43,14 @@ import numpy as np
 
 import minigen as mg
 from minigen import losses, nn, ops, optim
+from minigen.algorithms.experiment import Experiment, Step, Terms
+from minigen.algorithms.updates import Updates
 from minigen.data import Batch, Dataset, load
 from minigen.data.stacked import COUNTS, stack
+from minigen.metrics.classifier import Features, trained_features
 from minigen.metrics.modes import reverse_kl
 from minigen.models.gan import Discriminator, leaky_relu
 from minigen.training.checkpoint import load_checkpoint, restore, save_checkpoint
-from minigen.training.classifier import Features, trained_features
-from minigen.training.experiment import Experiment, Step, Terms
-from minigen.training.updates import Updates
 
 EPOCHS, BATCH, FILTERS, CODE, SAMPLES = 50, 64, 64, 100, COUNTS["test"]
 CHUNK = 500  # samples that are made and read at a time

@@ -40,9 +40,9 @@ import numpy as np
 
 import minigen as mg
 from minigen import data, optim
-from minigen.training.catalog import MODELS
+from minigen.algorithms.catalog import MODELS
+from minigen.algorithms.experiment import Experiment, Setup
 from minigen.training.checkpoint import load_checkpoint, restore, save_checkpoint
-from minigen.training.experiment import Experiment, Setup
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import numpy as np
 
 import minigen as mg
 from minigen import data, optim, pictures
+from minigen.algorithms.autoencoders import step as training
+from minigen.algorithms.updates import Updates
 from minigen.models import autoencoder as models
-from minigen.training.autoencoders import step as training
-from minigen.training.updates import Updates
 
 
 def main(steps: int | None = None, epochs: int = 3, weight: float = 3e-4, dataset: str = "glyphs",

@@ -20,10 +20,10 @@ import numpy as np
 
 import minigen as mg
 from minigen import data, pictures
+from minigen.algorithms.catalog import MODELS
+from minigen.algorithms.experiment import Experiment, Setup
 from minigen.data.toys import TOYS, toy
 from minigen.metrics.modes import mode_coverage
-from minigen.training.catalog import MODELS
-from minigen.training.experiment import Experiment, Setup
 
 #: The same networks and rates for all; and what each cure adds.
 SAME = {

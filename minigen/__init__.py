@@ -3,7 +3,7 @@
     import minigen as mg
     from minigen import losses, nn, ops, optim
 
-This file only re-exports; names of PyTorch are answered with those that are used here. Read next: ``tensor.py``.
+This file only re-exports; names of PyTorch are answered with those that are used here. Read next: ``autograd.py``.
 """
 
 from minigen import interrupt as interrupt  # first: what follows takes time
@@ -11,7 +11,8 @@ from minigen import interrupt as interrupt  # first: what follows takes time
 # isort: split
 from typing import TYPE_CHECKING
 
-from minigen import device, losses, nn, ops, optim, tensor
+from minigen import device, losses, nn, ops, optim
+from minigen.autograd import Function, FusedFunction, GradientError, Tensor, grad, no_grad
 from minigen.device import cuda_status, set_num_threads
 from minigen.gradcheck import GradientMismatch, gradcheck
 from minigen.names import (
@@ -27,9 +28,8 @@ from minigen.names import (
 from minigen.nn import manual_seed
 from minigen.random import Generator
 from minigen.serialization import load, save
-from minigen.tensor import Function, FusedFunction, GradientError, Tensor, grad, no_grad
 
-answer_calls(tensor, device)
+answer_calls(device)
 answer_attributes(nn.Module, OF_MODULES)
 answer_attributes(optim.Optimizer, OF_OPTIMIZERS)
 answer_attributes(Tensor, OF_TENSORS, [*INSTEAD, *ops.__all__, *(f"{name}_" for name in [*INSTEAD, *ops.__all__])])

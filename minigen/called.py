@@ -12,7 +12,7 @@ from types import FrameType
 
 #: The parts of minigen that calls run through, and where each has its public functions.
 _ROOMS = {
-    "tensor": "minigen.ops",
+    "autograd": "minigen.ops",
     "ops": "minigen.ops",
     "losses": "minigen.losses",
     "nn": "minigen.nn.init",

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from minigen.atomic import write_atomically
+from minigen.autograd import Tensor, as_tensor
 from minigen.device import refuse_masked, to_device
 from minigen.nn import Module
 from minigen.shapes import by_name, file_path
-from minigen.tensor import Tensor, as_tensor
 from minigen_kernels import Array
 
 DTYPES = frozenset("f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1".split())  # as dtype.str[1:]: what Tensors can hold

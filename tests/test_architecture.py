@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted([*(ROOT / "minigen").rglob("*.py"), *(ROOT / "kernels" / "minigen_kernels").rglob("*.py")])
 
 # A file may import from the rooms named here and from its own. `A` stands for `minigen.A`.
 KERNELS = frozenset({"minigen_kernels"})
-ENGINE = KERNELS | {"called", "device", "names", "random", "recording", "shapes", "tensor"}
+ENGINE = KERNELS | {"called", "device", "names", "random", "recording", "shapes", "autograd"}
 LAYERS = ENGINE | {"ops", "nn", "losses"}
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "minigen_kernels": frozenset(),
@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "arrays": KERNELS | {"device", "shapes"},
     "shapes": frozenset(),
     "indexing": KERNELS | {"device"},
-    "tensor": KERNELS | {"called", "device", "recording", "indexing", "foreign", "arrays", "shapes"},
+    "autograd": KERNELS | {"called", "device", "recording", "indexing", "foreign", "arrays", "shapes"},
     "gradcheck": ENGINE | {"atomic", "nn"},  # a Module's parameters are checked too
     "optim": ENGINE,
     "ops": ENGINE,
@@ -46,8 +46,12 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "pictures": KERNELS | {"atomic"},
     "data": KERNELS | {"random", "shapes", "names"},
     "models": LAYERS,
-    "metrics": LAYERS | {"models", "data"},
-    "training": LAYERS | {"models", "data", "optim", "atomic", "serialization", "pictures", "minigen"},
+    "algorithms": LAYERS | {"models", "data", "optim"},
+    "doctor": LAYERS | {"data", "algorithms"},
+    "metrics": LAYERS | {"models", "data", "optim", "serialization"},
+    "training": LAYERS
+    | {"models", "data", "optim", "algorithms", "doctor", "atomic", "serialization", "pictures", "minigen"},
+    "runs": LAYERS | {"models", "data", "algorithms", "doctor", "metrics", "training", "pictures", "atomic"},
     "testing": LAYERS | {"gradcheck", "inventory"},
     # minigen/__init__.py; training reads its version
     "minigen": LAYERS | {"gradcheck", "optim", "serialization", "interrupt"},

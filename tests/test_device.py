@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from minigen import device, nn
+from minigen.autograd import Tensor
 from minigen.device import (
     array_module,
     check_device,
@@ -23,7 +24,6 @@ from minigen.device import (
     set_num_threads,
     to_device,
 )
-from minigen.tensor import Tensor
 
 
 @pytest.fixture(autouse=True)

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autoencoder_runs import glyphs
+from algorithms.autoencoders.autoencoder_runs import glyphs
 from PIL import Image
 
 from minigen import data
 
-FOLDER = Path(__file__).resolve().parent.parent / "examples"
+FOLDER = Path(__file__).resolve().parents[1] / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
 NAMES = [path.stem for path in EXAMPLES]
 

@@ -18,8 +18,8 @@ import numpy as np
 
 import minigen as mg
 from minigen import losses, nn, ops, optim
+from minigen.autograd import Tensor
 from minigen.device import to_device
-from minigen.tensor import Tensor
 
 from .work import WORKS
 

@@ -18,6 +18,7 @@ from typing import NoReturn
 import click
 
 import minigen
+from minigen.algorithms.options import ConfigError, did_you_mean
 from minigen.cli.compare import compare
 from minigen.cli.encode import encode
 from minigen.cli.evaluate import evaluate
@@ -30,7 +31,6 @@ from minigen.cli.sample import sample
 from minigen.cli.train import train
 from minigen.cli.words import letters_help, speak_to_nobody, write_any_letter
 from minigen.interrupt import until_here
-from minigen.training.config import ConfigError, did_you_mean
 from minigen.training.printable import printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count

@@ -2,7 +2,7 @@
 
 The images are test images, and where samples were measured, the classifier of that measurement tells their classes.
 
-Imports: training. Read next: ``measure.py``, ``minigen/training/doctor/diseases.py``.
+Imports: training. Read next: ``measure.py``, ``minigen/doctor/diseases.py``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 
 from minigen.cli.trained import Trained
 from minigen.data import Dataset
+from minigen.doctor import Checkup, examine
+from minigen.doctor.visit import looked_at
+from minigen.metrics.classifier import Features
 from minigen.training.checkpoint import load_checkpoint
-from minigen.training.classifier import Features
-from minigen.training.doctor import Checkup, examine
-from minigen.training.doctor.visit import looked_at
 from minigen.training.metrics_file import COLUMNS
 from minigen_kernels import Array
 

@@ -10,6 +10,7 @@ import json
 import click
 import numpy as np
 
+from minigen.algorithms.options import ConfigError
 from minigen.cli.drawing import codes_from, latent_of, seed_option, turns
 from minigen.cli.evaluate import facts_of
 from minigen.cli.measure import Findings, Plan, check, k_option, measure, samples_option
@@ -18,8 +19,7 @@ from minigen.cli.trained import Trained, checkpoint_option, data_dir_option, dev
 from minigen.cli.words import echo
 from minigen.data import Dataset
 from minigen.pictures import POINT, as_png, grid, sheet
-from minigen.training import sampling
-from minigen.training.config import ConfigError
+from minigen.runs import sampling
 from minigen_kernels import Array
 
 COLUMNS, POINTS = 16, 2000  # images in a row of the picture; points in a panel of it

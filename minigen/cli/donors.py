@@ -1,6 +1,6 @@
 """``minigen train --init-generator-from RUN``: a new run that begins with the networks of a finished one.
 
-Imports: training.transfer. Read next: ``minigen/training/transfer.py``.
+Imports: training.transfer. Read next: ``minigen/algorithms/transfer.py``.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from minigen.algorithms.experiment import Recipe
+from minigen.algorithms.transfer import SETTINGS, Donor, adopt, give_decoder, give_encoder
 from minigen.cli.trained import open_run
-from minigen.training.experiment import Recipe
 from minigen.training.prepare import Prepared
-from minigen.training.transfer import SETTINGS, Donor, adopt, give_decoder, give_encoder
 
 
 def adopt_donors(

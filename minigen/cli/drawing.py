@@ -11,11 +11,11 @@ from typing import Any
 import click
 import numpy as np
 
+from minigen.algorithms.experiment import Latent
+from minigen.algorithms.options import ConfigError, did_you_mean
 from minigen.cli.trained import Trained
-from minigen.training.config import ConfigError, did_you_mean
-from minigen.training.density import fit_density
-from minigen.training.experiment import Latent
-from minigen.training.sampling import Draw
+from minigen.runs.density import fit_density
+from minigen.runs.sampling import Draw
 from minigen_kernels import Array
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

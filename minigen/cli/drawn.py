@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from minigen.training.config import ConfigError
+from minigen.algorithms.options import ConfigError
 from minigen_kernels import Array
 
 Shape = tuple[int, ...]

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
+from minigen.algorithms.options import ConfigError
 from minigen.cli.output import CODES, Output, force_option
 from minigen.cli.trained import (
     checkpoint_option,
@@ -21,7 +22,6 @@ from minigen.cli.trained import (
     split_option,
 )
 from minigen.cli.words import echo
-from minigen.training.config import ConfigError
 
 
 @click.command()

@@ -18,6 +18,7 @@ import click
 from rich.console import Console
 
 from minigen import nn
+from minigen.algorithms.options import ConfigError
 from minigen.cli.drawn import parse_input
 from minigen.cli.gradcheck_all import check_all
 from minigen.cli.inputs import Inputs, Trial, find_inputs
@@ -28,7 +29,6 @@ from minigen.cli.user_code import UserCodeError, comes_from_user
 from minigen.cli.words import echo
 from minigen.device import cuda_status
 from minigen.gradcheck import Report, gradcheck
-from minigen.training.config import ConfigError
 
 WRONG, IMPOSSIBLE = 1, 2
 

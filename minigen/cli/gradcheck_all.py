@@ -15,11 +15,11 @@ from rich.live import Live
 from rich.text import Text
 
 from minigen import inventory
+from minigen.algorithms.options import ConfigError
 from minigen.cli.words import echo
 from minigen.gradcheck.table import COLORS
 from minigen.gradcheck.text import counted
 from minigen.inventory import Backend, Item, Outcome
-from minigen.training.config import ConfigError
 
 Row = Mapping[Backend, Outcome]  # of one item
 NOWHERE = "no device"

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from minigen import nn
+from minigen.algorithms.options import ConfigError
+from minigen.autograd import GradientError, Tensor
 from minigen.cli.drawn import Drawn
 from minigen.cli.guesses import guesses
 from minigen.cli.target import Target, parameters_of
@@ -21,8 +23,6 @@ from minigen.gradcheck.diagnosis.contract import broken
 from minigen.gradcheck.problem import Given
 from minigen.gradcheck.sides import Settings
 from minigen.random import Generator
-from minigen.tensor import GradientError, Tensor
-from minigen.training.config import ConfigError
 from minigen_kernels import Array
 
 SHAPES = "give the shape of each input by --input-shape, for example --input-shape 2,3,8,8"

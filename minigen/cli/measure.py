@@ -17,6 +17,7 @@ from typing import Any
 import click
 import numpy as np
 
+from minigen.algorithms.options import ConfigError
 from minigen.cli.checkup import checkup_of
 from minigen.cli.drawing import check_encoder, codes_from, latent_of
 from minigen.cli.trained import Trained
@@ -24,11 +25,9 @@ from minigen.data import Dataset
 from minigen.data.stacked import BASES
 from minigen.data.stacked import COUNTS as STACKED
 from minigen.data.toys import TOYS
+from minigen.doctor import Checkup
 from minigen.metrics import evaluation, frechet, likelihood
-from minigen.metrics.evaluation import Report
-from minigen.random import Generator
-from minigen.training import sampling
-from minigen.training.classifier import (
+from minigen.metrics.classifier import (
     COMPONENT_IMAGES,
     Features,
     feature_dimension,
@@ -36,8 +35,9 @@ from minigen.training.classifier import (
     trained_features,
     unit_range,
 )
-from minigen.training.config import ConfigError
-from minigen.training.doctor import Checkup
+from minigen.metrics.evaluation import Report
+from minigen.random import Generator
+from minigen.runs import sampling
 from minigen.training.prepare import load_split
 from minigen_kernels import Array
 

@@ -1,6 +1,6 @@
 """``minigen list``: the models by name.
 
-Imports: training.catalog. Read next: ``minigen/training/catalog.py``.
+Imports: training.catalog. Read next: ``minigen/algorithms/catalog.py``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import json
 
 import click
 
+from minigen.algorithms.catalog import MODELS
 from minigen.cli.words import echo
-from minigen.training.catalog import MODELS
 
 
 @click.command("list")

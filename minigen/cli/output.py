@@ -19,11 +19,11 @@ from typing import Any
 
 import click
 
+from minigen.algorithms.options import ConfigError
 from minigen.atomic import write_atomically
 from minigen.data import cache_folder
 from minigen.data.idx import find_idx
 from minigen.data.stacked import BASES
-from minigen.training.config import ConfigError
 from minigen.training.run_folder import RunFolder, RunFolderError
 
 force_option = click.option("--force", is_flag=True, help="replace a file of another kind, too")

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.cli.inputs import Inputs, Trial, moved_to, offered_inputs
 from minigen.cli.target import Target
 from minigen.cli.user_code import UserCodeError, comes_from_user
 from minigen.gradcheck import GradientMismatch, Report, gradcheck
-from minigen.tensor import Tensor
 
 SCALES = (1e-3, 0.1, 10.0, 100.0)
 BATCHES = (1, 37, 131)

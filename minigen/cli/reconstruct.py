@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from minigen.algorithms.options import ConfigError
 from minigen.cli.drawing import seed_option
 from minigen.cli.output import PICTURE, Output, force_option
 from minigen.cli.trained import (
@@ -18,7 +19,6 @@ from minigen.cli.trained import (
 )
 from minigen.cli.words import echo
 from minigen.pictures import as_png, sheet
-from minigen.training.config import ConfigError
 
 IMAGES = 16  # what -n is by default
 

@@ -1,6 +1,6 @@
 """``minigen sample``: images that a trained model makes, as a picture or as arrays.
 
-Imports: training, pictures. Read next: ``drawing.py``, ``minigen/training/sampling.py``.
+Imports: training, pictures. Read next: ``drawing.py``, ``minigen/runs/sampling.py``.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Literal
 import click
 import numpy as np
 
+from minigen.algorithms.experiment import LOOK
+from minigen.algorithms.options import ConfigError
 from minigen.cli.drawing import class_names, class_number, codes_from, density_option, latent_of, seed_option, turns
 from minigen.cli.output import PNG, SAMPLED, Output, force_option
 from minigen.cli.trained import Trained, checkpoint_option, data_dir_option, device_option, labelled, open_run
 from minigen.cli.words import echo
 from minigen.pictures import POINT, as_png, grid, sheet
-from minigen.training import sampling
-from minigen.training.config import ConfigError
-from minigen.training.experiment import LOOK
+from minigen.runs import sampling
 from minigen_kernels import Array
 
 STEPS = 10  # images in a row of --interpolate and --traverse

@@ -12,20 +12,11 @@ from typing import Any
 
 import click
 
+from minigen.algorithms.catalog import MODELS, OPTIONS
+from minigen.algorithms.experiment import Recipe
+from minigen.algorithms.options import ConfigError, Option, check_value, did_you_mean
 from minigen.data import NAMES
-from minigen.training.catalog import MODELS, OPTIONS
-from minigen.training.config import (
-    ABSENT,
-    DEFAULTS,
-    GENERAL,
-    ConfigError,
-    check_value,
-    did_you_mean,
-    read_config_file,
-    resolve,
-)
-from minigen.training.experiment import Recipe
-from minigen.training.options import Option
+from minigen.training.config import ABSENT, DEFAULTS, GENERAL, read_config_file, resolve
 from minigen.training.run_folder import RunFolder
 
 

@@ -17,10 +17,10 @@ from types import ModuleType
 from typing import Any
 
 from minigen import nn
+from minigen.algorithms.options import ConfigError, did_you_mean
+from minigen.autograd import Function
 from minigen.cli.user_code import running
 from minigen.random import Generator
-from minigen.tensor import Function
-from minigen.training.config import ConfigError, did_you_mean
 
 HOW = "give it as my_module:MyLayer or path/to/file.py:MyLayer"
 

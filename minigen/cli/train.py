@@ -18,6 +18,9 @@ from rich.text import Text
 
 import minigen
 from minigen import nn
+from minigen.algorithms.experiment import Recipe
+from minigen.algorithms.ledger import Entry, entries
+from minigen.algorithms.options import ConfigError
 from minigen.cli.donors import adopt_donors, begin_from_donors
 from minigen.cli.output import check_new_folder
 from minigen.cli.rescue import checkpoint_of
@@ -26,9 +29,7 @@ from minigen.cli.words import Audience, echo, letters_help
 from minigen.data import Dataset
 from minigen.nn.module import ShapeError
 from minigen.training.changes import edited, moved_end, tied_to_end
-from minigen.training.config import ConfigError, check_change
-from minigen.training.experiment import Recipe
-from minigen.training.ledger import Entry, entries
+from minigen.training.config import check_change
 from minigen.training.prepare import prepare
 from minigen.training.printable import printable
 from minigen.training.progress import Progress, duration

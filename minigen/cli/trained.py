@@ -13,6 +13,8 @@ from typing import Any
 import click
 import numpy as np
 
+from minigen.algorithms.experiment import Experiment, Recipe
+from minigen.algorithms.options import ConfigError
 from minigen.cli.output import Output
 from minigen.cli.rescue import offer
 from minigen.cli.settings import absolute_paths, read_run
@@ -20,9 +22,7 @@ from minigen.cli.words import echo
 from minigen.data import NAMES, Dataset
 from minigen.device import choose_device, set_num_threads
 from minigen.training.checkpoint import DamagedCheckpoint
-from minigen.training.config import ConfigError
 from minigen.training.environment import default_threads
-from minigen.training.experiment import Experiment, Recipe
 from minigen.training.prepare import fingerprint, load_split, training_data
 from minigen.training.run import open_trained
 from minigen.training.run_folder import RunFolder

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from minigen.autograd import GradientError, Tensor, is_recording
 from minigen.device import refuse_masked
 from minigen.gradcheck.cotangents import check_linear
 from minigen.gradcheck.devices import compare_with_cpu
@@ -28,7 +29,6 @@ from minigen.gradcheck.sides import Settings, Sides
 from minigen.gradcheck.state import ModuleLike
 from minigen.gradcheck.surrogate import Surrogate
 from minigen.shapes import flag, is_whole, one_number, several, shown, whole_number
-from minigen.tensor import GradientError, Tensor, is_recording
 
 
 def gradcheck(

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.device import array_module
 from minigen.gradcheck.one_tensor import OneTensor
 from minigen.gradcheck.probes import root_mean_square
 from minigen.gradcheck.report import Explanation, GradientMismatch
 from minigen.gradcheck.sides import Sides
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 FAR = 2.0**20  # a power of two: nothing is rounded

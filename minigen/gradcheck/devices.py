@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.device import to_device
 from minigen.gradcheck.problem import Given
 from minigen.gradcheck.report import Explanation
 from minigen.gradcheck.sides import Sides, index_of
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 ROOM = {"float64": 1e-9, "float32": 1e-3}  # of the largest number: sums run in another order there

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.gradcheck.problem import Given, GradientOf, Problem
 from minigen.gradcheck.sides import Sides
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 Line = Callable[[float], Array]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from minigen.tensor import Function, Tensor
+from minigen.autograd import Function, Tensor
 
 
 def nodes_of(ys: Iterable[Tensor]) -> list[Function]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from minigen.autograd import Function, Tensor
 from minigen.gradcheck.graph import nodes_of
-from minigen.tensor import Function, Tensor
 
 
 def writes_in_place(ys: Sequence[Tensor], pull_back: Callable[[], object]) -> str:

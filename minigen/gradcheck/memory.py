@@ -13,11 +13,11 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.device import array_module
 from minigen.gradcheck.one_tensor import OneTensor
 from minigen.gradcheck.report import Explanation, GradientMismatch
 from minigen.gradcheck.sides import Sides, flat
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 Layout = Callable[[Array], Array]

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd import Function, Tensor, grad
 from minigen.device import to_device
 from minigen.gradcheck.state import HeldState, ModuleLike
-from minigen.tensor import Function, Tensor, grad
 from minigen_kernels import Array
 
 

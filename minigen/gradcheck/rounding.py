@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.gradcheck.numeric import Steps
 from minigen.gradcheck.probes import Directions
 from minigen.gradcheck.problem import Problem
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 NEXT_TO_NOTHING = 1e-12  # a result that is smaller than this part of what goes in may be all rounding

@@ -9,10 +9,10 @@ import itertools
 
 import numpy as np
 
+from minigen.autograd import GradientError, Tensor
 from minigen.gradcheck.problem import Given
 from minigen.gradcheck.report import Explanation, GradientMismatch
 from minigen.gradcheck.sides import Sides, flat
-from minigen.tensor import GradientError, Tensor
 from minigen_kernels import Array
 
 

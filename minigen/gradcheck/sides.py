@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.device import to_device
 from minigen.gradcheck.in_place import writes_in_place
 from minigen.gradcheck.numeric import DOUBLE, SINGLE, norms
@@ -21,7 +22,6 @@ from minigen.gradcheck.probes import root_mean_square
 from minigen.gradcheck.problem import Problem
 from minigen.gradcheck.report import Explanation, GradientMismatch, Index, Report, Verdict
 from minigen.gradcheck.rounding import noise_of_gradients, noise_of_values, noise_on_the_way
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 EXTREME = 1e50  # outputs that are larger, or smaller than its inverse, are weighted with cotangents of the inverse size

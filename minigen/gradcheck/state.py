@@ -14,9 +14,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.device import to_device
 from minigen.random import Generator
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 

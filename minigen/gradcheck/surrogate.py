@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.gradcheck.problem import Given
 from minigen.gradcheck.state import ModuleLike
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 

@@ -15,11 +15,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.device import cuda_status, to_device
 from minigen.gradcheck import Report, gradcheck
 from minigen.inventory.item import Item
 from minigen.nn import Module
-from minigen.tensor import Tensor
 from minigen_kernels import in_reference
 
 Backend = Literal["reference", "cpu", "cuda"]

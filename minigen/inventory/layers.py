@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from minigen import nn, ops
+from minigen.autograd import Tensor
 from minigen.inventory.item import Item, at, layer
 from minigen.inventory.numbers import distinct, normal, off, positive
 from minigen.random import Generator
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 

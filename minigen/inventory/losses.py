@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from minigen import losses
+from minigen.autograd import Tensor
 from minigen.inventory.item import Item, at, calling
 from minigen.inventory.numbers import normal, off, positive, probability
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 

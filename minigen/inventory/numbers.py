@@ -1,6 +1,6 @@
 """Numbers at which an operation has a derivative: away from kinks, away from ties, inside the domain.
 
-Each function draws an array of a shape. The inventory uses them, and so do the rows of ``tests/op_table.py``.
+Each function draws an array of a shape. The inventory uses them, and so do the rows of ``tests/ops/op_table.py``.
 
 Imports: NumPy. Read next: ``item.py``.
 """

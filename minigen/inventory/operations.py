@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from minigen import ops
+from minigen.autograd import Tensor
 from minigen.inventory.item import Case, Item, at, calling
 from minigen.inventory.numbers import distinct, distinct_sizes, normal, off, positive
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 Inputs = Callable[[np.random.Generator], tuple[Any, ...]]

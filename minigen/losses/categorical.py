@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from minigen import ops
+from minigen.autograd import Tensor, as_tensor
 from minigen.device import array_module
 from minigen.losses.reduction import ROUNDING, Reduction, check_reduction, check_unit_interval, reduced
 from minigen.shapes import is_whole, one_number, shown
-from minigen.tensor import Tensor, as_tensor
 from minigen_kernels import Array
 
 NAME = "cross_entropy"

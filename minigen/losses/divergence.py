@@ -14,12 +14,12 @@ from __future__ import annotations
 import numpy as np
 
 from minigen import ops
+from minigen.autograd import Function, FusedFunction, Tensor, add_up
 from minigen.device import array_module
 from minigen.losses.reconstruction import clamped_log, clamped_log1m
 from minigen.losses.reduction import Reduction, alike, check_reduction, check_unit_interval, reduced, scale_of_sum
 from minigen.losses.tangent import exp_excess, log_deficit
 from minigen.ops.elementwise import ScaleWhere
-from minigen.tensor import Function, FusedFunction, Tensor, add_up
 from minigen_kernels import Array, for_array
 
 

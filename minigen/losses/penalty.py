@@ -10,11 +10,11 @@ import operator
 from collections.abc import Iterable
 
 from minigen import ops
+from minigen.autograd import Tensor
 from minigen.device import array_module
 from minigen.losses.divergence import bernoulli_kl_elements
 from minigen.losses.reduction import Reduction, alike, check_unit_interval, reduced
 from minigen.shapes import one_number, several, shown
-from minigen.tensor import Tensor
 
 
 def l1_activity(code: Tensor, *, reduction: Reduction = "batchmean") -> Tensor:

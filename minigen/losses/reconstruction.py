@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from minigen import ops
+from minigen.autograd import Function, FusedFunction, Tensor
 from minigen.device import array_module
 from minigen.losses.reduction import (
     ROUNDING,
@@ -24,7 +25,6 @@ from minigen.losses.reduction import (
     scale_of_sum,
 )
 from minigen.shapes import one_number
-from minigen.tensor import Function, FusedFunction, Tensor
 from minigen_kernels import Array, for_array
 
 

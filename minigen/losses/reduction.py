@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from minigen import ops
+from minigen.autograd import Tensor, as_tensor
 from minigen.shapes import one_of
-from minigen.tensor import Tensor, as_tensor
 
 Reduction = Literal["mean", "sum", "batchmean", "none"]
 

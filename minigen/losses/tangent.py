@@ -9,7 +9,7 @@ Imports: tensor, ops, kernels. Read next: ``divergence.py``.
 from __future__ import annotations
 
 from minigen import ops
-from minigen.tensor import Function, Tensor
+from minigen.autograd import Function, Tensor
 from minigen_kernels import Array, for_array
 
 

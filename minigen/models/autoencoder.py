@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from minigen import nn, ops
+from minigen.autograd import Tensor
 from minigen.device import array_module
 from minigen.models.sizes import check_multiples_of_4
 from minigen.random import Generator
-from minigen.tensor import Tensor
 
 ImageShape = tuple[int, int, int]  # (C, H, W)
 

@@ -2,7 +2,7 @@
 
 It is no generative model: it is a measuring instrument. Architecture only; ``training/classifier.py`` trains it.
 
-Imports: nn, ops. Read next: ``minigen/training/classifier.py``.
+Imports: nn, ops. Read next: ``minigen/metrics/classifier.py``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from minigen import nn, ops
+from minigen.autograd import Tensor
 from minigen.random import Generator
-from minigen.tensor import Tensor
 
 FEATURES = 64  # enough for 99 % of handwritten digits, and few enough for covariances of some hundred samples
 

@@ -2,7 +2,7 @@
 
 The generator of a conditional GAN is that of any other, given longer codes: noise with the label beside it, one-hot.
 
-Imports: nn, ops, gan. Read next: ``minigen/training/adversarial/conditional.py``.
+Imports: nn, ops, gan. Read next: ``minigen/algorithms/adversarial/conditional.py``.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from minigen import nn, ops
+from minigen.autograd import Tensor
 from minigen.models.autoencoder import ImageShape
 from minigen.models.gan import Discriminator, leaky_relu
 from minigen.random import Generator
-from minigen.tensor import Tensor
 
 
 class LabelledDiscriminator(nn.Module):

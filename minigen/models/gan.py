@@ -1,9 +1,9 @@
 """The two players of a GAN: generators from codes to images, discriminators from images to scores. Architecture only.
 
 A generator is a Sequential that ends in an activation with the range of the data. A `Discriminator` gives scores of any
-size - logits, where a probability is wanted - one for each image. How they play is in ``minigen/training/adversarial``.
+size - logits, where a probability is wanted - one for each image. Their updates are in ``algorithms/adversarial``.
 
-Imports: nn, ops. Read next: ``minigen/training/adversarial/game.py``.
+Imports: nn, ops. Read next: ``minigen/algorithms/adversarial/game.py``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from minigen import nn, ops
+from minigen.autograd import Tensor
 from minigen.models.autoencoder import ImageShape
 from minigen.models.sizes import check_multiples_of_4
 from minigen.nn.layers import Initializer
 from minigen.random import Generator
-from minigen.tensor import Tensor
 
 Norm = Literal["none", "batch", "layer", "spectral"]
 Activation = Callable[[Tensor], Tensor]

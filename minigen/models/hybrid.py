@@ -1,9 +1,9 @@
 """Networks of models that are autoencoder and GAN at once: encoders, and discriminators of other things than images.
 
 An encoder is the discriminator's network with a code in the place of the score; a decoder is a generator. So every
-model here has the networks of a GAN, and what differs is how they are trained: see ``minigen/training/hybrid``.
+model here has the networks of a GAN, and what differs is how they are trained: see ``minigen/algorithms/hybrid``.
 
-Imports: nn, ops, models. Read next: ``minigen/training/hybrid/aae.py``.
+Imports: nn, ops, models. Read next: ``minigen/algorithms/hybrid/aae.py``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigen import nn, ops
+from minigen.autograd import Tensor
 from minigen.models.autoencoder import ImageShape
 from minigen.models.gan import Discriminator, halvings, leaky_relu
 from minigen.models.likelihood import bounded
 from minigen.nn.layers import Initializer
 from minigen.random import Generator
-from minigen.tensor import Tensor
 
 
 class Encoder(nn.Module):

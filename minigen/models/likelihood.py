@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minigen import losses, nn, ops
-from minigen.tensor import Tensor
+from minigen.autograd import Tensor
 
 #: Log-variances lie between plus and minus this: standard deviations from 0.00055 to 1800.
 LOGVAR_LIMIT = 15.0

@@ -13,11 +13,11 @@ import math
 import numpy as np
 
 from minigen import nn, ops
+from minigen.autograd import Tensor
 from minigen.models.autoencoder import ImageShape, identity
 from minigen.models.likelihood import Gaussian
 from minigen.models.vae import VAE
 from minigen.random import Generator
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 

@@ -4,7 +4,7 @@ p(grid) is the product over the places, in reading order, of p(code | codes abov
 see nothing else (van den Oord, Kalchbrenner and Kavukcuoglu 2016, arXiv:1601.06759, section 3.4). So all factors of a
 grid are computed at once, while a grid is drawn one place after the other.
 
-Imports: nn, ops, losses. Read next: ``minigen/training/likelihood/vq_vae.py``.
+Imports: nn, ops, losses. Read next: ``minigen/algorithms/likelihood/vq_vae.py``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from minigen import losses, nn, ops
+from minigen.autograd import Tensor
 from minigen.device import array_module, to_device
 from minigen.random import Generator
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 

@@ -1,6 +1,6 @@
 """A VAE with two layers of codes: z2 -> z1 -> image, and back up. Architecture only.
 
-Imports: nn, ops, vae. Read next: ``minigen/training/likelihood/iwae.py``.
+Imports: nn, ops, vae. Read next: ``minigen/algorithms/likelihood/iwae.py``.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 
 from minigen import losses, nn, ops
+from minigen.autograd import Tensor
 from minigen.models.autoencoder import ImageShape
 from minigen.models.likelihood import Likelihood, bounded
 from minigen.models.vae import VAE, layers
 from minigen.random import Generator
-from minigen.tensor import Tensor
 
 
 class GaussianLayer(nn.Module):

@@ -3,7 +3,7 @@
 q(z | x) = N(mean(x), exp(logvar(x))) is the encoder's answer, p(z) = N(0, 1) the prior, and p(x | z) is in
 ``likelihood.py`` (Kingma and Welling 2014, arXiv:1312.6114; Rezende et al. 2014, arXiv:1401.4082).
 
-Imports: nn, ops, losses. Read next: ``minigen/training/likelihood/vae.py`` for the loss.
+Imports: nn, ops, losses. Read next: ``minigen/algorithms/likelihood/vae.py`` for the loss.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from minigen import losses, nn, ops
+from minigen.autograd import Tensor
 from minigen.models.autoencoder import Autoencoder, ImageShape
 from minigen.models.likelihood import Likelihood, bounded
 from minigen.models.sizes import check_multiples_of_4
 from minigen.random import Generator
-from minigen.tensor import Tensor
 
 Activation = Callable[[Tensor], Tensor]
 

@@ -5,7 +5,7 @@ decoder sees entries alone (van den Oord, Vinyals and Kavukcuoglu 2017, arXiv:17
 needs a prior: ``pixel_cnn.py``.
 
 Imports: nn, ops, autoencoder, likelihood. Read next: ``pixel_cnn.py``; for the loss
-``minigen/training/likelihood/vq_vae.py``.
+``minigen/algorithms/likelihood/vq_vae.py``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from __future__ import annotations
 import numpy as np
 
 from minigen import losses, nn, ops
+from minigen.autograd import Tensor, gemm, note_change
 from minigen.device import array_module
 from minigen.models.autoencoder import Autoencoder, ImageShape
 from minigen.models.likelihood import Likelihood
 from minigen.models.sizes import check_multiples_of_4
 from minigen.random import Generator
-from minigen.tensor import Tensor, gemm, note_change
 from minigen_kernels import Array
 
 #: How long an entry that no image has seen yet counts as unused, in updates: longer than any `after` of `revive`.

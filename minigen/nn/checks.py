@@ -9,11 +9,11 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from minigen.autograd import Tensor
 from minigen.called import called
 from minigen.nn.module import Module, ShapeError
 from minigen.ops.conv import pair
 from minigen.shapes import shown, whole_number
-from minigen.tensor import Tensor
 from minigen_kernels import Pair, Window
 
 

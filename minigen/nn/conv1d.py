@@ -6,6 +6,7 @@ Imports: tensor, ops, module, layers, checks. Read next: ``embedding.py``.
 from __future__ import annotations
 
 from minigen import ops
+from minigen.autograd import Tensor
 from minigen.nn.checks import channels, check_sequence, refusing, words_or_numbers
 from minigen.nn.layers import Initializer, weight_and_bias
 from minigen.nn.module import Module
@@ -13,7 +14,6 @@ from minigen.ops.activation import Activation
 from minigen.ops.conv1d import Length, Padding1d, one
 from minigen.random import Generator
 from minigen.shapes import flag
-from minigen.tensor import Tensor
 
 
 class Conv1d(Module):

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from minigen import ops
+from minigen.autograd import Tensor, as_tensor
 from minigen.nn import init
 from minigen.nn.checks import check_initializer, count
 from minigen.nn.layers import Initializer
 from minigen.nn.module import Module, Parameter, ShapeError
 from minigen.ops.embedding import row
 from minigen.random import Generator
-from minigen.tensor import Tensor, as_tensor
 
 
 class RowError(ShapeError, IndexError):

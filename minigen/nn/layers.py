@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minigen import ops
+from minigen.autograd import Tensor, as_tensor, note_change
 from minigen.called import called
 from minigen.device import to_device
 from minigen.nn import init
@@ -24,7 +25,6 @@ from minigen.ops.activation import Activation
 from minigen.ops.conv import Padding, pair
 from minigen.random import Generator
 from minigen.shapes import flag, is_whole, one_number, shown, whole_shape
-from minigen.tensor import Tensor, as_tensor, note_change
 from minigen_kernels import Array, Pair
 
 Initializer = Callable[..., Array]  # (shape, *, rng) -> array

@@ -18,12 +18,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from minigen.autograd import Tensor, as_tensor, no_grad
 from minigen.device import array_module
 from minigen.nn.modes import Mode, own_modes
 from minigen.nn.state import take_over
 from minigen.ops.activation import split
 from minigen.shapes import shown
-from minigen.tensor import Tensor, as_tensor, no_grad
 from minigen_kernels import Array
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd import Tensor, note_change
 from minigen.device import array_module
 from minigen.nn.module import Module, Parameter, a_module
 from minigen.shapes import one_number
-from minigen.tensor import Tensor, note_change
 
 
 class MovingAverage(Module):

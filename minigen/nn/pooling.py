@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from minigen import ops
+from minigen.autograd import Tensor
 from minigen.nn.checks import check_image, count, refusing, window
 from minigen.nn.module import Module
 from minigen.ops.conv import pair
 from minigen.ops.interpolate import Mode, factor_pair
 from minigen.shapes import flag, one_of
-from minigen.tensor import Tensor
 from minigen_kernels import Pair
 
 

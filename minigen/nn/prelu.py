@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from minigen import ops
+from minigen.autograd import Tensor
 from minigen.nn.checks import count
 from minigen.nn.module import Module, Parameter, ShapeError
 from minigen.shapes import one_number
-from minigen.tensor import Tensor
 
 
 class PReLU(Module):

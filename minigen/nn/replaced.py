@@ -3,7 +3,7 @@
 The weights may themselves be the result of a computation - a step of gradient descent, say - and what the network then
 answers can be differentiated through that computation. PyTorch calls this ``functional_call``.
 
-Imports: tensor, module. Read next: ``minigen/training/adversarial/unrolled.py``, which needs it.
+Imports: tensor, module. Read next: ``minigen/algorithms/adversarial/unrolled.py``, which needs it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from minigen.autograd import Tensor, as_tensor
 from minigen.nn.module import Module, Parameter, a_module
 from minigen.shapes import by_name
-from minigen.tensor import Tensor, as_tensor
 
 M = TypeVar("M", bound=Module)
 

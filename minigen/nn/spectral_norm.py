@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import get_args
 
 from minigen import ops
+from minigen.autograd import Tensor, no_grad, note_change
 from minigen.device import array_module
 from minigen.nn import init
 from minigen.nn.conv1d import Conv1d, ConvTranspose1d
@@ -15,7 +16,6 @@ from minigen.nn.embedding import Embedding
 from minigen.nn.layers import Conv2d, ConvTranspose2d, Dense
 from minigen.nn.module import Module, ShapeError, a_module
 from minigen.random import Generator
-from minigen.tensor import Tensor, no_grad, note_change
 from minigen_kernels import Array
 
 Weighted = Dense | Conv1d | Conv2d | ConvTranspose1d | ConvTranspose2d | Embedding

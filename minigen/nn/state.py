@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd import Tensor, note_change
 from minigen.device import refuse_masked, to_device
 from minigen.shapes import by_name
-from minigen.tensor import Tensor, note_change
 from minigen_kernels import Array
 
 

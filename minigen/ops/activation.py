@@ -14,8 +14,8 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from minigen.autograd import FusedFunction, Tensor, as_tensor, sum
 from minigen.ops.elementwise import ScaleWhere, leaky_relu, relu, sigmoid, tanh
-from minigen.tensor import FusedFunction, Tensor, as_tensor, sum
 from minigen_kernels import Array, for_array
 
 Activation = Callable[[Tensor], Tensor]

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from minigen.autograd import Function, Tensor, as_tensor
 from minigen.ops.activation import Activation, bias_act, check_activation
 from minigen.shapes import is_whole, shown, whole_number
-from minigen.tensor import Function, Tensor, as_tensor
 from minigen_kernels import Array, Pair, for_array
 
 

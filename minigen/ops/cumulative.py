@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
+from minigen.autograd import Function, Tensor, as_tensor, getitem, normalize_axis, reshape, sum, transpose
 from minigen.device import array_module
 from minigen.shapes import flag, one_axis
-from minigen.tensor import Function, Tensor, as_tensor, getitem, normalize_axis, reshape, sum, transpose
 from minigen_kernels import Array
 
 

@@ -13,8 +13,8 @@ import math
 import string
 from collections.abc import Sequence
 
+from minigen.autograd import Tensor, as_tensor, broadcast_to, getitem, matmul, reshape, sum, transpose
 from minigen.device import array_module
-from minigen.tensor import Tensor, as_tensor, broadcast_to, getitem, matmul, reshape, sum, transpose
 
 
 def einsum(subscripts: str, *operands: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from minigen.autograd import Abs, Function, FusedFunction, Log, Tensor, as_tensor, is_recording, power, sum_to
 from minigen.device import array_module, device_of
 from minigen.shapes import one_number, one_of
-from minigen.tensor import Abs, Function, FusedFunction, Log, Tensor, as_tensor, is_recording, power, sum_to
 from minigen_kernels import Array, for_array
 
 _NUMBERS = (int, float, np.generic)

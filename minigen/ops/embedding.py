@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd import Function, Tensor, as_tensor
 from minigen.device import array_module
 from minigen.ops.elementwise import where
 from minigen.shapes import is_whole, shown
-from minigen.tensor import Function, Tensor, as_tensor
 from minigen_kernels import Array, for_array
 
 

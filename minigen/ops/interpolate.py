@@ -12,9 +12,9 @@ import math
 import numbers
 from typing import Literal
 
+from minigen.autograd import Function, Tensor, as_tensor
 from minigen.ops.conv import pair
 from minigen.shapes import flag, one_of
-from minigen.tensor import Function, Tensor, as_tensor
 from minigen_kernels import Array, Pair, Step, for_array
 
 Mode = Literal["nearest", "bilinear"]

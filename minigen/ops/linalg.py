@@ -5,8 +5,8 @@ Imports: tensor, activation, kernels. Read next: ``conv.py``.
 
 from __future__ import annotations
 
+from minigen.autograd import FusedFunction, Tensor, as_tensor, gemm, matmul, reshape, sum, transpose
 from minigen.ops.activation import NOTHING, Activation, Fused, check_activation, split, through
-from minigen.tensor import FusedFunction, Tensor, as_tensor, gemm, matmul, reshape, sum, transpose
 from minigen_kernels import Array, for_array
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
+from minigen.autograd import FusedFunction, Tensor, as_tensor, deviations, mean, reshape
 from minigen.shapes import one_number
-from minigen.tensor import FusedFunction, Tensor, as_tensor, deviations, mean, reshape
 from minigen_kernels import Array, for_array
 
 

@@ -8,9 +8,9 @@ Imports: tensor. Read next: ``einsum.py``.
 
 from __future__ import annotations
 
+from minigen.autograd import Function, Tensor, as_tensor
 from minigen.device import array_module
 from minigen.shapes import flag, one_axis
-from minigen.tensor import Function, Tensor, as_tensor
 from minigen_kernels import Array
 
 

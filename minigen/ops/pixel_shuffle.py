@@ -5,8 +5,8 @@ Imports: tensor. Read next: ``padding.py``.
 
 from __future__ import annotations
 
+from minigen.autograd import Tensor, as_tensor, reshape, transpose
 from minigen.shapes import whole_number
-from minigen.tensor import Tensor, as_tensor, reshape, transpose
 
 
 def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from minigen.autograd import Function, Tensor, as_tensor
 from minigen.device import array_module
 from minigen.ops.conv import pair
 from minigen.shapes import flag, one_of
-from minigen.tensor import Function, Tensor, as_tensor
 from minigen_kernels import Array, Pair, Window, for_array
 
 

@@ -5,10 +5,10 @@ Imports: tensor, elementwise, transcendental, kernels. Read next: ``reduce.py``.
 
 from __future__ import annotations
 
+from minigen.autograd import FusedFunction, Tensor, as_tensor, reshape
 from minigen.ops.elementwise import clip, exp, where
 from minigen.ops.transcendental import expm1
 from minigen.shapes import one_number
-from minigen.tensor import FusedFunction, Tensor, as_tensor, reshape
 from minigen_kernels import Array, for_array
 
 #: With these, layers of `selu` keep mean 0 and variance 1: Klambauer et al. 2017, equation 14.

@@ -12,10 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minigen.device import array_module
-from minigen.ops import elementwise
-from minigen.shapes import flag, is_whole, one_number
-from minigen.tensor import (
+from minigen.autograd import (
     Function,
     FusedFunction,
     Tensor,
@@ -29,6 +26,9 @@ from minigen.tensor import (
     sum,
     transpose,
 )
+from minigen.device import array_module
+from minigen.ops import elementwise
+from minigen.shapes import flag, is_whole, one_number
 from minigen_kernels import Array, for_array
 
 Axis = int | tuple[int, ...] | None

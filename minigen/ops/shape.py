@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from minigen.device import array_module
-from minigen.shapes import is_whole, one_axis, shown
-from minigen.tensor import (
+from minigen.autograd import (
     Function,
     Tensor,
     as_tensor,
@@ -19,6 +17,8 @@ from minigen.tensor import (
     sum_to,
     transpose,
 )
+from minigen.device import array_module
+from minigen.shapes import is_whole, one_axis, shown
 from minigen_kernels import Array
 
 

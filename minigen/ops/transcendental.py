@@ -8,9 +8,9 @@ Imports: tensor, elementwise. Read next: ``reduce.py``.
 
 from __future__ import annotations
 
+from minigen.autograd import Function, Tensor, sum_to
 from minigen.device import array_module
 from minigen.ops.elementwise import exp, sigmoid, where
-from minigen.tensor import Function, Tensor, sum_to
 from minigen_kernels import Array
 
 

@@ -12,10 +12,10 @@ import functools
 import operator
 from collections.abc import Iterable
 
+from minigen.autograd import Tensor
 from minigen.device import array_module
 from minigen.optim.settings import number
 from minigen.shapes import several
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 

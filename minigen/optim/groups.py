@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from minigen.autograd import Tensor
 from minigen.device import array_module
-from minigen.tensor import Tensor
 
 Parameters = Iterable[Tensor] | Iterable[Mapping[str, Any]]  # what an optimizer is given: Tensors, or groups of them
 

@@ -16,12 +16,12 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
+from minigen.autograd import Tensor, note_change
 from minigen.device import device_of, refuse_masked, to_device
 from minigen.optim.groups import Group, Parameters, split
 from minigen.optim.settings import number
 from minigen.optim.side_by_side import Layout, State
 from minigen.shapes import by_name, shown
-from minigen.tensor import Tensor, note_change
 from minigen_kernels import Array
 
 

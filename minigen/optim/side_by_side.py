@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.device import Device, array_module, device_of
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 State = dict[str, Array]  # what an optimizer remembers of one parameter

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.gradcheck import gradcheck
 from minigen.nn import Module
 from minigen.nn.init import default_rng
-from minigen.tensor import Tensor
 from minigen.testing.findings import Finding, LayerMismatch, LayerReport
 from minigen.testing.promises import PROMISES
 from minigen.testing.trial import BrokenPromise, NotRun, Trial, offered_inputs

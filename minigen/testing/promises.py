@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd import Tensor, no_grad
 from minigen.device import cuda_status
 from minigen.gradcheck import gradcheck
 from minigen.nn import Module
-from minigen.tensor import Tensor, no_grad
 from minigen.testing.trial import (
     BrokenPromise,
     NotRun,

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from minigen import nn
+from minigen.autograd import Function, GradientError, Tensor, is_recording
 from minigen.gradcheck import Report, gradcheck
-from minigen.tensor import Function, GradientError, Tensor, is_recording
 from minigen_kernels import Array
 
 

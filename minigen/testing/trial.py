@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from minigen import nn, ops
+from minigen.autograd import Tensor, grad
 from minigen.random import Generator
-from minigen.tensor import Tensor, grad
 from minigen_kernels import Array
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd import Function, GradientError, Tensor
 from minigen.gradcheck import Report, gradcheck
-from minigen.tensor import Function, GradientError, Tensor
 from minigen_kernels import Array
 
 

@@ -1,4 +1,4 @@
-"""Room 5: how models are trained. One update per algorithm, the loop that runs it, run folders and checkpoints.
+"""Room 7: the machinery of training: the loop, run folders, configs, checkpoints. It knows no model.
 
-Read next: ``experiment.py``, ``updates.py``, ``autoencoders/step.py``, ``fit.py``.
+Read next: ``fit.py``, ``run.py``.
 """

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from minigen.algorithms.experiment import Recipe
 from minigen.serialization import CheckpointError
 from minigen.training.checkpoint import Checkpoint
 from minigen.training.config import ABSENT, CHANGEABLE, DEFAULTS, planned_steps
-from minigen.training.experiment import Recipe
 from minigen.training.run_folder import RunFolderError
 
 

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from minigen.algorithms.experiment import Experiment
 from minigen.serialization import CheckpointError, load, load_metadata, save
-from minigen.training.experiment import Experiment
 from minigen.training.nonfinite import NonFiniteLoss
 from minigen_kernels import Array
 

@@ -9,17 +9,16 @@ Imports: data, training.experiment. Read next: ``prepare.py``.
 from __future__ import annotations
 
 import codecs
-import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from minigen.algorithms.experiment import Recipe
+from minigen.algorithms.options import ConfigError, Option, check_value, did_you_mean
 from minigen.data import NAMES
 from minigen.data.whole import LATEST
-from minigen.training.experiment import Recipe
-from minigen.training.options import Option
 
 GENERAL: Mapping[str, Option] = {
     "dataset": Option(str, f"{', '.join(NAMES)}, or the path of a data set"),
@@ -76,10 +75,6 @@ ABSENT: Mapping[str, Any] = {"data_rules": 1}
 CHANGEABLE = ("epochs", "max_steps", "data_dir", "checkpoint_every", "doctor")
 
 
-class ConfigError(ValueError):
-    """A setting that does not exist, has a bad value, or contradicts another one."""
-
-
 def resolve(recipe: Recipe, options: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
     """The whole config of a run of `recipe`: `given` values over defaults, each checked. `options`: of all models.
 
@@ -91,30 +86,6 @@ def resolve(recipe: Recipe, options: Mapping[str, Option], given: Mapping[str, A
             raise ConfigError(f"{recipe.name} has no option {name!r}{did_you_mean(name, config)}")
         config[name] = value if value is None else check_value(name, value, GENERAL.get(name) or options[name])
     return {"model": recipe.name, **config}
-
-
-def check_value(name: str, value: Any, option: Option) -> Any:
-    """`value` in the type of the option, or ConfigError if it is of another type or out of range."""
-    kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[option.type]
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    fits = whole if option.type is int else isinstance(value, option.type) or (option.type is float and whole)
-    if not fits:
-        raise ConfigError(f"{name} must be {kind}, got {value!r}")
-    value = option.type(value)
-    if value == "":
-        raise ConfigError(f"{name} must not be empty; give a value, or leave it out")
-    if option.choices and value not in option.choices:
-        raise ConfigError(
-            f"{name} must be {' or '.join(option.choices)}, got {value!r}{did_you_mean(value, option.choices)}"
-        )
-    low, high = option.minimum, option.maximum
-    if low is not None and not (value > low if option.exclusive else value >= low):
-        raise ConfigError(f"{name} must be {'greater than' if option.exclusive else 'at least'} {low:g}, got {value}")
-    if high is not None and not value <= high:
-        raise ConfigError(f"{name} must be at most {high}, got {value}")
-    if option.type is float and not abs(value) < float("inf"):
-        raise ConfigError(f"{name} must be a finite number, got {value}")
-    return value
 
 
 def read_config_file(path: str | os.PathLike[str], known: Iterable[str]) -> dict[str, Any]:
@@ -148,12 +119,6 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:4]:
         raise ValueError("it is text in UTF-16; save it as UTF-8")
     return tomllib.loads(data.decode("utf-8-sig"))
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """How a message about an unknown `word` goes on: ". Did you mean 'epochs'?", or "." if nothing known is near."""
-    close = difflib.get_close_matches(word.lower(), list(known), n=1)
-    return f". Did you mean {close[0]!r}?" if close else "."
 
 
 def planned_steps(config: Mapping[str, Any], batches_per_epoch: int) -> int:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from minigen.autograd import Tensor
 from minigen.data import Batch
-from minigen.tensor import Tensor
 from minigen.training.nonfinite import NonFiniteLoss, explain, first_not_finite
 
 Terms = Mapping[str, Tensor | float]

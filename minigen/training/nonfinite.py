@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.device import array_module
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 

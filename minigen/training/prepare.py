@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from minigen import nn
+from minigen.algorithms.experiment import Experiment, Recipe, Setup
+from minigen.algorithms.options import ConfigError, did_you_mean
 from minigen.data import NAMES, Batches, Dataset, load
 from minigen.device import choose_device, set_num_threads
 from minigen.random import Generator
-from minigen.training.config import DEFAULTS, ConfigError, did_you_mean, planned_steps
+from minigen.training.config import DEFAULTS, planned_steps
 from minigen.training.environment import default_threads
-from minigen.training.experiment import Experiment, Recipe, Setup
 
 DATA_SEED = 0  # draws glyphs and held-out images: two runs that differ in --seed see the same images
 

@@ -19,20 +19,21 @@ from typing import Any
 import numpy as np
 
 import minigen
+from minigen.algorithms.experiment import Experiment, Recipe
+from minigen.algorithms.ledger import describe, is_weighed
+from minigen.algorithms.options import ConfigError
 from minigen.atomic import write_atomically
+from minigen.autograd import Tensor
 from minigen.data import Batches
+from minigen.doctor import Doctor
+from minigen.doctor.visit import IMAGES
 from minigen.pictures import POINT, save_png, sheet
 from minigen.serialization import CheckpointError
-from minigen.tensor import Tensor
 from minigen.training.changes import check_images, edited
 from minigen.training.checkpoint import Checkpoint, load_checkpoint, restore, restore_modules, save_checkpoint
-from minigen.training.config import ConfigError
-from minigen.training.doctor import Doctor
 from minigen.training.environment import describe_environment
-from minigen.training.experiment import Experiment, Recipe
 from minigen.training.facts import check_facts
 from minigen.training.fit import Means, Terms, TrainingState, check_finite, fit
-from minigen.training.ledger import describe, is_weighed
 from minigen.training.metrics_file import MetricsFile
 from minigen.training.nonfinite import NonFiniteLoss
 from minigen.training.prepare import Prepared, build
@@ -69,7 +70,7 @@ class Run:
         self.last_terms: dict[str, dict[str, float]] = {}  # newest means by split, for the summary
         self.metrics = MetricsFile(folder.metrics)
         self.history: list[dict[str, float]] = []  # the mean terms of each epoch so far
-        self.doctor = Doctor.of_run(prepared) if prepared.config["doctor"] else None
+        self.doctor = _doctor(prepared) if prepared.config["doctor"] else None
         self.unused = False  # a new folder in which no step was made yet: of no use to anybody if training fails
         self._seconds, self._began = 0.0, time.perf_counter()
 
@@ -275,6 +276,13 @@ class Run:
         }
         save_checkpoint(path, self.prepared.experiment, facts)
         self.saved = state.step
+
+
+def _doctor(prepared: Prepared) -> Doctor:
+    """With held-out images, if there are enough of them; else with those of training."""
+    held = prepared.validation
+    dataset = prepared.train if held is None or len(held) < IMAGES else held
+    return Doctor(prepared.experiment, dataset, prepared.batches.batch_size)
 
 
 def start(prepared: Prepared, path: Path, *, rename: bool = False) -> Run:

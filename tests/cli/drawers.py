@@ -6,11 +6,11 @@ They are put among the models for one test (`add`); their images are a fixed fun
 import numpy as np
 
 from minigen import nn, ops, optim
-from minigen.tensor import Tensor
-from minigen.training.catalog import MODELS
-from minigen.training.experiment import Experiment, Latent, Recipe, Term
-from minigen.training.options import UPDATE
-from minigen.training.updates import Updates
+from minigen.algorithms.catalog import MODELS
+from minigen.algorithms.experiment import Experiment, Latent, Recipe, Term
+from minigen.algorithms.options import UPDATE
+from minigen.algorithms.updates import Updates
+from minigen.autograd import Tensor
 
 
 def add(monkeypatch, name="drawer", *, prior="normal", encoder=False, classes=False, latent=True, likelihood=False):

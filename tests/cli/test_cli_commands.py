@@ -11,12 +11,12 @@ from PIL import Image
 from training.runs import spawn
 
 import minigen as package
+from minigen.algorithms.catalog import MODELS
+from minigen.autograd import Tensor
 from minigen.cli.models import FAMILIES
 from minigen.cli.trained import open_run
 from minigen.data import load
 from minigen.models.vae import one_hot
-from minigen.tensor import Tensor
-from minigen.training.catalog import MODELS
 
 
 def test_reconstruct(minigen, trained, tmp_path):

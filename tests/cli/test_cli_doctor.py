@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from minigen.training.doctor import visit
+from minigen.doctor import visit
 
 QUICK = ("--batch-size", 16, "--epochs", 2)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from minigen import device, nn, serialization
+from minigen.algorithms.catalog import MODELS
 from minigen.cli.app import describe
-from minigen.training.catalog import MODELS
 
 
 def is_one_line(result):

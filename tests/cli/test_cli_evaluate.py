@@ -9,11 +9,11 @@ import pytest
 from cli.drawers import add, make_many
 from PIL import Image
 
+from minigen.algorithms.catalog import MODELS
 from minigen.cli import checkup
 from minigen.cli.trained import open_run
-from minigen.training import classifier
-from minigen.training.catalog import MODELS
-from minigen.training.doctor import Checkup, Finding
+from minigen.doctor import Checkup, Finding
+from minigen.metrics import classifier
 
 SMALL = ("--batch-size", 16, "--max-steps", 1)
 

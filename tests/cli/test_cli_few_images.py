@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigen.training.catalog import MODELS
+from minigen.algorithms.catalog import MODELS
 
 SIDE = 8
 

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from minigen import inventory, ops
+from minigen.autograd import Function
 from minigen.inventory import Item
 from minigen.inventory.item import at, calling
 from minigen.inventory.numbers import normal
-from minigen.tensor import Function
 
 HEAD = "import numpy as np\n\nimport minigen as mg\nfrom minigen import nn, ops\n\n"
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minigen.algorithms.options import ConfigError
 from minigen.cli.drawn import Drawn, parse_input
-from minigen.training.config import ConfigError
 
 FILE = '''
 import numpy as np

@@ -7,8 +7,8 @@ import pytest
 from cli.drawers import add
 from PIL import Image
 
-from minigen.training.density import fit_density
-from minigen.training.sampling import draw_codes
+from minigen.runs.density import fit_density
+from minigen.runs.sampling import draw_codes
 
 
 def train(minigen, data, *words, model="drawer", out="run"):

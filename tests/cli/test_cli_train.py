@@ -14,8 +14,8 @@ import pytest
 from cli.drawers import add
 from rich.console import Console
 
+from minigen.algorithms.catalog import MODELS
 from minigen.cli.train import Stop
-from minigen.training.catalog import MODELS
 from minigen.training.fit import Means, TrainingState
 from minigen.training.progress import Progress, duration
 

@@ -12,7 +12,7 @@ import importlib
 import numpy as np
 import pytest
 from cuda_host.nvcc import NEWER, NVCC, REQUIRED, architectures, compiled, figures
-from kernel_calls import NAMES
+from kernels.kernel_calls import NAMES
 
 from minigen_kernels import cuda
 from minigen_kernels.cuda import source

@@ -8,8 +8,8 @@ from cuda_host.build import HostBackend
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minigen.autograd import Tensor
 from minigen.optim import Adam, optimizers, side_by_side
-from minigen.tensor import Tensor
 from minigen_kernels import cuda, reference
 from minigen_kernels.cuda import optim
 from minigen_kernels.cuda.launch import using

@@ -10,7 +10,7 @@ import types
 import numpy as np
 import pytest
 from cuda_host.host import HostRoom
-from kernel_calls import CALLS, IDS, assert_agree, assert_complete, results
+from kernels.kernel_calls import CALLS, IDS, assert_agree, assert_complete, results
 
 from minigen_kernels import cuda, reference
 from minigen_kernels.cuda import launch as launcher

@@ -10,7 +10,7 @@ import importlib
 import numpy as np
 import pytest
 from cuda_host.host import HostRoom
-from kernel_calls import CALLS, IDS, assert_agree, results
+from kernels.kernel_calls import CALLS, IDS, assert_agree, results
 
 from minigen.device import cuda_status
 from minigen_kernels import cpu, cuda, reference

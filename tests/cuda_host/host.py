@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from cuda_host.build import HostBackend
-from kernel_calls import NAMES
+from kernels.kernel_calls import NAMES
 
 from minigen_kernels import cuda
 from minigen_kernels.cuda.launch import using

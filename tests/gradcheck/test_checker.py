@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from minigen import nn, ops
+from minigen.autograd import Function, Tensor
 from minigen.gradcheck import GradientMismatch, Report, gradcheck
 from minigen.gradcheck.devices import compare
 from minigen.gradcheck.numeric import DOUBLE, SINGLE, Slope, measure
@@ -21,7 +22,6 @@ from minigen.gradcheck.problem import Given
 from minigen.gradcheck.progress import Progress
 from minigen.gradcheck.sides import Settings, Sides
 from minigen.random import Generator
-from minigen.tensor import Function, Tensor
 from minigen_kernels import Array
 
 

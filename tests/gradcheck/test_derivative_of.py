@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from minigen import nn, ops
+from minigen.autograd import Function, Tensor
 from minigen.gradcheck import gradcheck
-from minigen.tensor import Function, Tensor
 from minigen.testing import check_layer
 from minigen_kernels import Array
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from minigen import ops
+from minigen.autograd import Function, FusedFunction, Tensor, matmul, swap_last
 from minigen.gradcheck import GradientMismatch, gradcheck
-from minigen.tensor import Function, FusedFunction, Tensor, matmul, swap_last
 from minigen_kernels import Array
 
 Rng = np.random.Generator

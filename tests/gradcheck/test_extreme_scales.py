@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigen import ops
+from minigen.autograd import Function, Tensor
 from minigen.gradcheck import gradcheck
-from minigen.tensor import Function, Tensor
 from minigen_kernels import Array
 
 

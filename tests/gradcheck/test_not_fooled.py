@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import minigen as mg
 from minigen import nn, ops
+from minigen.autograd import Function, Tensor
 from minigen.gradcheck import gradcheck
 from minigen.gradcheck.memory import backwards, fortran
-from minigen.tensor import Function, Tensor
 from minigen_kernels import Array
 
 

@@ -23,12 +23,12 @@ from PIL import Image
 from rich.console import Console
 
 from minigen import nn, ops
+from minigen.autograd import Function, Tensor
 from minigen.gradcheck import GradientMismatch, Report, Row, gradcheck
 from minigen.gradcheck.facts import plain
 from minigen.gradcheck.report import Explanation, Mutation
 from minigen.gradcheck.unrolled import unrolled
 from minigen.random import Generator
-from minigen.tensor import Function, Tensor
 from minigen_kernels import Array
 
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
-from kernel_calls import IDS, arguments, produced
+from kernels.kernel_calls import IDS, arguments, produced
 from llvmlite.binding import Linkage
 from numba.core.registry import CPUDispatcher
 from test_contract import DTYPES, RANDOM

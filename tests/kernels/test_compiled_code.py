@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from kernel_calls import NAMES
+from kernels.kernel_calls import NAMES
 from numba.core.registry import CPUDispatcher
 
 from minigen_kernels import cpu

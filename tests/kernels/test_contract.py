@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_calls import CALLS, IDS, NAMES, arguments, assert_complete, produced
+from kernels.kernel_calls import CALLS, IDS, NAMES, arguments, assert_complete, produced
 
 from minigen_kernels import cpu, reference
 
@@ -27,8 +27,8 @@ def test_every_room_has_the_kernels_of_the_table_of_contents(room):
 
 def test_every_kernel_has_a_call():
     for name in NAMES:
-        assert name in IDS, f"no call of {name}: add one to CALLS in tests/kernel_calls.py"
-    assert set(IDS) <= set(NAMES), "CALLS in tests/kernel_calls.py names what is no kernel"
+        assert name in IDS, f"no call of {name}: add one to CALLS in tests/kernels/kernel_calls.py"
+    assert set(IDS) <= set(NAMES), "CALLS in tests/kernels/kernel_calls.py names what is no kernel"
 
 
 @each_room

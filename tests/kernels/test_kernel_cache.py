@@ -28,7 +28,7 @@ from numba.core.registry import CPUDispatcher
 from minigen_kernels import cpu
 from minigen_kernels.cpu import cache
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 COMPILING, ANEW, UNKEPT = "compiling kernels, once", "is compiled anew", "cannot be kept"
 
 #: A module with a kernel of one number.

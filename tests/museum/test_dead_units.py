@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from museum_patients import LOOK, digits, examined, patient, train
+from museum.museum_patients import LOOK, digits, examined, patient, train
 from numpy.typing import NDArray
 
+from minigen.doctor import examine
+from minigen.doctor.evidence import distances
 from minigen.random import Generator
-from minigen.training.doctor import examine
-from minigen.training.doctor.evidence import distances
 
 
 def test_a_penalty_that_kills_units() -> None:

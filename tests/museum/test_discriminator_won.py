@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from museum_patients import digits, examined
+from museum.museum_patients import digits, examined
 
 SETTINGS = {"hidden": 64, "generator_loss": "minimax", "lr_generator": 1e-5, "lr_discriminator": 5e-3}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from museum_patients import digits, examined
+from museum.museum_patients import digits, examined
 
 CRITIC = {"network": "dense", "hidden": 64, "n_critic": 1}
 

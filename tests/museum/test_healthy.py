@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from museum_patients import digits, examined
+from museum.museum_patients import digits, examined
 
 from minigen.data.toys import toy
 

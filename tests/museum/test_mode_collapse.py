@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from museum_patients import digits, examined, patient, reader, train
+from museum.museum_patients import digits, examined, patient, reader, train
 
 from minigen.data.toys import toy
-from minigen.training.doctor import Finding, examine
+from minigen.doctor import Finding, examine
 
 RUNAWAY = {"hidden": 64, "lr_generator": 0.02, "lr_discriminator": 1e-4}
 

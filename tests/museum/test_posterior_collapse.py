@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from museum_patients import digits, examined
+from museum.museum_patients import digits, examined
 
-from minigen.training.ledger import convert
+from minigen.algorithms.ledger import convert
 
 
 @pytest.mark.parametrize(

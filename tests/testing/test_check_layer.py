@@ -13,10 +13,10 @@ import pytest
 from hypothesis import strategies as st
 
 from minigen import nn, ops
+from minigen.autograd import Function, Tensor
 from minigen.gradcheck import GradientMismatch
 from minigen.nn.init import default_rng
 from minigen.random import Generator
-from minigen.tensor import Function, Tensor
 from minigen.testing import LayerMismatch, LayerReport, check_layer
 from minigen.testing.promises import PROMISES
 from minigen.testing.strategies import away_from, by_axes, distinct, images_nchw, normal, scales, strided

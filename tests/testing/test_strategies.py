@@ -15,8 +15,8 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from minigen import ops
+from minigen.autograd import Function, Tensor
 from minigen.gradcheck import GradientMismatch, gradcheck
-from minigen.tensor import Function, Tensor
 from minigen.testing.strategies import (
     ConvGeometry,
     away_from,

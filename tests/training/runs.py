@@ -9,7 +9,7 @@ import sys
 import numpy as np
 from rich.console import Console
 
-from minigen.training.catalog import MODELS, OPTIONS
+from minigen.algorithms.catalog import MODELS, OPTIONS
 from minigen.training.checkpoint import load_checkpoint
 from minigen.training.config import resolve
 from minigen.training.prepare import prepare

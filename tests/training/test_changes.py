@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from catalog_runs import build_small, images_for, small_options
+from algorithms.catalog_runs import build_small, images_for, small_options
 from training.runs import make_data, run
 
-from minigen.training.catalog import MODELS
+from minigen.algorithms.catalog import MODELS
 from minigen.training.changes import moved_end, tied_to_end
 from minigen.training.checkpoint import load_checkpoint
 from minigen.training.config import planned_steps

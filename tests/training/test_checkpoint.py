@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigen import nn, optim
+from minigen.algorithms.experiment import Experiment
+from minigen.algorithms.updates import Updates
+from minigen.autograd import Tensor
 from minigen.random import Generator
 from minigen.serialization import CheckpointError, load, load_metadata, save
-from minigen.tensor import Tensor
 from minigen.training.checkpoint import (
     KEY,
     DamagedCheckpoint,
@@ -19,9 +21,7 @@ from minigen.training.checkpoint import (
     restore_modules,
     save_checkpoint,
 )
-from minigen.training.experiment import Experiment
 from minigen.training.nonfinite import NonFiniteLoss
-from minigen.training.updates import Updates
 
 
 def experiment(width=3, seed=0):

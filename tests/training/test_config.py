@@ -2,19 +2,9 @@
 
 import pytest
 
-from minigen.training.config import (
-    CHANGEABLE,
-    DEFAULTS,
-    GENERAL,
-    ConfigError,
-    check_change,
-    check_value,
-    did_you_mean,
-    read_config_file,
-    resolve,
-)
-from minigen.training.experiment import Recipe
-from minigen.training.options import Option
+from minigen.algorithms.experiment import Recipe
+from minigen.algorithms.options import ConfigError, Option, check_value, did_you_mean
+from minigen.training.config import CHANGEABLE, DEFAULTS, GENERAL, check_change, read_config_file, resolve
 
 OPTIONS = {"latent": Option(int, "size", minimum=1), "lr": Option(float, "rate", minimum=0, exclusive=True)}
 RECIPE = Recipe("toy", "family", "summary", "paper", {"latent": 64, "lr": 0.1, "epochs": 3}, lambda setup: None)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigen import ops
+from minigen.autograd import Tensor
 from minigen.data import Batches, Dataset
-from minigen.tensor import Tensor
 from minigen.training.fit import Means, TrainingState, fit
 from minigen.training.nonfinite import NonFiniteLoss, first_not_finite, is_finite
 

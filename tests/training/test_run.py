@@ -9,11 +9,11 @@ import pytest
 from training.runs import left_behind, make_data, run
 
 from minigen import serialization
+from minigen.algorithms.catalog import MODELS
+from minigen.algorithms.options import ConfigError
 from minigen.data import load
 from minigen.serialization import CheckpointError
-from minigen.training.catalog import MODELS
 from minigen.training.checkpoint import load_checkpoint
-from minigen.training.config import ConfigError
 from minigen.training.nonfinite import NonFiniteLoss
 from minigen.training.prepare import training_data
 from minigen.training.run import Interrupted, open_trained

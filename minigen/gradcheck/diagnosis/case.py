@@ -13,11 +13,11 @@ from functools import cached_property
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.gradcheck.numeric import Slope, measure
 from minigen.gradcheck.one_tensor import OneTensor
 from minigen.gradcheck.probes import Elements
 from minigen.gradcheck.verdict import Evidence
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 LEFT_OVER = 0.02  # an explanation may leave so much of the difference

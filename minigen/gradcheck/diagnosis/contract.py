@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd import Function, GradientError, Tensor, sum_to
 from minigen.gradcheck.graph import leads_from, nodes_of
 from minigen.gradcheck.numeric import Slope, measure
 from minigen.gradcheck.probes import Directions
 from minigen.gradcheck.problem import Problem
 from minigen.gradcheck.report import Explanation
 from minigen.gradcheck.sides import Settings, flat
-from minigen.tensor import Function, GradientError, Tensor, sum_to
 
 Watch = Callable[[Function, list[Any]], Any]
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minigen.autograd import Function, Tensor, grad
 from minigen.gradcheck.diagnosis.case import LEFT_OVER, Case
 from minigen.gradcheck.graph import nodes_of
 from minigen.gradcheck.problem import GradientOf, Root
 from minigen.gradcheck.report import Explanation
-from minigen.tensor import Function, Tensor, grad
 from minigen_kernels import Array
 
 STEP = 1e-5

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.device import to_device
 from minigen.gradcheck.diagnosis.case import Case
 from minigen.gradcheck.one_tensor import OneTensor
@@ -17,7 +18,6 @@ from minigen.gradcheck.probes import Directions, Elements
 from minigen.gradcheck.problem import Given, GradientOf, Problem, array_of
 from minigen.gradcheck.report import Explanation, GradientMismatch, Report
 from minigen.gradcheck.sides import Settings, Sides
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 MOST = 400  # elements that are compared one by one

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.device import to_device
 from minigen.gradcheck.diagnosis.case import Case
 from minigen.gradcheck.one_tensor import OneTensor
@@ -20,7 +21,6 @@ from minigen.gradcheck.probes import Directions
 from minigen.gradcheck.problem import Given, array_of
 from minigen.gradcheck.report import GradientMismatch, Report
 from minigen.gradcheck.sides import Settings, Sides
-from minigen.tensor import Tensor
 from minigen_kernels import Array
 
 Shape = tuple[int, ...]

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from minigen.autograd import Tensor
 from minigen.gradcheck.diagnosis.case import Case
 from minigen.gradcheck.diagnosis.contract import returned_none
 from minigen.gradcheck.graph import leads_from
 from minigen.gradcheck.report import Explanation
 from minigen.gradcheck.sides import index_of
-from minigen.tensor import Tensor
 
 
 def nan(case: Case) -> Iterator[Explanation]:

@@ -1,0 +1,244 @@
+"""From options to an `Experiment`: the networks, optimizers, schedules, pictures and samples of a GAN.
+
+Imports: models, game, updates. Read next: ``gan.py``.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minigen import nn, optim
+from minigen.algorithms.adversarial.augment import AUGMENTATIONS, fading
+from minigen.algorithms.adversarial.game import Game, Rules, adversarial_step, ledger
+from minigen.algorithms.adversarial.options import COMMON, CONV, DENSE
+from minigen.algorithms.donors import (
+    BORROWED,
+    borrowed_discriminator,
+    borrowed_generator,
+    check_borrowed,
+    check_samples_apart,
+)
+from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup
+from minigen.algorithms.updates import Updates, make_optimizer, make_schedule
+from minigen.autograd import Tensor, no_grad
+from minigen.device import to_device
+from minigen.models import gan as architecture
+from minigen.models.autoencoder import ImageShape
+from minigen.random import Generator
+from minigen_kernels import Array
+
+Options = Mapping[str, Any]
+AnyGame = TypeVar("AnyGame", bound=Game)
+
+#: Options that act by batch norm, which a discriminator with a gradient penalty must not have.
+BATCH_NORM = ("joint_batch",)
+
+
+def recipe(
+    name: str,
+    summary: str,
+    paper: str,
+    rules: Callable[[Options], Rules],
+    *,
+    network: str | None = None,
+    order: int = 1,
+    without: tuple[str, ...] = (),
+    **own: Any,
+) -> Recipe:
+    """A GAN by name. `network` is "dense" or "conv"; without it there is an option, which is "conv" unless told.
+
+    `own` are options besides those that all GANs have, and other defaults for these. Of the common ones those in
+    `without` are left out, since they could have no effect.
+    """
+    sizes = {None: {"network": "conv", **DENSE, **CONV}, "dense": DENSE, "conv": CONV}[network]
+    options = {**COMMON, **sizes, **BORROWED, **own}
+    options = {key: value for key, value in options.items() if key not in without}
+
+    def build(setup: Setup) -> Experiment:
+        game_rules = rules(setup.options)
+        check(name, options, setup, game_rules)
+        check_borrowed(name, options, setup.options)
+        game = make_game(setup, network)
+        if game_rules.penalty is not None:
+            check_samples_apart(name, game.discriminator)
+        return make_experiment(setup, game, game_rules)
+
+    return Recipe(
+        name, "gan", summary, paper, options, build, order=order, value_range=(-1.0, 1.0), batches_per_step=batches
+    )
+
+
+def batches(options: Options) -> int:
+    """How many batches one update sees: one for each update of the discriminator and each image of its packs."""
+    return int(options["n_critic"] * options.get("pack", 1))
+
+
+def check(name: str, defaults: Options, setup: Setup, rules: Rules) -> None:
+    """ValueError for options that contradict each other or have no effect, and for data that tanh cannot paint."""
+    options, idle = setup.options, []
+    if setup.value_range != (-1.0, 1.0):
+        raise ValueError(f"{name}: the generator ends in tanh: expected data in (-1, 1), got {setup.value_range}")
+    network = options.get("network")
+    if network is not None:
+        idle += [(key, f"--network {network}") for key in (CONV if network == "dense" else DENSE)]
+    if options["optimizer"] not in ("adam", "adamw"):
+        idle += [(key, f"--optimizer {options['optimizer']}") for key in ("beta1", "beta2")]
+    for key, cause in idle:
+        if options[key] != defaults[key]:
+            raise ValueError(f"{name}: --{key.replace('_', '-')} has no effect with {cause}; leave it out")
+    if options["norm"] == "batch" and rules.penalty is not None:
+        raise ValueError(
+            f"{name}: the penalty is on the gradient of each sample, and batch norm mixes the samples of a batch; "
+            "use --norm none, layer or spectral"
+        )
+    if options.get("joint_batch") and options["norm"] != "batch":
+        raise ValueError(f"{name}: --joint-batch has no effect without --norm batch; leave it out")
+
+
+def make_generator(
+    options: Options, image: ImageShape, rng: Generator, network: str | None = None, *, inputs: int | None = None
+) -> nn.Module:
+    """The generator of images that the options have, from codes (or `inputs` numbers). ValueError if no layer fits."""
+    latent, rng = inputs or options["latent"], rng.spawn("generator")
+    if options.get("generator"):
+        return borrowed_generator(options["generator"], image, latent=latent, rng=rng)
+    if (network or options["network"]) == "dense":
+        return architecture.dense_generator(image, latent=latent, widths=_widths(options), rng=rng)
+    generator = architecture.dcgan_generator(
+        image, latent=latent, channels=options["channels"], kernel=options["kernel"], rng=rng
+    )
+    architecture.warn_of_checkerboard(generator)
+    return generator
+
+
+def make_discriminator(
+    options: Options, shown: ImageShape, rng: Generator, network: str | None = None
+) -> architecture.Discriminator:
+    """The discriminator that the options have, of what has the shape `shown`. ValueError if no layer fits."""
+    norm, rng = options["norm"], rng.spawn("discriminator")
+    if options.get("discriminator"):
+        return borrowed_discriminator(options["discriminator"], shown, rng=rng)
+    if (network or options["network"]) == "dense":
+        return architecture.dense_discriminator(shown, widths=_widths(options), norm=norm, rng=rng)
+    return architecture.dcgan_discriminator(
+        shown, channels=options["channels"], kernel=options["kernel"], norm=norm, rng=rng
+    )
+
+
+def make_game(setup: Setup, network: str | None = None) -> Game:
+    """The players on their device, and how they meet."""
+    (c, h, w), pack = setup.image_shape, setup.options.get("pack", 1)
+    rng = Generator(setup.seed).spawn("weights")
+    generator = make_generator(setup.options, setup.image_shape, rng, network)
+    return seated(Game, setup, generator, make_discriminator(setup.options, (c * pack, h, w), rng, network))
+
+
+def seated(kind: type[AnyGame], setup: Setup, generator: nn.Module, discriminator: nn.Module) -> AnyGame:
+    """A game of that kind between these two, moved to their device, with what the options say of how they meet."""
+    options = setup.options
+    return kind(
+        generator.to(setup.device),
+        discriminator.to(setup.device),
+        latent=options["latent"],
+        noise=Generator(setup.seed, device=setup.device).spawn("noise"),
+        average=nn.MovingAverage(generator, options["ema"]) if options["ema"] else None,
+        pack=options.get("pack", 1),
+        joint=options.get("joint_batch", False),
+        augment=AUGMENTATIONS[options["augment"]],
+        noise_std=options["instance_noise"],
+    )
+
+
+def _widths(options: Options) -> tuple[int, ...]:
+    """Of the hidden dense layers."""
+    return (options["hidden"],) * int(options["layers"])
+
+
+def make_updates(setup: Setup, game: Game) -> tuple[Updates, Callable[[int], None]]:
+    """The optimizers of both players, and what sets their learning rates and the noise for update k."""
+    options, steps = setup.options, setup.steps
+    kind, betas = options["optimizer"], (options["beta1"], options["beta2"])
+    optimizers: dict[str, optim.Optimizer] = {
+        "discriminator": make_optimizer(kind, game.discriminator, options["lr_discriminator"], betas=betas),
+        "generator": make_optimizer(kind, game.generator, options["lr_generator"], betas=betas),
+    }
+    rates = [make_schedule(options["schedule"], optimizer, steps) for optimizer in optimizers.values()]
+
+    def schedule(k: int) -> None:
+        for rate in rates:
+            rate(k)
+        game.noise_std = fading(options["instance_noise"], k, steps)
+
+    return Updates(optimizers, clip_norm=options["clip_norm"]), schedule
+
+
+def make_experiment(setup: Setup, game: Game, rules: Rules) -> Experiment:
+    """All of a GAN that plays by `rules`."""
+    update, schedule = make_updates(setup, game)
+    step = adversarial_step(game, update, rules, n_critic=setup.options["n_critic"], device=setup.device)
+    return Experiment(
+        updates=update,
+        step=step,
+        schedule=schedule,
+        ledger=ledger(rules),
+        signs=(lambda images: signs(game, images, setup.seed, setup.device)) if rules.logits else None,
+        **appearance(game, setup.seed, setup.device),
+    )
+
+
+def appearance(game: Game, seed: int, device: str) -> dict[str, Any]:
+    """The parts of an `Experiment` that do not depend on the rules: what is kept, and what can be looked at."""
+    modules = {"generator": game.generator, "discriminator": game.discriminator}
+    if game.average is not None:
+        modules["average"] = game.average
+
+    def draw(n: int, rng: Generator) -> Array:
+        return to_device(rng.normal((n, game.latent)), "cpu")
+
+    def decode(codes: Array, labels: Array | None = None) -> Array:
+        return paint(game.painter, codes, device)
+
+    def pictures(images: Array) -> list[Array]:
+        return [decode(draw(len(images), Generator(seed).spawn("pictures")))]
+
+    return {
+        "modules": modules,
+        "generators": {"noise": game.noise},
+        "routes": {"discriminator": ("discriminator",), "generator": ("generator",)},
+        "through": {"generator": ("discriminator",)},
+        "averages": () if game.average is None else ("average",),
+        "pictures": pictures,
+        "latent": Latent(game.latent, decode, draw),
+    }
+
+
+def signs(game: Game, images: Array, seed: int, device: str) -> dict[str, Array]:
+    """The logits of images (N, C, H, W) and of as many samples, as the discriminator gives them in training.
+
+    That is with the batch statistics of each kind; a copy is asked, so that looking moves no running statistics. Empty
+    for fewer than two (packs of) images: one has no statistics.
+    """
+    n = len(images) // game.pack * game.pack
+    if n < 2 * game.pack:
+        return {}
+    watched = copy.copy(game)
+    watched.discriminator = copy.deepcopy(game.discriminator).train()
+    samples = paint(game.generator, to_device(Generator(seed).spawn("signs").normal((n, game.latent)), "cpu"), device)
+    with no_grad():
+        real, fake = (watched.critic(Tensor(to_device(x, device))).numpy() for x in (images[:n], samples))
+    return {"real_score": real, "fake_score": fake}
+
+
+def paint(generator: nn.Module, codes: Array, device: str = "cpu", batch_size: int = 500) -> Array:
+    """The images (N, C, H, W) that codes (N, D) become in evaluation mode, as a NumPy array."""
+    asked = codes if len(codes) else np.zeros((1, *codes.shape[1:]), codes.dtype)  # batch norm takes no empty batch
+    with generator.evaluation():
+        parts = [
+            generator(Tensor(to_device(np.ascontiguousarray(asked[i : i + batch_size]), device))).numpy()
+            for i in range(0, len(asked), batch_size)
+        ]
+    return np.concatenate(parts)[: len(codes)]

@@ -1,0 +1,58 @@
+"""The GAN of Goodfellow et al. 2014 (arXiv:1406.2661), with dense networks (``gan``) and with DCGAN's (``dcgan``).
+
+D(x) = sigmoid(score) is the probability of being real. The discriminator minimises -E log D(x) - E log(1 - D(G(z))),
+the generator E log(1 - D(G(z))) (minimax, equation 1) or, with the same fixed point but a gradient that does not vanish
+where the discriminator is sure, -E log D(G(z)) (non-saturating, section 3). All is computed from the scores.
+
+Imports: losses, game, build. Read next: ``lsgan.py``, ``wgan.py``.
+"""
+
+from __future__ import annotations
+
+from minigen import losses
+from minigen.algorithms.adversarial.build import Options, recipe
+from minigen.algorithms.adversarial.game import Rules
+from minigen.algorithms.experiment import Recipe
+from minigen.autograd import Tensor
+from minigen.device import array_module
+
+
+def cross_entropy(scores: Tensor, target: float) -> Tensor:
+    """-t log D - (1 - t) log(1 - D) of scores (N,), D = sigmoid(score): nats, mean over them."""
+    return losses.bce_with_logits(scores, Tensor(array_module(scores.data).full_like(scores.data, target)))
+
+
+def rules(options: Options) -> Rules:
+    """Losses in nats. One-sided label smoothing s: real images have the target 1 - s (Salimans et al. 2016, 3.4)."""
+    real_target = 1 - options["label_smoothing"]
+    minimax = options["generator_loss"] == "minimax"
+    return Rules(
+        discriminator=lambda real, fake: cross_entropy(real, real_target) + cross_entropy(fake, 0.0),
+        generator=lambda fake: -cross_entropy(fake, 0.0) if minimax else cross_entropy(fake, 1.0),
+        unit="nats",
+        logits=True,
+    )
+
+
+RECIPES: tuple[Recipe, ...] = (
+    recipe(
+        "gan",
+        "dense generator and discriminator, logistic loss",
+        "Goodfellow et al. 2014, Generative adversarial nets, arXiv:1406.2661",
+        rules,
+        network="dense",
+        epochs=20,
+        generator_loss="non-saturating",
+        label_smoothing=0.0,
+    ),
+    recipe(
+        "dcgan",
+        "strided convolutions, transposed ones in the generator, batch norm in both",
+        "Radford, Metz and Chintala 2016, DCGAN, arXiv:1511.06434",
+        rules,
+        network="conv",
+        norm="batch",
+        generator_loss="non-saturating",
+        label_smoothing=0.0,
+    ),
+)

@@ -1,0 +1,63 @@
+"""Wasserstein GAN with clipped weights (Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1).
+
+The critic maximises E f(x) - E f(G(z)): among functions of slope at most 1 its maximum is the Wasserstein-1 distance of
+the two distributions, and the generator minimises it. The slope is bounded, crudely, by cutting the critic's weights
+off at +-c after each update, so the distance is measured in units of an unknown slope.
+
+Imports: game, build. Read next: ``wgan_gp.py``, which bounds the slope itself.
+"""
+
+from __future__ import annotations
+
+from minigen import nn, ops
+from minigen.algorithms.adversarial.build import Options, recipe
+from minigen.algorithms.adversarial.game import Rules
+from minigen.algorithms.experiment import Recipe
+from minigen.autograd import Tensor, note_change
+from minigen.device import array_module
+
+
+def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """E f(fake) - E f(real): minus the estimate of the distance."""
+    return ops.mean(fake) - ops.mean(real)
+
+
+def generator_loss(fake: Tensor) -> Tensor:
+    """-E f(fake)."""
+    return -ops.mean(fake)
+
+
+def clip_weights(critic: nn.Module, limit: float) -> None:
+    """Cut every parameter off at +-`limit`, those of batch norm too, as the authors do."""
+    for p in critic.parameters():
+        array_module(p.data).clip(p.data, -limit, limit, out=p.data)
+        note_change(p)
+
+
+def rules(options: Options) -> Rules:
+    """Losses in units of the critic's score."""
+    limit = options["weight_clip"]
+    return Rules(
+        discriminator=critic_loss,
+        generator=generator_loss,
+        unit="score",
+        border=None,
+        constrain=lambda critic: clip_weights(critic, limit),
+    )
+
+
+RECIPES: tuple[Recipe, ...] = (
+    recipe(
+        "wgan",
+        "a critic of bounded weights measures the Wasserstein distance",
+        "Arjovsky, Chintala and Bottou 2017, Wasserstein GAN, arXiv:1701.07875",
+        rules,
+        norm="batch",
+        optimizer="rmsprop",
+        lr_generator=2e-4,  # the paper's 5e-5 is for many times as many steps
+        lr_discriminator=2e-4,
+        n_critic=5,
+        epochs=10,
+        weight_clip=0.01,
+    ),
+)

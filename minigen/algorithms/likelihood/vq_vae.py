@@ -1,0 +1,269 @@
+"""The VQ-VAE (van den Oord et al. 2017, arXiv:1711.00937): codes are entries of a codebook, and have a learned prior.
+
+    loss      moves      paper
+    model     model      equation 3, first and third term: reconstruct, and stay near the entries
+    prior     prior      section 3.3: -log p of the grid of codes, which is constant to it
+    codebook  codebook   equation 3, second term; with --codebook ema no loss: entries follow running means (A.1)
+
+The paper fits the prior afterwards, to a trained encoder. Here it learns beside the encoder, in the same run, from
+entries that are constants to it: it shapes nothing, and after training it knows the codes as they are.
+
+Imports: build, pixels, models. Read next: ``minigen/models/vq_vae.py``, ``minigen/models/pixel_cnn.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigen import losses, ops
+from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Step, Term, Terms
+from minigen.algorithms.likelihood import pixels
+from minigen.algorithms.likelihood.build import COMMON, PART, looking
+from minigen.algorithms.likelihood.pixels import See
+from minigen.algorithms.options import Option
+from minigen.algorithms.updates import Updates, make_optimizer, make_schedule
+from minigen.autograd import Tensor
+from minigen.data import Batch
+from minigen.device import to_device
+from minigen.models import vq_vae as architecture
+from minigen.models.pixel_cnn import PixelCNN
+from minigen.models.vq_vae import VQVAE, Codebook, perplexity, straight_through
+from minigen.random import Generator
+from minigen_kernels import Array
+
+OPTIONS: Mapping[str, Option] = {
+    "codebook": Option(str, "entries follow running means of codes (ema), or a gradient", choices=("ema", "gradient")),
+    "codes": Option(int, "entries of the codebook", minimum=1),
+    "codebook_decay": Option(
+        float, "how slowly the running means move (--codebook ema)", minimum=0, exclusive=True, maximum=0.9999
+    ),
+    "commitment": Option(float, "weight of the distance that holds codes near their entries", minimum=0),
+    "restart_after": Option(int, "updates after which an unused entry is put where codes are; 0: never", minimum=0),
+    "lr_prior": Option(float, "learning rate of the prior over the grid of codes", minimum=0, exclusive=True),
+    "prior_channels": Option(int, "channels of the prior over the grid of codes", minimum=1),
+    "prior_layers": Option(int, "masked blocks of the prior over the grid of codes", minimum=1),
+}
+DECAY = 0.99
+LOOK = 500  # a PixelCNN draws place by place: 10,000 grids of 7x7 take a quarter of a minute
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The three networks, and the weight of the commitment."""
+
+    model: VQVAE
+    codebook: Codebook
+    prior: PixelCNN
+    commitment: float
+
+    def look(self, x: Tensor) -> tuple[dict[str, Tensor], Array, Array]:
+        """The terms of images x (N, C, H, W), their z (N, D, h, w), and the numbers of the entries (N, h, w).
+
+        reconstruction -log p(x | e), commitment |z - sg[e]|^2, codebook |sg[z] - e|^2, prior -log p(numbers), each a
+        sum per sample and a mean over N; sg[.] is a constant to the gradient.
+        """
+        z = self.model.encode(x)
+        found = self.codebook.nearest(z.data)
+        e = self.codebook.vectors(found)
+        usage = self.codebook.usage(found)
+        terms = {
+            "reconstruction": self.model.likelihood.nll(self.model.logits(straight_through(z, e)), x),
+            "commitment": losses.mse(z, e, reduction="batchmean"),
+            "prior": ops.mean(self.prior.nll(e, found)),
+        }
+        loss = terms["reconstruction"] + terms["commitment"] * self.commitment
+        if self.codebook.decay is None:
+            terms["codebook"] = self.codebook.pull(z, found)
+            loss = loss + terms["codebook"]
+        watched = {"usage": Tensor((usage > 0).mean(dtype=usage.dtype)), "perplexity": perplexity(usage)}
+        return {"loss": loss.detach(), **terms, **watched}, z.data, found
+
+
+def vq_step(parts: Parts, update: Updates, see: See, noise: Generator, *, restart_after: int) -> Step:
+    """One update of each loss, then of what no loss moves: running means, and entries that nobody uses."""
+
+    def step(batch: Batch) -> Terms:
+        terms, z, found = parts.look(see(batch.x, noise))
+        update("model", terms["reconstruction"] + terms["commitment"] * parts.commitment)
+        update("prior", terms["prior"])
+        if parts.codebook.decay is None:
+            update("codebook", terms["codebook"])
+        else:
+            parts.codebook.follow(z, found)
+        parts.codebook.revive(z, found, after=restart_after, rng=noise)
+        return terms
+
+    return step
+
+
+def _build(setup: Setup) -> Experiment:
+    options, device = setup.options, setup.device
+    parts = _networks(setup)
+    modules = {"model": parts.model, "codebook": parts.codebook, "prior": parts.prior}
+    for module in modules.values():
+        module.to(device)
+    trained = [name for name, module in modules.items() if module.parameters()]
+    lr = {name: options["lr_prior" if name == "prior" else "lr"] for name in trained}
+    optimizers = {name: make_optimizer(options["optimizer"], modules[name], lr[name]) for name in trained}
+    rates = [make_schedule(options["schedule"], optimizer, setup.steps) for optimizer in optimizers.values()]
+    update = Updates(optimizers, clip_norm=options["clip_norm"])
+    noise, see = Generator(setup.seed, device=device).spawn("noise"), pixels.seeing(setup)
+
+    def schedule(k: int) -> None:
+        for rate in rates:
+            rate(k)
+
+    def evaluate(batch: Batch) -> Terms:
+        with parts.model.evaluation():
+            return parts.look(see(batch.x, looking(setup)))[0]
+
+    return Experiment(
+        modules=modules,
+        updates=update,
+        generators={"noise": noise},
+        step=vq_step(parts, update, see, noise, restart_after=options["restart_after"]),
+        schedule=schedule,
+        ledger=_ledger(options),
+        routes={name: (name,) for name in trained},
+        evaluate=evaluate,
+        **_abilities(setup, parts, see),
+    )
+
+
+def _networks(setup: Setup) -> Parts:
+    options, weights = setup.options, Generator(setup.seed).spawn("weights")
+    if options["codebook"] == "gradient" and options["codebook_decay"] != DECAY:
+        raise ValueError("--codebook-decay has no effect with --codebook gradient; leave it out")
+    codes, size = options["codes"], options["latent"]
+    likelihood = pixels.likelihood_of(setup)
+    model = architecture.convolutional(
+        setup.image_shape, likelihood, channels=options["channels"], latent=size, rng=weights.spawn("model")
+    )
+    model.start_at(setup.mean)
+    decay = options["codebook_decay"] if options["codebook"] == "ema" else None
+    prior = PixelCNN(
+        codes,
+        size,
+        architecture.grid_of(setup.image_shape),
+        channels=options["prior_channels"],
+        layers=options["prior_layers"],
+        rng=weights.spawn("prior"),
+    )
+    return Parts(model, Codebook(codes, size, decay=decay, rng=weights.spawn("codebook")), prior, options["commitment"])
+
+
+def _ledger(options: Mapping[str, Any]) -> dict[str, Term]:
+    squares = "squared distance per sample, sum over the grid"
+    ledger = {
+        "loss": Term("per sample: nats of the image, and the distances that hold codes and entries together"),
+        "reconstruction": Term("nats per sample, sum over pixels", of="loss"),
+        "commitment": Term(squares, weight=options["commitment"], of="loss"),
+    }
+    if options["codebook"] == "gradient":
+        ledger["codebook"] = Term(squares, of="loss")
+    return {
+        **ledger,
+        "prior": Term("nats per sample, sum over the grid of codes; a loss of its own"),
+        "usage": Term("share of the codebook that the batch uses"),
+        "perplexity": Term("entries of the codebook, all alike, that would be as varied as those of the batch"),
+    }
+
+
+def _abilities(setup: Setup, parts: Parts, see: See) -> dict[str, Any]:
+    """What the model can do for who looks at it. Its codes are the entries of the grid, (N, D h w)."""
+    device, model, codebook = setup.device, parts.model, parts.codebook
+    shape = (codebook.size, *parts.prior.grid)
+    size = math.prod(shape)
+
+    def numbers(x: Tensor) -> Array:
+        return codebook.nearest(model.encode(x).data)
+
+    def paint(e: Tensor) -> Array:
+        return np.asarray(model.decode(e).numpy())
+
+    def in_parts(function: Any, images: Array) -> Array:
+        """`function` of images (N, C, H, W), as the model sees them, a part at a time; it gives NumPy arrays."""
+        x = see(images, looking(setup)).data
+        with model.evaluation(), parts.prior.evaluation():
+            return np.concatenate([function(Tensor(x[i : i + PART])) for i in range(0, max(1, len(x)), PART)])
+
+    def encode(images: Array) -> Array:
+        return in_parts(lambda x: codebook.vectors(numbers(x)).numpy().reshape(len(x), size), images)
+
+    def reconstruct(images: Array) -> Array:
+        return in_parts(lambda x: paint(codebook.vectors(numbers(x))), images)
+
+    def decode(codes: Array, _: Array | None = None) -> Array:
+        """What is no entry - a code between two others - is taken for the nearest one."""
+        images = []
+        with model.evaluation():
+            for i in range(0, max(1, len(codes)), PART):
+                z = to_device(np.ascontiguousarray(codes[i : i + PART]), device).reshape(-1, *shape)
+                images.append(paint(codebook.vectors(codebook.nearest(z))))
+        return np.concatenate(images)
+
+    def draw(n: int, rng: Generator) -> Array:
+        found = parts.prior.draw(n, codebook.embedding.data, rng)
+        return np.asarray(codebook.vectors(found).numpy().reshape(n, size))
+
+    def pictures(images: Array) -> list[Array]:
+        """Images, reconstructions, and samples of the prior from numbers that are always the same."""
+        seen = in_parts(lambda x: x.numpy(), images)
+        return [seen, reconstruct(images), decode(draw(len(images), Generator(setup.seed).spawn("pictures")))]
+
+    def log_likelihood(images: Array, k: int) -> Array:
+        """Log p(x | e) + log p(e), e the entries that the encoder chooses: a lower bound, and the same for each k."""
+        if k < 1:
+            raise ValueError(f"log_likelihood: k, the number of importance samples, must be at least 1, got {k}")
+
+        def bound(x: Tensor) -> Array:
+            found = numbers(x)
+            e = codebook.vectors(found)
+            log_p = model.likelihood.log_prob(ops.reshape(model.logits(e), (1, *x.shape)), x)
+            return (log_p[0] - parts.prior.nll(e, found)).numpy().astype(np.float64)
+
+        return in_parts(bound, images)
+
+    def signs(images: Array) -> dict[str, Array]:
+        """How often each entry is chosen by these images, (K,)."""
+        return {"code_usage": in_parts(lambda x: to_device(codebook.usage(numbers(x)), "cpu")[None], images).sum(0)}
+
+    return {
+        "pictures": pictures,
+        "reconstruct": reconstruct,
+        "encode": encode,
+        "latent": Latent(size, decode, draw, look=LOOK),
+        "log_likelihood": log_likelihood,
+        "signs": signs,
+    }
+
+
+RECIPES = (
+    Recipe(
+        "vq-vae",
+        "likelihood",
+        "codes are a grid of entries of a codebook; a small PixelCNN learns which grids there are",
+        "van den Oord, Vinyals and Kavukcuoglu 2017, Neural discrete representation learning, arXiv:1711.00937",
+        {
+            "latent": 16,
+            "channels": 32,
+            "codebook": "ema",
+            "codes": 64,
+            "codebook_decay": DECAY,
+            "commitment": 0.25,
+            "restart_after": 200,
+            "lr_prior": 3e-3,  # of fixed codes 106 nats after 500 updates of 64; at 1e-3 119
+            "prior_channels": 128,
+            "prior_layers": 4,
+            **COMMON,
+            "schedule": "cosine",
+            "batch_size": 64,
+        },
+        _build,
+    ),
+)

@@ -1,0 +1,72 @@
+"""What every update does at its end: take the gradients of a loss, clip them, and move the parameters that it may move.
+
+A model with several networks makes several updates in a step, each with a loss and an optimizer of its own. `Updates`
+keeps them apart: a loss moves the parameters of the optimizer of its name and no others, along the gradient of that
+loss alone, so none can go stale.
+
+Imports: nn, optim. Read next: ``autoencoders/step.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from minigen import nn, optim
+from minigen.autograd import Tensor, grad
+
+
+class Updates:
+    """The optimizers of an experiment by the names of their losses; called, it makes one update.
+
+    ``updates("generator", loss)`` differentiates `loss` in the parameters of the optimizer "generator", and steps it.
+    `clip_norm` limits the norm of each such gradient (0: no limit). `watch`, if set, is called with name and loss
+    before the parameters move, and what it returns after that: ``routing.py`` looks there at where gradients flow.
+    """
+
+    def __init__(self, optimizers: dict[str, optim.Optimizer], *, clip_norm: float = 0.0) -> None:
+        self.optimizers, self.clip_norm = optimizers, clip_norm
+        self.watch: Callable[[str, Tensor], Callable[[], None]] | None = None
+
+    def __call__(self, name: str, loss: Tensor) -> None:
+        optimizer = self.optimizers[name]
+        moved = None if self.watch is None else self.watch(name, loss)
+        for p, g in zip(optimizer.params, grad(loss, optimizer.params), strict=True):
+            p.grad = g
+        if self.clip_norm:
+            optim.clip_grad_norm(optimizer.params, self.clip_norm)
+        optimizer.step()
+        if moved is not None:
+            moved()
+
+
+def make_optimizer(
+    name: str, modules: nn.Module | Iterable[nn.Module], lr: float, *, betas: tuple[float, float] = (0.9, 0.999)
+) -> optim.Optimizer:
+    """The optimizer of that name over all parameters of one Module or several; "sgd" has momentum 0.9.
+
+    `betas` are Adam's and AdamW's.
+    """
+    several = [modules] if isinstance(modules, nn.Module) else modules
+    parameters = [p for module in several for p in module.parameters()]
+    if name == "sgd":
+        return optim.SGD(parameters, lr=lr, momentum=0.9)
+    if name == "rmsprop":
+        return optim.RMSprop(parameters, lr=lr)
+    if name == "adamw":
+        return optim.AdamW(parameters, lr=lr, betas=betas)
+    return optim.Adam(parameters, lr=lr, betas=betas)
+
+
+def make_schedule(name: str, optimizer: optim.Optimizer, steps: int) -> Callable[[int], None]:
+    """A function that sets the optimizer's learning rate for step k of `steps`."""
+    rate = {
+        "constant": lambda lr: optim.constant_schedule(lr),
+        "step": lambda lr: optim.step_schedule(lr, max(1, -(-steps // 3))),
+        "cosine": lambda lr: optim.cosine_schedule(lr, steps),
+        "exponential": lambda lr: optim.exponential_schedule(lr, 0.01 ** (1 / max(1, steps))),
+    }[name](optimizer.lr)
+
+    def schedule(k: int) -> None:
+        optimizer.lr = rate(k)
+
+    return schedule

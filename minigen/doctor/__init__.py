@@ -1,0 +1,10 @@
+"""The doctor: names what is wrong with a model in training, with evidence and one remedy. It changes nothing.
+
+Read next: ``examine.py``, then ``diseases.py``; for readers, ``docs/doctor.md``.
+"""
+
+from minigen.doctor.diseases import Finding
+from minigen.doctor.examine import Checkup, examine
+from minigen.doctor.visit import Doctor
+
+__all__ = ["Checkup", "Doctor", "Finding", "examine"]

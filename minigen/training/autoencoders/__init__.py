@@ -1,8 +1,0 @@
-"""Autoencoders: the update that all of them run, and their recipes.
-
-Read next: ``step.py``, ``recipes.py``.
-"""
-
-from minigen.training.autoencoders.recipes import OPTIONS, RECIPES
-
-__all__ = ["OPTIONS", "RECIPES"]

@@ -1,0 +1,321 @@
+"""GANs as models of the catalog: runs that resume bit for bit, samples, every option's effect, guards, and learning.
+
+Read next: ``tests/museum`` for what goes wrong, ``test_examples.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from algorithms.adversarial.adversarial_runs import MODELS, RULES, batch, network_of, setup_for, small
+from training.runs import left_behind, make_data, run
+
+from minigen import nn
+from minigen.algorithms.adversarial import OPTIONS, RECIPES, build
+from minigen.algorithms.adversarial.game import discriminator_terms
+from minigen.algorithms.experiment import Experiment
+from minigen.algorithms.options import ConfigError
+from minigen.autograd import Tensor, grad
+from minigen.data import Batch
+from minigen.random import Generator
+from minigen.training.config import resolve
+from minigen.training.run import Interrupted, open_trained
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return make_data(tmp_path_factory.mktemp("data") / "images.npz", n=270, side=8)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_run_resumes_bit_for_bit_and_can_be_opened(name: str, data: Any, tmp_path: Any) -> None:
+    """30 steps at once, and 30 with a stop after 13; with every random number that there can be."""
+    options = {"instance_noise": 0.2, "augment": "diffaugment", "schedule": "cosine", "ema": 0.9}
+    sizes = ("channels",) if network_of(name, {}) == "conv" else ("hidden",)
+    sizes = {key: 2 for key in ("latent", *sizes)}
+    if MODELS[name].options["n_critic"] > 1:
+        options["n_critic"] = 2
+    settings = {**options, **sizes, "batch_size": 8, "max_steps": 30, "epochs": 99, "log_every": 10}
+    whole = run(data, tmp_path / "whole", model=name, **settings)
+    assert whole.state.step == 30
+
+    count = 0
+
+    def stop() -> bool:
+        nonlocal count
+        count += 1
+        return count == 13
+
+    with pytest.raises(Interrupted):
+        run(data, tmp_path / "parts", model=name, stop=stop, **settings)
+    run(data, tmp_path / "parts", model=name, resume=True, **settings)
+    assert left_behind(tmp_path / "parts") == left_behind(tmp_path / "whole")
+
+    experiment, _ = open_trained(MODELS[name], whole.prepared.config, whole.folder.last, "cpu")
+    codes = samples_of(experiment)[0]
+    for a, b in zip(samples_of(experiment), samples_of(whole.prepared.experiment)):
+        np.testing.assert_array_equal(a, b)
+    latent = experiment.latent
+    assert latent is not None and codes.shape == (5, latent.size) and latent.classes is None
+    assert np.isfinite(latent.decode(codes, None)).all()
+
+
+def samples_of(experiment: Experiment) -> tuple[Any, Any]:
+    latent = experiment.latent
+    assert latent is not None and latent.draw is not None
+    codes = latent.draw(5, Generator(7))
+    return codes, latent.decode(codes, None)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_looking_changes_nothing(name: str) -> None:
+    """Pictures, samples and signs; and a sample does not depend on the samples beside it."""
+    experiment, one = small(name), batch(20)
+    experiment.step(one)
+    before = everything(experiment)
+    (picture,) = experiment.pictures(one.x[:6])
+    assert picture.shape == (6, 1, 8, 8) and abs(picture).max() <= 1
+    np.testing.assert_array_equal(picture, experiment.pictures(one.x[:6])[0])
+    codes, samples = samples_of(experiment)
+    assert experiment.latent is not None
+    alone = np.concatenate([experiment.latent.decode(z[None], None) for z in codes])
+    np.testing.assert_allclose(alone, samples, atol=1e-6)  # products of other sizes round differently
+    assert experiment.latent.decode(codes[:0], None).shape == (0, 1, 8, 8)
+    if experiment.signs is not None:
+        signs = experiment.signs(one.x[:9])
+        assert set(signs) == {"real_score", "fake_score"}
+        assert {s.shape for s in signs.values()} == {(9 // MODELS[name].options.get("pack", 1),)}
+    assert_same(before, everything(experiment))
+
+
+def everything(experiment: Experiment) -> dict[str, Any]:
+    state = {f"{n}.{k}": v for n, module in experiment.modules.items() for k, v in module.state_dict().items()}
+    return state | {n: np.array(list(g.state.values()), "u8") for n, g in experiment.generators.items()}
+
+
+def assert_same(a: dict[str, Any], b: dict[str, Any]) -> None:
+    assert a.keys() == b.keys()
+    for key in a:
+        np.testing.assert_array_equal(a[key], b[key], err_msg=key)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_ledger_routes_and_recipe(name: str) -> None:
+    experiment = small(name)
+    n = MODELS[name].batches_per_step(MODELS[name].options)
+    terms = experiment.step(batch(4 * n))
+    assert next(iter(terms)) == "loss" and terms.keys() == experiment.ledger.keys()
+    parts = [t for t in experiment.ledger if experiment.ledger[t].of == "loss"]
+    total = sum(float(experiment.ledger[t].weight) * float(terms[t]) for t in parts)  # type: ignore[arg-type]
+    assert float(terms["loss"]) == pytest.approx(total, rel=1e-5)
+    assert experiment.routes.keys() == experiment.optimizers.keys() == {"discriminator", "generator"}
+    assert MODELS[name].value_range == (-1.0, 1.0)
+    assert MODELS[name].order == (2 if "penalty" in terms else 1)
+
+
+def test_the_options_and_the_recipes_know_each_other() -> None:
+    used = {key for recipe in RECIPES for key in recipe.options}
+    assert OPTIONS.keys() <= used
+    for recipe in MODELS.values():
+        for key, value in recipe.options.items():
+            if key in OPTIONS and OPTIONS[key].choices:
+                assert value in OPTIONS[key].choices
+
+
+def test_a_penalised_discriminator_has_no_batch_norm_to_share_batches_in() -> None:
+    """--joint-batch acts by batch norm, which these models refuse: it is no option of theirs."""
+    for recipe in RECIPES:
+        if recipe.name in ("wgan-gp", "dragan", "r1-gan"):
+            with pytest.raises(ConfigError, match=f"{recipe.name} has no option 'joint_batch'"):
+                resolve(recipe, OPTIONS, {"joint_batch": True})
+        else:
+            assert resolve(recipe, OPTIONS, {"joint_batch": True})["joint_batch"]
+
+
+# Every option has an effect.
+
+OTHER: dict[str, Any] = {
+    "latent": 4, "hidden": 7, "layers": 3, "channels": 3, "kernel": 5, "norm": "layer", "optimizer": "rmsprop",
+    "lr_generator": 0.01, "lr_discriminator": 0.01, "beta1": 0.2, "beta2": 0.8, "schedule": "cosine",
+    "clip_norm": 1e-3, "n_critic": 3, "ema": 0.1, "instance_noise": 0.3, "augment": "translate", "pack": 4,
+    "generator_loss": "minimax", "label_smoothing": 0.2, "weight_clip": 0.005, "penalty_weight": 2.0,
+    "joint_batch": True, "network": "dense",
+}  # fmt: skip
+EFFECTS = [(name, option) for name, recipe in MODELS.items() for option in recipe.options if option in OTHER]
+
+
+@pytest.mark.parametrize(("name", "option"), EFFECTS)
+@pytest.mark.filterwarnings("ignore:ConvTranspose2d")
+def test_every_option_has_an_effect(name: str, option: str) -> None:
+    """Other networks, other weights after two steps, or other samples; or it is refused, with the reason."""
+    value, more = OTHER[option], {}
+    if option in ("beta1", "beta2"):
+        more["optimizer"] = "adam"
+    if option == "optimizer" and MODELS[name].options["optimizer"] == "rmsprop":
+        value = "sgd"
+    if option == "joint_batch" and MODELS[name].options["norm"] != "batch":
+        with pytest.raises(ValueError, match="--joint-batch has no effect without --norm batch"):
+            small(name, joint_batch=True)
+        return
+    if option in ("hidden", "layers") and "network" in MODELS[name].options:
+        with pytest.raises(ValueError, match=f"--{option} has no effect with --network conv"):
+            small(name, **{option: value})
+        more["network"] = "dense"
+    ends = [after_two_steps(name, **{**more, **given}) for given in ({}, {option: value})]
+    same = [
+        a.keys() == b.keys() and all(a[k].shape == b[k].shape and np.array_equal(a[k], b[k]) for k in a)
+        for a, b in [ends]
+    ]
+    assert same == [False]
+
+
+def after_two_steps(name: str, **options: Any) -> dict[str, Any]:
+    made = setup_for(name, **options)
+    experiment = MODELS[name].build(made)
+    n = MODELS[name].batches_per_step(made.options)
+    images = batch(4 * n * 2)
+    for k in range(2):
+        experiment.schedule(k)
+        part = slice(k * 4 * n, (k + 1) * 4 * n)
+        experiment.step(Batch(images.x[part], None, images.index[part]))
+    return {f"{n}.{key}": v for n, m in experiment.modules.items() for key, v in m.state_dict().items()}
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_samples_come_from_the_average_if_there_is_one(ema: float) -> None:
+    experiment = small("gan", ema=ema)
+    for k in range(3):
+        experiment.step(batch(8, seed=k))
+    codes, samples = samples_of(experiment)
+    by_generator = build.paint(experiment.modules["generator"], codes)
+    assert ("average" in experiment.modules) == (ema > 0) == (experiment.averages == ("average",))
+    assert np.array_equal(samples, by_generator) == (ema == 0)
+    if ema:
+        np.testing.assert_array_equal(samples, build.paint(experiment.modules["average"], codes))
+
+
+def test_the_noise_falls_to_zero_over_the_run() -> None:
+    made = setup_for("gan", instance_noise=0.5, steps=10)
+    game = build.make_game(made, "dense")
+    _, schedule = build.make_updates(made, game)
+    levels = []
+    for k in (0, 4, 9, 10, 50):
+        schedule(k)
+        levels.append(game.noise_std)
+    assert levels == pytest.approx([0.5, 0.3, 0.05, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_batch_norm_sees_real_and_made_images_apart_unless_joined(joint: bool) -> None:
+    """Apart, the scores of real images do not depend on what the generator made; joined, they do."""
+    made = setup_for("dcgan", norm="batch", joint_batch=joint)
+    game = build.make_game(made, "conv")
+    real = Tensor(batch(6).x)
+    a, b = (game.scores(real, Tensor(batch(6, seed=k).x))[0].numpy() for k in (1, 2))
+    assert np.array_equal(a, b) != joint
+    with_company = game.fake_scores(real, real).numpy()
+    assert (abs(with_company - game.score(real).numpy()).max() < 1e-5) == (not joint) or joint
+
+
+def test_augmentation_is_the_same_kind_for_both_and_lets_the_generators_gradient_pass() -> None:
+    made = setup_for("gan", augment="translate")
+    game, seen = build.make_game(made, "dense"), []
+
+    def watched(x: Tensor, rng: Generator) -> Tensor:
+        seen.append(x.shape)
+        return x * 2.0
+
+    game.augment = watched
+    fake = game.generate(4)
+    terms = discriminator_terms(game, RULES["gan"](made.options), Tensor(batch(6).x), fake.detach())
+    assert seen == [(6, 1, 8, 8), (4, 1, 8, 8)] and np.isfinite(float(terms["loss"]))
+    gradients = grad(game.score(fake).sum(), game.generator.parameters())
+    assert sum(float((g.numpy() ** 2).sum()) for g in gradients) > 0
+
+
+def test_packs_stand_side_by_side_as_channels() -> None:
+    made = setup_for("pacgan", pack=2, norm="none", network="dense")
+    game, seen = build.make_game(made), []
+
+    class Watcher(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(x.numpy())
+            return x.sum(axis=(1, 2, 3))
+
+    game.discriminator = Watcher()
+    x = batch(6).x
+    assert game.critic(Tensor(x)).shape == (3,)
+    np.testing.assert_array_equal(seen[0], np.stack([np.concatenate([x[2 * i], x[2 * i + 1]]) for i in range(3)]))
+
+
+# Guards.
+
+
+def test_batch_norm_is_refused_in_a_critic_with_a_penalty() -> None:
+    for name in ("wgan-gp", "dragan", "r1-gan"):
+        with pytest.raises(ValueError, match=f"{name}: the penalty is on .* use --norm none, layer or spectral"):
+            small(name, norm="batch")
+        for norm in ("layer", "spectral"):
+            small(name, norm=norm).step(batch(4 * MODELS[name].batches_per_step(MODELS[name].options)))
+
+
+def test_options_without_effect_and_data_out_of_range_are_refused() -> None:
+    def refused(name: str, message: str, value_range: tuple[float, float] = (-1.0, 1.0), **options: Any) -> None:
+        recipe = MODELS[name]
+        chosen = replace(setup_for(name), options={**recipe.options, **options}, value_range=value_range)
+        with pytest.raises(ValueError, match=message):
+            recipe.build(chosen)
+
+    refused("gan", r"gan: the generator ends in tanh: expected data in \(-1, 1\), got \(0.0, 1.0\)", (0.0, 1.0))
+    refused("lsgan", "--channels has no effect with --network dense", network="dense", channels=5)
+    refused("lsgan", "--hidden has no effect with --network conv", hidden=5)
+    refused("wgan", "--beta1 has no effect with --optimizer rmsprop", beta1=0.3)
+
+
+def test_the_papers_kernel_warns_once() -> None:
+    with pytest.warns(UserWarning, match="checkerboard") as caught:
+        small("dcgan", kernel=5)
+    assert len(caught) == 1
+
+
+def test_images_that_do_not_fit_convolutions() -> None:
+    with pytest.raises(ValueError, match="multiples of 4"):
+        small("dcgan", shape=(1, 10, 10))
+    small("lsgan", shape=(2, 1, 1), network="dense").step(batch(8, (2, 1, 1)))  # points of the plane
+
+
+# Learning.
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_point_is_found(name: str) -> None:
+    """All images are one image: after some hundred steps of dense networks the samples are near it."""
+    options = {"network": "dense"} if "network" in MODELS[name].options else {}
+    if name == "dcgan":
+        pytest.skip("it is gan with convolutions, which are too slow here")
+    rates = {"lr_generator": 2e-3, "lr_discriminator": 2e-3}
+    more = {"wgan": {"weight_clip": 0.05, "n_critic": 2}, "wgan-gp": {"n_critic": 2}}.get(name, {})
+    if MODELS[name].options["norm"] == "batch":  # of images that are all alike it leaves nothing
+        more["norm"] = "none"
+    steps = 200
+    experiment = small(name, shape=(1, 2, 2), steps=steps, hidden=32, **options, **rates, **more)
+    target = np.array([0.5, -0.5, 0.2, -0.8], np.float32).reshape(1, 2, 2)
+    n = MODELS[name].batches_per_step({**MODELS[name].options, **more}) * 16
+    x = np.broadcast_to(target, (n, 1, 2, 2)) + 0.05 * np.random.default_rng(0).normal(size=(n, 1, 2, 2))
+    one = Batch(x.astype(np.float32), None, np.arange(n))
+    first = distance(experiment, target)
+    for k in range(steps):
+        experiment.schedule(k)
+        experiment.step(one)
+    assert distance(experiment, target) < 0.4 * first
+
+
+def distance(experiment: Experiment, target: Any) -> float:
+    """The mean distance of samples from the target."""
+    latent = experiment.latent
+    assert latent is not None and latent.draw is not None
+    samples = latent.decode(latent.draw(200, Generator(1)), None)
+    return float(np.sqrt(((samples - target) ** 2).sum((1, 2, 3))).mean())

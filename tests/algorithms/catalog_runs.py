@@ -1,0 +1,58 @@
+"""Helpers of the tests that hold for every model of the catalog: each of them small, and images that it takes.
+
+Read next: ``training/test_routing.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigen.algorithms.catalog import MODELS, OPTIONS
+from minigen.algorithms.experiment import Experiment, Setup
+from minigen.data import Batch
+from minigen.training.config import DEFAULTS, resolve
+
+SHAPE = (1, 8, 8)
+CLASSES = 3
+BATCH = 8
+#: Smaller than the defaults, where a model has such an option; convolutions have no hidden layers.
+SMALL = {"latent": 4, "hidden": 16, "channels": 4}
+
+
+def small_options(name: str, **options: Any) -> dict[str, Any]:
+    """All options of the model, those not given as they are by default, or smaller."""
+    recipe = MODELS[name]
+    idle = {"conv": "hidden", "dense": "channels"}.get(str({**recipe.options, **options}.get("network")))
+    reduced = {key: value for key, value in SMALL.items() if key in recipe.options and key != idle}
+    config = resolve(recipe, OPTIONS, {**reduced, **options})
+    return {key: config[key] for key in recipe.options}
+
+
+def build_small(name: str, *, seed: int = 0, steps: int = 30, **options: Any) -> Experiment:
+    """The model of that name for images of 8x8 pixels in three classes."""
+    recipe = MODELS[name]
+    return recipe.build(
+        Setup(
+            options=small_options(name, **options),
+            image_shape=SHAPE,
+            value_range=recipe.value_range or (0.0, 1.0),
+            mean=float(images_for(name).x.mean()),
+            classes=CLASSES,
+            steps=steps,
+            batches_per_epoch=steps,
+            seed=seed,
+            device="cpu",
+        )
+    )
+
+
+def images_for(name: str, *, seed: int = 0, images: int | None = None, **options: Any) -> Batch:
+    """A batch as one update of the model takes it, or of so many images: random ones in its range, with labels."""
+    recipe = MODELS[name]
+    n = images or BATCH * recipe.batches_per_step({**DEFAULTS, **small_options(name, **options)})
+    rng = np.random.default_rng(seed)
+    low, high = recipe.value_range or (0.0, 1.0)
+    x = (low + (high - low) * rng.random((n, *SHAPE))).astype(np.float32)
+    return Batch(x, rng.integers(0, CLASSES, n), np.arange(n))
