@@ -108,15 +108,15 @@ class Experiment:
 
     Where gradients may go (``routing.py`` holds every model to it): `routes` says for each loss (it has the name of its
     optimizer) which modules its update changes; `through`, which modules its gradient passes on its way there and
-    leaves as they are, as a generator's passes the discriminator; `averages` are modules with parameters that no loss
-    changes, because they follow other modules (a running mean of the generator).
+    leaves as they are, as a generator's passes the discriminator; `ema_modules` are modules with parameters that no
+    loss changes, because they follow other modules (an exponential moving average of the generator).
 
     What only some models can: `evaluate` gives the terms of a batch and changes nothing (its "loss" decides what the
     best checkpoint is); `reconstruct` maps images to images, `encode` to codes (N, D); `latent` makes images from
     codes; `log_likelihood` maps images and k to a lower bound of log p(x), (N,) in nats per sample, from k importance
-    samples; `signs` maps images to the evidence that ``doctor.py`` judges, arrays by name. Of a model whose encoder
-    sees labels, too, `reconstruct`, `encode` and `signs` are None, and `given` maps labels (N,) to the same experiment
-    with these three, for N images of these classes.
+    samples; `diagnostics` maps images to the evidence that the doctor judges, arrays by name. Of a model whose encoder
+    sees labels, too, `reconstruct`, `encode` and `diagnostics` are None, and `conditioned_on` maps labels (N,) to the
+    same experiment with these three, for N images of these classes.
     """
 
     modules: dict[str, Module]
@@ -128,14 +128,14 @@ class Experiment:
     ledger: Mapping[str, Term]
     routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     through: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    averages: tuple[str, ...] = ()
+    ema_modules: tuple[str, ...] = ()
     evaluate: Step | None = None
     reconstruct: Callable[[Array], Array] | None = None
     encode: Callable[[Array], Array] | None = None
     latent: Latent | None = None
     log_likelihood: Callable[[Array, int], Array] | None = None
-    signs: Callable[[Array], Mapping[str, Array]] | None = None
-    given: Callable[[Array], Experiment] | None = None
+    diagnostics: Callable[[Array], Mapping[str, Array]] | None = None
+    conditioned_on: Callable[[Array], Experiment] | None = None
 
     @property
     def optimizers(self) -> dict[str, Optimizer]:

@@ -3,7 +3,7 @@
 The commonest faults of models with several networks train without an error message: a forgotten `detach` lets the
 discriminator's loss pull at the generator, a `detach` too many leaves a codebook as it was drawn, a sign climbs where
 it should descend, gradients of the last step are still there. An experiment declares where gradients may go (`routes`,
-`through`, `averages`); `check_routing` compares that with what happens, and names loss, module and likely cause.
+`through`, `ema_modules`); `check_routing` compares that with what happens, and names loss, module and likely cause.
 
 Imports: tensor, nn, experiment. Read next: ``routing_table.py``, then ``ledger.py``.
 """
@@ -123,12 +123,12 @@ class _Watcher:
     def between_updates(self, last: str | None) -> None:
         """What changed while no optimizer was at work: averages may follow, and weights be clipped that just moved."""
         now = _values(self.experiment)
-        may = {*self.experiment.averages, *self.experiment.routes.get(last or self.last or "", ())}
+        may = {*self.experiment.ema_modules, *self.experiment.routes.get(last or self.last or "", ())}
         for module in self.experiment.modules:
             if module not in may and _differing(self.before[module], now[module]):
                 self.surprises.append(
                     f"module {module!r} has changed without a loss: its parameters were written to outside an update. "
-                    "Name it in `averages` if it follows another module; else give it a loss"
+                    "Name it in `ema_modules` if it follows another module; else give it a loss"
                 )
         self.before = now
 
@@ -188,9 +188,9 @@ def _judge_unused(experiment: Experiment, watcher: _Watcher) -> None:
     trained = {module: {name for name, r in experiment.routes.items() if module in r} for module in experiment.modules}
     for module, parameters in _parameters(experiment).items():
         live = {key: p for key, p in parameters.items() if p.requires_grad}
-        if live and not trained[module] and module not in experiment.averages:
+        if live and not trained[module] and module not in experiment.ema_modules:
             watcher.surprises.append(
-                f"module {module!r} has parameters, but no loss trains it, and it is not named in `averages`"
+                f"module {module!r} has parameters, but no loss trains it, and it is not named in `ema_modules`"
             )
         unused = [key for key, p in live.items() if not trained[module] & watcher.reached.get(id(p), set())]
         if trained[module] and unused and len(unused) < len(live):

@@ -137,7 +137,7 @@ def _picture(target: Output, runs: tuple[str, ...], trained: list[Trained], plan
     rows, legend = [_unit(test.images_float(places), test)], ["test images"]
     for run, one, plan in zip(runs, trained, plans, strict=True):
         same = one.images("test").subset(places)
-        experiment = one.given(same.labels)
+        experiment = one.conditioned_on(same.labels)
         if experiment.reconstruct is not None:
             rows.append(_unit(experiment.reconstruct(same.images_float()), same))
             legend.append(f"{run}: reconstructions")

@@ -42,7 +42,7 @@ def latent_of(trained: Trained) -> Latent:
 
 def check_encoder(trained: Trained) -> None:
     """ConfigError if the model has no encoder, whose codes a density could be fitted to."""
-    if trained.experiment.encode is None and trained.experiment.given is None:
+    if trained.experiment.encode is None and trained.experiment.conditioned_on is None:
         name = trained.recipe.name
         raise ConfigError(f"{name} has no encoder, so there are no codes to fit a density to; leave --density out")
 
@@ -57,7 +57,7 @@ def codes_from(trained: Trained, density: str | None, *, seed: int = 0) -> tuple
         return latent.draw, "prior"
     check_encoder(trained)
     images = trained.some(trained.images("train"), CODES)
-    encode = trained.given(images.labels).encode
+    encode = trained.conditioned_on(images.labels).encode
     assert encode is not None
     codes = encode(images.images_float())
     if codes.shape[1] != latent.size:

@@ -43,10 +43,10 @@ def encode(
     """
     target = Output(output, {"": CODES}, force=force)
     trained = open_run(run, checkpoint, data_dir, device, target)
-    if trained.experiment.encode is None and trained.experiment.given is None:
+    if trained.experiment.encode is None and trained.experiment.conditioned_on is None:
         raise ConfigError(f"{trained.recipe.name} has no encoder, so images have no codes")
     dataset = trained.images(split)
-    encode = trained.given(dataset.labels).encode
+    encode = trained.conditioned_on(dataset.labels).encode
     assert encode is not None
     codes = encode(dataset.images_float())
     arrays: dict[str, Any] = {"codes": codes, "split": np.array(split)}

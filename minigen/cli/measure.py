@@ -91,8 +91,8 @@ def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Findin
     train, test = trained.images("train"), trained.images("test")
     reason = _no_samples(trained, plan, train, test)  # too few are refused before anything is measured
     found.settings["test_images"] = len(test)
-    found.settings["labels_given"] = experiment.given is not None
-    if trained.given(test.labels).reconstruct is not None:
+    found.settings["labels_given"] = experiment.conditioned_on is not None
+    if trained.conditioned_on(test.labels).reconstruct is not None:
         with found.clock("reconstructions"):
             found.report |= evaluation.measure_reconstructions(_reconstructor(trained), test)
         found.settings["corrupted"] = "corruption" in trained.config
@@ -103,7 +103,7 @@ def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Findin
         with found.clock("codes"):
             known = trained.some(train, evaluation.PROBE_IMAGES)
             found.report |= evaluation.measure_codes(experiment.encode, known, test)
-    elif experiment.given is not None:
+    elif experiment.conditioned_on is not None:
         found.left_out["codes"] = f"the encoder of {trained.recipe.name} is told the class that a probe would look for"
     features = None
     if reason is not None:
@@ -125,7 +125,7 @@ def _reconstructor(trained: Trained) -> Callable[[Array, Array | None], Array]:
     """Images, with their labels, to reconstructions; a denoising model is shown corrupted images."""
 
     def reconstruct(x: Array, labels: Array | None) -> Array:
-        experiment = trained.given(labels)
+        experiment = trained.conditioned_on(labels)
         assert experiment.reconstruct is not None
         return experiment.pictures(x)[-1] if "corruption" in trained.config else experiment.reconstruct(x)
 
@@ -134,13 +134,13 @@ def _reconstructor(trained: Trained) -> Callable[[Array, Array | None], Array]:
 
 def _likelihood(trained: Trained, test: Dataset, k: int, found: Findings) -> None:
     """Bounds of the likelihood, and what the codes carry."""
-    images, experiment = test.images_float(), trained.given(test.labels)
+    images, experiment = test.images_float(), trained.conditioned_on(test.labels)
     if experiment.log_likelihood is not None:
         found.report |= likelihood.measure_likelihood(experiment.log_likelihood, images, k)
-    signs = {} if experiment.signs is None else experiment.signs(images)
-    if {"kl", "mean"} <= signs.keys() and len(images) > 1:
-        found.report |= likelihood.measure_posterior(signs)
-        found.kl_per_dimension = likelihood.kl_per_dimension(signs["kl"]).tolist()
+    diagnostics = {} if experiment.diagnostics is None else experiment.diagnostics(images)
+    if {"kl", "mean"} <= diagnostics.keys() and len(images) > 1:
+        found.report |= likelihood.measure_posterior(diagnostics)
+        found.kl_per_dimension = likelihood.kl_per_dimension(diagnostics["kl"]).tolist()
     found.settings |= {"k": k, "likelihood_images": len(images)}
 
 

@@ -51,13 +51,13 @@ def reconstruct(
     """
     target = Output(output, PICTURE, force=force)
     trained = open_run(run, checkpoint, data_dir, device, target)
-    if trained.experiment.reconstruct is None and trained.experiment.given is None:
+    if trained.experiment.reconstruct is None and trained.experiment.conditioned_on is None:
         raise ConfigError(f"{trained.recipe.name} has no encoder, so it cannot reconstruct; draw with minigen sample")
     dataset = trained.images(split)
     if count is not None and count > len(dataset):
         raise ConfigError(f"-n {count}: the split {split!r} has {len(dataset)} images")
     shown = dataset.subset(dataset.drawn(count or IMAGES, seed=seed))
-    experiment, images = trained.given(shown.labels), shown.images_float()
+    experiment, images = trained.conditioned_on(shown.labels), shown.images_float()
     assert experiment.reconstruct is not None
     corrupts = "corruption" in trained.config
     parts = experiment.pictures(images) if corrupts else [images, experiment.reconstruct(images)]

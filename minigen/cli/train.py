@@ -194,7 +194,7 @@ def _next_commands(run: Run) -> list[tuple[object, ...]]:
     commands: list[tuple[object, ...]] = []
     if experiment.latent is not None and experiment.latent.draw is not None:
         commands.append(("sample", path, "-o", "samples.png"))
-    if experiment.reconstruct is not None or experiment.given is not None:
+    if experiment.reconstruct is not None or experiment.conditioned_on is not None:
         commands.append(("reconstruct", path, "-o", "reconstructions.png"))
     if commands or experiment.log_likelihood is not None or experiment.latent is not None:
         commands.append(("evaluate", path))

@@ -95,12 +95,12 @@ class Trained:
         """What the classes of its data set are called; none without labels."""
         return tuple(self.facts.get("class_names") or map(str, range(self.facts["classes"] or 0)))
 
-    def given(self, labels: Array | None) -> Experiment:
+    def conditioned_on(self, labels: Array | None) -> Experiment:
         """The experiment with what it can do for images of the classes `labels` (N,), if its encoder sees them, too.
 
         ValueError if it does, and there are none.
         """
-        if self.experiment.given is None:
+        if self.experiment.conditioned_on is None:
             return self.experiment
         if labels is None:
             raise ValueError(
@@ -113,7 +113,7 @@ class Trained:
                 f"the images have classes up to number {labels.max()}, but {self.checkpoint} was trained on "
                 f"{classes} of them, and cannot be told of others; train it again"
             )
-        return self.experiment.given(labels)
+        return self.experiment.conditioned_on(labels)
 
 
 def open_run(

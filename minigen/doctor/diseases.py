@@ -65,7 +65,7 @@ def mode_collapse(e: Evidence) -> Finding | None:
 
     Not asked of models without an adversary whose code may collapse: alike samples are that disease's consequence.
     """
-    likelihood = "kl" in e.signs and "real_score" not in e.signs
+    likelihood = "kl" in e.diagnostics and "real_score" not in e.diagnostics
     if e.samples is None or likelihood or len(e.images) < ENOUGH:
         raise NotApplicable
     images, samples = _rows(e.images), _rows(e.samples)
@@ -141,7 +141,9 @@ def missing_classes(e: Evidence) -> Finding | None:
         f"{share[missing].sum() * certain.sum():.0f} are expected"
     )
     most = 2 * len(missing) > len(judged)
-    remedy = _MORE_MODES if "kl" not in e.signs else "Train for longer, and look whether the training images have them"
+    remedy = (
+        _MORE_MODES if "kl" not in e.diagnostics else "Train for longer, and look whether the training images have them"
+    )
     return Finding("mode collapse" if most else "partial mode collapse", evidence, remedy)
 
 
@@ -161,9 +163,9 @@ def constant_reconstructions(e: Evidence) -> Finding | None:
 
 def discriminator_won(e: Evidence) -> Finding | None:
     """No made image passes for real, and the generator's gradient carries little."""
-    if not {"real_score", "fake_score"} <= e.signs.keys() or len(e.images) < ENOUGH:
+    if not {"real_score", "fake_score"} <= e.diagnostics.keys() or len(e.images) < ENOUGH:
         raise NotApplicable
-    real, fake = e.signs["real_score"], e.signs["fake_score"]
+    real, fake = e.diagnostics["real_score"], e.diagnostics["fake_score"]
     accuracy = (float((real > 0).mean()) + float((fake < 0).mean())) / 2
     probability = float(np.mean(1 / (1 + np.exp(-np.clip(fake.astype("f8"), -500, 500)))))
     if e.history:  # batch norm judges a batch by itself in training, and by an average of both kinds here
@@ -182,11 +184,11 @@ def discriminator_won(e: Evidence) -> Finding | None:
 
 def posterior_collapse(e: Evidence) -> Finding | None:
     """The code says nothing about the image: the encoder gives the prior, whatever it sees."""
-    if "kl" not in e.signs or len(e.images) < 2:
+    if "kl" not in e.diagnostics or len(e.images) < 2:
         raise NotApplicable
-    kl = e.signs["kl"]
+    kl = e.diagnostics["kl"]
     total, size = float(kl.sum(1).mean()), kl.shape[1]
-    variance = e.signs["mean"].astype("f8").var(0)
+    variance = e.diagnostics["mean"].astype("f8").var(0)
     active = int((variance > ACTIVE).sum())
     if active >= max(1, ACTIVE_SHARE * size):
         return None
@@ -201,9 +203,9 @@ def posterior_collapse(e: Evidence) -> Finding | None:
 
 def dead_codes(e: Evidence) -> Finding | None:
     """Most of a codebook is never looked up."""
-    if "code_usage" not in e.signs:
+    if "code_usage" not in e.diagnostics:
         raise NotApplicable
-    usage = e.signs["code_usage"].astype("f8")
+    usage = e.diagnostics["code_usage"].astype("f8")
     if usage.sum() < PER_CODE * usage.size:
         raise NotApplicable
     share = usage / usage.sum()

@@ -32,8 +32,8 @@ class Evidence:
     """What was seen.
 
     `images` (N, C, H, W) and the `samples` and `reconstructions` beside them, None where the model makes none;
-    `classes` (N,) are their labels, or clusters (`labelled` False). `signs` are those of the experiment. `silent` has,
-    for every ReLU that ran, how many of its units were 0 for all images, and of how many. `weight` is the largest
+    `classes` (N,) are their labels, or clusters (`labelled` False). `diagnostics` are those of the experiment. `silent`
+    has, for every ReLU that ran, how many of its units were 0 for all images, and of how many. `weight` is the largest
     absolute value of a parameter, with its name. `history` has the mean terms of each epoch so far. `recognised` (N, K)
     are the probabilities that a classifier gives to the samples, if there was one to ask. `names` of the classes, by
     their numbers, are for what is said of them.
@@ -44,7 +44,7 @@ class Evidence:
     labelled: bool
     samples: Array | None
     reconstructions: Array | None
-    signs: Mapping[str, Array]
+    diagnostics: Mapping[str, Array]
     silent: Mapping[str, tuple[int, int]]
     weight: tuple[str, float]
     history: Sequence[Mapping[str, float]]
@@ -66,11 +66,11 @@ def gather(
 ) -> Evidence:
     """All that the model shows of itself on images (N, C, H, W) with labels (N,) or None."""
     classes, labelled = (clusters(images), False) if labels is None else (labels, True)
-    if experiment.given is not None and labels is not None:
-        experiment = experiment.given(labels)
+    if experiment.conditioned_on is not None and labels is not None:
+        experiment = experiment.conditioned_on(labels)
     latent = experiment.latent
     samples = reconstructions = None
-    signs: Mapping[str, Array] = {}
+    diagnostics: Mapping[str, Array] = {}
     with _generators_held(experiment), listening(experiment.modules) as silent:
         if latent is not None and latent.draw is not None:
             asked = None
@@ -81,13 +81,13 @@ def gather(
             samples = latent.decode(latent.draw(len(images), Generator(0).spawn("doctor")), asked)
         elif experiment.reconstruct is not None:
             reconstructions = experiment.reconstruct(images)
-        if experiment.signs is not None:
-            signs = experiment.signs(images)
+        if experiment.diagnostics is not None:
+            diagnostics = experiment.diagnostics(images)
     dead = {name: (int((~alive).sum()), alive.size) for name, alive in silent.items()}
     recognised = None if classify is None or samples is None else classify(samples)
     weight = _largest(experiment.modules)
     return Evidence(
-        images, classes, labelled, samples, reconstructions, signs, dead, weight, history, recognised, names
+        images, classes, labelled, samples, reconstructions, diagnostics, dead, weight, history, recognised, names
     )
 
 

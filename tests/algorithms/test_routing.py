@@ -113,7 +113,7 @@ def game(fault: str = "") -> Experiment:
             **({} if fault == "no route" else {"generator": ("generator",)}),
         },
         through={} if fault == "not declared" else {"generator": ("discriminator",)},
-        averages=() if fault == "average not declared" else ("average",),
+        ema_modules=() if fault == "average not declared" else ("average",),
     )
 
 

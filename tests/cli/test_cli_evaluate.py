@@ -170,10 +170,10 @@ def test_a_model_whose_encoder_sees_labels(minigen, many):
     assert f"on 150 test images of {many}, the encoder told their classes\n" in result.out
     one = open_run("run", "last", None, "cpu")
     test = one.images("test")
-    seeing = one.experiment.given(test.labels)
+    seeing = one.experiment.conditioned_on(test.labels)
     x = test.images_float()
     assert found["metrics"]["mse"] == pytest.approx(np.square(seeing.reconstruct(x) - x).mean(), rel=1e-4)  # float32
-    assert found["metrics"]["kl"] == pytest.approx(seeing.signs(x)["kl"].sum(1).mean(), rel=1e-4)
+    assert found["metrics"]["kl"] == pytest.approx(seeing.diagnostics(x)["kl"].sum(1).mean(), rel=1e-4)
     result = minigen("compare", "run", "run", "-o", "x.png", "--samples", 0, "-k", 1)
     assert result.code == 0 and "run: reconstructions" in result.out, result
 

@@ -150,7 +150,11 @@ def test_missing_classes_are_named_once() -> None:
     for changes in (
         {"samples": points(classes=7)[0], "recognised": recognised},
         {"samples": np.zeros((N, 8, 1, 1), "f4"), "recognised": recognised},
-        {"samples": points()[0], "recognised": recognised, "signs": {"kl": np.zeros((N, 4)), "mean": np.zeros((N, 4))}},
+        {
+            "samples": points()[0],
+            "recognised": recognised,
+            "diagnostics": {"kl": np.zeros((N, 4)), "mean": np.zeros((N, 4))},
+        },
         {"samples": points()[0], "recognised": recognised, "labelled": False},
         {"samples": points()[0]},
     ):
@@ -168,14 +172,14 @@ def test_missing_classes_are_named_once() -> None:
     ],
 )
 def test_discriminator_won(fake: float, history: list[dict[str, float]], wanted: bool) -> None:
-    signs = {"real_score": np.full(N, 3.0), "fake_score": np.full(N, fake)}
-    assert (diseases.discriminator_won(evidence(signs=signs, history=history)) is not None) == wanted
+    diagnostics = {"real_score": np.full(N, 3.0), "fake_score": np.full(N, fake)}
+    assert (diseases.discriminator_won(evidence(diagnostics=diagnostics, history=history)) is not None) == wanted
 
 
 @pytest.mark.parametrize(("active", "wanted"), [(0, True), (1, True), (2, False), (20, False)])
 def test_posterior_collapse(active: int, wanted: bool) -> None:
     mean = rng.standard_normal((N, 20)) * (np.arange(20) < active)
-    found = diseases.posterior_collapse(evidence(signs={"kl": mean**2 / 2, "mean": mean}))
+    found = diseases.posterior_collapse(evidence(diagnostics={"kl": mean**2 / 2, "mean": mean}))
     assert (found is not None) == wanted
     if found is not None:
         assert f"{active} of 20 code units are active" in found.evidence
@@ -183,13 +187,13 @@ def test_posterior_collapse(active: int, wanted: bool) -> None:
 
 def test_a_code_of_two_units_may_lose_one() -> None:
     mean = rng.standard_normal((N, 2)) * [1.0, 0.0]
-    assert diseases.posterior_collapse(evidence(signs={"kl": mean**2 / 2, "mean": mean})) is None
+    assert diseases.posterior_collapse(evidence(diagnostics={"kl": mean**2 / 2, "mean": mean})) is None
 
 
 @pytest.mark.parametrize(("used", "wanted"), [(1, True), (6, True), (7, False), (64, False)])
 def test_dead_codes(used: int, wanted: bool) -> None:
     usage = np.where(np.arange(64) < used, 300 // used, 0)
-    found = diseases.dead_codes(evidence(signs={"code_usage": usage}))
+    found = diseases.dead_codes(evidence(diagnostics={"code_usage": usage}))
     assert (found is not None) == wanted
     if found is not None:
         assert f"{used} of 64 codes" in found.evidence and f"(perplexity {used}.0)" in found.evidence
@@ -233,10 +237,13 @@ def test_constant_reconstructions(size: float, wanted: bool) -> None:
     [
         (diseases.mode_collapse, {}),
         (diseases.mode_collapse, {"samples": points()[0], "images": points(99)[0]}),
-        (diseases.mode_collapse, {"samples": points()[0], "signs": {"kl": np.zeros((N, 2)), "mean": np.zeros((N, 2))}}),
-        (diseases.discriminator_won, {"signs": {"real_score": np.zeros(N)}}),
+        (
+            diseases.mode_collapse,
+            {"samples": points()[0], "diagnostics": {"kl": np.zeros((N, 2)), "mean": np.zeros((N, 2))}},
+        ),
+        (diseases.discriminator_won, {"diagnostics": {"real_score": np.zeros(N)}}),
         (diseases.posterior_collapse, {}),
-        (diseases.dead_codes, {"signs": {"code_usage": np.array([1, 0, 0])}}),  # one look-up, three codes
+        (diseases.dead_codes, {"diagnostics": {"code_usage": np.array([1, 0, 0])}}),  # one look-up, three codes
         (diseases.dead_relu, {}),
         (diseases.constant_reconstructions, {}),
     ],
@@ -307,9 +314,9 @@ def test_looking_at_a_model_changes_nothing(name: str) -> None:
 
 def test_a_generator_that_is_drawn_from_while_looking_is_put_back() -> None:
     built = build_small("denoising-ae")
-    built = replace(built, signs=lambda images: {"x": built.generators["noise"].normal((3,))})
+    built = replace(built, diagnostics=lambda images: {"x": built.generators["noise"].normal((3,))})
     before = everything(built)
-    assert gather(built, images_for("ae").x, None, ()).signs["x"].shape == (3,)
+    assert gather(built, images_for("ae").x, None, ()).diagnostics["x"].shape == (3,)
     assert everything(built) == before
 
 
@@ -406,4 +413,6 @@ def test_a_resumed_run_is_the_same_to_the_bit_and_remembers_its_epochs(tmp_path:
 def test_the_codes_of_an_encoder_that_is_told_classes_are_looked_at() -> None:
     batch = images_for("cvae")
     seen = gather(build_small("cvae"), batch.x, batch.labels, [])
-    assert seen.signs["kl"].shape == seen.signs["mean"].shape and len(seen.signs["kl"]) == len(batch.x)
+    assert seen.diagnostics["kl"].shape == seen.diagnostics["mean"].shape and len(seen.diagnostics["kl"]) == len(
+        batch.x
+    )

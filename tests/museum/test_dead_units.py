@@ -40,9 +40,11 @@ def test_a_codebook_that_begins_far_away(spread: float, dead: bool) -> None:
         nearest = distances(codes, codebook).argmin(1)
         codebook = np.stack([codes[nearest == k].mean(0) if (nearest == k).any() else codebook[k] for k in range(64)])
 
-    def signs(images: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
+    def diagnostics(images: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
         assert built.encode is not None
         return {"code_usage": np.bincount(distances(built.encode(images), codebook).argmin(1), minlength=64)}
 
-    found = examine(replace(built, signs=signs), data.images_float(slice(LOOK)), data.labels[:LOOK]).findings
+    found = examine(
+        replace(built, diagnostics=diagnostics), data.images_float(slice(LOOK)), data.labels[:LOOK]
+    ).findings
     assert [f.disease for f in found] == (["dead codes"] if dead else [])

@@ -36,8 +36,8 @@ def test_vectors_move_once_for_each_update(name: str, n_critic: int, monkeypatch
 
     vectors = {key: layer.u.numpy().tobytes() for key, layer in layers.items()}
     built.pictures(batch.x[:4])
-    if built.signs is not None:
-        built.signs(batch.x[:4])
+    if built.diagnostics is not None:
+        built.diagnostics(batch.x[:4])
     if built.evaluate is not None:
         built.evaluate(batch)
     assert vectors == {key: layer.u.numpy().tobytes() for key, layer in layers.items()}

@@ -107,7 +107,7 @@ def test_batch_norm_of_many_rows_with_a_large_mean(create_graph):
     x, weights = rng.normal(1000, 1, (ROWS, 2)).astype(np.float32), rng.normal(size=(ROWS, 2)).astype(np.float32)
     wanted = batch_norm_gradients(x, weights, np.float64, create_graph)
     got = batch_norm_gradients(x, weights, np.float32, create_graph)
-    # Sums of products of both signs: their roundings are relative to the sum of the sizes, ROWS * 2 / pi.
+    # Sums of products of both diagnostics: their roundings are relative to the sum of the sizes, ROWS * 2 / pi.
     np.testing.assert_allclose(got, wanted, rtol=0, atol=np.finfo(np.float32).eps * ROWS * 2 / np.pi)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 
 from minigen import losses
-from minigen.algorithms.adversarial.build import make_discriminator, make_generator, seated
+from minigen.algorithms.adversarial.build import assemble_game, make_discriminator, make_generator
 from minigen.algorithms.adversarial.conditional import (
     ConditionalGame,
     beside,
@@ -22,7 +22,7 @@ from minigen.algorithms.adversarial.conditional import (
     recipe,
     rows_of,
 )
-from minigen.algorithms.adversarial.game import Rules, ledger, parts, settle, standing
+from minigen.algorithms.adversarial.game import Rules, after_discriminator_update, ledger, parts, score_terms
 from minigen.algorithms.experiment import Experiment, Recipe, Setup, Step, Term, Terms
 from minigen.algorithms.updates import Updates
 from minigen.autograd import Tensor
@@ -45,7 +45,7 @@ def discriminator_terms(
         "discriminator": source,
         "class_real": class_real,
         "class_fake": class_fake,
-        **standing(rules, on_real[:, 0].detach(), on_fake[:, 0].detach()),
+        **score_terms(rules, on_real[:, 0].detach(), on_fake[:, 0].detach()),
     }
 
 
@@ -79,11 +79,11 @@ def auxiliary_step(
             real, fake = Tensor(x), asked.generate(len(x))
             terms = discriminator_terms(asked, rules, real, fake.detach(), y, weight)
             update("discriminator", terms["loss"])
-            settle(game, rules)
+            after_discriminator_update(game, rules)
         terms |= generator_terms(asked, rules, real, fake, y, weight)
         update("generator", terms["generator"])
-        if game.average is not None:
-            game.average.follow(game.generator)
+        if game.ema_generator is not None:
+            game.ema_generator.follow(game.generator)
         return terms
 
     return step
@@ -105,7 +105,7 @@ def _build(setup: Setup, rules: Rules) -> Experiment:
     rng, weight = Generator(setup.seed).spawn("weights"), options["class_weight"]
     generator = make_generator(options, image, rng, inputs=options["latent"] + classes)
     discriminator = headed(make_discriminator(options, image, rng), classes, rng=rng.spawn("head"))
-    game = seated(ConditionalGame, setup, generator, discriminator)
+    game = assemble_game(ConditionalGame, setup, generator, discriminator)
     play = functools.partial(
         auxiliary_step, game, rules=rules, classes=classes, weight=weight, n_critic=options["n_critic"],
         device=setup.device,

@@ -66,7 +66,7 @@ def diffaugment(x: Tensor, rng: Generator, *, background: float = -1.0) -> Tenso
 AUGMENTATIONS: dict[str, Augment | None] = {"none": None, "translate": translate, "diffaugment": diffaugment}
 
 
-def disturbed(x: Tensor, rng: Generator, *, augment: Augment | None, noise_std: float) -> Tensor:
+def augmented(x: Tensor, rng: Generator, *, augment: Augment | None, noise_std: float) -> Tensor:
     """Images (N, C, H, W) as a discriminator is shown them: augmented, and with noise of that standard deviation."""
     if augment is not None:
         x = augment(x, rng)
@@ -75,7 +75,7 @@ def disturbed(x: Tensor, rng: Generator, *, augment: Augment | None, noise_std: 
     return x
 
 
-def fading(std: float, k: int, steps: int) -> float:
+def linear_decay(std: float, k: int, steps: int) -> float:
     """The standard deviation of the noise for update k: it falls from `std` to 0 in `steps` updates."""
     return std * max(0.0, 1 - k / steps)
 

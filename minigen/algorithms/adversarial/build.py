@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minigen import nn, optim
-from minigen.algorithms.adversarial.augment import AUGMENTATIONS, fading
+from minigen.algorithms.adversarial.augment import AUGMENTATIONS, linear_decay
 from minigen.algorithms.adversarial.game import Game, Rules, adversarial_step, ledger
 from minigen.algorithms.adversarial.options import COMMON, CONV, DENSE
 from minigen.algorithms.donors import (
@@ -134,10 +134,10 @@ def make_game(setup: Setup, network: str | None = None) -> Game:
     (c, h, w), pack = setup.image_shape, setup.options.get("pack", 1)
     rng = Generator(setup.seed).spawn("weights")
     generator = make_generator(setup.options, setup.image_shape, rng, network)
-    return seated(Game, setup, generator, make_discriminator(setup.options, (c * pack, h, w), rng, network))
+    return assemble_game(Game, setup, generator, make_discriminator(setup.options, (c * pack, h, w), rng, network))
 
 
-def seated(kind: type[AnyGame], setup: Setup, generator: nn.Module, discriminator: nn.Module) -> AnyGame:
+def assemble_game(kind: type[AnyGame], setup: Setup, generator: nn.Module, discriminator: nn.Module) -> AnyGame:
     """A game of that kind between these two, moved to their device, with what the options say of how they meet."""
     options = setup.options
     return kind(
@@ -145,7 +145,7 @@ def seated(kind: type[AnyGame], setup: Setup, generator: nn.Module, discriminato
         discriminator.to(setup.device),
         latent=options["latent"],
         noise=Generator(setup.seed, device=setup.device).spawn("noise"),
-        average=nn.MovingAverage(generator, options["ema"]) if options["ema"] else None,
+        ema_generator=nn.MovingAverage(generator, options["ema"]) if options["ema"] else None,
         pack=options.get("pack", 1),
         joint=options.get("joint_batch", False),
         augment=AUGMENTATIONS[options["augment"]],
@@ -171,7 +171,7 @@ def make_updates(setup: Setup, game: Game) -> tuple[Updates, Callable[[int], Non
     def schedule(k: int) -> None:
         for rate in rates:
             rate(k)
-        game.noise_std = fading(options["instance_noise"], k, steps)
+        game.noise_std = linear_decay(options["instance_noise"], k, steps)
 
     return Updates(optimizers, clip_norm=options["clip_norm"]), schedule
 
@@ -185,7 +185,7 @@ def make_experiment(setup: Setup, game: Game, rules: Rules) -> Experiment:
         step=step,
         schedule=schedule,
         ledger=ledger(rules),
-        signs=(lambda images: signs(game, images, setup.seed, setup.device)) if rules.logits else None,
+        diagnostics=(lambda images: diagnostics(game, images, setup.seed, setup.device)) if rules.logits else None,
         **appearance(game, setup.seed, setup.device),
     )
 
@@ -193,14 +193,14 @@ def make_experiment(setup: Setup, game: Game, rules: Rules) -> Experiment:
 def appearance(game: Game, seed: int, device: str) -> dict[str, Any]:
     """The parts of an `Experiment` that do not depend on the rules: what is kept, and what can be looked at."""
     modules = {"generator": game.generator, "discriminator": game.discriminator}
-    if game.average is not None:
-        modules["average"] = game.average
+    if game.ema_generator is not None:
+        modules["average"] = game.ema_generator
 
     def draw(n: int, rng: Generator) -> Array:
         return to_device(rng.normal((n, game.latent)), "cpu")
 
     def decode(codes: Array, labels: Array | None = None) -> Array:
-        return paint(game.painter, codes, device)
+        return predict(game.sampler, codes, device)
 
     def pictures(images: Array) -> list[Array]:
         return [decode(draw(len(images), Generator(seed).spawn("pictures")))]
@@ -210,13 +210,13 @@ def appearance(game: Game, seed: int, device: str) -> dict[str, Any]:
         "generators": {"noise": game.noise},
         "routes": {"discriminator": ("discriminator",), "generator": ("generator",)},
         "through": {"generator": ("discriminator",)},
-        "averages": () if game.average is None else ("average",),
+        "ema_modules": () if game.ema_generator is None else ("average",),
         "pictures": pictures,
         "latent": Latent(game.latent, decode, draw),
     }
 
 
-def signs(game: Game, images: Array, seed: int, device: str) -> dict[str, Array]:
+def diagnostics(game: Game, images: Array, seed: int, device: str) -> dict[str, Array]:
     """The logits of images (N, C, H, W) and of as many samples, as the discriminator gives them in training.
 
     That is with the batch statistics of each kind; a copy is asked, so that looking moves no running statistics. Empty
@@ -227,13 +227,13 @@ def signs(game: Game, images: Array, seed: int, device: str) -> dict[str, Array]
         return {}
     watched = copy.copy(game)
     watched.discriminator = copy.deepcopy(game.discriminator).train()
-    samples = paint(game.generator, to_device(Generator(seed).spawn("signs").normal((n, game.latent)), "cpu"), device)
+    samples = predict(game.generator, to_device(Generator(seed).spawn("signs").normal((n, game.latent)), "cpu"), device)
     with no_grad():
         real, fake = (watched.critic(Tensor(to_device(x, device))).numpy() for x in (images[:n], samples))
     return {"real_score": real, "fake_score": fake}
 
 
-def paint(generator: nn.Module, codes: Array, device: str = "cpu", batch_size: int = 500) -> Array:
+def predict(generator: nn.Module, codes: Array, device: str = "cpu", batch_size: int = 500) -> Array:
     """The images (N, C, H, W) that codes (N, D) become in evaluation mode, as a NumPy array."""
     asked = codes if len(codes) else np.zeros((1, *codes.shape[1:]), codes.dtype)  # batch norm takes no empty batch
     with generator.evaluation():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 
 from minigen import ops
-from minigen.algorithms.adversarial.build import make_discriminator, make_generator, seated
+from minigen.algorithms.adversarial.build import assemble_game, make_discriminator, make_generator
 from minigen.algorithms.adversarial.conditional import (
     ConditionalGame,
     beside,
@@ -21,7 +21,7 @@ from minigen.algorithms.adversarial.conditional import (
     recipe,
     rows_of,
 )
-from minigen.algorithms.adversarial.game import Rules, discriminator_terms, ledger, parts, settle
+from minigen.algorithms.adversarial.game import Rules, after_discriminator_update, discriminator_terms, ledger, parts
 from minigen.algorithms.experiment import Experiment, Recipe, Setup, Step, Terms
 from minigen.algorithms.updates import Updates
 from minigen.autograd import Tensor
@@ -54,11 +54,11 @@ def conditional_step(
             real, fake = Tensor(x), told.generate(len(x))
             terms = discriminator_terms(told, rules, real, fake.detach())
             update("discriminator", terms["loss"])
-            settle(told, rules)
+            after_discriminator_update(told, rules)
         generator = rules.generator(told.fake_scores(real, fake))
         update("generator", generator)
-        if game.average is not None:
-            game.average.follow(game.generator)
+        if game.ema_generator is not None:
+            game.ema_generator.follow(game.generator)
         return {**terms, "generator": generator}
 
     return step
@@ -75,7 +75,7 @@ def _build(setup: Setup, rules: Rules) -> Experiment:
     body = make_discriminator(options, LabelledDiscriminator.shown(image, classes, embedded=embedded), rng)
     discriminator = labelled(body, image, classes, embedded=embedded, rng=rng.spawn("label"))
     generator = make_generator(options, image, rng, inputs=latent + classes)
-    game = seated(LabelledGame, setup, generator, discriminator)
+    game = assemble_game(LabelledGame, setup, generator, discriminator)
     play = functools.partial(
         conditional_step, game, rules=rules, classes=classes, n_critic=options["n_critic"], device=setup.device
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigen import ops
 from minigen.algorithms.adversarial import gan
-from minigen.algorithms.adversarial.build import batches, check, make_experiment, paint
+from minigen.algorithms.adversarial.build import batches, check, make_experiment, predict
 from minigen.algorithms.adversarial.game import Game, Rules
 from minigen.algorithms.adversarial.options import COMMON, CONV, DENSE
 from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Step, Term
@@ -147,17 +147,17 @@ def conditioned(
         return codes.arrange(z, one_hot(labels, codes.classes))
 
     def decode(z: Array, labels: Array | None) -> Array:
-        return paint(game.painter, given(z, labels), device)
+        return predict(game.sampler, given(z, labels), device)
 
     def pictures(images: Array) -> list[Array]:
         """In each row one code as every class (the first ten)."""
         z = codes.draw(len(images), Generator(setup.seed).spawn("pictures"))
         return [decode(z, np.full(len(z), k)) for k in known[:SHOWN]]
 
-    def signs(images: Array) -> dict[str, Array]:
+    def diagnostics(images: Array) -> dict[str, Array]:
         n = len(images)
         z = codes.draw(n, Generator(setup.seed).spawn("signs"))
-        samples = paint(game.generator, given(z, np.array(known)[np.arange(n) % len(known)]), device)
+        samples = predict(game.generator, given(z, np.array(known)[np.arange(n) % len(known)]), device)
         return scores(game, images, samples, device)
 
     experiment = make_experiment(setup, game, rules)
@@ -167,7 +167,7 @@ def conditioned(
         ledger=ledger,
         pictures=pictures,
         latent=Latent(codes.size, decode, codes.draw, codes.classes, given_classes=codes.given_classes),
-        signs=signs if headed else None,
+        diagnostics=diagnostics if headed else None,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from minigen import nn, ops
-from minigen.algorithms.adversarial.augment import Augment, disturbed
+from minigen.algorithms.adversarial.augment import Augment, augmented
 from minigen.algorithms.experiment import Step, Term, Terms
 from minigen.algorithms.updates import Updates
 from minigen.autograd import Tensor
@@ -29,15 +29,16 @@ class Rules:
     """What the players want. Scores are (N,), one for each image (or pack of images); losses are means over them.
 
     `discriminator` maps the scores of real and of made images to its loss, `generator` those of made images to its
-    own. `unit` is that of both. `border` is the score between real and made; None where scores have no zero, as those
-    of a critic. With `logits` the probability of being real is sigmoid(score), and is what is logged. The penalty times
-    `penalty_weight` is added to the discriminator's loss. After its updates `constrain` may change its weights.
+    own. `unit` is that of both. `decision_threshold` is the score between real and generated; None where scores have no
+    zero, as those of a critic. With `logits` the probability of being real is sigmoid(score), and is what is logged.
+    The penalty times `penalty_weight` is added to the discriminator's loss. After its updates `constrain` may change
+    its weights.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor], Tensor]
     unit: str
-    border: float | None = 0.0
+    decision_threshold: float | None = 0.0
     logits: bool = False
     penalty: Penalty | None = None
     penalty_weight: float = 0.0
@@ -50,7 +51,7 @@ class Game:
     `noise` draws the codes and every other random number of training. `pack` images are judged together, as the
     channels of one (Lin et al. 2018). With `joint`, real and made images share the discriminator's batches, and so its
     batch norm's statistics; without, each kind has its own. `noise_std` is the standard deviation of what is added to
-    every image. `average` follows the generator, and samples come from it.
+    every image. `ema_generator` follows the generator, and samples come from it.
     """
 
     def __init__(
@@ -60,20 +61,20 @@ class Game:
         *,
         latent: int,
         noise: Generator,
-        average: nn.MovingAverage | None = None,
+        ema_generator: nn.MovingAverage | None = None,
         pack: int = 1,
         joint: bool = False,
         augment: Augment | None = None,
         noise_std: float = 0.0,
     ) -> None:
-        self.generator, self.discriminator, self.average = generator, discriminator, average
+        self.generator, self.discriminator, self.ema_generator = generator, discriminator, ema_generator
         self.latent, self.noise, self.pack, self.joint = latent, noise, pack, joint
         self.augment, self.noise_std = augment, noise_std
 
     @property
-    def painter(self) -> nn.Module:
+    def sampler(self) -> nn.Module:
         """Where samples come from: the average, if there is one, else the generator."""
-        return self.generator if self.average is None else self.average
+        return self.generator if self.ema_generator is None else self.ema_generator
 
     def generate(self, n: int) -> Tensor:
         """n new images from the generator, (n, C, H, W); codes are N(0, 1), in the dtype of its weights."""
@@ -89,15 +90,15 @@ class Game:
 
     def score(self, x: Tensor) -> Tensor:
         """The scores (N / pack,) of images, augmented and with noise."""
-        return self.critic(disturbed(x, self.noise, augment=self.augment, noise_std=self.noise_std))
+        return self.critic(augmented(x, self.noise, augment=self.augment, noise_std=self.noise_std))
 
     def scores(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """The scores of real and of made images."""
         if not self.joint:
             return self.score(real), self.score(fake)
         both = self.score(ops.concat([real, fake]))
-        border = len(real) // self.pack
-        return both[:border], both[border:]
+        packs = len(real) // self.pack
+        return both[:packs], both[packs:]
 
     def fake_scores(self, real: Tensor, fake: Tensor) -> Tensor:
         """The scores of made images; the real ones only keep them company, if batches are joint."""
@@ -118,11 +119,11 @@ def adversarial_step(game: Game, update: Updates, rules: Rules, *, n_critic: int
             real, fake = Tensor(x), game.generate(len(x))
             terms = discriminator_terms(game, rules, real, fake.detach())
             update("discriminator", terms["loss"])
-            settle(game, rules)
+            after_discriminator_update(game, rules)
         generator = rules.generator(game.fake_scores(real, fake))
         update("generator", generator)
-        if game.average is not None:
-            game.average.follow(game.generator)
+        if game.ema_generator is not None:
+            game.ema_generator.follow(game.generator)
         return {**terms, "generator": generator}
 
     return step
@@ -136,22 +137,22 @@ def discriminator_terms(game: Game, rules: Rules, real: Tensor, fake: Tensor) ->
     if rules.penalty is not None:
         terms["penalty"] = rules.penalty(game, real, fake)
         loss = loss + terms["penalty"] * rules.penalty_weight
-    return {"loss": loss, **terms, **standing(rules, on_real.detach(), on_fake.detach())}
+    return {"loss": loss, **terms, **score_terms(rules, on_real.detach(), on_fake.detach())}
 
 
-def standing(rules: Rules, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+def score_terms(rules: Rules, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     """What the scores (N,) of real and made images say about how the game stands."""
-    if rules.border is None:
+    if rules.decision_threshold is None:
         shown = {"real_score": ops.mean(real), "fake_score": ops.mean(fake)}
         return {**shown, "wasserstein": shown["real_score"] - shown["fake_score"]}
-    right = ((real.data > rules.border).mean() + (fake.data <= rules.border).mean()) * 0.5
+    right = ((real.data > rules.decision_threshold).mean() + (fake.data <= rules.decision_threshold).mean()) * 0.5
     if rules.logits:
         real, fake = ops.sigmoid(real), ops.sigmoid(fake)
     accuracy = Tensor(array_module(right).asarray(right, real.dtype))
     return {"real_score": ops.mean(real), "fake_score": ops.mean(fake), "accuracy": accuracy}
 
 
-def settle(game: Game, rules: Rules) -> None:
+def after_discriminator_update(game: Game, rules: Rules) -> None:
     """What follows an update of the discriminator."""
     nn.power_iteration(game.discriminator)
     if rules.constrain is not None:
@@ -170,7 +171,7 @@ def ledger(rules: Rules) -> dict[str, Term]:
     }
     if rules.penalty is not None:
         terms["penalty"] = Term("mean per sample, before its weight", weight=rules.penalty_weight, of="loss")
-    if rules.border is None:
+    if rules.decision_threshold is None:
         terms["wasserstein"] = Term("mean score of real less that of made images: a distance, times the slope")
     else:
         terms["accuracy"] = Term("share of images that the discriminator has right")

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from minigen import losses
-from minigen.algorithms.adversarial.build import make_discriminator, make_generator, seated
+from minigen.algorithms.adversarial.build import assemble_game, make_discriminator, make_generator
 from minigen.algorithms.adversarial.conditional import Codes, ConditionalGame, conditioned, recipe
-from minigen.algorithms.adversarial.game import Rules, ledger, parts, settle, standing
+from minigen.algorithms.adversarial.game import Rules, after_discriminator_update, ledger, parts, score_terms
 from minigen.algorithms.experiment import Experiment, Recipe, Setup, Step, Term, Terms
 from minigen.algorithms.updates import Updates
 from minigen.autograd import Tensor
@@ -88,15 +88,15 @@ def info_step(
             source = rules.discriminator(on_real[:, 0], on_fake[:, 0])
             loss, category, values = judged(on_fake[:, 1:], code, source)
             update("discriminator", loss)
-            settle(game, rules)
+            after_discriminator_update(game, rules)
         terms = {"loss": loss, "discriminator": source, "category": category, "continuous": values}
-        terms |= standing(rules, on_real[:, 0].detach(), on_fake[:, 0].detach())
+        terms |= score_terms(rules, on_real[:, 0].detach(), on_fake[:, 0].detach())
         on_fake = asked.fake_scores(real, fake)
         source = rules.generator(on_fake[:, 0])
         generator, category, values = judged(on_fake[:, 1:], code, source)
         update("generator", generator)
-        if game.average is not None:
-            game.average.follow(game.generator)
+        if game.ema_generator is not None:
+            game.ema_generator.follow(game.generator)
         parts_of_it = {"generator_source": source, "generator_category": category, "generator_continuous": values}
         return {**terms, "generator": generator, **parts_of_it}
 
@@ -152,7 +152,7 @@ def _build(setup: Setup, rules: Rules) -> Experiment:
     weights = Weights(options["category_weight"], options["continuous_weight"])
     generator = make_generator(options, image, rng, inputs=latent + categories + continuous)
     body, outputs = make_discriminator(options, image, rng), categories + 2 * continuous
-    game = seated(ConditionalGame, setup, generator, headed(body, outputs, hidden=HEAD, rng=rng.spawn("head")))
+    game = assemble_game(ConditionalGame, setup, generator, headed(body, outputs, hidden=HEAD, rng=rng.spawn("head")))
     play = functools.partial(
         info_step, game, rules=rules, categories=categories, continuous=continuous, weights=weights,
         n_critic=options["n_critic"], device=setup.device,

@@ -1,6 +1,6 @@
 """Least-squares GAN (Mao et al. 2017, arXiv:1611.04076, equation 9): scores are pulled to 1 (real) and 0 (made images).
 
-A made image far on the real side of the border is pulled back to it, where the logistic loss would let it be.
+A generated image far on the real side of the decision boundary is pulled back to it; the logistic loss would let it be.
 
 Imports: losses, build. Read next: ``wgan.py``.
 """
@@ -26,7 +26,7 @@ def rules(options: Options) -> Rules:
         discriminator=lambda real, fake: half_square(real, real_target) + half_square(fake, 0.0),
         generator=lambda fake: half_square(fake, 1.0),
         unit="half squared error of the score",
-        border=0.5,
+        decision_threshold=0.5,
     )
 
 

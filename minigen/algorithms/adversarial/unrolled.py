@@ -19,7 +19,7 @@ from dataclasses import replace
 from minigen import nn, optim
 from minigen.algorithms.adversarial import gan, inner_steps
 from minigen.algorithms.adversarial.build import batches, check, make_experiment, make_game
-from minigen.algorithms.adversarial.game import Game, Rules, discriminator_terms, parts, settle
+from minigen.algorithms.adversarial.game import Game, Rules, after_discriminator_update, discriminator_terms, parts
 from minigen.algorithms.adversarial.options import COMMON, CONV, DENSE
 from minigen.algorithms.experiment import Experiment, Recipe, Setup, Step, Terms
 from minigen.algorithms.updates import Updates
@@ -67,12 +67,12 @@ def unrolled_step(
             real, fake = Tensor(x), game.generate(len(x))
             terms = discriminator_terms(game, rules, real, fake.detach())
             update("discriminator", terms["loss"])
-            settle(game, rules)
+            after_discriminator_update(game, rules)
         later = ahead(game, rules, update.optimizers["discriminator"], real, fake, steps, clip=update.clip_norm)
         generator = rules.generator(later.fake_scores(real, fake))
         update("generator", generator)
-        if game.average is not None:
-            game.average.follow(game.generator)
+        if game.ema_generator is not None:
+            game.ema_generator.follow(game.generator)
         return {**terms, "generator": generator}
 
     return step

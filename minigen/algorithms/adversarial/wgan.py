@@ -41,7 +41,7 @@ def rules(options: Options) -> Rules:
         discriminator=critic_loss,
         generator=generator_loss,
         unit="score",
-        border=None,
+        decision_threshold=None,
         constrain=lambda critic: clip_weights(critic, limit),
     )
 

@@ -28,7 +28,7 @@ def rules(options: Options) -> Rules:
         discriminator=wgan.critic_loss,
         generator=wgan.generator_loss,
         unit="score",
-        border=None,
+        decision_threshold=None,
         penalty=penalty,
         penalty_weight=options["penalty_weight"],
     )

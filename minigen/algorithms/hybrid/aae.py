@@ -16,15 +16,15 @@ from __future__ import annotations
 
 from minigen import losses, nn
 from minigen.algorithms.adversarial import gan
-from minigen.algorithms.adversarial.build import paint
-from minigen.algorithms.adversarial.game import Rules, parts, standing
+from minigen.algorithms.adversarial.build import predict
+from minigen.algorithms.adversarial.game import Rules, parts, score_terms
 from minigen.algorithms.experiment import Experiment, Setup, Step, Term, Terms
 from minigen.algorithms.hybrid.build import (
     FAST,
     LOGISTIC,
-    STANDING,
+    SCORE_TERMS,
     assemble,
-    new_average,
+    make_ema_generator,
     new_encoder,
     new_generator,
     recipe,
@@ -48,7 +48,7 @@ LEDGER = {
     "reconstruction": Term(PIXEL, of="loss"),
     "discriminator": Term("nats, of codes"),
     "generator": Term("nats: how the encoder fools it"),
-    **STANDING,
+    **SCORE_TERMS,
 }
 
 
@@ -60,7 +60,7 @@ def step_of(
     rules: Rules,
     noise: Generator,
     *,
-    average: nn.MovingAverage | None = None,
+    ema_generator: nn.MovingAverage | None = None,
     n_critic: int = 1,
     device: str = "cpu",
 ) -> Step:
@@ -84,15 +84,15 @@ def step_of(
             update("discriminator", loss)
         generator = rules.generator(discriminator(z))
         update("generator", generator)
-        if average is not None:
-            average.follow(decoder)
+        if ema_generator is not None:
+            ema_generator.follow(decoder)
         terms = {
             "loss": reconstruction,
             "reconstruction": reconstruction,
             "discriminator": loss,
             "generator": generator,
         }
-        return {**terms, **standing(rules, real.detach(), fake.detach())}
+        return {**terms, **score_terms(rules, real.detach(), fake.detach())}
 
     return step
 
@@ -105,23 +105,23 @@ def build(setup: Setup) -> Experiment:
     discriminator = networks.dense_discriminator(
         (options["latent"], 1, 1), widths=(options["hidden"],) * options["layers"], rng=rng
     )
-    rules, average = gan.rules(options), new_average(setup, decoder)
+    rules, ema_generator = gan.rules(options), make_ema_generator(setup, decoder)
     modules: dict[str, nn.Module] = {"encoder": encoder, "decoder": decoder, "discriminator": discriminator}
-    if average is not None:
-        modules["average"] = average
+    if ema_generator is not None:
+        modules["average"] = ema_generator
 
     def evaluate(batch: Batch) -> Terms:
         x = Tensor(to_device(batch.x, device))
         with encoder.evaluation(), decoder.evaluation():
             return {"loss": losses.mse(decoder(encoder(x)), x)}
 
-    def signs(images: Array) -> dict[str, Array]:
-        codes = paint(encoder, images, device)
+    def diagnostics(images: Array) -> dict[str, Array]:
+        codes = predict(encoder, images, device)
         prior = Generator(setup.seed, device=device).spawn("signs").normal(codes.shape)
         return scores_apart(discriminator, (Tensor(prior),), (Tensor(to_device(codes, device)),))
 
     def make_step(update: Updates) -> Step:
-        settings = {"average": average, "n_critic": options["n_critic"], "device": device}
+        settings = {"ema_generator": ema_generator, "n_critic": options["n_critic"], "device": device}
         return step_of(encoder, decoder, discriminator, update, rules, noise, **settings)
 
     return assemble(
@@ -131,12 +131,12 @@ def build(setup: Setup) -> Experiment:
         make_step,
         noise=noise,
         ledger=LEDGER,
-        painter=average or decoder,
+        sampler=ema_generator or decoder,
         through=THROUGH,
         encoder=encoder,
         decoder=decoder,
         evaluate=evaluate,
-        signs=signs,
+        diagnostics=diagnostics,
     )
 
 

@@ -16,14 +16,14 @@ from __future__ import annotations
 
 from minigen import nn, ops
 from minigen.algorithms.adversarial import gan
-from minigen.algorithms.adversarial.build import paint
-from minigen.algorithms.adversarial.game import Rules, parts, standing
+from minigen.algorithms.adversarial.build import predict
+from minigen.algorithms.adversarial.game import Rules, parts, score_terms
 from minigen.algorithms.experiment import Experiment, Setup, Step, Term, Terms
 from minigen.algorithms.hybrid.build import (
     SAMPLED,
-    STANDING,
+    SCORE_TERMS,
     assemble,
-    new_average,
+    make_ema_generator,
     new_discriminator,
     new_gaussian_encoder,
     new_generator,
@@ -51,7 +51,7 @@ LEDGER = {
     "generator": Term("nats: of encoder and generator"),
     "generator_of_images": Term("nats: pairs of real image and inferred code", of="generator"),
     "generator_of_codes": Term("nats: pairs of drawn code and made image", of="generator"),
-    **STANDING,
+    **SCORE_TERMS,
 }
 
 
@@ -64,7 +64,7 @@ def step_of(
     noise: Generator,
     show: Show,
     *,
-    average: nn.MovingAverage | None = None,
+    ema_generator: nn.MovingAverage | None = None,
     n_critic: int = 1,
     device: str = "cpu",
 ) -> Step:
@@ -90,11 +90,11 @@ def step_of(
         of_images = gan.cross_entropy(discriminator(show(x), z_x), 0.0)
         of_codes = gan.cross_entropy(discriminator(show(fake), z), 1.0)
         update("generator", of_images + of_codes)
-        if average is not None:
-            average.follow(generator)
+        if ema_generator is not None:
+            ema_generator.follow(generator)
         return {
             "loss": loss, "discriminator": loss, "generator": of_images + of_codes, "generator_of_images": of_images,
-            "generator_of_codes": of_codes, **standing(rules, real.detach(), made.detach()),
+            "generator_of_codes": of_codes, **score_terms(rules, real.detach(), made.detach()),
         }  # fmt: skip
 
     return step
@@ -110,22 +110,22 @@ def build(setup: Setup) -> Experiment:
         hidden=options["hidden"],
         rng=weights(setup).spawn("joint"),
     )
-    average, show = new_average(setup, generator), Show(setup, noise)
+    ema_generator, show = make_ema_generator(setup, generator), Show(setup, noise)
     rules = gan.rules({**options, "generator_loss": "non-saturating"})
     modules: dict[str, nn.Module] = {"encoder": encoder, "generator": generator, "discriminator": discriminator}
-    if average is not None:
-        modules["average"] = average
+    if ema_generator is not None:
+        modules["average"] = ema_generator
 
-    def signs(images: Array) -> dict[str, Array]:
-        codes = paint(encoder, images, device)
+    def diagnostics(images: Array) -> dict[str, Array]:
+        codes = predict(encoder, images, device)
         drawn = to_device(Generator(setup.seed).spawn("signs").normal(codes.shape), "cpu")
-        made = paint(generator, drawn, device)
+        made = predict(generator, drawn, device)
         real, fake = ((x, z) for x, z in ((images, codes), (made, drawn)))
         on_device = (tuple(Tensor(to_device(a, device)) for a in pair) for pair in (real, fake))
         return scores_apart(discriminator, *on_device)
 
     def make_step(update: Updates) -> Step:
-        settings = {"average": average, "n_critic": options["n_critic"], "device": device}
+        settings = {"ema_generator": ema_generator, "n_critic": options["n_critic"], "device": device}
         return step_of(encoder, generator, discriminator, update, rules, noise, show, **settings)
 
     return assemble(
@@ -135,12 +135,12 @@ def build(setup: Setup) -> Experiment:
         make_step,
         noise=noise,
         ledger=LEDGER,
-        painter=average or generator,
+        sampler=ema_generator or generator,
         through=THROUGH,
         show=show,
         encoder=encoder,
         decoder=generator,
-        signs=signs,
+        diagnostics=diagnostics,
     )
 
 

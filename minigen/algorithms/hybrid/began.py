@@ -31,8 +31,8 @@ from minigen.algorithms.hybrid.build import (
     FAST,
     SAMPLED,
     assemble,
+    make_ema_generator,
     new_autoencoder,
-    new_average,
     new_generator,
     normal_like,
     recipe,
@@ -110,7 +110,7 @@ def step_of(
     *,
     latent: int,
     kind: str,
-    average: nn.MovingAverage | None = None,
+    ema_generator: nn.MovingAverage | None = None,
     n_critic: int = 1,
     device: str = "cpu",
 ) -> Step:
@@ -133,8 +133,8 @@ def step_of(
 
         error = error_of(discriminator, show(fake), kind)
         update("generator", error)
-        if average is not None:
-            average.follow(generator)
+        if ema_generator is not None:
+            ema_generator.follow(generator)
         balance.follow(real_error, error)
         convergence = real_error + ops.abs(balance.surplus(real_error, error))
         return {
@@ -149,16 +149,27 @@ def build(setup: Setup) -> Experiment:
     """The networks and what they can do."""
     options, device = setup.options, setup.device
     generator, discriminator, noise = new_generator(setup), new_autoencoder(setup), training_noise(setup)
-    balance, average = Balance(options["diversity"], options["balance_rate"]), new_average(setup, generator)
+    balance, ema_generator = (
+        Balance(options["diversity"], options["balance_rate"]),
+        make_ema_generator(setup, generator),
+    )
     show = Show(setup, noise)
     modules: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator, "balance": balance}
-    if average is not None:
-        modules["average"] = average
+    if ema_generator is not None:
+        modules["average"] = ema_generator
 
     def make_step(update: Updates) -> Step:
         settings = {"latent": options["latent"], "kind": options["error"], "n_critic": options["n_critic"]}
         return step_of(
-            generator, discriminator, balance, update, noise, show, average=average, device=device, **settings
+            generator,
+            discriminator,
+            balance,
+            update,
+            noise,
+            show,
+            ema_generator=ema_generator,
+            device=device,
+            **settings,
         )
 
     return assemble(
@@ -168,7 +179,7 @@ def build(setup: Setup) -> Experiment:
         make_step,
         noise=noise,
         ledger=ledger(balance, options["error"]),
-        painter=average or generator,
+        sampler=ema_generator or generator,
         through=THROUGH,
         show=show,
         encoder=discriminator.encoder,

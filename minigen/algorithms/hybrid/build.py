@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from minigen import nn, ops
-from minigen.algorithms.adversarial.build import Options, batches, make_discriminator, make_generator, paint
+from minigen.algorithms.adversarial.build import Options, batches, make_discriminator, make_generator, predict
 from minigen.algorithms.adversarial.options import CONV, DENSE
 from minigen.algorithms.donors import check_borrowed
 from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Step, Term
@@ -79,8 +79,8 @@ SAMPLED: Mapping[str, Any] = {  # of those whose generator plays against images
 FAST: Mapping[str, Any] = {"lr_generator": 1e-3, "lr_discriminator": 1e-3}  # an autoencoder learns, and cannot win
 LOGISTIC: Mapping[str, Any] = {"generator_loss": "non-saturating", "label_smoothing": 0.0}
 
-#: What the terms of a logistic discriminator are (`game.standing`).
-STANDING: Mapping[str, Term] = {
+#: What the terms of a logistic discriminator are (`game.score_terms`).
+SCORE_TERMS: Mapping[str, Term] = {
     "real_score": Term("mean probability of being real"),
     "fake_score": Term("mean probability of being real"),
     "accuracy": Term("share that the discriminator has right"),
@@ -180,7 +180,7 @@ def new_autoencoder(setup: Setup) -> architecture.AutoencodingDiscriminator:
     return architecture.AutoencodingDiscriminator(encoder, decoder)
 
 
-def new_average(setup: Setup, generator: nn.Module) -> nn.MovingAverage | None:
+def make_ema_generator(setup: Setup, generator: nn.Module) -> nn.MovingAverage | None:
     """What follows the generator, and paints in its place; None with --ema 0."""
     return nn.MovingAverage(generator, setup.options["ema"]) if setup.options["ema"] else None
 
@@ -227,14 +227,14 @@ def assemble(
     *,
     noise: Generator,
     ledger: Mapping[str, Term],
-    painter: nn.Module,
+    sampler: nn.Module,
     through: Mapping[str, tuple[str, ...]],
     show: Show | None = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
     **abilities: Any,
 ) -> Experiment:
-    """All of a hybrid. `painter` makes samples of codes; `encoder` and `decoder`, if given, codes and reconstructions.
+    """All of a hybrid. `sampler` makes samples of codes; `encoder` and `decoder`, if given, codes and reconstructions.
 
     `show`, if given, is how the discriminator is shown images; its noise is made to fade. An "average" among the
     modules follows another one, and is moved by no loss.
@@ -248,7 +248,7 @@ def assemble(
         return to_device(rng.normal((n, latent)), "cpu")
 
     def decode(codes: Array, _: Array | None = None) -> Array:
-        return paint(painter, codes, device)
+        return predict(sampler, codes, device)
 
     def pictures(images: Array) -> list[Array]:
         """With an encoder: images, reconstructions, and samples; else only these."""
@@ -257,9 +257,9 @@ def assemble(
 
     reconstruct: Callable[[Array], Array] | None = None
     if encoder is not None:
-        source, target = encoder, decoder or painter
-        reconstruct = lambda images: paint(target, paint(source, images, device), device).clip(-1, 1)  # noqa: E731
-        abilities["encode"] = lambda images: paint(source, images, device)
+        source, target = encoder, decoder or sampler
+        reconstruct = lambda images: predict(target, predict(source, images, device), device).clip(-1, 1)  # noqa: E731
+        abilities["encode"] = lambda images: predict(source, images, device)
     return Experiment(
         modules=modules,
         updates=update,
@@ -270,14 +270,14 @@ def assemble(
         ledger=ledger,
         routes=routes,
         through=through,
-        averages=tuple(name for name in modules if name == "average"),
+        ema_modules=tuple(name for name in modules if name == "average"),
         reconstruct=reconstruct,
         latent=Latent(latent, decode, draw),
         **abilities,
     )
 
 
-def paint_together(generator: nn.Module, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+def generate_together(generator: nn.Module, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """The images of two kinds of codes (N, D), made in one batch.
 
     Batch norm's running statistics, by which samples are made later, are then those that both kinds were trained with;
@@ -305,13 +305,15 @@ def scores_apart(network: nn.Module, real: tuple[Tensor, ...], fake: tuple[Tenso
         return {"real_score": watched(*real).numpy(), "fake_score": watched(*fake).numpy()}
 
 
-def signs_of(setup: Setup, generator: nn.Module, discriminator: nn.Module) -> Callable[[Array], dict[str, Array]]:
+def discriminator_diagnostics(
+    setup: Setup, generator: nn.Module, discriminator: nn.Module
+) -> Callable[[Array], dict[str, Array]]:
     """What the doctor is shown of a discriminator of images: the logits of images, and of as many samples."""
 
-    def signs(images: Array) -> dict[str, Array]:
+    def diagnostics(images: Array) -> dict[str, Array]:
         codes = to_device(Generator(setup.seed).spawn("signs").normal((len(images), setup.options["latent"])), "cpu")
-        samples = paint(generator, codes, setup.device)
+        samples = predict(generator, codes, setup.device)
         real, fake = (Tensor(to_device(x, setup.device)) for x in (images, samples))
         return scores_apart(discriminator, (real,), (fake,))
 
-    return signs
+    return diagnostics

@@ -17,20 +17,20 @@ from __future__ import annotations
 from minigen import losses, nn
 from minigen.algorithms.adversarial import gan
 from minigen.algorithms.adversarial.build import Options
-from minigen.algorithms.adversarial.game import Rules, parts, standing
+from minigen.algorithms.adversarial.game import Rules, parts, score_terms
 from minigen.algorithms.experiment import Experiment, Setup, Step, Term, Terms
 from minigen.algorithms.hybrid.build import (
     LOGISTIC,
     SAMPLED,
-    STANDING,
+    SCORE_TERMS,
     assemble,
+    discriminator_diagnostics,
     judge,
-    new_average,
+    make_ema_generator,
     new_discriminator,
     new_generator,
     normal_like,
     recipe,
-    signs_of,
     training_noise,
     weights,
 )
@@ -56,7 +56,7 @@ def ledger(options: Options) -> dict[str, Term]:
         "generator": Term("nats, and weighted squared error"),
         "adversarial": Term("nats", of="generator"),
         "features": Term("squared error, mean per feature", weight=options["feature_weight"], of="generator"),
-        **STANDING,
+        **SCORE_TERMS,
     }
 
 
@@ -70,7 +70,7 @@ def step_of(
     show: Show,
     options: Options,
     *,
-    average: nn.MovingAverage | None = None,
+    ema_generator: nn.MovingAverage | None = None,
     n_critic: int = 1,
     device: str = "cpu",
 ) -> Step:
@@ -102,12 +102,12 @@ def step_of(
         adversarial, error = rules.generator(scores), losses.mse(features, goal)
         total = adversarial + error * options["feature_weight"]
         update("generator", total)
-        if average is not None:
-            average.follow(generator)
+        if ema_generator is not None:
+            ema_generator.follow(generator)
         return {
             "loss": loss, "discriminator": loss, "denoiser": denoising, "generator": total,
             "adversarial": adversarial, "features": error,
-            **standing(rules, real_scores.detach(), fake_scores.detach()),
+            **score_terms(rules, real_scores.detach(), fake_scores.detach()),
         }  # fmt: skip
 
     return step
@@ -118,16 +118,16 @@ def build(setup: Setup) -> Experiment:
     options, device = setup.options, setup.device
     generator, noise = new_generator(setup), training_noise(setup)
     show = Show(setup, noise)
-    discriminator, average = new_discriminator(setup), new_average(setup, generator)
+    discriminator, ema_generator = new_discriminator(setup), make_ema_generator(setup, generator)
     size = architecture.feature_size(discriminator)
     denoiser = architecture.denoiser(size, hidden=options["hidden"], rng=weights(setup).spawn("denoiser"))
     rules = gan.rules(options)
     modules: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator, "denoiser": denoiser}
-    if average is not None:
-        modules["average"] = average
+    if ema_generator is not None:
+        modules["average"] = ema_generator
 
     def make_step(update: Updates) -> Step:
-        settings = {"average": average, "n_critic": options["n_critic"], "device": device}
+        settings = {"ema_generator": ema_generator, "n_critic": options["n_critic"], "device": device}
         return step_of(generator, discriminator, denoiser, update, rules, noise, show, options, **settings)
 
     return assemble(
@@ -137,10 +137,10 @@ def build(setup: Setup) -> Experiment:
         make_step,
         noise=noise,
         ledger=ledger(options),
-        painter=average or generator,
+        sampler=ema_generator or generator,
         through=THROUGH,
         show=show,
-        signs=signs_of(setup, generator, discriminator),
+        diagnostics=discriminator_diagnostics(setup, generator, discriminator),
     )
 
 

@@ -25,8 +25,8 @@ from minigen.algorithms.hybrid.build import (
     FAST,
     SAMPLED,
     assemble,
+    make_ema_generator,
     new_autoencoder,
-    new_average,
     new_generator,
     normal_like,
     recipe,
@@ -80,7 +80,7 @@ def step_of(
     show: Show,
     options: Options,
     *,
-    average: nn.MovingAverage | None = None,
+    ema_generator: nn.MovingAverage | None = None,
     n_critic: int = 1,
     device: str = "cpu",
 ) -> Step:
@@ -107,8 +107,8 @@ def step_of(
         fake_energy, apart = ops.mean(energies(discriminator.decode(codes), made)), pull_away(codes)
         total = fake_energy + apart * options["pull_away_weight"]
         update("generator", total)
-        if average is not None:
-            average.follow(generator)
+        if ema_generator is not None:
+            ema_generator.follow(generator)
         return {
             "loss": loss, "real_energy": real_energy, "margin": short, "generator": total, "fake_energy": fake_energy,
             "pull_away": apart,
@@ -121,13 +121,13 @@ def build(setup: Setup) -> Experiment:
     """The networks and what they can do."""
     options, device = setup.options, setup.device
     generator, discriminator, noise = new_generator(setup), new_autoencoder(setup), training_noise(setup)
-    average, show = new_average(setup, generator), Show(setup, noise)
+    ema_generator, show = make_ema_generator(setup, generator), Show(setup, noise)
     modules: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
-    if average is not None:
-        modules["average"] = average
+    if ema_generator is not None:
+        modules["average"] = ema_generator
 
     def make_step(update: Updates) -> Step:
-        settings = {"average": average, "n_critic": options["n_critic"], "device": device}
+        settings = {"ema_generator": ema_generator, "n_critic": options["n_critic"], "device": device}
         return step_of(generator, discriminator, update, noise, show, options, **settings)
 
     return assemble(
@@ -137,7 +137,7 @@ def build(setup: Setup) -> Experiment:
         make_step,
         noise=noise,
         ledger=ledger(options),
-        painter=average or generator,
+        sampler=ema_generator or generator,
         through=THROUGH,
         show=show,
         encoder=discriminator.encoder,

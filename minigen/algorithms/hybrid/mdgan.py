@@ -19,21 +19,21 @@ from __future__ import annotations
 from minigen import losses, nn
 from minigen.algorithms.adversarial import gan
 from minigen.algorithms.adversarial.build import Options
-from minigen.algorithms.adversarial.game import Rules, parts, standing
+from minigen.algorithms.adversarial.game import Rules, parts, score_terms
 from minigen.algorithms.experiment import Experiment, Setup, Step, Term, Terms
 from minigen.algorithms.hybrid.build import (
     LOGISTIC,
     SAMPLED,
-    STANDING,
+    SCORE_TERMS,
     assemble,
-    new_average,
+    discriminator_diagnostics,
+    generate_together,
+    make_ema_generator,
     new_discriminator,
     new_encoder,
     new_generator,
     normal_like,
-    paint_together,
     recipe,
-    signs_of,
     training_noise,
 )
 from minigen.algorithms.hybrid.show import Show
@@ -58,7 +58,7 @@ def ledger(options: Options) -> dict[str, Term]:
             "squared error, mean per pixel", weight=options["reconstruction_weight"], of="generator"
         ),
         "mode": Term("nats: of reconstructions", weight=options["mode_weight"], of="generator"),
-        **STANDING,
+        **SCORE_TERMS,
     }
 
 
@@ -72,7 +72,7 @@ def step_of(
     show: Show,
     options: Options,
     *,
-    average: nn.MovingAverage | None = None,
+    ema_generator: nn.MovingAverage | None = None,
     n_critic: int = 1,
     device: str = "cpu",
 ) -> Step:
@@ -87,7 +87,7 @@ def step_of(
             module.train()
         for x in map(Tensor, parts(to_device(batch.x, device), n_critic)):
             codes = normal_like(noise, len(x), options["latent"], generator)
-            fake, again = paint_together(generator, codes, encoder(x))
+            fake, again = generate_together(generator, codes, encoder(x))
             real_scores, fake_scores = discriminator(show(x)), discriminator(show(fake.detach()))
             loss = rules.discriminator(real_scores, fake_scores)
             update("discriminator", loss)
@@ -97,12 +97,12 @@ def step_of(
         reconstruction = losses.mse(again, x)
         total = adversarial + reconstruction * options["reconstruction_weight"] + mode * options["mode_weight"]
         update("generator", total)
-        if average is not None:
-            average.follow(generator)
+        if ema_generator is not None:
+            ema_generator.follow(generator)
         return {
             "loss": loss, "discriminator": loss, "generator": total, "adversarial": adversarial,
             "reconstruction": reconstruction, "mode": mode,
-            **standing(rules, real_scores.detach(), fake_scores.detach()),
+            **score_terms(rules, real_scores.detach(), fake_scores.detach()),
         }  # fmt: skip
 
     return step
@@ -112,15 +112,15 @@ def build(setup: Setup) -> Experiment:
     """The networks and what they can do."""
     options, device = setup.options, setup.device
     encoder, generator, noise = new_encoder(setup), new_generator(setup), training_noise(setup)
-    discriminator, average = new_discriminator(setup), new_average(setup, generator)
+    discriminator, ema_generator = new_discriminator(setup), make_ema_generator(setup, generator)
     show = Show(setup, noise)
     rules = gan.rules(options)
     modules: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator, "encoder": encoder}
-    if average is not None:
-        modules["average"] = average
+    if ema_generator is not None:
+        modules["average"] = ema_generator
 
     def make_step(update: Updates) -> Step:
-        settings = {"average": average, "n_critic": options["n_critic"], "device": device}
+        settings = {"ema_generator": ema_generator, "n_critic": options["n_critic"], "device": device}
         return step_of(encoder, generator, discriminator, update, rules, noise, show, options, **settings)
 
     return assemble(
@@ -130,12 +130,12 @@ def build(setup: Setup) -> Experiment:
         make_step,
         noise=noise,
         ledger=ledger(options),
-        painter=average or generator,
+        sampler=ema_generator or generator,
         through=THROUGH,
         show=show,
         encoder=encoder,
         decoder=generator,
-        signs=signs_of(setup, generator, discriminator),
+        diagnostics=discriminator_diagnostics(setup, generator, discriminator),
     )
 
 

@@ -8,7 +8,7 @@ Imports: adversarial.augment. Read next: ``mdgan.py``, then ``vae_gan.py``, whic
 
 from __future__ import annotations
 
-from minigen.algorithms.adversarial.augment import AUGMENTATIONS, disturbed, fading
+from minigen.algorithms.adversarial.augment import AUGMENTATIONS, augmented, linear_decay
 from minigen.algorithms.experiment import Setup
 from minigen.autograd import Tensor
 from minigen.random import Generator
@@ -26,7 +26,7 @@ class Show:
         self.steps = setup.steps
 
     def __call__(self, x: Tensor) -> Tensor:
-        return disturbed(x, self.noise, augment=self.augment, noise_std=self.noise_std)
+        return augmented(x, self.noise, augment=self.augment, noise_std=self.noise_std)
 
     def alike(self, *kinds: Tensor) -> tuple[Tensor, ...]:
         """Images of several kinds and one shape, the i-th of each kind with the same draws.
@@ -41,4 +41,4 @@ class Show:
 
     def fade(self, k: int) -> None:
         """The noise of update k, from 0."""
-        self.noise_std = fading(self.first_std, k, self.steps)
+        self.noise_std = linear_decay(self.first_std, k, self.steps)

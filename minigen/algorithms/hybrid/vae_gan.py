@@ -23,21 +23,21 @@ from __future__ import annotations
 
 from minigen import losses, nn, ops
 from minigen.algorithms.adversarial import gan
-from minigen.algorithms.adversarial.build import paint
-from minigen.algorithms.adversarial.game import Rules, parts, standing
+from minigen.algorithms.adversarial.build import predict
+from minigen.algorithms.adversarial.game import Rules, parts, score_terms
 from minigen.algorithms.experiment import Experiment, Setup, Step, Term, Terms
 from minigen.algorithms.hybrid.build import (
     LOGISTIC,
     SAMPLED,
-    STANDING,
+    SCORE_TERMS,
     assemble,
+    generate_together,
     judge,
-    new_average,
+    make_ema_generator,
     new_discriminator,
     new_gaussian_encoder,
     new_generator,
     normal_like,
-    paint_together,
     recipe,
     scores_apart,
     training_noise,
@@ -67,7 +67,7 @@ def ledger(feature_weight: float) -> dict[str, Term]:
         "decoder": Term("nats, and weighted features"),
         "features_of_decoder": Term("nats per sample, as features", weight=feature_weight, of="decoder"),
         "adversarial": Term("nats: of reconstructions and samples", of="decoder"),
-        **STANDING,
+        **SCORE_TERMS,
     }
 
 
@@ -82,7 +82,7 @@ def step_of(
     *,
     feature_weight: float,
     feature_variance: float,
-    average: nn.MovingAverage | None = None,
+    ema_generator: nn.MovingAverage | None = None,
     n_critic: int = 1,
     device: str = "cpu",
 ) -> Step:
@@ -96,7 +96,7 @@ def step_of(
         """The mean and log-variance of the codes of images; and these, reconstructions and samples, to be judged."""
         mean, logvar = encoder.posterior(x)
         z = ops.reparameterize(mean, logvar, Tensor(noise.normal(mean.shape, dtype=mean.dtype)))
-        again, drawn = paint_together(decoder, z, normal_like(noise, len(x), mean.shape[1], encoder))
+        again, drawn = generate_together(decoder, z, normal_like(noise, len(x), mean.shape[1], encoder))
         return mean, logvar, *show.alike(x, again), show(drawn)
 
     def discriminate(on_real: Tensor, again: Tensor, drawn: Tensor) -> Terms:
@@ -105,7 +105,7 @@ def step_of(
         update("discriminator", loss)
         nn.power_iteration(discriminator)
         made = ops.concat([on_again, on_drawn])
-        return {"loss": loss, "discriminator": loss, **standing(rules, on_real.detach(), made.detach())}
+        return {"loss": loss, "discriminator": loss, **score_terms(rules, on_real.detach(), made.detach())}
 
     def step(batch: Batch) -> Terms:
         for module in (encoder, decoder, discriminator):
@@ -126,8 +126,8 @@ def step_of(
         loss_e, loss_d = kl + error, error * feature_weight + adversarial
         update("encoder", loss_e)
         update("decoder", loss_d)
-        if average is not None:
-            average.follow(decoder)
+        if ema_generator is not None:
+            ema_generator.follow(decoder)
 
         return {
             **discriminate(on_real, again, drawn), "encoder": loss_e, "kl": kl, "features": error, "decoder": loss_d,
@@ -141,24 +141,24 @@ def build(setup: Setup) -> Experiment:
     """The networks and what they can do."""
     options, device = setup.options, setup.device
     encoder, decoder, noise = new_gaussian_encoder(setup), new_generator(setup), training_noise(setup)
-    discriminator, average = new_discriminator(setup), new_average(setup, decoder)
+    discriminator, ema_generator = new_discriminator(setup), make_ema_generator(setup, decoder)
     rules, show = gan.rules(options), Show(setup, noise)
     modules: dict[str, nn.Module] = {"encoder": encoder, "decoder": decoder, "discriminator": discriminator}
-    if average is not None:
-        modules["average"] = average
+    if ema_generator is not None:
+        modules["average"] = ema_generator
 
-    def signs(images: Array) -> dict[str, Array]:
+    def diagnostics(images: Array) -> dict[str, Array]:
         x = Tensor(to_device(images, device))
         with encoder.evaluation():
             mean, logvar = encoder.posterior(x)
             kl = losses.gaussian_kl(mean, logvar, reduction="none")
         codes = to_device(Generator(setup.seed).spawn("signs").normal(mean.shape), "cpu")
-        made = Tensor(to_device(paint(decoder, codes, device), device))
+        made = Tensor(to_device(predict(decoder, codes, device), device))
         return {"kl": kl.numpy(), "mean": mean.numpy(), **scores_apart(discriminator, (x,), (made,))}
 
     def make_step(update: Updates) -> Step:
         settings = {name: options[name] for name in ("feature_weight", "feature_variance", "n_critic")}
-        settings |= {"average": average, "device": device}
+        settings |= {"ema_generator": ema_generator, "device": device}
         return step_of(encoder, decoder, discriminator, update, rules, noise, show, **settings)
 
     return assemble(
@@ -168,12 +168,12 @@ def build(setup: Setup) -> Experiment:
         make_step,
         noise=noise,
         ledger=ledger(options["feature_weight"]),
-        painter=average or decoder,
+        sampler=ema_generator or decoder,
         through=THROUGH,
         show=show,
         encoder=encoder,
         decoder=decoder,
-        signs=signs,
+        diagnostics=diagnostics,
     )
 
 

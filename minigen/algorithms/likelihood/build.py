@@ -179,7 +179,7 @@ def _abilities(setup: Setup, model: VAE, see: See) -> dict[str, Any]:
     def log_likelihood(images: Array, k: int) -> Array:
         return bounds.log_likelihood(model, images, k, see=see, rng=looking(setup))
 
-    def signs(images: Array) -> dict[str, Array]:
+    def diagnostics(images: Array) -> dict[str, Array]:
         x = seen(images)
         return {"kl": in_parts(model, model.divergences, x), "mean": encode_images(model, x, device)}
 
@@ -189,5 +189,5 @@ def _abilities(setup: Setup, model: VAE, see: See) -> dict[str, Any]:
         "encode": lambda images: encode_images(model, seen(images), device),
         "latent": Latent(model.noise_size, decode, draw),
         "log_likelihood": log_likelihood,
-        "signs": signs,
+        "diagnostics": diagnostics,
     }

@@ -59,12 +59,12 @@ def _build(setup: Setup) -> Experiment:
         log_likelihood=likelihood,
         reconstruct=None,  # these need the labels of the images
         encode=None,
-        signs=None,
+        diagnostics=None,
     )
-    return dataclasses.replace(alone, given=lambda labels: _given(labels, alone, model, setup))
+    return dataclasses.replace(alone, conditioned_on=lambda labels: _conditioned(labels, alone, model, setup))
 
 
-def _given(labels: Array, experiment: Experiment, model: VAE, setup: Setup) -> Experiment:
+def _conditioned(labels: Array, experiment: Experiment, model: VAE, setup: Setup) -> Experiment:
     """The experiment with what its encoder can do for images of the classes `labels` (N,)."""
     rows, see = one_hot(labels, model.classes), pixels.seeing(setup)
 
@@ -78,8 +78,8 @@ def _given(labels: Array, experiment: Experiment, model: VAE, setup: Setup) -> E
         experiment,
         reconstruct=lambda images: of(model, images),
         encode=lambda images: of(model.encode, images),
-        signs=lambda images: {"kl": of(model.divergences, images), "mean": of(model.encode, images)},
-        given=None,
+        diagnostics=lambda images: {"kl": of(model.divergences, images), "mean": of(model.encode, images)},
+        conditioned_on=None,
     )
 
 

@@ -183,7 +183,7 @@ def _abilities(setup: Setup, parts: Parts, see: See) -> dict[str, Any]:
     def numbers(x: Tensor) -> Array:
         return codebook.nearest(model.encode(x).data)
 
-    def paint(e: Tensor) -> Array:
+    def predict(e: Tensor) -> Array:
         return np.asarray(model.decode(e).numpy())
 
     def in_parts(function: Any, images: Array) -> Array:
@@ -196,7 +196,7 @@ def _abilities(setup: Setup, parts: Parts, see: See) -> dict[str, Any]:
         return in_parts(lambda x: codebook.vectors(numbers(x)).numpy().reshape(len(x), size), images)
 
     def reconstruct(images: Array) -> Array:
-        return in_parts(lambda x: paint(codebook.vectors(numbers(x))), images)
+        return in_parts(lambda x: predict(codebook.vectors(numbers(x))), images)
 
     def decode(codes: Array, _: Array | None = None) -> Array:
         """What is no entry - a code between two others - is taken for the nearest one."""
@@ -204,7 +204,7 @@ def _abilities(setup: Setup, parts: Parts, see: See) -> dict[str, Any]:
         with model.evaluation():
             for i in range(0, max(1, len(codes)), PART):
                 z = to_device(np.ascontiguousarray(codes[i : i + PART]), device).reshape(-1, *shape)
-                images.append(paint(codebook.vectors(codebook.nearest(z))))
+                images.append(predict(codebook.vectors(codebook.nearest(z))))
         return np.concatenate(images)
 
     def draw(n: int, rng: Generator) -> Array:
@@ -229,7 +229,7 @@ def _abilities(setup: Setup, parts: Parts, see: See) -> dict[str, Any]:
 
         return in_parts(bound, images)
 
-    def signs(images: Array) -> dict[str, Array]:
+    def diagnostics(images: Array) -> dict[str, Array]:
         """How often each entry is chosen by these images, (K,)."""
         return {"code_usage": in_parts(lambda x: to_device(codebook.usage(numbers(x)), "cpu")[None], images).sum(0)}
 
@@ -239,7 +239,7 @@ def _abilities(setup: Setup, parts: Parts, see: See) -> dict[str, Any]:
         "encode": encode,
         "latent": Latent(size, decode, draw, look=LOOK),
         "log_likelihood": log_likelihood,
-        "signs": signs,
+        "diagnostics": diagnostics,
     }
 
 

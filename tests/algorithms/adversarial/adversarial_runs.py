@@ -62,7 +62,7 @@ def in_float64(name: str, lr: float = 0.1, **options: Any) -> tuple[Game, Rules,
         options["network"] = "dense"
     made = setup_for(name, shape=(1, 2, 3), **options)
     game = build.make_game(made, None if "network" in options else "dense")
-    for module in (game.generator, game.discriminator, game.average):
+    for module in (game.generator, game.discriminator, game.ema_generator):
         if module is not None:
             module.to(dtype=np.float64)
     rules = RULES[name](made.options)

@@ -106,7 +106,7 @@ class Formula:
             self.rows = np.concatenate([one_hot(self.labels), self.values], 1)
         self.codes = np.concatenate([draw.normal((n, 3), dtype=np.float64), self.rows], 1)
 
-    def paint(self, g: State) -> Array:
+    def predict(self, g: State) -> Array:
         return np.tanh(dense(g, self.codes)).reshape(-1, *SHAPE)
 
     def answer(self, d: State, x: Array) -> tuple[Array, Array]:
@@ -165,13 +165,13 @@ def test_terms_and_gradients_of_an_update(name: str, options: dict[str, Any]) ->
     formula = Formula(name, experiment, one, options)
     generator, judge = experiment.modules["generator"], experiment.modules["discriminator"]
     g, d = generator.state_dict(), judge.state_dict()
-    fake = formula.paint(g)
+    fake = formula.predict(g)
     terms = experiment.step(one)
     assert float(terms["loss"]) == pytest.approx(formula.discriminator(d, fake), rel=1e-10)  # sums of a few numbers
     check_gradient(judge, d, lambda moved: formula.discriminator(moved, fake))
     d = judge.state_dict()  # the generator is judged by the updated discriminator
     assert float(terms["generator"]) == pytest.approx(formula.generator(d, fake), rel=1e-10)
-    check_gradient(generator, g, lambda moved: formula.generator(d, formula.paint(moved)))
+    check_gradient(generator, g, lambda moved: formula.generator(d, formula.predict(moved)))
     check_ledger(experiment, terms)
 
 
@@ -353,7 +353,7 @@ def test_a_joint_batch_has_every_label_twice() -> None:
             seen.append(y.numpy())
             return x.sum(axis=(1, 2, 3))
 
-    game = build.seated(LabelledGame, made, nn.Dense(6, 1), Watcher())
+    game = build.assemble_game(LabelledGame, made, nn.Dense(6, 1), Watcher())
     rows = np.eye(CLASSES, dtype=np.float32)[[0, 2]]
     x = Tensor(batch(2).x)
     real, fake = game.asking(Tensor(rows)).scores(x, x * 2)
@@ -412,10 +412,10 @@ def test_looking_changes_nothing(name: str, network: str) -> None:
     assert len(pictures) == (1 if name == "unrolled-gan" else CLASSES)
     assert all(part.shape == (6, 1, 8, 8) and abs(part).max() <= 1 for part in pictures)
     np.testing.assert_array_equal(pictures[0], experiment.pictures(one.x[:6])[0])
-    assert (experiment.signs is None) == (name == "cgan")  # it cannot judge an image without its label
-    if experiment.signs is not None:
-        signs = experiment.signs(one.x[:9])
-        assert {key: sign.shape for key, sign in signs.items()} == {"real_score": (9,), "fake_score": (9,)}
+    assert (experiment.diagnostics is None) == (name == "cgan")  # it cannot judge an image without its label
+    if experiment.diagnostics is not None:
+        diagnostics = experiment.diagnostics(one.x[:9])
+        assert {key: sign.shape for key, sign in diagnostics.items()} == {"real_score": (9,), "fake_score": (9,)}
     check_routing(experiment, one)
     assert_same(before, everything(experiment))
 

@@ -165,11 +165,11 @@ def test_terms_and_gradients_of_an_update(name: str, options: dict[str, Any]) ->
 
 
 def check_standing(rules: Rules, terms: Any, real: Array, fake: Array) -> None:
-    if rules.border is None:
+    if rules.decision_threshold is None:
         assert float(terms["wasserstein"]) == pytest.approx(real.mean() - fake.mean(), rel=1e-10)
         assert "accuracy" not in terms
     else:
-        accuracy = ((real > rules.border).mean() + (fake <= rules.border).mean()) / 2
+        accuracy = ((real > rules.decision_threshold).mean() + (fake <= rules.decision_threshold).mean()) / 2
         assert float(terms["accuracy"]) == accuracy and "wasserstein" not in terms
     if rules.logits:
         real, fake = 1 / (1 + np.exp(-real)), 1 / (1 + np.exp(-fake))

@@ -72,7 +72,7 @@ def samples_of(experiment: Experiment) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_looking_changes_nothing(name: str) -> None:
-    """Pictures, samples and signs; and a sample does not depend on the samples beside it."""
+    """Pictures, samples and diagnostics; and a sample does not depend on the samples beside it."""
     experiment, one = small(name), batch(20)
     experiment.step(one)
     before = everything(experiment)
@@ -84,10 +84,10 @@ def test_looking_changes_nothing(name: str) -> None:
     alone = np.concatenate([experiment.latent.decode(z[None], None) for z in codes])
     np.testing.assert_allclose(alone, samples, atol=1e-6)  # products of other sizes round differently
     assert experiment.latent.decode(codes[:0], None).shape == (0, 1, 8, 8)
-    if experiment.signs is not None:
-        signs = experiment.signs(one.x[:9])
-        assert set(signs) == {"real_score", "fake_score"}
-        assert {s.shape for s in signs.values()} == {(9 // MODELS[name].options.get("pack", 1),)}
+    if experiment.diagnostics is not None:
+        diagnostics = experiment.diagnostics(one.x[:9])
+        assert set(diagnostics) == {"real_score", "fake_score"}
+        assert {s.shape for s in diagnostics.values()} == {(9 // MODELS[name].options.get("pack", 1),)}
     assert_same(before, everything(experiment))
 
 
@@ -190,11 +190,11 @@ def test_samples_come_from_the_average_if_there_is_one(ema: float) -> None:
     for k in range(3):
         experiment.step(batch(8, seed=k))
     codes, samples = samples_of(experiment)
-    by_generator = build.paint(experiment.modules["generator"], codes)
-    assert ("average" in experiment.modules) == (ema > 0) == (experiment.averages == ("average",))
+    by_generator = build.predict(experiment.modules["generator"], codes)
+    assert ("average" in experiment.modules) == (ema > 0) == (experiment.ema_modules == ("average",))
     assert np.array_equal(samples, by_generator) == (ema == 0)
     if ema:
-        np.testing.assert_array_equal(samples, build.paint(experiment.modules["average"], codes))
+        np.testing.assert_array_equal(samples, build.predict(experiment.modules["average"], codes))
 
 
 def test_the_noise_falls_to_zero_over_the_run() -> None:

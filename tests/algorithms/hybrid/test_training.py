@@ -14,7 +14,7 @@ from algorithms.hybrid.hybrid_runs import MODELS, batch, setup_for, small
 from training.runs import left_behind, make_data, run
 
 from minigen import nn
-from minigen.algorithms.adversarial.build import paint
+from minigen.algorithms.adversarial.build import predict
 from minigen.algorithms.experiment import Experiment
 from minigen.data import Batch
 from minigen.random import Generator
@@ -56,7 +56,7 @@ def test_a_run_resumes_bit_for_bit_and_can_be_opened(name: str, data: Any, tmp_p
 
 
 def looks(experiment: Experiment, x: Any) -> list[Any]:
-    """Samples, codes and reconstructions, and the signs for the doctor, of images x."""
+    """Samples, codes and reconstructions, and the diagnostics for the doctor, of images x."""
     latent = experiment.latent
     assert latent is not None and latent.draw is not None and latent.classes is None
     z = latent.draw(5, Generator(7))
@@ -69,8 +69,8 @@ def looks(experiment: Experiment, x: Any) -> list[Any]:
         assert codes.shape == (len(x), latent.size) and again.shape == x.shape and abs(again).max() <= 1
         assert experiment.encode(x[:0]).shape == (0, latent.size)
         seen += [codes, again]
-    if experiment.signs is not None:
-        seen += experiment.signs(x).values()
+    if experiment.diagnostics is not None:
+        seen += experiment.diagnostics(x).values()
     assert all(np.isfinite(array).all() for array in seen)
     return seen
 
@@ -107,9 +107,9 @@ def test_what_each_model_can() -> None:
     """The doctor is shown logits where there are logits, and the divergence where there is one."""
     for name in MODELS:
         experiment = small(name)
-        signs = set() if experiment.signs is None else set(experiment.signs(batch(4).x))
-        assert ("real_score" in signs) == (name not in ("began", "ebgan"))
-        assert ("kl" in signs) == (name == "vae-gan")
+        diagnostics = set() if experiment.diagnostics is None else set(experiment.diagnostics(batch(4).x))
+        assert ("real_score" in diagnostics) == (name not in ("began", "ebgan"))
+        assert ("kl" in diagnostics) == (name == "vae-gan")
         assert (experiment.encode is None) == (name == "dfm")
         assert MODELS[name].family == "hybrid" and MODELS[name].order == 1
         assert MODELS[name].value_range == (-1.0, 1.0)
@@ -123,13 +123,13 @@ def test_samples_come_from_the_average_if_there_is_one(name: str, ema: float) ->
     for seed in range(3):
         experiment.step(batch(8, seed=seed))
     z, samples = looks(experiment, batch(5).x)[:2]
-    painter = experiment.modules["decoder" if "decoder" in experiment.modules else "generator"]
-    assert ("average" in experiment.modules) == (ema > 0) == (experiment.averages == ("average",))
-    assert np.array_equal(samples, paint(painter, z)) == (ema == 0)
+    sampler = experiment.modules["decoder" if "decoder" in experiment.modules else "generator"]
+    assert ("average" in experiment.modules) == (ema > 0) == (experiment.ema_modules == ("average",))
+    assert np.array_equal(samples, predict(sampler, z)) == (ema == 0)
     if ema:
-        np.testing.assert_array_equal(samples, paint(experiment.modules["average"], z))
+        np.testing.assert_array_equal(samples, predict(experiment.modules["average"], z))
     if experiment.encode is not None and experiment.reconstruct is not None and name not in ("began", "ebgan"):
-        again = paint(painter, experiment.encode(batch(5).x)).clip(-1, 1)
+        again = predict(sampler, experiment.encode(batch(5).x)).clip(-1, 1)
         np.testing.assert_array_equal(experiment.reconstruct(batch(5).x), again)
 
 
@@ -220,7 +220,7 @@ def test_vae_gan_learns_the_features_of_its_discriminator() -> None:
         experiment.schedule(k)
         errors.append(float(experiment.step(Batch(x, None, np.arange(32)))["features"]))
     assert np.mean(errors[-10:]) < 0.3 * np.mean(errors[:3])
-    assert experiment.signs is not None and experiment.signs(x)["kl"].sum(1).mean() > 1
+    assert experiment.diagnostics is not None and experiment.diagnostics(x)["kl"].sum(1).mean() > 1
 
 
 def test_the_codes_of_an_adversarial_autoencoder_become_the_prior() -> None:

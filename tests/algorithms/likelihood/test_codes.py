@@ -92,8 +92,8 @@ def test_looking_changes_nothing(name: str, options: Any) -> None:
     first, second = ({k: float(v) for k, v in experiment.evaluate(one).items()} for _ in range(2))
     assert first == second and first.keys() <= experiment.ledger.keys()
     if name == "vq-vae":
-        assert experiment.signs is not None and experiment.log_likelihood is not None
-        usage = experiment.signs(one.x)["code_usage"]
+        assert experiment.diagnostics is not None and experiment.log_likelihood is not None
+        usage = experiment.diagnostics(one.x)["code_usage"]
         assert usage.shape == (8,) and usage.sum() == 8 * 4
     after = everything(experiment)
     assert before.keys() == after.keys()

@@ -68,7 +68,7 @@ def samples_of(experiment: Experiment) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_looking_changes_nothing(name: str) -> None:
-    """Pictures, evaluation, codes, samples, bounds and signs; a sample does not depend on the samples beside it."""
+    """Pictures, evaluation, codes, samples, bounds, diagnostics; no sample depends on those beside it."""
     experiment, one = small(name), batch(20)
     experiment.step(one)
     before = everything(experiment)
@@ -91,15 +91,15 @@ def test_looking_changes_nothing(name: str) -> None:
     np.testing.assert_array_equal(values, experiment.log_likelihood(one.x, 3))
     seeing = experiment
     if name == "cvae":
-        assert experiment.encode is None and experiment.reconstruct is None and experiment.signs is None
-        assert latent.classes == CLASSES and experiment.given is not None and one.labels is not None
-        seeing = experiment.given(one.labels)
-    assert seeing.encode is not None and seeing.reconstruct is not None and seeing.signs is not None
-    assert seeing.given is None and seeing.modules is experiment.modules
+        assert experiment.encode is None and experiment.reconstruct is None and experiment.diagnostics is None
+        assert latent.classes == CLASSES and experiment.conditioned_on is not None and one.labels is not None
+        seeing = experiment.conditioned_on(one.labels)
+    assert seeing.encode is not None and seeing.reconstruct is not None and seeing.diagnostics is not None
+    assert seeing.conditioned_on is None and seeing.modules is experiment.modules
     assert seeing.encode(one.x).shape == (20, size) and seeing.reconstruct(one.x).shape == (20, 1, 8, 8)
-    signs = seeing.signs(one.x)
-    assert {key: value.shape for key, value in signs.items()} == {"kl": (20, size), "mean": (20, size)}
-    assert (signs["kl"] >= -1e-6).all()  # float32: exp(v) - v - 1 near 0
+    diagnostics = seeing.diagnostics(one.x)
+    assert {key: value.shape for key, value in diagnostics.items()} == {"kl": (20, size), "mean": (20, size)}
+    assert (diagnostics["kl"] >= -1e-6).all()  # float32: exp(v) - v - 1 near 0
     assert_same(before, everything(experiment))
 
 
@@ -217,12 +217,12 @@ def test_labels_that_are_missing_or_wrong() -> None:
     assert isinstance(model, VAE)
     with pytest.raises(ValueError, match=r"expected labels as one-hot rows \(4, 3\), got none"):
         model(Tensor(one.x))
-    assert experiment.given is not None
+    assert experiment.conditioned_on is not None
     with pytest.raises(ValueError, match="labels must be from 0 to 2, got 1 to 3"):
-        experiment.given(np.array([1, 3]))
-    for use in ("encode", "reconstruct", "signs"):
+        experiment.conditioned_on(np.array([1, 3]))
+    for use in ("encode", "reconstruct", "diagnostics"):
         with pytest.raises(ValueError, match="expected a label for each of the 4 images, got 3 of them"):
-            getattr(experiment.given(np.array([0, 1, 2])), use)(one.x)
+            getattr(experiment.conditioned_on(np.array([0, 1, 2])), use)(one.x)
 
 
 @pytest.mark.parametrize("name", ["vae", "conv-vae", "burda-vae"])
@@ -269,17 +269,17 @@ def test_the_encoder_of_a_conditional_vae_is_told_the_label_of_each_image(n: int
     experiment = small("cvae")
     model = network(experiment, np.float32)
     images = batch(n)
-    assert experiment.given is not None and images.labels is not None
-    seeing, rows = experiment.given(images.labels), Tensor(one_hot(images.labels, CLASSES))
-    assert seeing.encode is not None and seeing.reconstruct is not None and seeing.signs is not None
+    assert experiment.conditioned_on is not None and images.labels is not None
+    seeing, rows = experiment.conditioned_on(images.labels), Tensor(one_hot(images.labels, CLASSES))
+    assert seeing.encode is not None and seeing.reconstruct is not None and seeing.diagnostics is not None
     mean, logvar = (t.numpy() for t in model.posterior(Tensor(images.x), rows))
     # Sums of float32 in blocks of another size.
     np.testing.assert_allclose(seeing.encode(images.x), mean, atol=1e-5)
     np.testing.assert_allclose(seeing.reconstruct(images.x), model(Tensor(images.x), rows).numpy(), atol=1e-5)
-    signs = seeing.signs(images.x)
-    np.testing.assert_array_equal(signs["mean"], seeing.encode(images.x))
-    np.testing.assert_allclose(signs["kl"], (mean**2 + np.exp(logvar) - 1 - logvar) / 2, atol=1e-5)
-    others = experiment.given((images.labels + 1) % CLASSES).encode
+    diagnostics = seeing.diagnostics(images.x)
+    np.testing.assert_array_equal(diagnostics["mean"], seeing.encode(images.x))
+    np.testing.assert_allclose(diagnostics["kl"], (mean**2 + np.exp(logvar) - 1 - logvar) / 2, atol=1e-5)
+    others = experiment.conditioned_on((images.labels + 1) % CLASSES).encode
     assert others is not None
     assert (np.abs(others(images.x) - mean).max(axis=1, initial=0) > 1e-3).all()
 
