@@ -42,7 +42,7 @@ from minigen.algorithms.experiment import Experiment, Setup
 from minigen.atomic import write_atomically
 from minigen.metrics import frechet
 from minigen.metrics.classifier import Features, trained_features
-from minigen.metrics.neighbours import neighbourhood
+from minigen.metrics.neighbours import prdc
 from minigen.runs import sampling
 
 BATCH, DONOR_SHARE, COMPARED = 64, 0.25, 5000  # COMPARED: samples, and test images, for the coverage
@@ -118,7 +118,7 @@ def measure(
 def compare(images: Any, test: data.Dataset, features: Features) -> dict[str, float]:
     """Images (N, C, H, W) from 0 to 1 against the test images."""
     x, y = features.extract(images), features.extract(test.images_float())
-    near = neighbourhood(y[:COMPARED], x[:COMPARED])
+    near = prdc(y[:COMPARED], x[:COMPARED])
     return {"frechet_distance": frechet.frechet_distance(x, y), "coverage": float(near.coverage.mean())}
 
 

@@ -98,7 +98,7 @@ def test_every_pixel_of_images_side_by_side(n: int, versions: int, c: int, group
     np.testing.assert_array_equal(sheet.reshape(wanted.shape), wanted)
 
 
-def test_side_by_side_in_another_range() -> None:
+def test_multi_tensor_in_another_range() -> None:
     shades = bytes_of(2, 1, 3, 3)
     parts = [as_floats(shades, -1, 1)] * 2
     np.testing.assert_array_equal(side_by_side(parts, value_range=(-1.0, 1.0)), side_by_side([as_floats(shades)] * 2))

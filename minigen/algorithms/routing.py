@@ -254,7 +254,7 @@ def _undone(experiment: Experiment) -> Iterator[None]:
         for p, _, _ in tensors:
             p.grad = None
         for optimizer, _, _ in memories:
-            optimizer.states = optimizer.fresh_states()
+            optimizer.states = optimizer.initial_states()
         yield
     finally:
         for name, module in modules.items():

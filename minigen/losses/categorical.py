@@ -15,7 +15,7 @@ import numpy as np
 from minigen import ops
 from minigen.autograd import Tensor, as_tensor
 from minigen.device import array_module
-from minigen.losses.reduction import ROUNDING, Reduction, check_reduction, check_unit_interval, reduced
+from minigen.losses.reduction import ROUNDING, Reduction, check_reduction, check_unit_interval, reduce
 from minigen.shapes import is_whole, one_number, shown
 from minigen_kernels import Array
 
@@ -53,7 +53,7 @@ def cross_entropy(
     rows, places = _rows(x), x.shape[:1] + x.shape[2:]
     if soft:
         loss = _of_probabilities(ops.log_softmax(rows, axis=1), _rows(t), w, label_smoothing)
-        return reduced(NAME, _placed(loss, places), reduction)
+        return reduce(NAME, _placed(loss, places), reduction)
 
     chosen, kept = _chosen(t, x, ignore_index)
     if kept is not None:  # a NaN where nothing is asked for stays there
@@ -70,7 +70,7 @@ def cross_entropy(
         loss = ops.where(kept, loss, 0.0)
         counts = Tensor(kept.astype(x.dtype)) if counts is None else ops.where(kept, counts, 0.0)
     if counts is None or reduction != "mean" or not loss.size:
-        return reduced(NAME, _placed(loss, places), reduction)
+        return reduce(NAME, _placed(loss, places), reduction)
     total = ops.sum(counts)
     if total.device == "cpu" and not total.data:
         what = "all labels are ignored" if kept is not None and not kept.any() else "the weights of the labels sum to 0"

@@ -17,7 +17,14 @@ from minigen import ops
 from minigen.autograd import Function, FusedFunction, Tensor, add_up
 from minigen.device import array_module
 from minigen.losses.reconstruction import clamped_log, clamped_log1m
-from minigen.losses.reduction import Reduction, alike, check_reduction, check_unit_interval, reduced, scale_of_sum
+from minigen.losses.reduction import (
+    Reduction,
+    check_reduction,
+    check_same_shape,
+    check_unit_interval,
+    reduce,
+    scale_of_sum,
+)
 from minigen.losses.tangent import exp_excess, log_deficit
 from minigen.ops.elementwise import ScaleWhere
 from minigen_kernels import Array, for_array
@@ -49,7 +56,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor, *, reduction: Reduction = "batchmean
     Both of one shape, (N, D). Unit: nats; per sample ("batchmean"), per dimension of the code and sample ("mean"), per
     batch ("sum"); "none" gives (N, D).
     """
-    mu, logvar = alike("gaussian_kl", mu=mu, logvar=logvar)
+    mu, logvar = check_same_shape("gaussian_kl", mu=mu, logvar=logvar)
     if check_reduction("gaussian_kl", reduction) == "none":
         return _gaussian_kl_elements(mu, logvar)
     return GaussianKlSum.apply(mu, logvar, scale=scale_of_sum("gaussian_kl", mu, reduction))
@@ -62,9 +69,11 @@ def gaussian_kl_between(
 
     All four of one shape, (N, D). Unit: nats, as in `gaussian_kl`.
     """
-    mu1, logvar1, mu2, logvar2 = alike("gaussian_kl_between", mu1=mu1, logvar1=logvar1, mu2=mu2, logvar2=logvar2)
+    mu1, logvar1, mu2, logvar2 = check_same_shape(
+        "gaussian_kl_between", mu1=mu1, logvar1=logvar1, mu2=mu2, logvar2=logvar2
+    )
     kl = exp_excess(logvar1 - logvar2) + (mu1 - mu2) ** 2 * ops.exp(-logvar2)
-    return reduced("gaussian_kl_between", kl * 0.5, reduction)
+    return reduce("gaussian_kl_between", kl * 0.5, reduction)
 
 
 def bernoulli_kl(p: Tensor, q: Tensor, *, reduction: Reduction = "batchmean") -> Tensor:
@@ -73,10 +82,10 @@ def bernoulli_kl(p: Tensor, q: Tensor, *, reduction: Reduction = "batchmean") ->
     A logarithm counts as -100 where it is smaller, so that this is finite where q is 0 or 1. Unit: nats, as in
     `gaussian_kl`.
     """
-    p, q = alike("bernoulli_kl", p=p, q=q)
+    p, q = check_same_shape("bernoulli_kl", p=p, q=q)
     check_unit_interval("bernoulli_kl", "p", p)
     check_unit_interval("bernoulli_kl", "q", q)
-    return reduced("bernoulli_kl", bernoulli_kl_elements(p, q), reduction)
+    return reduce("bernoulli_kl", bernoulli_kl_elements(p, q), reduction)
 
 
 def bernoulli_kl_elements(p: Tensor, q: Tensor) -> Tensor:
@@ -145,7 +154,7 @@ def categorical_kl(p_logits: Tensor, q_logits: Tensor, *, reduction: Reduction =
     Both of one shape, (N, K) or (N, ..., K). Unit: nats; per sample ("batchmean"), per distribution ("mean"), per batch
     ("sum"); "none" gives (N,) or (N, ...).
     """
-    p_logits, q_logits = alike("categorical_kl", p_logits=p_logits, q_logits=q_logits)
+    p_logits, q_logits = check_same_shape("categorical_kl", p_logits=p_logits, q_logits=q_logits)
     if not p_logits.ndim:
         raise ValueError("categorical_kl: expected logits (N, K) or (N, ..., K), got shape ()")
-    return reduced("categorical_kl", CategoricalKl.apply(p_logits, q_logits), reduction)
+    return reduce("categorical_kl", CategoricalKl.apply(p_logits, q_logits), reduction)

@@ -13,7 +13,7 @@ from minigen import ops
 from minigen.autograd import Tensor
 from minigen.device import array_module
 from minigen.losses.divergence import bernoulli_kl_elements
-from minigen.losses.reduction import Reduction, alike, check_unit_interval, reduced
+from minigen.losses.reduction import Reduction, check_same_shape, check_unit_interval, reduce
 from minigen.shapes import one_number, several, shown
 
 
@@ -22,8 +22,8 @@ def l1_activity(code: Tensor, *, reduction: Reduction = "batchmean") -> Tensor:
 
     Unit: that of the code; per sample ("batchmean"), per element ("mean"), per batch ("sum").
     """
-    (code,) = alike("l1_activity", code=code)
-    return reduced("l1_activity", ops.abs(code), reduction)
+    (code,) = check_same_shape("l1_activity", code=code)
+    return reduce("l1_activity", ops.abs(code), reduction)
 
 
 def kl_sparsity(code: Tensor, rho: float = 0.05) -> Tensor:
@@ -36,7 +36,7 @@ def kl_sparsity(code: Tensor, rho: float = 0.05) -> Tensor:
     rho = one_number("kl_sparsity", "rho", rho)
     if not 0 < rho < 1:
         raise ValueError(f"kl_sparsity: rho must be between 0 and 1, got {rho!r}")
-    (code,) = alike("kl_sparsity", code=code)
+    (code,) = check_same_shape("kl_sparsity", code=code)
     if code.ndim < 2 or not code.shape[0]:
         raise ValueError(f"kl_sparsity: expected a code (N, D) or (N, ...) with N above 0, got shape {code.shape}")
     check_unit_interval("kl_sparsity", "code", code, hint="let a sigmoid make the code")

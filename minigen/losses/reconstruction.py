@@ -17,11 +17,11 @@ from minigen.device import array_module
 from minigen.losses.reduction import (
     ROUNDING,
     Reduction,
-    alike,
+    check_broadcast_to,
     check_reduction,
+    check_same_shape,
     check_unit_interval,
-    fitting,
-    reduced,
+    reduce,
     scale_of_sum,
 )
 from minigen.shapes import one_number
@@ -50,7 +50,7 @@ def mse(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") ->
 
     Unit: the squared unit of the data; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
-    prediction, target = alike("mse", prediction=prediction, target=target)
+    prediction, target = check_same_shape("mse", prediction=prediction, target=target)
     if check_reduction("mse", reduction) == "none":
         return (prediction - target) ** 2
     return MseSum.apply(prediction, target, scale=scale_of_sum("mse", prediction, reduction))
@@ -61,8 +61,8 @@ def l1(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> 
 
     Unit: the unit of the data; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
-    prediction, target = alike("l1", prediction=prediction, target=target)
-    return reduced("l1", ops.abs(prediction - target), reduction)
+    prediction, target = check_same_shape("l1", prediction=prediction, target=target)
+    return reduce("l1", ops.abs(prediction - target), reduction)
 
 
 def huber(prediction: Tensor, target: Tensor, *, delta: float = 1.0, reduction: Reduction = "mean") -> Tensor:
@@ -73,10 +73,10 @@ def huber(prediction: Tensor, target: Tensor, *, delta: float = 1.0, reduction: 
     delta = one_number("huber", "delta", delta)
     if not 0 < delta < math.inf:
         raise ValueError(f"huber: delta must be a finite number above 0, got {delta!r}")
-    prediction, target = alike("huber", prediction=prediction, target=target)
+    prediction, target = check_same_shape("huber", prediction=prediction, target=target)
     d = prediction - target
     c = ops.clip(d, -delta, delta)
-    return reduced("huber", c * (d - c * 0.5), reduction)  # both cases at once: c is d inside, +-delta beyond
+    return reduce("huber", c * (d - c * 0.5), reduction)  # both cases at once: c is d inside, +-delta beyond
 
 
 class ClampedLog(Function):
@@ -125,11 +125,11 @@ def bce(
 
     Unit: nats; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
-    p, y = alike("bce", prediction=prediction, target=target)
+    p, y = check_same_shape("bce", prediction=prediction, target=target)
     check_unit_interval("bce", "prediction", p, hint="for values before a sigmoid use bce_with_logits")
     check_unit_interval("bce", "target", y, slack=ROUNDING)
     loss = -(y * clamped_log(p) + (1 - y) * clamped_log1m(p))
-    return reduced("bce", loss if weight is None else loss * fitting("bce", "weight", weight, p), reduction)
+    return reduce("bce", loss if weight is None else loss * check_broadcast_to("bce", "weight", weight, p), reduction)
 
 
 class BceWithLogits(Function):
@@ -179,18 +179,18 @@ def bce_with_logits(
 
     Unit: nats; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
-    x, y = alike("bce_with_logits", logits=logits, target=target)
+    x, y = check_same_shape("bce_with_logits", logits=logits, target=target)
     check_unit_interval("bce_with_logits", "target", y, slack=ROUNDING)
     if pos_weight is None and weight is None and check_reduction("bce_with_logits", reduction) != "none":
         return BceWithLogitsSum.apply(x, y, scale=scale_of_sum("bce_with_logits", x, reduction))
     if pos_weight is None:
         loss = BceWithLogits.apply(x, y)
     else:
-        positive = fitting("bce_with_logits", "pos_weight", pos_weight, x)
+        positive = check_broadcast_to("bce_with_logits", "pos_weight", pos_weight, x)
         loss = positive * (y * ops.softplus(-x)) + (1 - y) * ops.softplus(x)
     if weight is not None:
-        loss = loss * fitting("bce_with_logits", "weight", weight, x)
-    return reduced("bce_with_logits", loss, reduction)
+        loss = loss * check_broadcast_to("bce_with_logits", "weight", weight, x)
+    return reduce("bce_with_logits", loss, reduction)
 
 
 def gaussian_nll(
@@ -209,18 +209,18 @@ def gaussian_nll(
     Unit: nats; per element ("mean"), per batch ("sum"), per sample ("batchmean"). The loss can be negative, since a
     density can exceed 1.
     """
-    mean, target = alike("gaussian_nll", mean=mean, target=target)
+    mean, target = check_same_shape("gaussian_nll", mean=mean, target=target)
     if var is not None and logvar is None:
-        var = fitting("gaussian_nll", "var", var, mean)
+        var = check_broadcast_to("gaussian_nll", "var", var, mean)
         _check_positive(var)
         logvar = ops.log(var) if isinstance(var, Tensor) else math.log(var)
     elif logvar is not None and var is None:
-        logvar = fitting("gaussian_nll", "logvar", logvar, mean)
+        logvar = check_broadcast_to("gaussian_nll", "logvar", logvar, mean)
     else:
         raise ValueError(f"gaussian_nll: give one of var and logvar, got {'none' if var is None else 'both'}")
     precision = ops.exp(-logvar) if isinstance(logvar, Tensor) else math.exp(-logvar)
     nll = (target - mean) ** 2 * precision + logvar + math.log(2 * math.pi)
-    return reduced("gaussian_nll", nll * 0.5, reduction)
+    return reduce("gaussian_nll", nll * 0.5, reduction)
 
 
 def _check_positive(var: float | Tensor) -> None:

@@ -25,7 +25,7 @@ def check_reduction(name: str, reduction: Reduction) -> Reduction:
     return reduction
 
 
-def reduced(name: str, loss: Tensor, reduction: Reduction) -> Tensor:
+def reduce(name: str, loss: Tensor, reduction: Reduction) -> Tensor:
     """The losses of the elements, reduced in one of the four ways; `name` is the loss, for the error."""
     if check_reduction(name, reduction) == "none":
         return loss
@@ -42,7 +42,7 @@ def scale_of_sum(name: str, loss: Tensor, reduction: Reduction) -> float:
     return 1.0 / (loss.size if reduction == "mean" else loss.shape[0])
 
 
-def alike(name: str, **arguments: Any) -> tuple[Tensor, ...]:
+def check_same_shape(name: str, **arguments: Any) -> tuple[Tensor, ...]:
     """The arguments as float Tensors; an error that names two of them unless shape, dtype and device are the same."""
     tensors = tuple([as_tensor(x) for x in arguments.values()])
     data = tensors[0].data
@@ -53,11 +53,11 @@ def alike(name: str, **arguments: Any) -> tuple[Tensor, ...]:
     else:
         if dtype.kind == "f":
             return tensors
-    _refuse_unlike(name, dict(zip(arguments, tensors)))
+    _raise_unlike(name, dict(zip(arguments, tensors)))
     return tensors
 
 
-def _refuse_unlike(name: str, tensors: dict[str, Tensor]) -> None:
+def _raise_unlike(name: str, tensors: dict[str, Tensor]) -> None:
     """Raise the error that says how the Tensors differ, if they do."""
     (first, x), *others = tensors.items()
     if x.dtype.kind != "f":
@@ -75,7 +75,7 @@ def _refuse_unlike(name: str, tensors: dict[str, Tensor]) -> None:
             )
 
 
-def fitting(name: str, argument: str, value: float | Tensor, x: Tensor) -> float | Tensor:
+def check_broadcast_to(name: str, argument: str, value: float | Tensor, x: Tensor) -> float | Tensor:
     """A number as it is; anything else as a Tensor that broadcasts to the shape of `x`, and never the other way."""
     if isinstance(value, (int, float)):
         return value

@@ -23,7 +23,7 @@ from minigen.metrics.frechet import (
 from minigen.metrics.latents import linear_probe_accuracy, nearest_neighbour_accuracy
 from minigen.metrics.likelihood import active_units, kl_per_dimension, measure_likelihood, measure_posterior
 from minigen.metrics.modes import entropy_score, mode_coverage, reverse_kl
-from minigen.metrics.neighbours import nearest_distances, neighbourhood
+from minigen.metrics.neighbours import nearest_distances, prdc
 from minigen.metrics.reconstruction import bce, mse, psnr, ssim
 
 __all__ = [
@@ -31,5 +31,5 @@ __all__ = [
     "frechet_distance", "gaussian_distance", "jackknife_error", "kl_per_dimension", "linear_probe_accuracy",
     "measure_codes", "measure_likelihood", "measure_points", "measure_posterior", "measure_reconstructions",
     "measure_samples", "mode_coverage", "mse", "mutual_information_gap", "nearest_distances",
-    "nearest_neighbour_accuracy", "neighbourhood", "psnr", "reverse_kl", "samples_needed", "ssim",
+    "nearest_neighbour_accuracy", "prdc", "psnr", "reverse_kl", "samples_needed", "ssim",
 ]  # fmt: skip

@@ -75,7 +75,7 @@ def trained_features(train: Dataset, test: Dataset, *, tell: Callable[[str], Non
         "test_accuracy": accuracy,
     }
     return Features(
-        lambda images: in_chunks(classifier.features, images).astype(np.float64),
+        lambda images: in_batches(classifier.features, images).astype(np.float64),
         lambda images: probabilities(classifier, images),
         np.bincount(train.labels, minlength=train.class_count or 0) / len(train),
         facts,
@@ -150,19 +150,19 @@ def accuracy_of(model: Classifier, dataset: Dataset) -> float:
     right = 0
     for start in range(0, len(dataset), CHUNK):
         part = slice(start, start + CHUNK)
-        logits = in_chunks(model, unit_range(dataset).images_float(part))
+        logits = in_batches(model, unit_range(dataset).images_float(part))
         right += int((logits.argmax(1) == dataset.labels[part]).sum())
     return right / len(dataset)
 
 
 def probabilities(model: Classifier, images: Array) -> Array:
     """The probabilities (N, classes) of images (N, C, H, W), in float64."""
-    logits = in_chunks(model, images).astype(np.float64)
+    logits = in_batches(model, images).astype(np.float64)
     p = np.exp(logits - logits.max(1, keepdims=True))
     return p / p.sum(1, keepdims=True)
 
 
-def in_chunks(function: Callable[[Tensor], Tensor], images: Array) -> Array:
+def in_batches(function: Callable[[Tensor], Tensor], images: Array) -> Array:
     """Apply a function of a model to images, some hundred at a time, without recording."""
     from_model = [
         function(Tensor(images[start : start + CHUNK])).numpy() for start in range(0, max(len(images), 1), CHUNK)

@@ -19,7 +19,7 @@ from minigen.data import Dataset
 from minigen.data.toys import Toy
 from minigen.metrics import frechet, latents, modes, reconstruction
 from minigen.metrics.disentanglement import mutual_information_gap
-from minigen.metrics.neighbours import nearest_distances, neighbourhood
+from minigen.metrics.neighbours import nearest_distances, prdc
 from minigen_kernels import Array
 
 # Training codes that the two classifiers see: more would take minutes, and hardly change the answer.
@@ -161,7 +161,7 @@ def measure_samples(
             frechet.frechet_distance(y[0::2], y[1::2]),
             "the same of half of the test images to the others: near perfect",
         )
-    near = neighbourhood(y, x)
+    near = prdc(y, x)
     report |= {
         "precision": _mean(near.precision, "share of samples among the test images, by features; k 3"),
         "recall": _mean(near.recall, "share of test images among the samples, by features; k 3"),
@@ -172,7 +172,7 @@ def measure_samples(
         first = classify(samples[:COMPARED])
         rest = [classify(samples[k : k + 1000]).argmax(1) for k in range(COMPARED, len(samples), 1000)]
         report |= measure_classes(first, np.concatenate([first.argmax(1), *rest]), shares)
-    return _finite({**report, **measure_memory(samples, train, test)})
+    return _finite({**report, **measure_memorization(samples, train, test)})
 
 
 def _some(total: int, wanted: int) -> Array:
@@ -205,7 +205,7 @@ def measure_classes(probabilities: Array, chosen: Array, shares: Array) -> Repor
     }
 
 
-def measure_memory(samples: Array, train: Dataset, test: Dataset) -> Report:
+def measure_memorization(samples: Array, train: Dataset, test: Dataset) -> Report:
     """Are samples copies of training images? Their distance to the most similar one, beside that of test images.
 
     The first thousand samples and test images are looked at; of large images and data sets fewer.

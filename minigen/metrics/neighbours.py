@@ -19,7 +19,7 @@ BLOCK = 1000  # rows of a matrix of distances at a time
 
 
 @dataclass(frozen=True)
-class Neighbourhood:
+class PRDC:
     """What each sample says; the metric is the mean.
 
     `precision` (M,): does the generated sample lie in the real region? `recall` (N,): does the real one lie in the
@@ -35,18 +35,18 @@ class Neighbourhood:
     coverage: Array
 
 
-def neighbourhood(real: Array, fake: Array, *, k: int = 3, k_density: int = 5) -> Neighbourhood:
+def prdc(real: Array, fake: Array, *, k: int = 3, k_density: int = 5) -> PRDC:
     """Compare features real (N, D) and fake (M, D); `k` for precision and recall, `k_density` for the other two.
 
     The defaults are those of the papers. ValueError if a set has no k-th neighbour: more than k samples are needed.
     """
-    _check("neighbourhood", real, fake)
+    _check("prdc", real, fake)
     if k < 1 or k_density < 1:
-        raise ValueError(f"neighbourhood: k and k_density must be at least 1, got {k} and {k_density}")
+        raise ValueError(f"prdc: k and k_density must be at least 1, got {k} and {k_density}")
     most = max(k, k_density)
     if min(len(real), len(fake)) <= most:
         raise ValueError(
-            f"neighbourhood: {len(real)} real and {len(fake)} generated samples are too few; "
+            f"prdc: {len(real)} real and {len(fake)} generated samples are too few; "
             f"at least {most + 1} of each are needed"
         )
     real, fake = _centred(real, fake)
@@ -60,7 +60,7 @@ def neighbourhood(real: Array, fake: Array, *, k: int = 3, k_density: int = 5) -
         density[rows] = inside.sum(1) / k_density
         coverage |= inside.any(0)
         recall |= (distances <= wide[rows, None]).any(0)
-    return Neighbourhood(precision.astype(float), recall.astype(float), density, coverage.astype(float))
+    return PRDC(precision.astype(float), recall.astype(float), density, coverage.astype(float))
 
 
 def nearest_distances(x: Array, known: Array) -> Array:

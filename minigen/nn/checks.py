@@ -42,7 +42,7 @@ def window(layer: str, kernel_size: int | Pair, stride: int | Pair | None, paddi
     return k, k if stride is None else pair(layer, "stride", stride, 1), p
 
 
-def words_or_numbers(layer: str, padding: Any, read: Callable[..., Any]) -> Any:
+def check_padding(layer: str, padding: Any, read: Callable[..., Any]) -> Any:
     """A padding: "same" and "valid" as they are, numbers as `read` makes them, `pair` of images or `one` of sequences.
 
     An array is not compared with a word: the answer would be an array again.
@@ -52,7 +52,7 @@ def words_or_numbers(layer: str, padding: Any, read: Callable[..., Any]) -> Any:
 
 
 @contextlib.contextmanager
-def refusing(layer: Module, expected: str, x: Tensor) -> Iterator[None]:
+def shape_errors(layer: Module, expected: str, x: Tensor) -> Iterator[None]:
     """What the operation inside refuses, the layer refuses under its own name."""
     try:
         yield

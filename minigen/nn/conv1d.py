@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from minigen import ops
 from minigen.autograd import Tensor
-from minigen.nn.checks import channels, check_sequence, refusing, words_or_numbers
+from minigen.nn.checks import channels, check_padding, check_sequence, shape_errors
 from minigen.nn.layers import Initializer, weight_and_bias
 from minigen.nn.module import Module
 from minigen.ops.activation import Activation
@@ -42,13 +42,13 @@ class Conv1d(Module):
         self.kernel_size = one("Conv1d", "kernel_size", kernel_size, 1)
         self.stride, self.dilation = one("Conv1d", "stride", stride, 1), one("Conv1d", "dilation", dilation, 1)
         self.padding: Padding1d
-        self.padding = words_or_numbers("Conv1d", padding, one)
+        self.padding = check_padding("Conv1d", padding, one)
         shape = (out_channels, in_channels // groups, self.kernel_size)
         self.weight, self.bias = weight_and_bias(shape, shape[1] * shape[2], out_channels, bias, weight_init, rng)
 
     def forward(self, x: Tensor, activation: Activation | None = None) -> Tensor:
         check_sequence(self, x, self.in_channels)
-        with refusing(self, f"(N, {self.in_channels}, L) long enough", x):
+        with shape_errors(self, f"(N, {self.in_channels}, L) long enough", x):
             return ops.conv1d(
                 x,
                 self.weight,
@@ -90,7 +90,7 @@ class ConvTranspose1d(Module):
         self.kernel_size = one(name, "kernel_size", kernel_size, 1)
         self.stride, self.dilation = one(name, "stride", stride, 1), one(name, "dilation", dilation, 1)
         self.padding: Padding1d
-        self.padding = words_or_numbers(name, padding, one)
+        self.padding = check_padding(name, padding, one)
         self.output_padding = one(name, "output_padding", output_padding, 0)
         if self.padding == "same" and self.output_padding:
             raise ValueError(f"{name}: padding 'same' gives one size, so output_padding is 0; got {output_padding}")
@@ -99,7 +99,7 @@ class ConvTranspose1d(Module):
 
     def forward(self, x: Tensor, activation: Activation | None = None) -> Tensor:
         check_sequence(self, x, self.in_channels)
-        with refusing(self, f"(N, {self.in_channels}, L) long enough", x):
+        with shape_errors(self, f"(N, {self.in_channels}, L) long enough", x):
             return ops.conv_transpose1d(
                 x,
                 self.weight,
@@ -124,7 +124,7 @@ class MaxPool1d(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         check_sequence(self, x, None)
-        with refusing(self, "(N, C, L) long enough", x):
+        with shape_errors(self, "(N, C, L) long enough", x):
             return ops.max_pool1d(x, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode)
 
 
@@ -146,7 +146,7 @@ class AvgPool1d(Module):
     def forward(self, x: Tensor) -> Tensor:
         check_sequence(self, x, None)
         options = dict(ceil_mode=self.ceil_mode, count_include_pad=self.count_include_pad)
-        with refusing(self, "(N, C, L) long enough", x):
+        with shape_errors(self, "(N, C, L) long enough", x):
             return ops.avg_pool1d(x, self.kernel_size, self.stride, self.padding, **options)
 
 

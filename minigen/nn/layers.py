@@ -19,7 +19,7 @@ from minigen.autograd import Tensor, as_tensor, note_change
 from minigen.called import called
 from minigen.device import to_device
 from minigen.nn import init
-from minigen.nn.checks import channels, check_image, check_initializer, count, refusing, words_or_numbers
+from minigen.nn.checks import channels, check_image, check_initializer, check_padding, count, shape_errors
 from minigen.nn.module import Module, Parameter, ShapeError
 from minigen.ops.activation import Activation
 from minigen.ops.conv import Padding, pair
@@ -86,14 +86,14 @@ class Conv2d(Module):
         self.kernel_size = pair("Conv2d", "kernel_size", kernel_size, 1)
         self.stride, self.dilation = pair("Conv2d", "stride", stride, 1), pair("Conv2d", "dilation", dilation, 1)
         self.padding: Padding
-        self.padding = words_or_numbers("Conv2d", padding, pair)
+        self.padding = check_padding("Conv2d", padding, pair)
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         fan_in = shape[1] * shape[2] * shape[3]
         self.weight, self.bias = weight_and_bias(shape, fan_in, out_channels, bias, weight_init, rng)
 
     def forward(self, x: Tensor, activation: Activation | None = None) -> Tensor:
         check_image(self, x, self.in_channels)
-        with refusing(self, f"(N, {self.in_channels}, H, W) large enough", x):
+        with shape_errors(self, f"(N, {self.in_channels}, H, W) large enough", x):
             return ops.conv2d(
                 x,
                 self.weight,
@@ -135,7 +135,7 @@ class ConvTranspose2d(Module):
         self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
         self.stride, self.dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
         self.padding: Padding
-        self.padding = words_or_numbers(name, padding, pair)
+        self.padding = check_padding(name, padding, pair)
         self.output_padding = pair(name, "output_padding", output_padding, 0)
         if self.padding == "same" and self.output_padding != (0, 0):
             raise ValueError(f"{name}: padding 'same' gives one size, so output_padding is 0; got {output_padding}")
@@ -145,7 +145,7 @@ class ConvTranspose2d(Module):
 
     def forward(self, x: Tensor, activation: Activation | None = None) -> Tensor:
         check_image(self, x, self.in_channels)
-        with refusing(self, f"(N, {self.in_channels}, H, W) large enough", x):
+        with shape_errors(self, f"(N, {self.in_channels}, H, W) large enough", x):
             return ops.conv_transpose2d(
                 x,
                 self.weight,
@@ -255,7 +255,7 @@ class Flatten(Module):
         self.start_axis = int(start_axis)
 
     def forward(self, x: Tensor) -> Tensor:
-        with refusing(self, f"with more than {self.start_axis} axes", x):
+        with shape_errors(self, f"with more than {self.start_axis} axes", x):
             return ops.flatten(x, self.start_axis)
 
 
@@ -266,7 +266,7 @@ class Reshape(Module):
         self.shape = whole_shape("Reshape", shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        with refusing(self, f"of a size that fits (N, {', '.join(map(str, self.shape))})", x):
+        with shape_errors(self, f"of a size that fits (N, {', '.join(map(str, self.shape))})", x):
             # What -1 stands for is told by one sample: an empty batch has none.
             rest = (
                 ops.reshape(Tensor(np.empty(x.shape[1:], bool)), self.shape).shape if -1 in self.shape else self.shape

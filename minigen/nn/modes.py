@@ -35,7 +35,7 @@ class Mode:
 
 
 @contextlib.contextmanager
-def own_modes(modules: Iterable[Any]) -> Iterator[None]:
+def thread_local_modes(modules: Iterable[Any]) -> Iterator[None]:
     """Inside ``with``: setting the mode of one of these Modules counts in this thread, and ends with the block."""
     held, before = list(modules), _own.modes  # held, because an id is that of one object only while it lives
     _own.modes = before | {id(module): module.training for module in held}

@@ -20,8 +20,8 @@ import numpy as np
 
 from minigen.autograd import Tensor, as_tensor, no_grad
 from minigen.device import array_module
-from minigen.nn.modes import Mode, own_modes
-from minigen.nn.state import take_over
+from minigen.nn.modes import Mode, thread_local_modes
+from minigen.nn.state import load_tensors
 from minigen.ops.activation import split
 from minigen.shapes import shown
 from minigen_kernels import Array
@@ -106,7 +106,7 @@ class Module:
                     seen.add(id(value))
                     yield f"{prefix}.{name}" if prefix else name, value
 
-    def _every_name(self) -> Iterator[tuple[str, Tensor]]:
+    def _named_tensors_repeated(self) -> Iterator[tuple[str, Tensor]]:
         """As `_named_tensors`, but one that stands in two places comes under both names, as in PyTorch."""
         stack: list[tuple[str, Module, tuple[int, ...]]] = [("", self, ())]
         while stack:
@@ -131,7 +131,7 @@ class Module:
 
     def state_dict(self) -> dict[str, Array]:
         """A copy of every parameter and buffer as a NumPy array, by name; under each name of one that is shared."""
-        return {name: np.array(t.numpy(), order="C") for name, t in self._every_name()}
+        return {name: np.array(t.numpy(), order="C") for name, t in self._named_tensors_repeated()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over the values of `state`. All or nothing: ValueError names every entry that does not fit.
@@ -139,7 +139,7 @@ class Module:
         A Tensor that stands in two places is found under any of its names; if under several, they must be equal.
         Entries named ``num_batches_tracked``, which PyTorch keeps in batch norm, are accepted and not used.
         """
-        take_over(f"{type(self).__name__}.load_state_dict", self._every_name(), state)
+        load_tensors(f"{type(self).__name__}.load_state_dict", self._named_tensors_repeated(), state)
 
     # Modes and places.
 
@@ -159,7 +159,7 @@ class Module:
 
         Both hold for this thread alone: another one that uses the network meanwhile finds it in its own mode.
         """
-        with no_grad(), own_modes(module for _, module in self.named_modules()):
+        with no_grad(), thread_local_modes(module for _, module in self.named_modules()):
             self.eval()
             yield
 
@@ -216,8 +216,8 @@ class Module:
         ]
         try:
             for path, module, name, value in attributes:
-                setattr(module, name, _watched(path, value, rows))
-            network = self if any(True for _ in self.children()) else _Watched("", self, rows)
+                setattr(module, name, _recorded(path, value, rows))
+            network = self if any(True for _ in self.children()) else _Recorder("", self, rows)
             with self.evaluation():
                 network(Tensor(xp.zeros((1, *input_shape), dtype)))
         finally:
@@ -231,7 +231,7 @@ class Module:
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
-class _Watched(Module):
+class _Recorder(Module):
     """A layer that writes a row about itself whenever it is called. Lives only inside `summary`."""
 
     def __init__(self, path: str, layer: Any, rows: list[tuple[str, str, str, str]]) -> None:
@@ -322,18 +322,18 @@ def _inside(path: str, container: list[Any] | tuple[Any, ...] | dict[Any, Any]) 
             yield f"{path}.{key}", element
 
 
-def _watched(path: str, value: Any, rows: list[tuple[str, str, str, str]]) -> Any:
-    """An attribute of a Module, with every layer in it that has no layers of its own inside a `_Watched`."""
+def _recorded(path: str, value: Any, rows: list[tuple[str, str, str, str]]) -> Any:
+    """An attribute of a Module, with every layer in it that has no layers of its own inside a `_Recorder`."""
     if isinstance(value, dict):
         watched = copy.copy(value)
-        watched.update({key: _watched(f"{path}.{key}", element, rows) for key, element in value.items()})
+        watched.update({key: _recorded(f"{path}.{key}", element, rows) for key, element in value.items()})
         return watched
     if isinstance(value, (list, tuple)):
-        elements = [_watched(f"{path}.{i}", element, rows) for i, element in enumerate(value)]
+        elements = [_recorded(f"{path}.{i}", element, rows) for i, element in enumerate(value)]
         same = all(a is b for a, b in zip(elements, value, strict=True))
         return value if same else getattr(value, "_make", type(value))(elements)  # a named tuple has _make
     is_layer = isinstance(value, Module) and not any(True for _ in value.children())
-    return _Watched(path, value, rows) if is_layer or _is_function(value) else value
+    return _Recorder(path, value, rows) if is_layer or _is_function(value) else value
 
 
 def _is_function(value: Any) -> bool:
@@ -344,7 +344,7 @@ def _indented(value: Any) -> str:
     return (repr(value) if isinstance(value, Module) else value.__name__).replace("\n", "\n  ")
 
 
-def a_module(name: str, value: Any) -> Module:
+def check_module(name: str, value: Any) -> Module:
     """`value`, if it is a Module; else TypeError in the name of the caller."""
     if not isinstance(value, Module):
         raise TypeError(f"{name}: expected a Module, such as nn.Dense(3, 2), got {shown(value)}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from minigen.autograd import Tensor, note_change
 from minigen.device import array_module
-from minigen.nn.module import Module, Parameter, a_module
+from minigen.nn.module import Module, Parameter, check_module
 from minigen.shapes import one_number
 
 
@@ -30,7 +30,7 @@ class MovingAverage(Module):
         if not 0 < decay < 1:
             raise ValueError(f"MovingAverage: decay must be between 0 and 1, got {decay!r}")
         self.decay = float(decay)
-        self.network = copy.deepcopy(a_module("MovingAverage", network))
+        self.network = copy.deepcopy(check_module("MovingAverage", network))
         for _, module in self.network.named_modules():
             for name, value in vars(module).items():
                 if isinstance(value, Parameter):
@@ -40,7 +40,7 @@ class MovingAverage(Module):
 
     def follow(self, network: Module) -> None:
         """One update: `network` is the one that was copied, with its weights of now."""
-        a_module("MovingAverage.follow", network)
+        check_module("MovingAverage.follow", network)
         xp = array_module(self.updates.data)
         k = self.updates.data = xp.asarray(self.updates.data + 1)
         rest = 1 - xp.minimum(self.decay, (1 + k) / (10 + k))

@@ -9,7 +9,7 @@ from typing import Any
 
 from minigen import ops
 from minigen.autograd import Tensor
-from minigen.nn.checks import check_image, count, refusing, window
+from minigen.nn.checks import check_image, count, shape_errors, window
 from minigen.nn.module import Module
 from minigen.ops.conv import pair
 from minigen.ops.interpolate import Mode, factor_pair
@@ -36,7 +36,7 @@ class MaxPool2d(Module):
     def forward(self, x: Tensor) -> Any:
         check_image(self, x, None)
         pool = ops.max_pool2d_with_indices if self.return_indices else ops.max_pool2d
-        with refusing(self, "(N, C, H, W) large enough", x):
+        with shape_errors(self, "(N, C, H, W) large enough", x):
             return pool(x, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode)
 
 
@@ -58,7 +58,7 @@ class AvgPool2d(Module):
     def forward(self, x: Tensor) -> Tensor:
         check_image(self, x, None)
         options = dict(ceil_mode=self.ceil_mode, count_include_pad=self.count_include_pad)
-        with refusing(self, "(N, C, H, W) large enough", x):
+        with shape_errors(self, "(N, C, H, W) large enough", x):
             return ops.avg_pool2d(x, self.kernel_size, self.stride, self.padding, **options)
 
 
@@ -70,7 +70,7 @@ class MaxUnpool2d(Module):
 
     def forward(self, x: Tensor, indices: Tensor, output_size: Pair | None = None) -> Tensor:
         check_image(self, x, None)
-        with refusing(self, "(N, C, H, W) and indices that fit", x):
+        with shape_errors(self, "(N, C, H, W) and indices that fit", x):
             return ops.max_unpool2d(x, indices, self.kernel_size, self.stride, self.padding, output_size=output_size)
 
 
@@ -105,7 +105,7 @@ class Upsample(Module):
         factors = self.scale_factor
         if factors is not None and factors[0].is_integer() and factors[1].is_integer() and not self.align_corners:
             return ops.upsample(x, (int(factors[0]), int(factors[1])), self.mode)
-        with refusing(self, "(N, C, H, W) large enough", x):
+        with shape_errors(self, "(N, C, H, W) large enough", x):
             return ops.interpolate(x, self.size, factors, self.mode, self.align_corners)
 
 
@@ -116,7 +116,7 @@ class PixelShuffle(Module):
         self.upscale_factor = count("PixelShuffle", "upscale_factor", upscale_factor)
 
     def forward(self, x: Tensor) -> Tensor:
-        with refusing(self, f"(N, C*{self.upscale_factor**2}, H, W)", x):
+        with shape_errors(self, f"(N, C*{self.upscale_factor**2}, H, W)", x):
             return ops.pixel_shuffle(x, self.upscale_factor)
 
 
@@ -127,7 +127,7 @@ class PixelUnshuffle(Module):
         self.downscale_factor = count("PixelUnshuffle", "downscale_factor", downscale_factor)
 
     def forward(self, x: Tensor) -> Tensor:
-        with refusing(self, f"(N, C, H*{self.downscale_factor}, W*{self.downscale_factor})", x):
+        with shape_errors(self, f"(N, C, H*{self.downscale_factor}, W*{self.downscale_factor})", x):
             return ops.pixel_unshuffle(x, self.downscale_factor)
 
 

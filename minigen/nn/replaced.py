@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from minigen.autograd import Tensor, as_tensor
-from minigen.nn.module import Module, Parameter, a_module
+from minigen.nn.module import Module, Parameter, check_module
 from minigen.shapes import by_name
 
 M = TypeVar("M", bound=Module)
@@ -29,7 +29,7 @@ def replaced(module: M, tensors: Mapping[str, Tensor]) -> M:
 
     ValueError names every Tensor that `module` does not have, or has in another shape, dtype or device.
     """
-    own = dict(a_module("replaced", module)._every_name())
+    own = dict(check_module("replaced", module)._named_tensors_repeated())
     tensors = {name: as_tensor(t) for name, t in by_name("replaced", "tensors", tensors).items()}
     faults = [f"{name} {t.shape} is not there" for name, t in tensors.items() if name not in own]
     for name in own.keys() & tensors.keys():

@@ -14,7 +14,7 @@ from minigen.nn import init
 from minigen.nn.conv1d import Conv1d, ConvTranspose1d
 from minigen.nn.embedding import Embedding
 from minigen.nn.layers import Conv2d, ConvTranspose2d, Dense
-from minigen.nn.module import Module, ShapeError, a_module
+from minigen.nn.module import Module, ShapeError, check_module
 from minigen.random import Generator
 from minigen_kernels import Array
 
@@ -76,7 +76,7 @@ class SpectralNorm(Module):
 
 def power_iteration(network: Module) -> None:
     """One step of the power method in every `SpectralNorm` of a network: once for each update of its weights."""
-    for _, module in a_module("power_iteration", network).named_modules():
+    for _, module in check_module("power_iteration", network).named_modules():
         if isinstance(module, SpectralNorm):
             module.iterate()
 

@@ -20,7 +20,7 @@ from minigen.shapes import by_name
 from minigen_kernels import Array
 
 
-def take_over(owner: str, own: Iterable[tuple[str, Tensor]], state: Mapping[str, Any]) -> None:
+def load_tensors(owner: str, own: Iterable[tuple[str, Tensor]], state: Mapping[str, Any]) -> None:
     """Give the Tensors `own`, under all of their names, the values of `state`. ValueError names all that do not fit.
 
     `owner` is the caller, for the error. Entries named ``num_batches_tracked``, which PyTorch keeps in batch norm, are

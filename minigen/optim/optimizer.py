@@ -4,7 +4,7 @@ An optimizer is three methods: `configure` keeps the settings, `init_state` make
 `update` changes parameter and arrays in place. All that it remembers is in these arrays and in `lr`, so `state_dict`
 can save it and a resumed run continues with the same bits.
 
-Imports: tensor, kernels. Read next: ``optimizers.py``, then ``side_by_side.py``.
+Imports: tensor, kernels. Read next: ``optimizers.py``, then ``multi_tensor.py``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 from minigen.autograd import Tensor, note_change
 from minigen.device import device_of, refuse_masked, to_device
 from minigen.optim.groups import Group, Parameters, split
+from minigen.optim.multi_tensor import Layout, State
 from minigen.optim.settings import number
-from minigen.optim.side_by_side import Layout, State
 from minigen.shapes import by_name, shown
 from minigen_kernels import Array
 
@@ -49,17 +49,17 @@ class Optimizer(abc.ABC):
         lists, own = split(self._name, params, ("lr", *settings))
         self.params = [p for tensors in lists for p in tensors]
         self._group_of = [k for k, tensors in enumerate(lists) for _ in tensors]
-        self._members = [self._member(k, given) for k, given in enumerate(own or ())]
-        self.states = self.fresh_states()
+        self._members = [self._group_optimizer(k, given) for k, given in enumerate(own or ())]
+        self.states = self.initial_states()
         self._layout: Layout | None = None
-        self._laid_out()
+        self._current_layout()
 
     def configure(self, *_: Any, **settings: Any) -> None:
         """Check the settings and keep them as attributes, for all parameters or for a group; `_name` is for errors."""
         if settings:
             raise TypeError(f"{self._name}: {', '.join(settings)} given, and no `configure` that keeps them")
 
-    def _member(self, k: int, own: Mapping[str, Any]) -> Optimizer:
+    def _group_optimizer(self, k: int, own: Mapping[str, Any]) -> Optimizer:
         """A copy with the settings of group k."""
         member = copy.copy(self)
         member._name = f"{self._name}, group {k}"
@@ -108,7 +108,7 @@ class Optimizer(abc.ABC):
         return self._members[self._group_of[i]] if self._members else self
 
     @final
-    def fresh_states(self) -> list[State]:
+    def initial_states(self) -> list[State]:
         """What is remembered of each parameter before the first step."""
         return [self.settings_of(i).init_state(p.data) for i, p in enumerate(self.params)]
 
@@ -127,7 +127,7 @@ class Optimizer(abc.ABC):
         The arrays change in place: what was computed from the old values cannot be differentiated after this.
         """
         active = [i for i, p in enumerate(self.params) if p.grad is not None and p.requires_grad]
-        for run in self._laid_out().runs(self.params, self.states, active):
+        for run in self._current_layout().slices(self.params, self.states, active):
             first, *others = run.numbers
             try:
                 self.settings_of(first).update(run.p, run.g, run.state)
@@ -141,9 +141,9 @@ class Optimizer(abc.ABC):
                     if name in run.counts:
                         array[...] = run.state[name]
 
-    def _laid_out(self) -> Layout:
+    def _current_layout(self) -> Layout:
         """The arrays as they are now, side by side where that pays."""
-        if self._layout is None or not self._layout.holds(self.params, self.states):
+        if self._layout is None or not self._layout.is_current(self.params, self.states):
             self._layout = Layout(self.params, self.states, self._group_of) if self.elementwise else Layout([], [], [])
         return self._layout
 

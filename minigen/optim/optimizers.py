@@ -14,9 +14,9 @@ import numpy as np
 
 from minigen.device import array_module
 from minigen.optim.groups import Parameters
+from minigen.optim.multi_tensor import State
 from minigen.optim.optimizer import Optimizer
 from minigen.optim.settings import number
-from minigen.optim.side_by_side import State
 from minigen.shapes import flag
 from minigen_kernels import Array, for_array
 

@@ -141,7 +141,7 @@ def slow_neighbourhood(real: Array, fake: Array, k: int, k_density: int) -> list
 def test_neighbourhoods_pair_by_pair(n: int, m: int, size: int, k: int, k_density: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     real, fake = rng.normal(size=(n, size)), rng.normal(0.5, 1, (m, size))
-    found = metrics.neighbourhood(real, fake, k=k, k_density=k_density)
+    found = metrics.prdc(real, fake, k=k, k_density=k_density)
     wanted = slow_neighbourhood(real, fake, k, k_density)
     for name, values in zip(("precision", "recall", "density", "coverage"), wanted, strict=True):
         np.testing.assert_allclose(getattr(found, name), values, rtol=1e-12, err_msg=name)
@@ -151,7 +151,7 @@ def test_more_samples_than_fit_into_one_block() -> None:
     """Across blocks of 1,000 rows, and far from the origin, where squares lose digits."""
     rng = np.random.default_rng(0)
     real, fake = rng.normal(size=(1100, 3)), rng.normal(0.3, 1, (2050, 3))
-    found, moved = metrics.neighbourhood(real, fake), metrics.neighbourhood(real + 1e5, fake + 1e5)
+    found, moved = metrics.prdc(real, fake), metrics.prdc(real + 1e5, fake + 1e5)
     distances = np.linalg.norm(real[:, None] - fake[None], axis=2)
     among = np.sort(np.linalg.norm(real[:, None] - real[None], axis=2), axis=1)
     np.testing.assert_array_equal(found.coverage, (distances <= among[:, 5:6]).any(1))
@@ -165,7 +165,7 @@ def test_perfect_samples() -> None:
     """Of one distribution: density 1, and coverage 1 - prod (N - i) / (2 N - i), i = 1..k (Naeem et al. 2020)."""
     rng = np.random.default_rng(0)
     n, k = 600, 5
-    found = [metrics.neighbourhood(rng.normal(size=(n, 4)), rng.normal(size=(n, 4))) for _ in range(6)]
+    found = [metrics.prdc(rng.normal(size=(n, 4)), rng.normal(size=(n, 4))) for _ in range(6)]
     wanted = 1 - math.prod((n - i) / (2 * n - i) for i in range(1, k + 1))
     # each mean is over 3600 values; of the share 0.97 the error is 0.003, and neighbours are not independent
     assert np.mean([f.coverage.mean() for f in found]) == pytest.approx(wanted, abs=0.012)
@@ -175,20 +175,20 @@ def test_perfect_samples() -> None:
 def test_a_collapsed_generator_is_precise_and_covers_nothing() -> None:
     rng = np.random.default_rng(0)
     real = rng.normal(size=(500, 3))
-    found = metrics.neighbourhood(real, np.repeat(real[:1], 400, 0))
+    found = metrics.prdc(real, np.repeat(real[:1], 400, 0))
     assert found.precision.mean() == 1 and found.recall.mean() == 1 / 500 and found.coverage.mean() < 0.05
 
 
 def test_neighbourhoods_that_are_refused() -> None:
     x = np.zeros((9, 2))
     with pytest.raises(ValueError, match="9 real and 5 generated samples are too few; at least 6 of each are needed"):
-        metrics.neighbourhood(x, x[:5])
+        metrics.prdc(x, x[:5])
     with pytest.raises(ValueError, match=r"got \(9, 2\) and \(9, 1\)"):
-        metrics.neighbourhood(x, x[:, :1])
+        metrics.prdc(x, x[:, :1])
     with pytest.raises(ValueError, match="NaN or infinity"):
-        metrics.neighbourhood(x, x * np.nan)
+        metrics.prdc(x, x * np.nan)
     with pytest.raises(ValueError, match="k and k_density must be at least 1, got 0 and 5"):
-        metrics.neighbourhood(x, x, k=0)
+        metrics.prdc(x, x, k=0)
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 5), st.integers(0, 999))
@@ -299,7 +299,7 @@ def test_the_report_of_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     report = metrics.measure_samples(samples, train, test, features, classify, np.array([0.25, 0.75]))
     x, y = features(samples[:90]), features(test.images_float()[:90])
     z = features(train.images_float())[np.unique(np.linspace(0, 119, 90).astype(int))]
-    near = metrics.neighbourhood(y, x)
+    near = metrics.prdc(y, x)
     chosen = classify(samples).argmax(1)
     flat = samples.reshape(130, -1), train.images_float().reshape(120, -1), test.images_float().reshape(100, -1)
     wanted = {

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from minigen import nn, ops, optim
 from minigen.autograd import Tensor
-from minigen.optim import side_by_side
+from minigen.optim import multi_tensor
 from minigen_kernels import Array, for_device
 
 STEPS = 50
@@ -46,7 +46,7 @@ both_layouts = pytest.mark.usefixtures("layout")
 @pytest.fixture(params=LAYOUTS)
 def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on the CPU, then as on a GPU, where all parameters are updated as one array."""
-    monkeypatch.setattr(side_by_side, "pays", lambda device: request.param == "side by side")
+    monkeypatch.setattr(multi_tensor, "uses_flat_buffers", lambda device: request.param == "side by side")
 
 
 def parameters(dtype: Any = np.float64, seed: int = 0) -> list[Tensor]:
@@ -308,7 +308,7 @@ def test_resuming_gives_the_same_bits(
     arrangement: str, kind: str, options: dict[str, Any], cut: int, seed: int, dtype: Any
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(side_by_side, "pays", lambda device: arrangement == "side by side")
+        patch.setattr(multi_tensor, "uses_flat_buffers", lambda device: arrangement == "side by side")
         resume(kind, options, cut, seed, dtype)
 
 
@@ -519,10 +519,10 @@ def test_the_base_class_is_abstract_and_open() -> None:
         optim.Optimizer([w], 0.1)  # type: ignore[abstract]
 
     class SignDescent(optim.Optimizer):
-        def init_state(self, p: Array) -> side_by_side.State:
+        def init_state(self, p: Array) -> multi_tensor.State:
             return {}
 
-        def update(self, p: Array, g: Array, state: side_by_side.State) -> None:
+        def update(self, p: Array, g: Array, state: multi_tensor.State) -> None:
             p -= self.lr * np.sign(g)
 
     p = Tensor(np.zeros(3), requires_grad=True)

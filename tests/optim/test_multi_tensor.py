@@ -2,7 +2,7 @@
 
 On a GPU this is how every optimizer works; here the CPU's kernels are used in the same way.
 
-Read next: ``minigen/optim/side_by_side.py``.
+Read next: ``minigen/optim/multi_tensor.py``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from minigen import nn, optim
 from minigen.autograd import Tensor
-from minigen.optim import side_by_side
+from minigen.optim import multi_tensor
 from minigen_kernels import Array, for_device
 
 SHAPES = ((4, 3), (4,), (), (2, 0), (5,))
@@ -44,7 +44,7 @@ def give_gradients(opt: optim.Optimizer, seed: int = 0) -> None:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Parameters are laid side by side; the list gets the number of elements of each call of Adam's kernel."""
-    monkeypatch.setattr(side_by_side, "pays", lambda device: True)
+    monkeypatch.setattr(multi_tensor, "uses_flat_buffers", lambda device: True)
     room, sizes = for_device("cpu"), []
     update = room.adam_update
 
@@ -161,7 +161,7 @@ EVENTS = [step, step_other, freeze_or_thaw, assign, change_in_place, swap, load,
 
 def run(kind: str, events: list[tuple[Callable[..., None], int]], pays: bool) -> list[Array]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(side_by_side, "pays", lambda device: pays)
+        patch.setattr(multi_tensor, "uses_flat_buffers", lambda device: pays)
         params = parameters()
         opt, other = KINDS[kind](params), KINDS[kind](params[1:])
         for event, n in events:
@@ -229,10 +229,10 @@ def test_a_module_keeps_its_checkpoints() -> None:
 class Normed(optim.Optimizer):
     """Divides a gradient by its length, so it must see one parameter at a time."""
 
-    def init_state(self, p: Array) -> side_by_side.State:
+    def init_state(self, p: Array) -> multi_tensor.State:
         return {}
 
-    def update(self, p: Array, g: Array, state: side_by_side.State) -> None:
+    def update(self, p: Array, g: Array, state: multi_tensor.State) -> None:
         p -= self.lr * g / np.sqrt((g * g).sum())
 
 

@@ -28,7 +28,7 @@ from minigen_kernels import Array
 State = dict[str, Array]  # what an optimizer remembers of one parameter
 
 
-def pays(device: Device) -> bool:
+def uses_flat_buffers(device: Device) -> bool:
     """Whether parameters on this device are laid side by side.
 
     On the CPU a call costs 3 to 5 us, and to gather the gradients is one more pass over memory. Adam on 1.6 million
@@ -38,7 +38,7 @@ def pays(device: Device) -> bool:
     return device == "cuda"
 
 
-class Run(NamedTuple):
+class FlatSlice(NamedTuple):
     """Parameters that are updated as one: their numbers; their values, gradients and state, flat where it is several.
 
     counts: the entries of the state that each parameter keeps for itself, equal in all of them.
@@ -51,7 +51,7 @@ class Run(NamedTuple):
     counts: list[str]
 
 
-class Row:
+class FlatBuffer:
     """Copies of arrays of one dtype side by side in `whole`; view k has the shape of array k."""
 
     def __init__(self, arrays: Sequence[Array]) -> None:
@@ -64,26 +64,26 @@ class Row:
         return self.whole[self.ends[first] : self.ends[stop]]
 
 
-class Block:
+class ParameterBlock:
     """The parameters `numbers` of an optimizer, all of one device and dtype: they and their states become views."""
 
     def __init__(self, numbers: list[int], params: Sequence[Tensor], states: Sequence[State]) -> None:
         self.numbers = numbers
-        self.values = Row([params[i].data for i in numbers])
+        self.values = FlatBuffer([params[i].data for i in numbers])
         state = states[numbers[0]]
         self.counts = [name for name in state if _is_count(state[name])]
-        self.rows = {name: Row([states[i][name] for i in numbers]) for name in state if name not in self.counts}
+        self.rows = {name: FlatBuffer([states[i][name] for i in numbers]) for name in state if name not in self.counts}
         for k, i in enumerate(numbers):
             params[i].data = self.values.views[k]
             states[i].update((name, row.views[k]) for name, row in self.rows.items())
 
-    def holds(self, params: Sequence[Tensor], states: Sequence[State]) -> bool:
+    def is_current(self, params: Sequence[Tensor], states: Sequence[State]) -> bool:
         """Whether all of them are views still: nobody has put another array in the place of one."""
         return all(params[i].data is view for i, view in zip(self.numbers, self.values.views)) and all(
             states[i].get(name) is view for name, row in self.rows.items() for i, view in zip(self.numbers, row.views)
         )
 
-    def runs(self, params: Sequence[Tensor], states: Sequence[State], active: set[int]) -> Iterator[Run]:
+    def slices(self, params: Sequence[Tensor], states: Sequence[State], active: set[int]) -> Iterator[FlatSlice]:
         """Neighbours in `active` that have counted the same number of steps."""
 
         def kind(k: int) -> tuple[int, ...] | None:
@@ -99,7 +99,7 @@ class Block:
             g = gradients[0] if len(gradients) == 1 else array_module(gradients[0]).concatenate(gradients)
             state = {name: row.part(first, stop) for name, row in self.rows.items()}
             state |= {name: states[self.numbers[first]][name] for name in self.counts}
-            yield Run(self.numbers[first:stop], self.values.part(first, stop), g, state, self.counts)
+            yield FlatSlice(self.numbers[first:stop], self.values.part(first, stop), g, state, self.counts)
 
 
 class Layout:
@@ -109,26 +109,26 @@ class Layout:
         together: dict[tuple[int, Device, np.dtype[np.generic]], list[int]] = {}
         for i, (p, state, group) in enumerate(zip(params, states, group_of, strict=True)):
             device = device_of(p.data)
-            if pays(device) and all(_is_count(a) or _alike(p.data, a) for a in state.values()):
+            if uses_flat_buffers(device) and all(_is_count(a) or _same_kind(p.data, a) for a in state.values()):
                 together.setdefault((group, device, p.dtype), []).append(i)
-        self.blocks = [Block(numbers, params, states) for numbers in together.values()]
+        self.blocks = [ParameterBlock(numbers, params, states) for numbers in together.values()]
 
-    def holds(self, params: Sequence[Tensor], states: Sequence[State]) -> bool:
+    def is_current(self, params: Sequence[Tensor], states: Sequence[State]) -> bool:
         """Whether the arrays are those that were laid out."""
-        return all(block.holds(params, states) for block in self.blocks)
+        return all(block.is_current(params, states) for block in self.blocks)
 
-    def runs(self, params: Sequence[Tensor], states: Sequence[State], active: list[int]) -> Iterator[Run]:
+    def slices(self, params: Sequence[Tensor], states: Sequence[State], active: list[int]) -> Iterator[FlatSlice]:
         """All of `active`: runs of those that lie side by side, then each of the others by itself."""
         rest = set(active)
         for block in self.blocks:
-            fitting = {i for i in block.numbers if i in rest and _alike(params[i].data, params[i].grad.data)}  # type: ignore[union-attr]
+            fitting = {i for i in block.numbers if i in rest and _same_kind(params[i].data, params[i].grad.data)}  # type: ignore[union-attr]
             rest -= fitting
-            yield from block.runs(params, states, fitting)
+            yield from block.slices(params, states, fitting)
         for i in sorted(rest):
-            yield Run([i], params[i].data, params[i].grad.data, states[i], [])  # type: ignore[union-attr]
+            yield FlatSlice([i], params[i].data, params[i].grad.data, states[i], [])  # type: ignore[union-attr]
 
 
-def _alike(p: Array, a: Array) -> bool:
+def _same_kind(p: Array, a: Array) -> bool:
     return a.shape == p.shape and a.dtype == p.dtype and device_of(a) == device_of(p)
 
 
