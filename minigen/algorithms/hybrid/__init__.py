@@ -7,7 +7,7 @@ Read next: ``build.py``, ``aae.py``.
 
 from minigen.algorithms.experiment import Recipe
 from minigen.algorithms.hybrid import aae, ali, began, dfm, ebgan, mdgan, vae_gan
-from minigen.algorithms.hybrid.build import OPTIONS
+from minigen.algorithms.hybrid.options import OPTIONS
 
 RECIPES: tuple[Recipe, ...] = (
     *aae.RECIPES,

@@ -1,83 +1,38 @@
-"""What the hybrids share: their options, their networks, optimizers by loss, pictures and samples.
+"""The one mechanism of all hybrids: `Hybrid` makes an `Experiment` of a model's networks and its updates.
 
-A hybrid names its losses and says of each which modules it moves (`routes`); one optimizer is made for each loss. The
-learning rate of "discriminator" and "denoiser" is ``lr_discriminator``, that of all other losses ``lr_generator``.
+A model is a subclass. It makes its networks, declares in `routes` which of them each loss moves, and writes down its
+updates in `training_step`, in the order of its paper. What all have in common is here: an optimizer for each loss, what
+surrounds the updates in a step, the moving average of the generator, samples, pictures, codes and reconstructions, and
+the evidence for the doctor.
 
-Imports: models, adversarial, updates. Read next: ``aae.py``.
+Imports: adversarial, options, updates. Read next: ``aae.py``.
 """
 
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
-from minigen import nn, ops
-from minigen.algorithms.adversarial.build import Options, batches, make_discriminator, make_generator, predict
+from minigen import nn, ops, optim
+from minigen.algorithms.adversarial.build import Options, batches, predict
+from minigen.algorithms.adversarial.game import parts
 from minigen.algorithms.adversarial.options import CONV, DENSE
 from minigen.algorithms.donors import check_borrowed
-from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Step, Term
-from minigen.algorithms.hybrid.show import Show
-from minigen.algorithms.options import Option
+from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Term, Terms
+from minigen.algorithms.hybrid.augment_pipe import AugmentPipe
+from minigen.algorithms.hybrid.options import COMMON
 from minigen.algorithms.updates import Updates, make_optimizer, make_schedule
 from minigen.autograd import Tensor, no_grad
+from minigen.data import Batch
 from minigen.device import to_device
-from minigen.models import hybrid as architecture
 from minigen.models.gan import Discriminator
 from minigen.random import Generator
 from minigen_kernels import Array
 
-OPTIONS: Mapping[str, Option] = {
-    "reconstruction_weight": Option(float, "weight of the reconstruction in the generator's loss", minimum=0),
-    "mode_weight": Option(float, "weight of -log D(G(E(x))) in the generator's loss", minimum=0),
-    "feature_weight": Option(float, "weight of the error of features in the loss of the generator", minimum=0),
-    "feature_variance": Option(
-        float, "variance of a feature around that of the reconstruction", minimum=0, exclusive=True
-    ),
-    "feature_noise": Option(float, "standard deviation of the noise on features that a denoiser removes", minimum=0),
-    "margin": Option(float, "made images whose energy is above this are left alone", minimum=0, exclusive=True),
-    "pull_away_weight": Option(float, "weight of the term that drives codes of made images apart", minimum=0),
-    "error": Option(
-        str,
-        "of a reconstruction: absolute (mean per pixel), or relative to the contrast of the image",
-        choices=("absolute", "relative"),
-    ),
-    "diversity": Option(
-        float,
-        "wanted error of made images, as a share of that of real ones",
-        minimum=0,
-        exclusive=True,
-        maximum=1,
-    ),
-    "balance_rate": Option(float, "how fast the weight k follows the balance of the errors", minimum=0, exclusive=True),
-}
-
-COMMON: Mapping[str, Any] = {
-    "latent": 64,
-    "network": "conv",
-    **DENSE,
-    **CONV,
-    "generator": None,
-    "optimizer": "adam",
-    "lr_generator": 5e-4,
-    "lr_discriminator": 2e-4,
-    "beta1": 0.5,
-    "beta2": 0.999,
-    "schedule": "constant",
-    "clip_norm": 0.0,
-    "n_critic": 1,
-    "epochs": 5,
-    "batch_size": 64,
-}
-SAMPLED: Mapping[str, Any] = {  # of those whose generator plays against images
-    "ema": 0.999,
-    "instance_noise": 0.0,
-    "augment": "none",
-    "validation": 0.0,
-}
-FAST: Mapping[str, Any] = {"lr_generator": 1e-3, "lr_discriminator": 1e-3}  # an autoencoder learns, and cannot win
-LOGISTIC: Mapping[str, Any] = {"generator_loss": "non-saturating", "label_smoothing": 0.0}
+Routes = Mapping[str, tuple[str, ...]]  # names of modules by the name of a loss
 
 #: What the terms of a logistic discriminator are (`game.score_terms`).
 SCORE_TERMS: Mapping[str, Term] = {
@@ -87,233 +42,202 @@ SCORE_TERMS: Mapping[str, Term] = {
 }
 
 
+class Hybrid(ABC):
+    """A model: its networks, its losses, and one step of its training.
+
+    `networks` have the names that checkpoints give them. Samples come from `generator`, or from its moving average
+    (EMA). `autoencoder`, if there is one, is the encoder and the decoder that encode and reconstruct images. `noise`
+    is where all random numbers of training come from. `augment` is applied to every image before the discriminator.
+    """
+
+    routes: ClassVar[Routes]  # the modules that each loss moves
+    through: ClassVar[Routes] = {"generator": ("discriminator",)}  # those that its gradient passes on the way
+    has_logits: ClassVar[bool] = True  # the discriminator gives logits, which the doctor looks at
+
+    def __init__(
+        self,
+        setup: Setup,
+        networks: Mapping[str, nn.Module],
+        *,
+        generator: nn.Module,
+        autoencoder: tuple[nn.Module, nn.Module] | None = None,
+    ) -> None:
+        self.setup, self.options, self.device = setup, setup.options, setup.device
+        self.networks, self.generator, self.autoencoder = networks, generator, autoencoder
+        self.modules, ema = dict(networks), self.options["ema"]
+        self.ema_generator = nn.MovingAverage(generator, ema) if ema else None
+        if self.ema_generator is not None:
+            self.modules["average"] = self.ema_generator
+        for module in self.modules.values():
+            module.to(self.device)
+        self.noise = Generator(setup.seed, device=self.device).spawn("noise")
+        self.augment = AugmentPipe(setup, self.noise)
+        optimizers = {loss: self._optimizer(loss) for loss in self.routes}
+        self.updates = Updates(optimizers, clip_norm=self.options["clip_norm"])
+        kind, steps = self.options["schedule"], setup.steps
+        self._lr_schedules = [make_schedule(kind, optimizer, steps) for optimizer in optimizers.values()]
+
+    @abstractmethod
+    def training_step(self, batches: list[Tensor]) -> Terms:
+        """The updates of one step on `n_critic` batches of images (N, C, H, W), and the terms that are logged.
+
+        The discriminator is updated on each of the batches, everything else on the last one.
+        """
+
+    @abstractmethod
+    def ledger(self) -> Mapping[str, Term]:
+        """What the terms are."""
+
+    def step(self, batch: Batch) -> Terms:
+        """One step. ValueError, before anything changes, if the batch does not make `n_critic` equal parts."""
+        images = [Tensor(x) for x in parts(to_device(batch.x, self.device), self.options["n_critic"])]
+        for network in self.networks.values():
+            network.train()
+        terms = self.training_step(images)
+        if self.ema_generator is not None:
+            self.ema_generator.follow(self.generator)
+        return terms
+
+    def update(self, loss: str, value: Tensor) -> None:
+        """Move the modules of a loss down its gradient; one power iteration of its spectral norms follows."""
+        self.updates(loss, value)
+        if loss == "discriminator":
+            nn.power_iteration(self.networks[loss])
+
+    def normal(self, n: int) -> Tensor:
+        """N(0, 1), (n, D), in the dtype of the generator: codes from the prior, or the noise of a posterior."""
+        dtype = self.generator.parameters()[0].dtype
+        return Tensor(self.noise.normal((n, self.options["latent"]), dtype=dtype))
+
+    def generate_jointly(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Images of two kinds of codes (N, D), generated in one batch.
+
+        Batch norm's running statistics, which samples are made with later, are then those that both kinds were trained
+        with. Of two batches they would be a mean of the statistics of both, and right for neither.
+        """
+        images = self.generator(ops.concat([first, second]))
+        return images[: len(first)], images[len(first) :]
+
+    def schedule(self, k: int) -> None:
+        """Set the learning rates and the instance noise of update k, from 0."""
+        for set_rate in self._lr_schedules:
+            set_rate(k)
+        self.augment.decay(k)
+
+    def experiment(self) -> Experiment:
+        """The model as training and the command line see it."""
+        return Experiment(
+            modules=self.modules,
+            updates=self.updates,
+            generators={"noise": self.noise},
+            step=self.step,
+            schedule=self.schedule,
+            pictures=self.pictures,
+            ledger=self.ledger(),
+            routes=self.routes,
+            through=self.through,
+            ema_modules=() if self.ema_generator is None else ("average",),
+            reconstruct=None if self.autoencoder is None else self.reconstruct,
+            encode=None if self.autoencoder is None else self.encode,
+            latent=Latent(self.options["latent"], self.decode, self.draw),
+            diagnostics=self.diagnostics if self.has_logits else None,
+        )
+
+    # What can be looked at. Arrays are NumPy's, and nothing changes.
+
+    def draw(self, n: int, rng: Generator) -> Array:
+        """Codes (n, D) from the prior."""
+        return to_device(rng.normal((n, self.options["latent"])), "cpu")
+
+    def fixed_codes(self, n: int, label: str) -> Array:
+        """Codes (n, D) from the prior, the same in every call."""
+        return self.draw(n, Generator(self.setup.seed).spawn(label))
+
+    def decode(self, codes: Array, labels: Array | None = None) -> Array:
+        """Codes (N, D) to samples (N, C, H, W)."""
+        return predict(self.generator if self.ema_generator is None else self.ema_generator, codes, self.device)
+
+    def encode(self, images: Array) -> Array:
+        """Images (N, C, H, W) to codes (N, D)."""
+        assert self.autoencoder is not None
+        return predict(self.autoencoder[0], images, self.device)
+
+    def reconstruct(self, images: Array) -> Array:
+        """Images (N, C, H, W) to images, between -1 and 1."""
+        assert self.autoencoder is not None
+        return predict(self.autoencoder[1], self.encode(images), self.device).clip(-1, 1)
+
+    def pictures(self, images: Array) -> list[Array]:
+        """With an encoder images, their reconstructions, and samples; without one samples alone."""
+        samples = self.decode(self.fixed_codes(len(images), "pictures"))
+        return [samples] if self.autoencoder is None else [images, self.reconstruct(images), samples]
+
+    def real_and_fake(self, images: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        """What the discriminator compares, as its inputs: images, and as many samples of the trained generator."""
+        return (images,), (predict(self.generator, self.fixed_codes(len(images), "signs"), self.device),)
+
+    def diagnostics(self, images: Array) -> dict[str, Array]:
+        """The logits of what is real and of what is generated, each with its own batch statistics, as in training.
+
+        They come from a copy of the discriminator, so that no running statistics move. One image has no statistics.
+        """
+        if len(images) < 2:
+            return {}
+        real, fake = ([Tensor(to_device(x, self.device)) for x in kind] for kind in self.real_and_fake(images))
+        discriminator = copy.deepcopy(self.networks["discriminator"]).train()
+        with no_grad():
+            return {"real_score": discriminator(*real).numpy(), "fake_score": discriminator(*fake).numpy()}
+
+    def _optimizer(self, loss: str) -> optim.Optimizer:
+        """Over the modules of a loss. "discriminator" and "denoiser" have a learning rate of their own."""
+        options, modules = self.options, [self.modules[name] for name in self.routes[loss]]
+        rate = options["lr_discriminator" if loss in ("discriminator", "denoiser") else "lr_generator"]
+        return make_optimizer(options["optimizer"], modules, rate, betas=(options["beta1"], options["beta2"]))
+
+
+def features_and_scores(discriminator: Discriminator, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Features (N, F) and scores (N,) of images (N, C, H, W)."""
+    features = discriminator.features(x)
+    return features, ops.reshape(discriminator.score(features), (len(x),))
+
+
 def recipe(
     name: str,
     summary: str,
     paper: str,
-    build: Callable[[Setup], Experiment],
-    *,
-    uses: tuple[str, ...] = (),
+    model: Callable[[Setup], Hybrid],
+    *shared: Options,
+    dense_with_conv: tuple[str, ...] = (),
     **own: Any,
 ) -> Recipe:
-    """A hybrid by name. `uses` are sizes of dense layers that have an effect beside convolutions too.
+    """A hybrid by name. Its options are those of all hybrids, the `shared` ones of several, and its `own`.
 
-    A default norm of None is batch norm between convolutions, and nothing between dense layers: there, with batch norm,
-    the discriminator wins within some thousand updates, and all samples become alike.
+    `dense_with_conv` are sizes of dense layers that have an effect beside convolutions too. A default norm of None is
+    batch norm between convolutions, and none between dense layers: there, with batch norm, the discriminator wins
+    within some thousand updates, and all samples become alike.
     """
-    options = {**COMMON, **own}
+    options = {**COMMON, **{key: value for table in shared for key, value in table.items()}, **own}
 
-    def checked(setup: Setup) -> Experiment:
-        check(name, options, setup, uses)
+    def build(setup: Setup) -> Experiment:
+        check(name, options, setup, dense_with_conv)
         check_borrowed(name, options, setup.options)
         if setup.options.get("norm", "") is None:
             norm = "none" if setup.options["network"] == "dense" else "batch"
             setup = replace(setup, options={**setup.options, "norm": norm})
-        return build(setup)
+        return model(setup).experiment()
 
-    return Recipe(name, "hybrid", summary, paper, options, checked, value_range=(-1.0, 1.0), batches_per_step=batches)
+    return Recipe(name, "hybrid", summary, paper, options, build, value_range=(-1.0, 1.0), batches_per_step=batches)
 
 
-def check(name: str, defaults: Options, setup: Setup, uses: tuple[str, ...]) -> None:
-    """ValueError for options without effect, and for data that tanh cannot paint."""
+def check(name: str, defaults: Options, setup: Setup, dense_with_conv: tuple[str, ...]) -> None:
+    """ValueError for options without effect, and for data outside the range of tanh."""
     if setup.value_range != (-1.0, 1.0):
         raise ValueError(f"{name}: the generator ends in tanh: expected data in (-1, 1), got {setup.value_range}")
     network, optimizer = setup.options["network"], setup.options["optimizer"]
-    sizes = CONV if network == "dense" else [key for key in DENSE if key not in uses]
+    sizes = CONV if network == "dense" else [key for key in DENSE if key not in dense_with_conv]
     idle = [(key, f"--network {network}") for key in sizes]
     if optimizer not in ("adam", "adamw"):
         idle += [(key, f"--optimizer {optimizer}") for key in ("beta1", "beta2")]
     for key, cause in idle:
         if setup.options[key] != defaults[key]:
             raise ValueError(f"{name}: --{key.replace('_', '-')} has no effect with {cause}; leave it out")
-
-
-# Networks.
-
-
-def weights(setup: Setup) -> Generator:
-    """The random numbers that weights begin with."""
-    return Generator(setup.seed).spawn("weights")
-
-
-def new_generator(setup: Setup) -> nn.Module:
-    """The generator that a GAN with these options has."""
-    return make_generator(setup.options, setup.image_shape, weights(setup))
-
-
-def new_discriminator(setup: Setup) -> Discriminator:
-    """The discriminator that a GAN with these options has."""
-    return make_discriminator(setup.options, setup.image_shape, weights(setup))
-
-
-def new_trunk(setup: Setup) -> Discriminator:
-    """The discriminator, with batch norm, whose features an encoder makes codes of."""
-    options = {**setup.options, "norm": "batch", "discriminator": None}
-    return make_discriminator(options, setup.image_shape, weights(setup).spawn("encoder"))
-
-
-def new_encoder(setup: Setup) -> architecture.Encoder:
-    """The layers of a discriminator with batch norm, and a code."""
-    trunk, rng = new_trunk(setup), weights(setup).spawn("code")
-    return architecture.encoder(trunk, latent=setup.options["latent"], rng=rng)
-
-
-def new_gaussian_encoder(setup: Setup) -> architecture.GaussianEncoder:
-    """The layers of a discriminator with batch norm, and a distribution over codes."""
-    trunk, rng = new_trunk(setup), weights(setup).spawn("code")
-    return architecture.gaussian_encoder(trunk, latent=setup.options["latent"], rng=rng)
-
-
-def new_autoencoder(setup: Setup) -> architecture.AutoencodingDiscriminator:
-    """A discriminator that is an autoencoder, without batch norm but for that of --norm in its encoder."""
-    options, rng = setup.options, weights(setup).spawn("decoder")
-    widths = (options["hidden"],) * options["layers"]
-    trunk = new_discriminator(setup)
-    encoder = architecture.encoder(trunk, latent=options["latent"], rng=weights(setup).spawn("code"))
-    decoder = (
-        architecture.dense_decoder(setup.image_shape, latent=options["latent"], widths=widths, rng=rng)
-        if options["network"] == "dense"
-        else architecture.conv_decoder(
-            setup.image_shape, latent=options["latent"], channels=options["channels"], kernel=options["kernel"], rng=rng
-        )
-    )
-    return architecture.AutoencodingDiscriminator(encoder, decoder)
-
-
-def make_ema_generator(setup: Setup, generator: nn.Module) -> nn.MovingAverage | None:
-    """What follows the generator, and paints in its place; None with --ema 0."""
-    return nn.MovingAverage(generator, setup.options["ema"]) if setup.options["ema"] else None
-
-
-# Training.
-
-
-def training_noise(setup: Setup) -> Generator:
-    """The random numbers of training."""
-    return Generator(setup.seed, device=setup.device).spawn("noise")
-
-
-def make_updates(
-    setup: Setup, modules: Mapping[str, nn.Module], routes: Mapping[str, tuple[str, ...]], show: Show | None
-) -> tuple[Updates, Callable[[int], None]]:
-    """An optimizer for each loss, over the modules of its route; and what sets rates and noise for update k."""
-    options = setup.options
-    optimizers = {}
-    for loss, route in routes.items():
-        rate = options["lr_discriminator" if loss in ("discriminator", "denoiser") else "lr_generator"]
-        betas = (options["beta1"], options["beta2"])
-        optimizers[loss] = make_optimizer(options["optimizer"], [modules[name] for name in route], rate, betas=betas)
-    rates = [make_schedule(options["schedule"], optimizer, setup.steps) for optimizer in optimizers.values()]
-
-    def schedule(k: int) -> None:
-        for rate in rates:
-            rate(k)
-        if show is not None:
-            show.fade(k)
-
-    return Updates(optimizers, clip_norm=options["clip_norm"]), schedule
-
-
-def normal_like(rng: Generator, n: int, size: int, network: nn.Module) -> Tensor:
-    """Codes (n, size) from the prior N(0, 1), in the dtype of the network."""
-    return Tensor(rng.normal((n, size), dtype=network.parameters()[0].dtype))
-
-
-def assemble(
-    setup: Setup,
-    modules: dict[str, nn.Module],
-    routes: Mapping[str, tuple[str, ...]],
-    make_step: Callable[[Updates], Step],
-    *,
-    noise: Generator,
-    ledger: Mapping[str, Term],
-    sampler: nn.Module,
-    through: Mapping[str, tuple[str, ...]],
-    show: Show | None = None,
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
-    **abilities: Any,
-) -> Experiment:
-    """All of a hybrid. `sampler` makes samples of codes; `encoder` and `decoder`, if given, codes and reconstructions.
-
-    `show`, if given, is how the discriminator is shown images; its noise is made to fade. An "average" among the
-    modules follows another one, and is moved by no loss.
-    """
-    device, latent = setup.device, int(setup.options["latent"])
-    for module in modules.values():
-        module.to(device)
-    update, schedule = make_updates(setup, modules, routes, show)
-
-    def draw(n: int, rng: Generator) -> Array:
-        return to_device(rng.normal((n, latent)), "cpu")
-
-    def decode(codes: Array, _: Array | None = None) -> Array:
-        return predict(sampler, codes, device)
-
-    def pictures(images: Array) -> list[Array]:
-        """With an encoder: images, reconstructions, and samples; else only these."""
-        samples = decode(draw(len(images), Generator(setup.seed).spawn("pictures")))
-        return [samples] if reconstruct is None else [images, reconstruct(images), samples]
-
-    reconstruct: Callable[[Array], Array] | None = None
-    if encoder is not None:
-        source, target = encoder, decoder or sampler
-        reconstruct = lambda images: predict(target, predict(source, images, device), device).clip(-1, 1)  # noqa: E731
-        abilities["encode"] = lambda images: predict(source, images, device)
-    return Experiment(
-        modules=modules,
-        updates=update,
-        generators={"noise": noise},
-        step=make_step(update),
-        schedule=schedule,
-        pictures=pictures,
-        ledger=ledger,
-        routes=routes,
-        through=through,
-        ema_modules=tuple(name for name in modules if name == "average"),
-        reconstruct=reconstruct,
-        latent=Latent(latent, decode, draw),
-        **abilities,
-    )
-
-
-def generate_together(generator: nn.Module, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """The images of two kinds of codes (N, D), made in one batch.
-
-    Batch norm's running statistics, by which samples are made later, are then those that both kinds were trained with;
-    of two batches they would be a mean of the statistics of both, and right for neither.
-    """
-    images = generator(ops.concat([first, second]))
-    return images[: len(first)], images[len(first) :]
-
-
-def judge(discriminator: Discriminator, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Features (N, F) and scores (N,) of images (N, C, H, W)."""
-    features = discriminator.features(x)
-    return features, ops.reshape(discriminator.score(features), (len(x),))
-
-
-def scores_apart(network: nn.Module, real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> dict[str, Array]:
-    """The logits of what is real and of what is made, each with its own batch statistics, as training has them.
-
-    A copy of the network is asked, so that looking moves no running statistics. Empty for one of each.
-    """
-    watched = copy.deepcopy(network).train()
-    with no_grad():
-        if len(real[0]) < 2:
-            return {}
-        return {"real_score": watched(*real).numpy(), "fake_score": watched(*fake).numpy()}
-
-
-def discriminator_diagnostics(
-    setup: Setup, generator: nn.Module, discriminator: nn.Module
-) -> Callable[[Array], dict[str, Array]]:
-    """What the doctor is shown of a discriminator of images: the logits of images, and of as many samples."""
-
-    def diagnostics(images: Array) -> dict[str, Array]:
-        codes = to_device(Generator(setup.seed).spawn("signs").normal((len(images), setup.options["latent"])), "cpu")
-        samples = predict(generator, codes, setup.device)
-        real, fake = (Tensor(to_device(x, setup.device)) for x in (images, samples))
-        return scores_apart(discriminator, (real,), (fake,))
-
-    return diagnostics

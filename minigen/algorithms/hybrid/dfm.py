@@ -2,146 +2,77 @@
 
 A denoising autoencoder r learns the features f of the discriminator on real images: r(f + noise) is drawn to f. For
 small noise r(f) - f points to where such features are denser (Alain and Bengio 2014, arXiv:1211.4246), and the
-generator's features are drawn there, besides fooling the discriminator (their equations 3 and 4).
+generator's features are drawn there, besides fooling the discriminator (equations 3 and 4).
 
     loss           is                                              moves           passes
     discriminator  -log D(x) - log(1 - D(G(z)))                    discriminator
     denoiser       mean (r(f(x) + noise) - f(x))^2                 denoiser        f(x) is detached
     generator      -log D(G(z)) + w mean (f(G(z)) - r(f(G(z))))^2  generator       discriminator; r(...) is detached
 
-Imports: losses, adversarial, build. Read next: ``began.py``.
+To follow an update, two more files are enough: ``build.py`` (class `Hybrid`) and ``adversarial/gan.py`` (the logistic
+losses). Imports: losses, adversarial, build. Read next: ``began.py``.
 """
 
 from __future__ import annotations
 
-from minigen import losses, nn
+from minigen import losses
 from minigen.algorithms.adversarial import gan
-from minigen.algorithms.adversarial.build import Options
-from minigen.algorithms.adversarial.game import Rules, parts, score_terms
-from minigen.algorithms.experiment import Experiment, Setup, Step, Term, Terms
-from minigen.algorithms.hybrid.build import (
-    LOGISTIC,
-    SAMPLED,
-    SCORE_TERMS,
-    assemble,
-    discriminator_diagnostics,
-    judge,
-    make_ema_generator,
-    new_discriminator,
-    new_generator,
-    normal_like,
-    recipe,
-    training_noise,
-    weights,
-)
-from minigen.algorithms.hybrid.show import Show
-from minigen.algorithms.updates import Updates
+from minigen.algorithms.adversarial.game import score_terms
+from minigen.algorithms.experiment import Setup, Term, Terms
+from minigen.algorithms.hybrid import networks
+from minigen.algorithms.hybrid.build import SCORE_TERMS, Hybrid, features_and_scores, recipe
+from minigen.algorithms.hybrid.options import IMAGE_DISCRIMINATOR, LOGISTIC_LOSS
 from minigen.autograd import Tensor, no_grad
-from minigen.data import Batch
-from minigen.device import to_device
-from minigen.models import hybrid as architecture
-from minigen.models.gan import Discriminator
-from minigen.random import Generator
-
-ROUTES = {"discriminator": ("discriminator",), "denoiser": ("denoiser",), "generator": ("generator",)}
-THROUGH = {"generator": ("discriminator",)}
 
 
-def ledger(options: Options) -> dict[str, Term]:
-    """What the terms are."""
-    return {
-        "loss": Term("nats: the discriminator's"),
-        "discriminator": Term("nats", of="loss"),
-        "denoiser": Term("squared error, mean per feature"),
-        "generator": Term("nats, and weighted squared error"),
-        "adversarial": Term("nats", of="generator"),
-        "features": Term("squared error, mean per feature", weight=options["feature_weight"], of="generator"),
-        **SCORE_TERMS,
-    }
+class DFM(Hybrid):
+    """Discriminator; denoiser on its features before that update; generator on features after it."""
 
+    routes = {"discriminator": ("discriminator",), "denoiser": ("denoiser",), "generator": ("generator",)}
 
-def step_of(
-    generator: nn.Module,
-    discriminator: Discriminator,
-    denoiser: nn.Module,
-    update: Updates,
-    rules: Rules,
-    noise: Generator,
-    show: Show,
-    options: Options,
-    *,
-    ema_generator: nn.MovingAverage | None = None,
-    n_critic: int = 1,
-    device: str = "cpu",
-) -> Step:
-    """Discriminator by `rules`, denoiser on its features before that update, generator on features after it.
+    def __init__(self, setup: Setup) -> None:
+        self.discriminator, self.rules = networks.discriminator(setup), gan.rules(setup.options)
+        self.denoiser, generator = networks.denoiser(setup, self.discriminator), networks.generator(setup)
+        modules = {"generator": generator, "discriminator": self.discriminator, "denoiser": self.denoiser}
+        super().__init__(setup, modules, generator=generator)
 
-    The discriminator is updated `n_critic` times, each time on its own part of the batch; the other two updates are on
-    the last part. All features are of images as the discriminator is shown them.
-    """
+    def training_step(self, batches: list[Tensor]) -> Terms:
+        for x in batches:
+            fake = self.generator(self.normal(len(x)))
+            features, real_scores = features_and_scores(self.discriminator, self.augment(x))
+            fake_scores = self.discriminator(self.augment(fake.detach()))
+            loss = self.rules.discriminator(real_scores, fake_scores)
+            self.update("discriminator", loss)
 
-    def step(batch: Batch) -> Terms:
-        for module in (generator, discriminator, denoiser):
-            module.train()
-        for x in map(Tensor, parts(to_device(batch.x, device), n_critic)):
-            fake = generator(normal_like(noise, len(x), options["latent"], generator))
-            features, real_scores = judge(discriminator, show(x))
-            fake_scores = discriminator(show(fake.detach()))
-            loss = rules.discriminator(real_scores, fake_scores)
-            update("discriminator", loss)
-            nn.power_iteration(discriminator)
+        clean, std = features.detach(), self.options["feature_noise"]
+        corrupted = clean + Tensor(self.noise.normal(clean.shape, std=std, dtype=clean.dtype))
+        denoising = losses.mse(self.denoiser(corrupted), clean)
+        self.update("denoiser", denoising)
 
-        clean = features.detach()
-        corrupted = clean + Tensor(noise.normal(clean.shape, std=options["feature_noise"], dtype=clean.dtype))
-        denoising = losses.mse(denoiser(corrupted), clean)
-        update("denoiser", denoising)
-
-        features, scores = judge(discriminator, show(fake))
+        features, scores = features_and_scores(self.discriminator, self.augment(fake))
         with no_grad():
-            goal = denoiser(features)
-        adversarial, error = rules.generator(scores), losses.mse(features, goal)
-        total = adversarial + error * options["feature_weight"]
-        update("generator", total)
-        if ema_generator is not None:
-            ema_generator.follow(generator)
+            target = self.denoiser(features)
+        adversarial, error = self.rules.generator(scores), losses.mse(features, target)
+        generator = adversarial + error * self.options["feature_weight"]
+        self.update("generator", generator)
         return {
-            "loss": loss, "discriminator": loss, "denoiser": denoising, "generator": total,
+            "loss": loss, "discriminator": loss, "denoiser": denoising, "generator": generator,
             "adversarial": adversarial, "features": error,
-            **score_terms(rules, real_scores.detach(), fake_scores.detach()),
+            **score_terms(self.rules, real_scores.detach(), fake_scores.detach()),
         }  # fmt: skip
 
-    return step
-
-
-def build(setup: Setup) -> Experiment:
-    """The networks and what they can do."""
-    options, device = setup.options, setup.device
-    generator, noise = new_generator(setup), training_noise(setup)
-    show = Show(setup, noise)
-    discriminator, ema_generator = new_discriminator(setup), make_ema_generator(setup, generator)
-    size = architecture.feature_size(discriminator)
-    denoiser = architecture.denoiser(size, hidden=options["hidden"], rng=weights(setup).spawn("denoiser"))
-    rules = gan.rules(options)
-    modules: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator, "denoiser": denoiser}
-    if ema_generator is not None:
-        modules["average"] = ema_generator
-
-    def make_step(update: Updates) -> Step:
-        settings = {"ema_generator": ema_generator, "n_critic": options["n_critic"], "device": device}
-        return step_of(generator, discriminator, denoiser, update, rules, noise, show, options, **settings)
-
-    return assemble(
-        setup,
-        modules,
-        ROUTES,
-        make_step,
-        noise=noise,
-        ledger=ledger(options),
-        sampler=ema_generator or generator,
-        through=THROUGH,
-        show=show,
-        diagnostics=discriminator_diagnostics(setup, generator, discriminator),
-    )
+    def ledger(self) -> dict[str, Term]:
+        """What the terms are."""
+        weight = self.options["feature_weight"]
+        return {
+            "loss": Term("nats: the discriminator's"),
+            "discriminator": Term("nats", of="loss"),
+            "denoiser": Term("squared error, mean per feature"),
+            "generator": Term("nats, and weighted squared error"),
+            "adversarial": Term("nats", of="generator"),
+            "features": Term("squared error, mean per feature", weight=weight, of="generator"),
+            **SCORE_TERMS,
+        }
 
 
 RECIPES = (
@@ -149,8 +80,13 @@ RECIPES = (
         "dfm",
         "a GAN whose generator is drawn to features that a denoising autoencoder has learnt from real images",
         "Warde-Farley and Bengio 2017, Improving generative adversarial networks with denoising feature matching, ICLR",
-        build,
-        uses=("hidden",),
-        **{**SAMPLED, **LOGISTIC, "discriminator": None, "norm": "batch", "feature_weight": 0.1, "feature_noise": 1.0},
+        DFM,
+        IMAGE_DISCRIMINATOR,
+        LOGISTIC_LOSS,
+        dense_with_conv=("hidden",),
+        discriminator=None,
+        norm="batch",
+        feature_weight=0.1,
+        feature_noise=1.0,
     ),
 )

@@ -1,180 +1,113 @@
 """VAE-GAN (Larsen et al. 2016, arXiv:1512.09300): reconstructions are compared in the features of a discriminator.
 
-Pixels that are off by one in place cost a VAE much, and its pictures are blurred. Here the likelihood is a Gaussian of
-variance v (1 in the paper) around the discriminator's features f of the reconstruction, and the discriminator learns
-what matters. With L_gan = -log D(x) - log(1 - D(x~)) - log(1 - D(x_p)), x~ the reconstruction and x_p a sample
-(algorithm 1, "minimax"; "non-saturating" puts -log D(x~) - log D(x_p) in the place of -L_gan):
+A VAE that compares pixels pays much for a stroke that is one pixel off, and its images are blurred. Here the likelihood
+is a Gaussian of variance v (1 in the paper) around the discriminator's features f of the reconstruction (equations 6
+and 7), and the discriminator learns which features matter. x~ is the reconstruction of x, x_p a sample from the prior.
+L_gan = -log D(x) - log(1 - D(x~)) - log(1 - D(x_p)); "minimax" is algorithm 1, and "non-saturating" has
+-log D(x~) - log D(x_p) in the place of -L_gan:
 
     loss           is                                       moves           passes
     encoder        KL + |f(x) - f(x~)|^2 / 2v               encoder         decoder, discriminator
-    decoder        gamma |f(x) - f(x~)|^2 / 2v - L_gan      decoder         discriminator; the encoder is left alone
+    decoder        gamma |f(x) - f(x~)|^2 / 2v - L_gan      decoder         discriminator; the encoder stays as it is
     discriminator  L_gan                                    discriminator   images are detached
 
-The discriminator hears nothing of the comparison: its features could shrink to please it. As in the algorithm all three
-gradients are taken at the same weights: what moves first, the encoder, is on the way of no later gradient.
+The discriminator gets no gradient of the comparison: its features could shrink to make it small. As in the algorithm
+all three gradients are taken at the same weights: the encoder moves first, and no later gradient needs it.
 
-Where images are augmented or have noise added before the discriminator sees them, an image and its reconstruction have
-the same draws: else f would differ of two images that are the same.
+An image and its reconstruction are augmented with the same random numbers, else f would differ between two images that
+are the same.
 
-Imports: losses, ops, adversarial, build. Read next: ``ali.py``.
+To follow an update, two more files are enough: ``build.py`` (class `Hybrid`) and ``adversarial/gan.py`` (the logistic
+losses). Imports: losses, ops, adversarial, build. Read next: ``ali.py``.
 """
 
 from __future__ import annotations
 
-from minigen import losses, nn, ops
+from minigen import losses, ops
 from minigen.algorithms.adversarial import gan
-from minigen.algorithms.adversarial.build import predict
-from minigen.algorithms.adversarial.game import Rules, parts, score_terms
-from minigen.algorithms.experiment import Experiment, Setup, Step, Term, Terms
-from minigen.algorithms.hybrid.build import (
-    LOGISTIC,
-    SAMPLED,
-    SCORE_TERMS,
-    assemble,
-    generate_together,
-    judge,
-    make_ema_generator,
-    new_discriminator,
-    new_gaussian_encoder,
-    new_generator,
-    normal_like,
-    recipe,
-    scores_apart,
-    training_noise,
-)
-from minigen.algorithms.hybrid.show import Show
-from minigen.algorithms.updates import Updates
+from minigen.algorithms.adversarial.game import score_terms
+from minigen.algorithms.experiment import Setup, Term, Terms
+from minigen.algorithms.hybrid import networks
+from minigen.algorithms.hybrid.build import SCORE_TERMS, Hybrid, features_and_scores, recipe
+from minigen.algorithms.hybrid.options import IMAGE_DISCRIMINATOR, LOGISTIC_LOSS
 from minigen.autograd import Tensor
-from minigen.data import Batch
 from minigen.device import to_device
-from minigen.models.gan import Discriminator
-from minigen.models.hybrid import GaussianEncoder
-from minigen.random import Generator
 from minigen_kernels import Array
 
-ROUTES = {"encoder": ("encoder",), "decoder": ("decoder",), "discriminator": ("discriminator",)}
-THROUGH = {"encoder": ("decoder", "discriminator"), "decoder": ("encoder", "discriminator")}
 
+class VAEGAN(Hybrid):
+    """Algorithm 1; the earlier ones of several batches train the discriminator alone."""
 
-def ledger(feature_weight: float) -> dict[str, Term]:
-    """What the terms are. The error of features stands there twice, once for each loss that it is part of."""
-    return {
-        "loss": Term("nats: the discriminator's"),
-        "discriminator": Term("nats: of images, reconstructions and samples", of="loss"),
-        "encoder": Term("nats per sample"),
-        "kl": Term("nats per sample, sum over the code", of="encoder"),
-        "features": Term("nats per sample: half the squared error over the variance, sum over features", of="encoder"),
-        "decoder": Term("nats, and weighted features"),
-        "features_of_decoder": Term("nats per sample, as features", weight=feature_weight, of="decoder"),
-        "adversarial": Term("nats: of reconstructions and samples", of="decoder"),
-        **SCORE_TERMS,
-    }
+    routes = {"encoder": ("encoder",), "decoder": ("decoder",), "discriminator": ("discriminator",)}
+    through = {"encoder": ("decoder", "discriminator"), "decoder": ("encoder", "discriminator")}
 
+    def __init__(self, setup: Setup) -> None:
+        self.encoder, self.decoder = networks.gaussian_encoder(setup), networks.generator(setup)
+        self.discriminator, self.rules = networks.discriminator(setup), gan.rules(setup.options)
+        modules = {"encoder": self.encoder, "decoder": self.decoder, "discriminator": self.discriminator}
+        super().__init__(setup, modules, generator=self.decoder, autoencoder=(self.encoder, self.decoder))
 
-def step_of(
-    encoder: GaussianEncoder,
-    decoder: nn.Module,
-    discriminator: Discriminator,
-    update: Updates,
-    rules: Rules,
-    noise: Generator,
-    show: Show,
-    *,
-    feature_weight: float,
-    feature_variance: float,
-    ema_generator: nn.MovingAverage | None = None,
-    n_critic: int = 1,
-    device: str = "cpu",
-) -> Step:
-    """Algorithm 1, by the `rules` of a logistic game, in which reconstructions and samples are both made images.
+    def training_step(self, batches: list[Tensor]) -> Terms:
+        *earlier, x = batches
+        for images in earlier:
+            _, _, real, reconstructed, sampled = self.forward(images)
+            self.update_discriminator(self.discriminator(real), reconstructed, sampled)
 
-    The discriminator is updated `n_critic` times, each time on its own part of the batch; algorithm 1, with the last of
-    these updates, is on the last part.
-    """
-
-    def shown(x: Tensor) -> tuple[Tensor, ...]:
-        """The mean and log-variance of the codes of images; and these, reconstructions and samples, to be judged."""
-        mean, logvar = encoder.posterior(x)
-        z = ops.reparameterize(mean, logvar, Tensor(noise.normal(mean.shape, dtype=mean.dtype)))
-        again, drawn = generate_together(decoder, z, normal_like(noise, len(x), mean.shape[1], encoder))
-        return mean, logvar, *show.alike(x, again), show(drawn)
-
-    def discriminate(on_real: Tensor, again: Tensor, drawn: Tensor) -> Terms:
-        on_again, on_drawn = (judge(discriminator, images.detach())[1] for images in (again, drawn))
-        loss = rules.discriminator(on_real, on_again) + gan.cross_entropy(on_drawn, 0.0)
-        update("discriminator", loss)
-        nn.power_iteration(discriminator)
-        made = ops.concat([on_again, on_drawn])
-        return {"loss": loss, "discriminator": loss, **score_terms(rules, on_real.detach(), made.detach())}
-
-    def step(batch: Batch) -> Terms:
-        for module in (encoder, decoder, discriminator):
-            module.train()
-        *first, last = map(Tensor, parts(to_device(batch.x, device), n_critic))
-        for x in first:
-            _, _, real, again, drawn = shown(x)
-            discriminate(judge(discriminator, real)[1], again, drawn)
-
-        mean, logvar, real, again, drawn = shown(last)
-        f_real, on_real = judge(discriminator, real)
-        f_again, on_again = judge(discriminator, again)
-        on_drawn = judge(discriminator, drawn)[1]
+        mean, logvar, real, reconstructed, sampled = self.forward(x)
+        real_features, real_scores = features_and_scores(self.discriminator, real)
+        features, reconstructed_scores = features_and_scores(self.discriminator, reconstructed)
+        adversarial = self.rules.generator(reconstructed_scores) + self.rules.generator(self.discriminator(sampled))
 
         kl = losses.gaussian_kl(mean, logvar)
-        error = losses.mse(f_again, f_real.detach(), reduction="batchmean") * (0.5 / feature_variance)
-        adversarial = rules.generator(on_again) + rules.generator(on_drawn)
-        loss_e, loss_d = kl + error, error * feature_weight + adversarial
-        update("encoder", loss_e)
-        update("decoder", loss_d)
-        if ema_generator is not None:
-            ema_generator.follow(decoder)
-
+        error = losses.mse(features, real_features.detach(), reduction="batchmean")
+        error = error * (0.5 / self.options["feature_variance"])  # equation 7, but for a constant
+        encoder_loss = kl + error
+        decoder_loss = error * self.options["feature_weight"] + adversarial  # equation 9
+        self.update("encoder", encoder_loss)
+        self.update("decoder", decoder_loss)
+        terms = self.update_discriminator(real_scores, reconstructed, sampled)
         return {
-            **discriminate(on_real, again, drawn), "encoder": loss_e, "kl": kl, "features": error, "decoder": loss_d,
+            **terms, "encoder": encoder_loss, "kl": kl, "features": error, "decoder": decoder_loss,
             "features_of_decoder": error, "adversarial": adversarial,
         }  # fmt: skip
 
-    return step
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Mean and log-variance (N, D) of the codes of images; then images, reconstructions and samples, augmented."""
+        mean, logvar = self.encoder.posterior(x)
+        z = ops.reparameterize(mean, logvar, self.normal(len(x)))
+        reconstruction, sample = self.generate_jointly(z, self.normal(len(x)))
+        return mean, logvar, *self.augment.paired(x, reconstruction), self.augment(sample)
 
+    def update_discriminator(self, real_scores: Tensor, reconstructed: Tensor, sampled: Tensor) -> Terms:
+        """The update on L_gan, and its terms. `real_scores` (N,) are of augmented images, as the others are."""
+        reconstructed_scores, sampled_scores = (self.discriminator(x.detach()) for x in (reconstructed, sampled))
+        loss = self.rules.discriminator(real_scores, reconstructed_scores) + gan.cross_entropy(sampled_scores, 0.0)
+        self.update("discriminator", loss)
+        fake_scores = ops.concat([reconstructed_scores, sampled_scores])
+        scores = score_terms(self.rules, real_scores.detach(), fake_scores.detach())
+        return {"loss": loss, "discriminator": loss, **scores}
 
-def build(setup: Setup) -> Experiment:
-    """The networks and what they can do."""
-    options, device = setup.options, setup.device
-    encoder, decoder, noise = new_gaussian_encoder(setup), new_generator(setup), training_noise(setup)
-    discriminator, ema_generator = new_discriminator(setup), make_ema_generator(setup, decoder)
-    rules, show = gan.rules(options), Show(setup, noise)
-    modules: dict[str, nn.Module] = {"encoder": encoder, "decoder": decoder, "discriminator": discriminator}
-    if ema_generator is not None:
-        modules["average"] = ema_generator
+    def ledger(self) -> dict[str, Term]:
+        """What the terms are. The error of features is there twice, once for each loss that it is part of."""
+        unit, weight = "nats per sample", self.options["feature_weight"]
+        return {
+            "loss": Term("nats: the discriminator's"),
+            "discriminator": Term("nats: of images, reconstructions and samples", of="loss"),
+            "encoder": Term(unit),
+            "kl": Term(f"{unit}, sum over the code", of="encoder"),
+            "features": Term(f"{unit}: half the squared error over the variance, sum over features", of="encoder"),
+            "decoder": Term("nats, and weighted features"),
+            "features_of_decoder": Term(f"{unit}, as features", weight=weight, of="decoder"),
+            "adversarial": Term("nats: of reconstructions and samples", of="decoder"),
+            **SCORE_TERMS,
+        }
 
-    def diagnostics(images: Array) -> dict[str, Array]:
-        x = Tensor(to_device(images, device))
-        with encoder.evaluation():
-            mean, logvar = encoder.posterior(x)
+    def diagnostics(self, images: Array) -> dict[str, Array]:
+        """Logits, as of all hybrids; the divergence (nats) and the mean of each code's number, both (N, D)."""
+        with self.encoder.evaluation():
+            mean, logvar = self.encoder.posterior(Tensor(to_device(images, self.device)))
             kl = losses.gaussian_kl(mean, logvar, reduction="none")
-        codes = to_device(Generator(setup.seed).spawn("signs").normal(mean.shape), "cpu")
-        made = Tensor(to_device(predict(decoder, codes, device), device))
-        return {"kl": kl.numpy(), "mean": mean.numpy(), **scores_apart(discriminator, (x,), (made,))}
-
-    def make_step(update: Updates) -> Step:
-        settings = {name: options[name] for name in ("feature_weight", "feature_variance", "n_critic")}
-        settings |= {"ema_generator": ema_generator, "device": device}
-        return step_of(encoder, decoder, discriminator, update, rules, noise, show, **settings)
-
-    return assemble(
-        setup,
-        modules,
-        ROUTES,
-        make_step,
-        noise=noise,
-        ledger=ledger(options["feature_weight"]),
-        sampler=ema_generator or decoder,
-        through=THROUGH,
-        show=show,
-        encoder=encoder,
-        decoder=decoder,
-        diagnostics=diagnostics,
-    )
+        return {"kl": kl.numpy(), "mean": mean.numpy(), **super().diagnostics(images)}
 
 
 RECIPES = (
@@ -182,15 +115,13 @@ RECIPES = (
         "vae-gan",
         "a VAE whose reconstructions are compared in the features of a discriminator",
         "Larsen et al. 2016, Autoencoding beyond pixels using a learned similarity metric, arXiv:1512.09300",
-        build,
-        **{
-            **SAMPLED,
-            **LOGISTIC,
-            "discriminator": None,
-            "norm": None,
-            "latent": 20,
-            "feature_weight": 0.1,
-            "feature_variance": 10.0,
-        },
+        VAEGAN,
+        IMAGE_DISCRIMINATOR,
+        LOGISTIC_LOSS,
+        discriminator=None,
+        norm=None,
+        latent=20,
+        feature_weight=0.1,
+        feature_variance=10.0,
     ),
 )

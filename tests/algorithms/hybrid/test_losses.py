@@ -1,6 +1,6 @@
 """What the updates of hybrids do: each loss and its gradient against NumPy, BEGAN's control, the pull-away term.
 
-Read next: ``test_hybrid_training.py``.
+Read next: ``test_training.py``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from algorithms.hybrid.hybrid_formulas import oracles
 from algorithms.hybrid.hybrid_runs import (
     MODELS,
     RATE,
@@ -19,7 +20,6 @@ from algorithms.hybrid.hybrid_runs import (
     Update,
     batch,
     in_float64,
-    oracles,
     small,
     states,
     watched_step,
@@ -30,8 +30,8 @@ from hypothesis import strategies as st
 import minigen as mg
 from minigen import nn, ops
 from minigen.algorithms.experiment import Experiment
-from minigen.algorithms.hybrid.began import Balance, error_of
-from minigen.algorithms.hybrid.ebgan import energies, pull_away
+from minigen.algorithms.hybrid.began import EquilibriumControl, reconstruction_error
+from minigen.algorithms.hybrid.ebgan import energy, pull_away
 from minigen.algorithms.ledger import check_ledger
 from minigen.algorithms.routing import check_routing
 from minigen.autograd import Tensor
@@ -110,8 +110,8 @@ def derivative(f: Any, before: Any, module: str, key: str, along: Array, h: floa
 @pytest.mark.parametrize("network", ["dense", "conv"])
 @pytest.mark.parametrize("name", MODELS)
 def test_routes_and_ledger_of_both_kinds_of_networks(name: str, network: str) -> None:
-    shown = {} if name == "aae" else {"instance_noise": 0.3, "augment": "diffaugment"}
-    for options in ({}, {"n_critic": 2, "ema": 0.5, **shown}):
+    augment = {} if name == "aae" else {"instance_noise": 0.3, "augment": "diffaugment"}
+    for options in ({}, {"n_critic": 2, "ema": 0.5, **augment}):
         experiment = small(name, network=network, **options)
         check_routing(experiment, batch(6))
         terms = experiment.step(batch(6))
@@ -135,14 +135,14 @@ def check_terms(experiment: Experiment, terms: Any) -> None:
 @settings(max_examples=50)
 def test_the_control_of_began(errors: list[tuple[float, float]], gamma: float, rate: float) -> None:
     """k_{t+1} = k_t + rate (gamma L(x) - L(G(z))), kept within 0 and 1 (Berthelot et al. 2017, section 3.4)."""
-    balance = Balance(gamma, rate).to(dtype=np.float64)
+    control = EquilibriumControl(gamma, rate).to(dtype=np.float64)
     k = 0.0
     for real, fake in errors:
-        weight = balance.k.item()
-        balance.follow(Tensor(np.array(real)), Tensor(np.array(fake)))
-        assert balance.weight() == -weight  # that of the update that was made, not of the next
+        weight = control.k.item()
+        control.update(Tensor(np.array(real)), Tensor(np.array(fake)))
+        assert control.fake_weight() == -weight  # that of the update that was made, not of the next
         k = min(1.0, max(0.0, k + rate * (gamma * real - fake)))
-        assert balance.k.item() == pytest.approx(k, abs=1e-12)
+        assert control.k.item() == pytest.approx(k, abs=1e-12)
 
 
 def test_began_logs_its_balance() -> None:
@@ -150,9 +150,9 @@ def test_began_logs_its_balance() -> None:
     for _ in range(4):
         before = states(experiment)["balance"]["k"]
         terms = {key: float(value) for key, value in experiment.step(batch(6, SHAPE, dtype=np.float64)).items()}
-        surplus = 0.6 * terms["real_error"] - terms["generator"]
-        assert terms["k"] == pytest.approx(np.clip(before + 0.5 * surplus, 0, 1), abs=1e-12)
-        assert terms["convergence"] == pytest.approx(terms["real_error"] + abs(surplus), rel=1e-12)
+        process_error = 0.6 * terms["real_error"] - terms["generator"]
+        assert terms["k"] == pytest.approx(np.clip(before + 0.5 * process_error, 0, 1), abs=1e-12)
+        assert terms["convergence"] == pytest.approx(terms["real_error"] + abs(process_error), rel=1e-12)
         assert terms["loss"] == pytest.approx(terms["real_error"] - before * terms["fake_error"], rel=1e-12)
 
 
@@ -167,12 +167,13 @@ def test_the_relative_error_of_began() -> None:
     tenth[0, 0, 0, :2] = 1
     for image, contrast in ((halves, 1.0), (tenth, 0.36), (tenth * 0 + 1, 0.0)):
         for x in (image, -image):  # white on black or black on white
-            assert error_of(Grey(), Tensor(x), "relative").item() == pytest.approx(1 / (contrast + 0.1), rel=1e-12)
-            assert error_of(Grey(), Tensor(x), "absolute").item() == 1
+            relative = reconstruction_error(Grey(), Tensor(x), "relative").item()
+            assert relative == pytest.approx(1 / (contrast + 0.1), rel=1e-12)
+            assert reconstruction_error(Grey(), Tensor(x), "absolute").item() == 1
     both = Tensor(np.concatenate([halves, tenth]))
-    assert error_of(Grey(), both, "relative").item() == pytest.approx((1 / 1.1 + 1 / 0.46) / 2, rel=1e-12)
+    assert reconstruction_error(Grey(), both, "relative").item() == pytest.approx((1 / 1.1 + 1 / 0.46) / 2, rel=1e-12)
     x = Tensor(np.random.default_rng(0).uniform(-1, 1, (3, 2, 2, 3)), requires_grad=True)
-    mg.gradcheck(lambda x: error_of(nn.Sequential(ops.tanh), x, "relative"), x, order=2)
+    mg.gradcheck(lambda x: reconstruction_error(nn.Sequential(ops.tanh), x, "relative"), x, order=2)
 
 
 # EBGAN: energies and the pull-away term.
@@ -206,12 +207,12 @@ def test_the_pull_away_term_at_its_ends() -> None:
 def test_energies_and_pull_away_are_differentiable(order: int) -> None:
     rng = np.random.default_rng(0)
     x, y = (Tensor(rng.normal(size=(3, 1, 2, 2)), requires_grad=True) for _ in range(2))
-    mg.gradcheck(energies, x, y, order=order)
+    mg.gradcheck(energy, x, y, order=order)
     mg.gradcheck(pull_away, Tensor(rng.normal(size=(4, 3)), requires_grad=True), order=order)
-    np.testing.assert_allclose(energies(x, y).numpy(), ((x.numpy() - y.numpy()) ** 2).mean((1, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(energy(x, y).numpy(), ((x.numpy() - y.numpy()) ** 2).mean((1, 2, 3)), rtol=1e-12)
 
 
-def test_made_images_beyond_the_margin_are_left_alone() -> None:
+def test_generated_images_beyond_the_margin_do_not_count() -> None:
     """With a tiny margin the discriminator's loss is the energy of real images, and nothing else."""
     experiment = in_float64("ebgan", margin=1e-6)
     terms = experiment.step(batch(6, SHAPE, dtype=np.float64))

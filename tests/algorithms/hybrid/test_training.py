@@ -1,6 +1,6 @@
 """Hybrids as models of the catalog: runs that resume bit for bit, looks that change nothing, guards, and learning.
 
-Read next: ``test_hybrid_transfer.py``.
+Read next: ``test_augment_pipe.py``.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ def looks(experiment: Experiment, x: Any) -> list[Any]:
     assert latent.decode(z[:0], None).shape == (0, *x.shape[1:])
     seen = [z, samples]
     if experiment.encode is not None and experiment.reconstruct is not None:
-        codes, again = experiment.encode(x), experiment.reconstruct(x)
-        assert codes.shape == (len(x), latent.size) and again.shape == x.shape and abs(again).max() <= 1
+        codes, images = experiment.encode(x), experiment.reconstruct(x)
+        assert codes.shape == (len(x), latent.size) and images.shape == x.shape and abs(images).max() <= 1
         assert experiment.encode(x[:0]).shape == (0, latent.size)
-        seen += [codes, again]
+        seen += [codes, images]
     if experiment.diagnostics is not None:
         seen += experiment.diagnostics(x).values()
     assert all(np.isfinite(array).all() for array in seen)
@@ -117,7 +117,7 @@ def test_what_each_model_can() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("ema", [0.0, 0.5])
-def test_samples_come_from_the_average_if_there_is_one(name: str, ema: float) -> None:
+def test_samples_come_from_the_moving_average_if_there_is_one(name: str, ema: float) -> None:
     """What follows the generator, or the decoder where that is the generator; reconstructions are its own."""
     experiment = small(name, ema=ema)
     for seed in range(3):
@@ -129,8 +129,8 @@ def test_samples_come_from_the_average_if_there_is_one(name: str, ema: float) ->
     if ema:
         np.testing.assert_array_equal(samples, predict(experiment.modules["average"], z))
     if experiment.encode is not None and experiment.reconstruct is not None and name not in ("began", "ebgan"):
-        again = predict(sampler, experiment.encode(batch(5).x)).clip(-1, 1)
-        np.testing.assert_array_equal(experiment.reconstruct(batch(5).x), again)
+        reconstruction = predict(sampler, experiment.encode(batch(5).x)).clip(-1, 1)
+        np.testing.assert_array_equal(experiment.reconstruct(batch(5).x), reconstruction)
 
 
 def test_options_without_effect_and_data_out_of_range_are_refused() -> None:

@@ -1,9 +1,9 @@
-"""How the discriminator of a hybrid is shown images, and on which of them each network is updated.
+"""What images go through before the discriminator of a hybrid, and on which of them each network is updated.
 
-That every image it sees is a shown one, real and made, is in the formulas of ``test_hybrid_losses.py``: they add the
-instance noise to each.
+That every image it sees is an augmented one, real and generated, is in ``hybrid_formulas.py``: the instance noise is
+added to each.
 
-Read next: ``test_hybrid_laboratory.py``.
+Read next: ``../../benchmarks/test_ae_in_gan_laboratory.py``.
 """
 
 from __future__ import annotations
@@ -17,70 +17,70 @@ from training.runs import make_data, run
 
 from minigen.algorithms.adversarial.augment import AUGMENTATIONS
 from minigen.algorithms.catalog import OPTIONS
-from minigen.algorithms.hybrid.show import Show
+from minigen.algorithms.hybrid.augment_pipe import AugmentPipe
 from minigen.algorithms.options import ConfigError
 from minigen.autograd import Tensor, grad
 from minigen.random import Generator
 from minigen.training.config import resolve
 
-WITH_IMAGES = [name for name in MODELS if name != "aae"]  # whose discriminator is shown images
+WITH_IMAGES = [name for name in MODELS if name != "aae"]  # whose discriminator sees images
 
 
-def show_with(steps: int = 10, **options: Any) -> Show:
-    return Show(setup_for("mdgan", steps=steps, **options), Generator(3))
+def pipe_with(steps: int = 10, **options: Any) -> AugmentPipe:
+    return AugmentPipe(setup_for("mdgan", steps=steps, **options), Generator(3))
 
 
 def images(n: int = 4, *, seed: int = 0, channels: int = 3) -> Tensor:
     return Tensor(batch(n, (channels, 8, 8), seed=seed).x)
 
 
-def test_with_neither_option_images_are_shown_as_they_are() -> None:
-    show, x = show_with(), images()
-    assert show(x) is x and show.alike(x, x) == (x, x)
-    assert show.noise.state == Generator(3).state  # nothing was drawn
+def test_without_options_images_stay_as_they_are() -> None:
+    pipe, x = pipe_with(), images()
+    assert pipe(x) is x and pipe.paired(x, x) == (x, x)
+    assert pipe.noise.state == Generator(3).state  # nothing was drawn
 
 
 def test_images_are_augmented_and_then_have_noise_added() -> None:
-    show, x, twin = show_with(augment="diffaugment", instance_noise=0.4), images(), Generator(3)
+    pipe, x, twin = pipe_with(augment="diffaugment", instance_noise=0.4), images(), Generator(3)
     augment = AUGMENTATIONS["diffaugment"]
     assert augment is not None
     wanted = augment(x, twin).numpy() + twin.normal(x.shape, std=0.4)
-    np.testing.assert_allclose(show(x).numpy(), wanted, atol=1e-6)  # float32
-    assert show.noise.state == twin.state
+    np.testing.assert_allclose(pipe(x).numpy(), wanted, atol=1e-6)  # float32
+    assert pipe.noise.state == twin.state
 
 
 @pytest.mark.parametrize("options", [
     {"augment": "translate"}, {"augment": "diffaugment"}, {"instance_noise": 0.5},
     {"augment": "diffaugment", "instance_noise": 0.5},
 ])  # fmt: skip
-def test_kinds_shown_alike_can_be_compared(options: dict[str, Any]) -> None:
-    """The same image twice is the same after; other images, and the same one later, are shown with other draws."""
-    show, x = show_with(**options), images()
-    first, second, other = (shown.numpy() for shown in show.alike(x, x, images(seed=1)))
+def test_pairs_can_be_compared(options: dict[str, Any]) -> None:
+    """The same image twice is the same after; other images, and the same one later, have other draws."""
+    pipe, x = pipe_with(**options), images()
+    first, second, other = (y.numpy() for y in pipe.paired(x, x, images(seed=1)))
     np.testing.assert_array_equal(first, second)
-    assert not np.array_equal(first, show(x).numpy())
+    assert not np.array_equal(first, pipe(x).numpy())
     assert not np.array_equal(first, other)
-    once = show_with(**options)
+    once = pipe_with(**options)
     once(x)
     after = once.noise.state
-    once = show_with(**options)
-    once.alike(x, x)
+    once = pipe_with(**options)
+    once.paired(x, x)
     assert once.noise.state == after  # what comes next is drawn anew
 
 
-def test_alike_means_each_image_with_its_own_draws() -> None:
-    """Of one image many times, the copies are moved differently, and each as its fellow of the other kind is."""
+def test_each_image_of_a_batch_has_its_own_draws() -> None:
+    """Of one image many times, the copies are moved differently, and each as the one that it is paired with."""
     one = np.repeat(images(1).numpy(), 12, axis=0)
-    a, b = (shown.numpy() for shown in show_with(augment="translate").alike(Tensor(one), Tensor(one)))
+    a, b = (y.numpy() for y in pipe_with(augment="translate").paired(Tensor(one), Tensor(one)))
     assert len({image.tobytes() for image in a}) > 3
     np.testing.assert_array_equal(a, b)
 
 
 def test_the_gradient_passes() -> None:
-    """Of a made image that is shown: where it was covered or has left the picture 0, elsewhere not."""
+    """To a generated image: where it was covered or has left the picture 0, elsewhere not."""
     x = Tensor(images().numpy(), requires_grad=True)
-    shown = show_with(augment="diffaugment", instance_noise=0.2)(x)
-    (gradient,) = grad((shown * shown).sum(), [x])
+    augmented = pipe_with(augment="diffaugment", instance_noise=0.2)(x)
+    (gradient,) = grad((augmented * augmented).sum(), [x])
     assert np.isfinite(gradient.numpy()).all() and (gradient.numpy() != 0).mean() > 0.5
 
 
@@ -92,15 +92,15 @@ def test_the_noise_falls_to_zero_over_the_run(name: str) -> None:
         experiment.schedule(k)
     first, second, third = ({t: float(v) for t, v in e.step(batch()).items()} for e in (plain, noisy, spent))
     assert first == third != second
-    show = show_with(instance_noise=0.5)
+    pipe = pipe_with(instance_noise=0.5)
     levels = []
     for k in (0, 4, 9, 10, 50):
-        show.fade(k)
-        levels.append(show.noise_std)
+        pipe.decay(k)
+        levels.append(pipe.noise_std)
     assert levels == pytest.approx([0.5, 0.3, 0.05, 0.0, 0.0])
 
 
-def test_a_discriminator_of_codes_is_shown_no_images() -> None:
+def test_a_discriminator_of_codes_sees_no_images() -> None:
     for key, value in (("instance_noise", 0.1), ("augment", "translate")):
         with pytest.raises(ConfigError, match=f"aae has no option '{key}'"):
             resolve(MODELS["aae"], OPTIONS, {key: value})
