@@ -1,8 +1,8 @@
 """The adversarial autoencoder (Makhzani et al. 2015, arXiv:1511.05644): a discriminator shapes codes, not images.
 
-A VAE draws each posterior to the prior by a divergence with a formula. Here a discriminator D compares codes of images
-with draws from the prior N(0, 1), and the encoder E learns to fool it: the codes of all images together become the
-prior, which can then be sampled. (Section 2, with a deterministic encoder; G is the decoder.)
+A VAE pulls each posterior to the prior by a divergence in closed form. Here a discriminator D compares codes of images
+with samples z of the prior N(0, 1), and the encoder E learns to fool it: the codes of all images together get the
+distribution of the prior, which can then be sampled. (Section 2, with a deterministic encoder; G is the decoder.)
 
     loss            is                                   moves             passes
     reconstruction  mean (x - G(E(x)))^2                 encoder, decoder

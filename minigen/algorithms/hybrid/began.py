@@ -11,11 +11,11 @@ k <- k + rate (gamma L(x) - L(G(z))), kept within 0 and 1, holds L(G(z)) at gamm
 good images, a large one for different ones. L(x) + |gamma L(x) - L(G(z))| measures convergence, which the losses of
 other GANs do not. k is a buffer of the module "balance", so that a run resumes with it.
 
-Two defaults are not the paper's, because with those of the paper all digits are soon ones. There L is |v - D(v)|, mean
-over pixels (--error absolute). Of digits it grows with the ink, and the fewest mistakes can be made about a thin line:
-a generator is drawn there whatever D does. So here the error is relative, a share of the image's own contrast. And with
-gamma below 1 generated images have to be easier than real ones, which the plainest are; so here it is 1. The rate of
-the paper, 0.001, is for runs of hundred thousand updates.
+Two defaults are not the paper's, because with those of the paper all digits soon become ones. Its L is |v - D(v)|, mean
+over pixels (--error absolute). For digits this grows with the ink and is smallest for a thin line, which the generator
+then produces whatever D does. So here the error is relative, a share of the image's own contrast. And with gamma below
+1 generated images have to be easier to reconstruct than real ones, as the plainest are; so here it is 1. The rate of
+the paper, 0.001, is for runs of a hundred thousand updates.
 
 To follow an update, one more file is enough: ``build.py`` (class `Hybrid`).
 Imports: losses, ops, build. Read next: ``ebgan.py``.
@@ -34,7 +34,7 @@ from minigen.autograd import Tensor
 from minigen.device import array_module
 
 UNITS = {"absolute": "absolute error, mean per pixel", "relative": "absolute error, share of the image's contrast"}
-MIN_CONTRAST = 0.1  # is added to the contrast (0 to 1): a flat image has none, and its error no bound
+CONTRAST_OFFSET = 0.1  # is added to the contrast (0 to 1): a flat image has none, and its error no bound
 
 
 class EquilibriumControl(nn.Module):
@@ -69,7 +69,7 @@ def reconstruction_error(discriminator: nn.Module, x: Tensor, error: str) -> Ten
         return losses.l1(discriminator(x), x)
     pixels = tuple(range(1, x.ndim))
     contrast = ops.mean(ops.abs(x - ops.mean(x, axis=pixels, keepdims=True)), axis=pixels)
-    return ops.mean(ops.mean(ops.abs(discriminator(x) - x), axis=pixels) / (contrast + MIN_CONTRAST))
+    return ops.mean(ops.mean(ops.abs(discriminator(x) - x), axis=pixels) / (contrast + CONTRAST_OFFSET))
 
 
 class BEGAN(Hybrid):

@@ -1,8 +1,8 @@
 """Denoising feature matching (Warde-Farley and Bengio 2017, Improving GANs with denoising feature matching, ICLR).
 
-A denoising autoencoder r learns the features f of the discriminator on real images: r(f + noise) is drawn to f. For
-small noise r(f) - f points to where such features are denser (Alain and Bengio 2014, arXiv:1211.4246), and the
-generator's features are drawn there, besides fooling the discriminator (equations 3 and 4).
+A denoising autoencoder r is trained on the features f of the discriminator on real images: r(f + noise) shall be f. For
+small noise r(f) - f points to where such features are denser (Alain and Bengio 2014, arXiv:1211.4246). The generator
+moves its features there, besides fooling the discriminator (equations 3 and 4).
 
     loss           is                                              moves           passes
     discriminator  -log D(x) - log(1 - D(G(z)))                    discriminator

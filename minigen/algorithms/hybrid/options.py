@@ -62,4 +62,5 @@ IMAGE_DISCRIMINATOR: Mapping[str, Any] = {  # of those whose discriminator sees 
     "validation": 0.0,
 }
 LOGISTIC_LOSS: Mapping[str, Any] = {"generator_loss": "non-saturating", "label_smoothing": 0.0}
-AUTOENCODER_RATES: Mapping[str, Any] = {"lr_generator": 1e-3, "lr_discriminator": 1e-3}  # it cannot win outright
+#: Of models in which both losses train an autoencoder, or its codes: neither side wins at higher rates.
+AUTOENCODER_RATES: Mapping[str, Any] = {"lr_generator": 1e-3, "lr_discriminator": 1e-3}

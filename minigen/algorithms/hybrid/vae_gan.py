@@ -1,6 +1,6 @@
 """VAE-GAN (Larsen et al. 2016, arXiv:1512.09300): reconstructions are compared in the features of a discriminator.
 
-A VAE that compares pixels pays much for a stroke that is one pixel off, and its images are blurred. Here the likelihood
+A VAE that compares pixels pays much for a line that is one pixel off, and its images are blurred. Here the likelihood
 is a Gaussian of variance v (1 in the paper) around the discriminator's features f of the reconstruction (equations 6
 and 7), and the discriminator learns which features matter. x~ is the reconstruction of x, x_p a sample from the prior.
 L_gan = -log D(x) - log(1 - D(x~)) - log(1 - D(x_p)); "minimax" is algorithm 1, and "non-saturating" has
