@@ -13,11 +13,11 @@ import numpy as np
 
 from minigen import nn
 from minigen.algorithms.options import ConfigError
+from minigen.algorithms.user_code import UserCodeError, parameters_of, running
 from minigen.autograd import GradientError, Tensor
 from minigen.cli.drawn import Drawn
 from minigen.cli.guesses import guesses
-from minigen.cli.target import Target, parameters_of
-from minigen.cli.user_code import UserCodeError, running
+from minigen.cli.target import Target
 from minigen.device import to_device
 from minigen.gradcheck.diagnosis.contract import broken
 from minigen.gradcheck.problem import Given

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from minigen.algorithms.user_code import UserCodeError, comes_from_user
 from minigen.autograd import Tensor
 from minigen.cli.inputs import Inputs, Trial, moved_to, offered_inputs
 from minigen.cli.target import Target
-from minigen.cli.user_code import UserCodeError, comes_from_user
 from minigen.gradcheck import GradientMismatch, Report, gradcheck
 
 SCALES = (1e-3, 0.1, 10.0, 100.0)
