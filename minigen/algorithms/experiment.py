@@ -4,7 +4,7 @@ A `Recipe` is a model by name; its `build` turns a `Setup` (options, image shape
 the networks, the optimizers, and the functions that use them. What a model cannot do - a GAN has no encoder - is None,
 and the command line says so. The table of all recipes is ``catalog.py``.
 
-Imports: nn, optim, random, data, updates. Read next: ``updates.py``, ``autoencoders/step.py``, then ``fit.py``.
+Imports: nn, optim, random, data, options. Read next: ``updates.py``, ``autoencoders/step.py``, then ``fit.py``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from minigen.algorithms.options import Option
 from minigen.algorithms.updates import Updates
 from minigen.autograd import Tensor
 from minigen.data import Batch
@@ -42,6 +43,8 @@ class Recipe:
     order: int = 1  # of the highest derivative that an update takes
     value_range: tuple[float, float] | None = None  # that images are brought to; None: that of the data set
     batches_per_step: Callable[[Mapping[str, Any]], int] = lambda options: 1  # one update sees so many, in one Batch
+    place: str = ""  # "FILE.py:Name" of a user's own; a run is opened by it
+    declared: Mapping[str, Option] = field(default_factory=dict)  # a user's own options
 
 
 @dataclass(frozen=True)

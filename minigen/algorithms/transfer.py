@@ -52,7 +52,7 @@ class Donor:
     @property
     def model(self) -> Autoencoder:
         """Its networks. ConfigError if it is no autoencoder, or one that sees labels."""
-        if self.recipe.name not in donors.MODELS:
+        if self.recipe.place or self.recipe.name not in donors.MODELS:
             raise ConfigError(
                 f"{self.path} is a run of {self.recipe.name!r}, which is no autoencoder or VAE; begin with one of "
                 f"{', '.join(donors.MODELS)}"

@@ -27,14 +27,14 @@ HOW = "give it as my_module:MyLayer or path/to/file.py:MyLayer"
 OURS = tuple(
     os.path.realpath(folder) + os.sep
     for folder in (
-        Path(__file__).parents[1],
+        str(Path(__file__).parents[1]),
         os.path.dirname(minigen_kernels.__file__),
         *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
     )
 )
 
 
-class UserCodeError(Exception):
+class UserCodeError(RuntimeError):
     """Code of the user raised. `str` is what to print: what was going on, the exception, his lines, and a hint.
 
     `in_backward`: his backward cannot be run, so the gradient is wrong; anywhere else nothing could be checked.

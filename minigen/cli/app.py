@@ -92,7 +92,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 def describe(error: Exception) -> str:
     """What went wrong, in one line."""
     if isinstance(error, click.NoSuchOption):
-        known = error.ctx.command.params if error.ctx is not None else []
+        known = error.ctx.command.get_params(error.ctx) if error.ctx is not None else []
         names = [name for option in known if isinstance(option, click.Option) for name in option.opts]
         text = f"unknown option {error.option_name!r}{did_you_mean(error.option_name, names)}"
     elif isinstance(error, click.ClickException):

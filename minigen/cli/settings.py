@@ -12,11 +12,12 @@ from typing import Any
 
 import click
 
-from minigen.algorithms.catalog import MODELS, OPTIONS
+from minigen.algorithms.catalog import MODELS, OPTIONS, find_recipe, is_place
 from minigen.algorithms.experiment import Recipe
-from minigen.algorithms.options import ConfigError, Option, check_value, did_you_mean
+from minigen.algorithms.options import ConfigError, Option, check_value
+from minigen.cli.words import echo
 from minigen.data import NAMES
-from minigen.training.config import ABSENT, DEFAULTS, GENERAL, read_config_file, resolve
+from minigen.training.config import ABSENT, DEFAULTS, GENERAL, option_of, read_config_file, resolve
 from minigen.training.run_folder import RunFolder
 
 
@@ -27,10 +28,10 @@ class Setting(click.Option):
         flag = "--" + name.replace("_", "-")
         self.option, self.setting = option, name
         if option.type is bool:
-            super().__init__([f"{flag}/--no-{flag[2:]}"], default=None, help=option.help)
+            super().__init__([name, f"{flag}/--no-{flag[2:]}"], default=None, help=option.help)
         else:
             metavar = f"[{'|'.join(option.choices)}]" if option.choices else None
-            super().__init__([flag], type=option.type, default=None, help=option.help, metavar=metavar)
+            super().__init__([name, flag], type=option.type, default=None, help=option.help, metavar=metavar)
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
         value = super().process_value(ctx, value)
@@ -51,12 +52,21 @@ class SettingsCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         first = args[0] if args and not args[0].startswith("-") else None
-        ctx.meta[NAMED] = next((word for word in args if word in MODELS), first)
+        ctx.meta[NAMED] = next((word for word in args if word in MODELS or ".py:" in word), first)
         return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """With the flags of a user's own model, if the command line begins with one, before others of their name."""
+        named, params = ctx.meta.get(NAMED), super().get_params(ctx)
+        if named is None or not is_place(named):
+            return params
+        own = {k: o for k, o in find_recipe(named).declared.items() if k not in GENERAL and k != DIGEST}
+        others = [p for p in params if not isinstance(p, Setting) or p.setting not in own]
+        return [*others, *(Setting(name, option) for name, option in own.items())]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         named = ctx.meta.get(NAMED)
-        recipe = None if named is None else find_model(named)
+        recipe = None if named is None else find_recipe(named)
         title = "" if recipe is None else f"Options of {recipe.name}"
         sections: dict[str, list[tuple[str, str]]] = {"Command": [], "Settings": [], title: []}
         for param in self.get_params(ctx):
@@ -80,6 +90,7 @@ class SettingsCommand(click.Command):
             formatter.write_text(f"{recipe.name}: {recipe.summary}. {recipe.paper}")
 
 
+DIGEST = "model_digest"  # a setting without a flag (``custom.py``)
 NAMED = "minigen.model"  # where the context keeps the model that the command line names
 
 
@@ -88,23 +99,21 @@ def all_settings() -> list[click.Parameter]:
     return [Setting(name, option) for name, option in {**GENERAL, **OPTIONS}.items()]
 
 
-def find_model(name: str) -> Recipe:
-    """The recipe of that name. ConfigError with a guess if there is none."""
-    if name not in MODELS:
-        raise ConfigError(f"unknown model {name!r}{did_you_mean(name, MODELS)} Models are {', '.join(MODELS)}")
-    return MODELS[name]
-
-
 def new_config(model: str | None, file: str | None, flags: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
     """The recipe and whole config of a new run: defaults, then the config file, then flags."""
-    settings = {} if file is None else read_config_file(file, [*GENERAL, *OPTIONS])
-    named = settings.pop("model", None)
+
+    def known(named: Any) -> list[str]:
+        own = str(model or named)
+        return [*GENERAL, *OPTIONS, *(find_recipe(own).declared if is_place(own) else ())]
+
+    settings = {} if file is None else read_config_file(file, known)
+    named, _ = settings.pop("model", None), settings.pop(DIGEST, None)
     model = model or named
     if model is None:
         raise ConfigError(f"which model? minigen train MODEL, with one of {', '.join(MODELS)}")
-    recipe = find_model(str(model))
+    recipe = find_recipe(str(model))
     for name, value in settings.items():
-        settings[name] = check_value(f"{file}: {name}", value, GENERAL.get(name) or OPTIONS[name])
+        settings[name] = check_value(f"{file}: {name}", value, option_of(recipe, OPTIONS, name))
     for name in (*settings, *flags):
         owners = [other for other, r in MODELS.items() if name in r.options]
         if name not in GENERAL and name not in recipe.options:
@@ -122,7 +131,7 @@ def read_run(folder: RunFolder) -> tuple[Recipe, dict[str, Any]]:
         if "model" not in stored:
             raise ConfigError("it names no model")
         stored = {**ABSENT, **stored}
-        recipe = find_model(str(stored.pop("model")))
+        recipe = _recipe_of_run(str(stored.pop("model")), stored)
         gone = [name for name in stored if name not in DEFAULTS and name not in recipe.options]
         if gone:
             raise ConfigError(
@@ -132,6 +141,24 @@ def read_run(folder: RunFolder) -> tuple[Recipe, dict[str, Any]]:
         return recipe, resolve(recipe, OPTIONS, stored)
     except ConfigError as error:
         raise ValueError(f"{folder.config} was damaged or made by another version of minigen: {error}") from error
+
+
+def _recipe_of_run(model: str, stored: Mapping[str, Any]) -> Recipe:
+    """The recipe that a config names. Of a user's own it is said which file is executed, and whether it has changed."""
+    if not is_place(model):
+        return find_recipe(model)
+    echo(f"minigen: note: the network of this run is {model}; that file is executed", err=True)
+    try:
+        recipe = find_recipe(model)
+    except ConfigError as error:
+        raise ConfigError(f"{error}. Put it back, or write where it is now into that line `model = ...`") from error
+    if recipe.options.get(DIGEST) != stored.get(DIGEST):
+        echo(
+            f"minigen: note: {recipe.place} is not as it was when this run began: a network of other layers cannot be "
+            "opened, and numbers may differ",
+            err=True,
+        )
+    return recipe
 
 
 def absolute_paths(settings: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 import minigen
 from minigen import nn
+from minigen.algorithms.catalog import find_recipe, is_place
 from minigen.algorithms.experiment import Recipe
 from minigen.algorithms.ledger import Entry, entries
 from minigen.algorithms.options import ConfigError
@@ -120,7 +121,7 @@ def _resume(
     stop: Stop,
 ) -> Run:
     """An existing run, at the checkpoint of that name."""
-    if model is not None and model != recipe.name:
+    if model not in (None, recipe.name) and not (is_place(str(model)) and find_recipe(model).place == recipe.place):
         raise ConfigError(f"the run in {folder.path} is of model {recipe.name!r}, not of {model!r}: leave MODEL out")
     checkpoint = checkpoint_of(folder, name)
     notes = edited(recipe, stored, checkpoint, folder.config)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +84,19 @@ def resolve(recipe: Recipe, options: Mapping[str, Option], given: Mapping[str, A
     for name, value in given.items():
         if name not in config:
             raise ConfigError(f"{recipe.name} has no option {name!r}{did_you_mean(name, config)}")
-        config[name] = value if value is None else check_value(name, value, GENERAL.get(name) or options[name])
-    return {"model": recipe.name, **config}
+        config[name] = value if value is None else check_value(name, value, option_of(recipe, options, name))
+    return {"model": recipe.place or recipe.name, **config}
 
 
-def read_config_file(path: str | os.PathLike[str], known: Iterable[str]) -> dict[str, Any]:
+def option_of(recipe: Recipe, options: Mapping[str, Option], name: str) -> Option:
+    """What the option `name` of a recipe, or of every run, is."""
+    return GENERAL.get(name) or recipe.declared.get(name) or options[name]
+
+
+def read_config_file(path: str | os.PathLike[str], known: Callable[[Any], Iterable[str]]) -> dict[str, Any]:
     """The settings in a TOML file, names with underscores or dashes. ConfigError names a key that nothing knows.
+
+    `known` has the names of the settings of the model that the file names (None: it names none).
 
     OSError if the file cannot be read.
     """
@@ -99,7 +106,7 @@ def read_config_file(path: str | os.PathLike[str], known: Iterable[str]) -> dict
         raise OSError(f"cannot read the settings in {os.fspath(path)}: {error.strerror or error}") from error
     except ValueError as error:  # TOML and UTF-8 both
         raise ConfigError(f"{os.fspath(path)} is no TOML file: {error}") from error
-    known = {"model", *known}
+    names = {"model", *known(given.get("model"))}
     settings = {}
     for key, value in given.items():
         name = key.replace("-", "_")
@@ -107,8 +114,8 @@ def read_config_file(path: str | os.PathLike[str], known: Iterable[str]) -> dict
             raise ConfigError(f"{os.fspath(path)}: [{key}]: settings stand in no section; leave such headings out")
         if name in settings:
             raise ConfigError(f"{os.fspath(path)}: {name} stands there twice, with an underscore and with a dash")
-        if name not in known:
-            raise ConfigError(f"{os.fspath(path)}: unknown setting {key!r}{did_you_mean(name, known)}")
+        if name not in names:
+            raise ConfigError(f"{os.fspath(path)}: unknown setting {key!r}{did_you_mean(name, names)}")
         settings[name] = value
     return settings
 

@@ -59,18 +59,18 @@ def test_whole_numbers_are_numbers():
 def test_config_files(tmp_path):
     path = tmp_path / "c.toml"
     path.write_text('model = "ae"\nbatch-size = 32\nlr = 1e-2\n')
-    assert read_config_file(path, ["batch_size", "lr"]) == {"model": "ae", "batch_size": 32, "lr": 0.01}
+    assert read_config_file(path, lambda model: ["batch_size", "lr"]) == {"model": "ae", "batch_size": 32, "lr": 0.01}
     with pytest.raises(ConfigError, match=r"c\.toml: unknown setting 'lr'\."):
-        read_config_file(path, ["batch_size"])
+        read_config_file(path, lambda model: ["batch_size"])
     path.write_text("epochss = 3\n")
     with pytest.raises(ConfigError, match=r"unknown setting 'epochss'. Did you mean 'epochs'\?"):
-        read_config_file(path, GENERAL)
+        read_config_file(path, lambda model: GENERAL)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"c\.toml is no TOML file"):
-        read_config_file(path, GENERAL)
+        read_config_file(path, lambda model: GENERAL)
     path.write_text("epochs = = 3\n")
     with pytest.raises(ConfigError, match=r"c\.toml is no TOML file"):
-        read_config_file(path, GENERAL)
+        read_config_file(path, lambda model: GENERAL)
 
 
 def test_what_a_resumed_run_may_change():

@@ -1,0 +1,316 @@
+"""One's own network in the loop: a Module of the user's, with the objective that it names, as a `Recipe`.
+
+The Module says what is descended by its attribute `objective`:
+
+* "mse", "l1", "bce", "bce_with_logits": that loss of `minigen.losses`, mean per pixel, of images x (N, C, H, W) and
+  their reconstruction ``forward(x)`` - or ``decode(encode(x))``, without a forward -, of the same shape. With
+  "bce_with_logits" the reconstructions shown are the sigmoid of it.
+* "elbo": L = -E_q[log p(x | z)] + KL(q(z | x) || N(0, I)), in nats per sample (Kingma and Welling 2014,
+  arXiv:1312.6114). ``encode(x)`` gives (mean, logvar), each (N, D), of q(z | x) = N(mean, exp(logvar)). ``decode(z)``
+  gives pre-activations y (N, C, H, W), for z (N, D): sigmoid(y) are the probabilities of ``--likelihood bernoulli``;
+  the means of a gaussian are sigmoid(y) or tanh(y), for data from 0 or from -1 to 1. Options as of ``vae``.
+* a method ``objective(self, x, rng)``: it gives the loss, one number, or a dict of numbers with "loss", each of which
+  is logged. Noise has to come from `rng`, a Generator: then a run resumes bit for bit.
+
+What else the Module has decides what a run can do. ``encode(x)`` gives codes (N, ...); ``decode(z)`` images of codes;
+``latent``, a number beside a method `objective`, says that codes (N, latent) of N(0, I) can be decoded to samples. Of a
+tuple that encode, decode or forward gives, its first Tensor is the code or the image.
+
+The class (or a function that returns the Module) is called with those of `GIVEN` that its signature names: the shape
+(C, H, W) of the images, the number of classes or None, lowest and highest value of a pixel, the mean of all pixels, the
+seed, and a Generator for the weights. Each other argument has a default that is a number, a truth value or a text, and
+is an option of the run.
+
+Imports: models, the likelihood family, user_code. Read next: ``likelihood/build.py``, ``catalog.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigen import losses, nn, ops
+from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Term
+from minigen.algorithms.likelihood import build, deterministic
+from minigen.algorithms.likelihood.pixels import DEFAULTS as PIXELS
+from minigen.algorithms.likelihood.pixels import likelihood_of
+from minigen.algorithms.likelihood.vae import negative_elbo
+from minigen.algorithms.options import UPDATE, ConfigError, Option
+from minigen.algorithms.user_code import find_in_module, parameters_of, running
+from minigen.autograd import Tensor
+from minigen.device import to_device
+from minigen.models.autoencoder import identity
+from minigen.models.likelihood import Likelihood
+from minigen.models.vae import VAE
+from minigen.random import Generator
+from minigen.shapes import shown
+from minigen_kernels import Array
+
+GIVEN = ("image_shape", "classes", "value_range", "mean", "seed", "rng")
+TAKEN = ("model", "config", "out", "resume", "checkpoint", "json", "as_json", "help", "model_digest")
+#: The losses of a reconstruction, with their units.
+LOSSES: Mapping[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
+    "mse": (losses.mse, "squared error, mean per pixel"),
+    "l1": (losses.l1, "absolute error, mean per pixel"),
+    "bce": (losses.bce, "nats, mean per pixel"),
+    "bce_with_logits": (losses.bce_with_logits, "nats, mean per pixel"),
+}
+HOW = f"objective = one of 'elbo', {', '.join(map(repr, LOSSES))}; or a method objective(self, x, rng) for the loss"
+
+
+def load_recipe(place: str) -> Recipe:
+    """The recipe that "my_vae.py:MyVAE" or "my_module:MyVAE" names. ConfigError, UserCodeError if it is none."""
+    found, name, file = find_in_module(place, _is_network, "Module with an objective")
+    return recipe_of(found, f"{file}:{name}")
+
+
+def recipe_of(thing: Any, place: str = "") -> Recipe:
+    """A class of Modules, a function that returns one, or a `Recipe`, as a Recipe; `place` is "FILE.py:Name".
+
+    ConfigError: it is none of these, names no objective, or its constructor needs what nothing gives.
+    """
+    place = place or _place_of(thing)
+    file, _, path = place.rpartition(":")
+    name = path.rpartition(".")[2]
+    if isinstance(thing, Recipe):
+        return replace(thing, place=place)
+    if not inspect.isfunction(thing) and not (isinstance(thing, type) and issubclass(thing, nn.Module)):
+        raise ConfigError(f"{place} is {shown(thing)}; to train it, it has to be a class of nn.Module, or a Recipe")
+    kind = getattr(thing, "objective", None)
+    if isinstance(thing, type) and not callable(kind):
+        _check_objective(name, kind)
+    usual = {**UPDATE, **(PIXELS if kind == "elbo" or inspect.isfunction(thing) else {})}
+    own: dict[str, Any] = {}
+    declared = {"model_digest": Option(str, "checksum of the file with the network")}
+    for p in parameters_of(thing).values():
+        if p.name in GIVEN or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            continue
+        if p.default is p.empty or p.kind is p.POSITIONAL_ONLY:
+            raise ConfigError(
+                f"{name}: its constructor needs {p.name!r}, which nothing gives. It is given {', '.join(GIVEN)}; every "
+                "other argument has a default, which is an option of the run if it is a number, true or false, or text"
+            )
+        if type(p.default) in (int, float, bool, str):
+            if p.name in TAKEN:
+                raise ConfigError(f"{name}: its argument {p.name!r} has the name of a setting of minigen; rename it")
+            real = p.annotation in (float, "float") and type(p.default) is int
+            own[p.name] = float(p.default) if real else p.default
+            if p.name not in usual:
+                declared[p.name] = Option(type(own[p.name]), f"an argument of {name}")
+    digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if Path(file).is_file() else "none"
+    return Recipe(
+        name,
+        "own",
+        (inspect.getdoc(thing) or "a network of your own").splitlines()[0].rstrip("."),
+        f"From {file}",
+        {**usual, **own, "model_digest": digest},
+        lambda setup: _build(thing, name, own, setup),
+        place=place,
+        declared=declared,
+    )
+
+
+def _place_of(thing: Any) -> str:
+    """Where a class or function was defined: "FILE.py:Name", or "module:Name" in a notebook."""
+    if isinstance(thing, Recipe):
+        return f"a Recipe:{thing.name}"
+    try:
+        file = inspect.getsourcefile(thing)
+    except (OSError, TypeError):
+        file = None
+    found = file if file is not None and Path(file).is_file() else getattr(thing, "__module__", type(thing).__name__)
+    return f"{Path(found).absolute() if found == file else found}:{getattr(thing, '__qualname__', shown(thing))}"
+
+
+def _is_network(value: Any) -> bool:
+    return isinstance(value, Recipe) or (isinstance(value, type) and issubclass(value, nn.Module))
+
+
+def _check_objective(name: str, kind: Any) -> None:
+    if kind is None:
+        raise ConfigError(f"{name} names no objective, so nothing can be descended; give it {HOW}")
+    if not callable(kind) and kind != "elbo" and kind not in LOSSES:
+        raise ConfigError(f"{name}: unknown objective {kind!r}; give it {HOW}")
+
+
+class OwnNetwork(VAE):
+    """A network of the user's as the functions of an autoencoder and of a VAE; what they give is held to its shape.
+
+    Its parameters are those of `network`; `head` is what makes images of the output of forward or decode.
+    """
+
+    def __init__(self, network: nn.Module, name: str, image: tuple[int, ...], likelihood: Likelihood | None) -> None:
+        self.network, self.name, self.image, self.classes = network, name, image, 0
+        self.has_encode, self.has_decode = (callable(getattr(network, m, None)) for m in ("encode", "decode"))
+        self.elbo = likelihood is not None
+        own_forward = type(network).forward is not nn.Module.forward
+        wanted = [p for p in parameters_of(network.forward).values() if p.default is p.empty]
+        self.by_forward = own_forward and not self.elbo and len(wanted) == 1
+        self.head: Callable[[Tensor], Tensor] = ops.sigmoid if network.objective == "bce_with_logits" else identity
+        if likelihood is not None:
+            self.likelihood, self.head = likelihood, likelihood.head
+        self.code_shape: tuple[int, ...] = ()
+        self.centre = Tensor(np.zeros((), np.float32))  # tells the device
+
+    def start_at(self, mean: float) -> None:
+        """Nothing: the first weights are those that the user chose."""
+
+    def ask(self, method: str, *inputs: Any) -> Any:
+        """What a method of the user's gives."""
+        with running(f"{self.name}.{method}"):
+            return self.network.locating(getattr(self.network, method), *inputs)
+
+    def posterior(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance, each (N, D), of q(z | x) for images (N, C, H, W)."""
+        found = self.ask("encode", x)
+        pair = found if isinstance(found, (tuple, list)) else (found,)
+        shapes = [p.shape if isinstance(p, Tensor) else shown(p) for p in pair]
+        if len(shapes) != 2 or shapes[0] != shapes[1] or len(shapes[0]) != 2 or shapes[0][0] != len(x):
+            got = " and ".join(map(str, shapes))
+            raise ValueError(f"{self.name}: encode has to give (mean, logvar), each ({len(x)}, D), and gave {got}")
+        return pair[0], pair[1]
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) to codes (N, ...)."""
+        return self._tensor("encode", self.ask("encode", x))
+
+    def logits(self, code: Tensor, y: Tensor | None = None) -> Tensor:
+        """Codes (N, ...), or (N, D) of the same size, to images before the head."""
+        return self._images("decode", self.ask("decode", ops.reshape(code, (-1, *self.code_shape))), len(code))
+
+    def output(self, x: Tensor) -> Tensor:
+        """Images to their reconstructions before the head."""
+        if self.by_forward:
+            return self._images("forward", self.ask("forward", x), len(x))
+        return self.logits(self.encode(x))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.head(self.output(x))
+
+    def _tensor(self, method: str, found: Any) -> Tensor:
+        first = _first(found)
+        if not isinstance(first, Tensor):
+            raise ValueError(f"{self.name}: {method} has to give a Tensor, and gave {shown(first)}")
+        return first
+
+    def _images(self, method: str, found: Any, n: int) -> Tensor:
+        images = self._tensor(method, found)
+        if images.shape != (n, *self.image):
+            raise ValueError(f"{self.name}: {method} has to give images {(n, *self.image)}, and gave {images.shape}")
+        return images
+
+
+def _first(found: Any) -> Any:
+    return found[0] if isinstance(found, (tuple, list)) and found else found
+
+
+def _build(thing: Any, name: str, own: Mapping[str, Any], setup: Setup) -> Experiment:
+    """The experiment of a user's network. One look at two random images finds out what does not fit."""
+    named = parameters_of(thing)
+    rng = Generator(setup.seed)
+    given = {"rng": rng.spawn("weights"), **{key: getattr(setup, key) for key in GIVEN if key != "rng"}}
+    arguments = {key: value for key, value in given.items() if key in named}
+    with running(f"the constructor of {name}"):
+        network = thing(**arguments, **{key: setup.options[key] for key in own})
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"{name}: expected it to return an nn.Module, got {shown(network)}")
+    kind = getattr(network, "objective", None)
+    _check_objective(name, kind)
+    if not network.parameters():
+        raise ValueError(f"{name}: it has no nn.Parameter, so there is nothing to train")
+    likelihood = likelihood_of(setup) if kind == "elbo" else None
+    model = OwnNetwork(network, name, setup.image_shape, likelihood)
+    if not model.by_forward and not callable(kind) and not (model.has_encode and model.has_decode):
+        wanted = "encode(x) and decode(z)" if model.elbo else "a forward(x), or encode(x) and decode(z)"
+        raise ValueError(f"{name}: the objective {kind!r} needs {wanted}")
+    x = Tensor(rng.spawn("trial").uniform((2, *setup.image_shape), *setup.value_range, dtype=np.float32))
+    with model.evaluation():
+        size = _code_size(model, x)
+    if likelihood is not None:
+        return _with_likelihood(setup, model, likelihood, size)
+    if any(setup.options.get(key, value) != value for key, value in PIXELS.items()):
+        raise ValueError(f"{name}: {', '.join('--' + key for key in PIXELS)} have no effect without objective 'elbo'")
+    return _without(setup, model, x, size)
+
+
+def _code_size(model: OwnNetwork, x: Tensor) -> int:
+    """How many numbers a code has, 0 for a network without codes; `model` learns their shape."""
+    if model.elbo:
+        model.code_shape = model.posterior(x)[0].shape[1:]
+    elif model.has_encode:
+        model.code_shape = model.encode(x).shape[1:]
+    elif model.has_decode:
+        model.code_shape = (int(getattr(model.network, "latent", 0)),)
+    if model.has_decode and 0 not in model.code_shape:
+        model.logits(Tensor(np.zeros((2, *model.code_shape), np.float32)))
+    return math.prod(model.code_shape) if model.code_shape else 0
+
+
+def _with_likelihood(setup: Setup, model: OwnNetwork, likelihood: Likelihood, size: int) -> Experiment:
+    """Of the evidence lower bound: all that ``vae`` has."""
+    model.latent = size
+    experiment = build.build(setup, model, negative_elbo(model))
+    experiment.modules = {"model": model.network}
+    if likelihood.parameters():  # a variance that is learned
+        experiment.modules["likelihood"] = likelihood
+    experiment.routes = {"model": tuple(experiment.modules)}
+    return experiment
+
+
+def _without(setup: Setup, model: OwnNetwork, x: Tensor, size: int) -> Experiment:
+    """Of a loss of reconstructions, or of the user's own objective."""
+    kind, name = model.network.objective, model.name
+    unit = f"as {name}.objective says" if callable(kind) else LOSSES[kind][1]
+    ledger: dict[str, Term] = {}
+
+    def objective(x: Tensor, noise: Generator) -> dict[str, Tensor]:
+        if not callable(kind):
+            return {"loss": LOSSES[kind][0](model.output(x), x)}
+        found = model.ask("objective", x, noise)
+        terms = dict(found) if isinstance(found, Mapping) else {"loss": found}
+        for key, value in terms.items():
+            if getattr(value, "size", 1) != 1 or not isinstance(value, (Tensor, float, int)):
+                got = f"shape {value.shape}" if isinstance(value, Tensor) else shown(value)
+                raise ValueError(f"{name}: objective has to give one number, a Tensor of shape (); {key!r} is {got}")
+        if not isinstance(terms.get("loss"), Tensor) or (ledger and terms.keys() != ledger.keys()):
+            wanted = ", ".join(map(repr, ledger)) if ledger else "'loss', a Tensor, beside what else is to be logged"
+            raise ValueError(f"{name}: objective has to give {wanted}, and gave {', '.join(map(repr, terms))}")
+        return terms
+
+    with model.evaluation():
+        terms = objective(x, Generator(setup.seed).spawn("trial noise"))
+        if not math.isfinite(float(terms["loss"])):
+            raise ValueError(f"{name}: with its first weights the loss of random images is {float(terms['loss'])}")
+        reconstructs = model.by_forward or (model.has_encode and model.has_decode)
+        if callable(kind) and model.by_forward:  # it may as well be features, or anything else
+            reconstructs = getattr(_first(model.ask("forward", x)), "shape", ()) == x.shape
+    ledger.update({key: Term(unit) for key in ("loss", *terms)})
+    latent = getattr(model.network, "latent", None) if callable(kind) and model.has_decode else None
+    if latent not in (None, size):
+        raise ValueError(f"{name}: its latent is {latent}, but encode gives codes of {size} numbers")
+    draw = (lambda n, rng: np.asarray(to_device(rng.normal((n, size)), "cpu"))) if latent else None
+    options = {**setup.options, "latent": size}
+    experiment = deterministic.build(replace(setup, options=options), model, objective, ledger=ledger, draw=draw)
+    experiment.modules = {"model": model.network}
+    if not model.has_encode:
+        experiment.encode = None
+    if not model.has_decode or not size:
+        experiment.latent = None
+    if not reconstructs:
+        experiment.reconstruct, experiment.pictures = None, _drawn(experiment.latent, setup.seed)
+    return experiment
+
+
+def _drawn(latent: Latent | None, seed: int) -> Callable[[Array], list[Array]]:
+    """The picture of a network that reconstructs nothing: samples from codes that are always the same, if it draws."""
+    if latent is None or latent.draw is None:
+        return lambda images: [images]
+    draw, decode = latent.draw, latent.decode
+    return lambda images: [decode(draw(len(images), Generator(seed).spawn("pictures")), None)]
