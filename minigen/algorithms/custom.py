@@ -10,7 +10,8 @@ The Module says what is descended by its attribute `objective`:
   gives pre-activations y (N, C, H, W), for z (N, D): sigmoid(y) are the probabilities of ``--likelihood bernoulli``;
   the means of a gaussian are sigmoid(y) or tanh(y), for data from 0 or from -1 to 1. Options as of ``vae``.
 * a method ``objective(self, x, rng)``: it gives the loss, one number, or a dict of numbers with "loss", each of which
-  is logged. Noise has to come from `rng`, a Generator: then a run resumes bit for bit.
+  is logged. Noise has to come from `rng`, a Generator, or from one that a layer keeps, as Dropout does: then a run
+  resumes bit for bit.
 
 What else the Module has decides what a run can do. ``encode(x)`` gives codes (N, ...); ``decode(z)`` images of codes;
 ``latent``, a number beside a method `objective`, says that codes (N, latent) of N(0, I) can be decoded to samples. Of a
@@ -29,6 +30,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +39,7 @@ from typing import Any
 import numpy as np
 
 from minigen import losses, nn, ops
-from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Term
+from minigen.algorithms.experiment import Experiment, Recipe, Setup, Term
 from minigen.algorithms.likelihood import build, deterministic
 from minigen.algorithms.likelihood.pixels import DEFAULTS as PIXELS
 from minigen.algorithms.likelihood.pixels import likelihood_of
@@ -45,6 +47,7 @@ from minigen.algorithms.likelihood.vae import negative_elbo
 from minigen.algorithms.options import UPDATE, ConfigError, Option
 from minigen.algorithms.user_code import find_in_module, parameters_of, running
 from minigen.autograd import Tensor
+from minigen.data import Batch
 from minigen.device import to_device
 from minigen.models.autoencoder import identity
 from minigen.models.likelihood import Likelihood
@@ -108,7 +111,7 @@ def recipe_of(thing: Any, place: str = "") -> Recipe:
     return Recipe(
         name,
         "own",
-        (inspect.getdoc(thing) or "a network of your own").splitlines()[0].rstrip("."),
+        (thing.__doc__ or "").strip().partition("\n")[0].rstrip(".") or "a network of your own",
         f"From {file}",
         {**usual, **own, "model_digest": digest},
         lambda setup: _build(thing, name, own, setup),
@@ -117,20 +120,15 @@ def recipe_of(thing: Any, place: str = "") -> Recipe:
     )
 
 
-def _place_of(thing: Any) -> str:
-    """Where a class or function was defined: "FILE.py:Name", or "module:Name" in a notebook."""
-    if isinstance(thing, Recipe):
-        return f"a Recipe:{thing.name}"
-    try:
-        file = inspect.getsourcefile(thing)
-    except (OSError, TypeError):
-        file = None
-    found = file if file is not None and Path(file).is_file() else getattr(thing, "__module__", type(thing).__name__)
-    return f"{Path(found).absolute() if found == file else found}:{getattr(thing, '__qualname__', shown(thing))}"
-
-
 def _is_network(value: Any) -> bool:
     return isinstance(value, Recipe) or (isinstance(value, type) and issubclass(value, nn.Module))
+
+
+def _place_of(thing: Any) -> str:
+    """Where a class or function was defined: "FILE.py:Name", or "module:Name" in a notebook."""
+    file = getattr(sys.modules.get(getattr(thing, "__module__", "")), "__file__", None)
+    found = getattr(thing, "__module__", type(thing).__module__) if file is None else Path(file).absolute()
+    return f"{found}:{getattr(thing, '__qualname__', getattr(thing, 'name', shown(thing)))}"
 
 
 def _check_objective(name: str, kind: Any) -> None:
@@ -148,12 +146,13 @@ class OwnNetwork(VAE):
 
     def __init__(self, network: nn.Module, name: str, image: tuple[int, ...], likelihood: Likelihood | None) -> None:
         self.network, self.name, self.image, self.classes = network, name, image, 0
+        self.objective = getattr(network, "objective", None)
+        _check_objective(name, self.objective)
         self.has_encode, self.has_decode = (callable(getattr(network, m, None)) for m in ("encode", "decode"))
-        self.elbo = likelihood is not None
-        own_forward = type(network).forward is not nn.Module.forward
         wanted = [p for p in parameters_of(network.forward).values() if p.default is p.empty]
-        self.by_forward = own_forward and not self.elbo and len(wanted) == 1
-        self.head: Callable[[Tensor], Tensor] = ops.sigmoid if network.objective == "bce_with_logits" else identity
+        own_forward = type(network).forward is not nn.Module.forward
+        self.by_forward = own_forward and self.objective != "elbo" and len(wanted) == 1
+        self.head: Callable[[Tensor], Tensor] = ops.sigmoid if self.objective == "bce_with_logits" else identity
         if likelihood is not None:
             self.likelihood, self.head = likelihood, likelihood.head
         self.code_shape: tuple[int, ...] = ()
@@ -179,7 +178,10 @@ class OwnNetwork(VAE):
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Images (N, C, H, W) to codes (N, ...)."""
-        return self._tensor("encode", self.ask("encode", x))
+        code = _first(self.ask("encode", x))
+        if not isinstance(code, Tensor) or code.shape[:1] != x.shape[:1]:
+            raise ValueError(f"{self.name}: encode has to give codes ({len(x)}, ...), and gave {shown(code)}")
+        return code
 
     def logits(self, code: Tensor, y: Tensor | None = None) -> Tensor:
         """Codes (N, ...), or (N, D) of the same size, to images before the head."""
@@ -194,17 +196,24 @@ class OwnNetwork(VAE):
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.head(self.output(x))
 
-    def _tensor(self, method: str, found: Any) -> Tensor:
-        first = _first(found)
-        if not isinstance(first, Tensor):
-            raise ValueError(f"{self.name}: {method} has to give a Tensor, and gave {shown(first)}")
-        return first
-
     def _images(self, method: str, found: Any, n: int) -> Tensor:
-        images = self._tensor(method, found)
-        if images.shape != (n, *self.image):
-            raise ValueError(f"{self.name}: {method} has to give images {(n, *self.image)}, and gave {images.shape}")
+        images, wanted = _first(found), (n, *self.image)
+        if not isinstance(images, Tensor) or images.shape != wanted:
+            raise ValueError(f"{self.name}: {method} has to give images {wanted}, and gave {shown(images)}")
         return images
+
+    def terms(self, x: Tensor, noise: Generator) -> dict[str, Any]:
+        """The loss of images (N, C, H, W), and what else is logged of it: of a loss by name, or the user's own."""
+        if isinstance(self.objective, str):
+            return {"loss": LOSSES[self.objective][0](self.output(x), x)}
+        found = self.ask("objective", x, noise)
+        terms = dict(found) if isinstance(found, Mapping) else {"loss": found}
+        for key, value in terms.items():
+            if getattr(value, "size", 1) != 1 or not isinstance(value, (Tensor, float, int)):
+                raise ValueError(f"{self.name}: objective has to give one number, and {key!r} is {shown(value)}")
+        if not isinstance(terms.get("loss"), Tensor):
+            raise ValueError(f"{self.name}: objective has to give a Tensor as 'loss', and gave {shown(found)}")
+        return terms
 
 
 def _first(found: Any) -> Any:
@@ -213,104 +222,96 @@ def _first(found: Any) -> Any:
 
 def _build(thing: Any, name: str, own: Mapping[str, Any], setup: Setup) -> Experiment:
     """The experiment of a user's network. One look at two random images finds out what does not fit."""
-    named = parameters_of(thing)
     rng = Generator(setup.seed)
     given = {"rng": rng.spawn("weights"), **{key: getattr(setup, key) for key in GIVEN if key != "rng"}}
-    arguments = {key: value for key, value in given.items() if key in named}
+    arguments = {key: value for key, value in given.items() if key in parameters_of(thing)}
     with running(f"the constructor of {name}"):
         network = thing(**arguments, **{key: setup.options[key] for key in own})
     if not isinstance(network, nn.Module):
         raise ValueError(f"{name}: expected it to return an nn.Module, got {shown(network)}")
-    kind = getattr(network, "objective", None)
-    _check_objective(name, kind)
-    if not network.parameters():
-        raise ValueError(f"{name}: it has no nn.Parameter, so there is nothing to train")
-    likelihood = likelihood_of(setup) if kind == "elbo" else None
-    model = OwnNetwork(network, name, setup.image_shape, likelihood)
-    if not model.by_forward and not callable(kind) and not (model.has_encode and model.has_decode):
-        wanted = "encode(x) and decode(z)" if model.elbo else "a forward(x), or encode(x) and decode(z)"
-        raise ValueError(f"{name}: the objective {kind!r} needs {wanted}")
-    x = Tensor(rng.spawn("trial").uniform((2, *setup.image_shape), *setup.value_range, dtype=np.float32))
+    if not any(p.requires_grad for p in network.parameters()):
+        raise ValueError(f"{name}: it has no nn.Parameter that is trained")
+    likelihood = likelihood_of(setup) if getattr(network, "objective", None) == "elbo" else None
+    model, ledger = OwnNetwork(network, name, setup.image_shape, likelihood), dict[str, Term]()
+    x = rng.spawn("trial").uniform((2, *setup.image_shape), *setup.value_range, dtype=np.float32)
     with model.evaluation():
-        size = _code_size(model, x)
+        size, reconstructs = _look(model, Tensor(x))
     if likelihood is not None:
-        return _with_likelihood(setup, model, likelihood, size)
+        model.latent = size
+        experiment = build.build(setup, model, negative_elbo(model))
+    else:
+        experiment = _without_likelihood(setup, model, ledger, size, reconstructs)
+    learned = {} if likelihood is None or not likelihood.parameters() else {"likelihood": likelihood}
+    experiment.modules = {"model": network, **learned}
+    experiment.routes = {"model": tuple(experiment.modules)}
+    for path, module in network.named_modules():  # a generator that a layer keeps; several layers may share one
+        kept = {f"model.{path}.{key}": value for key, value in vars(module).items() if isinstance(value, Generator)}
+        experiment.generators |= {k: g for k, g in kept.items() if g not in experiment.generators.values()}
+    assert experiment.evaluate is not None
+    terms = experiment.evaluate(Batch(x, None, np.arange(2)))
+    if not math.isfinite(float(terms["loss"])):
+        raise ValueError(f"{name}: with its first weights the loss of random images is {float(terms['loss'])}")
+    if likelihood is None:
+        unit = f"as {name}.objective says" if callable(model.objective) else LOSSES[str(model.objective)][1]
+        ledger.update({key: Term(unit) for key in ("loss", *terms)})
+    return experiment
+
+
+def _look(model: OwnNetwork, x: Tensor) -> tuple[int, bool]:
+    """How many numbers a code has, 0 for a network without codes, and whether images can be reconstructed.
+
+    `model` learns the shape of a code.
+    """
+    name, kind, both = model.name, model.objective, model.has_encode and model.has_decode
+    if isinstance(kind, str) and not (model.by_forward or both):
+        wanted = "encode(x) and decode(z)" if kind == "elbo" else "a forward(x), or encode(x) and decode(z)"
+        raise ValueError(f"{name}: the objective {kind!r} needs {wanted}")
+    latent = None if isinstance(kind, str) else getattr(model.network, "latent", None)
+    if model.has_encode:
+        model.code_shape = (model.posterior(x)[0] if kind == "elbo" else model.encode(x)).shape[1:]
+    elif model.has_decode and isinstance(latent, int):
+        model.code_shape = (latent,)
+    size = math.prod(model.code_shape) if model.code_shape else 0
+    if both and latent not in (None, size):
+        raise ValueError(f"{name}: its latent is {latent}, but encode gives codes of {size} numbers")
+    if model.has_decode and size:
+        model.logits(Tensor(np.zeros((2, *model.code_shape), np.float32)))
+    if model.by_forward and callable(kind):  # what forward gives may as well be features, or anything else
+        return size, getattr(_first(model.ask("forward", x)), "shape", ()) == x.shape
+    return size, model.by_forward or both
+
+
+def _without_likelihood(
+    setup: Setup, model: OwnNetwork, ledger: Mapping[str, Term], size: int, reconstructs: bool
+) -> Experiment:
+    """Of a loss of reconstructions, or of the user's own objective. What the network cannot do is None."""
+    name = model.name
     if any(setup.options.get(key, value) != value for key, value in PIXELS.items()):
         raise ValueError(f"{name}: {', '.join('--' + key for key in PIXELS)} have no effect without objective 'elbo'")
-    return _without(setup, model, x, size)
-
-
-def _code_size(model: OwnNetwork, x: Tensor) -> int:
-    """How many numbers a code has, 0 for a network without codes; `model` learns their shape."""
-    if model.elbo:
-        model.code_shape = model.posterior(x)[0].shape[1:]
-    elif model.has_encode:
-        model.code_shape = model.encode(x).shape[1:]
-    elif model.has_decode:
-        model.code_shape = (int(getattr(model.network, "latent", 0)),)
-    if model.has_decode and 0 not in model.code_shape:
-        model.logits(Tensor(np.zeros((2, *model.code_shape), np.float32)))
-    return math.prod(model.code_shape) if model.code_shape else 0
-
-
-def _with_likelihood(setup: Setup, model: OwnNetwork, likelihood: Likelihood, size: int) -> Experiment:
-    """Of the evidence lower bound: all that ``vae`` has."""
-    model.latent = size
-    experiment = build.build(setup, model, negative_elbo(model))
-    experiment.modules = {"model": model.network}
-    if likelihood.parameters():  # a variance that is learned
-        experiment.modules["likelihood"] = likelihood
-    experiment.routes = {"model": tuple(experiment.modules)}
-    return experiment
-
-
-def _without(setup: Setup, model: OwnNetwork, x: Tensor, size: int) -> Experiment:
-    """Of a loss of reconstructions, or of the user's own objective."""
-    kind, name = model.network.objective, model.name
-    unit = f"as {name}.objective says" if callable(kind) else LOSSES[kind][1]
-    ledger: dict[str, Term] = {}
 
     def objective(x: Tensor, noise: Generator) -> dict[str, Tensor]:
-        if not callable(kind):
-            return {"loss": LOSSES[kind][0](model.output(x), x)}
-        found = model.ask("objective", x, noise)
-        terms = dict(found) if isinstance(found, Mapping) else {"loss": found}
-        for key, value in terms.items():
-            if getattr(value, "size", 1) != 1 or not isinstance(value, (Tensor, float, int)):
-                got = f"shape {value.shape}" if isinstance(value, Tensor) else shown(value)
-                raise ValueError(f"{name}: objective has to give one number, a Tensor of shape (); {key!r} is {got}")
-        if not isinstance(terms.get("loss"), Tensor) or (ledger and terms.keys() != ledger.keys()):
-            wanted = ", ".join(map(repr, ledger)) if ledger else "'loss', a Tensor, beside what else is to be logged"
-            raise ValueError(f"{name}: objective has to give {wanted}, and gave {', '.join(map(repr, terms))}")
+        terms = model.terms(x, noise)
+        if ledger and terms.keys() != ledger.keys():
+            now, first = (", ".join(map(repr, names)) for names in (terms, ledger))
+            raise ValueError(f"{name}: objective has to give the same terms each time: first {first}, now {now}")
         return terms
 
-    with model.evaluation():
-        terms = objective(x, Generator(setup.seed).spawn("trial noise"))
-        if not math.isfinite(float(terms["loss"])):
-            raise ValueError(f"{name}: with its first weights the loss of random images is {float(terms['loss'])}")
-        reconstructs = model.by_forward or (model.has_encode and model.has_decode)
-        if callable(kind) and model.by_forward:  # it may as well be features, or anything else
-            reconstructs = getattr(_first(model.ask("forward", x)), "shape", ()) == x.shape
-    ledger.update({key: Term(unit) for key in ("loss", *terms)})
-    latent = getattr(model.network, "latent", None) if callable(kind) and model.has_decode else None
-    if latent not in (None, size):
-        raise ValueError(f"{name}: its latent is {latent}, but encode gives codes of {size} numbers")
-    draw = (lambda n, rng: np.asarray(to_device(rng.normal((n, size)), "cpu"))) if latent else None
-    options = {**setup.options, "latent": size}
-    experiment = deterministic.build(replace(setup, options=options), model, objective, ledger=ledger, draw=draw)
-    experiment.modules = {"model": model.network}
+    def normal(n: int, rng: Generator) -> Array:
+        return np.asarray(to_device(rng.normal((n, size)), "cpu"))
+
+    def samples(images: Array) -> list[Array]:
+        """The picture of a network that reconstructs nothing: what it draws, from codes that are always the same."""
+        codes = normal(len(images), Generator(setup.seed).spawn("pictures"))
+        return [images if latent is None or not prior else latent.decode(codes, None)]
+
+    decodes = model.has_decode and size > 0
+    prior = decodes and callable(model.objective) and getattr(model.network, "latent", None) is not None
+    sized = replace(setup, options={**setup.options, "latent": size})
+    experiment = deterministic.build(sized, model, objective, ledger=ledger, draw=normal if prior else None)
+    latent = experiment.latent if decodes else None
+    experiment.latent = latent
     if not model.has_encode:
         experiment.encode = None
-    if not model.has_decode or not size:
-        experiment.latent = None
     if not reconstructs:
-        experiment.reconstruct, experiment.pictures = None, _drawn(experiment.latent, setup.seed)
+        experiment.reconstruct, experiment.pictures = None, samples
     return experiment
-
-
-def _drawn(latent: Latent | None, seed: int) -> Callable[[Array], list[Array]]:
-    """The picture of a network that reconstructs nothing: samples from codes that are always the same, if it draws."""
-    if latent is None or latent.draw is None:
-        return lambda images: [images]
-    draw, decode = latent.draw, latent.decode
-    return lambda images: [decode(draw(len(images), Generator(seed).spawn("pictures")), None)]

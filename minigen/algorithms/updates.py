@@ -42,12 +42,12 @@ class Updates:
 def make_optimizer(
     name: str, modules: nn.Module | Iterable[nn.Module], lr: float, *, betas: tuple[float, float] = (0.9, 0.999)
 ) -> optim.Optimizer:
-    """The optimizer of that name over all parameters of one Module or several; "sgd" has momentum 0.9.
+    """The optimizer of that name over all parameters of one Module or several that are not frozen.
 
-    `betas` are Adam's and AdamW's.
+    "sgd" has momentum 0.9; `betas` are Adam's and AdamW's.
     """
     several = [modules] if isinstance(modules, nn.Module) else modules
-    parameters = [p for module in several for p in module.parameters()]
+    parameters = [p for module in several for p in module.parameters() if p.requires_grad]
     if name == "sgd":
         return optim.SGD(parameters, lr=lr, momentum=0.9)
     if name == "rmsprop":

@@ -61,7 +61,8 @@ class Coder(nn.Module):
     def __init__(self, image_shape, rng):
         pixels = math.prod(image_shape)
         self.down = nn.Sequential(nn.Flatten(), nn.Dense(pixels, 6, rng=rng), nn.BatchNorm(6), nn.Reshape((2, 3)))
-        self.up = nn.Sequential(nn.Flatten(), nn.Dense(6, pixels, rng=rng), ops.sigmoid, nn.Reshape(image_shape))
+        layers = nn.Flatten(), nn.Dropout(0.1), nn.Dense(6, pixels, rng=rng), ops.sigmoid, nn.Reshape(image_shape)
+        self.up = nn.Sequential(*layers)
 
     def encode(self, x):
         return self.down(x)

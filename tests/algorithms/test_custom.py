@@ -121,12 +121,28 @@ def test_the_losses_by_name() -> None:
     for name, loss in (("Dense", losses.mse), ("Logits", losses.bce_with_logits), ("Coder", losses.l1)):
         experiment = made(own(name))
         network: Any = experiment.modules["model"]
-        output = network(x) if name != "Coder" else network.decode(network.encode(x))
-        assert float(experiment.step(batch())["loss"]) == pytest.approx(float(loss(output, x)), rel=1e-6)
+        with network.evaluation():
+            output = network(x) if name != "Coder" else network.decode(network.encode(x))
+        assert experiment.evaluate is not None
+        assert float(experiment.evaluate(batch())["loss"]) == float(loss(output, x))
     experiment = made(own("Logits"))
     assert experiment.reconstruct is not None
     network = experiment.modules["model"]
     np.testing.assert_array_equal(experiment.reconstruct(batch().x), ops.sigmoid(network(x)).numpy())
+
+
+def test_what_is_frozen_stays() -> None:
+    class Frozen(own_networks.Dense):
+        def __init__(self, image_shape: Any) -> None:
+            super().__init__(image_shape)
+            self.net[1].requires_grad_(False)
+
+    experiment = made(Frozen)
+    before = experiment.modules["model"].state_dict()
+    check_routing(experiment, batch())
+    experiment.step(batch())
+    after = experiment.modules["model"].state_dict()
+    assert [key for key in before if not np.array_equal(before[key], after[key])] == ["net.3.weight", "net.3.bias"]
 
 
 def test_arguments_of_the_constructor_are_options() -> None:
@@ -207,13 +223,13 @@ def test_refusals() -> None:
     assert "the objective 'mse' needs a forward(x), or encode(x) and decode(z)" in refused(objective="mse")
     assert "needs encode(x) and decode(z)" in refused(objective="elbo", encode=lambda self, x: (x[:, 0, 0], x[:, 0, 1]))
     said = refused(objective="mse", forward=narrow)
-    assert said == "Mine: forward has to give images (2, 1, 8, 8), and gave (2, 64)"
+    assert said == "Mine: forward has to give images (2, 1, 8, 8), and gave a Tensor of shape (2, 64)"
     said = refused(objective="elbo", encode=narrow, decode=fit)
     assert said == "Mine: encode has to give (mean, logvar), each (2, D), and gave (2, 64)"
     said = refused(objective=lambda self, x, rng: fit(self, x))
-    assert "objective has to give one number, a Tensor of shape (); 'loss' is shape (2, 1, 8, 8)" in said
-    assert "has to give 'loss', a Tensor" in refused(objective=lambda self, x, rng: {"fit": ops.mean(fit(self, x))})
-    assert "has to give 'loss', a Tensor" in refused(objective=lambda self, x, rng: 3.0)
+    assert "objective has to give one number, and 'loss' is a Tensor of shape (2, 1, 8, 8)" in said
+    assert "has to give a Tensor as 'loss'" in refused(objective=lambda self, x, rng: {"fit": ops.mean(fit(self, x))})
+    assert "has to give a Tensor as 'loss', and gave 3.0" in refused(objective=lambda self, x, rng: 3.0)
     assert "loss of random images is nan" in refused(objective=lambda self, x, rng: ops.log(ops.sum(x) * -1.0))
     said = refused(objective="mse", forward=lambda self, x: self.layer(x[:, :, 1:]))
     assert said.startswith("Mine.forward raises ShapeError: Dense 'layer.1': expected input (N, 64), got (2, 56)")
@@ -222,12 +238,13 @@ def test_refusals() -> None:
     assert "Mine: its constructor needs 'depth', which nothing gives. It is given image_shape, classes," in said
     assert "rename it" in refused(objective="mse", __init__=lambda self, out=3: None)
     said = refused(objective="mse", forward=fit, __init__=lambda self: None)
-    assert "it has no nn.Parameter, so there is nothing to train" in said
+    assert "it has no nn.Parameter that is trained" in said
     assert "the constructor of Mine raises KeyError: 'x'" in refused(objective="mse", __init__=lambda self: {}["x"])
     own_loss = {"objective": lambda self, x, rng: ops.mean(narrow(self, x)), "encode": narrow}
     said = refused(latent=3, decode=lambda self, z: ops.reshape(z, (-1, *SHAPE)), **own_loss)
     assert said == "Mine: its latent is 3, but encode gives codes of 64 numbers"
-    assert "Mine: decode has to give images (2, 1, 8, 8), and gave (2, 64)" in refused(decode=narrow, **own_loss)
+    said = refused(decode=narrow, **own_loss)
+    assert said == "Mine: decode has to give images (2, 1, 8, 8), and gave a Tensor of shape (2, 64)"
     with pytest.raises(ConfigError, match="it has to be a class of nn.Module, or a Recipe"):
         find_recipe(3)
 
@@ -237,5 +254,5 @@ def test_an_objective_that_changes_what_it_logs() -> None:
         return {"loss": ops.mean(fit(self, x)), **({"more": ops.mean(x)} if self.training else {})}
 
     experiment = made(type("Mine", (Bad,), {"objective": objective}))
-    with pytest.raises(ValueError, match="Mine: objective has to give 'loss', and gave 'loss', 'more'"):
+    with pytest.raises(ValueError, match="has to give the same terms each time: first 'loss', now 'loss', 'more'"):
         experiment.step(batch())

@@ -96,7 +96,7 @@ def test_errors_of_the_command_line(minigen, data, file):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("return self.back(self.net(x))", "return self.net(x)", "has to give images (2, 1, 6, 6), and gave (2, 36)"),
+        ("return self.back(self.net(x))", "return self.net(x)", "has to give images (2, 1, 6, 6), and gave a"),
         ("pixels, hidden)", "pixels + 1, hidden)", "Dense.forward raises ShapeError: Dense 'net.1': expected input"),
         ("objective = \"mse\"", "pass", "Dense names no objective, so nothing can be descended"),
         ("objective = \"mse\"", "objective = lambda self, x, rng: 1 / 0", "Dense.objective raises ZeroDivisionError"),

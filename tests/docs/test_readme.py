@@ -5,6 +5,7 @@ Read next: nothing, this is a leaf.
 
 from __future__ import annotations
 
+import csv
 import re
 import runpy
 import shlex
@@ -18,7 +19,7 @@ from algorithms.autoencoders.autoencoder_runs import glyphs
 import minigen
 from minigen import data
 from minigen.algorithms.catalog import MODELS
-from minigen.cli.app import commands
+from minigen.cli.app import commands, main
 from minigen.cli.settings import new_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +31,10 @@ def block(language: str, n: int) -> subprocess.CompletedProcess[str]:
     """The n-th fenced block below "Quick start", as the checks of the project cut it out."""
     script = [sys.executable, ".ci/readme_block.py", "README.md", language, str(n)]
     return subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def python_blocks() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
 
 
 def shell_lines(text: str) -> list[str]:
@@ -57,7 +62,11 @@ def test_the_two_commands_of_the_quick_start() -> None:
 
 
 @pytest.mark.parametrize("line", minigen_commands())
-def test_a_command_parses_and_its_settings_fit_the_model(line: str) -> None:
+def test_a_command_parses_and_its_settings_fit_the_model(
+    line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my_vae.py").write_text(own_network(), encoding="utf-8")
     name, *words = shlex.split(line)[1:]
     group = commands.make_context("minigen", [name])
     command = commands.get_command(group, name)
@@ -68,7 +77,30 @@ def test_a_command_parses_and_its_settings_fit_the_model(line: str) -> None:
         paths = ("init_generator_from", "init_discriminator_from")  # are made absolute
         own = {k: v for k, v in given.items() if k not in ("model", "config", "out", "as_json", *paths)}
         recipe, config = new_config(given["model"], None, own)
-        assert config.items() >= own.items() and recipe.name == given["model"]
+        assert config.items() >= own.items() and recipe.name == given["model"].rpartition(":")[2]
+
+
+def own_network() -> str:
+    """The README's network of one's own."""
+    (text,) = [text for text in python_blocks() if "class MyVAE" in text]
+    return text
+
+
+def test_ones_own_network_trains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As its command has it, on few images: its loss falls, and samples can be drawn."""
+    monkeypatch.chdir(tmp_path)
+    text = own_network()
+    assert len([line for line in text.splitlines() if line]) <= 15
+    Path("my_vae.py").write_text(text, encoding="utf-8")
+    (line,) = {line for line in minigen_commands() if "my_vae.py:MyVAE" in line}
+    words = [*shlex.split(line)[1:], "--limit", "600", "--max-steps", "20", "--out", "run"]
+    for command in (words, ["sample", "run", "-o", "samples.png"]):
+        with pytest.raises(SystemExit) as info:
+            main(command)
+        assert info.value.code == 0
+    with open("run/metrics.csv", newline="") as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file) if row["split"] == "train"]
+    assert losses[-1] < 0.7 * losses[0] and Path("samples.png").exists()
 
 
 def test_every_command_is_shown() -> None:
@@ -88,9 +120,8 @@ def test_the_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def test_every_other_python_block_compiles() -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
-    assert len(blocks) == 2
-    for text in blocks:
+    assert len(python_blocks()) == 3
+    for text in python_blocks():
         compile(text, "README.md", "exec")
 
 
