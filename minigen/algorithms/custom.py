@@ -156,6 +156,7 @@ class OwnNetwork(VAE):
         if likelihood is not None:
             self.likelihood, self.head = likelihood, likelihood.head
         self.code_shape: tuple[int, ...] = ()
+        self.ledger: dict[str, Term] = {}  # of what is logged; empty until the first look
         self.centre = Tensor(np.zeros((), np.float32))  # tells the device
 
     def start_at(self, mean: float) -> None:
@@ -213,6 +214,9 @@ class OwnNetwork(VAE):
                 raise ValueError(f"{self.name}: objective has to give one number, and {key!r} is {shown(value)}")
         if not isinstance(terms.get("loss"), Tensor):
             raise ValueError(f"{self.name}: objective has to give a Tensor as 'loss', and gave {shown(found)}")
+        if self.ledger and terms.keys() != self.ledger.keys():
+            now, first = (", ".join(map(repr, names)) for names in (terms, self.ledger))
+            raise ValueError(f"{self.name}: objective has to give the same terms each time: first {first}, now {now}")
         return terms
 
 
@@ -232,7 +236,10 @@ def _build(thing: Any, name: str, own: Mapping[str, Any], setup: Setup) -> Exper
     if not any(p.requires_grad for p in network.parameters()):
         raise ValueError(f"{name}: it has no nn.Parameter that is trained")
     likelihood = likelihood_of(setup) if getattr(network, "objective", None) == "elbo" else None
-    model, ledger = OwnNetwork(network, name, setup.image_shape, likelihood), dict[str, Term]()
+    idle = {key: value for key, value in PIXELS.items() if likelihood is None and key not in own}
+    if any(setup.options.get(key, value) != value for key, value in idle.items()):  # a function may return anything
+        raise ValueError(f"{name}: {', '.join(f'--{key}' for key in idle)} have no effect without objective 'elbo'")
+    model = OwnNetwork(network, name, setup.image_shape, likelihood)
     x = rng.spawn("trial").uniform((2, *setup.image_shape), *setup.value_range, dtype=np.float32)
     with model.evaluation():
         size, reconstructs = _look(model, Tensor(x))
@@ -240,7 +247,7 @@ def _build(thing: Any, name: str, own: Mapping[str, Any], setup: Setup) -> Exper
         model.latent = size
         experiment = build.build(setup, model, negative_elbo(model))
     else:
-        experiment = _without_likelihood(setup, model, ledger, size, reconstructs)
+        experiment = _without_likelihood(setup, model, size, reconstructs)
     learned = {} if likelihood is None or not likelihood.parameters() else {"likelihood": likelihood}
     experiment.modules = {"model": network, **learned}
     experiment.routes = {"model": tuple(experiment.modules)}
@@ -253,7 +260,7 @@ def _build(thing: Any, name: str, own: Mapping[str, Any], setup: Setup) -> Exper
         raise ValueError(f"{name}: with its first weights the loss of random images is {float(terms['loss'])}")
     if likelihood is None:
         unit = f"as {name}.objective says" if callable(model.objective) else LOSSES[str(model.objective)][1]
-        ledger.update({key: Term(unit) for key in ("loss", *terms)})
+        model.ledger.update({key: Term(unit) for key in ("loss", *terms)})
     return experiment
 
 
@@ -281,20 +288,8 @@ def _look(model: OwnNetwork, x: Tensor) -> tuple[int, bool]:
     return size, model.by_forward or both
 
 
-def _without_likelihood(
-    setup: Setup, model: OwnNetwork, ledger: Mapping[str, Term], size: int, reconstructs: bool
-) -> Experiment:
+def _without_likelihood(setup: Setup, model: OwnNetwork, size: int, reconstructs: bool) -> Experiment:
     """Of a loss of reconstructions, or of the user's own objective. What the network cannot do is None."""
-    name = model.name
-    if any(setup.options.get(key, value) != value for key, value in PIXELS.items()):
-        raise ValueError(f"{name}: {', '.join('--' + key for key in PIXELS)} have no effect without objective 'elbo'")
-
-    def objective(x: Tensor, noise: Generator) -> dict[str, Tensor]:
-        terms = model.terms(x, noise)
-        if ledger and terms.keys() != ledger.keys():
-            now, first = (", ".join(map(repr, names)) for names in (terms, ledger))
-            raise ValueError(f"{name}: objective has to give the same terms each time: first {first}, now {now}")
-        return terms
 
     def normal(n: int, rng: Generator) -> Array:
         return np.asarray(to_device(rng.normal((n, size)), "cpu"))
@@ -307,7 +302,7 @@ def _without_likelihood(
     decodes = model.has_decode and size > 0
     prior = decodes and callable(model.objective) and getattr(model.network, "latent", None) is not None
     sized = replace(setup, options={**setup.options, "latent": size})
-    experiment = deterministic.build(sized, model, objective, ledger=ledger, draw=normal if prior else None)
+    experiment = deterministic.build(sized, model, model.terms, ledger=model.ledger, draw=normal if prior else None)
     latent = experiment.latent if decodes else None
     experiment.latent = latent
     if not model.has_encode:

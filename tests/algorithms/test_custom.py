@@ -164,6 +164,22 @@ def test_arguments_of_the_constructor_are_options() -> None:
         made(own_networks.make_dense, variance=2.0)
 
 
+def test_an_argument_may_have_the_name_of_an_option_of_the_catalog() -> None:
+    """Then it means what the user's network means by it."""
+
+    class Varied(own_networks.Dense):
+        def __init__(self, image_shape: Any, variance: int = 7, activation: str = "gelu", lr: float = 0.5) -> None:
+            super().__init__(image_shape)
+            self.got = variance, activation, lr
+
+    recipe = find_recipe(Varied)
+    config = resolve(recipe, OPTIONS, {"activation": "mish", "variance": 8})
+    network: Any = recipe.build(setup_for(recipe, **{key: config[key] for key in recipe.options})).modules["model"]
+    assert network.got == (8, "mish", 0.5) and config["lr"] == 0.5
+    with pytest.raises(ConfigError, match="lr must be greater than 0"):
+        resolve(recipe, OPTIONS, {"lr": -1.0})
+
+
 def test_a_recipe_of_the_users() -> None:
     mine = Recipe("mine", "own", "as ae", "nobody", {**MODELS["ae"].options, "extra": 3}, MODELS["ae"].build)
     recipe = find_recipe(mine)
