@@ -235,10 +235,10 @@ def test_translate_uses_every_move_and_draws_for_each_image() -> None:
     assert list(np.flatnonzero(counts)) == [6, 7, 8, 9, 10] and abs(counts[6:11] - 600).max() < 110  # 5 deviations
 
 
-def test_shades_and_holes() -> None:
+def test_colour_and_cutout() -> None:
     x = images(c=3)
-    y = augment.shade(Tensor(x), Generator(0)).numpy()
-    for one, shaded in zip(x, y):  # within an image and its channel differences a shade is linear
+    y = augment.color(Tensor(x), Generator(0)).numpy()
+    for one, shaded in zip(x, y):  # within an image and its channel differences a change of colour is linear
         grey, after = one.mean(0), shaded.mean(0)
         a, b = np.polyfit(grey.ravel(), after.ravel(), 1)
         np.testing.assert_allclose(after, a * grey + b, atol=1e-12)

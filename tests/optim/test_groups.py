@@ -182,7 +182,7 @@ def test_a_differentiable_step_sees_the_groups(name: str) -> None:
         opt.step()
     give_gradients(opt, 9)
     gradients = [p.grad for p in opt.params]
-    ahead, _ = inner_steps.step(opt, opt.params, gradients, inner_steps.memories(opt))
+    ahead, _ = inner_steps.step(opt, opt.params, gradients, inner_steps.optimizer_states(opt))
     opt.step()
     for there, p in zip(ahead, opt.params, strict=True):
         np.testing.assert_allclose(there.data, p.data, rtol=1e-12, atol=1e-13)

@@ -1,10 +1,15 @@
-"""AC-GAN (Odena et al. 2017, arXiv:1610.09585): the discriminator is not told the label, it has to tell it.
+"""AC-GAN (Odena et al. 2017, arXiv:1610.09585): the discriminator is not told the label, it has to predict it.
 
-A second layer on the discriminator's features classifies the image. Both players want the class to be recognised, of
-real and of made images; about the source they quarrel, as in every GAN (their equations 2 and 3, with L_S in the form
-of ``gan``).
+A second layer on the discriminator's features, the auxiliary classifier, predicts the class of an image. The
+log-likelihoods of the source and of the class are (their equations 2 and 3)
 
-Imports: models, game, conditional. Read next: ``infogan.py``.
+    L_S = E log D(x) + E log(1 - D(G(z, y))),    L_C = E log P(y | x) + E log P(y | G(z, y)).
+
+The discriminator maximises L_S + w L_C, the generator E log D(G(z, y)) + w E log P(y | G(z, y)). All is in nats.
+
+Two files complete this one: ``game.py`` has the update loop, ``conditional.py`` the generator's condition and samples.
+
+Imports: losses, build, game, conditional, models. Read next: ``infogan.py``.
 """
 
 from __future__ import annotations
@@ -12,114 +17,68 @@ from __future__ import annotations
 import functools
 
 from minigen import losses
-from minigen.algorithms.adversarial.build import assemble_game, make_discriminator, make_generator
-from minigen.algorithms.adversarial.conditional import (
-    ConditionalGame,
-    beside,
-    classes_of,
-    conditioned,
-    labels_of,
-    recipe,
-    rows_of,
-)
-from minigen.algorithms.adversarial.game import Rules, after_discriminator_update, ledger, parts, score_terms
-from minigen.algorithms.experiment import Experiment, Recipe, Setup, Step, Term, Terms
-from minigen.algorithms.updates import Updates
+from minigen.algorithms.adversarial.build import assemble_gan, make_discriminator, make_generator
+from minigen.algorithms.adversarial.conditional import ConditionalGAN, class_count, make_experiment, recipe
+from minigen.algorithms.adversarial.game import Rules, adversarial_step, score_terms
+from minigen.algorithms.experiment import Experiment, Setup, Term
 from minigen.autograd import Tensor
-from minigen.data import Batch
-from minigen.device import to_device
 from minigen.models.conditional_gan import headed
 from minigen.random import Generator
-from minigen_kernels import Array
 
 
 def discriminator_terms(
-    game: ConditionalGame, rules: Rules, real: Tensor, fake: Tensor, labels: Array, weight: float
+    model: ConditionalGAN, rules: Rules, real: Tensor, fake: Tensor, *, weight: float
 ) -> dict[str, Tensor]:
-    """L_S, and `weight` times the cross-entropies of the class of real and of made images; `fake` is detached."""
-    on_real, on_fake = game.scores(real, fake)
-    source = rules.discriminator(on_real[:, 0], on_fake[:, 0])
-    class_real, class_fake = (losses.cross_entropy(rows[:, 1:], labels) for rows in (on_real, on_fake))
+    """-L_S, and `weight` times -L_C, the cross-entropies of the class of real and of fake images (detached)."""
+    real_outputs, fake_outputs = model.real_fake_scores(real, fake)  # (N, 1 + K): the score, and logits of the class
+    source = rules.discriminator(real_outputs[:, 0], fake_outputs[:, 0])
+    class_real = losses.cross_entropy(real_outputs[:, 1:], model.labels)
+    class_fake = losses.cross_entropy(fake_outputs[:, 1:], model.labels)
     return {
         "loss": source + (class_real + class_fake) * weight,
         "discriminator": source,
         "class_real": class_real,
         "class_fake": class_fake,
-        **score_terms(rules, on_real[:, 0].detach(), on_fake[:, 0].detach()),
+        **score_terms(rules, real_outputs[:, 0].detach(), fake_outputs[:, 0].detach()),
     }
 
 
 def generator_terms(
-    game: ConditionalGame, rules: Rules, real: Tensor, fake: Tensor, labels: Array, weight: float
+    model: ConditionalGAN, rules: Rules, real: Tensor, fake: Tensor, *, weight: float
 ) -> dict[str, Tensor]:
-    """What deceives about the source, and `weight` times the cross-entropy of the class of made images."""
-    on_fake = game.fake_scores(real, fake)
-    source, of_class = rules.generator(on_fake[:, 0]), losses.cross_entropy(on_fake[:, 1:], labels)
-    return {"generator": source + of_class * weight, "generator_source": source, "generator_class": of_class}
+    """The loss of ``gan``'s generator, and `weight` times the cross-entropy of the class of fake images."""
+    outputs = model.fake_scores(real, fake)
+    source, class_fake = rules.generator(outputs[:, 0]), losses.cross_entropy(outputs[:, 1:], model.labels)
+    return {"generator": source + class_fake * weight, "generator_source": source, "generator_class": class_fake}
 
 
-def auxiliary_step(
-    game: ConditionalGame,
-    update: Updates,
-    rules: Rules,
-    *,
-    classes: int,
-    weight: float,
-    n_critic: int = 1,
-    device: str = "cpu",
-) -> Step:
-    """One update: "discriminator" `n_critic` times, then "generator". Images are asked for with the labels at hand."""
-
-    def step(batch: Batch) -> Terms:
-        game.generator.train()
-        game.discriminator.train()
-        images = parts(to_device(batch.x, device), n_critic)
-        for x, labels in zip(images, parts(labels_of("acgan", batch), n_critic), strict=True):
-            asked, y = game.asking(rows_of(labels, classes, game, device)), to_device(labels, device)
-            real, fake = Tensor(x), asked.generate(len(x))
-            terms = discriminator_terms(asked, rules, real, fake.detach(), y, weight)
-            update("discriminator", terms["loss"])
-            after_discriminator_update(game, rules)
-        terms |= generator_terms(asked, rules, real, fake, y, weight)
-        update("generator", terms["generator"])
-        if game.ema_generator is not None:
-            game.ema_generator.follow(game.generator)
-        return terms
-
-    return step
-
-
-def auxiliary_ledger(rules: Rules, weight: float) -> dict[str, Term]:
-    """What the terms of `auxiliary_step` are."""
-    return {
-        **ledger(rules),
-        "class_real": Term("nats, cross-entropy of the class of real images", weight, of="loss"),
-        "class_fake": Term("nats, cross-entropy of the class of made images", weight, of="loss"),
-        "generator_source": Term("nats", of="generator"),
-        "generator_class": Term("nats, cross-entropy of the class of made images", weight, of="generator"),
-    }
-
-
-def _build(setup: Setup, rules: Rules) -> Experiment:
-    options, image, classes = setup.options, setup.image_shape, classes_of("acgan", setup)
+def build(setup: Setup, rules: Rules) -> Experiment:
+    """The networks, the step with these losses, and what its terms are."""
+    options, image, classes = setup.options, setup.image_shape, class_count("acgan", setup)
     rng, weight = Generator(setup.seed).spawn("weights"), options["class_weight"]
     generator = make_generator(options, image, rng, inputs=options["latent"] + classes)
     discriminator = headed(make_discriminator(options, image, rng), classes, rng=rng.spawn("head"))
-    game = assemble_game(ConditionalGame, setup, generator, discriminator)
-    play = functools.partial(
-        auxiliary_step, game, rules=rules, classes=classes, weight=weight, n_critic=options["n_critic"],
-        device=setup.device,
-    )  # fmt: skip
-    codes = beside(options["latent"], classes)
-    return conditioned("acgan", setup, game, rules, play, auxiliary_ledger(rules, weight), codes, headed=True)
+    model = assemble_gan(ConditionalGAN, setup, generator, discriminator, name="acgan", classes=classes)
+    make_step = functools.partial(
+        adversarial_step,
+        discriminator_terms=functools.partial(discriminator_terms, weight=weight),
+        generator_terms=functools.partial(generator_terms, weight=weight),
+    )
+    terms = {
+        "class_real": Term("nats, cross-entropy of the class of real images", weight, of="loss"),
+        "class_fake": Term("nats, cross-entropy of the class of generated images", weight, of="loss"),
+        "generator_source": Term("nats", of="generator"),
+        "generator_class": Term("nats, cross-entropy of the class of generated images", weight, of="generator"),
+    }
+    return make_experiment(setup, model, rules, make_step, terms=terms)
 
 
-RECIPES: tuple[Recipe, ...] = (
+RECIPES = (
     recipe(
         "acgan",
         "the discriminator classifies too: samples of a class that you name",
         "Odena, Olah and Shlens 2017, Conditional image synthesis with auxiliary classifier GANs, arXiv:1610.09585",
-        _build,
+        build,
         class_weight=1.0,
     ),
 )

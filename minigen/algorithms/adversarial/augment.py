@@ -1,7 +1,7 @@
-"""Augmentation of what a discriminator is shown: random shifts, shades and holes, in real and made images alike.
+"""Augmentation of what a discriminator is shown: random translation, colour and cutout, of real and fake images alike.
 
-Where images are few, a discriminator learns them by heart. If only the real ones were changed, the generator would
-learn to paint the changes; if both are, and the gradient flows through, it does not (Zhao et al. 2020, DiffAugment,
+Where images are few, a discriminator memorises them. If only the real ones were changed, the generator would learn to
+generate the changes; if both are, and the gradient flows through, it does not (Zhao et al. 2020, DiffAugment,
 arXiv:2006.10738). Every function maps images (N, C, H, W) to such images, differentiably, drawing anew for each image.
 
 Imports: ops. Read next: ``game.py``.
@@ -21,15 +21,15 @@ Augment = Callable[[Tensor, Generator], Tensor]
 
 
 def translate(x: Tensor, rng: Generator, *, background: float = -1.0) -> Tensor:
-    """Each image moved by up to an eighth of its sides; what comes in over the edge is `background`.
+    """Each image shifted by up to an eighth of its sides; what comes in over the edge is `background`.
 
-    A move is a product with matrices of zeros and ones, one for the rows of an image and one for its columns.
+    A shift is a product with matrices of zeros and ones, one for the rows of an image and one for its columns.
     """
-    rows, columns = (_moves(side, x, rng) for side in x.shape[2:])
+    rows, columns = (_shift_matrices(side, x, rng) for side in x.shape[2:])
     return ops.matmul(ops.matmul(rows, x - background), ops.transpose(columns, (0, 1, 3, 2))) + background
 
 
-def shade(x: Tensor, rng: Generator) -> Tensor:
+def color(x: Tensor, rng: Generator) -> Tensor:
     """Brightness (+-0.5), contrast (times 0.5 to 1.5) and, of several channels, saturation (times 0 to 2)."""
 
     def uniform(low: float, high: float) -> Tensor:
@@ -47,20 +47,20 @@ def cutout(x: Tensor, rng: Generator) -> Tensor:
     """A rectangle of half the height and width, anywhere (over the edge too), becomes 0, the middle of (-1, 1)."""
     xp, n, (height, width) = array_module(x.data), x.shape[0], x.shape[2:]
 
-    def covered(side: int) -> Array:
+    def inside(side: int) -> Array:
         hole = side // 2
         start = rng.integers(-(hole // 2), side - hole // 2, (n, 1))
         at = xp.arange(side)[None]
-        inside: Array = (at >= start) & (at < start + hole)
-        return inside
+        mask: Array = (at >= start) & (at < start + hole)
+        return mask
 
-    hole = covered(height)[:, None, :, None] & covered(width)[:, None, None, :]
+    hole = inside(height)[:, None, :, None] & inside(width)[:, None, None, :]
     return x * Tensor((~hole).astype(x.dtype))
 
 
 def diffaugment(x: Tensor, rng: Generator, *, background: float = -1.0) -> Tensor:
-    """All three, as in the paper: shades, a move, a hole."""
-    return cutout(translate(shade(x, rng), rng, background=background), rng)
+    """All three, as in the paper: colour, translation, cutout."""
+    return cutout(translate(color(x, rng), rng, background=background), rng)
 
 
 AUGMENTATIONS: dict[str, Augment | None] = {"none": None, "translate": translate, "diffaugment": diffaugment}
@@ -80,8 +80,8 @@ def linear_decay(std: float, k: int, steps: int) -> float:
     return std * max(0.0, 1 - k / steps)
 
 
-def _moves(side: int, x: Tensor, rng: Generator) -> Tensor:
-    """Matrices (N, 1, side, side) that move a column of pixels by up to side / 8."""
+def _shift_matrices(side: int, x: Tensor, rng: Generator) -> Tensor:
+    """Matrices (N, 1, side, side) that shift a column of pixels by up to side / 8."""
     xp, most = array_module(x.data), (side + 4) // 8
     by = rng.integers(-most, most + 1, (x.shape[0], 1, 1, 1))
     at = xp.arange(side)

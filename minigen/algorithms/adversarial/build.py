@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from minigen import nn, optim
 from minigen.algorithms.adversarial.augment import AUGMENTATIONS, linear_decay
-from minigen.algorithms.adversarial.game import Game, Rules, adversarial_step, ledger
+from minigen.algorithms.adversarial.game import GAN, AnyGAN, Rules, adversarial_step, ledger
 from minigen.algorithms.adversarial.options import COMMON, CONV, DENSE
 from minigen.algorithms.donors import (
     BORROWED,
@@ -22,7 +22,7 @@ from minigen.algorithms.donors import (
     check_borrowed,
     check_samples_apart,
 )
-from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup
+from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Step
 from minigen.algorithms.updates import Updates, make_optimizer, make_schedule
 from minigen.autograd import Tensor, no_grad
 from minigen.device import to_device
@@ -32,10 +32,9 @@ from minigen.random import Generator
 from minigen_kernels import Array
 
 Options = Mapping[str, Any]
-AnyGame = TypeVar("AnyGame", bound=Game)
 
 #: Options that act by batch norm, which a discriminator with a gradient penalty must not have.
-BATCH_NORM = ("joint_batch",)
+BATCH_NORM_OPTIONS = ("joint_batch",)
 
 
 def recipe(
@@ -43,32 +42,36 @@ def recipe(
     summary: str,
     paper: str,
     rules: Callable[[Options], Rules],
+    build: Callable[[Setup, Rules], Experiment] | None = None,
     *,
-    network: str | None = None,
+    fixed_network: str | None = None,
     order: int = 1,
     without: tuple[str, ...] = (),
     **own: Any,
 ) -> Recipe:
-    """A GAN by name. `network` is "dense" or "conv"; without it there is an option, which is "conv" unless told.
+    """A GAN by name, trained by `adversarial_step` unless it has a `build` of its own.
 
-    `own` are options besides those that all GANs have, and other defaults for these. Of the common ones those in
-    `without` are left out, since they could have no effect.
+    `fixed_network` is "dense" or "conv"; without it there is an option, which is "conv" unless told. `own` are options
+    besides those that all GANs have, and other defaults for these. Of the common ones those in `without` are left out,
+    since they could have no effect.
     """
-    sizes = {None: {"network": "conv", **DENSE, **CONV}, "dense": DENSE, "conv": CONV}[network]
+    sizes = {None: {"network": "conv", **DENSE, **CONV}, "dense": DENSE, "conv": CONV}[fixed_network]
     options = {**COMMON, **sizes, **BORROWED, **own}
     options = {key: value for key, value in options.items() if key not in without}
 
-    def build(setup: Setup) -> Experiment:
-        game_rules = rules(setup.options)
-        check(name, options, setup, game_rules)
+    def checked(setup: Setup) -> Experiment:
+        losses = rules(setup.options)
+        check(name, options, setup, losses)
         check_borrowed(name, options, setup.options)
-        game = make_game(setup, network)
-        if game_rules.penalty is not None:
-            check_samples_apart(name, game.discriminator)
-        return make_experiment(setup, game, game_rules)
+        if build is not None:
+            return build(setup, losses)
+        gan = make_gan(setup, fixed_network)
+        if losses.penalty is not None:
+            check_samples_apart(name, gan.discriminator)
+        return make_experiment(setup, gan, losses)
 
     return Recipe(
-        name, "gan", summary, paper, options, build, order=order, value_range=(-1.0, 1.0), batches_per_step=batches
+        name, "gan", summary, paper, options, checked, order=order, value_range=(-1.0, 1.0), batches_per_step=batches
     )
 
 
@@ -78,7 +81,7 @@ def batches(options: Options) -> int:
 
 
 def check(name: str, defaults: Options, setup: Setup, rules: Rules) -> None:
-    """ValueError for options that contradict each other or have no effect, and for data that tanh cannot paint."""
+    """ValueError for options that contradict each other or have no effect, and for data out of the range of tanh."""
     options, idle = setup.options, []
     if setup.value_range != (-1.0, 1.0):
         raise ValueError(f"{name}: the generator ends in tanh: expected data in (-1, 1), got {setup.value_range}")
@@ -107,7 +110,7 @@ def make_generator(
     if options.get("generator"):
         return borrowed_generator(options["generator"], image, latent=latent, rng=rng)
     if (network or options["network"]) == "dense":
-        return architecture.dense_generator(image, latent=latent, widths=_widths(options), rng=rng)
+        return architecture.dense_generator(image, latent=latent, widths=hidden_widths(options), rng=rng)
     generator = architecture.dcgan_generator(
         image, latent=latent, channels=options["channels"], kernel=options["kernel"], rng=rng
     )
@@ -116,29 +119,31 @@ def make_generator(
 
 
 def make_discriminator(
-    options: Options, shown: ImageShape, rng: Generator, network: str | None = None
+    options: Options, image: ImageShape, rng: Generator, network: str | None = None
 ) -> architecture.Discriminator:
-    """The discriminator that the options have, of what has the shape `shown`. ValueError if no layer fits."""
+    """The discriminator that the options have, of images of that shape. ValueError if no layer fits."""
     norm, rng = options["norm"], rng.spawn("discriminator")
     if options.get("discriminator"):
-        return borrowed_discriminator(options["discriminator"], shown, rng=rng)
+        return borrowed_discriminator(options["discriminator"], image, rng=rng)
     if (network or options["network"]) == "dense":
-        return architecture.dense_discriminator(shown, widths=_widths(options), norm=norm, rng=rng)
+        return architecture.dense_discriminator(image, widths=hidden_widths(options), norm=norm, rng=rng)
     return architecture.dcgan_discriminator(
-        shown, channels=options["channels"], kernel=options["kernel"], norm=norm, rng=rng
+        image, channels=options["channels"], kernel=options["kernel"], norm=norm, rng=rng
     )
 
 
-def make_game(setup: Setup, network: str | None = None) -> Game:
-    """The players on their device, and how they meet."""
+def make_gan(setup: Setup, network: str | None = None) -> GAN:
+    """Both networks on their device, and how images reach the discriminator."""
     (c, h, w), pack = setup.image_shape, setup.options.get("pack", 1)
     rng = Generator(setup.seed).spawn("weights")
     generator = make_generator(setup.options, setup.image_shape, rng, network)
-    return assemble_game(Game, setup, generator, make_discriminator(setup.options, (c * pack, h, w), rng, network))
+    return assemble_gan(GAN, setup, generator, make_discriminator(setup.options, (c * pack, h, w), rng, network))
 
 
-def assemble_game(kind: type[AnyGame], setup: Setup, generator: nn.Module, discriminator: nn.Module) -> AnyGame:
-    """A game of that kind between these two, moved to their device, with what the options say of how they meet."""
+def assemble_gan(
+    kind: type[AnyGAN], setup: Setup, generator: nn.Module, discriminator: nn.Module, **own: Any
+) -> AnyGAN:
+    """A GAN of that kind of these networks, moved to their device, with the settings that all have and its own."""
     options = setup.options
     return kind(
         generator.to(setup.device),
@@ -150,95 +155,98 @@ def assemble_game(kind: type[AnyGame], setup: Setup, generator: nn.Module, discr
         joint=options.get("joint_batch", False),
         augment=AUGMENTATIONS[options["augment"]],
         noise_std=options["instance_noise"],
+        **own,
     )
 
 
-def _widths(options: Options) -> tuple[int, ...]:
+def hidden_widths(options: Options) -> tuple[int, ...]:
     """Of the hidden dense layers."""
     return (options["hidden"],) * int(options["layers"])
 
 
-def make_updates(setup: Setup, game: Game) -> tuple[Updates, Callable[[int], None]]:
-    """The optimizers of both players, and what sets their learning rates and the noise for update k."""
+def make_updates(setup: Setup, gan: GAN) -> tuple[Updates, Callable[[int], None]]:
+    """The optimizers of both networks, and what sets their learning rates and the noise for update k."""
     options, steps = setup.options, setup.steps
     kind, betas = options["optimizer"], (options["beta1"], options["beta2"])
     optimizers: dict[str, optim.Optimizer] = {
-        "discriminator": make_optimizer(kind, game.discriminator, options["lr_discriminator"], betas=betas),
-        "generator": make_optimizer(kind, game.generator, options["lr_generator"], betas=betas),
+        "discriminator": make_optimizer(kind, gan.discriminator, options["lr_discriminator"], betas=betas),
+        "generator": make_optimizer(kind, gan.generator, options["lr_generator"], betas=betas),
     }
     rates = [make_schedule(options["schedule"], optimizer, steps) for optimizer in optimizers.values()]
 
     def schedule(k: int) -> None:
         for rate in rates:
             rate(k)
-        game.noise_std = linear_decay(options["instance_noise"], k, steps)
+        gan.noise_std = linear_decay(options["instance_noise"], k, steps)
 
     return Updates(optimizers, clip_norm=options["clip_norm"]), schedule
 
 
-def make_experiment(setup: Setup, game: Game, rules: Rules) -> Experiment:
-    """All of a GAN that plays by `rules`."""
-    update, schedule = make_updates(setup, game)
-    step = adversarial_step(game, update, rules, n_critic=setup.options["n_critic"], device=setup.device)
-    return Experiment(
-        updates=update,
-        step=step,
-        schedule=schedule,
-        ledger=ledger(rules),
-        diagnostics=(lambda images: diagnostics(game, images, setup.seed, setup.device)) if rules.logits else None,
-        **appearance(game, setup.seed, setup.device),
-    )
-
-
-def appearance(game: Game, seed: int, device: str) -> dict[str, Any]:
-    """The parts of an `Experiment` that do not depend on the rules: what is kept, and what can be looked at."""
-    modules = {"generator": game.generator, "discriminator": game.discriminator}
-    if game.ema_generator is not None:
-        modules["average"] = game.ema_generator
+def make_experiment(
+    setup: Setup, gan: AnyGAN, rules: Rules, make_step: Callable[..., Step] = adversarial_step
+) -> Experiment:
+    """All of a GAN that is trained by the step that `make_step` makes, with the arguments of `adversarial_step`."""
+    seed, device = setup.seed, setup.device
+    update, schedule = make_updates(setup, gan)
+    modules = {"generator": gan.generator, "discriminator": gan.discriminator}
+    if gan.ema_generator is not None:
+        modules["average"] = gan.ema_generator
 
     def draw(n: int, rng: Generator) -> Array:
-        return to_device(rng.normal((n, game.latent)), "cpu")
+        return to_device(rng.normal((n, gan.latent)), "cpu")
 
     def decode(codes: Array, labels: Array | None = None) -> Array:
-        return predict(game.sampler, codes, device)
+        return predict(gan.sampler, codes, device)
 
     def pictures(images: Array) -> list[Array]:
         return [decode(draw(len(images), Generator(seed).spawn("pictures")))]
 
-    return {
-        "modules": modules,
-        "generators": {"noise": game.noise},
-        "routes": {"discriminator": ("discriminator",), "generator": ("generator",)},
-        "through": {"generator": ("discriminator",)},
-        "ema_modules": () if game.ema_generator is None else ("average",),
-        "pictures": pictures,
-        "latent": Latent(game.latent, decode, draw),
-    }
+    def diagnostics(images: Array) -> dict[str, Array]:
+        def generate(n: int) -> Array:
+            return predict(gan.generator, draw(n, Generator(seed).spawn("signs")), device)
+
+        return training_scores(gan, images, generate, device)
+
+    return Experiment(
+        modules=modules,
+        updates=update,
+        generators={"noise": gan.noise},
+        step=make_step(gan, update, rules, n_critic=setup.options["n_critic"], device=device),
+        schedule=schedule,
+        pictures=pictures,
+        ledger=ledger(rules),
+        routes={"discriminator": ("discriminator",), "generator": ("generator",)},
+        through={"generator": ("discriminator",)},
+        ema_modules=() if gan.ema_generator is None else ("average",),
+        latent=Latent(gan.latent, decode, draw),
+        diagnostics=diagnostics if rules.logits else None,
+    )
 
 
-def diagnostics(game: Game, images: Array, seed: int, device: str) -> dict[str, Array]:
-    """The logits of images (N, C, H, W) and of as many samples, as the discriminator gives them in training.
+def training_scores(gan: GAN, images: Array, generate: Callable[[int], Array], device: str) -> dict[str, Array]:
+    """The logits of images (N, C, H, W) and of as many from `generate`, as the discriminator gives them in training.
 
-    That is with the batch statistics of each kind; a copy is asked, so that looking moves no running statistics. Empty
-    for fewer than two (packs of) images: one has no statistics.
+    That is with the batch statistics of each kind; a copy is asked, so that no running statistics move. Empty for
+    fewer than two (packs of) images: one has no statistics. Of several outputs the first is the logit.
     """
-    n = len(images) // game.pack * game.pack
-    if n < 2 * game.pack:
+    n = len(images) // gan.pack * gan.pack
+    if n < 2 * gan.pack:
         return {}
-    watched = copy.copy(game)
-    watched.discriminator = copy.deepcopy(game.discriminator).train()
-    samples = predict(game.generator, to_device(Generator(seed).spawn("signs").normal((n, game.latent)), "cpu"), device)
+    copied = copy.copy(gan)
+    copied.discriminator = copy.deepcopy(gan.discriminator).train()
+    samples = generate(n)
     with no_grad():
-        real, fake = (watched.critic(Tensor(to_device(x, device))).numpy() for x in (images[:n], samples))
+        scores = [copied.scores(Tensor(to_device(x, device))).numpy() for x in (images[:n], samples)]
+    real, fake = (s if s.ndim == 1 else s[:, 0] for s in scores)
     return {"real_score": real, "fake_score": fake}
 
 
 def predict(generator: nn.Module, codes: Array, device: str = "cpu", batch_size: int = 500) -> Array:
     """The images (N, C, H, W) that codes (N, D) become in evaluation mode, as a NumPy array."""
-    asked = codes if len(codes) else np.zeros((1, *codes.shape[1:]), codes.dtype)  # batch norm takes no empty batch
+    inputs = codes if len(codes) else np.zeros((1, *codes.shape[1:]), codes.dtype)  # batch norm takes no empty batch
     with generator.evaluation():
-        parts = [
-            generator(Tensor(to_device(np.ascontiguousarray(asked[i : i + batch_size]), device))).numpy()
-            for i in range(0, len(asked), batch_size)
+        images = [
+            generator(Tensor(to_device(np.ascontiguousarray(inputs[i : i + batch_size]), device))).numpy()
+            for i in range(0, len(inputs), batch_size)
         ]
-    return np.concatenate(parts)[: len(codes)]
+    return np.concatenate(images)[: len(codes)]

@@ -1,92 +1,51 @@
-"""The conditional GAN (Mirza and Osindero 2014, arXiv:1411.1784): both players are told the label.
+"""The conditional GAN (Mirza and Osindero 2014, arXiv:1411.1784): generator and discriminator are told the label.
 
-The discriminator judges whether an image is real for its label, D(x | y), so the generator has to paint what it was
-asked for (their equation 2): made images have the labels of the real ones beside them.
+The discriminator judges whether an image is real for its label y, so the generator has to make images of that class.
+The one minimises -E log D(x | y) - E log(1 - D(G(z | y) | y)) (their equation 2), the other -E log D(G(z | y) | y).
+Fake images have the labels of the real ones in the batch.
 
-Imports: models, game, conditional. Read next: ``acgan.py``.
+Two files complete this one: ``game.py`` has the update loop, ``conditional.py`` the generator's condition and samples.
+
+Imports: build, game, conditional, models. Read next: ``acgan.py``.
 """
 
 from __future__ import annotations
 
-import functools
-
 from minigen import ops
-from minigen.algorithms.adversarial.build import assemble_game, make_discriminator, make_generator
-from minigen.algorithms.adversarial.conditional import (
-    ConditionalGame,
-    beside,
-    classes_of,
-    conditioned,
-    labels_of,
-    recipe,
-    rows_of,
-)
-from minigen.algorithms.adversarial.game import Rules, after_discriminator_update, discriminator_terms, ledger, parts
-from minigen.algorithms.experiment import Experiment, Recipe, Setup, Step, Terms
-from minigen.algorithms.updates import Updates
+from minigen.algorithms.adversarial.build import assemble_gan, make_discriminator, make_generator
+from minigen.algorithms.adversarial.conditional import ConditionalGAN, class_count, make_experiment, recipe
+from minigen.algorithms.adversarial.game import Rules
+from minigen.algorithms.experiment import Experiment, Setup
 from minigen.autograd import Tensor
-from minigen.data import Batch
-from minigen.device import to_device
 from minigen.models.conditional_gan import LabelledDiscriminator, labelled
 from minigen.random import Generator
 
 
-class LabelledGame(ConditionalGame):
-    """The discriminator is told what is wanted too; the rows are one-hot labels."""
+class CGAN(ConditionalGAN):
+    """The discriminator is told the condition too: D(x | y)."""
 
-    def critic(self, x: Tensor) -> Tensor:
+    def scores(self, x: Tensor) -> Tensor:
         """The scores (N,) of images; of twice as many as there are labels, the second half has the same labels."""
-        both = len(x) == 2 * len(self.wanted)
-        return self.discriminator(x, ops.concat([self.wanted, self.wanted]) if both else self.wanted)
+        joint = len(x) == 2 * len(self.condition)
+        return self.discriminator(x, ops.concat([self.condition, self.condition]) if joint else self.condition)
 
 
-def conditional_step(
-    game: LabelledGame, update: Updates, rules: Rules, *, classes: int, n_critic: int = 1, device: str = "cpu"
-) -> Step:
-    """`adversarial_step` of images with their labels: the losses of the GAN, of D(x | y) and D(G(z | y) | y)."""
-
-    def step(batch: Batch) -> Terms:
-        game.generator.train()
-        game.discriminator.train()
-        images, labels = parts(to_device(batch.x, device), n_critic), parts(labels_of("cgan", batch), n_critic)
-        for x, y in zip(images, labels, strict=True):
-            told = game.asking(rows_of(y, classes, game, device))
-            real, fake = Tensor(x), told.generate(len(x))
-            terms = discriminator_terms(told, rules, real, fake.detach())
-            update("discriminator", terms["loss"])
-            after_discriminator_update(told, rules)
-        generator = rules.generator(told.fake_scores(real, fake))
-        update("generator", generator)
-        if game.ema_generator is not None:
-            game.ema_generator.follow(game.generator)
-        return {**terms, "generator": generator}
-
-    return step
-
-
-def _build(setup: Setup, rules: Rules) -> Experiment:
-    options, image, latent, classes = (
-        setup.options,
-        setup.image_shape,
-        setup.options["latent"],
-        classes_of("cgan", setup),
-    )
+def build(setup: Setup, rules: Rules) -> Experiment:
+    """Dense networks see the label beside the pixels, convolutions as another channel."""
+    options, image, classes = setup.options, setup.image_shape, class_count("cgan", setup)
     rng, embedded = Generator(setup.seed).spawn("weights"), options["network"] == "conv"
     body = make_discriminator(options, LabelledDiscriminator.shown(image, classes, embedded=embedded), rng)
     discriminator = labelled(body, image, classes, embedded=embedded, rng=rng.spawn("label"))
-    generator = make_generator(options, image, rng, inputs=latent + classes)
-    game = assemble_game(LabelledGame, setup, generator, discriminator)
-    play = functools.partial(
-        conditional_step, game, rules=rules, classes=classes, n_critic=options["n_critic"], device=setup.device
-    )
-    return conditioned("cgan", setup, game, rules, play, ledger(rules), beside(latent, classes))
+    generator = make_generator(options, image, rng, inputs=options["latent"] + classes)
+    model = assemble_gan(CGAN, setup, generator, discriminator, name="cgan", classes=classes)
+    return make_experiment(setup, model, rules, terms={}, auxiliary=False)
 
 
-RECIPES: tuple[Recipe, ...] = (
+RECIPES = (
     recipe(
         "cgan",
         "both networks are told the class: samples of a class that you name",
         "Mirza and Osindero 2014, Conditional generative adversarial nets, arXiv:1411.1784",
-        _build,
+        build,
     ),
 )

@@ -1,184 +1,120 @@
-"""What the conditional GANs share: a generator that is told what to paint, labels, samples of a class, their pictures.
+"""What the conditional GANs share: a generator that is told a class, and samples and pictures of a class.
 
-Imports: models, game, build. Read next: ``cgan.py``, ``acgan.py``, ``infogan.py``.
+Imports: build, game, gan. Read next: ``cgan.py``, ``acgan.py``, ``infogan.py``.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 
-from minigen import ops
-from minigen.algorithms.adversarial import gan
-from minigen.algorithms.adversarial.build import batches, check, make_experiment, predict
-from minigen.algorithms.adversarial.game import Game, Rules
-from minigen.algorithms.adversarial.options import COMMON, CONV, DENSE
+from minigen import nn, ops
+from minigen.algorithms.adversarial import build, gan
+from minigen.algorithms.adversarial.game import GAN, Rules, adversarial_step
+from minigen.algorithms.donors import BORROWED
 from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Step, Term
-from minigen.algorithms.updates import Updates
-from minigen.autograd import Tensor, no_grad
-from minigen.data import Batch
+from minigen.autograd import Tensor
 from minigen.device import to_device
 from minigen.models.vae import one_hot
 from minigen.random import Generator
 from minigen_kernels import Array
 
-SHOWN = 10  # classes in a picture
-
-#: The options of all conditional GANs.
-OPTIONS: Mapping[str, Any] = {
-    **COMMON,
-    "network": "conv",
-    **DENSE,
-    **CONV,
-    "norm": "batch",
-    "generator_loss": "non-saturating",
-    "label_smoothing": 0.0,
-    "epochs": 10,
-}
+PICTURED = 10  # classes in a picture
 
 
-def recipe(name: str, summary: str, paper: str, build: Callable[[Setup, Rules], Experiment], **own: Any) -> Recipe:
-    """A conditional GAN by name; it plays by the rules of ``gan``. `own` are options besides those of all of them."""
-    options = {**OPTIONS, **own}
-
-    def checked(setup: Setup) -> Experiment:
-        rules = gan.rules(setup.options)
-        check(name, options, setup, rules)
-        return build(setup, rules)
-
-    return Recipe(name, "gan", summary, paper, options, checked, value_range=(-1.0, 1.0), batches_per_step=batches)
+def recipe(name: str, summary: str, paper: str, make: Callable[[Setup, Rules], Experiment], **own: Any) -> Recipe:
+    """A conditional GAN by name: it has the losses of ``gan``, and a `build` of its own. `own` as in `build.recipe`."""
+    options = {"norm": "batch", "epochs": 10, **gan.LOSS_OPTIONS, **own}
+    return build.recipe(name, summary, paper, gan.rules, make, without=tuple(BORROWED), **options)
 
 
-class ConditionalGame(Game):
-    """A game in which the generator is given, beside its noise, what its images are to show.
+class ConditionalGAN(GAN):
+    """A GAN whose generator is given a condition beside its code, G(z, y).
 
-    `wanted` are rows (N, M) that say so of the N images at hand: the label as one-hot, and perhaps more. `asking` makes
-    the game about other images.
+    The condition y is a class out of `classes`, one-hot, and in InfoGAN `continuous` numbers from -1 to 1. `name` is
+    the model's, for errors. With `given_classes` the classes are those of the labels (see `Latent`).
     """
 
-    wanted: Tensor
+    given_classes = True
+    labels: Array  # (N,), on the device: the classes that are asked of the images at hand
+    condition: Tensor  # (N, K + M): the same as one-hot rows, and M numbers
 
-    def asking(self, wanted: Tensor) -> Self:
-        """The same game, about images that are to show `wanted`."""
-        game = copy.copy(self)
-        game.wanted = wanted
-        return game
+    def __init__(self, *networks: nn.Module, name: str, classes: int, continuous: int = 0, **settings: Any) -> None:
+        super().__init__(*networks, **settings)
+        self.name, self.classes, self.continuous = name, classes, continuous
+
+    def conditioned_on(self, labels: Array | None, n: int) -> Self:
+        """The same networks with the labels (N,) of real images. ValueError for none, or one that is not below K."""
+        if labels is None:
+            raise ValueError(f"{self.name} needs labels, and this batch has none; train on labelled images")
+        rows, device, model = one_hot(labels, self.classes).astype(self.dtype), self.noise.device, copy.copy(self)
+        model.labels, model.condition = to_device(labels, device), Tensor(to_device(rows, device))
+        return model
 
     def generate(self, n: int) -> Tensor:
-        """n images from the generator, (n, C, H, W), of what is wanted."""
-        noise = Tensor(self.noise.normal((n, self.latent), dtype=self.dtype))
-        return self.generator(ops.concat([noise, self.wanted], axis=1))
-
-    @property
-    def dtype(self) -> Any:
-        """Of the generator's weights."""
-        return next(iter(self.generator.parameters())).dtype
+        """n images G(z, y) of new codes, (n, C, H, W)."""
+        return self.generator(ops.concat([self.draw_codes(n), self.condition], axis=1))
 
 
-def classes_of(name: str, setup: Setup) -> int:
+def class_count(name: str, setup: Setup) -> int:
     """How many classes the images have. ValueError if they have no labels."""
     if setup.classes is None:
         raise ValueError(f"{name} needs labels, and this data set has none; use 'dcgan', or a data set with labels")
     return setup.classes
 
 
-def labels_of(name: str, batch: Batch) -> Array:
-    """The labels (N,) of a batch. ValueError if it has none."""
-    if batch.labels is None:
-        raise ValueError(f"{name} needs labels, and this batch has none; train on labelled images")
-    return batch.labels
+def make_experiment(
+    setup: Setup,
+    model: ConditionalGAN,
+    rules: Rules,
+    make_step: Callable[..., Step] = adversarial_step,
+    *,
+    terms: Mapping[str, Term],
+    auxiliary: bool = True,
+) -> Experiment:
+    """That of a conditional GAN: its samples are of a class. `terms` are those that it logs besides those of all GANs.
 
-
-def rows_of(labels: Array, classes: int, game: ConditionalGame, device: str) -> Tensor:
-    """Labels (N,) as one-hot rows (N, K) on the device. ValueError for a label that is not below K."""
-    return Tensor(to_device(one_hot(labels, classes).astype(game.dtype), device))
-
-
-@dataclass(frozen=True)
-class Codes:
-    """The codes (N, size) that samples are made from: `draw` takes them from the prior, (n, generator) -> codes.
-
-    `arrange` makes of codes and one-hot labels (N, K) what the generator is given. `given_classes`: see `Latent`.
+    Codes are (N, M + latent): the M numbers of the condition, which ``--traverse`` finds as the first units, then the
+    noise. With `auxiliary` outputs the discriminator needs no label to judge an image.
     """
-
-    size: int
-    classes: int
-    draw: Callable[[int, Generator], Array]
-    arrange: Callable[[Array, Array], Array]
-    given_classes: bool = True
-
-
-def beside(latent: int, classes: int) -> Codes:
-    """Codes that are the noise; labels stand beside them."""
+    device, m = setup.device, model.continuous
+    known = setup.trained_classes if model.given_classes else range(model.classes)
 
     def draw(n: int, rng: Generator) -> Array:
-        return rng.normal((n, latent))
+        numbers = [rng.uniform((n, m), -1.0, 1.0)] if m else []
+        return np.concatenate([*numbers, rng.normal((n, model.latent))], axis=1)
 
-    return Codes(latent, classes, draw, lambda codes, rows: np.concatenate([codes, rows], axis=1))
-
-
-def conditioned(
-    name: str,
-    setup: Setup,
-    game: ConditionalGame,
-    rules: Rules,
-    play: Callable[[Updates], Step],
-    ledger: Mapping[str, Term],
-    codes: Codes,
-    *,
-    headed: bool = False,
-) -> Experiment:
-    """The experiment that plays `game` with the step that `play` makes.
-
-    With `headed`, the discriminator can judge images without being told what they show, and the first number of its
-    answer is the score.
-    """
-    device = setup.device
-    known = setup.trained_classes if codes.given_classes else range(codes.classes)
-
-    def given(z: Array, labels: Array | None) -> Array:
-        if labels is None or len(labels) != len(z):
+    def generator_input(codes: Array, labels: Array | None) -> Array:
+        if labels is None or len(labels) != len(codes):
             got = "none" if labels is None else f"{len(labels)} of them"
-            raise ValueError(f"{name}: expected a label for each of the {len(z)} codes, got {got}")
-        return codes.arrange(z, one_hot(labels, codes.classes))
+            raise ValueError(f"{model.name}: expected a label for each of the {len(codes)} codes, got {got}")
+        return np.concatenate([codes[:, m:], one_hot(labels, model.classes), codes[:, :m]], axis=1)
 
-    def decode(z: Array, labels: Array | None) -> Array:
-        return predict(game.sampler, given(z, labels), device)
+    def decode(codes: Array, labels: Array | None) -> Array:
+        return build.predict(model.sampler, generator_input(codes, labels), device)
 
     def pictures(images: Array) -> list[Array]:
         """In each row one code as every class (the first ten)."""
-        z = codes.draw(len(images), Generator(setup.seed).spawn("pictures"))
-        return [decode(z, np.full(len(z), k)) for k in known[:SHOWN]]
+        codes = draw(len(images), Generator(setup.seed).spawn("pictures"))
+        return [decode(codes, np.full(len(codes), k)) for k in known[:PICTURED]]
 
     def diagnostics(images: Array) -> dict[str, Array]:
-        n = len(images)
-        z = codes.draw(n, Generator(setup.seed).spawn("signs"))
-        samples = predict(game.generator, given(z, np.array(known)[np.arange(n) % len(known)]), device)
-        return scores(game, images, samples, device)
+        def generate(n: int) -> Array:
+            codes = draw(n, Generator(setup.seed).spawn("signs"))
+            labels = np.array(known)[np.arange(n) % len(known)]
+            return build.predict(model.generator, generator_input(codes, labels), device)
 
-    experiment = make_experiment(setup, game, rules)
+        return build.training_scores(model, images, generate, device)
+
+    experiment = build.make_experiment(setup, model, rules, make_step)
     return replace(
         experiment,
-        step=play(experiment.updates),
-        ledger=ledger,
+        ledger={**experiment.ledger, **terms},
         pictures=pictures,
-        latent=Latent(codes.size, decode, codes.draw, codes.classes, given_classes=codes.given_classes),
-        diagnostics=diagnostics if headed else None,
+        latent=Latent(model.latent + m, decode, draw, model.classes, given_classes=model.given_classes),
+        diagnostics=diagnostics if auxiliary else None,
     )
-
-
-def scores(game: ConditionalGame, images: Array, samples: Array, device: str) -> dict[str, Array]:
-    """The logits of images and samples (N, C, H, W) as a discriminator of several outputs gives them in training.
-
-    A copy is asked, so that looking moves no running statistics. Empty for one image, which has no batch statistics.
-    """
-    if len(images) < 2:
-        return {}
-    judge = copy.deepcopy(game.discriminator).train()
-    with no_grad():
-        real, fake = (judge(Tensor(to_device(x, device))).numpy()[:, 0] for x in (images, samples))
-    return {"real_score": real, "fake_score": fake}

@@ -1,44 +1,48 @@
-"""DRAGAN (Kodali et al. 2017, arXiv:1705.07215): the logistic loss, and a slope of 1 near the data.
+"""DRAGAN (Kodali et al. 2017, arXiv:1705.07215): the logistic loss, and gradients of norm 1 near the data.
 
-Where the discriminator rises steeply to a few real images, the generator runs after them and collapses. lambda
-(||ds/dx|| - 1)^2, s the score, is therefore added to its loss at noisy copies of real images (their equation 4, with
-the noise of the authors' code: uniform, half a standard deviation of the batch wide).
+Where the discriminator rises steeply to a few real images, the generator follows them and collapses. lambda
+(||grad s(x + d)|| - 1)^2, s the score, is therefore added to its loss (their equation 4) at noisy copies of real
+images, with the noise d of the authors' code: uniform, half a standard deviation of the batch wide.
 
-Imports: gan, penalty. Read next: ``r1_gan.py``.
+Two files complete this one: ``gan.py`` has the logistic loss, ``game.py`` the update loop.
+
+Imports: gan, game, build. Read next: ``r1_gan.py``.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from minigen import ops
 from minigen.algorithms.adversarial import gan
-from minigen.algorithms.adversarial.build import BATCH_NORM, Options, recipe
-from minigen.algorithms.adversarial.game import Game, Rules
-from minigen.algorithms.adversarial.penalty import around, slope_penalty
-from minigen.algorithms.experiment import Recipe
-from minigen.autograd import Tensor
+from minigen.algorithms.adversarial.build import BATCH_NORM_OPTIONS, Options, recipe
+from minigen.algorithms.adversarial.game import Critic, Rules
+from minigen.autograd import Tensor, grad
+from minigen.random import Generator
 
 
-def penalty(game: Game, real: Tensor, fake: Tensor) -> Tensor:
-    """(||ds/dx|| - 1)^2, mean over one noisy copy of each real image."""
-    return slope_penalty(game.critic, around(real.data, game.noise))
+def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, noise: Generator) -> Tensor:
+    """(||ds/dx|| - 1)^2, mean over one noisy copy x of each real image."""
+    x = Tensor(real.data + 0.5 * real.data.std() * noise.uniform(real.shape, dtype=real.dtype), requires_grad=True)
+    (g,) = grad(ops.sum(critic(x)), [x], create_graph=True)  # each score depends on its own image alone
+    norm = ops.sqrt(ops.sum(g * g, axis=(1, 2, 3)) + 1e-12)  # at 0 the root has no finite derivative
+    return ops.mean((norm - 1) ** 2)
 
 
 def rules(options: Options) -> Rules:
     """The losses of ``gan``, in nats, and the penalty."""
-    return replace(gan.rules(options), penalty=penalty, penalty_weight=options["penalty_weight"])
+    return replace(gan.rules(options), penalty=gradient_penalty, penalty_weight=options["penalty_weight"])
 
 
-RECIPES: tuple[Recipe, ...] = (
+RECIPES = (
     recipe(
         "dragan",
         "the discriminator's slope is pulled to 1 near real images",
         "Kodali et al. 2017, On convergence and stability of GANs, arXiv:1705.07215",
         rules,
         order=2,
-        without=BATCH_NORM,
-        generator_loss="non-saturating",
-        label_smoothing=0.0,
+        without=BATCH_NORM_OPTIONS,
+        **gan.LOSS_OPTIONS,
         penalty_weight=10.0,
     ),
 )

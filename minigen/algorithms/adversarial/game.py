@@ -1,15 +1,17 @@
-"""The game of a GAN: two players, what each is shown, and the update that nearly all GANs have in common.
+"""The update that all GANs here share: algorithm 1 of Goodfellow et al. 2014 (arXiv:1406.2661).
 
-`Rules` are what one GAN differs in from another: the two losses, and perhaps a penalty. `Game` holds the networks and
-decides how images come before the discriminator. `adversarial_step` is the update.
+`Rules` are the losses of discriminator and generator; the file of each model states them. `GAN` holds the two networks
+and says how images reach the discriminator. `adversarial_step` is the algorithm. There ``update(name, loss)``
+differentiates the loss in the parameters of the network of that name, and makes one step of its optimizer.
 
-Imports: nn, updates. Read next: ``gan.py``, ``wgan_gp.py``, then ``build.py``.
+Imports: nn, updates, augment. Read next: ``gan.py``, ``wgan_gp.py``, then ``build.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, Self, TypeVar
 
 from minigen import nn, ops
 from minigen.algorithms.adversarial.augment import Augment, augmented
@@ -21,18 +23,20 @@ from minigen.device import array_module, to_device
 from minigen.random import Generator
 from minigen_kernels import Array
 
-Penalty = Callable[["Game", Tensor, Tensor], Tensor]  # (game, real, fake) -> scalar
+Critic = Callable[[Tensor], Tensor]  # images (N, C, H, W) -> scores (N,)
+Penalty = Callable[[Critic, Tensor, Tensor, Generator], Tensor]  # (critic, real, fake, noise) -> scalar
+AnyGAN = TypeVar("AnyGAN", bound="GAN")
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the players want. Scores are (N,), one for each image (or pack of images); losses are means over them.
+    """The losses of a GAN, as functions of scores (N,): one for each image (or pack of images).
 
-    `discriminator` maps the scores of real and of made images to its loss, `generator` those of made images to its
-    own. `unit` is that of both. `decision_threshold` is the score between real and generated; None where scores have no
-    zero, as those of a critic. With `logits` the probability of being real is sigmoid(score), and is what is logged.
-    The penalty times `penalty_weight` is added to the discriminator's loss. After its updates `constrain` may change
-    its weights.
+    `discriminator` maps the scores of real and of fake images to the discriminator's loss, a mean over images;
+    `generator` maps those of fake images to the generator's. `unit` is that of both losses. `penalty_weight` times
+    `penalty` is added to the discriminator's loss. `constrain` may change the discriminator's weights after each of its
+    updates. With `logits` the probability of being real is sigmoid(score), and is what is logged. `decision_threshold`
+    is the score that separates real from fake; None where scores have no zero, as those of a Wasserstein critic.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
@@ -45,13 +49,13 @@ class Rules:
     constrain: Callable[[nn.Module], None] | None = None
 
 
-class Game:
-    """Generator and discriminator, the noise that the one is given, and how the other is shown images.
+class GAN:
+    """Generator and discriminator, the noise of training, and how images reach the discriminator.
 
-    `noise` draws the codes and every other random number of training. `pack` images are judged together, as the
-    channels of one (Lin et al. 2018). With `joint`, real and made images share the discriminator's batches, and so its
-    batch norm's statistics; without, each kind has its own. `noise_std` is the standard deviation of what is added to
-    every image. `ema_generator` follows the generator, and samples come from it.
+    `noise` draws the codes and every other random number of training. The discriminator judges `pack` images together,
+    as the channels of one (Lin et al. 2018). With `joint`, real and fake images share its batches, and so the
+    statistics of its batch norm; without, each kind has its own. `augment` and noise of standard deviation `noise_std`
+    change every image that it sees. `ema_generator` is the moving average of the generator that samples come from.
     """
 
     def __init__(
@@ -73,90 +77,120 @@ class Game:
 
     @property
     def sampler(self) -> nn.Module:
-        """Where samples come from: the average, if there is one, else the generator."""
+        """Where samples come from: the moving average, if there is one, else the generator."""
         return self.generator if self.ema_generator is None else self.ema_generator
 
-    def generate(self, n: int) -> Tensor:
-        """n new images from the generator, (n, C, H, W); codes are N(0, 1), in the dtype of its weights."""
-        dtype = next((p.dtype for p in self.generator.parameters()), "f4")
-        return self.generator(Tensor(self.noise.normal((n, self.latent), dtype=dtype)))
+    @property
+    def dtype(self) -> Any:
+        """Of the generator's weights."""
+        return next((p.dtype for p in self.generator.parameters()), "f4")
 
-    def critic(self, x: Tensor) -> Tensor:
-        """The scores (N / pack,) of images (N, C, H, W), shown as they are."""
+    def conditioned_on(self, labels: Array | None, n: int) -> Self:
+        """The GAN that trains on n images with these labels (N,): this one, unless the networks are told labels."""
+        return self
+
+    def draw_codes(self, n: int) -> Tensor:
+        """n codes z from the prior N(0, 1), (n, latent)."""
+        return Tensor(self.noise.normal((n, self.latent), dtype=self.dtype))
+
+    def generate(self, n: int) -> Tensor:
+        """n images G(z) of new codes, (n, C, H, W)."""
+        return self.generator(self.draw_codes(n))
+
+    def scores(self, x: Tensor) -> Tensor:
+        """The scores (N / pack,) of images (N, C, H, W) as they are."""
         if self.pack > 1:
             n, c, h, w = x.shape
             x = ops.reshape(x, (n // self.pack, self.pack * c, h, w))
         return self.discriminator(x)
 
-    def score(self, x: Tensor) -> Tensor:
+    def augmented_scores(self, x: Tensor) -> Tensor:
         """The scores (N / pack,) of images, augmented and with noise."""
-        return self.critic(augmented(x, self.noise, augment=self.augment, noise_std=self.noise_std))
+        return self.scores(augmented(x, self.noise, augment=self.augment, noise_std=self.noise_std))
 
-    def scores(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """The scores of real and of made images."""
+    def real_fake_scores(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The scores of real and of fake images, augmented."""
         if not self.joint:
-            return self.score(real), self.score(fake)
-        both = self.score(ops.concat([real, fake]))
+            return self.augmented_scores(real), self.augmented_scores(fake)
+        both = self.augmented_scores(ops.concat([real, fake]))
         packs = len(real) // self.pack
         return both[:packs], both[packs:]
 
     def fake_scores(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The scores of made images; the real ones only keep them company, if batches are joint."""
-        return self.scores(real, fake)[1] if self.joint else self.score(fake)
+        """The scores of fake images, augmented; the real ones only share the batch with them, if it is joint."""
+        return self.real_fake_scores(real, fake)[1] if self.joint else self.augmented_scores(fake)
 
 
-def adversarial_step(game: Game, update: Updates, rules: Rules, *, n_critic: int = 1, device: str = "cpu") -> Step:
-    """One update: "discriminator" `n_critic` times, each time on its own part of the batch, then "generator".
+def discriminator_terms(gan: GAN, rules: Rules, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """The loss of the discriminator, "loss", its parts, and statistics of the scores. `fake` is detached."""
+    real_scores, fake_scores = gan.real_fake_scores(real, fake)
+    terms = {"discriminator": rules.discriminator(real_scores, fake_scores)}
+    loss = terms["discriminator"]
+    if rules.penalty is not None:
+        terms["penalty"] = rules.penalty(gan.scores, real, fake, gan.noise)
+        loss = loss + terms["penalty"] * rules.penalty_weight
+    return {"loss": loss, **terms, **score_terms(rules, real_scores.detach(), fake_scores.detach())}
 
-    Goodfellow et al. 2014, arXiv:1406.2661, algorithm 1. The generator is judged by the images that the discriminator
-    has last been shown, but by its weights after that. Terms of the discriminator are those of its last update.
+
+def generator_terms(gan: GAN, rules: Rules, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """The loss of the generator, "generator"."""
+    return {"generator": rules.generator(gan.fake_scores(real, fake))}
+
+
+LossTerms = Callable[[AnyGAN, Rules, Tensor, Tensor], dict[str, Tensor]]  # such as the two above
+
+
+def adversarial_step(
+    gan: AnyGAN,
+    update: Updates,
+    rules: Rules,
+    *,
+    discriminator_terms: LossTerms[AnyGAN] = discriminator_terms,
+    generator_terms: LossTerms[AnyGAN] = generator_terms,
+    n_critic: int = 1,
+    device: str = "cpu",
+) -> Step:
+    """Algorithm 1: `n_critic` updates of the discriminator, each on its part of the batch, and one of the generator.
+
+    The generator's loss is that of the last fake images, with the discriminator's weights after its last update. The
+    discriminator's terms are those of its last update. `discriminator_terms` ("loss" first) and `generator_terms`
+    ("generator" first) compute the losses; a model may have its own.
     """
 
     def step(batch: Batch) -> Terms:
-        game.generator.train()
-        game.discriminator.train()
-        for x in parts(to_device(batch.x, device), n_critic, game.pack):
-            real, fake = Tensor(x), game.generate(len(x))
-            terms = discriminator_terms(game, rules, real, fake.detach())
+        gan.generator.train()
+        gan.discriminator.train()
+        images = parts(to_device(batch.x, device), n_critic, gan.pack)
+        labels: Iterable[Array | None] = [None] * n_critic
+        if batch.labels is not None:
+            labels = parts(batch.labels, n_critic, gan.pack)
+        for x, y in zip(images, labels, strict=True):
+            model = gan.conditioned_on(y, len(x))
+            real, fake = Tensor(x), model.generate(len(x))
+            terms = discriminator_terms(model, rules, real, fake.detach())
             update("discriminator", terms["loss"])
-            after_discriminator_update(game, rules)
-        generator = rules.generator(game.fake_scores(real, fake))
-        update("generator", generator)
-        if game.ema_generator is not None:
-            game.ema_generator.follow(game.generator)
-        return {**terms, "generator": generator}
+            nn.power_iteration(gan.discriminator)  # of its spectral norms, if it has any
+            if rules.constrain is not None:
+                rules.constrain(gan.discriminator)
+        terms |= generator_terms(model, rules, real, fake)
+        update("generator", terms["generator"])
+        if gan.ema_generator is not None:
+            gan.ema_generator.follow(gan.generator)
+        return terms
 
     return step
 
 
-def discriminator_terms(game: Game, rules: Rules, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """The loss of the discriminator, "loss", its parts, and how well it does. `fake` is detached."""
-    on_real, on_fake = game.scores(real, fake)
-    terms = {"discriminator": rules.discriminator(on_real, on_fake)}
-    loss = terms["discriminator"]
-    if rules.penalty is not None:
-        terms["penalty"] = rules.penalty(game, real, fake)
-        loss = loss + terms["penalty"] * rules.penalty_weight
-    return {"loss": loss, **terms, **score_terms(rules, on_real.detach(), on_fake.detach())}
-
-
 def score_terms(rules: Rules, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """What the scores (N,) of real and made images say about how the game stands."""
+    """Statistics of the scores (N,) of real and of fake images: means, and accuracy or Wasserstein distance."""
     if rules.decision_threshold is None:
-        shown = {"real_score": ops.mean(real), "fake_score": ops.mean(fake)}
-        return {**shown, "wasserstein": shown["real_score"] - shown["fake_score"]}
-    right = ((real.data > rules.decision_threshold).mean() + (fake.data <= rules.decision_threshold).mean()) * 0.5
+        means = {"real_score": ops.mean(real), "fake_score": ops.mean(fake)}
+        return {**means, "wasserstein": means["real_score"] - means["fake_score"]}
+    correct = ((real.data > rules.decision_threshold).mean() + (fake.data <= rules.decision_threshold).mean()) * 0.5
     if rules.logits:
         real, fake = ops.sigmoid(real), ops.sigmoid(fake)
-    accuracy = Tensor(array_module(right).asarray(right, real.dtype))
+    accuracy = Tensor(array_module(correct).asarray(correct, real.dtype))
     return {"real_score": ops.mean(real), "fake_score": ops.mean(fake), "accuracy": accuracy}
-
-
-def after_discriminator_update(game: Game, rules: Rules) -> None:
-    """What follows an update of the discriminator."""
-    nn.power_iteration(game.discriminator)
-    if rules.constrain is not None:
-        rules.constrain(game.discriminator)
 
 
 def ledger(rules: Rules) -> dict[str, Term]:
@@ -172,7 +206,7 @@ def ledger(rules: Rules) -> dict[str, Term]:
     if rules.penalty is not None:
         terms["penalty"] = Term("mean per sample, before its weight", weight=rules.penalty_weight, of="loss")
     if rules.decision_threshold is None:
-        terms["wasserstein"] = Term("mean score of real less that of made images: a distance, times the slope")
+        terms["wasserstein"] = Term("mean score of real less that of generated images: a distance, times the slope")
     else:
         terms["accuracy"] = Term("share of images that the discriminator has right")
     return terms

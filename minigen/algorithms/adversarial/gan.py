@@ -4,17 +4,22 @@ D(x) = sigmoid(score) is the probability of being real. The discriminator minimi
 the generator E log(1 - D(G(z))) (minimax, equation 1) or, with the same fixed point but a gradient that does not vanish
 where the discriminator is sure, -E log D(G(z)) (non-saturating, section 3). All is computed from the scores.
 
+Two files complete this one: ``game.py`` has the update loop, ``build.py`` the networks and optimizers.
+
 Imports: losses, game, build. Read next: ``lsgan.py``, ``wgan.py``.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from minigen import losses
 from minigen.algorithms.adversarial.build import Options, recipe
 from minigen.algorithms.adversarial.game import Rules
-from minigen.algorithms.experiment import Recipe
 from minigen.autograd import Tensor
 from minigen.device import array_module
+
+LOSS_OPTIONS: dict[str, Any] = {"generator_loss": "non-saturating", "label_smoothing": 0.0}  # those of `rules`
 
 
 def cross_entropy(scores: Tensor, target: float) -> Tensor:
@@ -34,25 +39,23 @@ def rules(options: Options) -> Rules:
     )
 
 
-RECIPES: tuple[Recipe, ...] = (
+RECIPES = (
     recipe(
         "gan",
         "dense generator and discriminator, logistic loss",
         "Goodfellow et al. 2014, Generative adversarial nets, arXiv:1406.2661",
         rules,
-        network="dense",
+        fixed_network="dense",
         epochs=20,
-        generator_loss="non-saturating",
-        label_smoothing=0.0,
+        **LOSS_OPTIONS,
     ),
     recipe(
         "dcgan",
         "strided convolutions, transposed ones in the generator, batch norm in both",
         "Radford, Metz and Chintala 2016, DCGAN, arXiv:1511.06434",
         rules,
-        network="conv",
+        fixed_network="conv",
         norm="batch",
-        generator_loss="non-saturating",
-        label_smoothing=0.0,
+        **LOSS_OPTIONS,
     ),
 )

@@ -1,29 +1,28 @@
 """InfoGAN (Chen et al. 2016, arXiv:1606.03657): codes that the images must show, found without a label.
 
-Beside noise the generator is given a code c: one of K categories, and some numbers from -1 to 1. A second head of the
-discriminator, Q(c | x), reads the code off a made image. E[log Q(c | x)] + H(c) is a lower bound of the mutual
-information I(c; x) (equation 5), which both players maximise: the generator by showing c, Q by reading it.
+Beside noise z the generator is given a code c: one of K categories, and some numbers from -1 to 1. A second head of the
+discriminator, Q(c | x), predicts the code from a fake image. L_I = E log Q(c | G(z, c)) + H(c) is a lower bound of the
+mutual information I(c; G(z, c)) (equation 5). Generator and Q maximise it, beside the losses of a GAN (equation 6).
 
-Imports: models, game, conditional. Read next: ``unrolled.py``.
+Two files complete this one: ``game.py`` has the update loop, ``conditional.py`` the generator's condition and samples.
+
+Imports: losses, build, game, conditional, models. Read next: ``unrolled.py``.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
-from typing import NamedTuple
-
-import numpy as np
+from typing import NamedTuple, Self
 
 from minigen import losses
-from minigen.algorithms.adversarial.build import assemble_game, make_discriminator, make_generator
-from minigen.algorithms.adversarial.conditional import Codes, ConditionalGame, conditioned, recipe
-from minigen.algorithms.adversarial.game import Rules, after_discriminator_update, ledger, parts, score_terms
-from minigen.algorithms.experiment import Experiment, Recipe, Setup, Step, Term, Terms
-from minigen.algorithms.updates import Updates
+from minigen.algorithms.adversarial.build import assemble_gan, make_discriminator, make_generator
+from minigen.algorithms.adversarial.conditional import ConditionalGAN, make_experiment, recipe
+from minigen.algorithms.adversarial.game import Rules, adversarial_step, score_terms
+from minigen.algorithms.experiment import Experiment, Setup, Term
 from minigen.autograd import Tensor
-from minigen.data import Batch
-from minigen.device import array_module, to_device
+from minigen.device import array_module
 from minigen.models.conditional_gan import headed
 from minigen.models.likelihood import bounded
 from minigen.random import Generator
@@ -33,96 +32,75 @@ HEAD = 128  # width of Q's hidden layer (their appendix C)
 
 
 class Weights(NamedTuple):
-    """Of the two parts of the mutual information in the losses of both players: lambda in equation 6."""
+    """Of the two parts of L_I in the losses of both networks: lambda in equation 6."""
 
     category: float
     continuous: float
 
 
-class Code(NamedTuple):
-    """What N images shall show: `category` (N,) and `values` (N, M)."""
+class InfoGAN(ConditionalGAN):
+    """The condition is a code c drawn from its prior; its category takes the place of a label."""
 
-    category: Array
-    values: Array
+    given_classes = False
+    values: Array  # (N, M): the numbers of the codes at hand
+
+    def conditioned_on(self, labels: Array | None, n: int) -> Self:
+        """The same networks with new codes for n images: categories, and numbers, that are all equally likely."""
+        category = self.noise.integers(0, self.classes, (n,))
+        values = self.noise.uniform((n, self.continuous), -1.0, 1.0, dtype=self.dtype)
+        xp, model = array_module(values), copy.copy(self)
+        model.labels, model.values = category, values
+        model.condition = Tensor(xp.concatenate([xp.eye(self.classes, dtype=self.dtype)[category], values], axis=1))
+        return model
 
 
-def information(answers: Tensor, code: Code, categories: int) -> tuple[Tensor, Tensor]:
-    """The bounds of I(c; x), of the category and of the values: nats, mean over images, of the values their sum.
+def information_bound(outputs: Tensor, category: Array, values: Array, categories: int) -> tuple[Tensor, Tensor]:
+    """L_I of the category (N,) and of the values (N, M): nats, mean over images; of the values their sum.
 
-    `answers` (N, K + 2 M): logits of the category, then mean and log-variance (`bounded`) of the values. The first is
+    `outputs` (N, K + 2 M): logits of the category, then mean and log-variance (`bounded`) of the values. The first is
     at most log K; the second has no limit, since a number can be known ever more exactly.
     """
-    m = code.values.shape[1]
-    category = math.log(categories) - losses.cross_entropy(answers[:, :categories], code.category)
-    mean, logvar = answers[:, categories : categories + m], bounded(answers[:, categories + m :])
-    error = losses.gaussian_nll(mean, Tensor(code.values), logvar=logvar, reduction="batchmean")
-    return category, m * math.log(2) - error  # a uniform number from -1 to 1 has the entropy log 2
+    m = values.shape[1]
+    of_category = math.log(categories) - losses.cross_entropy(outputs[:, :categories], category)
+    mean, logvar = outputs[:, categories : categories + m], bounded(outputs[:, categories + m :])
+    error = losses.gaussian_nll(mean, Tensor(values), logvar=logvar, reduction="batchmean")
+    return of_category, m * math.log(2) - error  # a uniform number from -1 to 1 has the entropy log 2
 
 
-def info_step(
-    game: ConditionalGame,
-    update: Updates,
-    rules: Rules,
-    *,
-    categories: int,
-    continuous: int,
-    weights: Weights,
-    n_critic: int = 1,
-    device: str = "cpu",
-) -> Step:
-    """One update: "discriminator", with Q, `n_critic` times, then "generator": equation 6, each with its own part."""
-
-    def judged(answers: Tensor, code: Code, loss: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A loss less the weighted information, and the two parts of that."""
-        category, values = information(answers, code, categories)
-        return loss - category * weights.category - values * weights.continuous, category, values
-
-    def step(batch: Batch) -> Terms:
-        game.generator.train()
-        game.discriminator.train()
-        for x in parts(to_device(batch.x, device), n_critic):
-            code = draw_code(game, len(x), categories, continuous)
-            asked = game.asking(wanted(game, code, categories))
-            real, fake = Tensor(x), asked.generate(len(x))
-            on_real, on_fake = asked.scores(real, fake.detach())
-            source = rules.discriminator(on_real[:, 0], on_fake[:, 0])
-            loss, category, values = judged(on_fake[:, 1:], code, source)
-            update("discriminator", loss)
-            after_discriminator_update(game, rules)
-        terms = {"loss": loss, "discriminator": source, "category": category, "continuous": values}
-        terms |= score_terms(rules, on_real[:, 0].detach(), on_fake[:, 0].detach())
-        on_fake = asked.fake_scores(real, fake)
-        source = rules.generator(on_fake[:, 0])
-        generator, category, values = judged(on_fake[:, 1:], code, source)
-        update("generator", generator)
-        if game.ema_generator is not None:
-            game.ema_generator.follow(game.generator)
-        parts_of_it = {"generator_source": source, "generator_category": category, "generator_continuous": values}
-        return {**terms, "generator": generator, **parts_of_it}
-
-    return step
-
-
-def draw_code(game: ConditionalGame, n: int, categories: int, continuous: int) -> Code:
-    """A code from the prior, all categories and values alike likely, for each of n images."""
-    rng = game.noise
-    return Code(rng.integers(0, categories, (n,)), rng.uniform((n, continuous), -1.0, 1.0, dtype=game.dtype))
-
-
-def wanted(game: ConditionalGame, code: Code, categories: int) -> Tensor:
-    """The code as rows (N, K + M): the category as one-hot, then the values."""
-    xp = array_module(code.values)
-    return Tensor(xp.concatenate([xp.eye(categories, dtype=game.dtype)[code.category], code.values], axis=1))
-
-
-def info_ledger(rules: Rules, weights: Weights, categories: int) -> dict[str, Term]:
-    """What the terms of `info_step` are."""
-    category, values = (
-        f"nats, bound of I(category; x), at most {math.log(categories):.2f}",
-        "nats, bound of I(values; x)",
-    )
+def discriminator_terms(
+    model: InfoGAN, rules: Rules, real: Tensor, fake: Tensor, *, weights: Weights
+) -> dict[str, Tensor]:
+    """The loss of ``gan``'s discriminator less the weighted parts of L_I, which train Q. `fake` is detached."""
+    real_outputs, fake_outputs = model.real_fake_scores(real, fake)  # (N, 1 + K + 2 M): the score, and Q's outputs
+    source = rules.discriminator(real_outputs[:, 0], fake_outputs[:, 0])
+    category, values = information_bound(fake_outputs[:, 1:], model.labels, model.values, model.classes)
     return {
-        **ledger(rules),
+        "loss": source - category * weights.category - values * weights.continuous,
+        "discriminator": source,
+        "category": category,
+        "continuous": values,
+        **score_terms(rules, real_outputs[:, 0].detach(), fake_outputs[:, 0].detach()),
+    }
+
+
+def generator_terms(model: InfoGAN, rules: Rules, real: Tensor, fake: Tensor, *, weights: Weights) -> dict[str, Tensor]:
+    """The loss of ``gan``'s generator less the weighted parts of L_I."""
+    outputs = model.fake_scores(real, fake)
+    source = rules.generator(outputs[:, 0])
+    category, values = information_bound(outputs[:, 1:], model.labels, model.values, model.classes)
+    return {
+        "generator": source - category * weights.category - values * weights.continuous,
+        "generator_source": source,
+        "generator_category": category,
+        "generator_continuous": values,
+    }
+
+
+def ledger_terms(weights: Weights, categories: int) -> dict[str, Term]:
+    """What the terms of InfoGAN's own are."""
+    category = f"nats, bound of I(category; x), at most {math.log(categories):.2f}"
+    values = "nats, bound of I(values; x)"
+    return {
         "category": Term(category, -weights.category, of="loss"),
         "continuous": Term(values, -weights.continuous, of="loss"),
         "generator_source": Term("nats", of="generator"),
@@ -131,44 +109,29 @@ def info_ledger(rules: Rules, weights: Weights, categories: int) -> dict[str, Te
     }
 
 
-def codes_of(latent: int, categories: int, continuous: int) -> Codes:
-    """Codes (N, M + latent): the M values, which ``--traverse`` finds as the first units, then the noise.
-
-    The category takes the place of a label.
-    """
-
-    def draw(n: int, rng: Generator) -> Array:
-        return np.concatenate([rng.uniform((n, continuous), -1.0, 1.0), rng.normal((n, latent))], axis=1)
-
-    def arrange(codes: Array, rows: Array) -> Array:
-        return np.concatenate([codes[:, continuous:], rows, codes[:, :continuous]], axis=1)
-
-    return Codes(continuous + latent, categories, draw, arrange, given_classes=False)
-
-
-def _build(setup: Setup, rules: Rules) -> Experiment:
-    options, image, latent = setup.options, setup.image_shape, setup.options["latent"]
-    rng, categories, continuous = Generator(setup.seed).spawn("weights"), options["categories"], options["continuous"]
+def build(setup: Setup, rules: Rules) -> Experiment:
+    """The networks, and the step with these losses."""
+    options, image, rng = setup.options, setup.image_shape, Generator(setup.seed).spawn("weights")
+    k, m = options["categories"], options["continuous"]
     weights = Weights(options["category_weight"], options["continuous_weight"])
-    generator = make_generator(options, image, rng, inputs=latent + categories + continuous)
-    body, outputs = make_discriminator(options, image, rng), categories + 2 * continuous
-    game = assemble_game(ConditionalGame, setup, generator, headed(body, outputs, hidden=HEAD, rng=rng.spawn("head")))
-    play = functools.partial(
-        info_step, game, rules=rules, categories=categories, continuous=continuous, weights=weights,
-        n_critic=options["n_critic"], device=setup.device,
-    )  # fmt: skip
-    named = info_ledger(rules, weights, categories)
-    return conditioned(
-        "infogan", setup, game, rules, play, named, codes_of(latent, categories, continuous), headed=True
+    generator = make_generator(options, image, rng, inputs=options["latent"] + k + m)
+    body = make_discriminator(options, image, rng)
+    discriminator = headed(body, k + 2 * m, hidden=HEAD, rng=rng.spawn("head"))
+    model = assemble_gan(InfoGAN, setup, generator, discriminator, name="infogan", classes=k, continuous=m)
+    make_step = functools.partial(
+        adversarial_step,
+        discriminator_terms=functools.partial(discriminator_terms, weights=weights),
+        generator_terms=functools.partial(generator_terms, weights=weights),
     )
+    return make_experiment(setup, model, rules, make_step, terms=ledger_terms(weights, k))
 
 
-RECIPES: tuple[Recipe, ...] = (
+RECIPES = (
     recipe(
         "infogan",
         "a category and numbers that the images have to show, found without labels",
         "Chen et al. 2016, InfoGAN: interpretable representation learning, arXiv:1606.03657",
-        _build,
+        build,
         categories=10,
         continuous=2,
         lr_generator=1e-3,  # the paper's; at 2e-4 the category is hidden in traces that nobody sees

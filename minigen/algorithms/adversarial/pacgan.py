@@ -1,8 +1,10 @@
 """PacGAN (Lin et al. 2018, arXiv:1712.04086): the discriminator judges several images at once.
 
-A generator that makes a few modes only gives itself away when m of its images are seen side by side. They come as the
-channels of one image, all real or all made; nothing else changes (their section 2). An update takes m times as many
-images, so that the discriminator still sees as many examples.
+Fake images that show a few modes only are easier to tell from real ones when m of them are seen together. They come as
+the channels of one image, all real or all fake (`GAN.scores`); nothing else changes (their section 2). An update takes
+m times as many images, so that the discriminator still sees as many examples.
+
+Two files complete this one: ``gan.py`` has the logistic loss, ``game.py`` packs and the update loop.
 
 Imports: gan, build. Read next: ``augment.py``.
 """
@@ -11,9 +13,8 @@ from __future__ import annotations
 
 from minigen.algorithms.adversarial import gan
 from minigen.algorithms.adversarial.build import recipe
-from minigen.algorithms.experiment import Recipe
 
-RECIPES: tuple[Recipe, ...] = (
+RECIPES = (
     recipe(
         "pacgan",
         "DCGAN whose discriminator judges packs of images, against the loss of modes",
@@ -22,7 +23,6 @@ RECIPES: tuple[Recipe, ...] = (
         norm="batch",
         pack=2,
         epochs=10,
-        generator_loss="non-saturating",
-        label_smoothing=0.0,
+        **gan.LOSS_OPTIONS,
     ),
 )

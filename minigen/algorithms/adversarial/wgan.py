@@ -1,8 +1,10 @@
 """Wasserstein GAN with clipped weights (Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1).
 
-The critic maximises E f(x) - E f(G(z)): among functions of slope at most 1 its maximum is the Wasserstein-1 distance of
-the two distributions, and the generator minimises it. The slope is bounded, crudely, by cutting the critic's weights
-off at +-c after each update, so the distance is measured in units of an unknown slope.
+The critic f maximises E f(x) - E f(G(z)) (equation 3): among functions of slope at most 1 the maximum is the
+Wasserstein-1 distance of the two distributions. The generator minimises it. The critic's weights are clipped to +-c
+after each of its `n_critic` updates, which bounds its slope, so the distance is measured in units of an unknown slope.
+
+Two files complete this one: ``game.py`` has the update loop, ``build.py`` the networks and optimizers.
 
 Imports: game, build. Read next: ``wgan_gp.py``, which bounds the slope itself.
 """
@@ -12,14 +14,20 @@ from __future__ import annotations
 from minigen import nn, ops
 from minigen.algorithms.adversarial.build import Options, recipe
 from minigen.algorithms.adversarial.game import Rules
-from minigen.algorithms.experiment import Recipe
 from minigen.autograd import Tensor, note_change
 from minigen.device import array_module
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """E f(fake) - E f(real): minus the estimate of the distance."""
+    """E f(fake) - E f(real), of scores (N,): minus the estimate of the distance."""
     return ops.mean(fake) - ops.mean(real)
+
+
+def clip_weights(critic: nn.Module, limit: float) -> None:
+    """Clip every parameter to +-`limit`, those of batch norm too, as the authors do."""
+    for p in critic.parameters():
+        array_module(p.data).clip(p.data, -limit, limit, out=p.data)
+        note_change(p)
 
 
 def generator_loss(fake: Tensor) -> Tensor:
@@ -27,26 +35,19 @@ def generator_loss(fake: Tensor) -> Tensor:
     return -ops.mean(fake)
 
 
-def clip_weights(critic: nn.Module, limit: float) -> None:
-    """Cut every parameter off at +-`limit`, those of batch norm too, as the authors do."""
-    for p in critic.parameters():
-        array_module(p.data).clip(p.data, -limit, limit, out=p.data)
-        note_change(p)
-
-
 def rules(options: Options) -> Rules:
-    """Losses in units of the critic's score."""
+    """All of the objective. Scores have no zero, so there is no decision threshold."""
     limit = options["weight_clip"]
     return Rules(
         discriminator=critic_loss,
+        constrain=lambda critic: clip_weights(critic, limit),
         generator=generator_loss,
         unit="score",
         decision_threshold=None,
-        constrain=lambda critic: clip_weights(critic, limit),
     )
 
 
-RECIPES: tuple[Recipe, ...] = (
+RECIPES = (
     recipe(
         "wgan",
         "a critic of bounded weights measures the Wasserstein distance",

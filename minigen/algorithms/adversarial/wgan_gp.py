@@ -1,47 +1,65 @@
 """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1).
 
-The critic that attains the Wasserstein distance has slope 1 almost everywhere between the two distributions (their
-proposition 1). So lambda (||df/dx|| - 1)^2 is added to its loss at random points between real and made images. For the
-critic's update this is differentiated once more, in its weights.
+The critic f that attains the Wasserstein distance has gradients of norm 1 almost everywhere between the two
+distributions (their proposition 1). Each update of the critic minimises (their equation 3)
 
-Imports: game, penalty, wgan. Read next: ``dragan.py``, ``r1_gan.py``.
+    E f(G(z)) - E f(x) + lambda E (||grad f(x_hat)|| - 1)^2,    x_hat on the line between a real and a fake image,
+
+whose gradient in the weights is a second derivative. After `n_critic` such updates the generator minimises -E f(G(z)).
+
+Two files complete this one: ``game.py`` has the update loop, ``build.py`` the networks and optimizers.
+
+Imports: game, build. Read next: ``dragan.py``, ``r1_gan.py``.
 """
 
 from __future__ import annotations
 
-from minigen.algorithms.adversarial import wgan
-from minigen.algorithms.adversarial.build import BATCH_NORM, Options, recipe
-from minigen.algorithms.adversarial.game import Game, Rules
-from minigen.algorithms.adversarial.penalty import between, slope_penalty
-from minigen.algorithms.experiment import Recipe
-from minigen.autograd import Tensor
+from minigen import ops
+from minigen.algorithms.adversarial.build import BATCH_NORM_OPTIONS, Options, recipe
+from minigen.algorithms.adversarial.game import Critic, Rules
+from minigen.autograd import Tensor, grad
+from minigen.random import Generator
 
 
-def penalty(game: Game, real: Tensor, fake: Tensor) -> Tensor:
-    """(||df/dx|| - 1)^2, mean over one point between each real image and a made one (equation 3)."""
-    return slope_penalty(game.critic, between(real.data, fake.data, game.noise))
+def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """E f(fake) - E f(real), of scores (N,): minus the estimate of the distance."""
+    return ops.mean(fake) - ops.mean(real)
+
+
+def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, noise: Generator) -> Tensor:
+    """E (||grad f(x_hat)|| - 1)^2 at x_hat = e x + (1 - e) G(z), with e uniform, one for each pair of images."""
+    e = noise.uniform((len(real), 1, 1, 1), dtype=real.dtype)
+    x_hat = Tensor(e * real.data + (1 - e) * fake.data, requires_grad=True)
+    (g,) = grad(ops.sum(critic(x_hat)), [x_hat], create_graph=True)  # each score depends on its own image alone
+    norm = ops.sqrt(ops.sum(g * g, axis=(1, 2, 3)) + 1e-12)  # at 0 the root has no finite derivative
+    return ops.mean((norm - 1) ** 2)
+
+
+def generator_loss(fake: Tensor) -> Tensor:
+    """-E f(fake)."""
+    return -ops.mean(fake)
 
 
 def rules(options: Options) -> Rules:
-    """Losses in units of the critic's score, which now is that of the pixels."""
+    """All of the objective. Scores have no zero, so there is no decision threshold."""
     return Rules(
-        discriminator=wgan.critic_loss,
-        generator=wgan.generator_loss,
+        discriminator=critic_loss,
+        penalty=gradient_penalty,
+        penalty_weight=options["penalty_weight"],
+        generator=generator_loss,
         unit="score",
         decision_threshold=None,
-        penalty=penalty,
-        penalty_weight=options["penalty_weight"],
     )
 
 
-RECIPES: tuple[Recipe, ...] = (
+RECIPES = (
     recipe(
         "wgan-gp",
         "a critic whose slope is pulled to 1 measures the Wasserstein distance",
         "Gulrajani et al. 2017, Improved training of Wasserstein GANs, arXiv:1704.00028",
         rules,
         order=2,
-        without=BATCH_NORM,
+        without=BATCH_NORM_OPTIONS,
         lr_generator=5e-4,  # the paper's 1e-4 is for ten times as many steps
         lr_discriminator=5e-4,
         beta1=0.5,

@@ -1,18 +1,18 @@
-"""Helpers of the tests of GANs: a small model of the catalog in float64, and its networks once more in plain NumPy.
+"""Helpers of the tests of GANs: a small model of the catalog in float64, its networks in plain NumPy, gradients.
 
-Read next: ``test_adversarial_losses.py``.
+Read next: ``test_losses.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from minigen import optim
+from minigen import nn, optim
 from minigen.algorithms.adversarial import RECIPES, build, dragan, gan, lsgan, pacgan, r1_gan, sngan, wgan, wgan_gp
-from minigen.algorithms.adversarial.game import Game, Rules, adversarial_step
+from minigen.algorithms.adversarial.game import GAN, Rules, adversarial_step
 from minigen.algorithms.experiment import Experiment, Recipe, Setup, Step
 from minigen.algorithms.updates import Updates
 from minigen.data import Batch
@@ -31,7 +31,7 @@ RULES = {
     "sngan": sngan.rules,
     "pacgan": gan.rules,
 }
-# Those that are played by `adversarial_step`; the others have tests of their own (conditional, unrolled).
+# Those with one loss of scores; the others have tests of their own (conditional, unrolled).
 MODELS: dict[str, Recipe] = {recipe.name: recipe for recipe in RECIPES if recipe.name in RULES}
 assert RULES.keys() == MODELS.keys() and pacgan.RECIPES[0].name == "pacgan"
 SMALL = {"latent": 3, "hidden": 6, "layers": 2, "channels": 2}
@@ -56,21 +56,21 @@ def small(name: str, **options: Any) -> Experiment:
     return MODELS[name].build(setup_for(name, **options))
 
 
-def in_float64(name: str, lr: float = 0.1, **options: Any) -> tuple[Game, Rules, Step]:
-    """A small dense game in float64 with its rules, and its update with gradient descent."""
+def in_float64(name: str, lr: float = 0.1, **options: Any) -> tuple[GAN, Rules, Step]:
+    """A small dense GAN in float64 with its losses, and its update with gradient descent."""
     if "network" in MODELS[name].options:
         options["network"] = "dense"
-    made = setup_for(name, shape=(1, 2, 3), **options)
-    game = build.make_game(made, None if "network" in options else "dense")
-    for module in (game.generator, game.discriminator, game.ema_generator):
+    setup = setup_for(name, shape=(1, 2, 3), **options)
+    model = build.make_gan(setup, None if "network" in options else "dense")
+    for module in (model.generator, model.discriminator, model.ema_generator):
         if module is not None:
             module.to(dtype=np.float64)
-    rules = RULES[name](made.options)
+    rules = RULES[name](setup.options)
     descent: dict[str, optim.Optimizer] = {
-        "discriminator": optim.SGD(game.discriminator.parameters(), lr),
-        "generator": optim.SGD(game.generator.parameters(), lr),
+        "discriminator": optim.SGD(model.discriminator.parameters(), lr),
+        "generator": optim.SGD(model.generator.parameters(), lr),
     }
-    return game, rules, adversarial_step(game, Updates(descent), rules, n_critic=made.options["n_critic"])
+    return model, rules, adversarial_step(model, Updates(descent), rules, n_critic=setup.options["n_critic"])
 
 
 def batch(n: int = 8, shape: tuple[int, int, int] = (1, 8, 8), *, seed: int = 0, dtype: Any = np.float32) -> Batch:
@@ -97,12 +97,12 @@ def dense(state: State, x: Array, prefix: str = "") -> Array:
     return y
 
 
-def painted(state: State, z: Array) -> Array:
+def generated(state: State, z: Array) -> Array:
     """Images (N, 1, 2, 3) of codes (N, latent), in training mode."""
     return np.tanh(dense(state, z)).reshape(-1, 1, 2, 3)
 
 
-def scored(state: State, x: Array, pack: int = 1) -> Array:
+def scores_of(state: State, x: Array, pack: int = 1) -> Array:
     """Scores (N / pack,) of images, in training mode."""
     return dense(state, x.reshape(len(x) // pack, -1))[:, 0]
 
@@ -120,3 +120,33 @@ def input_gradients(state: State, x: Array) -> Array:
     for w, mask in zip(weights[-2::-1], masks[-2::-1]):
         g = (g * mask) @ w
     return g
+
+
+def softplus(x: Array) -> Array:
+    return np.logaddexp(0, x)
+
+
+# Gradients.
+
+
+def slope(state: State, key: str, f: Callable[[State], float], h: float = 1e-6) -> Array:
+    """The gradient of f in the array `key`, by central differences."""
+    g = np.zeros_like(state[key])
+    for i in np.ndindex(g.shape):
+        sides = []
+        for sign in (1, -1):
+            moved = {**state, key: state[key].copy()}
+            moved[key][i] += sign * h
+            sides.append(f(moved))
+        g[i] = (sides[0] - sides[1]) / (2 * h)
+    return g
+
+
+def check_gradient(module: nn.Module, before: State, f: Callable[[State], float]) -> None:
+    """The gradients left in the module are those of f at `before`, and descent at 0.1 went along them."""
+    for key, p in module.named_parameters():
+        assert p.grad is not None
+        # central differences: an error of h^2 and of 1e-16 / h
+        np.testing.assert_allclose(p.grad.numpy(), slope(before, key, f), rtol=1e-6, atol=1e-8, err_msg=key)
+        # a bias before batch norm begins at 0 and has a gradient of rounding errors alone, some 1e-18: hence atol
+        np.testing.assert_allclose(p.numpy(), before[key] - 0.1 * p.grad.numpy(), rtol=1e-12, atol=1e-30)

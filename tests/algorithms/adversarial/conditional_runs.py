@@ -1,6 +1,6 @@
 """Helpers of the tests of conditional and unrolled GANs: a small model of the catalog, in float32 or float64.
 
-Read next: ``test_adversarial_conditional.py``.
+Read next: ``test_conditional.py``.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ def setup_for(
     return Setup({**defaults, **sizes, **options}, shape, (-1.0, 1.0), 0.0, classes, steps, steps, 0, "cpu")
 
 
-def small(name: str, **wanted: Any) -> Experiment:
+def small(name: str, **options: Any) -> Experiment:
     """The model of that name, small."""
-    return MODELS[name].build(setup_for(name, **wanted))
+    return MODELS[name].build(setup_for(name, **options))
 
 
-def in_float64(name: str, lr: float = 0.1, **wanted: Any) -> Experiment:
-    """The model of that name, small, in float64; its players move by plain gradient descent."""
-    experiment = small(name, **wanted)
+def in_float64(name: str, lr: float = 0.1, **options: Any) -> Experiment:
+    """The model of that name, small, in float64; its networks are updated by plain gradient descent."""
+    experiment = small(name, **options)
     for module in experiment.modules.values():
         module.to(dtype=np.float64)
-    for player in ("discriminator", "generator"):
-        experiment.optimizers[player] = optim.SGD(experiment.modules[player].parameters(), lr)
+    for name in ("discriminator", "generator"):
+        experiment.optimizers[name] = optim.SGD(experiment.modules[name].parameters(), lr)
     return experiment
 
 
@@ -60,6 +60,11 @@ def batch(n: int = 8, shape: tuple[int, int, int] = (1, 8, 8), *, seed: int = 0,
     rng = np.random.default_rng(seed)
     x = rng.uniform(-1, 1, (n, *shape)).astype(dtype)
     return Batch(x, rng.integers(0, CLASSES, n), np.arange(n))
+
+
+def one_hot(labels: Array, k: int = CLASSES) -> Array:
+    """Labels (N,) as rows (N, K)."""
+    return np.eye(k)[labels]
 
 
 def twin(rng: Generator) -> Generator:

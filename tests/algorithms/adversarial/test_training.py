@@ -173,9 +173,9 @@ def test_every_option_has_an_effect(name: str, option: str) -> None:
 
 
 def after_two_steps(name: str, **options: Any) -> dict[str, Any]:
-    made = setup_for(name, **options)
-    experiment = MODELS[name].build(made)
-    n = MODELS[name].batches_per_step(made.options)
+    setup = setup_for(name, **options)
+    experiment = MODELS[name].build(setup)
+    n = MODELS[name].batches_per_step(setup.options)
     images = batch(4 * n * 2)
     for k in range(2):
         experiment.schedule(k)
@@ -198,56 +198,56 @@ def test_samples_come_from_the_average_if_there_is_one(ema: float) -> None:
 
 
 def test_the_noise_falls_to_zero_over_the_run() -> None:
-    made = setup_for("gan", instance_noise=0.5, steps=10)
-    game = build.make_game(made, "dense")
-    _, schedule = build.make_updates(made, game)
+    setup = setup_for("gan", instance_noise=0.5, steps=10)
+    model = build.make_gan(setup, "dense")
+    _, schedule = build.make_updates(setup, model)
     levels = []
     for k in (0, 4, 9, 10, 50):
         schedule(k)
-        levels.append(game.noise_std)
+        levels.append(model.noise_std)
     assert levels == pytest.approx([0.5, 0.3, 0.05, 0.0, 0.0])
 
 
 @pytest.mark.parametrize("joint", [False, True])
-def test_batch_norm_sees_real_and_made_images_apart_unless_joined(joint: bool) -> None:
-    """Apart, the scores of real images do not depend on what the generator made; joined, they do."""
-    made = setup_for("dcgan", norm="batch", joint_batch=joint)
-    game = build.make_game(made, "conv")
+def test_batch_norm_sees_real_and_fake_images_apart_unless_joined(joint: bool) -> None:
+    """Apart, the scores of real images do not depend on the fake ones; joined, they do."""
+    setup = setup_for("dcgan", norm="batch", joint_batch=joint)
+    model = build.make_gan(setup, "conv")
     real = Tensor(batch(6).x)
-    a, b = (game.scores(real, Tensor(batch(6, seed=k).x))[0].numpy() for k in (1, 2))
+    a, b = (model.real_fake_scores(real, Tensor(batch(6, seed=k).x))[0].numpy() for k in (1, 2))
     assert np.array_equal(a, b) != joint
-    with_company = game.fake_scores(real, real).numpy()
-    assert (abs(with_company - game.score(real).numpy()).max() < 1e-5) == (not joint) or joint
+    with_company = model.fake_scores(real, real).numpy()
+    assert (abs(with_company - model.augmented_scores(real).numpy()).max() < 1e-5) == (not joint) or joint
 
 
 def test_augmentation_is_the_same_kind_for_both_and_lets_the_generators_gradient_pass() -> None:
-    made = setup_for("gan", augment="translate")
-    game, seen = build.make_game(made, "dense"), []
+    setup = setup_for("gan", augment="translate")
+    model, seen = build.make_gan(setup, "dense"), []
 
     def watched(x: Tensor, rng: Generator) -> Tensor:
         seen.append(x.shape)
         return x * 2.0
 
-    game.augment = watched
-    fake = game.generate(4)
-    terms = discriminator_terms(game, RULES["gan"](made.options), Tensor(batch(6).x), fake.detach())
+    model.augment = watched
+    fake = model.generate(4)
+    terms = discriminator_terms(model, RULES["gan"](setup.options), Tensor(batch(6).x), fake.detach())
     assert seen == [(6, 1, 8, 8), (4, 1, 8, 8)] and np.isfinite(float(terms["loss"]))
-    gradients = grad(game.score(fake).sum(), game.generator.parameters())
+    gradients = grad(model.augmented_scores(fake).sum(), model.generator.parameters())
     assert sum(float((g.numpy() ** 2).sum()) for g in gradients) > 0
 
 
 def test_packs_stand_side_by_side_as_channels() -> None:
-    made = setup_for("pacgan", pack=2, norm="none", network="dense")
-    game, seen = build.make_game(made), []
+    setup = setup_for("pacgan", pack=2, norm="none", network="dense")
+    model, seen = build.make_gan(setup), []
 
     class Watcher(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             seen.append(x.numpy())
             return x.sum(axis=(1, 2, 3))
 
-    game.discriminator = Watcher()
+    model.discriminator = Watcher()
     x = batch(6).x
-    assert game.critic(Tensor(x)).shape == (3,)
+    assert model.scores(Tensor(x)).shape == (3,)
     np.testing.assert_array_equal(seen[0], np.stack([np.concatenate([x[2 * i], x[2 * i + 1]]) for i in range(3)]))
 
 

@@ -3,7 +3,7 @@
 The reference of the gradient has nothing of the method: the steps are made by `optim`, in place, on a copy, and the
 loss after them is differentiated by central differences.
 
-Read next: ``test_adversarial_conditional.py``.
+Read next: ``test_conditional.py``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 import minigen as mg
 from minigen import nn, ops, optim
 from minigen.algorithms.adversarial import gan, inner_steps, unrolled
-from minigen.algorithms.adversarial.build import make_game
-from minigen.algorithms.adversarial.game import Game, Rules, discriminator_terms
+from minigen.algorithms.adversarial.build import make_gan
+from minigen.algorithms.adversarial.game import GAN, Rules, discriminator_terms
 from minigen.algorithms.ledger import check_ledger
 from minigen.algorithms.routing import check_routing
 from minigen.algorithms.updates import Updates
@@ -109,13 +109,13 @@ OPTIMIZERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-@given(seed=st.integers(0, 1000), made=st.integers(0, 3), clip=st.sampled_from([0.0, 0.5, 100.0]))
-def test_a_differentiable_step_goes_where_the_optimizer_goes(name: str, seed: int, made: int, clip: float) -> None:
-    """Three of them, after `made` steps of the optimizer itself, with its memory."""
+@given(seed=st.integers(0, 1000), done=st.integers(0, 3), clip=st.sampled_from([0.0, 0.5, 100.0]))
+def test_a_differentiable_step_goes_where_the_optimizer_goes(name: str, seed: int, done: int, clip: float) -> None:
+    """Three of them, after `done` steps of the optimizer itself, with its state."""
     rng = np.random.default_rng(seed)
     params = [nn.Parameter(rng.normal(size=shape)) for shape in ((3, 2), (), (4,))]
     optimizer = OPTIMIZERS[name](params)
-    gradients = [[rng.normal(size=p.shape) for p in params] for _ in range(made + 3)]
+    gradients = [[rng.normal(size=p.shape) for p in params] for _ in range(done + 3)]
 
     def really(gs: list[Array]) -> None:
         for p, g in zip(params, gs, strict=True):
@@ -124,17 +124,17 @@ def test_a_differentiable_step_goes_where_the_optimizer_goes(name: str, seed: in
             optim.clip_grad_norm(params, clip)
         optimizer.step()
 
-    for gs in gradients[:made]:
+    for gs in gradients[:done]:
         really(gs)
-    weights, memory = [p.detach() for p in map(copy.deepcopy, params)], inner_steps.memories(optimizer)
+    weights, states = [p.detach() for p in map(copy.deepcopy, params)], inner_steps.optimizer_states(optimizer)
     before = optimizer.state_dict()
-    for gs in gradients[made:]:
+    for gs in gradients[done:]:
         tensors = [Tensor(g) for g in gs]
         if clip:
-            tensors = inner_steps.clipped(tensors, clip)
-        weights, memory = inner_steps.step(optimizer, weights, tensors, memory)
+            tensors = inner_steps.clip_by_norm(tensors, clip)
+        weights, states = inner_steps.step(optimizer, weights, tensors, states)
     assert_same(before, optimizer.state_dict())
-    for gs in gradients[made:]:
+    for gs in gradients[done:]:
         really(gs)
     for p, w in zip(params, weights, strict=True):
         # a few operations in another order; Adam divides by roots that may be small, and so makes errors larger
@@ -148,8 +148,8 @@ def test_a_gradient_of_zero_does_no_harm(dtype: Any) -> None:
     optimizer = optim.Adam([p], 0.1)
     x = Tensor(np.array([0.0, 0.0, 2.0], dtype), requires_grad=True)
     for scale in (1.0, 0.0):
-        g = inner_steps.clipped([x * x * scale], 1.0)
-        (w,), _ = inner_steps.step(optimizer, [p], g, inner_steps.memories(optimizer))
+        g = inner_steps.clip_by_norm([x * x * scale], 1.0)
+        (w,), _ = inner_steps.step(optimizer, [p], g, inner_steps.optimizer_states(optimizer))
         (gx,) = grad(ops.sum(w), [x])
         assert np.isfinite(w.numpy()).all() and np.isfinite(gx.numpy()).all()
         np.testing.assert_allclose(w.numpy(), 1 - 0.1 * np.sign(g[0].numpy()), rtol=1e-5)  # Adam's first step
@@ -164,16 +164,16 @@ def test_other_optimizers_are_refused() -> None:
 
 
 def after_real_steps(
-    game: Game, rules: Rules, update: Updates, state: dict[str, Array], points: dict[str, int], k: int, codes: Array
+    model: GAN, rules: Rules, update: Updates, state: dict[str, Array], points: dict[str, int], k: int, codes: Array
 ) -> float:
     """The generator's loss with the weights `state`, after k real steps of a copy of the discriminator."""
-    game, update = copy.deepcopy((game, update))
-    game.noise.state = points
-    game.generator.load_state_dict(state)
-    fake, real = game.generator(Tensor(codes)), Tensor(REAL.x)
+    model, update = copy.deepcopy((model, update))
+    model.noise.state = points
+    model.generator.load_state_dict(state)
+    fake, real = model.generator(Tensor(codes)), Tensor(REAL.x)
     for _ in range(k):
-        update("discriminator", discriminator_terms(game, rules, real, fake.detach())["loss"])
-    return float(rules.generator(game.fake_scores(real, fake)))
+        update("discriminator", discriminator_terms(model, rules, real, fake.detach())["loss"])
+    return float(rules.generator(model.fake_scores(real, fake)))
 
 
 REAL = batch(6, (1, 2, 3), seed=3, dtype=np.float64)
@@ -192,32 +192,32 @@ CASES: list[tuple[int, str, dict[str, Any]]] = [
 def test_the_gradient_through_the_steps_is_that_of_the_loss_after_them(
     k: int, kind: str, options: dict[str, Any]
 ) -> None:
-    made = setup_for("unrolled-gan", shape=(1, 2, 3), hidden=4, layers=1, **options)
-    game, rules = make_game(made), gan.rules(made.options)
-    for module in (game.generator, game.discriminator):
+    setup = setup_for("unrolled-gan", shape=(1, 2, 3), hidden=4, layers=1, **options)
+    model, rules = make_gan(setup), gan.rules(setup.options)
+    for module in (model.generator, model.discriminator):
         module.to(dtype=np.float64)
-    players = {"discriminator": game.discriminator, "generator": game.generator}
+    networks = {"discriminator": model.discriminator, "generator": model.generator}
     update = Updates(
-        {name: OPTIMIZERS[kind](player.parameters()) for name, player in players.items()},
-        clip_norm=made.options["clip_norm"],
+        {name: OPTIMIZERS[kind](network.parameters()) for name, network in networks.items()},
+        clip_norm=setup.options["clip_norm"],
     )
-    step = unrolled.unrolled_step(game, update, rules, steps=0)
-    for seed in range(3):  # so that the optimizer remembers something
+    step = unrolled.unrolled_step(model, update, rules, steps=0)
+    for seed in range(3):  # so that the optimizer has a state
         step(batch(6, (1, 2, 3), seed=seed, dtype=np.float64))
-    codes, points, before = np.random.default_rng(0).normal(size=(6, 3)), game.noise.state, everything_of(game)
-    fake = game.generator(Tensor(codes))
-    later = unrolled.ahead(
-        game, rules, update.optimizers["discriminator"], Tensor(REAL.x), fake, k, clip=made.options["clip_norm"]
+    codes, points, before = np.random.default_rng(0).normal(size=(6, 3)), model.noise.state, everything_of(model)
+    fake = model.generator(Tensor(codes))
+    later = unrolled.unroll(
+        model, rules, update.optimizers["discriminator"], Tensor(REAL.x), fake, k, clip_norm=setup.options["clip_norm"]
     )
     loss = rules.generator(later.fake_scores(Tensor(REAL.x), fake))
-    gradients = grad(loss, game.generator.parameters())
-    assert_same({n: a for n, a in before.items() if "running" not in n}, everything_of(game, without="running"))
+    gradients = grad(loss, model.generator.parameters())
+    assert_same({n: a for n, a in before.items() if "running" not in n}, everything_of(model, without="running"))
 
-    state = game.generator.state_dict()
-    arguments = (game, rules, update)
+    state = model.generator.state_dict()
+    arguments = (model, rules, update)
     assert float(loss) == pytest.approx(after_real_steps(*arguments, state, points, k, codes), rel=1e-9)
     rng, h = np.random.default_rng(1), 1e-5
-    for (name, p), g in zip(game.generator.named_parameters(), gradients, strict=True):
+    for (name, p), g in zip(model.generator.named_parameters(), gradients, strict=True):
         u = rng.normal(size=p.shape)  # along one direction in each parameter
         sides = [
             after_real_steps(*arguments, {**state, name: state[name] + sign * h * u}, points, k, codes)
@@ -228,8 +228,8 @@ def test_the_gradient_through_the_steps_is_that_of_the_loss_after_them(
         assert analytic == pytest.approx(numeric, rel=1e-5, abs=1e-8), name
 
 
-def everything_of(game: Game, without: str = "\0") -> dict[str, Array]:
-    modules = {"d": game.discriminator, "g": game.generator}
+def everything_of(model: GAN, without: str = "\0") -> dict[str, Array]:
+    modules = {"d": model.discriminator, "g": model.generator}
     state = {f"{m}.{k}": a for m, module in modules.items() for k, a in module.state_dict().items()}
     return {name: array for name, array in state.items() if without not in name}
 
@@ -258,13 +258,13 @@ class Slope(nn.Module):
 def test_of_a_bilinear_game_the_gradient_is_known(k: int) -> None:
     """Loss p w: after k ascents at rate r the discriminator is w + k r p, and d/dp p (w + k r p) = w + 2 k r p.
 
-    Plain descent circles outwards (its steps multiply the radius by sqrt(1 + r^2)); looking ahead, it comes home.
+    Plain descent circles outwards (its steps multiply the radius by sqrt(1 + r^2)); unrolled, it converges.
     """
-    r, game = 0.1, Game(Point(0.7), Slope(0.4), latent=1, noise=Generator(0))
+    r, model = 0.1, GAN(Point(0.7), Slope(0.4), latent=1, noise=Generator(0))
     rules = Rules(lambda real, fake: ops.mean(real) - ops.mean(fake), lambda fake: ops.mean(fake), unit="none")
-    point, slope = game.generator, game.discriminator
+    point, slope = model.generator, model.discriminator
     update = Updates({"discriminator": optim.SGD(slope.parameters(), r), "generator": optim.SGD(point.parameters(), r)})
-    step = unrolled.unrolled_step(game, update, rules, steps=k)
+    step = unrolled.unrolled_step(model, update, rules, steps=k)
     one = Batch(np.zeros((4, 1, 1, 1)), None, np.arange(4))
     p, w = 0.7, 0.4
     for _ in range(200):
