@@ -3,7 +3,7 @@
 A generator is a Sequential that ends in an activation with the range of the data. A `Discriminator` gives scores of any
 size - logits, where a probability is wanted - one for each image. Their updates are in ``algorithms/adversarial``.
 
-Imports: nn, ops. Read next: ``minigen/algorithms/adversarial/game.py``.
+Imports: nn, ops. Read next: ``minigen/algorithms/adversarial/step.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Models trained by an adversary: GANs, and the autoencoders inside them. One algorithm a file.
+"""Generative adversarial networks, one model a file. ``step.py`` has the update of all, ``build.py`` the wiring.
 
-Read next: ``game.py``, ``gan.py``.
+Read next: ``step.py``, ``gan.py``.
 """
 
 from minigen.algorithms.adversarial import (

@@ -4,7 +4,7 @@ Where images are few, a discriminator memorises them. If only the real ones were
 generate the changes; if both are, and the gradient flows through, it does not (Zhao et al. 2020, DiffAugment,
 arXiv:2006.10738). Every function maps images (N, C, H, W) to such images, differentiably, drawing anew for each image.
 
-Imports: ops. Read next: ``game.py``.
+Imports: ops. Read next: ``step.py``.
 """
 
 from __future__ import annotations

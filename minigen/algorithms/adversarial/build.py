@@ -1,6 +1,6 @@
 """From options to an `Experiment`: the networks, optimizers, schedules, pictures and samples of a GAN.
 
-Imports: models, game, updates. Read next: ``gan.py``.
+Imports: models, step, updates. Read next: ``gan.py``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 
 from minigen import nn, optim
 from minigen.algorithms.adversarial.augment import AUGMENTATIONS, linear_decay
-from minigen.algorithms.adversarial.game import GAN, AnyGAN, Rules, adversarial_step, ledger
 from minigen.algorithms.adversarial.options import COMMON, CONV, DENSE
+from minigen.algorithms.adversarial.step import GAN, AnyGAN, Objective, adversarial_step, ledger
 from minigen.algorithms.donors import (
     BORROWED,
     borrowed_discriminator,
@@ -41,8 +41,8 @@ def recipe(
     name: str,
     summary: str,
     paper: str,
-    rules: Callable[[Options], Rules],
-    build: Callable[[Setup, Rules], Experiment] | None = None,
+    make_objective: Callable[[Options], Objective],
+    build: Callable[[Setup, Objective], Experiment] | None = None,
     *,
     fixed_network: str | None = None,
     order: int = 1,
@@ -60,27 +60,28 @@ def recipe(
     options = {key: value for key, value in options.items() if key not in without}
 
     def checked(setup: Setup) -> Experiment:
-        losses = rules(setup.options)
-        check(name, options, setup, losses)
+        objective = make_objective(setup.options)
+        check_options(name, options, setup, objective)
         check_borrowed(name, options, setup.options)
         if build is not None:
-            return build(setup, losses)
+            return build(setup, objective)
         gan = make_gan(setup, fixed_network)
-        if losses.penalty is not None:
+        if objective.penalty is not None:
             check_samples_apart(name, gan.discriminator)
-        return make_experiment(setup, gan, losses)
+        return make_experiment(setup, gan, objective)
 
     return Recipe(
-        name, "gan", summary, paper, options, checked, order=order, value_range=(-1.0, 1.0), batches_per_step=batches
-    )
+        name, "gan", summary, paper, options, checked, order=order, value_range=(-1.0, 1.0),
+        batches_per_step=batches_per_step,
+    )  # fmt: skip
 
 
-def batches(options: Options) -> int:
+def batches_per_step(options: Options) -> int:
     """How many batches one update sees: one for each update of the discriminator and each image of its packs."""
     return int(options["n_critic"] * options.get("pack", 1))
 
 
-def check(name: str, defaults: Options, setup: Setup, rules: Rules) -> None:
+def check_options(name: str, defaults: Options, setup: Setup, objective: Objective) -> None:
     """ValueError for options that contradict each other or have no effect, and for data out of the range of tanh."""
     options, idle = setup.options, []
     if setup.value_range != (-1.0, 1.0):
@@ -93,7 +94,7 @@ def check(name: str, defaults: Options, setup: Setup, rules: Rules) -> None:
     for key, cause in idle:
         if options[key] != defaults[key]:
             raise ValueError(f"{name}: --{key.replace('_', '-')} has no effect with {cause}; leave it out")
-    if options["norm"] == "batch" and rules.penalty is not None:
+    if options["norm"] == "batch" and objective.penalty is not None:
         raise ValueError(
             f"{name}: the penalty is on the gradient of each sample, and batch norm mixes the samples of a batch; "
             "use --norm none, layer or spectral"
@@ -183,7 +184,7 @@ def make_updates(setup: Setup, gan: GAN) -> tuple[Updates, Callable[[int], None]
 
 
 def make_experiment(
-    setup: Setup, gan: AnyGAN, rules: Rules, make_step: Callable[..., Step] = adversarial_step
+    setup: Setup, gan: AnyGAN, objective: Objective, make_step: Callable[..., Step] = adversarial_step
 ) -> Experiment:
     """All of a GAN that is trained by the step that `make_step` makes, with the arguments of `adversarial_step`."""
     seed, device = setup.seed, setup.device
@@ -211,15 +212,15 @@ def make_experiment(
         modules=modules,
         updates=update,
         generators={"noise": gan.noise},
-        step=make_step(gan, update, rules, n_critic=setup.options["n_critic"], device=device),
+        step=make_step(gan, update, objective, n_critic=setup.options["n_critic"], device=device),
         schedule=schedule,
         pictures=pictures,
-        ledger=ledger(rules),
+        ledger=ledger(objective),
         routes={"discriminator": ("discriminator",), "generator": ("generator",)},
         through={"generator": ("discriminator",)},
         ema_modules=() if gan.ema_generator is None else ("average",),
         latent=Latent(gan.latent, decode, draw),
-        diagnostics=diagnostics if rules.logits else None,
+        diagnostics=diagnostics if objective.logits else None,
     )
 
 

@@ -1,6 +1,6 @@
 """What the conditional GANs share: a generator that is told a class, and samples and pictures of a class.
 
-Imports: build, game, gan. Read next: ``cgan.py``, ``acgan.py``, ``infogan.py``.
+Imports: build, step, gan. Read next: ``cgan.py``, ``acgan.py``, ``infogan.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from minigen import nn, ops
 from minigen.algorithms.adversarial import build, gan
-from minigen.algorithms.adversarial.game import GAN, Rules, adversarial_step
+from minigen.algorithms.adversarial.step import GAN, Objective, adversarial_step
 from minigen.algorithms.donors import BORROWED
 from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Step, Term
 from minigen.autograd import Tensor
@@ -26,10 +26,10 @@ from minigen_kernels import Array
 PICTURED = 10  # classes in a picture
 
 
-def recipe(name: str, summary: str, paper: str, make: Callable[[Setup, Rules], Experiment], **own: Any) -> Recipe:
+def recipe(name: str, summary: str, paper: str, make: Callable[[Setup, Objective], Experiment], **own: Any) -> Recipe:
     """A conditional GAN by name: it has the losses of ``gan``, and a `build` of its own. `own` as in `build.recipe`."""
     options = {"norm": "batch", "epochs": 10, **gan.LOSS_OPTIONS, **own}
-    return build.recipe(name, summary, paper, gan.rules, make, without=tuple(BORROWED), **options)
+    return build.recipe(name, summary, paper, gan.objective, make, without=tuple(BORROWED), **options)
 
 
 class ConditionalGAN(GAN):
@@ -70,7 +70,7 @@ def class_count(name: str, setup: Setup) -> int:
 def make_experiment(
     setup: Setup,
     model: ConditionalGAN,
-    rules: Rules,
+    objective: Objective,
     make_step: Callable[..., Step] = adversarial_step,
     *,
     terms: Mapping[str, Term],
@@ -110,7 +110,7 @@ def make_experiment(
 
         return build.training_scores(model, images, generate, device)
 
-    experiment = build.make_experiment(setup, model, rules, make_step)
+    experiment = build.make_experiment(setup, model, objective, make_step)
     return replace(
         experiment,
         ledger={**experiment.ledger, **terms},

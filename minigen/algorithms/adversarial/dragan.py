@@ -4,9 +4,9 @@ Where the discriminator rises steeply to a few real images, the generator follow
 (||grad s(x + d)|| - 1)^2, s the score, is therefore added to its loss (their equation 4) at noisy copies of real
 images, with the noise d of the authors' code: uniform, half a standard deviation of the batch wide.
 
-Two files complete this one: ``gan.py`` has the logistic loss, ``game.py`` the update loop.
+Two files complete this one: ``gan.py`` has the logistic loss, ``step.py`` the update loop.
 
-Imports: gan, game, build. Read next: ``r1_gan.py``.
+Imports: gan, step, build. Read next: ``r1_gan.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import replace
 from minigen import ops
 from minigen.algorithms.adversarial import gan
 from minigen.algorithms.adversarial.build import BATCH_NORM_OPTIONS, Options, recipe
-from minigen.algorithms.adversarial.game import Critic, Rules
+from minigen.algorithms.adversarial.step import Critic, Objective
 from minigen.autograd import Tensor, grad
 from minigen.random import Generator
 
@@ -29,9 +29,9 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, noise: Generato
     return ops.mean((norm - 1) ** 2)
 
 
-def rules(options: Options) -> Rules:
+def objective(options: Options) -> Objective:
     """The losses of ``gan``, in nats, and the penalty."""
-    return replace(gan.rules(options), penalty=gradient_penalty, penalty_weight=options["penalty_weight"])
+    return replace(gan.objective(options), penalty=gradient_penalty, penalty_weight=options["penalty_weight"])
 
 
 RECIPES = (
@@ -39,7 +39,7 @@ RECIPES = (
         "dragan",
         "the discriminator's slope is pulled to 1 near real images",
         "Kodali et al. 2017, On convergence and stability of GANs, arXiv:1705.07215",
-        rules,
+        objective,
         order=2,
         without=BATCH_NORM_OPTIONS,
         **gan.LOSS_OPTIONS,

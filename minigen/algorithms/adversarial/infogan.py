@@ -4,9 +4,9 @@ Beside noise z the generator is given a code c: one of K categories, and some nu
 discriminator, Q(c | x), predicts the code from a fake image. L_I = E log Q(c | G(z, c)) + H(c) is a lower bound of the
 mutual information I(c; G(z, c)) (equation 5). Generator and Q maximise it, beside the losses of a GAN (equation 6).
 
-Two files complete this one: ``game.py`` has the update loop, ``conditional.py`` the generator's condition and samples.
+Two files complete this one: ``step.py`` has the update loop, ``conditional.py`` the generator's condition and samples.
 
-Imports: losses, build, game, conditional, models. Read next: ``unrolled.py``.
+Imports: losses, build, step, conditional, models. Read next: ``unrolled.py``.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import NamedTuple, Self
 from minigen import losses
 from minigen.algorithms.adversarial.build import assemble_gan, make_discriminator, make_generator
 from minigen.algorithms.adversarial.conditional import ConditionalGAN, make_experiment, recipe
-from minigen.algorithms.adversarial.game import Rules, adversarial_step, score_terms
+from minigen.algorithms.adversarial.step import Objective, adversarial_step, score_terms
 from minigen.algorithms.experiment import Experiment, Setup, Term
 from minigen.autograd import Tensor
 from minigen.device import array_module
-from minigen.models.conditional_gan import headed
+from minigen.models.conditional_gan import add_head
 from minigen.models.likelihood import bounded
 from minigen.random import Generator
 from minigen_kernels import Array
@@ -68,25 +68,27 @@ def information_bound(outputs: Tensor, category: Array, values: Array, categorie
 
 
 def discriminator_terms(
-    model: InfoGAN, rules: Rules, real: Tensor, fake: Tensor, *, weights: Weights
+    model: InfoGAN, objective: Objective, real: Tensor, fake: Tensor, *, weights: Weights
 ) -> dict[str, Tensor]:
     """The loss of ``gan``'s discriminator less the weighted parts of L_I, which train Q. `fake` is detached."""
     real_outputs, fake_outputs = model.real_fake_scores(real, fake)  # (N, 1 + K + 2 M): the score, and Q's outputs
-    source = rules.discriminator(real_outputs[:, 0], fake_outputs[:, 0])
+    source = objective.discriminator_loss(real_outputs[:, 0], fake_outputs[:, 0])
     category, values = information_bound(fake_outputs[:, 1:], model.labels, model.values, model.classes)
     return {
         "loss": source - category * weights.category - values * weights.continuous,
         "discriminator": source,
         "category": category,
         "continuous": values,
-        **score_terms(rules, real_outputs[:, 0].detach(), fake_outputs[:, 0].detach()),
+        **score_terms(objective, real_outputs[:, 0].detach(), fake_outputs[:, 0].detach()),
     }
 
 
-def generator_terms(model: InfoGAN, rules: Rules, real: Tensor, fake: Tensor, *, weights: Weights) -> dict[str, Tensor]:
+def generator_terms(
+    model: InfoGAN, objective: Objective, real: Tensor, fake: Tensor, *, weights: Weights
+) -> dict[str, Tensor]:
     """The loss of ``gan``'s generator less the weighted parts of L_I."""
     outputs = model.fake_scores(real, fake)
-    source = rules.generator(outputs[:, 0])
+    source = objective.generator_loss(outputs[:, 0])
     category, values = information_bound(outputs[:, 1:], model.labels, model.values, model.classes)
     return {
         "generator": source - category * weights.category - values * weights.continuous,
@@ -109,21 +111,21 @@ def ledger_terms(weights: Weights, categories: int) -> dict[str, Term]:
     }
 
 
-def build(setup: Setup, rules: Rules) -> Experiment:
+def build(setup: Setup, objective: Objective) -> Experiment:
     """The networks, and the step with these losses."""
     options, image, rng = setup.options, setup.image_shape, Generator(setup.seed).spawn("weights")
     k, m = options["categories"], options["continuous"]
     weights = Weights(options["category_weight"], options["continuous_weight"])
     generator = make_generator(options, image, rng, inputs=options["latent"] + k + m)
     body = make_discriminator(options, image, rng)
-    discriminator = headed(body, k + 2 * m, hidden=HEAD, rng=rng.spawn("head"))
+    discriminator = add_head(body, k + 2 * m, hidden=HEAD, rng=rng.spawn("head"))
     model = assemble_gan(InfoGAN, setup, generator, discriminator, name="infogan", classes=k, continuous=m)
     make_step = functools.partial(
         adversarial_step,
         discriminator_terms=functools.partial(discriminator_terms, weights=weights),
         generator_terms=functools.partial(generator_terms, weights=weights),
     )
-    return make_experiment(setup, model, rules, make_step, terms=ledger_terms(weights, k))
+    return make_experiment(setup, model, objective, make_step, terms=ledger_terms(weights, k))
 
 
 RECIPES = (

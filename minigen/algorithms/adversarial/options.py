@@ -1,6 +1,6 @@
 """The options of adversarial models, and the defaults that most of them share.
 
-Imports: training.options. Read next: ``game.py``.
+Imports: donors, augment, options. Read next: ``step.py``.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ At the equilibrium the discriminator should be flat: a slope that is left over d
 and the two circle for ever. gamma/2 E ||ds/dx||^2 at real images, s the score, is added to its loss and makes training
 converge (their theorem 4.1).
 
-Two files complete this one: ``gan.py`` has the logistic loss, ``game.py`` the update loop.
+Two files complete this one: ``gan.py`` has the logistic loss, ``step.py`` the update loop.
 
-Imports: gan, game, build. Read next: ``sngan.py``.
+Imports: gan, step, build. Read next: ``sngan.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import replace
 from minigen import ops
 from minigen.algorithms.adversarial import gan
 from minigen.algorithms.adversarial.build import BATCH_NORM_OPTIONS, Options, recipe
-from minigen.algorithms.adversarial.game import Critic, Rules
+from minigen.algorithms.adversarial.step import Critic, Objective
 from minigen.autograd import Tensor, grad
 from minigen.random import Generator
 
@@ -28,9 +28,9 @@ def r1_penalty(critic: Critic, real: Tensor, fake: Tensor, noise: Generator) -> 
     return ops.mean(ops.sum(g * g, axis=(1, 2, 3))) * 0.5
 
 
-def rules(options: Options) -> Rules:
+def objective(options: Options) -> Objective:
     """The losses of ``gan``, in nats, and the penalty."""
-    return replace(gan.rules(options), penalty=r1_penalty, penalty_weight=options["penalty_weight"])
+    return replace(gan.objective(options), penalty=r1_penalty, penalty_weight=options["penalty_weight"])
 
 
 RECIPES = (
@@ -38,7 +38,7 @@ RECIPES = (
         "r1-gan",
         "the discriminator is kept flat at real images, and training converges",
         "Mescheder, Geiger and Nowozin 2018, Which training methods for GANs do actually converge?, arXiv:1801.04406",
-        rules,
+        objective,
         order=2,
         without=BATCH_NORM_OPTIONS,
         **gan.LOSS_OPTIONS,

@@ -4,16 +4,16 @@ Every weight matrix of the discriminator is divided by its largest singular valu
 1, at the price of one power iteration an update. The discriminator minimises E max(0, 1 - s) over real and
 E max(0, 1 + s) over fake images (the hinge loss, equation 16), the generator -E s over fake ones (equation 17).
 
-Two files complete this one: ``game.py`` has the update loop, ``minigen/nn/spectral_norm.py`` the normalisation.
+Two files complete this one: ``step.py`` has the update loop, ``minigen/nn/spectral_norm.py`` the normalisation.
 
-Imports: game, build. Read next: ``pacgan.py``.
+Imports: step, build. Read next: ``pacgan.py``.
 """
 
 from __future__ import annotations
 
 from minigen import ops
 from minigen.algorithms.adversarial.build import Options, recipe
-from minigen.algorithms.adversarial.game import Rules
+from minigen.algorithms.adversarial.step import Objective
 from minigen.autograd import Tensor
 
 
@@ -27,9 +27,9 @@ def generator_loss(fake: Tensor) -> Tensor:
     return -ops.mean(fake)
 
 
-def rules(options: Options) -> Rules:
+def objective(options: Options) -> Objective:
     """Losses in units of the score."""
-    return Rules(discriminator=hinge_loss, generator=generator_loss, unit="score")
+    return Objective(discriminator_loss=hinge_loss, generator_loss=generator_loss, unit="score")
 
 
 RECIPES = (
@@ -37,7 +37,7 @@ RECIPES = (
         "sngan",
         "hinge loss; the discriminator's weights are divided by their largest singular value",
         "Miyato et al. 2018, Spectral normalization for GANs, arXiv:1802.05957",
-        rules,
+        objective,
         norm="spectral",
     ),
 )

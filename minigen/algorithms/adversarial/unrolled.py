@@ -5,13 +5,13 @@ notices, and the generator moves on. Here the generator's loss is that with the 
 steps of its own optimizer, theta_K(theta_G) (equations 7 to 11), and its gradient flows through these steps too. The
 discriminator is updated by one ordinary step (equation 12).
 
-Two files complete this one: ``game.py`` has the update loop, ``inner_steps.py`` differentiable steps of an optimizer.
+Two files complete this one: ``step.py`` has the update loop, ``inner_steps.py`` differentiable steps of an optimizer.
 
 An update costs about 5 ms and 8 more for each unrolled step, most of it matrix products (784-256-256-1, 64 images, one
 core). The defaults are for runs of minutes: 2 steps, where the paper takes 5 or 10, and larger learning rates than
 other GANs have here.
 
-Imports: game, gan, build, inner_steps. Read next: ``cgan.py``.
+Imports: step, gan, build, inner_steps. Read next: ``cgan.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import functools
 from minigen import nn, optim
 from minigen.algorithms.adversarial import gan, inner_steps
 from minigen.algorithms.adversarial.build import make_experiment, make_gan, recipe
-from minigen.algorithms.adversarial.game import GAN, Rules, adversarial_step, discriminator_terms, generator_terms
+from minigen.algorithms.adversarial.step import GAN, Objective, adversarial_step, discriminator_terms, generator_terms
 from minigen.algorithms.donors import BORROWED
 from minigen.algorithms.experiment import Experiment, Setup, Step
 from minigen.algorithms.updates import Updates
@@ -31,7 +31,7 @@ from minigen.autograd import Tensor, grad
 
 def unroll(
     model: GAN,
-    rules: Rules,
+    objective: Objective,
     optimizer: optim.Optimizer,
     real: Tensor,
     fake: Tensor,
@@ -51,7 +51,7 @@ def unroll(
     states = inner_steps.optimizer_states(optimizer)
     for _ in range(steps):
         unrolled.discriminator = nn.replaced(discriminator, dict(zip(names, weights, strict=True)))
-        gradients = grad(discriminator_terms(unrolled, rules, real, fake)["loss"], weights, create_graph=True)
+        gradients = grad(discriminator_terms(unrolled, objective, real, fake)["loss"], weights, create_graph=True)
         if clip_norm:
             gradients = tuple(inner_steps.clip_by_norm(gradients, clip_norm))
         weights, states = inner_steps.step(optimizer, weights, gradients, states)
@@ -61,23 +61,23 @@ def unroll(
 
 
 def unrolled_step(
-    model: GAN, update: Updates, rules: Rules, *, steps: int, n_critic: int = 1, device: str = "cpu"
+    model: GAN, update: Updates, objective: Objective, *, steps: int, n_critic: int = 1, device: str = "cpu"
 ) -> Step:
     """`adversarial_step` with the generator's loss `steps` further; with 0 it is the same, bit for bit."""
     optimizer = update.optimizers["discriminator"]
     inner_steps.optimizer_states(optimizer)  # an optimizer that cannot be unrolled is refused now
 
-    def unrolled_terms(model: GAN, rules: Rules, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        unrolled = unroll(model, rules, optimizer, real, fake, steps, clip_norm=update.clip_norm)
-        return generator_terms(unrolled, rules, real, fake)
+    def unrolled_terms(model: GAN, objective: Objective, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        unrolled = unroll(model, objective, optimizer, real, fake, steps, clip_norm=update.clip_norm)
+        return generator_terms(unrolled, objective, real, fake)
 
-    return adversarial_step(model, update, rules, generator_terms=unrolled_terms, n_critic=n_critic, device=device)
+    return adversarial_step(model, update, objective, generator_terms=unrolled_terms, n_critic=n_critic, device=device)
 
 
-def build(setup: Setup, rules: Rules) -> Experiment:
+def build(setup: Setup, objective: Objective) -> Experiment:
     """A GAN with this step."""
     return make_experiment(
-        setup, make_gan(setup), rules, functools.partial(unrolled_step, steps=setup.options["unroll"])
+        setup, make_gan(setup), objective, functools.partial(unrolled_step, steps=setup.options["unroll"])
     )
 
 
@@ -86,7 +86,7 @@ RECIPES = (
         "unrolled-gan",
         "the generator looks some steps of the discriminator ahead, against the loss of modes (second derivatives)",
         "Metz, Poole, Pfau and Sohl-Dickstein 2017, Unrolled generative adversarial networks, arXiv:1611.02163",
-        gan.rules,
+        gan.objective,
         build,
         order=2,
         without=tuple(BORROWED),

@@ -4,16 +4,16 @@ The critic f maximises E f(x) - E f(G(z)) (equation 3): among functions of slope
 Wasserstein-1 distance of the two distributions. The generator minimises it. The critic's weights are clipped to +-c
 after each of its `n_critic` updates, which bounds its slope, so the distance is measured in units of an unknown slope.
 
-Two files complete this one: ``game.py`` has the update loop, ``build.py`` the networks and optimizers.
+Two files complete this one: ``step.py`` has the update loop, ``build.py`` the networks and optimizers.
 
-Imports: game, build. Read next: ``wgan_gp.py``, which bounds the slope itself.
+Imports: step, build. Read next: ``wgan_gp.py``, which bounds the slope itself.
 """
 
 from __future__ import annotations
 
 from minigen import nn, ops
 from minigen.algorithms.adversarial.build import Options, recipe
-from minigen.algorithms.adversarial.game import Rules
+from minigen.algorithms.adversarial.step import Objective
 from minigen.autograd import Tensor, note_change
 from minigen.device import array_module
 
@@ -35,13 +35,13 @@ def generator_loss(fake: Tensor) -> Tensor:
     return -ops.mean(fake)
 
 
-def rules(options: Options) -> Rules:
+def objective(options: Options) -> Objective:
     """All of the objective. Scores have no zero, so there is no decision threshold."""
     limit = options["weight_clip"]
-    return Rules(
-        discriminator=critic_loss,
-        constrain=lambda critic: clip_weights(critic, limit),
-        generator=generator_loss,
+    return Objective(
+        discriminator_loss=critic_loss,
+        weight_constraint=lambda critic: clip_weights(critic, limit),
+        generator_loss=generator_loss,
         unit="score",
         decision_threshold=None,
     )
@@ -52,7 +52,7 @@ RECIPES = (
         "wgan",
         "a critic of bounded weights measures the Wasserstein distance",
         "Arjovsky, Chintala and Bottou 2017, Wasserstein GAN, arXiv:1701.07875",
-        rules,
+        objective,
         norm="batch",
         optimizer="rmsprop",
         lr_generator=2e-4,  # the paper's 5e-5 is for many times as many steps

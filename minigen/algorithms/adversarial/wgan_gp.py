@@ -7,16 +7,16 @@ distributions (their proposition 1). Each update of the critic minimises (their 
 
 whose gradient in the weights is a second derivative. After `n_critic` such updates the generator minimises -E f(G(z)).
 
-Two files complete this one: ``game.py`` has the update loop, ``build.py`` the networks and optimizers.
+Two files complete this one: ``step.py`` has the update loop, ``build.py`` the networks and optimizers.
 
-Imports: game, build. Read next: ``dragan.py``, ``r1_gan.py``.
+Imports: step, build. Read next: ``dragan.py``, ``r1_gan.py``.
 """
 
 from __future__ import annotations
 
 from minigen import ops
 from minigen.algorithms.adversarial.build import BATCH_NORM_OPTIONS, Options, recipe
-from minigen.algorithms.adversarial.game import Critic, Rules
+from minigen.algorithms.adversarial.step import Critic, Objective
 from minigen.autograd import Tensor, grad
 from minigen.random import Generator
 
@@ -40,13 +40,13 @@ def generator_loss(fake: Tensor) -> Tensor:
     return -ops.mean(fake)
 
 
-def rules(options: Options) -> Rules:
+def objective(options: Options) -> Objective:
     """All of the objective. Scores have no zero, so there is no decision threshold."""
-    return Rules(
-        discriminator=critic_loss,
+    return Objective(
+        discriminator_loss=critic_loss,
         penalty=gradient_penalty,
         penalty_weight=options["penalty_weight"],
-        generator=generator_loss,
+        generator_loss=generator_loss,
         unit="score",
         decision_threshold=None,
     )
@@ -57,7 +57,7 @@ RECIPES = (
         "wgan-gp",
         "a critic whose slope is pulled to 1 measures the Wasserstein distance",
         "Gulrajani et al. 2017, Improved training of Wasserstein GANs, arXiv:1704.00028",
-        rules,
+        objective,
         order=2,
         without=BATCH_NORM_OPTIONS,
         lr_generator=5e-4,  # the paper's 1e-4 is for ten times as many steps

@@ -20,7 +20,7 @@ from dataclasses import replace
 from minigen import losses
 from minigen.algorithms.adversarial import gan
 from minigen.algorithms.adversarial.build import predict
-from minigen.algorithms.adversarial.game import score_terms
+from minigen.algorithms.adversarial.step import score_terms
 from minigen.algorithms.experiment import Experiment, Setup, Term, Terms
 from minigen.algorithms.hybrid import networks
 from minigen.algorithms.hybrid.build import SCORE_TERMS, Hybrid, recipe
@@ -38,7 +38,7 @@ class AAE(Hybrid):
 
     def __init__(self, setup: Setup) -> None:
         self.encoder, self.decoder = networks.encoder(setup), networks.generator(setup)
-        self.discriminator, self.rules = networks.code_discriminator(setup), gan.rules(setup.options)
+        self.discriminator, self.objective = networks.code_discriminator(setup), gan.objective(setup.options)
         modules = {"encoder": self.encoder, "decoder": self.decoder, "discriminator": self.discriminator}
         super().__init__(setup, modules, generator=self.decoder, autoencoder=(self.encoder, self.decoder))
 
@@ -49,13 +49,13 @@ class AAE(Hybrid):
         for x in batches:
             codes = self.encoder(x)
             real, fake = self.discriminator(self.normal(len(x))), self.discriminator(codes.detach())
-            loss = self.rules.discriminator(real, fake)
+            loss = self.objective.discriminator_loss(real, fake)
             self.update("discriminator", loss)
-        generator = self.rules.generator(self.discriminator(codes))
+        generator = self.objective.generator_loss(self.discriminator(codes))
         self.update("generator", generator)
         return {
             "loss": reconstruction, "reconstruction": reconstruction, "discriminator": loss, "generator": generator,
-            **score_terms(self.rules, real.detach(), fake.detach()),
+            **score_terms(self.objective, real.detach(), fake.detach()),
         }  # fmt: skip
 
     def reconstruction_error(self, x: Tensor) -> Tensor:

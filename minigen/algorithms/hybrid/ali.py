@@ -18,7 +18,7 @@ from __future__ import annotations
 from minigen import ops
 from minigen.algorithms.adversarial import gan
 from minigen.algorithms.adversarial.build import predict
-from minigen.algorithms.adversarial.game import score_terms
+from minigen.algorithms.adversarial.step import score_terms
 from minigen.algorithms.experiment import Setup, Term, Terms
 from minigen.algorithms.hybrid import networks
 from minigen.algorithms.hybrid.build import SCORE_TERMS, Hybrid, recipe
@@ -34,7 +34,7 @@ class ALI(Hybrid):
 
     def __init__(self, setup: Setup) -> None:
         self.encoder, self.discriminator = networks.gaussian_encoder(setup), networks.joint_discriminator(setup)
-        self.rules = gan.rules({**setup.options, "generator_loss": "non-saturating"})
+        self.objective = gan.objective({**setup.options, "generator_loss": "non-saturating"})
         generator = networks.generator(setup)
         modules = {"encoder": self.encoder, "generator": generator, "discriminator": self.discriminator}
         super().__init__(setup, modules, generator=generator, autoencoder=(self.encoder, generator))
@@ -47,7 +47,7 @@ class ALI(Hybrid):
             fake = self.generator(z)
             real_scores = self.discriminator(self.augment(x), inferred.detach())
             fake_scores = self.discriminator(self.augment(fake.detach()), z)
-            loss = self.rules.discriminator(real_scores, fake_scores)
+            loss = self.objective.discriminator_loss(real_scores, fake_scores)
             self.update("discriminator", loss)
 
         of_images = gan.cross_entropy(self.discriminator(self.augment(x), inferred), 0.0)
@@ -55,7 +55,7 @@ class ALI(Hybrid):
         self.update("generator", of_images + of_codes)
         return {
             "loss": loss, "discriminator": loss, "generator": of_images + of_codes, "generator_of_images": of_images,
-            "generator_of_codes": of_codes, **score_terms(self.rules, real_scores.detach(), fake_scores.detach()),
+            "generator_of_codes": of_codes, **score_terms(self.objective, real_scores.detach(), fake_scores.detach()),
         }  # fmt: skip
 
     def ledger(self) -> dict[str, Term]:

@@ -17,9 +17,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from minigen import nn, ops, optim
-from minigen.algorithms.adversarial.build import Options, batches, predict
-from minigen.algorithms.adversarial.game import parts
+from minigen.algorithms.adversarial.build import Options, batches_per_step, predict
 from minigen.algorithms.adversarial.options import CONV, DENSE
+from minigen.algorithms.adversarial.step import split_batch
 from minigen.algorithms.donors import check_borrowed
 from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Term, Terms
 from minigen.algorithms.hybrid.augment_pipe import AugmentPipe
@@ -90,7 +90,7 @@ class Hybrid(ABC):
 
     def step(self, batch: Batch) -> Terms:
         """One step. ValueError, before anything changes, if the batch does not make `n_critic` equal parts."""
-        images = [Tensor(x) for x in parts(to_device(batch.x, self.device), self.options["n_critic"])]
+        images = [Tensor(x) for x in split_batch(to_device(batch.x, self.device), self.options["n_critic"])]
         for network in self.networks.values():
             network.train()
         terms = self.training_step(images)
@@ -226,7 +226,8 @@ def recipe(
             setup = replace(setup, options={**setup.options, "norm": norm})
         return model(setup).experiment()
 
-    return Recipe(name, "hybrid", summary, paper, options, build, value_range=(-1.0, 1.0), batches_per_step=batches)
+    images = (-1.0, 1.0)
+    return Recipe(name, "hybrid", summary, paper, options, build, value_range=images, batches_per_step=batches_per_step)
 
 
 def check(name: str, defaults: Options, setup: Setup, dense_with_conv: tuple[str, ...]) -> None:

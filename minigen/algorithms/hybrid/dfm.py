@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from minigen import losses
 from minigen.algorithms.adversarial import gan
-from minigen.algorithms.adversarial.game import score_terms
+from minigen.algorithms.adversarial.step import score_terms
 from minigen.algorithms.experiment import Setup, Term, Terms
 from minigen.algorithms.hybrid import networks
 from minigen.algorithms.hybrid.build import SCORE_TERMS, Hybrid, features_and_scores, recipe
@@ -31,7 +31,7 @@ class DFM(Hybrid):
     routes = {"discriminator": ("discriminator",), "denoiser": ("denoiser",), "generator": ("generator",)}
 
     def __init__(self, setup: Setup) -> None:
-        self.discriminator, self.rules = networks.discriminator(setup), gan.rules(setup.options)
+        self.discriminator, self.objective = networks.discriminator(setup), gan.objective(setup.options)
         self.denoiser, generator = networks.denoiser(setup, self.discriminator), networks.generator(setup)
         modules = {"generator": generator, "discriminator": self.discriminator, "denoiser": self.denoiser}
         super().__init__(setup, modules, generator=generator)
@@ -41,7 +41,7 @@ class DFM(Hybrid):
             fake = self.generator(self.normal(len(x)))
             features, real_scores = features_and_scores(self.discriminator, self.augment(x))
             fake_scores = self.discriminator(self.augment(fake.detach()))
-            loss = self.rules.discriminator(real_scores, fake_scores)
+            loss = self.objective.discriminator_loss(real_scores, fake_scores)
             self.update("discriminator", loss)
 
         clean, std = features.detach(), self.options["feature_noise"]
@@ -52,13 +52,13 @@ class DFM(Hybrid):
         features, scores = features_and_scores(self.discriminator, self.augment(fake))
         with no_grad():
             target = self.denoiser(features)
-        adversarial, error = self.rules.generator(scores), losses.mse(features, target)
+        adversarial, error = self.objective.generator_loss(scores), losses.mse(features, target)
         generator = adversarial + error * self.options["feature_weight"]
         self.update("generator", generator)
         return {
             "loss": loss, "discriminator": loss, "denoiser": denoising, "generator": generator,
             "adversarial": adversarial, "features": error,
-            **score_terms(self.rules, real_scores.detach(), fake_scores.detach()),
+            **score_terms(self.objective, real_scores.detach(), fake_scores.detach()),
         }  # fmt: skip
 
     def ledger(self) -> dict[str, Term]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from minigen import losses
 from minigen.algorithms.adversarial import gan
-from minigen.algorithms.adversarial.game import score_terms
+from minigen.algorithms.adversarial.step import score_terms
 from minigen.algorithms.experiment import Setup, Term, Terms
 from minigen.algorithms.hybrid import networks
 from minigen.algorithms.hybrid.build import SCORE_TERMS, Hybrid, recipe
@@ -37,7 +37,7 @@ class MDGAN(Hybrid):
 
     def __init__(self, setup: Setup) -> None:
         self.encoder, self.discriminator = networks.encoder(setup), networks.discriminator(setup)
-        self.rules, generator = gan.rules(setup.options), networks.generator(setup)
+        self.objective, generator = gan.objective(setup.options), networks.generator(setup)
         modules = {"generator": generator, "discriminator": self.discriminator, "encoder": self.encoder}
         super().__init__(setup, modules, generator=generator, autoencoder=(self.encoder, generator))
 
@@ -46,11 +46,11 @@ class MDGAN(Hybrid):
             fake, reconstructed = self.generate_jointly(self.normal(len(x)), self.encoder(x))
             real_scores = self.discriminator(self.augment(x))
             fake_scores = self.discriminator(self.augment(fake.detach()))
-            loss = self.rules.discriminator(real_scores, fake_scores)
+            loss = self.objective.discriminator_loss(real_scores, fake_scores)
             self.update("discriminator", loss)
 
-        adversarial = self.rules.generator(self.discriminator(self.augment(fake)))
-        mode = self.rules.generator(self.discriminator(self.augment(reconstructed)))
+        adversarial = self.objective.generator_loss(self.discriminator(self.augment(fake)))
+        mode = self.objective.generator_loss(self.discriminator(self.augment(reconstructed)))
         reconstruction = losses.mse(reconstructed, x)
         weight, mode_weight = self.options["reconstruction_weight"], self.options["mode_weight"]
         generator = adversarial + reconstruction * weight + mode * mode_weight
@@ -58,7 +58,7 @@ class MDGAN(Hybrid):
         return {
             "loss": loss, "discriminator": loss, "generator": generator, "adversarial": adversarial,
             "reconstruction": reconstruction, "mode": mode,
-            **score_terms(self.rules, real_scores.detach(), fake_scores.detach()),
+            **score_terms(self.objective, real_scores.detach(), fake_scores.detach()),
         }  # fmt: skip
 
     def ledger(self) -> dict[str, Term]:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from minigen import losses, ops
 from minigen.algorithms.adversarial import gan
-from minigen.algorithms.adversarial.game import score_terms
+from minigen.algorithms.adversarial.step import score_terms
 from minigen.algorithms.experiment import Setup, Term, Terms
 from minigen.algorithms.hybrid import networks
 from minigen.algorithms.hybrid.build import SCORE_TERMS, Hybrid, features_and_scores, recipe
@@ -43,7 +43,7 @@ class VAEGAN(Hybrid):
 
     def __init__(self, setup: Setup) -> None:
         self.encoder, self.decoder = networks.gaussian_encoder(setup), networks.generator(setup)
-        self.discriminator, self.rules = networks.discriminator(setup), gan.rules(setup.options)
+        self.discriminator, self.objective = networks.discriminator(setup), gan.objective(setup.options)
         modules = {"encoder": self.encoder, "decoder": self.decoder, "discriminator": self.discriminator}
         super().__init__(setup, modules, generator=self.decoder, autoencoder=(self.encoder, self.decoder))
 
@@ -56,7 +56,8 @@ class VAEGAN(Hybrid):
         mean, logvar, real, reconstructed, sampled = self.forward(x)
         real_features, real_scores = features_and_scores(self.discriminator, real)
         features, reconstructed_scores = features_and_scores(self.discriminator, reconstructed)
-        adversarial = self.rules.generator(reconstructed_scores) + self.rules.generator(self.discriminator(sampled))
+        generator_loss = self.objective.generator_loss
+        adversarial = generator_loss(reconstructed_scores) + generator_loss(self.discriminator(sampled))
 
         kl = losses.gaussian_kl(mean, logvar)
         error = losses.mse(features, real_features.detach(), reduction="batchmean")
@@ -81,10 +82,11 @@ class VAEGAN(Hybrid):
     def update_discriminator(self, real_scores: Tensor, reconstructed: Tensor, sampled: Tensor) -> Terms:
         """The update on L_gan, and its terms. `real_scores` (N,) are of augmented images, as the others are."""
         reconstructed_scores, sampled_scores = (self.discriminator(x.detach()) for x in (reconstructed, sampled))
-        loss = self.rules.discriminator(real_scores, reconstructed_scores) + gan.cross_entropy(sampled_scores, 0.0)
+        loss = self.objective.discriminator_loss(real_scores, reconstructed_scores)
+        loss = loss + gan.cross_entropy(sampled_scores, 0.0)
         self.update("discriminator", loss)
         fake_scores = ops.concat([reconstructed_scores, sampled_scores])
-        scores = score_terms(self.rules, real_scores.detach(), fake_scores.detach())
+        scores = score_terms(self.objective, real_scores.detach(), fake_scores.detach())
         return {"loss": loss, "discriminator": loss, **scores}
 
     def ledger(self) -> dict[str, Term]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from minigen import nn, optim
 from minigen.algorithms.adversarial import RECIPES, build, dragan, gan, lsgan, pacgan, r1_gan, sngan, wgan, wgan_gp
-from minigen.algorithms.adversarial.game import GAN, Rules, adversarial_step
+from minigen.algorithms.adversarial.step import GAN, Objective, adversarial_step
 from minigen.algorithms.experiment import Experiment, Recipe, Setup, Step
 from minigen.algorithms.updates import Updates
 from minigen.data import Batch
@@ -20,20 +20,20 @@ from minigen.data import Batch
 Array = np.ndarray[Any, Any]
 State = Mapping[str, Array]
 
-RULES = {
-    "gan": gan.rules,
-    "dcgan": gan.rules,
-    "lsgan": lsgan.rules,
-    "wgan": wgan.rules,
-    "wgan-gp": wgan_gp.rules,
-    "dragan": dragan.rules,
-    "r1-gan": r1_gan.rules,
-    "sngan": sngan.rules,
-    "pacgan": gan.rules,
+OBJECTIVES = {
+    "gan": gan.objective,
+    "dcgan": gan.objective,
+    "lsgan": lsgan.objective,
+    "wgan": wgan.objective,
+    "wgan-gp": wgan_gp.objective,
+    "dragan": dragan.objective,
+    "r1-gan": r1_gan.objective,
+    "sngan": sngan.objective,
+    "pacgan": gan.objective,
 }
 # Those with one loss of scores; the others have tests of their own (conditional, unrolled).
-MODELS: dict[str, Recipe] = {recipe.name: recipe for recipe in RECIPES if recipe.name in RULES}
-assert RULES.keys() == MODELS.keys() and pacgan.RECIPES[0].name == "pacgan"
+MODELS: dict[str, Recipe] = {recipe.name: recipe for recipe in RECIPES if recipe.name in OBJECTIVES}
+assert OBJECTIVES.keys() == MODELS.keys() and pacgan.RECIPES[0].name == "pacgan"
 SMALL = {"latent": 3, "hidden": 6, "layers": 2, "channels": 2}
 
 
@@ -56,7 +56,7 @@ def small(name: str, **options: Any) -> Experiment:
     return MODELS[name].build(setup_for(name, **options))
 
 
-def in_float64(name: str, lr: float = 0.1, **options: Any) -> tuple[GAN, Rules, Step]:
+def in_float64(name: str, lr: float = 0.1, **options: Any) -> tuple[GAN, Objective, Step]:
     """A small dense GAN in float64 with its losses, and its update with gradient descent."""
     if "network" in MODELS[name].options:
         options["network"] = "dense"
@@ -65,12 +65,12 @@ def in_float64(name: str, lr: float = 0.1, **options: Any) -> tuple[GAN, Rules, 
     for module in (model.generator, model.discriminator, model.ema_generator):
         if module is not None:
             module.to(dtype=np.float64)
-    rules = RULES[name](setup.options)
+    objective = OBJECTIVES[name](setup.options)
     descent: dict[str, optim.Optimizer] = {
         "discriminator": optim.SGD(model.discriminator.parameters(), lr),
         "generator": optim.SGD(model.generator.parameters(), lr),
     }
-    return model, rules, adversarial_step(model, Updates(descent), rules, n_critic=setup.options["n_critic"])
+    return model, objective, adversarial_step(model, Updates(descent), objective, n_critic=setup.options["n_critic"])
 
 
 def batch(n: int = 8, shape: tuple[int, int, int] = (1, 8, 8), *, seed: int = 0, dtype: Any = np.float32) -> Batch:

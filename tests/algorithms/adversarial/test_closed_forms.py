@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from minigen import nn, ops, optim
 from minigen.algorithms.adversarial import gan, r1_gan, wgan
-from minigen.algorithms.adversarial.game import GAN, adversarial_step
+from minigen.algorithms.adversarial.step import GAN, adversarial_step
 from minigen.algorithms.updates import Updates
 from minigen.autograd import Tensor, grad
 from minigen.data import Batch
@@ -31,21 +31,21 @@ def test_the_optimal_discriminator_is_p_over_p_plus_q(counts: list[tuple[int, in
     p, q = (np.array(c, np.float64) for c in zip(*counts))
     real, fake = (np.repeat(np.arange(len(p)), c.astype(int)) for c in (p, q))
     p, q = p / p.sum(), q / q.sum()
-    rules = gan.rules(setup_for("gan").options)
+    objective = gan.objective(setup_for("gan").options)
     logits = nn.Parameter(np.zeros(len(p)))
     for _ in range(60):  # Newton's method: the loss is convex, and each logit has its own curvature
-        loss = rules.discriminator(logits[real], logits[fake])
+        loss = objective.discriminator_loss(logits[real], logits[fake])
         d = 1 / (1 + np.exp(-logits.numpy()))
         logits.data = logits.data - grad(loss, [logits])[0].numpy() / ((p + q) * d * (1 - d))
     np.testing.assert_allclose(1 / (1 + np.exp(-logits.numpy())), p / (p + q), atol=1e-9)
     m = (p + q) / 2
     jsd = (p * np.log(p / m)).sum() / 2 + (q * np.log(q / m)).sum() / 2
-    best = rules.discriminator(logits[real], logits[fake]).item()
+    best = objective.discriminator_loss(logits[real], logits[fake]).item()
     assert best == pytest.approx(2 * math.log(2) - 2 * jsd, abs=1e-9)
     # Smoothing the real target pulls D below p / (p + q), to (1 - s) p / (p + q), and leaves q's part alone.
-    smooth = gan.rules({**setup_for("gan").options, "label_smoothing": 0.1})
+    smooth = gan.objective({**setup_for("gan").options, "label_smoothing": 0.1})
     logits.data = np.log(0.9 * p / (0.1 * p + q))
-    (g,) = grad(smooth.discriminator(logits[real], logits[fake]), [logits])
+    (g,) = grad(smooth.discriminator_loss(logits[real], logits[fake]), [logits])
     np.testing.assert_allclose(g.numpy(), 0, atol=1e-12)
 
 
@@ -74,9 +74,9 @@ def dirac(gamma: float, lr: float, steps: int) -> list[float]:
     theta, psi = Point(1.0), Slope(1.0)
     model = GAN(theta, psi, latent=1, noise=Generator(0))
     kind, options = (r1_gan, {"penalty_weight": gamma}) if gamma else (gan, {})
-    rules = kind.rules({"label_smoothing": 0.0, "generator_loss": "minimax", **options})
+    objective = kind.objective({"label_smoothing": 0.0, "generator_loss": "minimax", **options})
     update = Updates({"discriminator": optim.SGD(psi.parameters(), lr), "generator": optim.SGD(theta.parameters(), lr)})
-    step, zeros = adversarial_step(model, update, rules), Batch(np.zeros((2, 1, 1, 1)), None, np.arange(2))
+    step, zeros = adversarial_step(model, update, objective), Batch(np.zeros((2, 1, 1, 1)), None, np.arange(2))
     path = []
     for _ in range(steps):
         step(zeros)
@@ -93,7 +93,7 @@ def test_dirac_gan_circles_and_r1_contracts() -> None:
 
 def test_dirac_gan_spirals_out_if_both_move_at_once() -> None:
     """Lemma 2.3: without taking turns the distance from the goal grows in every step, and with R1 it shrinks."""
-    rules = gan.rules(setup_for("gan", generator_loss="minimax").options)
+    objective = gan.objective(setup_for("gan", generator_loss="minimax").options)
     ends = {}
     for gamma in (0.0, 0.5):
         theta, psi = Point(1.0), Slope(1.0)
@@ -102,10 +102,10 @@ def test_dirac_gan_spirals_out_if_both_move_at_once() -> None:
             model = GAN(theta, psi, latent=1, noise=Generator(0))
             real = Tensor(np.zeros((1, 1, 1, 1)))
             fake = model.generate(1)
-            d_loss = rules.discriminator(model.scores(real), model.scores(fake.detach()))
+            d_loss = objective.discriminator_loss(model.scores(real), model.scores(fake.detach()))
             d_loss = d_loss + r1_gan.r1_penalty(model.scores, real, fake, model.noise) * gamma
             (g_psi,) = grad(d_loss, [psi.psi])
-            (g_theta,) = grad(rules.generator(model.scores(fake)), [theta.theta])
+            (g_theta,) = grad(objective.generator_loss(model.scores(fake)), [theta.theta])
             psi.psi.data, theta.theta.data = psi.psi.data - 0.2 * g_psi.data, theta.theta.data - 0.2 * g_theta.data
             path.append(math.hypot(theta.theta.item(), psi.psi.item()))
         ends[gamma] = path

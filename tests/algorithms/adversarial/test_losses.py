@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from algorithms.adversarial.adversarial_runs import (
-    RULES,
+    OBJECTIVES,
     Array,
     State,
     batch,
@@ -27,7 +27,7 @@ from algorithms.adversarial.adversarial_runs import (
     softplus,
 )
 
-from minigen.algorithms.adversarial.game import Rules, parts
+from minigen.algorithms.adversarial.step import Objective, split_batch
 from minigen.autograd import Tensor, grad
 from minigen.random import Generator
 
@@ -90,7 +90,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 def test_terms_and_gradients_of_an_update(name: str, options: dict[str, Any]) -> None:
     """Of the second step, so that a gradient left over from the first would show. float64, plain descent at 0.1."""
     n_critic, pack, joint = options.get("n_critic", 1), options.get("pack", 1), options.get("joint_batch", False)
-    model, rules, step = in_float64(name, **options)
+    model, objective, step = in_float64(name, **options)
     shape, size, weight = (1, 2, 3), 6, options.get("penalty_weight", 0.0)
     step(batch(size * n_critic, shape, seed=1, dtype=np.float64))
     one = batch(size * n_critic, shape, seed=2, dtype=np.float64)
@@ -127,7 +127,7 @@ def test_terms_and_gradients_of_an_update(name: str, options: dict[str, Any]) ->
         real_scores, fake_scores = scores(d, *inputs)
         assert float(terms["loss"]) == pytest.approx(loss, rel=1e-10)  # sums of a few dozen numbers
         assert float(terms["discriminator"]) == pytest.approx(loss - weight * extra, rel=1e-10)
-        check_score_terms(rules, terms, real_scores, fake_scores)
+        check_score_terms(objective, terms, real_scores, fake_scores)
         if weight:
             assert float(terms["penalty"]) == pytest.approx(extra, rel=1e-9)
         check_gradient(model.discriminator, d, lambda moved: first(moved, *inputs, points)[0])
@@ -153,14 +153,14 @@ def test_terms_and_gradients_of_an_update(name: str, options: dict[str, Any]) ->
         assert float(terms["generator"]) == pytest.approx(g_loss(scores_of(d, fake)), rel=1e-6)
 
 
-def check_score_terms(rules: Rules, terms: Any, real: Array, fake: Array) -> None:
-    if rules.decision_threshold is None:
+def check_score_terms(objective: Objective, terms: Any, real: Array, fake: Array) -> None:
+    if objective.decision_threshold is None:
         assert float(terms["wasserstein"]) == pytest.approx(real.mean() - fake.mean(), rel=1e-10)
         assert "accuracy" not in terms
     else:
-        accuracy = ((real > rules.decision_threshold).mean() + (fake <= rules.decision_threshold).mean()) / 2
+        accuracy = ((real > objective.decision_threshold).mean() + (fake <= objective.decision_threshold).mean()) / 2
         assert float(terms["accuracy"]) == accuracy and "wasserstein" not in terms
-    if rules.logits:
+    if objective.logits:
         real, fake = 1 / (1 + np.exp(-real)), 1 / (1 + np.exp(-fake))
     assert float(terms["real_score"]) == pytest.approx(real.mean(), rel=1e-10)
     assert float(terms["fake_score"]) == pytest.approx(fake.mean(), rel=1e-10)
@@ -169,10 +169,10 @@ def check_score_terms(rules: Rules, terms: Any, real: Array, fake: Array) -> Non
 @pytest.mark.parametrize("name", ["gan", "lsgan", "wgan", "sngan", "dragan"])
 def test_losses_are_finite_for_any_score(name: str) -> None:
     """Scores of +-1e4 in float32, where a sigmoid is 0 or 1."""
-    rules = RULES[name](setup_for(name).options)
+    objective = OBJECTIVES[name](setup_for(name).options)
     for real, fake in ((1e4, -1e4), (-1e4, 1e4)):
         a, b = (Tensor(np.full(3, s, np.float32), requires_grad=True) for s in (real, fake))
-        for loss in (rules.discriminator(a, b), rules.generator(b)):
+        for loss in (objective.discriminator_loss(a, b), objective.generator_loss(b)):
             assert loss.dtype == np.float32 and math.isfinite(loss.item())
             assert all(np.isfinite(g.numpy()).all() for g in grad(loss, [a, b]))
 
@@ -186,11 +186,11 @@ def test_weights_are_clipped_after_the_update() -> None:
     assert any(np.abs(w).max() > 0.02 for w in generator.values())  # the generator's are left alone
 
 
-def test_parts_of_a_batch() -> None:
+def test_a_batch_is_split() -> None:
     x = np.arange(12)
-    assert [list(part) for part in parts(x, 3)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert [list(part) for part in split_batch(x, 3)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
     for n_critic, pack in ((5, 1), (4, 2), (13, 1)):
         with pytest.raises(ValueError, match=f"12 images does not make {n_critic} equal parts"):
-            parts(x, n_critic, pack)
+            split_batch(x, n_critic, pack)
     with pytest.raises(ValueError, match="0 images"):
-        parts(x[:0], 1)
+        split_batch(x[:0], 1)

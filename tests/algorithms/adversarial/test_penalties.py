@@ -109,11 +109,11 @@ def test_a_penalty_through_batch_norm_in_evaluation() -> None:
 @pytest.mark.parametrize("name", ["gan", "lsgan", "wgan-gp", "sngan", "r1-gan"])
 def test_the_generators_gradient_through_both_networks(name: str) -> None:
     """Batch norm in the generator, dense layers in the discriminator; checked by `gradcheck`."""
-    model, rules, _ = in_float64(name, norm="none")
+    model, objective, _ = in_float64(name, norm="none")
     codes = np.random.default_rng(0).normal(size=(4, 3))
 
     def loss(generator: nn.Module, z: Tensor) -> Tensor:
-        return rules.generator(model.scores(generator(z)))
+        return objective.generator_loss(model.scores(generator(z)))
 
     mg.gradcheck(loss, model.generator, Tensor(codes), draws=2)
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from algorithms.adversarial.adversarial_runs import MODELS, RULES, batch, network_of, setup_for, small
+from algorithms.adversarial.adversarial_runs import MODELS, OBJECTIVES, batch, network_of, setup_for, small
 from training.runs import left_behind, make_data, run
 
 from minigen import nn
 from minigen.algorithms.adversarial import OPTIONS, RECIPES, build
-from minigen.algorithms.adversarial.game import discriminator_terms
+from minigen.algorithms.adversarial.step import discriminator_terms
 from minigen.algorithms.experiment import Experiment
 from minigen.algorithms.options import ConfigError
 from minigen.autograd import Tensor, grad
@@ -230,7 +230,7 @@ def test_augmentation_is_the_same_kind_for_both_and_lets_the_generators_gradient
 
     model.augment = watched
     fake = model.generate(4)
-    terms = discriminator_terms(model, RULES["gan"](setup.options), Tensor(batch(6).x), fake.detach())
+    terms = discriminator_terms(model, OBJECTIVES["gan"](setup.options), Tensor(batch(6).x), fake.detach())
     assert seen == [(6, 1, 8, 8), (4, 1, 8, 8)] and np.isfinite(float(terms["loss"]))
     gradients = grad(model.augmented_scores(fake).sum(), model.generator.parameters())
     assert sum(float((g.numpy() ** 2).sum()) for g in gradients) > 0

@@ -22,7 +22,7 @@ import minigen as mg
 from minigen import nn, ops, optim
 from minigen.algorithms.adversarial import gan, inner_steps, unrolled
 from minigen.algorithms.adversarial.build import make_gan
-from minigen.algorithms.adversarial.game import GAN, Rules, discriminator_terms
+from minigen.algorithms.adversarial.step import GAN, Objective, discriminator_terms
 from minigen.algorithms.ledger import check_ledger
 from minigen.algorithms.routing import check_routing
 from minigen.algorithms.updates import Updates
@@ -164,7 +164,13 @@ def test_other_optimizers_are_refused() -> None:
 
 
 def after_real_steps(
-    model: GAN, rules: Rules, update: Updates, state: dict[str, Array], points: dict[str, int], k: int, codes: Array
+    model: GAN,
+    objective: Objective,
+    update: Updates,
+    state: dict[str, Array],
+    points: dict[str, int],
+    k: int,
+    codes: Array,
 ) -> float:
     """The generator's loss with the weights `state`, after k real steps of a copy of the discriminator."""
     model, update = copy.deepcopy((model, update))
@@ -172,8 +178,8 @@ def after_real_steps(
     model.generator.load_state_dict(state)
     fake, real = model.generator(Tensor(codes)), Tensor(REAL.x)
     for _ in range(k):
-        update("discriminator", discriminator_terms(model, rules, real, fake.detach())["loss"])
-    return float(rules.generator(model.fake_scores(real, fake)))
+        update("discriminator", discriminator_terms(model, objective, real, fake.detach())["loss"])
+    return float(objective.generator_loss(model.fake_scores(real, fake)))
 
 
 REAL = batch(6, (1, 2, 3), seed=3, dtype=np.float64)
@@ -193,7 +199,7 @@ def test_the_gradient_through_the_steps_is_that_of_the_loss_after_them(
     k: int, kind: str, options: dict[str, Any]
 ) -> None:
     setup = setup_for("unrolled-gan", shape=(1, 2, 3), hidden=4, layers=1, **options)
-    model, rules = make_gan(setup), gan.rules(setup.options)
+    model, objective = make_gan(setup), gan.objective(setup.options)
     for module in (model.generator, model.discriminator):
         module.to(dtype=np.float64)
     networks = {"discriminator": model.discriminator, "generator": model.generator}
@@ -201,20 +207,20 @@ def test_the_gradient_through_the_steps_is_that_of_the_loss_after_them(
         {name: OPTIMIZERS[kind](network.parameters()) for name, network in networks.items()},
         clip_norm=setup.options["clip_norm"],
     )
-    step = unrolled.unrolled_step(model, update, rules, steps=0)
+    step = unrolled.unrolled_step(model, update, objective, steps=0)
     for seed in range(3):  # so that the optimizer has a state
         step(batch(6, (1, 2, 3), seed=seed, dtype=np.float64))
     codes, points, before = np.random.default_rng(0).normal(size=(6, 3)), model.noise.state, everything_of(model)
     fake = model.generator(Tensor(codes))
     later = unrolled.unroll(
-        model, rules, update.optimizers["discriminator"], Tensor(REAL.x), fake, k, clip_norm=setup.options["clip_norm"]
+        model, objective, update.optimizers["discriminator"], Tensor(REAL.x), fake, k, clip_norm=update.clip_norm
     )
-    loss = rules.generator(later.fake_scores(Tensor(REAL.x), fake))
+    loss = objective.generator_loss(later.fake_scores(Tensor(REAL.x), fake))
     gradients = grad(loss, model.generator.parameters())
     assert_same({n: a for n, a in before.items() if "running" not in n}, everything_of(model, without="running"))
 
     state = model.generator.state_dict()
-    arguments = (model, rules, update)
+    arguments = (model, objective, update)
     assert float(loss) == pytest.approx(after_real_steps(*arguments, state, points, k, codes), rel=1e-9)
     rng, h = np.random.default_rng(1), 1e-5
     for (name, p), g in zip(model.generator.named_parameters(), gradients, strict=True):
@@ -261,10 +267,10 @@ def test_of_a_bilinear_game_the_gradient_is_known(k: int) -> None:
     Plain descent circles outwards (its steps multiply the radius by sqrt(1 + r^2)); unrolled, it converges.
     """
     r, model = 0.1, GAN(Point(0.7), Slope(0.4), latent=1, noise=Generator(0))
-    rules = Rules(lambda real, fake: ops.mean(real) - ops.mean(fake), lambda fake: ops.mean(fake), unit="none")
+    objective = Objective(lambda real, fake: ops.mean(real) - ops.mean(fake), lambda fake: ops.mean(fake), unit="none")
     point, slope = model.generator, model.discriminator
     update = Updates({"discriminator": optim.SGD(slope.parameters(), r), "generator": optim.SGD(point.parameters(), r)})
-    step = unrolled.unrolled_step(model, update, rules, steps=k)
+    step = unrolled.unrolled_step(model, update, objective, steps=k)
     one = Batch(np.zeros((4, 1, 1, 1)), None, np.arange(4))
     p, w = 0.7, 0.4
     for _ in range(200):

@@ -1,7 +1,7 @@
 """The update that all GANs here share: algorithm 1 of Goodfellow et al. 2014 (arXiv:1406.2661).
 
-`Rules` are the losses of discriminator and generator; the file of each model states them. `GAN` holds the two networks
-and says how images reach the discriminator. `adversarial_step` is the algorithm. There ``update(name, loss)``
+`Objective` holds the losses of discriminator and generator; the file of each model states them. `GAN` holds the two
+networks and says how images reach the discriminator. `adversarial_step` is the algorithm. There ``update(name, loss)``
 differentiates the loss in the parameters of the network of that name, and makes one step of its optimizer.
 
 Imports: nn, updates, augment. Read next: ``gan.py``, ``wgan_gp.py``, then ``build.py``.
@@ -29,24 +29,25 @@ AnyGAN = TypeVar("AnyGAN", bound="GAN")
 
 
 @dataclass(frozen=True)
-class Rules:
+class Objective:
     """The losses of a GAN, as functions of scores (N,): one for each image (or pack of images).
 
-    `discriminator` maps the scores of real and of fake images to the discriminator's loss, a mean over images;
-    `generator` maps those of fake images to the generator's. `unit` is that of both losses. `penalty_weight` times
-    `penalty` is added to the discriminator's loss. `constrain` may change the discriminator's weights after each of its
-    updates. With `logits` the probability of being real is sigmoid(score), and is what is logged. `decision_threshold`
-    is the score that separates real from fake; None where scores have no zero, as those of a Wasserstein critic.
+    `discriminator_loss` maps the scores of real and of fake images to the discriminator's loss, a mean over images;
+    `generator_loss` maps those of fake images to the generator's. `unit` is that of both losses. `penalty_weight` times
+    `penalty` is added to the discriminator's loss. `weight_constraint` changes the discriminator's weights after each
+    of its updates. With `logits` the probability of being real is sigmoid(score), and is what is logged.
+    `decision_threshold` is the score that separates real from fake; None where scores have no zero, as those of a
+    Wasserstein critic.
     """
 
-    discriminator: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[[Tensor], Tensor]
+    discriminator_loss: Callable[[Tensor, Tensor], Tensor]
+    generator_loss: Callable[[Tensor], Tensor]
     unit: str
     decision_threshold: float | None = 0.0
     logits: bool = False
     penalty: Penalty | None = None
     penalty_weight: float = 0.0
-    constrain: Callable[[nn.Module], None] | None = None
+    weight_constraint: Callable[[nn.Module], None] | None = None
 
 
 class GAN:
@@ -121,29 +122,29 @@ class GAN:
         return self.real_fake_scores(real, fake)[1] if self.joint else self.augmented_scores(fake)
 
 
-def discriminator_terms(gan: GAN, rules: Rules, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+def discriminator_terms(gan: GAN, objective: Objective, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     """The loss of the discriminator, "loss", its parts, and statistics of the scores. `fake` is detached."""
     real_scores, fake_scores = gan.real_fake_scores(real, fake)
-    terms = {"discriminator": rules.discriminator(real_scores, fake_scores)}
+    terms = {"discriminator": objective.discriminator_loss(real_scores, fake_scores)}
     loss = terms["discriminator"]
-    if rules.penalty is not None:
-        terms["penalty"] = rules.penalty(gan.scores, real, fake, gan.noise)
-        loss = loss + terms["penalty"] * rules.penalty_weight
-    return {"loss": loss, **terms, **score_terms(rules, real_scores.detach(), fake_scores.detach())}
+    if objective.penalty is not None:
+        terms["penalty"] = objective.penalty(gan.scores, real, fake, gan.noise)
+        loss = loss + terms["penalty"] * objective.penalty_weight
+    return {"loss": loss, **terms, **score_terms(objective, real_scores.detach(), fake_scores.detach())}
 
 
-def generator_terms(gan: GAN, rules: Rules, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+def generator_terms(gan: GAN, objective: Objective, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     """The loss of the generator, "generator"."""
-    return {"generator": rules.generator(gan.fake_scores(real, fake))}
+    return {"generator": objective.generator_loss(gan.fake_scores(real, fake))}
 
 
-LossTerms = Callable[[AnyGAN, Rules, Tensor, Tensor], dict[str, Tensor]]  # such as the two above
+LossTerms = Callable[[AnyGAN, Objective, Tensor, Tensor], dict[str, Tensor]]  # such as the two above
 
 
 def adversarial_step(
     gan: AnyGAN,
     update: Updates,
-    rules: Rules,
+    objective: Objective,
     *,
     discriminator_terms: LossTerms[AnyGAN] = discriminator_terms,
     generator_terms: LossTerms[AnyGAN] = generator_terms,
@@ -160,19 +161,19 @@ def adversarial_step(
     def step(batch: Batch) -> Terms:
         gan.generator.train()
         gan.discriminator.train()
-        images = parts(to_device(batch.x, device), n_critic, gan.pack)
+        images = split_batch(to_device(batch.x, device), n_critic, gan.pack)
         labels: Iterable[Array | None] = [None] * n_critic
         if batch.labels is not None:
-            labels = parts(batch.labels, n_critic, gan.pack)
+            labels = split_batch(batch.labels, n_critic, gan.pack)
         for x, y in zip(images, labels, strict=True):
             model = gan.conditioned_on(y, len(x))
             real, fake = Tensor(x), model.generate(len(x))
-            terms = discriminator_terms(model, rules, real, fake.detach())
+            terms = discriminator_terms(model, objective, real, fake.detach())
             update("discriminator", terms["loss"])
             nn.power_iteration(gan.discriminator)  # of its spectral norms, if it has any
-            if rules.constrain is not None:
-                rules.constrain(gan.discriminator)
-        terms |= generator_terms(model, rules, real, fake)
+            if objective.weight_constraint is not None:
+                objective.weight_constraint(gan.discriminator)
+        terms |= generator_terms(model, objective, real, fake)
         update("generator", terms["generator"])
         if gan.ema_generator is not None:
             gan.ema_generator.follow(gan.generator)
@@ -181,38 +182,39 @@ def adversarial_step(
     return step
 
 
-def score_terms(rules: Rules, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+def score_terms(objective: Objective, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     """Statistics of the scores (N,) of real and of fake images: means, and accuracy or Wasserstein distance."""
-    if rules.decision_threshold is None:
+    if objective.decision_threshold is None:
         means = {"real_score": ops.mean(real), "fake_score": ops.mean(fake)}
         return {**means, "wasserstein": means["real_score"] - means["fake_score"]}
-    correct = ((real.data > rules.decision_threshold).mean() + (fake.data <= rules.decision_threshold).mean()) * 0.5
-    if rules.logits:
+    threshold = objective.decision_threshold
+    correct = ((real.data > threshold).mean() + (fake.data <= threshold).mean()) * 0.5
+    if objective.logits:
         real, fake = ops.sigmoid(real), ops.sigmoid(fake)
     accuracy = Tensor(array_module(correct).asarray(correct, real.dtype))
     return {"real_score": ops.mean(real), "fake_score": ops.mean(fake), "accuracy": accuracy}
 
 
-def ledger(rules: Rules) -> dict[str, Term]:
+def ledger(objective: Objective) -> dict[str, Term]:
     """What the terms of `adversarial_step` are."""
-    score = "mean probability of being real" if rules.logits else "mean score"
+    score = "mean probability of being real" if objective.logits else "mean score"
     terms = {
-        "loss": Term(f"{rules.unit}: the discriminator's"),
-        "discriminator": Term(rules.unit, of="loss"),
-        "generator": Term(rules.unit),
+        "loss": Term(f"{objective.unit}: the discriminator's"),
+        "discriminator": Term(objective.unit, of="loss"),
+        "generator": Term(objective.unit),
         "real_score": Term(score),
         "fake_score": Term(score),
     }
-    if rules.penalty is not None:
-        terms["penalty"] = Term("mean per sample, before its weight", weight=rules.penalty_weight, of="loss")
-    if rules.decision_threshold is None:
+    if objective.penalty is not None:
+        terms["penalty"] = Term("mean per sample, before its weight", weight=objective.penalty_weight, of="loss")
+    if objective.decision_threshold is None:
         terms["wasserstein"] = Term("mean score of real less that of generated images: a distance, times the slope")
     else:
         terms["accuracy"] = Term("share of images that the discriminator has right")
     return terms
 
 
-def parts(x: Array, n_critic: int, pack: int = 1) -> Iterator[Array]:
+def split_batch(x: Array, n_critic: int, pack: int = 1) -> Iterator[Array]:
     """The batch (N, ...) in `n_critic` equal parts. ValueError if they, or packs in them, do not come out even."""
     size, rest = divmod(len(x), n_critic)
     if rest or size % pack or not size:
