@@ -1,4 +1,4 @@
-"""AC-GAN (Odena et al. 2017, arXiv:1610.09585): the discriminator is not told the label, it has to predict it.
+"""AC-GAN (Odena et al. 2017, arXiv:1610.09585): the discriminator is not given the label, it predicts it.
 
 A second layer on the discriminator's features, the auxiliary classifier, predicts the class of an image. The
 log-likelihoods of the source and of the class are (their equations 2 and 3)

@@ -51,9 +51,9 @@ def recipe(
 ) -> Recipe:
     """A GAN by name, trained by `adversarial_step` unless it has a `build` of its own.
 
-    `fixed_network` is "dense" or "conv"; without it there is an option, which is "conv" unless told. `own` are options
-    besides those that all GANs have, and other defaults for these. Of the common ones those in `without` are left out,
-    since they could have no effect.
+    `fixed_network` is "dense" or "conv"; without it there is an option, by default "conv". `own` are options besides
+    those that all GANs have, and other defaults for these. Of the common ones those in `without` are left out, since
+    they could have no effect.
     """
     sizes = {None: {"network": "conv", **DENSE, **CONV}, "dense": DENSE, "conv": CONV}[fixed_network]
     options = {**COMMON, **sizes, **BORROWED, **own}
@@ -227,8 +227,8 @@ def make_experiment(
 def training_scores(gan: GAN, images: Array, generate: Callable[[int], Array], device: str) -> dict[str, Array]:
     """The logits of images (N, C, H, W) and of as many from `generate`, as the discriminator gives them in training.
 
-    That is with the batch statistics of each kind; a copy is asked, so that no running statistics move. Empty for
-    fewer than two (packs of) images: one has no statistics. Of several outputs the first is the logit.
+    That is with the batch statistics of each kind; a copy computes them, so that no running statistics change. Empty
+    for fewer than two (packs of) images: one has no statistics. Of several outputs the first is the logit.
     """
     n = len(images) // gan.pack * gan.pack
     if n < 2 * gan.pack:

@@ -1,6 +1,6 @@
-"""The conditional GAN (Mirza and Osindero 2014, arXiv:1411.1784): generator and discriminator are told the label.
+"""The conditional GAN (Mirza and Osindero 2014, arXiv:1411.1784): both networks are conditioned on labels.
 
-The discriminator judges whether an image is real for its label y, so the generator has to make images of that class.
+The discriminator decides whether an image is real for its label y, so the generator has to make images of that class.
 The one minimises -E log D(x | y) - E log(1 - D(G(z | y) | y)) (their equation 2), the other -E log D(G(z | y) | y).
 Fake images have the labels of the real ones in the batch.
 
@@ -22,7 +22,7 @@ from minigen.random import Generator
 
 
 class CGAN(ConditionalGAN):
-    """The discriminator is told the condition too: D(x | y)."""
+    """The discriminator is given the condition too: D(x | y)."""
 
     def scores(self, x: Tensor) -> Tensor:
         """The scores (N,) of images; of twice as many as there are labels, the second half has the same labels."""

@@ -1,4 +1,4 @@
-"""What the conditional GANs share: a generator that is told a class, and samples and pictures of a class.
+"""What the conditional GANs share: a generator that is given a class, and samples and pictures of a class.
 
 Imports: build, step, gan. Read next: ``cgan.py``, ``acgan.py``, ``infogan.py``.
 """
@@ -40,7 +40,7 @@ class ConditionalGAN(GAN):
     """
 
     given_classes = True
-    labels: Array  # (N,), on the device: the classes that are asked of the images at hand
+    labels: Array  # (N,), on the device: the classes that the images at hand should have
     condition: Tensor  # (N, K + M): the same as one-hot rows, and M numbers
 
     def __init__(self, *networks: nn.Module, name: str, classes: int, continuous: int = 0, **settings: Any) -> None:
@@ -79,7 +79,7 @@ def make_experiment(
     """That of a conditional GAN: its samples are of a class. `terms` are those that it logs besides those of all GANs.
 
     Codes are (N, M + latent): the M numbers of the condition, which ``--traverse`` finds as the first units, then the
-    noise. With `auxiliary` outputs the discriminator needs no label to judge an image.
+    noise. With `auxiliary` outputs the discriminator scores images without labels.
     """
     device, m = setup.device, model.continuous
     known = setup.trained_classes if model.given_classes else range(model.classes)

@@ -1,4 +1,4 @@
-"""PacGAN (Lin et al. 2018, arXiv:1712.04086): the discriminator judges several images at once.
+"""PacGAN (Lin et al. 2018, arXiv:1712.04086): the discriminator scores several images at once.
 
 Fake images that show a few modes only are easier to tell from real ones when m of them are seen together. They come as
 the channels of one image, all real or all fake (`GAN.scores`); nothing else changes (their section 2). An update takes

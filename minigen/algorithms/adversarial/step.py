@@ -53,7 +53,7 @@ class Objective:
 class GAN:
     """Generator and discriminator, the noise of training, and how images reach the discriminator.
 
-    `noise` draws the codes and every other random number of training. The discriminator judges `pack` images together,
+    `noise` draws the codes and every other random number of training. The discriminator scores `pack` images together,
     as the channels of one (Lin et al. 2018). With `joint`, real and fake images share its batches, and so the
     statistics of its batch norm; without, each kind has its own. `augment` and noise of standard deviation `noise_std`
     change every image that it sees. `ema_generator` is the moving average of the generator that samples come from.
@@ -87,7 +87,7 @@ class GAN:
         return next((p.dtype for p in self.generator.parameters()), "f4")
 
     def conditioned_on(self, labels: Array | None, n: int) -> Self:
-        """The GAN that trains on n images with these labels (N,): this one, unless the networks are told labels."""
+        """The GAN that trains on n images with these labels (N,): this one, unless the networks are given labels."""
         return self
 
     def draw_codes(self, n: int) -> Tensor:

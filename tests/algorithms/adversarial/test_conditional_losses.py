@@ -178,7 +178,7 @@ def test_the_bound_of_the_information_is_its_formula(seed: int, n: int, k: int, 
     mg.gradcheck(lambda a: information_bound(a, category, values, k)[1], outputs)
 
 
-def test_the_bound_where_it_is_bound_of() -> None:
+def test_the_bound_where_it_is_known() -> None:
     """Q sure and right: H(c). Q that knows nothing: 0 of the category. Of values x + noise of std s, it is I(c; x)."""
     k, n = 4, 200_000
     rng = np.random.default_rng(0)

@@ -131,7 +131,7 @@ def test_terms_and_gradients_of_an_update(name: str, options: dict[str, Any]) ->
         if weight:
             assert float(terms["penalty"]) == pytest.approx(extra, rel=1e-9)
         check_gradient(model.discriminator, d, lambda moved: first(moved, *inputs, points)[0])
-        d = model.discriminator.state_dict()  # the generator is judged by the updated discriminator
+        d = model.discriminator.state_dict()  # the generator is scored by the updated discriminator
         again = noisy(fake)
 
         def second(g: State) -> float:

@@ -172,6 +172,21 @@ def test_every_option_has_an_effect(name: str, option: str) -> None:
     assert same == [False]
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_the_sizes_of_the_networks_are_those_of_the_options(name: str) -> None:
+    """`layers` hidden dense layers of `hidden` units in each network; `channels` at the image, twice as many next."""
+    networks = [network_of(name, {})] if name in ("gan", "dcgan") else ["dense", "conv"]
+    for network in networks:
+        options: dict[str, Any] = {"hidden": 9, "layers": 3} if network == "dense" else {"channels": 5}
+        experiment = small(name, **options, **({} if len(networks) == 1 else {"network": network}))
+        for module in (experiment.modules["generator"], experiment.modules["discriminator"]):
+            weights = [p.shape for key, p in module.named_parameters() if key.endswith("weight") and p.ndim > 1]
+            if network == "dense":
+                assert [shape[0] for shape in weights[:-1]] == [9, 9, 9]
+            else:
+                assert sorted(n for shape in weights if len(shape) == 4 for n in shape[:2])[-3:] == [5, 5, 10]
+
+
 def after_two_steps(name: str, **options: Any) -> dict[str, Any]:
     setup = setup_for(name, **options)
     experiment = MODELS[name].build(setup)
