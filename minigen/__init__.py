@@ -3,7 +3,8 @@
     import minigen as mg
     from minigen import losses, nn, ops, optim
 
-This file only re-exports; names of PyTorch are answered with those that are used here. Read next: ``autograd.py``.
+This file only re-exports; names of PyTorch are answered with those that are used here. Read next:
+``autograd/__init__.py``.
 """
 
 from minigen import interrupt as interrupt  # first: what follows takes time
@@ -11,7 +12,7 @@ from minigen import interrupt as interrupt  # first: what follows takes time
 # isort: split
 from typing import TYPE_CHECKING
 
-from minigen import device, losses, nn, ops, optim
+from minigen import autograd, device, losses, nn, ops, optim
 from minigen.autograd import Function, FusedFunction, GradientError, Tensor, grad, no_grad
 from minigen.device import cuda_status, set_num_threads
 from minigen.gradcheck import GradientMismatch, gradcheck
@@ -39,6 +40,6 @@ if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
 __version__ = "0.2.0"
 
 __all__ = [
-    "FusedFunction", "Function", "Generator", "GradientError", "GradientMismatch", "Tensor", "cuda_status", "grad",
-    "gradcheck", "load", "losses", "manual_seed", "nn", "no_grad", "ops", "optim", "save", "set_num_threads",
+    "FusedFunction", "Function", "Generator", "GradientError", "GradientMismatch", "Tensor", "autograd", "cuda_status",
+    "grad", "gradcheck", "load", "losses", "manual_seed", "nn", "no_grad", "ops", "optim", "save", "set_num_threads",
 ]  # fmt: skip

@@ -17,8 +17,6 @@ _ROOMS = {
     "losses": "minigen.losses",
     "nn": "minigen.nn.init",
     "shapes": "",
-    "foreign": "",
-    "arrays": "",
 }
 
 

@@ -3,7 +3,7 @@
 CuPy is imported when a GPU is first asked for. `import cupy` also succeeds on a machine without a driver, so
 `cuda_status` finds out by running two small kernels, and says in one sentence why a GPU cannot be used.
 
-Imports: NumPy, minigen_kernels. Read next: ``tensor.py``.
+Imports: NumPy, minigen_kernels. Read next: ``autograd/tensor.py``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Nothing is an alias. An unknown name is an AttributeError, as everywhere in Python; its text says what to write.
 
-Imports: nothing. Read next: ``minigen/__init__.py``, then ``tensor.py``, where they are asked.
+Imports: nothing. Read next: ``minigen/__init__.py``, then ``autograd/foreign.py``, where they are asked.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ INSTEAD: dict[str, str] = {
     "clip_grad_value_": "optim.clip_grad_value(params, limit)",
     **dict.fromkeys(("inference_mode", "set_grad_enabled"), "mg.no_grad()"),
     "enable_grad": "code outside of mg.no_grad()",
-    "autograd": "mg.grad and mg.Function",
+    "autograd": "mg.autograd: mg.grad, mg.Function and mg.no_grad",
     **dict.fromkeys(("float32", "float64", "int64", "int32", "uint8"), "the dtypes of NumPy, such as np.float32"),
     **dict.fromkeys(("float", "double", "half", "long", "bool", "int"), "the dtypes of NumPy, such as np.float32"),
     "device": 'the name of the device, "cpu" or "cuda"',

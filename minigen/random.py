@@ -4,7 +4,7 @@ A draw is a function of (seed, stream, position) and nothing else, so three inte
 generator: a run resumes with the numbers it would have drawn, and a GPU draws what a CPU draws, bit for bit.
 
 Imports: NumPy, shapes, minigen_kernels. Read next: ``kernels/minigen_kernels/reference/random.py`` for the numbers
-themselves, ``tensor.py`` for the engine.
+themselves, ``autograd/`` for the engine.
 """
 
 from __future__ import annotations

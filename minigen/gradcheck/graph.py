@@ -19,7 +19,7 @@ def nodes_of(ys: Iterable[Tensor]) -> list[Function]:
     stack = [y.node for y in ys if y.node is not None]
     while stack:
         node = stack.pop()
-        if id(node) not in seen:
+        if isinstance(node, Function) and id(node) not in seen:
             seen.add(id(node))
             found.append(node)
             stack += [x.node for x in node.inputs if isinstance(x, Tensor) and x.node is not None]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigen import ops
-from minigen.autograd import Function, FusedFunction, Tensor, add_up
+from minigen.autograd import Function, FusedFunction, Tensor
 from minigen.device import array_module
 from minigen.losses.reconstruction import clamped_log, clamped_log1m
 from minigen.losses.reduction import (
@@ -27,6 +27,7 @@ from minigen.losses.reduction import (
 )
 from minigen.losses.tangent import exp_excess, log_deficit
 from minigen.ops.elementwise import ScaleWhere
+from minigen.ops.reduce import add_up
 from minigen_kernels import Array, for_array
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 import numpy as np
 
 from minigen import losses, nn, ops
-from minigen.autograd import Tensor, gemm, note_change
+from minigen.autograd import Tensor, note_change
 from minigen.device import array_module
 from minigen.models.autoencoder import Autoencoder, ImageShape
 from minigen.models.likelihood import Likelihood
 from minigen.models.sizes import check_multiples_of_4
+from minigen.ops.linalg import gemm
 from minigen.random import Generator
 from minigen_kernels import Array
 

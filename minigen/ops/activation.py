@@ -14,8 +14,10 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minigen.autograd import FusedFunction, Tensor, as_tensor, sum
-from minigen.ops.elementwise import ScaleWhere, leaky_relu, relu, sigmoid, tanh
+from minigen.autograd import FusedFunction, Tensor, as_tensor
+from minigen.ops.elementwise import ScaleWhere, leaky_relu, relu, sigmoid
+from minigen.ops.reduce import sum
+from minigen.ops.transcendental import tanh
 from minigen_kernels import Array, for_array
 
 Activation = Callable[[Tensor], Tensor]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from minigen.autograd import Tensor, as_tensor, reshape
+from minigen.autograd import Tensor, as_tensor
 from minigen.ops.activation import Activation
 from minigen.ops.conv import check_inputs, conv2d, conv_transpose2d, finish
 from minigen.ops.pool import avg_pool2d, max_pool2d
+from minigen.ops.shape import reshape
 from minigen.shapes import flag, whole_number
 from minigen_kernels import Window
 

@@ -9,9 +9,12 @@ import math
 
 import numpy as np
 
-from minigen.autograd import Function, Tensor, as_tensor, getitem, normalize_axis, reshape, sum, transpose
+from minigen.autograd import Function, Tensor, as_tensor
 from minigen.device import array_module
-from minigen.shapes import flag, one_axis
+from minigen.ops.indexing import getitem
+from minigen.ops.reduce import sum
+from minigen.ops.shape import reshape, transpose
+from minigen.shapes import flag, normalize_axis, one_axis
 from minigen_kernels import Array
 
 

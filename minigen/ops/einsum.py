@@ -13,8 +13,12 @@ import math
 import string
 from collections.abc import Sequence
 
-from minigen.autograd import Tensor, as_tensor, broadcast_to, getitem, matmul, reshape, sum, transpose
+from minigen.autograd import Tensor, as_tensor
 from minigen.device import array_module
+from minigen.ops.indexing import getitem
+from minigen.ops.linalg import matmul
+from minigen.ops.reduce import broadcast_to, sum
+from minigen.ops.shape import reshape, transpose
 
 
 def einsum(subscripts: str, *operands: Tensor) -> Tensor:

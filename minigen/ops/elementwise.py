@@ -1,9 +1,9 @@
-"""Operations that treat each element alone: exp, log, activations, clip, maximum, where.
+"""Operations that treat each element alone: activations, clip, maximum, where.
 
 Each is a Function (arrays forward, Tensors backward) and a lowercase function that is the interface. Where the
 derivative has a jump (relu at 0), the mask is a constant, and so is its derivative everywhere.
 
-Imports: tensor, kernels. Read next: ``reduce.py``, ``shape.py``.
+Imports: autograd, reduce, transcendental, kernels. Read next: ``reduce.py``.
 """
 
 from __future__ import annotations
@@ -13,36 +13,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minigen.autograd import Abs, Function, FusedFunction, Log, Tensor, as_tensor, is_recording, power, sum_to
+from minigen.autograd import Function, FusedFunction, Tensor, as_tensor, is_recording
 from minigen.device import array_module, device_of
+from minigen.ops.reduce import sum_to
+from minigen.ops.transcendental import erfc, exp
 from minigen.shapes import one_number, one_of
 from minigen_kernels import Array, for_array
 
 _NUMBERS = (int, float, np.generic)
-
-
-class Exp(Function):
-    def forward(self, x: Array) -> Array:
-        return array_module(x).exp(x)
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return gy * y
-
-
-class Sqrt(Function):
-    def forward(self, x: Array) -> Array:
-        return array_module(x).sqrt(x)
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return gy / (y * 2)
-
-
-class Tanh(Function):
-    def forward(self, x: Array) -> Array:
-        return array_module(x).tanh(x)
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return gy * (1 - y * y)
 
 
 class Sigmoid(Function):
@@ -59,24 +37,6 @@ class Softplus(Function):
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return gy * sigmoid(self.inputs[0])
-
-
-class Erf(Function):
-    def forward(self, x: Array) -> Array:
-        return for_array(x).erf(x)
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        x = self.inputs[0]
-        return gy * exp(-x * x) * (2 / math.sqrt(math.pi))
-
-
-class Erfc(Function):
-    def forward(self, x: Array) -> Array:
-        return for_array(x).erfc(x)
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        x = self.inputs[0]
-        return gy * exp(-x * x) * (-2 / math.sqrt(math.pi))
 
 
 class ScaleWhere(Function):
@@ -169,6 +129,20 @@ class Where(Function):
         )
 
 
+class LogAddExp(Function):
+    def forward(self, a: Array, b: Array) -> Array:
+        return array_module(a if hasattr(a, "dtype") else b).logaddexp(a, b)
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        a, b = (x if isinstance(x, Tensor) else Tensor(x, device=y.device, dtype=y.dtype) for x in self.inputs)
+        infinite = (a.data == b.data) & (abs(a.data) == float("inf"))  # Inf - Inf would be NaN: there each has a half
+        difference = where(infinite, 0.0, a) - where(infinite, 0.0, b)
+        return (
+            sum_to(gy * sigmoid(difference), a.shape) if self.needs(0) else None,
+            sum_to(gy * sigmoid(-difference), b.shape) if self.needs(1) else None,
+        )
+
+
 class Reparameterize(FusedFunction):
     one_dtype = True
 
@@ -187,31 +161,6 @@ class Reparameterize(FusedFunction):
         return mean + exp(logvar * 0.5) * noise
 
 
-def exp(x: Tensor) -> Tensor:
-    """The exponential function."""
-    return Exp.apply(x)
-
-
-def log(x: Tensor) -> Tensor:
-    """The natural logarithm; -Inf at 0, NaN below."""
-    return Log.apply(x)
-
-
-def sqrt(x: Tensor) -> Tensor:
-    """The square root. Its gradient is infinite at 0: where that can happen, add a small number inside."""
-    return Sqrt.apply(x)
-
-
-def abs(x: Tensor) -> Tensor:
-    """The absolute value; the gradient at 0 is 0."""
-    return Abs.apply(x)
-
-
-def tanh(x: Tensor) -> Tensor:
-    """The hyperbolic tangent."""
-    return Tanh.apply(x)
-
-
 def sigmoid(x: Tensor) -> Tensor:
     """1 / (1 + exp(-x)), without overflow, and exact in both tails."""
     return Sigmoid.apply(x)
@@ -220,16 +169,6 @@ def sigmoid(x: Tensor) -> Tensor:
 def softplus(x: Tensor) -> Tensor:
     """log(1 + exp(x)), without overflow."""
     return Softplus.apply(x)
-
-
-def erf(x: Tensor) -> Tensor:
-    """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    return Erf.apply(x)
-
-
-def erfc(x: Tensor) -> Tensor:
-    """1 - erf(x), with all its digits where that is small, as in the tail of a normal distribution."""
-    return Erfc.apply(x)
 
 
 def relu(x: Tensor) -> Tensor:
@@ -303,6 +242,11 @@ def minimum(a: Tensor | float, b: Tensor | float) -> Tensor:
     return Minimum.apply(a, b)
 
 
+def logaddexp(a: Tensor | float, b: Tensor | float) -> Tensor:
+    """log(exp(a) + exp(b)), element by element, without overflow; a and b are broadcast."""
+    return LogAddExp.apply(a, b)
+
+
 def where(condition: Any, a: Tensor | float, b: Tensor | float) -> Tensor:
     """`a` where the bool Tensor or array `condition` is true, else `b`. The condition has no gradient.
 
@@ -327,6 +271,6 @@ def where(condition: Any, a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 __all__ = [
-    "abs", "clip", "elu", "erf", "erfc", "exp", "gelu", "leaky_relu", "log", "maximum", "minimum", "power", "relu",
-    "reparameterize", "sigmoid", "silu", "softplus", "sqrt", "tanh", "where",
+    "clip", "elu", "gelu", "leaky_relu", "logaddexp", "maximum", "minimum", "relu", "reparameterize", "sigmoid", "silu",
+    "softplus", "where",
 ]  # fmt: skip

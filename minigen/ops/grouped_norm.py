@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 
-from minigen.autograd import Tensor, as_tensor, reshape
+from minigen.autograd import Tensor, as_tensor
 from minigen.device import array_module
 from minigen.ops.activation import bias_act
 from minigen.ops.norm import LayerNorm
+from minigen.ops.shape import reshape
 from minigen.shapes import one_number, whole_number
 
 

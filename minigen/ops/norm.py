@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 
-from minigen.autograd import FusedFunction, Tensor, as_tensor, deviations, mean, reshape
+from minigen.autograd import FusedFunction, Tensor, as_tensor
+from minigen.ops.reduce import deviations, mean
+from minigen.ops.shape import reshape
 from minigen.shapes import one_number
 from minigen_kernels import Array, for_array
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from minigen.autograd import Function, Tensor, as_tensor, broadcast_to, getitem
+from minigen.autograd import Function, Tensor, as_tensor
 from minigen.device import array_module
+from minigen.ops.indexing import getitem
+from minigen.ops.reduce import broadcast_to
 from minigen.ops.shape import concat
 from minigen.shapes import one_number, shown
 from minigen_kernels import Array

@@ -5,7 +5,8 @@ Imports: tensor. Read next: ``padding.py``.
 
 from __future__ import annotations
 
-from minigen.autograd import Tensor, as_tensor, reshape, transpose
+from minigen.autograd import Tensor, as_tensor
+from minigen.ops.shape import reshape, transpose
 from minigen.shapes import whole_number
 
 

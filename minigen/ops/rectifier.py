@@ -5,9 +5,10 @@ Imports: tensor, elementwise, transcendental, kernels. Read next: ``reduce.py``.
 
 from __future__ import annotations
 
-from minigen.autograd import FusedFunction, Tensor, as_tensor, reshape
-from minigen.ops.elementwise import clip, exp, where
-from minigen.ops.transcendental import expm1
+from minigen.autograd import FusedFunction, Tensor, as_tensor
+from minigen.ops.elementwise import clip, where
+from minigen.ops.shape import reshape
+from minigen.ops.transcendental import exp, expm1
 from minigen.shapes import one_number
 from minigen_kernels import Array, for_array
 

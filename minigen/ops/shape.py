@@ -1,25 +1,58 @@
-"""Operations that move elements and change none: concat, stack, flatten. Reshape and transpose are in tensor.py.
+"""Operations that move elements and compute nothing: reshape, transpose, concat, stack, flatten; and `To`.
 
-Imports: tensor. Read next: ``linalg.py``.
+Imports: autograd, indexing. Read next: ``reduce.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from minigen.autograd import (
-    Function,
-    Tensor,
-    as_tensor,
-    broadcast_to,
-    getitem,
-    reshape,
-    sum_to,
-    transpose,
-)
-from minigen.device import array_module
-from minigen.shapes import is_whole, one_axis, shown
+import numpy as np
+
+from minigen.autograd import Function, Tensor, as_tensor
+from minigen.device import Device, array_module, to_device
+from minigen.ops.indexing import getitem
+from minigen.shapes import is_whole, one_axis, reshape_error, shown, whole_shape
 from minigen_kernels import Array
+
+
+class To(Function):
+    """The same values on another device or in another dtype."""
+
+    device: Device
+    dtype: np.dtype[Any]
+
+    def forward(self, x: Array) -> Array:
+        return to_device(x, self.device).astype(self.dtype)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        x = self.inputs[0]
+        return gy.to(x.device, x.dtype)
+
+
+class Reshape(Function):
+    """The same elements, in C order, in another shape."""
+
+    shape: tuple[int, ...]
+
+    def forward(self, x: Array) -> Array:
+        return x.reshape(self.shape)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return reshape(gy, self.inputs[0].shape)
+
+
+class Transpose(Function):
+    """The axes in another order."""
+
+    axes: tuple[int, ...]
+
+    def forward(self, x: Array) -> Array:
+        return x.transpose(self.axes)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return transpose(gy, tuple(int(i) for i in np.argsort(self.axes)))
 
 
 class Concat(Function):
@@ -40,9 +73,32 @@ class Concat(Function):
         return tuple(gxs)
 
 
-def _check_several(name: str, xs: Sequence[Tensor]) -> None:
-    if isinstance(xs, (Tensor, str)) or not hasattr(xs, "__len__") or getattr(xs, "shape", None) == () or not len(xs):
-        raise ValueError(f"{name}: expected a sequence of at least one Tensor, got {shown(xs)}")
+def reshape(x: Tensor, shape: int | tuple[int, ...]) -> Tensor:
+    """The same elements, in C order, in another shape; one -1 stands for what is left."""
+    x = as_tensor(x)
+    shape = whole_shape("reshape", shape)
+    if x.shape == shape:
+        return x
+    if min(shape, default=0) < -1:  # NumPy would take it for -1
+        raise reshape_error(x.shape, shape)
+    try:
+        return Reshape.apply(x, shape=shape)
+    except ValueError as error:
+        raise reshape_error(x.shape, shape) from error
+
+
+def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
+    """The axes in another order (reversed by default)."""
+    x = as_tensor(x)
+    axes = range(x.ndim)[::-1] if axes is None else whole_shape("transpose", axes)
+    if sorted(i % x.ndim if -x.ndim <= i < x.ndim else -1 for i in axes) != list(range(x.ndim)):
+        raise ValueError(f"transpose: axes {tuple(axes)} are not an order of the {x.ndim} axes of shape {x.shape}")
+    return Transpose.apply(x, axes=tuple(i % x.ndim for i in axes))
+
+
+def swap_last(x: Tensor) -> Tensor:
+    """The last two axes exchanged: each matrix of a stack transposed."""
+    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
 def concat(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
@@ -82,4 +138,9 @@ def flatten(x: Tensor, start_axis: int = 1) -> Tensor:
     return reshape(x, (*x.shape[:start_axis], size))
 
 
-__all__ = ["broadcast_to", "concat", "flatten", "getitem", "reshape", "stack", "sum_to", "transpose"]
+def _check_several(name: str, xs: Sequence[Tensor]) -> None:
+    if isinstance(xs, (Tensor, str)) or not hasattr(xs, "__len__") or getattr(xs, "shape", None) == () or not len(xs):
+        raise ValueError(f"{name}: expected a sequence of at least one Tensor, got {shown(xs)}")
+
+
+__all__ = ["concat", "flatten", "reshape", "stack", "transpose"]

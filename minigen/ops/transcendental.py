@@ -1,17 +1,44 @@
-"""Functions of one number beyond powers, and none of them an activation: expm1, log1p, sin, cos; and logaddexp of two.
+"""Functions of one number that every calculator has: exp, log, sqrt, sin, cos, tanh, erf, and their like.
 
 `expm1` and `log1p` are exp and log for what lies near 1: written out, ``exp(x) - 1`` and ``log(1 + x)`` lose the
 digits of a small x.
 
-Imports: tensor, elementwise. Read next: ``reduce.py``.
+Imports: autograd, kernels. Read next: ``elementwise.py``.
 """
 
 from __future__ import annotations
 
-from minigen.autograd import Function, Tensor, sum_to
+import math
+
+from minigen.autograd import Function, Tensor
 from minigen.device import array_module
-from minigen.ops.elementwise import exp, sigmoid, where
-from minigen_kernels import Array
+from minigen_kernels import Array, for_array
+
+
+class Exp(Function):
+    def forward(self, x: Array) -> Array:
+        return array_module(x).exp(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy * y
+
+
+class Log(Function):
+    """The natural logarithm."""
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).log(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy / self.inputs[0]
+
+
+class Sqrt(Function):
+    def forward(self, x: Array) -> Array:
+        return array_module(x).sqrt(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy / (y * 2)
 
 
 class Expm1(Function):
@@ -46,18 +73,45 @@ class Cos(Function):
         return -gy * sin(self.inputs[0])
 
 
-class LogAddExp(Function):
-    def forward(self, a: Array, b: Array) -> Array:
-        return array_module(a if hasattr(a, "dtype") else b).logaddexp(a, b)
+class Tanh(Function):
+    def forward(self, x: Array) -> Array:
+        return array_module(x).tanh(x)
 
-    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
-        a, b = (x if isinstance(x, Tensor) else Tensor(x, device=y.device, dtype=y.dtype) for x in self.inputs)
-        infinite = (a.data == b.data) & (abs(a.data) == float("inf"))  # Inf - Inf would be NaN: there each has a half
-        difference = where(infinite, 0.0, a) - where(infinite, 0.0, b)
-        return (
-            sum_to(gy * sigmoid(difference), a.shape) if self.needs(0) else None,
-            sum_to(gy * sigmoid(-difference), b.shape) if self.needs(1) else None,
-        )
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy * (1 - y * y)
+
+
+class Erf(Function):
+    def forward(self, x: Array) -> Array:
+        return for_array(x).erf(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        x = self.inputs[0]
+        return gy * exp(-x * x) * (2 / math.sqrt(math.pi))
+
+
+class Erfc(Function):
+    def forward(self, x: Array) -> Array:
+        return for_array(x).erfc(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        x = self.inputs[0]
+        return gy * exp(-x * x) * (-2 / math.sqrt(math.pi))
+
+
+def exp(x: Tensor) -> Tensor:
+    """The exponential function."""
+    return Exp.apply(x)
+
+
+def log(x: Tensor) -> Tensor:
+    """The natural logarithm; -Inf at 0, NaN below."""
+    return Log.apply(x)
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """The square root. Its gradient is infinite at 0: where that can happen, add a small number inside."""
+    return Sqrt.apply(x)
 
 
 def expm1(x: Tensor) -> Tensor:
@@ -80,9 +134,19 @@ def cos(x: Tensor) -> Tensor:
     return Cos.apply(x)
 
 
-def logaddexp(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """log(exp(a) + exp(b)), element by element, without overflow; a and b are broadcast."""
-    return LogAddExp.apply(a, b)
+def tanh(x: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return Tanh.apply(x)
 
 
-__all__ = ["cos", "expm1", "log1p", "logaddexp", "sin"]
+def erf(x: Tensor) -> Tensor:
+    """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+    return Erf.apply(x)
+
+
+def erfc(x: Tensor) -> Tensor:
+    """1 - erf(x), with all its digits where that is small, as in the tail of a normal distribution."""
+    return Erfc.apply(x)
+
+
+__all__ = ["cos", "erf", "erfc", "exp", "expm1", "log", "log1p", "sin", "sqrt", "tanh"]

@@ -281,11 +281,15 @@ def test_other_names_are_plainly_unknown() -> None:
                 getattr(owner, name)
     with pytest.raises(AttributeError, match="'add_'; nothing changes in place, write a \\+ b$"):
         getattr(Tensor(1.0), "add_")  # noqa: B009
-    for module in (mg.tensor, mg.device):
-        with pytest.raises(
-            TypeError, match=r"is a module and cannot be called; write (mg\.Tensor\(array\)|the name of)"
-        ):
-            module([1.0])  # type: ignore[operator]
+    with pytest.raises(AttributeError, match=r"has no attribute 'tensor'; write mg\.Tensor\(array\)$"):
+        mg.tensor([1.0])
+    with pytest.raises(TypeError, match=r"is a module and cannot be called; write the name of the device"):
+        mg.device("cuda")  # type: ignore[operator]
+
+
+def test_the_engine_has_the_names_of_pytorch() -> None:
+    engine = mg.autograd
+    assert (engine.Function, engine.grad, engine.no_grad) == (mg.Function, mg.grad, mg.no_grad)
 
 
 # Copies.

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from minigen import ops
-from minigen.autograd import Function, FusedFunction, Tensor, matmul, swap_last
+from minigen.autograd import Function, FusedFunction, Tensor
 from minigen.gradcheck import GradientMismatch, gradcheck
+from minigen.ops.linalg import matmul
+from minigen.ops.shape import swap_last
 from minigen_kernels import Array
 
 Rng = np.random.Generator

@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 
 from minigen import nn, ops
-from minigen.autograd import Function, FusedFunction, Tensor, matmul, sum_to, swap_last
+from minigen.autograd import Function, FusedFunction, Tensor
 from minigen.gradcheck import GradientMismatch, gradcheck
+from minigen.ops.linalg import matmul
 from minigen.ops.norm import BatchNorm
-from minigen.ops.reduce import Softmax
+from minigen.ops.reduce import sum_to
+from minigen.ops.shape import swap_last
+from minigen.ops.softmax import Softmax
 from minigen_kernels import Array
 
 

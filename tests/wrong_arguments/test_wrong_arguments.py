@@ -62,8 +62,8 @@ FUNCTIONS = ("activation", "weight_init", "fn", "first", "derivative_of")
 WITHOUT_ROW = {
     "nn.ShapeError", "losses.Reduction", "optim.Group", "optim.Optimizer", "optim.Schedule",
     "data.NAMES", "data.Batch", "data.DownloadError", "data.cache_folder", "mg.Function", "mg.FusedFunction",
-    "mg.GradientError", "mg.GradientMismatch", "mg.cuda_status", "mg.losses", "mg.manual_seed", "mg.nn", "mg.no_grad",
-    "mg.ops", "mg.optim",
+    "mg.GradientError", "mg.GradientMismatch", "mg.autograd", "mg.cuda_status", "mg.losses", "mg.manual_seed", "mg.nn",
+    "mg.no_grad", "mg.ops", "mg.optim",
 }  # fmt: skip
 
 #: Words of Python, NumPy and Numba about what stands inside of the project.

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from minigen.autograd import Function, GradientError, Tensor, sum_to
+from minigen.autograd import Function, GradientError, Tensor
 from minigen.gradcheck.graph import leads_from, nodes_of
 from minigen.gradcheck.numeric import Slope, measure
 from minigen.gradcheck.probes import Directions
 from minigen.gradcheck.problem import Problem
 from minigen.gradcheck.report import Explanation
 from minigen.gradcheck.sides import Settings, flat
+from minigen.ops.reduce import sum_to
 
 Watch = Callable[[Function, list[Any]], Any]
 

@@ -3,7 +3,7 @@
 The operators of arrays, as in ``array + tensor``, are those of the Tensor. NumPy's functions are refused with the
 operation to use: they would return arrays, and the history would end without a word.
 
-Imports: names, describe, NumPy. Read next: ``tensor.py``.
+Imports: names, NumPy. Read next: ``tensor.py``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigen.describe import describe
 from minigen.names import instead
+from minigen_kernels import Array
+
+FEW = 20  # so many numbers are shown one by one
 
 
 class _Ufuncs:
@@ -159,3 +161,31 @@ _OF_SHAPES: dict[Any, Callable[[tuple[int, ...]], Any]] = {
     np.ndim: len,
     np.size: lambda shape: int(np.prod(shape, dtype=np.int64)),
 }
+
+
+def describe(x: Array) -> list[str]:
+    """The numbers of a NumPy array, or their range and mean; and a loud mark for those that are not finite."""
+    if not x.size:
+        return []
+    finite = np.isfinite(x)
+    good = x[finite]
+    if x.size <= FEW:
+        parts = [_written(x.ravel()[0] if x.size == 1 else x)]
+    elif good.size:
+        with np.errstate(over="ignore"):  # the sum of huge numbers may be Inf, which is no reason to warn
+            mean = good.mean(dtype=np.float64)
+        parts = [f"range [{good.min():.4g}, {good.max():.4g}]", f"mean {mean:.4g}"]
+    else:
+        parts = []
+    if not finite.all():
+        nan = int(np.isnan(x).sum())
+        inf = x.size - int(finite.sum()) - nan
+        parts += [f"!!! {n} {name} !!!" for n, name in ((nan, "NaN"), (inf, "Inf")) if n]
+    return parts
+
+
+def _written(x: Any) -> str:
+    """An array as nested lists, in one line."""
+    if np.ndim(x):
+        return f"[{', '.join(map(_written, x))}]"
+    return f"{x:.6g}" if x.dtype.kind == "f" else str(x)

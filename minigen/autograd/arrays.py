@@ -1,6 +1,6 @@
-"""Which arrays a Tensor can hold, how numbers, lists and other arrays become one; products of matrices, and sums.
+"""Which arrays a Tensor can hold, and how numbers, lists and other arrays become one.
 
-Imports: device, kernels, NumPy. Read next: ``tensor.py``.
+Imports: device, shapes, NumPy. Read next: ``tensor.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 from minigen.device import array_module, check_device, refuse_masked, to_device
 from minigen.shapes import as_dtype, shown
-from minigen_kernels import Array, for_array
+from minigen_kernels import Array
 
 DTYPES = frozenset(np.dtype(name) for name in ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))
 
@@ -51,23 +51,3 @@ def _of_numbers(data: Any) -> Array:
     if array.dtype.kind in "OSUV":
         raise TypeError(f"Tensor: expected numbers, lists of them, or an array, got {shown(data)}")
     return array
-
-
-def gemm(a: Array, b: Array) -> Array:
-    """a @ b: the one place where the engine multiplies matrices. Two of floats are a kernel's work, see its file."""
-    if a.ndim == b.ndim == 2 and a.dtype == b.dtype and a.dtype.kind == "f":
-        return for_array(a).matmul(a, b)
-    return _for_blas(a) @ _for_blas(b)
-
-
-def _for_blas(x: Array) -> Array:
-    """A copy of matrices that repeat a number, such as the gradient of a sum: NumPy multiplies them without BLAS."""
-    return x.copy() if isinstance(x, np.ndarray) and 0 in x.strides[-2:] else x
-
-
-def add_up(x: Array, axes: tuple[int, ...], keepdims: bool = False) -> Array:
-    """The sum over axes (from 0 to x.ndim - 1): the one place where the engine adds up. Floats are a kernel's work."""
-    if x.dtype.kind != "f":
-        return x.sum(axes, keepdims=keepdims)
-    y = for_array(x).sum_axes(x, axes)
-    return y.reshape([1 if i in axes else n for i, n in enumerate(x.shape)]) if keepdims else y

@@ -1,0 +1,66 @@
+"""FusedFunction: the first derivative is a hand-written kernel, the higher ones are those of its definition.
+
+Imports: function, backward, tensor, recording. Read next: ``recording.py``, then ``ops/arithmetic.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigen.autograd.backward import grad
+from minigen.autograd.changes import GradientError
+from minigen.autograd.function import Function
+from minigen.autograd.recording import recording
+from minigen.autograd.tensor import Tensor
+from minigen_kernels import Array
+
+
+class Identity(Function):
+    """The same values under a new name."""
+
+    def forward(self, x: Array) -> Array:
+        return x
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy
+
+
+class FusedFunction(Function):
+    """An operation whose first derivative is a hand-written kernel, and which says in `definition` what it computes.
+
+    For the first order the engine runs `backward_arrays`: arrays in, arrays out, free to use whatever `forward` saved.
+    Under ``create_graph`` it calls `gradient` instead, which differentiates `definition`: the same function in
+    differentiable operations. So fusing can make no higher order wrong, and the definition is what a student reads.
+    """
+
+    def backward_arrays(self, gy: Array, y: Array) -> Array | None | tuple[Array | None, ...]:
+        """Gradient of the result to gradients of the inputs, as arrays; None where `needs(i)` is False."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward_arrays")
+
+    def definition(self, *inputs: Any) -> Tensor:
+        """The same function of the same inputs in differentiable operations."""
+        raise GradientError(
+            f"{type(self).__name__} is fused and has no definition, so it can be differentiated only once: "
+            "state `definition`, or do not ask for create_graph"
+        )
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        """The kernel's gradient, or under `create_graph` the definition's."""
+        if recording.on:
+            return self.gradient(gy, y)
+        arrays = self.backward_arrays(gy.data, y.data)
+        several = arrays if isinstance(arrays, tuple) else (arrays,)
+        return tuple([None if gx is None else Tensor(gx) for gx in several])
+
+    def gradient(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradient of each input in differentiable operations: that of `definition`.
+
+        An operation whose gradient can be told from its result states that here, and needs no definition: then nothing
+        is computed again.
+        """
+        # New names for the inputs: the inner walk ends at them, while its results still depend on the real inputs.
+        held = [Identity.apply(x) if isinstance(x, Tensor) and x.requires_grad else x for x in self.inputs]
+        asked = [i for i in range(len(held)) if self.needs(i)]
+        gxs = grad(self.definition(*held), [held[i] for i in asked], gy, create_graph=True)
+        found = dict(zip(asked, gxs, strict=True))
+        return tuple(found.get(i) for i in range(len(held)))
