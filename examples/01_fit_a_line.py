@@ -3,7 +3,7 @@
     python examples/01_fit_a_line.py
 
 Expected: the points lie around y = 3 x - 1, and after 200 steps slope and intercept are within 0.05 of 3 and -1. Takes
-less than a second. Read next: minigen/autograd.py.
+less than a second. Read next: minigen/autograd/tensor.py.
 """
 
 import argparse

@@ -66,9 +66,11 @@ def few_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_which_examples_there_are() -> None:
-    assert [name[:2] for name in NAMES] == [f"{i + 1:02}" for i in range(len(NAMES))]
-    assert NAMES[:2] == ["01_fit_a_line", "02_gradcheck_your_layer"]
-    assert NAMES[2:] == list(PICTURES)
+    assert [name[:2] for name in NAMES] == [f"{i:02}" for i in range(len(NAMES))]
+    assert NAMES[:3] == ["00_tiny_engine", "01_fit_a_line", "02_gradcheck_your_layer"]
+    assert NAMES[3:] == list(PICTURES)
+    readme = (FOLDER.parent / "README.md").read_text()
+    assert f"`examples/` has {len(NAMES)} scripts" in readme
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=NAMES)
@@ -83,6 +85,15 @@ def test_an_example_is_one_short_file_with_its_command_and_outcome(path: Path) -
     for _, words in commands:  # every option that is shown exists
         for option in re.findall(r"--[a-z-]+", words):
             assert f'"{option}"' in text
+
+
+def test_tiny_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    path = FOLDER / "00_tiny_engine.py"
+    text = path.read_text()
+    assert len(text.splitlines()) <= 120 and "minigen" not in text.replace("minigen/autograd/", "")  # NumPy alone
+    derivatives, loss = load(path.stem).main()
+    assert derivatives == [8, 12, 12, 6, 0] and loss < 0.001  # as its docstring says
+    assert capsys.readouterr().out.startswith("x^3 and its derivatives at 2: 8 12 12 6 0\n")
 
 
 def test_fit_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,6 +132,7 @@ def test_an_example_as_a_program(
 ) -> None:
     """From its command line: every option has a place in `main`, and --help shows the docstring."""
     words: list[Any] = {
+        "00_tiny_engine": [],
         "01_fit_a_line": ["--steps", 5],
         "02_gradcheck_your_layer": [],
         "03_autoencoder": ["--steps", 2, "--epochs", 1, "--out", "a.png"],
