@@ -2,7 +2,7 @@
 
 Nothing is an alias. An unknown name is an AttributeError, as everywhere in Python; its text says what to write.
 
-Imports: nothing. Read next: ``minigen/__init__.py``, then ``autograd/foreign.py``, where they are asked.
+Imports: nothing. Read next: ``minigen/__init__.py``, then ``autograd/protocols.py``, where they are asked.
 """
 
 from __future__ import annotations

@@ -49,14 +49,10 @@ def reshape_error(shape: tuple[int, ...], wanted: tuple[int, ...]) -> ValueError
     return ValueError(f"reshape: {shape} to {wanted}: {problem}")
 
 
-def check_broadcast(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-    """ValueError unless NumPy would repeat one shape to the other."""
+def can_broadcast(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Would NumPy repeat one shape to the other?"""
     lead = len(wanted) - len(shape)
-    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, wanted[lead:])):
-        raise ValueError(
-            f"broadcast_to: shape {shape} cannot be repeated to {wanted}; counted from the last, every axis must be as "
-            "long as wanted, or 1"
-        )
+    return lead >= 0 and all(n in (1, m) for n, m in zip(shape, wanted[lead:]))
 
 
 def stack_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
@@ -85,9 +81,7 @@ def flag(name: str, argument: str, value: Any) -> bool:
     """An option that is True or False. TypeError for what is neither, nor 0 or 1: a mask, a name, None."""
     if value is True or value is False:
         return value
-    if is_whole(value) and value in (0, 1):
-        return bool(value)
-    if isinstance(value, np.bool_):
+    if isinstance(value, np.bool_) or (is_whole(value) and value in (0, 1)):
         return bool(value)
     raise TypeError(f"{name}: {argument} is True or False, got {shown(value)}")
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigen.autograd.changes import GradientError, changed_since, check_unchanged
-from minigen.autograd.recording import Record, recording
+from minigen.autograd.recording import RecordingMode, recording
 from minigen.autograd.tensor import Node, Tensor, as_tensor
 from minigen.device import array_module
 from minigen.shapes import flag, several
@@ -53,21 +53,21 @@ def _backpropagate(
     gradients = {id(y): _first_gradient(name, y, gy, create_graph)}
     path = _path(name, y, targets)
     targeted = {id(t) for t in targets}
-    outer = recording.function, recording.wanted  # of a `backward` that has called `grad`
+    outer = recording.function, recording.needs_input_grad  # of a `backward` that has called `grad`
     try:
-        with Record(create_graph):
-            for t, function, wanted in reversed(path):
+        with RecordingMode(create_graph):
+            for t, function, needed in reversed(path):
                 g = gradients.get(id(t)) if id(t) in targeted else gradients.pop(id(t), None)
                 if g is not None:
-                    recording.function, recording.wanted = function, wanted
-                    _add_gradients(gradients, function, wanted, function.backward(g, t))
+                    recording.function, recording.needs_input_grad = function, needed
+                    _add_gradients(gradients, function, needed, function.backward(g, t))
     except TypeError as error:
         if error.__traceback__ is not None and error.__traceback__.tb_next is None:  # the call of `backward` itself
             signature = "it takes the gradient of the result and the result: def backward(self, gy, y)"
             raise GradientError(f"{error}; {signature}") from error
         raise
     finally:
-        recording.function, recording.wanted = outer
+        recording.function, recording.needs_input_grad = outer
     return tuple([
         gradients[id(t)] if id(t) in gradients else Tensor(array_module(t.data).zeros_like(t.data)) for t in targets
     ])  # fmt: skip
@@ -115,16 +115,16 @@ def _path(name: str, y: Tensor, targets: list[Tensor]) -> Path:
     changes = bool(made) and changed_since(made[0][0])
     path: Path = []
     for _, t, function in made:
-        wanted = tuple([id(x) in depends for x in function.inputs])
-        if True in wanted:
+        needed = tuple([id(x) in depends for x in function.inputs])
+        if True in needed:
             if changes:
                 check_unchanged(name, function)
             depends.add(id(t))
-            path.append((t, function, wanted))
+            path.append((t, function, needed))
     return path
 
 
-def _add_gradients(gradients: dict[int, Tensor], function: Node, wanted: tuple[bool, ...], gxs: Any) -> None:
+def _add_gradients(gradients: dict[int, Tensor], function: Node, needed: tuple[bool, ...], gxs: Any) -> None:
     """Check what a `backward` returned, and add it to the gradients found so far."""
     inputs = function.inputs
     if not isinstance(gxs, tuple):
@@ -133,7 +133,7 @@ def _add_gradients(gradients: dict[int, Tensor], function: Node, wanted: tuple[b
         name = type(function).__name__
         raise GradientError(f"{name}.backward returned {len(gxs)} gradients for {len(inputs)} inputs")
     for i, (x, gx) in enumerate(zip(inputs, gxs, strict=True)):
-        if gx is None or not wanted[i]:
+        if gx is None or not needed[i]:
             continue
         if not isinstance(gx, Tensor) or gx.data.shape != x.data.shape or gx.data.dtype != x.data.dtype:
             name = type(function).__name__

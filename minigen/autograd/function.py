@@ -98,7 +98,7 @@ class Function:
     def needs(self, i: int) -> bool:
         """Does anybody ask for the gradient of input `i`? Costly gradients are skipped where nobody does."""
         if recording.function is self:
-            return recording.wanted[i]
+            return recording.needs_input_grad[i]
         return isinstance(self.inputs[i], Tensor) and self.inputs[i].requires_grad
 
 
@@ -120,15 +120,11 @@ def _check_alike(function: Function, inputs: tuple[Any, ...]) -> np.dtype[Any] |
     floats = [x.dtype for x in tensors if x.dtype.kind == "f"]
     others = [x.dtype for x in tensors if x.dtype.kind in "iu"]
     devices = [x.device for x in tensors]
+    name = type(function).__name__
     if len(set(floats)) > 1 or (floats and others and function.one_dtype):
         names = " and ".join(dict.fromkeys(map(str, floats + others if function.one_dtype else floats)))
-        raise TypeError(
-            f"{called(type(function).__name__)}: inputs of dtype {names}. Nothing is promoted silently: use "
-            ".to(dtype=...)"
-        )
+        raise TypeError(f"{called(name)}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)")
     if len(set(devices)) > 1:
         names = " and ".join(devices)
-        raise TypeError(
-            f"{called(type(function).__name__)}: inputs on {names}. Nothing is moved silently: use .to(device)"
-        )
+        raise TypeError(f"{called(name)}: inputs on {names}. Nothing is moved silently: use .to(device)")
     return floats[0] if floats and others else None

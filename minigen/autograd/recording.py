@@ -3,7 +3,7 @@
 The switch belongs to a thread. A function that pauses - a generator, a coroutine - runs in pieces, and between them
 other code of the same thread runs; so `no_grad` before such a function turns the switch for each piece.
 
-Imports: nothing. Read next: ``tensor.py``.
+Imports: nothing. Read next: ``ops/arithmetic.py``.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 class _Recording(threading.local):
     on = True  # does this thread remember how Tensors are made?
     function: Any = None  # the Function whose `backward` the engine runs in this thread just now
-    wanted: tuple[bool, ...] = ()  # which inputs of it are on the way to a target
+    needs_input_grad: tuple[bool, ...] = ()  # which inputs of it are on the way to a target
 
 
 recording = _Recording()
 
 
-class Record(ContextDecorator):
-    """``with Record(on):`` sets whether operations are recorded, and puts it back."""
+class RecordingMode(ContextDecorator):
+    """``with RecordingMode(on):`` sets whether operations are recorded, and puts it back."""
 
     def __init__(self, on: bool) -> None:
         self.on = on
@@ -40,8 +40,8 @@ class Record(ContextDecorator):
     def __exit__(self, *error: object) -> None:
         recording.on = self.before
 
-    def _recreate_cm(self) -> Record:  # as a decorator: each call of the function has its own
-        return Record(self.on)
+    def _recreate_cm(self) -> RecordingMode:  # as a decorator: each call of the function has its own
+        return RecordingMode(self.on)
 
     def __call__(self, function: F) -> F:
         """Before a function: for the whole of each call, and while a generator or coroutine is at work."""
@@ -93,14 +93,14 @@ class Record(ContextDecorator):
         step, argument = body.send, None
         while True:
             try:
-                with Record(self.on):
+                with RecordingMode(self.on):
                     value = step(argument)
             except StopIteration as stop:
                 return stop.value
             try:
                 step, argument = body.send, (yield value)
             except GeneratorExit:
-                with Record(self.on):
+                with RecordingMode(self.on):
                     body.close()
                 raise
             except BaseException as error:
@@ -114,13 +114,13 @@ def _body(function: Callable[..., Any]) -> Callable[..., Any]:
     return function if inspect.isroutine(function) else type(function).__call__
 
 
-def no_grad() -> Record:
+def no_grad() -> RecordingMode:
     """Inside ``with no_grad():`` operations are not recorded: results have no gradient and keep nothing alive.
 
     ``@no_grad()`` before a function does the same for the whole of it; before a generator or an async function for what
     runs inside, not for the code that runs while it pauses.
     """
-    return Record(False)
+    return RecordingMode(False)
 
 
 def is_recording() -> bool:

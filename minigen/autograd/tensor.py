@@ -3,7 +3,7 @@
 Its operators and methods call operations and the backward pass, which are themselves made of Tensors. So this file
 cannot import them; ``minigen/ops/tensor_methods.py`` does, and gives them to the name `methods` here.
 
-Imports: device, shapes, called, arrays, foreign. Read next: ``function.py``.
+Imports: device, shapes, called, arrays, protocols. Read next: ``function.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from minigen.autograd.arrays import DTYPES, as_array
-from minigen.autograd.foreign import Foreign
+from minigen.autograd.protocols import Protocols
 from minigen.called import called
 from minigen.device import Device, check_device, device_of, to_device
 from minigen.shapes import as_dtype, flag
@@ -34,7 +34,7 @@ class Node(Protocol):
         """Gradient of the result to gradients of the inputs; None stands for zero."""
 
 
-class Tensor(Foreign):
+class Tensor(Protocols):
     """An array that remembers how it was made.
 
     `data` is the array (it is shared, not copied, when an array is given; lists of floats become float32). Python

@@ -27,7 +27,7 @@ from minigen.losses.reduction import (
 )
 from minigen.losses.tangent import exp_excess, log_deficit
 from minigen.ops.elementwise import ScaleWhere
-from minigen.ops.reduce import add_up
+from minigen.ops.reduce import sum_axes
 from minigen_kernels import Array, for_array
 
 
@@ -128,12 +128,14 @@ class CategoricalKl(Function):
         with np.errstate(invalid="ignore", over="ignore"):
             d = z - x
             for _ in range(2):  # once more for what rounding left of a large mean
-                d = d - add_up(p * d, last, keepdims=True)
+                d = d - sum_axes(p * d, last, keepdims=True)
             near = xp.abs(d).max(-1, keepdims=True) <= 1
-            together = xp.log1p(add_up(p * kernels.exp_excess(xp.where(near, d, 0).astype(d.dtype, copy=False)), last))
+            together = xp.log1p(
+                sum_axes(p * kernels.exp_excess(xp.where(near, d, 0).astype(d.dtype, copy=False)), last)
+            )
             ratio = log_q - log_p
             terms = xp.where(ratio < 1, p * kernels.exp_excess(ratio), q - p - p * ratio)
-            apart = add_up(xp.where(p == 0, q, terms), last)
+            apart = sum_axes(xp.where(p == 0, q, terms), last)
         return xp.where(near[..., 0], together, apart)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:

@@ -10,7 +10,7 @@ from minigen.autograd import Tensor
 from minigen.nn.checks import channels, check_padding, check_sequence, shape_errors
 from minigen.nn.layers import Initializer, weight_and_bias
 from minigen.nn.module import Module
-from minigen.ops.activation import Activation
+from minigen.ops.bias_act import Activation
 from minigen.ops.conv1d import Length, Padding1d, one
 from minigen.random import Generator
 from minigen.shapes import flag

@@ -21,7 +21,7 @@ from minigen.device import to_device
 from minigen.nn import init
 from minigen.nn.checks import channels, check_image, check_initializer, check_padding, count, shape_errors
 from minigen.nn.module import Module, Parameter, ShapeError
-from minigen.ops.activation import Activation
+from minigen.ops.bias_act import Activation
 from minigen.ops.conv import Padding, pair
 from minigen.random import Generator
 from minigen.shapes import flag, is_whole, one_number, shown, whole_shape

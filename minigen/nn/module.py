@@ -22,7 +22,7 @@ from minigen.autograd import Tensor, as_tensor, no_grad
 from minigen.device import array_module
 from minigen.nn.modes import Mode, thread_local_modes
 from minigen.nn.state import load_tensors
-from minigen.ops.activation import split
+from minigen.ops.bias_act import split_activation
 from minigen.shapes import shown
 from minigen_kernels import Array
 
@@ -294,7 +294,8 @@ class Sequential(Module):
 
 def _takes(layer: Any, function: Any) -> bool:
     """Can this layer compute `function` of its result along with it? Its own class must say so, not one above it."""
-    return "takes_activation" in vars(type(layer)) and "forward" not in vars(layer) and split(function)[1] is None
+    states_it = "takes_activation" in vars(type(layer)) and "forward" not in vars(layer)
+    return states_it and split_activation(function)[1] is None
 
 
 def _entries(module: Module) -> Iterator[tuple[str, Any]]:

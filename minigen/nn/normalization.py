@@ -13,7 +13,7 @@ from minigen import ops
 from minigen.autograd import Tensor, note_change
 from minigen.nn.checks import count
 from minigen.nn.module import Module, Parameter, ShapeError
-from minigen.ops.grouped_norm import instance_norm_with_statistics
+from minigen.ops.norm import instance_norm_with_statistics
 from minigen.shapes import flag, one_number
 
 

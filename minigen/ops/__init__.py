@@ -12,42 +12,32 @@ from typing import TYPE_CHECKING
 
 from minigen.names import asked_of_module
 from minigen.ops import tensor_methods as tensor_methods
-from minigen.ops.activation import bias_act
+from minigen.ops.activations import celu, elu, gelu, hardswish, leaky_relu, mish, prelu, relu, selu, silu
 from minigen.ops.arithmetic import abs, power
+from minigen.ops.bias_act import bias_act
 from minigen.ops.conv import conv2d, conv2d_weight_grad, conv_transpose2d
 from minigen.ops.conv1d import avg_pool1d, conv1d, conv_transpose1d, max_pool1d
-from minigen.ops.cumulative import cumsum, prod
 from minigen.ops.einsum import einsum
-from minigen.ops.elementwise import (
-    clip,
-    elu,
-    gelu,
-    leaky_relu,
-    logaddexp,
-    maximum,
-    minimum,
-    relu,
-    reparameterize,
-    sigmoid,
-    silu,
-    softplus,
-    where,
-)
+from minigen.ops.elementwise import clip, maximum, minimum, reparameterize, where
 from minigen.ops.embedding import embedding
-from minigen.ops.grouped_norm import group_norm, instance_norm
 from minigen.ops.indexing import getitem
 from minigen.ops.interpolate import interpolate
 from minigen.ops.linalg import linear, matmul
-from minigen.ops.norm import batch_norm, batch_norm_inference, batch_norm_with_statistics, layer_norm
+from minigen.ops.norm import (
+    batch_norm,
+    batch_norm_inference,
+    batch_norm_with_statistics,
+    group_norm,
+    instance_norm,
+    layer_norm,
+)
 from minigen.ops.order import argmax, argmin, argsort, sort
 from minigen.ops.padding import pad
-from minigen.ops.pixel_shuffle import pixel_shuffle, pixel_unshuffle
 from minigen.ops.pool import avg_pool2d, max_pool2d, max_pool2d_with_indices, max_unpool2d, upsample
-from minigen.ops.rectifier import celu, hardswish, mish, prelu, selu
-from minigen.ops.reduce import broadcast_to, max, mean, min, norm, sum, sum_to, var
-from minigen.ops.shape import concat, flatten, reshape, stack, transpose
-from minigen.ops.softmax import log_softmax, logsumexp, softmax
-from minigen.ops.transcendental import cos, erf, erfc, exp, expm1, log, log1p, sin, sqrt, tanh
+from minigen.ops.reduce import broadcast_to, cumsum, max, mean, min, norm, prod, sum, sum_to, var
+from minigen.ops.shape import concat, flatten, pixel_shuffle, pixel_unshuffle, reshape, stack, transpose
+from minigen.ops.softmax import log_softmax, logaddexp, logsumexp, softmax
+from minigen.ops.transcendental import cos, erf, erfc, exp, expm1, log, log1p, sigmoid, sin, softplus, sqrt, tanh
 
 if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
     __getattr__ = asked_of_module(__name__)

@@ -12,7 +12,7 @@ convolution is not an inverse: it is the adjoint, the gradient of a convolution 
 
 Padding is stated as (top, left) with the size of the output; what lies outside an image counts as zero.
 
-Imports: tensor, activation, kernels. Read next: ``kernels/minigen_kernels/reference/conv.py``.
+Imports: autograd, bias_act, kernels. Read next: ``kernels/minigen_kernels/reference/conv.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from minigen.autograd import Function, Tensor, as_tensor
-from minigen.ops.activation import Activation, bias_act, check_activation
+from minigen.ops.bias_act import Activation, bias_act, check_activation
 from minigen.shapes import is_whole, shown, whole_number
 from minigen_kernels import Array, Pair, for_array
 
@@ -118,7 +118,7 @@ def conv2d(
             "use a smaller kernel or dilation, or more padding"
         )
     y = Conv2d.apply(x, w, out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
-    return finish("conv2d", y, b, activation)
+    return bias_and_activation("conv2d", y, b, activation)
 
 
 def conv_transpose2d(
@@ -148,7 +148,7 @@ def conv_transpose2d(
     extra = pair(name, "output_padding", output_padding, 0)
     spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, w.shape[2:], strict=True))
     if isinstance(padding, str) and padding == "same":
-        return finish(name, _transposed_same(x, w, extra, spans, stride, dilation, groups), b, activation)
+        return bias_and_activation(name, _transposed_same(x, w, extra, spans, stride, dilation, groups), b, activation)
     padding = pair(name, "padding", 0 if isinstance(padding, str) and padding == "valid" else padding, 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
         raise ValueError(f"{name}: output_padding {extra} must be below stride {stride} or dilation {dilation}")
@@ -158,7 +158,7 @@ def conv_transpose2d(
     if min(out) < 1:
         raise ValueError(f"{name}: padding {padding} leaves nothing of images {x.shape[2:]}; use less padding")
     y = ConvTranspose2d.apply(x, w, out_hw=out, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return finish(name, y, b, activation)
+    return bias_and_activation(name, y, b, activation)
 
 
 def _transposed_same(
@@ -256,7 +256,7 @@ def _check_groups(name: str, groups: int, a: Tensor, b: Tensor) -> None:
         raise TypeError(f"{name}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)")
 
 
-def finish(name: str, y: Tensor, b: Tensor | None, activation: Activation | None) -> Tensor:
+def bias_and_activation(name: str, y: Tensor, b: Tensor | None, activation: Activation | None) -> Tensor:
     """Bias and activation of a convolution's result."""
     check_activation(name, activation)
     if b is None:

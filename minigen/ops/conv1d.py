@@ -1,6 +1,6 @@
 """Convolution and pooling of sequences (N, C, L): those of images of height 1, under their own names.
 
-Imports: tensor, conv, pool. Read next: ``embedding.py``.
+Imports: autograd, conv, pool. Read next: ``embedding.py``.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Literal
 
 from minigen.autograd import Tensor, as_tensor
-from minigen.ops.activation import Activation
-from minigen.ops.conv import check_inputs, conv2d, conv_transpose2d, finish
+from minigen.ops.bias_act import Activation
+from minigen.ops.conv import bias_and_activation, check_inputs, conv2d, conv_transpose2d
 from minigen.ops.pool import avg_pool2d, max_pool2d
 from minigen.ops.shape import reshape
 from minigen.shapes import flag, whole_number
@@ -49,7 +49,7 @@ def conv1d(
             f"{span}; use a smaller kernel or dilation, or more padding"
         )
     y = conv2d(_image(x), _image(w), stride=(1, s), padding=both, dilation=(1, d), groups=groups)
-    return finish("conv1d", _sequence(y), b, activation)
+    return bias_and_activation("conv1d", _sequence(y), b, activation)
 
 
 def conv_transpose1d(
@@ -78,7 +78,7 @@ def conv_transpose1d(
         if extra:
             raise ValueError(f"{name}: padding 'same' gives one size, so output_padding is 0; got {extra}")
         y = conv_transpose2d(_image(x), _image(w), stride=(1, s), padding="same", dilation=(1, d), groups=groups)
-        return finish(name, _sequence(y), b, activation)
+        return bias_and_activation(name, _sequence(y), b, activation)
     p = 0 if isinstance(padding, str) and padding == "valid" else one(name, "padding", padding, 0)
     if extra >= max(s, d):
         raise ValueError(f"{name}: output_padding {extra} must be below stride {s} or dilation {d}")
@@ -87,7 +87,7 @@ def conv_transpose1d(
     y = conv_transpose2d(
         _image(x), _image(w), stride=(1, s), padding=(0, p), output_padding=(0, extra), dilation=(1, d), groups=groups
     )
-    return finish(name, _sequence(y), b, activation)
+    return bias_and_activation(name, _sequence(y), b, activation)
 
 
 def max_pool1d(

@@ -4,7 +4,7 @@ It is made of operations that are there already, and so has derivatives of any o
 different letters (a diagonal), loses those that no one else names (a sum), and then they are multiplied one after the
 other: element by element, or if letters are summed over, as a stack of matrix products.
 
-Imports: tensor. Read next: ``conv.py``.
+Imports: autograd. Read next: ``conv.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The operation is linear in the table, and its gradient - for each row of the table the sum of what came back for it - is
 linear too; the two are each other's gradients, so every order is there.
 
-Imports: tensor, elementwise, kernels. Read next: ``minigen/nn/module.py``.
+Imports: autograd, elementwise, kernels. Read next: ``minigen/nn/module.py``.
 """
 
 from __future__ import annotations

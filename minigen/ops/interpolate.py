@@ -3,7 +3,7 @@
     nearest    <-> nearest_adjoint
     bilinear   <-> bilinear_adjoint
 
-Imports: tensor, conv (for `pair`), kernels. Read next: ``norm.py``.
+Imports: autograd, conv (for `pair`), kernels. Read next: ``norm.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Products of matrices: matmul, and linear, which is a dense layer's whole computation.
 
-Imports: autograd, activation, reduce, shape, kernels. Read next: ``conv.py``.
+Imports: autograd, bias_act, reduce, shape, kernels. Read next: ``conv.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from minigen.autograd import Function, FusedFunction, Tensor, as_tensor
-from minigen.ops.activation import NOTHING, Activation, Fused, check_activation, split, through
+from minigen.ops.bias_act import IDENTITY, Activation, Fused, activation_gradient, check_activation, split_activation
 from minigen.ops.reduce import sum
 from minigen.ops.shape import reshape, swap_last, transpose
 from minigen.shapes import stack_shape
@@ -56,7 +56,7 @@ class Linear(FusedFunction):
     def backward_arrays(self, gy: Array, y: Array) -> tuple[Array | None, ...]:
         x, w = self.inputs[0].data, self.inputs[1].data
         gz, gb = gy, None
-        if len(self.inputs) == 3 and (self.fused is not NOTHING or self.needs(2)):
+        if len(self.inputs) == 3 and (self.fused is not IDENTITY or self.needs(2)):
             gz, gb = for_array(y).bias_act_backward(gy[:, :, None], y[:, :, None], *self.fused)
             gz = gz[:, :, 0]
         gx = gemm(gz, w) if self.needs(0) else None
@@ -65,7 +65,7 @@ class Linear(FusedFunction):
 
     def gradient(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         x, w = self.inputs[:2]
-        gz = through(self.fused, gy, y)
+        gz = activation_gradient(self.fused, gy, y)
         gx = matmul(gz, w) if self.needs(0) else None
         gw = matmul(transpose(gz), x) if self.needs(1) else None
         gb = sum(gz, 0) if len(self.inputs) == 3 and self.needs(2) else None
@@ -127,7 +127,7 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation
     if b is not None and as_tensor(b).shape != weights[:1]:
         raise ValueError(f"linear: expected b ({weights[0]},) for w {weights}, got {as_tensor(b).shape}")
     check_activation("linear", activation)
-    fused, left = (NOTHING, activation) if b is None else split(activation)
+    fused, left = (IDENTITY, activation) if b is None else split_activation(activation)
     flat = x if len(size) == 2 else reshape(x, (-1, size[-1]))
     y = Linear.apply(flat, w, fused=fused) if b is None else Linear.apply(flat, w, b, fused=fused)
     y = y if len(size) == 2 else reshape(y, (*size[:-1], weights[0]))

@@ -3,7 +3,7 @@
 Places are whole numbers, int64, and have no gradient. The gradient of sorting puts each element back: a permutation,
 whose gradient is the inverse one.
 
-Imports: tensor. Read next: ``einsum.py``.
+Imports: autograd. Read next: ``einsum.py``.
 """
 
 from __future__ import annotations

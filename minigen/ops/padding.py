@@ -3,7 +3,7 @@
 The modes that repeat elements are made of pieces of the array, laid side by side; so their gradient is that of slicing
 and joining, in a fixed order of additions.
 
-Imports: tensor, shape. Read next: ``conv.py``.
+Imports: autograd, shape. Read next: ``conv.py``.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ is the adjoint, whose gradient is the operation again:
     nearest        <-> block_sum
     bilinear       <-> bilinear_adjoint
 
-Imports: tensor, conv (for `pair`), kernels. Read next: ``norm.py``.
+Imports: autograd, conv (for `pair`), kernels. Read next: ``norm.py``.
 """
 
 from __future__ import annotations

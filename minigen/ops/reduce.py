@@ -1,9 +1,9 @@
-"""Reductions, which make one number of many: sum, mean, max, min, var, norm; and broadcasting, their opposite.
+"""Reductions, which make one number of many: sum, mean, max, min, var, norm, prod; cumsum; and broadcasting.
 
 The gradient of a sum is a broadcast, and that of a broadcast a sum. `axis` is an axis, a tuple of axes or None for all;
 `keepdims` keeps the reduced axes with length 1, as in NumPy.
 
-Imports: autograd, shape, kernels. Read next: ``softmax.py``.
+Imports: autograd, indexing, shape, kernels. Read next: ``softmax.py``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numpy as np
 
 from minigen.autograd import Function, Tensor, as_tensor
 from minigen.device import array_module
-from minigen.ops.shape import reshape
-from minigen.shapes import check_broadcast, flag, normalize_axis, one_number, whole_shape
+from minigen.ops.indexing import getitem
+from minigen.ops.shape import reshape, transpose
+from minigen.shapes import can_broadcast, flag, normalize_axis, one_axis, one_number, whole_shape
 from minigen_kernels import Array, for_array
 
 Axis = int | tuple[int, ...] | None
@@ -28,12 +29,10 @@ class Sum(Function):
     keepdims: bool
 
     def forward(self, x: Array) -> Array:
-        return add_up(x, self.axis, self.keepdims)
+        return sum_axes(x, self.axis, self.keepdims)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        shape = self.inputs[0].shape
-        kept = tuple(1 if i in self.axis else n for i, n in enumerate(shape))
-        return broadcast_to(reshape(gy, kept), shape)
+        return expand_reduced(gy, self.inputs[0].shape, self.axis)
 
 
 class BroadcastTo(Function):
@@ -57,14 +56,34 @@ class Max(Function):
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0].data
-        chosen = x == y.data.reshape(_kept(x.shape, self.axis))
+        chosen = x == y.data.reshape(_keepdims_shape(x.shape, self.axis))
         share = chosen.astype(x.dtype) / chosen.sum(self.axis, keepdims=True).astype(x.dtype)
-        return spread(gy, x.shape, self.axis) * Tensor(share)
+        return expand_reduced(gy, x.shape, self.axis) * Tensor(share)
 
 
 class Min(Max):
     def forward(self, x: Array) -> Array:
         return x.min(self.axis, keepdims=self.keepdims)
+
+
+class CumSum(Function):
+    """Its gradient is the same from the other end: an element is in its own sum and in all that come later."""
+
+    axis: int
+    backwards: bool
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        if self.backwards:
+            x = xp.flip(x, self.axis)
+        if x.dtype.kind == "f":  # in float32 the sum of a million elements would be 1 % off
+            y = xp.cumsum(x, self.axis, dtype=np.float64).astype(x.dtype, copy=False)
+        else:
+            y = xp.cumsum(x, self.axis)
+        return xp.flip(y, self.axis) if self.backwards else y
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return CumSum.apply(gy, axis=self.axis, backwards=not self.backwards)
 
 
 class Norm(Function):
@@ -73,41 +92,38 @@ class Norm(Function):
 
     def forward(self, x: Array) -> Array:
         scale = _scale(x, self.axis)
-        y = add_up((x / scale) ** 2, self.axis, keepdims=True) ** 0.5 * scale
+        y = sum_axes((x / scale) ** 2, self.axis, keepdims=True) ** 0.5 * scale
         return y if self.keepdims else y.squeeze(self.axis)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0]
-        xp = array_module(y.data)
-        length = y + Tensor(
-            xp.where(y.data == 0, np.inf, 0).astype(y.dtype)
-        )  # at the origin x / Inf = 0, a subgradient
-        return x * spread(gy / length, x.shape, self.axis)
+        infinite = array_module(y.data).where(y.data == 0, np.inf, 0)  # at the origin x / Inf = 0, a subgradient
+        return x * expand_reduced(gy / (y + Tensor(infinite.astype(y.dtype))), x.shape, self.axis)
 
 
-def add_up(x: Array, axes: tuple[int, ...], keepdims: bool = False) -> Array:
+def sum_axes(x: Array, axes: tuple[int, ...], keepdims: bool = False) -> Array:
     """The sum over axes (from 0 to x.ndim - 1): the one place where the engine adds up. Floats are a kernel's work."""
     if x.dtype.kind != "f":
         return x.sum(axes, keepdims=keepdims)
     y = for_array(x).sum_axes(x, axes)
-    return y.reshape([1 if i in axes else n for i, n in enumerate(x.shape)]) if keepdims else y
+    return y.reshape(_keepdims_shape(x.shape, axes)) if keepdims else y
 
 
-def _kept(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:
+def _keepdims_shape(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:
     """The shape after a reduction over `axis` with keepdims."""
     return tuple(1 if i in axis else n for i, n in enumerate(shape))
 
 
-def spread(gy: Tensor, shape: tuple[int, ...], axis: tuple[int, ...]) -> Tensor:
+def expand_reduced(gy: Tensor, shape: tuple[int, ...], axis: tuple[int, ...]) -> Tensor:
     """What was reduced over `axis` (with or without keepdims), repeated to the shape before the reduction."""
-    return broadcast_to(reshape(gy, _kept(shape, axis)), shape)
+    return broadcast_to(reshape(gy, _keepdims_shape(shape, axis)), shape)
 
 
 def _scale(x: Array, axis: tuple[int, ...]) -> Array:
     """The largest |x| over `axis`, with keepdims: divided by it, x has powers that cannot overflow. 1 if it is 0."""
     xp = array_module(x)
     # CuPy's max knows no `initial`.
-    largest = xp.abs(x).max(axis, keepdims=True) if x.size else xp.zeros(_kept(x.shape, axis), x.dtype)
+    largest = xp.abs(x).max(axis, keepdims=True) if x.size else xp.zeros(_keepdims_shape(x.shape, axis), x.dtype)
     usable = (largest > 0) & xp.isfinite(largest)  # Inf / Inf would be NaN
     return xp.where(usable, largest, 1).astype(x.dtype)
 
@@ -119,13 +135,13 @@ def reduced_axes(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
     return axes
 
 
-def sum(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum over `axis`, an axis or several (all by default): the shape of x without those axes."""
     x = as_tensor(x)
     return Sum.apply(x, axis=normalize_axis("sum", axis, x.ndim), keepdims=flag("sum", "keepdims", keepdims))
 
 
-def mean(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over `axis`, an axis or several (all by default): the shape of x without those axes."""
     x = as_tensor(x)
     axes = normalize_axis("mean", axis, x.ndim)
@@ -143,7 +159,7 @@ def deviations(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     """
     d = x - mean(x, axes, keepdims=True)
     count = int(np.prod([x.shape[i] for i in axes], dtype=np.int64))
-    d.data -= add_up(d.data, axes, keepdims=True) * d.data.dtype.type(1 / count)  # nobody has seen d yet
+    d.data -= sum_axes(d.data, axes, keepdims=True) * d.data.dtype.type(1 / count)  # nobody has seen d yet
     return d
 
 
@@ -198,15 +214,47 @@ def norm(x: Tensor, axis: Axis = None, keepdims: bool = False, *, order: float =
     return y if keepdims else reshape(y, tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
+def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The product over `axis`, an axis or several (all by default); of no elements it is 1.
+
+    It is multiplied in pairs, then pairs of pairs: no derivative of any order divides, so zeros do no harm.
+    """
+    x = as_tensor(x)
+    axes = normalize_axis("prod", axis, x.ndim)
+    kept = tuple(i for i in range(x.ndim) if i not in axes)
+    keepdims = flag("prod", "keepdims", keepdims)
+    shape = _keepdims_shape(x.shape, axes) if keepdims else tuple(x.shape[i] for i in kept)
+    n = math.prod(x.shape[i] for i in axes)
+    if n == 0:
+        return reshape(sum(x, axes), shape) + 1
+    y = reshape(transpose(x, (*axes, *kept)), (n, *(x.shape[i] for i in kept)))
+    left: Tensor | None = None  # the product of those that found no partner
+    while n > 1:
+        if n % 2:
+            last = getitem(y, slice(n - 1, n))
+            left = last if left is None else left * last
+        n //= 2
+        y = getitem(y, slice(0, n)) * getitem(y, slice(n, 2 * n))
+    y = y if left is None else y * left
+    return reshape(y, shape)
+
+
+def cumsum(x: Tensor, axis: int) -> Tensor:
+    """The sum of the elements so far along `axis`: y[i] = x[0] + ... + x[i]. The shape is that of x."""
+    x = as_tensor(x)
+    k = one_axis("cumsum", axis, x.ndim, "; flatten x for the sums of all elements")
+    return CumSum.apply(x, axis=k, backwards=False)
+
+
 def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Sum over the axes along which `shape` was broadcast to the shape of `x`: the adjoint of `broadcast_to`."""
     x = as_tensor(x)
     shape = shape if type(shape) is tuple else whole_shape("sum_to", shape)
     if x.data.shape == shape:
         return x
-    lead = x.ndim - len(shape)
-    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, x.shape[lead:])):
+    if not can_broadcast(shape, x.shape):
         raise ValueError(f"sum_to: shape {tuple(shape)} was not broadcast to {x.shape}, so nothing can be summed to it")
+    lead = x.ndim - len(shape)
     axes = tuple(i for i in range(x.ndim) if i < lead or (shape[i - lead] == 1 and x.shape[i] != 1))
     return reshape(Sum.apply(x, axis=axes, keepdims=False), shape)
 
@@ -217,8 +265,12 @@ def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     shape = shape if type(shape) is tuple else whole_shape("broadcast_to", shape)
     if x.shape == shape:
         return x
-    check_broadcast(x.shape, shape)
+    if not can_broadcast(x.shape, shape):
+        raise ValueError(
+            f"broadcast_to: shape {x.shape} cannot be repeated to {shape}; counted from the last, every axis must be "
+            "as long as wanted, or 1"
+        )
     return BroadcastTo.apply(x, shape=shape)
 
 
-__all__ = ["broadcast_to", "max", "mean", "min", "norm", "sum", "sum_to", "var"]
+__all__ = ["broadcast_to", "cumsum", "max", "mean", "min", "norm", "prod", "sum", "sum_to", "var"]

@@ -1,10 +1,11 @@
-"""Operations that move elements and compute nothing: reshape, transpose, concat, stack, flatten; and `To`.
+"""Operations that move elements and compute nothing: reshape, transpose, concat, stack, flatten, pixel_shuffle.
 
 Imports: autograd, indexing. Read next: ``reduce.py``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from minigen.autograd import Function, Tensor, as_tensor
 from minigen.device import Device, array_module, to_device
 from minigen.ops.indexing import getitem
-from minigen.shapes import is_whole, one_axis, reshape_error, shown, whole_shape
+from minigen.shapes import is_whole, one_axis, reshape_error, shown, whole_number, whole_shape
 from minigen_kernels import Array
 
 
@@ -132,10 +133,36 @@ def flatten(x: Tensor, start_axis: int = 1) -> Tensor:
         raise TypeError(f"flatten: start_axis is a whole number, got {start_axis!r}")
     if not 0 <= start_axis < x.ndim:
         raise ValueError(f"flatten: start_axis {start_axis} is not an axis of shape {x.shape}")
-    size = 1
-    for n in x.shape[start_axis:]:
-        size *= n
-    return reshape(x, (*x.shape[:start_axis], size))
+    return reshape(x, (*x.shape[:start_axis], math.prod(x.shape[start_axis:])))
+
+
+def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
+    """r * r channels become a block of r x r pixels: (N, C*r*r, H, W) -> (N, C, H*r, W*r).
+
+    The last step of a sub-pixel convolution: Shi et al. 2016, arXiv:1609.05158.
+    """
+    x, r = as_tensor(x), whole_number("pixel_shuffle", "upscale_factor", upscale_factor, 1)
+    if x.ndim != 4 or x.shape[1] % (r * r):
+        raise ValueError(
+            f"pixel_shuffle: expected x (N, C*{r * r}, H, W) for upscale_factor={r}, got {x.shape}; "
+            f"let the layer before it make a multiple of {r * r} channels"
+        )
+    N, C, H, W = x.shape
+    blocks = reshape(x, (N, C // (r * r), r, r, H, W))
+    return reshape(transpose(blocks, (0, 1, 4, 2, 5, 3)), (N, C // (r * r), H * r, W * r))
+
+
+def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
+    """Blocks of r x r pixels become r * r channels: (N, C, H*r, W*r) -> (N, C*r*r, H, W); undoes `pixel_shuffle`."""
+    x, r = as_tensor(x), whole_number("pixel_unshuffle", "downscale_factor", downscale_factor, 1)
+    if x.ndim != 4 or x.shape[2] % r or x.shape[3] % r:
+        raise ValueError(
+            f"pixel_unshuffle: expected x (N, C, H*{r}, W*{r}) for downscale_factor={r}, got {x.shape}; "
+            "pad the images or cut them"
+        )
+    N, C, H, W = x.shape
+    blocks = reshape(x, (N, C, H // r, r, W // r, r))
+    return reshape(transpose(blocks, (0, 1, 3, 5, 2, 4)), (N, C * r * r, H // r, W // r))
 
 
 def _check_several(name: str, xs: Sequence[Tensor]) -> None:
@@ -143,4 +170,4 @@ def _check_several(name: str, xs: Sequence[Tensor]) -> None:
         raise ValueError(f"{name}: expected a sequence of at least one Tensor, got {shown(xs)}")
 
 
-__all__ = ["concat", "flatten", "reshape", "stack", "transpose"]
+__all__ = ["concat", "flatten", "pixel_shuffle", "pixel_unshuffle", "reshape", "stack", "transpose"]

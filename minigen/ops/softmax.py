@@ -1,6 +1,6 @@
-"""Softmax, its logarithm, and the logarithm of a sum of exponentials: none overflows.
+"""Softmax, its logarithm, and the logarithm of a sum of exponentials, of many or of two: none overflows.
 
-Imports: autograd, reduce, shape, transcendental, kernels. Read next: ``linalg.py``.
+Imports: autograd, elementwise, reduce, shape, transcendental, kernels. Read next: ``linalg.py``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import numpy as np
 
 from minigen.autograd import Function, FusedFunction, Tensor, as_tensor
 from minigen.device import array_module
-from minigen.ops.reduce import Axis, add_up, reduced_axes, spread, sum
+from minigen.ops.elementwise import where
+from minigen.ops.reduce import Axis, expand_reduced, reduced_axes, sum, sum_axes, sum_to
 from minigen.ops.shape import reshape, transpose
-from minigen.ops.transcendental import exp, log
+from minigen.ops.transcendental import exp, log, sigmoid
 from minigen.shapes import flag, one_axis
 from minigen_kernels import Array, for_array
 
@@ -56,12 +57,26 @@ class LogSumExp(Function):
         largest = x.max(self.axis, keepdims=True)
         shift = xp.where(xp.isfinite(largest), largest, 0).astype(x.dtype)  # Inf - Inf would be NaN
         with np.errstate(divide="ignore"):  # log 0 = -Inf is right where all of x is -Inf
-            y = xp.log(add_up(xp.exp(x - shift), self.axis, keepdims=True)) + shift
+            y = xp.log(sum_axes(xp.exp(x - shift), self.axis, keepdims=True)) + shift
         return y if self.keepdims else y.squeeze(self.axis)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0]  # exp(x - y) would multiply the rounding of y by its size
-        return spread(gy, x.shape, self.axis) * _softmax_over(x, self.axis)
+        return expand_reduced(gy, x.shape, self.axis) * _softmax_over(x, self.axis)
+
+
+class LogAddExp(Function):
+    def forward(self, a: Array, b: Array) -> Array:
+        return array_module(a if hasattr(a, "dtype") else b).logaddexp(a, b)
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        a, b = (x if isinstance(x, Tensor) else Tensor(x, device=y.device, dtype=y.dtype) for x in self.inputs)
+        infinite = (a.data == b.data) & (abs(a.data) == float("inf"))  # Inf - Inf would be NaN: there each has a half
+        difference = where(infinite, 0.0, a) - where(infinite, 0.0, b)
+        return (
+            sum_to(gy * sigmoid(difference), a.shape) if self.needs(0) else None,
+            sum_to(gy * sigmoid(-difference), b.shape) if self.needs(1) else None,
+        )
 
 
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
@@ -80,6 +95,11 @@ def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))) over `axis` (all axes by default), without overflow: the shape of x without those axes."""
     x = as_tensor(x)
     return LogSumExp.apply(x, axis=reduced_axes("logsumexp", x, axis), keepdims=flag("logsumexp", "keepdims", keepdims))
+
+
+def logaddexp(a: Tensor | float, b: Tensor | float) -> Tensor:
+    """log(exp(a) + exp(b)), element by element, without overflow; a and b are broadcast."""
+    return LogAddExp.apply(a, b)
 
 
 def _softmax_over(x: Tensor, axes: tuple[int, ...]) -> Tensor:
@@ -108,4 +128,4 @@ def _one_axis(name: str, x: Tensor, axis: int) -> int:
     return reduced_axes(name, x, one_axis(name, axis, x.ndim, "; reshape several axes to one"))[0]
 
 
-__all__ = ["log_softmax", "logsumexp", "softmax"]
+__all__ = ["log_softmax", "logaddexp", "logsumexp", "softmax"]

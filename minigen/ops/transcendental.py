@@ -1,4 +1,4 @@
-"""Functions of one number that every calculator has: exp, log, sqrt, sin, cos, tanh, erf, and their like.
+"""Functions of one number: exp, log, sqrt, sin, cos, tanh, sigmoid, softplus, erf.
 
 `expm1` and `log1p` are exp and log for what lies near 1: written out, ``exp(x) - 1`` and ``log(1 + x)`` lose the
 digits of a small x.
@@ -81,6 +81,22 @@ class Tanh(Function):
         return gy * (1 - y * y)
 
 
+class Sigmoid(Function):
+    def forward(self, x: Array) -> Array:
+        return for_array(x).sigmoid(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy * (y * (1 - y))
+
+
+class Softplus(Function):
+    def forward(self, x: Array) -> Array:
+        return for_array(x).softplus(x)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy * sigmoid(self.inputs[0])
+
+
 class Erf(Function):
     def forward(self, x: Array) -> Array:
         return for_array(x).erf(x)
@@ -139,6 +155,16 @@ def tanh(x: Tensor) -> Tensor:
     return Tanh.apply(x)
 
 
+def sigmoid(x: Tensor) -> Tensor:
+    """1 / (1 + exp(-x)), without overflow, and exact in both tails."""
+    return Sigmoid.apply(x)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)), without overflow."""
+    return Softplus.apply(x)
+
+
 def erf(x: Tensor) -> Tensor:
     """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     return Erf.apply(x)
@@ -149,4 +175,6 @@ def erfc(x: Tensor) -> Tensor:
     return Erfc.apply(x)
 
 
-__all__ = ["cos", "erf", "erfc", "exp", "expm1", "log", "log1p", "sin", "sqrt", "tanh"]
+__all__ = [
+    "cos", "erf", "erfc", "exp", "expm1", "log", "log1p", "sigmoid", "sin", "softplus", "sqrt", "tanh",
+]  # fmt: skip

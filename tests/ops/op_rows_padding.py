@@ -1,4 +1,4 @@
-"""Rows of the op table: padding and pixels from channels (`minigen/ops/padding.py`, `pixel_shuffle.py`).
+"""Rows of the op table: padding and pixels from channels (`minigen/ops/padding.py`, `shape.py`).
 
 Read next: ``op_rows_conv.py``.
 """

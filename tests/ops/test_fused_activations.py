@@ -1,6 +1,6 @@
 """Layers that end with an activation: the fused operation is the same function, to every order, and is used.
 
-Read next: ``op_rows_activation.py``.
+Read next: ``op_rows_bias_act.py``.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from gradcheck.central_differences import check_gradients
-from ops.op_rows_activation import PLAIN
+from ops.op_rows_bias_act import PLAIN
 
 from minigen import nn, ops
 from minigen.autograd import Tensor, grad
-from minigen.ops.activation import split
+from minigen.ops.bias_act import split_activation
 from minigen.random import Generator
 
 
@@ -30,7 +30,7 @@ SHAPES: dict[str, tuple[Callable[..., Tensor], list[tuple[int, ...]]]] = {
     "conv2d": (partial(ops.conv2d, stride=2, padding=1), [(2, 3, 5, 4), (4, 3, 3, 2), (4,)]),
     "conv_transpose2d": (partial(ops.conv_transpose2d, stride=2), [(2, 3, 3, 2), (3, 4, 3, 2), (4,)]),
 }
-FUSED = [activation for activation, _ in PLAIN if activation is not None and split(activation)[1] is None]
+FUSED = [activation for activation, _ in PLAIN if activation is not None and split_activation(activation)[1] is None]
 
 each_operation = pytest.mark.parametrize("name", SHAPES)
 each_activation = pytest.mark.parametrize("activation", [activation for activation, _ in PLAIN[1:]], ids=called)
@@ -70,7 +70,7 @@ def test_derivatives_of_two_orders(name: str, activation: Any) -> None:
 
 
 def test_what_is_known_to_the_kernels() -> None:
-    known = {function: split(function)[0] for function in FUSED}
+    known = {function: split_activation(function)[0] for function in FUSED}
     assert list(known.values()) == [
         ("leaky_relu", 0.0), ("sigmoid", 0.0), ("tanh", 0.0), ("leaky_relu", 0.01), ("leaky_relu", 0.2),
     ]  # fmt: skip
@@ -94,7 +94,7 @@ def test_what_is_known_to_the_kernels() -> None:
     ids=called,
 )
 def test_what_is_not(activation: Any) -> None:
-    fused, left = split(activation)
+    fused, left = split_activation(activation)
     assert fused == ("identity", 0.0) and left is activation
 
 

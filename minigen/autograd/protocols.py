@@ -1,4 +1,4 @@
-"""A Tensor as others see it: as text, as a number of Python, as an argument of NumPy, as a copy.
+"""The protocols of Python and NumPy that a Tensor follows: text, formats, numbers, copies, NumPy's operators.
 
 The operators of arrays, as in ``array + tensor``, are those of the Tensor. NumPy's functions are refused with the
 operation to use: they would return arrays, and the history would end without a word.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def _call_ufunc(tensor: object, function: Any, method: str, *inputs: Any, out: A
     if function in _OPERATORS and method == "__call__" and not options and (out is None or out[0] is inputs[0]):
         own, reflected = _OPERATORS[function]
         a, b = inputs
-        return getattr(a, own)(b) if isinstance(a, Foreign) else getattr(b, reflected)(a)
+        return getattr(a, own)(b) if isinstance(a, Protocols) else getattr(b, reflected)(a)
     return _refuse(tensor, function)
 
 
@@ -45,34 +45,16 @@ def _refuse(tensor: object, function: Any) -> Any:
     raise TypeError(f"np.{function.__name__} does not take a Tensor{answer}, or use x.numpy() for its values")
 
 
-class Foreign:
-    """The base of Tensor: what it is to others. Nothing here is about gradients."""
+class Protocols:
+    """The base of Tensor: its special methods for other code. Nothing here is about gradients."""
 
     __slots__ = ()
     __array_ufunc__ = _Ufuncs()
 
-    if TYPE_CHECKING:
-
-        @property
-        def shape(self) -> tuple[int, ...]: ...
-        @property
-        def size(self) -> int: ...
-        @property
-        def dtype(self) -> Any: ...
-        @property
-        def device(self) -> str: ...
-        def item(self) -> float: ...
-        def numpy(self) -> Any: ...
-
-        data: Any
-        grad: Any
-        node: Any
-        requires_grad: bool
-
     def __dir__(self) -> list[str]:  # without the names that only say what to write instead
         return [name for name in super().__dir__() if hasattr(self, name)]
 
-    def __repr__(self) -> str:
+    def __repr__(self: Any) -> str:
         parts = [f"shape={self.shape}", str(self.dtype), self.device]
         parts += describe(self.numpy())
         if self.node is not None:
@@ -81,36 +63,34 @@ class Foreign:
             parts.append("requires_grad")
         return f"{type(self).__name__}({', '.join(parts)})"
 
-    def __getstate__(self) -> Any:  # for copy and pickle; numbers of the sequence mean nothing in another process
+    def __getstate__(self: Any) -> Any:  # for copy and pickle; numbers of the sequence mean nothing in another process
         if self.node is not None:
             raise TypeError(f"{self!r} has a history, so it is not copied or pickled; use .detach() for its values")
         return None, {"data": self.data, "grad": self.grad, "node": self.node, "changed": 0,
                       "requires_grad": self.requires_grad}  # fmt: skip
 
-    def __float__(self) -> float:
+    def __float__(self: Any) -> float:
         return float(self.item())
 
-    def __int__(self) -> int:
+    def __int__(self: Any) -> int:
         return int(self.item())
 
-    def __bool__(self) -> bool:
+    def __bool__(self: Any) -> bool:
         return bool(self.item())
 
-    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+    def __array_function__(self: Any, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function in _OF_SHAPES and len(args) == 1 and args[0] is self and not options:
             return _OF_SHAPES[function](self.shape)
         return _refuse(self, function)
 
-    def __array__(self, *_: Any, **__: Any) -> Any:
+    def __array__(self: Any, *_: Any, **__: Any) -> Any:
         raise TypeError(
             "a Tensor does not become an array by itself: use .numpy() for its values, or ops.stack for a list"
         )
 
-    def __format__(self, spec: str) -> str:
+    def __format__(self: Any, spec: str) -> str:
         """One number as Python formats it, ``f"{loss:.4f}"``; any other Tensor only without a specification."""
-        if self.shape == ():
-            return format(self.item(), spec)
-        if not spec:
+        if not spec and self.shape != ():
             return str(self)
         if self.size == 1:
             return format(self.item(), spec)
@@ -119,20 +99,20 @@ class Foreign:
             "mean, first"
         )
 
-    def __round__(self, digits: int | None = None) -> float:
+    def __round__(self: Any, digits: int | None = None) -> float:
         """One number, rounded, as a number of Python."""
         return round(self._number("round"), digits)
 
-    def __floor__(self) -> int:
+    def __floor__(self: Any) -> int:
         return math.floor(self._number("math.floor"))
 
-    def __ceil__(self) -> int:
+    def __ceil__(self: Any) -> int:
         return math.ceil(self._number("math.ceil"))
 
-    def __trunc__(self) -> int:
+    def __trunc__(self: Any) -> int:
         return math.trunc(self._number("math.trunc"))
 
-    def _number(self, name: str) -> float:
+    def _number(self: Any, name: str) -> float:
         if self.size != 1:
             raise ValueError(f"{name} takes one number, and shape {self.shape} has {self.size}; index it first")
         return self.item()

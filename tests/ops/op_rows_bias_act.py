@@ -1,4 +1,4 @@
-"""Rows of the op table: bias and activation in one (`minigen/ops/activation.py`).
+"""Rows of the op table: bias and activation in one (`minigen/ops/bias_act.py`).
 
 Drawn is x + b, which stays away from 0, where relu has a kink; x is what remains.
 

@@ -1,4 +1,4 @@
-"""Rows of the op table: relatives of relu (`minigen/ops/rectifier.py`).
+"""Rows of the op table: prelu, selu, celu, hardswish and mish (`minigen/ops/activations.py`).
 
 Read next: ``op_rows_conv.py``.
 """

@@ -1,10 +1,10 @@
 """Bias and activation in one pass: what ends a dense layer or a convolution.
 
 The activation is given as the function that it is: ``bias_act(x, b, ops.relu)`` is ``relu(x + b)``. For the few
-functions that the kernels know (see `split`) both steps take one pass over memory, and both of their gradients one;
-any other function is simply called on x + b.
+functions that the kernels know (see `split_activation`) both steps take one pass over memory, and so do both of their
+gradients; any other function is simply called on x + b.
 
-Imports: tensor, elementwise, kernels. Read next: ``linalg.py``.
+Imports: autograd, activations, elementwise, reduce, kernels. Read next: ``linalg.py``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from minigen.autograd import FusedFunction, Tensor, as_tensor
-from minigen.ops.elementwise import ScaleWhere, leaky_relu, relu, sigmoid
+from minigen.ops.activations import leaky_relu, relu
+from minigen.ops.elementwise import ScaleWhere
 from minigen.ops.reduce import sum
-from minigen.ops.transcendental import tanh
+from minigen.ops.transcendental import sigmoid, tanh
 from minigen_kernels import Array, for_array
 
 Activation = Callable[[Tensor], Tensor]
@@ -30,9 +31,9 @@ class Fused(NamedTuple):
     slope: float
 
 
-NOTHING = Fused("identity", 0.0)
+IDENTITY = Fused("identity", 0.0)
 _KNOWN: tuple[tuple[Activation | None, Fused], ...] = (
-    (None, NOTHING),
+    (None, IDENTITY),
     (relu, Fused("leaky_relu", 0.0)),
     (leaky_relu, Fused("leaky_relu", 0.01)),
     (sigmoid, Fused("sigmoid", 0.0)),
@@ -40,7 +41,7 @@ _KNOWN: tuple[tuple[Activation | None, Fused], ...] = (
 )
 
 
-def split(activation: Activation | None) -> tuple[Fused, Activation | None]:
+def split_activation(activation: Activation | None) -> tuple[Fused, Activation | None]:
     """What the kernels do of an activation, and the function that is left to be called on their result.
 
     They know `relu`, `sigmoid`, `tanh` and `leaky_relu`, this one also as ``functools.partial(leaky_relu, slope=0.2)``.
@@ -53,7 +54,7 @@ def split(activation: Activation | None) -> tuple[Fused, Activation | None]:
         # From a slope below 0 the result does not tell the sign of its argument.
         if len(activation.keywords) == 1 and isinstance(slope, (int, float)) and 0 <= slope < math.inf:
             return Fused("leaky_relu", float(slope)), None
-    return NOTHING, activation
+    return IDENTITY, activation
 
 
 def check_activation(name: str, activation: Activation | None) -> None:
@@ -62,7 +63,7 @@ def check_activation(name: str, activation: Activation | None) -> None:
         raise TypeError(f"{name}: activation is a function such as ops.relu, or None; got {activation!r}")
 
 
-def through(fused: Fused, gy: Tensor, y: Tensor) -> Tensor:
+def activation_gradient(fused: Fused, gy: Tensor, y: Tensor) -> Tensor:
     """The gradient of an activation's argument, from that of its result and the result itself, by operations."""
     if fused.name == "leaky_relu":
         return ScaleWhere.apply(gy, condition=y.data > 0, slope=fused.slope)
@@ -76,14 +77,14 @@ class BiasAct(FusedFunction):
     fused: Fused
 
     def forward(self, x: Array, b: Array) -> Array:
-        return for_array(x).bias_act(_as_ncl(x), b, *self.fused).reshape(x.shape)
+        return for_array(x).bias_act(as_ncl(x), b, *self.fused).reshape(x.shape)
 
     def backward_arrays(self, gy: Array, y: Array) -> tuple[Array, Array]:
-        gx, gb = for_array(y).bias_act_backward(_as_ncl(gy), _as_ncl(y), *self.fused)
+        gx, gb = for_array(y).bias_act_backward(as_ncl(gy), as_ncl(y), *self.fused)
         return gx.reshape(y.shape), gb
 
     def gradient(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
-        gx = through(self.fused, gy, y)
+        gx = activation_gradient(self.fused, gy, y)
         return gx, sum(gx, (0, *range(2, gx.ndim))) if self.needs(1) else None
 
 
@@ -93,12 +94,12 @@ def bias_act(x: Tensor, b: Tensor, activation: Activation | None = None) -> Tens
     x, b = as_tensor(x), as_tensor(b)
     if x.ndim < 2 or b.shape != x.shape[1:2]:
         raise ValueError(f"bias_act: expected x (N, C) or (N, C, H, W) and b (C,), got x {x.shape} and b {b.shape}")
-    fused, left = split(activation)
+    fused, left = split_activation(activation)
     y = BiasAct.apply(x, b, fused=fused)
     return y if left is None else left(y)
 
 
-def _as_ncl(x: Array) -> Array:
+def as_ncl(x: Array) -> Array:
     """(N, C) or (N, C, H, W) as (N, C, L): all that a channel has in one image as one axis."""
     return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 

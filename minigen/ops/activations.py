@@ -1,0 +1,142 @@
+"""Activations: relu and its relatives. `tanh`, `sigmoid` and `softplus` are in ``transcendental.py``.
+
+Where the derivative has a jump (relu at 0), the mask is a constant, and so is its derivative everywhere.
+
+Imports: autograd, elementwise, shape, transcendental, kernels. Read next: ``bias_act.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from minigen.autograd import Function, FusedFunction, Tensor, as_tensor
+from minigen.device import array_module
+from minigen.ops.elementwise import ScaleWhere, clip, where
+from minigen.ops.shape import reshape
+from minigen.ops.transcendental import erfc, exp, expm1, sigmoid
+from minigen.shapes import one_number, one_of
+from minigen_kernels import Array, for_array
+
+#: With these, layers of `selu` keep mean 0 and variance 1: Klambauer et al. 2017, equation 14.
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+class Relu(Function):
+    def forward(self, x: Array) -> Array:
+        return array_module(x).maximum(x, 0)  # a NaN stays one
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return ScaleWhere.apply(gy, condition=self.inputs[0].data > 0, slope=0.0)
+
+
+class Elu(Function):
+    alpha: float
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        return xp.where(x > 0, x, xp.expm1(xp.minimum(x, 0)) * self.alpha)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        x = self.inputs[0]
+        positive = x.data > 0
+        # alpha exp(x) is y + alpha as well, but in that sum a small exp(x) loses its digits.
+        slope = exp(ScaleWhere.apply(x, condition=~positive, slope=0.0))
+        if self.alpha != 1:
+            slope = slope * Tensor(array_module(x.data).where(positive, 1, self.alpha).astype(x.dtype))
+        return gy * slope
+
+
+class Mish(FusedFunction):
+    def forward(self, x: Array) -> Array:
+        return for_array(x).mish(x)
+
+    def backward_arrays(self, gy: Array, y: Array) -> Array:
+        return for_array(gy).mish_backward(gy, self.inputs[0].data)
+
+    def definition(self, x: Tensor) -> Tensor:
+        # x tanh(softplus(x)), written so that e never overflows and nothing cancels: reference/elementwise.py.
+        above = x > 0
+        e = exp(where(above, -x, x))
+        square = e * e * 2
+        return x * where(above, 1 - square / (e * 2 + square + 1), e * (e + 2) / (e * (e + 2) + 2))
+
+
+def relu(x: Tensor) -> Tensor:
+    """max(x, 0); the gradient at 0 is 0."""
+    return Relu.apply(x)
+
+
+def leaky_relu(x: Tensor, slope: float = 0.01) -> Tensor:
+    """The element x where x > 0, else slope * x (Maas et al. 2013)."""
+    x = as_tensor(x)
+    return ScaleWhere.apply(x, condition=x.data > 0, slope=float(one_number("leaky_relu", "slope", slope)))
+
+
+def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """The element x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016, arXiv:1511.07289)."""
+    return Elu.apply(x, alpha=float(one_number("elu", "alpha", alpha)))
+
+
+def gelu(x: Tensor, approximate: Literal["none", "tanh"] = "none") -> Tensor:
+    """The element x times the normal distribution function of x, exact or in its tanh form (arXiv:1606.08415)."""
+    x = as_tensor(x)
+    one_of("gelu", "approximate", approximate, ("none", "tanh"))
+    if approximate == "none":
+        return x * erfc(x * -math.sqrt(0.5)) * 0.5  # 1 + erf(u) is erfc(-u), which keeps its digits where it is small
+    return x * sigmoid((x + x**3 * 0.044715) * math.sqrt(8 / math.pi))  # (tanh(u) + 1) / 2 is sigmoid(2 u)
+
+
+def silu(x: Tensor) -> Tensor:
+    """The product x * sigmoid(x), also called swish (arXiv:1702.03118)."""
+    x = as_tensor(x)
+    return x * sigmoid(x)
+
+
+def mish(x: Tensor) -> Tensor:
+    """The product x * tanh(softplus(x)) (Misra 2019, arXiv:1908.08681)."""
+    return Mish.apply(x)
+
+
+def hardswish(x: Tensor) -> Tensor:
+    """The product x * min(max(x + 3, 0), 6) / 6, a piecewise `silu` (Howard et al. 2019, arXiv:1905.02244)."""
+    x = as_tensor(x)
+    inner = clip(x, -3, 3)
+    return where(x >= 3, x, inner * (inner + 3) * (1 / 6))
+
+
+def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """The element x where x > 0, else alpha * (exp(x / alpha) - 1), of slope 1 at 0 (Barron 2017, arXiv:1704.07483)."""
+    alpha = one_number("celu", "alpha", alpha)
+    if not alpha > 0:
+        raise ValueError(f"celu: alpha must be above 0, got {alpha}")
+    x = as_tensor(x)
+    return where(x > 0, x, expm1(_below(x) * (1 / alpha)) * float(alpha))
+
+
+def selu(x: Tensor) -> Tensor:
+    """The scaled `elu` whose layers keep mean 0 and variance 1 (Klambauer et al. 2017, arXiv:1706.02515)."""
+    x = as_tensor(x)
+    return where(x > 0, x * SELU_SCALE, expm1(_below(x)) * (SELU_SCALE * SELU_ALPHA))
+
+
+def prelu(x: Tensor, w: Tensor) -> Tensor:
+    """The element x where x > 0, else w * x: `leaky_relu` with a slope that is trained.
+
+    `w` is (1,), one slope for all, or (C,), one for each channel of x (N, C, ...). He et al. 2015, arXiv:1502.01852.
+    """
+    x, w = as_tensor(x), as_tensor(w)
+    channels = x.shape[1:2]
+    if w.shape not in ((1,), channels):
+        wanted = f"(1,) or one slope for each channel, {channels}," if channels else "(1,)"
+        raise ValueError(f"prelu: expected w {wanted} for x {x.shape}, got {w.shape}")
+    slopes = reshape(w, (-1, *(1,) * max(x.ndim - 2, 0))) if x.ndim else reshape(w, ())
+    return where(x > 0, x, _below(x) * slopes)
+
+
+def _below(x: Tensor) -> Tensor:
+    """x, and 0 where it is positive: what is computed of it and not chosen cannot overflow."""
+    return where(x > 0, 0.0, x)
+
+
+__all__ = ["celu", "elu", "gelu", "hardswish", "leaky_relu", "mish", "prelu", "relu", "selu", "silu"]
