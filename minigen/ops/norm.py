@@ -8,6 +8,7 @@ Imports: autograd, bias_act, reduce, shape, kernels. Read next: ``minigen/nn/mod
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from minigen.autograd import FusedFunction, Tensor, as_tensor
 from minigen.device import array_module
@@ -172,7 +173,7 @@ def _check_samples(name: str, layout: str, x: Tensor, least: int, *vectors: Tens
         raise ValueError(f"{name}: expected x {layout} with at least one channel and place, got {x.shape}")
     if x.dtype.kind != "f":
         raise TypeError(f"{name}: x must be float32 or float64, got {x.dtype}; use .to(dtype=...)")
-    _check_vectors(name, x, vectors)
+    _check_vectors(name, x, [v for v in vectors if v is not None])
 
 
 def _per_channel(v: Tensor, x: Tensor) -> Tensor:
@@ -185,9 +186,9 @@ def _check_channels(name: str, x: Tensor, *vectors: Tensor) -> None:
     _check_vectors(name, x, vectors)
 
 
-def _check_vectors(name: str, x: Tensor, vectors: tuple[Tensor | None, ...]) -> None:
+def _check_vectors(name: str, x: Tensor, vectors: Sequence[Tensor]) -> None:
     for v in vectors:
-        if v is not None and as_tensor(v).shape != (x.shape[1],):
+        if as_tensor(v).shape != (x.shape[1],):
             raise ValueError(f"{name}: expected one number for each of {x.shape[1]} channels, got {as_tensor(v).shape}")
 
 
