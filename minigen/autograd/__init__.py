@@ -1,4 +1,4 @@
-"""The engine: Tensor, Function, and the walk back that gives gradients.
+"""The engine: Tensor, Function, and the backward pass.
 
 A `Tensor` is an array that remembers how it was made: `y.node` is the `Function` that made it, `y.node.inputs` are the
 Tensors that it was made from. `grad` follows these links backwards. A Function's `backward` takes Tensors, returns

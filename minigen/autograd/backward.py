@@ -74,7 +74,7 @@ def _backpropagate(
 
 
 def _first_gradient(name: str, y: Tensor, gy: Tensor | None, create_graph: bool) -> Tensor:
-    """What the walk starts with: `gy`, or 1 for a `y` of one element."""
+    """What the backward pass starts with: `gy`, or 1 for a `y` of one element."""
     if not isinstance(y, Tensor):
         raise TypeError(f"{name}: y has to be a Tensor, got {y!r}")
     if not y.requires_grad:

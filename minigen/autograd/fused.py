@@ -58,7 +58,7 @@ class FusedFunction(Function):
         An operation whose gradient can be told from its result states that here, and needs no definition: then nothing
         is computed again.
         """
-        # New names for the inputs: the inner walk ends at them, while its results still depend on the real inputs.
+        # New names for the inputs: the inner `grad` ends at them, while its results still depend on the real inputs.
         held = [Identity.apply(x) if isinstance(x, Tensor) and x.requires_grad else x for x in self.inputs]
         asked = [i for i in range(len(held)) if self.needs(i)]
         gxs = grad(self.definition(*held), [held[i] for i in asked], gy, create_graph=True)

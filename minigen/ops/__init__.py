@@ -1,4 +1,4 @@
-"""Room 2: the differentiable operations, one family a file. Everything here takes and returns Tensors.
+"""The differentiable operations, one family a file. Everything here takes and returns Tensors.
 
 What treats each element alone (exp, relu, ...) takes any shape and keeps it; two operands are broadcast as in NumPy.
 Arrays, numbers and lists of numbers are taken as constants. An argument that does not fit is a TypeError (of the wrong
