@@ -14,11 +14,14 @@ import numpy as np
 
 import minigen as mg
 from minigen import data, optim, pictures
-from minigen.algorithms.autoencoders import step as training
+from minigen.algorithms.autoencoders import ae, build, denoising_ae
+from minigen.algorithms.prediction import predict
 from minigen.algorithms.updates import Updates
 from minigen.models import autoencoder as models
 
-NOISE = {"masking": training.masking, "gaussian": training.gaussian, "salt-and-pepper": training.salt_and_pepper}
+NOISE = {
+    "masking": denoising_ae.masking, "gaussian": denoising_ae.gaussian, "salt-and-pepper": denoising_ae.salt_and_pepper,
+}  # fmt: skip
 
 
 def main(steps: int | None = None, epochs: int = 3, noise: str = "salt-and-pepper", level: float = 0.3,
@@ -30,9 +33,10 @@ def main(steps: int | None = None, epochs: int = 3, noise: str = "salt-and-peppe
 
     rng = mg.Generator(seed=0, device=device)
     model = models.dense(train.image_shape, (256, 64), (256,), rng=mg.Generator(seed=0)).to(device)
-    corrupt = NOISE[noise](level, rng)
+    corrupt = NOISE[noise](level)
     update = Updates({"model": optim.Adam(model.parameters())})
-    step = training.autoencoder_step(model, update, training.bce, corrupt=corrupt, device=device)
+    objective = denoising_ae.denoising(model, ae.bce, corrupt)
+    step = build.gradient_step(model, update, objective, lambda x, rng: mg.Tensor(x, device=device), rng)
 
     done = 0
     batches = data.Batches(train, 128, seed=0)
@@ -47,8 +51,8 @@ def main(steps: int | None = None, epochs: int = 3, noise: str = "salt-and-peppe
             break
 
     clean = test.images_float(slice(0, 500))
-    corrupted = mg.Tensor(corrupt(mg.Tensor(clean, device=device).data)).numpy()
-    restored = training.reconstruct_images(model, corrupted, device)
+    corrupted = mg.Tensor(corrupt(mg.Tensor(clean, device=device).data, rng)).numpy()
+    restored = predict(model, corrupted, device=device)
     before, after = (float(np.square(x - clean).mean()) for x in (corrupted, restored))
     print(f"squared error per pixel: {before:.4f} with noise, {after:.4f} after the autoencoder")
     columns = [x[:24] for x in (clean, corrupted, restored)]

@@ -14,7 +14,8 @@ import numpy as np
 
 import minigen as mg
 from minigen import data, optim, pictures
-from minigen.algorithms.autoencoders import step as training
+from minigen.algorithms.autoencoders import ae, build, sparse_ae
+from minigen.algorithms.prediction import predict
 from minigen.algorithms.updates import Updates
 from minigen.models import autoencoder as models
 
@@ -27,10 +28,12 @@ def main(steps: int | None = None, epochs: int = 3, weight: float = 3e-4, datase
     x_test = data.load(dataset, split="test", data_dir=data_dir).images_float(slice(0, 1000))
 
     shares = []
-    for name, penalties in (("plain", {}), ("sparse", {"sparsity": training.activity_l1(weight)})):
+    for name in ("plain", "sparse"):
         model = models.dense(train.image_shape, (100,), (), rng=mg.Generator(seed=0)).to(device)
         update = Updates({"model": optim.Adam(model.parameters())})
-        step = training.autoencoder_step(model, update, training.mse, penalties=penalties, device=device)
+        plain, sparse = ae.reconstruction(model, ae.mse), sparse_ae.sparse(model, ae.mse, "l1", weight)
+        objective, rng = {"plain": plain, "sparse": sparse}[name], mg.Generator(seed=0, device=device)
+        step = build.gradient_step(model, update, objective, lambda x, rng: mg.Tensor(x, device=device), rng)
         done = 0
         batches = data.Batches(train, 128, seed=0)
         for _ in range(epochs):
@@ -41,8 +44,8 @@ def main(steps: int | None = None, epochs: int = 3, weight: float = 3e-4, datase
                     break
             if done == steps:
                 break
-        codes = training.encode_images(model, x_test, device)
-        error = np.square(training.reconstruct_images(model, x_test, device) - x_test).mean()
+        codes = predict(model, x_test, function=model.encode, device=device)
+        error = np.square(predict(model, x_test, device=device) - x_test).mean()
         shares.append(float((codes > 0.01).mean()))
         print(f"{name:6s}  active units {shares[-1]:6.1%}  squared error per pixel {error:.4f}")
 

@@ -34,7 +34,7 @@ def main(steps: int | None = None, epochs: int = 10, dataset: str = "glyphs", da
     train = data.load(dataset, split="train", data_dir=data_dir)
     rng = mg.Generator(seed=0)
     model = vae.dense(train.image_shape, likelihood.Bernoulli(), hidden=(400, 200), latent=2, rng=rng)
-    model.start_at(train.mean())  # the untrained decoder paints the mean
+    model.set_data_mean(train.mean())  # the untrained decoder paints the mean
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
     noise = mg.Generator(seed=1)
 

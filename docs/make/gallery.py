@@ -37,7 +37,7 @@ from minigen.cli.drawing import codes_from, latent_of, turns
 from minigen.cli.trained import open_run
 from minigen.pictures import grid
 from minigen.runs import sampling
-from minigen.training.config import resolve
+from minigen.training.config import ABSENT, resolve
 from minigen.training.environment import describe_environment
 from minigen.training.prepare import prepare
 from minigen_kernels import Array
@@ -117,8 +117,13 @@ def wanted(gallery: Gallery, dataset: str) -> list[str]:
     return [
         recipe.name
         for recipe in MODELS.values()
-        if recipe.name not in entries or entries[recipe.name]["options"] != options_of(recipe, dataset)
+        if recipe.name not in entries or has_changed(entries[recipe.name]["options"], options_of(recipe, dataset))
     ]
+
+
+def has_changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Is a setting not as it was? One that is newer than the training counts as in a run that is resumed."""
+    return {**now, **ABSENT, **then} != now
 
 
 def options_of(recipe: Recipe, dataset: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ has no meaning for the model, and is refused.
 
 `find_recipe` knows the users' own beside them (``custom.py``).
 
-Imports: the families of this room. Read next: ``autoencoders/recipes.py``.
+Imports: the families of this room. Read next: ``autoencoders/ae.py``.
 """
 
 from __future__ import annotations

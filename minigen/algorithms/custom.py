@@ -22,7 +22,7 @@ The class (or a function that returns the Module) is called with those of `GIVEN
 seed, and a Generator for the weights. Each other argument has a default that is a number, a truth value or a text, and
 is an option of the run.
 
-Imports: models, the likelihood family, user_code. Read next: ``likelihood/build.py``, ``catalog.py``.
+Imports: models, autoencoders, likelihood, user_code. Read next: ``autoencoders/build.py``, ``catalog.py``.
 """
 
 from __future__ import annotations
@@ -39,16 +39,14 @@ from typing import Any
 import numpy as np
 
 from minigen import losses, nn, ops
+from minigen.algorithms.autoencoders.build import build, build_vae, standard_normal
 from minigen.algorithms.experiment import Experiment, Recipe, Setup, Term
-from minigen.algorithms.likelihood import build, deterministic
-from minigen.algorithms.likelihood.pixels import DEFAULTS as PIXELS
-from minigen.algorithms.likelihood.pixels import likelihood_of
+from minigen.algorithms.likelihood.build import ELBO, PIXELS, pixel_likelihood
 from minigen.algorithms.likelihood.vae import negative_elbo
 from minigen.algorithms.options import UPDATE, ConfigError, Option
 from minigen.algorithms.user_code import find_in_module, parameters_of, running
 from minigen.autograd import Tensor
 from minigen.data import Batch
-from minigen.device import to_device
 from minigen.models.autoencoder import identity
 from minigen.models.likelihood import Likelihood
 from minigen.models.vae import VAE
@@ -159,7 +157,7 @@ class OwnNetwork(VAE):
         self.ledger: dict[str, Term] = {}  # of what is logged; empty until the first look
         self.centre = Tensor(np.zeros((), np.float32))  # tells the device
 
-    def start_at(self, mean: float) -> None:
+    def set_data_mean(self, mean: float) -> None:
         """Nothing: the first weights are those that the user chose."""
 
     def ask(self, method: str, *inputs: Any) -> Any:
@@ -203,7 +201,7 @@ class OwnNetwork(VAE):
             raise ValueError(f"{self.name}: {method} has to give images {wanted}, and gave {shown(images)}")
         return images
 
-    def terms(self, x: Tensor, noise: Generator) -> dict[str, Any]:
+    def terms(self, x: Tensor, y: Tensor | None, noise: Generator) -> dict[str, Any]:
         """The loss of images (N, C, H, W), and what else is logged of it: of a loss by name, or the user's own."""
         if isinstance(self.objective, str):
             return {"loss": LOSSES[self.objective][0](self.output(x), x)}
@@ -235,7 +233,7 @@ def _build(thing: Any, name: str, own: Mapping[str, Any], setup: Setup) -> Exper
         raise ValueError(f"{name}: expected it to return an nn.Module, got {shown(network)}")
     if not any(p.requires_grad for p in network.parameters()):
         raise ValueError(f"{name}: it has no nn.Parameter that is trained")
-    likelihood = likelihood_of(setup) if getattr(network, "objective", None) == "elbo" else None
+    likelihood = pixel_likelihood(setup) if getattr(network, "objective", None) == "elbo" else None
     idle = {key: value for key, value in PIXELS.items() if likelihood is None and key not in own}
     if any(setup.options.get(key, value) != value for key, value in idle.items()):  # a function may return anything
         raise ValueError(f"{name}: {', '.join(f'--{key}' for key in idle)} have no effect without objective 'elbo'")
@@ -245,7 +243,7 @@ def _build(thing: Any, name: str, own: Mapping[str, Any], setup: Setup) -> Exper
         size, reconstructs = _look(model, Tensor(x))
     if likelihood is not None:
         model.latent = size
-        experiment = build.build(setup, model, negative_elbo(model))
+        experiment = build_vae(setup, model, negative_elbo(model), ledger=ELBO)
     else:
         experiment = _without_likelihood(setup, model, size, reconstructs)
     learned = {} if likelihood is None or not likelihood.parameters() else {"likelihood": likelihood}
@@ -291,18 +289,17 @@ def _look(model: OwnNetwork, x: Tensor) -> tuple[int, bool]:
 def _without_likelihood(setup: Setup, model: OwnNetwork, size: int, reconstructs: bool) -> Experiment:
     """Of a loss of reconstructions, or of the user's own objective. What the network cannot do is None."""
 
-    def normal(n: int, rng: Generator) -> Array:
-        return np.asarray(to_device(rng.normal((n, size)), "cpu"))
-
     def samples(images: Array) -> list[Array]:
         """The picture of a network that reconstructs nothing: what it draws, from codes that are always the same."""
-        codes = normal(len(images), Generator(setup.seed).spawn("pictures"))
+        codes = draw(len(images), Generator(setup.seed).spawn("pictures"))
         return [images if latent is None or not prior else latent.decode(codes, None)]
 
-    decodes = model.has_decode and size > 0
+    draw, decodes = standard_normal(size), model.has_decode and size > 0
     prior = decodes and callable(model.objective) and getattr(model.network, "latent", None) is not None
-    sized = replace(setup, options={**setup.options, "latent": size})
-    experiment = deterministic.build(sized, model, model.terms, ledger=model.ledger, draw=normal if prior else None)
+    plain = replace(setup, options={**setup.options, "binarize": "none"})
+    experiment = build(
+        plain, model, model.terms, ledger=model.ledger, draw=draw if prior else None, code_shape=model.code_shape
+    )
     latent = experiment.latent if decodes else None
     experiment.latent = latent
     if not model.has_encode:

@@ -30,6 +30,13 @@ class Option:
 #: Options of nearly all models; a recipe with one optimizer takes them from `UPDATE`.
 OPTIONS: Mapping[str, Option] = {
     "latent": Option(int, "size of the code (for conv-ae and vq-vae its channels)", minimum=1),
+    "hidden": Option(int, "width of a hidden dense layer", minimum=1),
+    "layers": Option(int, "hidden dense layers of each network (for vq-vae its residual blocks); 0: none", minimum=0),
+    "channels": Option(
+        int,
+        "channels of the convolution nearest to the image; the next has twice as many (for conv-ae half as many)",
+        minimum=1,
+    ),
     "optimizer": Option(str, "how parameters are updated", choices=("sgd", "rmsprop", "adam", "adamw")),
     "lr": Option(float, "learning rate", minimum=0, exclusive=True),
     "schedule": Option(
@@ -40,6 +47,13 @@ OPTIONS: Mapping[str, Option] = {
     "clip_norm": Option(float, "largest norm of the whole gradient; 0: no limit", minimum=0),
 }
 UPDATE: Mapping[str, Any] = {"optimizer": "adam", "lr": 1e-3, "schedule": "constant", "clip_norm": 0.0}
+
+
+def hidden_widths(options: Mapping[str, Any], default: int) -> tuple[int, ...]:
+    """The widths of the hidden dense layers. ValueError: there are none, and their width is not its `default`."""
+    if not options["layers"] and options["hidden"] != default:
+        raise ValueError("--hidden has no effect with --layers 0; leave it out")
+    return (options["hidden"],) * int(options["layers"])
 
 
 def check_value(name: str, value: Any, option: Option) -> Any:

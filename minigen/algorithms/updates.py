@@ -4,7 +4,7 @@ A model with several networks makes several updates in a step, each with a loss 
 keeps them apart: a loss moves the parameters of the optimizer of its name and no others, along the gradient of that
 loss alone, so none can go stale.
 
-Imports: nn, optim. Read next: ``autoencoders/step.py``.
+Imports: nn, optim. Read next: ``autoencoders/build.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The likelihood of a VAE is an integral over codes that nobody can compute; what can be is bounds of it from importance
 samples (`Experiment.log_likelihood`). All numbers are in nats per sample: the sum over the pixels of an image.
 
-Imports: NumPy, evaluation. Read next: ``minigen/algorithms/likelihood/bounds.py`` for the bound itself.
+Imports: NumPy, evaluation. Read next: ``minigen/algorithms/importance_sampling.py`` for the bound itself.
 """
 
 from __future__ import annotations

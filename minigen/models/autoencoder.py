@@ -1,8 +1,8 @@
 """Autoencoders: an encoder from images to codes, a decoder from codes back to images. Architecture only.
 
-How they are trained - with noise on the input, with a penalty on the code - is in ``minigen/training/autoencoder.py``.
+How they are trained - with noise on the input, with a penalty on the code - is in ``minigen/algorithms/autoencoders/``.
 
-Imports: nn, ops. Read next: ``minigen/training/autoencoder.py``.
+Imports: nn, ops. Read next: ``minigen/algorithms/autoencoders/ae.py``.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ class Autoencoder(nn.Module):
     """x (N, C, H, W) -> code (N, ...) -> pre-activations (N, C, H, W) -> `head` -> reconstruction (N, C, H, W).
 
     The decoder gives pre-activations (logits where the head is a sigmoid), because the cross-entropy is computed from
-    them: log(sigmoid(x)) of a rounded sigmoid would be -Inf. The encoder sees x - `centre`, a number (a buffer, 0 until
-    `start_at`).
+    them: log(sigmoid(x)) of a rounded sigmoid would be -Inf. The encoder sees x - `centre`, the mean of the data (a
+    buffer, 0 until `set_data_mean`).
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, head: Callable[[Tensor], Tensor] = ops.sigmoid) -> None:
         self.encoder, self.decoder, self.head = encoder, decoder, head
         self.centre = Tensor(np.zeros((), np.float32))
 
-    def start_at(self, mean: float) -> None:
-        """Make `mean`, the data's mean value, the centre of the input and what an untrained decoder paints.
+    def set_data_mean(self, mean: float) -> None:
+        """Subtract `mean`, the data's mean value, from the input, and make it the output of an untrained decoder.
 
         Without the first, each update of a unit's weights moves its sums for all images together, the more the brighter
         they are: on bright pictures most ReLU units are soon at 0 for every image, and never learn again. (LeCun et al.
@@ -105,14 +105,20 @@ def dense(
 
 
 def convolutional(
-    image: ImageShape, *, latent: int = 8, rng: Generator, head: Callable[[Tensor], Tensor] = ops.sigmoid
+    image: ImageShape,
+    *,
+    channels: int = 16,
+    latent: int = 8,
+    rng: Generator,
+    head: Callable[[Tensor], Tensor] = ops.sigmoid,
 ) -> Autoencoder:
-    """Three 3x3 convolutions (16, 8, `latent` channels), each with 2x2 max pooling in ceil mode; and the way back.
+    """3x3 convolutions (`channels`, half as many, `latent`), each with 2x2 max pooling in ceil mode; and the way back.
 
     28x28 images become codes of `latent` x 4 x 4. Upsampling gives 8, 16 and then 28: between the last two stands a
     convolution without padding (16 -> 14). Sides that are a multiple of 8 need none. Sides must be multiples of 4.
     """
-    channels, height, width = image
+    n, height, width = image
+    half = max(1, channels // 2)
     check_multiples_of_4(height, width, "use 'ae' or 'deep-ae', which take any size")
     narrow = [4 * -(-side // 8) - side // 2 for side in (height, width)]  # pixels too many before the last upsampling
     last = (1 - narrow[0] // 2, 1 - narrow[1] // 2)
@@ -124,40 +130,47 @@ def convolutional(
         return nn.MaxPool2d(2, ceil_mode=True)
 
     encoder = nn.Sequential(
-        conv(channels, 16), ops.relu, pool(), conv(16, 8), ops.relu, pool(), conv(8, latent), ops.relu, pool()
-    )
+        conv(n, channels), ops.relu, pool(), conv(channels, half), ops.relu, pool(),
+        conv(half, latent), ops.relu, pool(),
+    )  # fmt: skip
     decoder = nn.Sequential(
-        conv(latent, 8), ops.relu, nn.Upsample(2), conv(8, 8), ops.relu, nn.Upsample(2),
-        conv(8, 16, last), ops.relu, nn.Upsample(2), conv(16, channels),
+        conv(latent, half), ops.relu, nn.Upsample(2), conv(half, half), ops.relu, nn.Upsample(2),
+        conv(half, channels, last), ops.relu, nn.Upsample(2), conv(channels, n),
     )  # fmt: skip
     return Autoencoder(encoder, decoder, head)
 
 
 def dcgan(
-    image: ImageShape, *, latent: int = 100, rng: Generator, head: Callable[[Tensor], Tensor] = ops.sigmoid
+    image: ImageShape,
+    *,
+    channels: int = 64,
+    latent: int = 100,
+    rng: Generator,
+    head: Callable[[Tensor], Tensor] = ops.sigmoid,
 ) -> Autoencoder:
     """Strided 5x5 convolutions with batch norm down, dense and transposed 5x5 convolutions with batch norm up.
 
-    The decoder is DCGAN's generator for 28x28 (dense 7x7x256, 128, 64; Radford et al. 2016, arXiv:1511.06434), the
-    encoder its discriminator without the last layer. Sides must be multiples of 4.
+    The decoder is DCGAN's generator for 28x28 (dense 7x7x256, 128, 64 = `channels`; Radford et al. 2016,
+    arXiv:1511.06434), the encoder its discriminator without the last layer. Sides must be multiples of 4.
     """
-    channels, height, width = image
+    n, height, width = image
+    double, most = 2 * channels, 4 * channels
     check_multiples_of_4(height, width, "use 'ae' or 'deep-ae', which take any size")
     h, w = height // 4, width // 4
     encoder = nn.Sequential(
-        nn.Conv2d(channels, 64, 5, stride=2, padding=2, rng=rng), nn.BatchNorm(64), leaky_relu,
-        nn.Conv2d(64, 128, 5, stride=2, padding=2, rng=rng), nn.BatchNorm(128), leaky_relu,
-        nn.Flatten(), nn.Dense(128 * h * w, latent, rng=rng),
+        nn.Conv2d(n, channels, 5, stride=2, padding=2, rng=rng), nn.BatchNorm(channels), leaky_relu,
+        nn.Conv2d(channels, double, 5, stride=2, padding=2, rng=rng), nn.BatchNorm(double), leaky_relu,
+        nn.Flatten(), nn.Dense(double * h * w, latent, rng=rng),
     )  # fmt: skip
 
     def up(n_in: int, n_out: int) -> nn.ConvTranspose2d:
         return nn.ConvTranspose2d(n_in, n_out, 5, stride=2, padding=2, output_padding=1, rng=rng)
 
     decoder = nn.Sequential(
-        nn.Dense(latent, 256 * h * w, rng=rng), nn.BatchNorm(256 * h * w), leaky_relu, nn.Reshape((256, h, w)),
-        nn.ConvTranspose2d(256, 128, 5, padding=2, rng=rng), nn.BatchNorm(128), leaky_relu,
-        up(128, 64), nn.BatchNorm(64), leaky_relu,
-        up(64, channels),
+        nn.Dense(latent, most * h * w, rng=rng), nn.BatchNorm(most * h * w), leaky_relu, nn.Reshape((most, h, w)),
+        nn.ConvTranspose2d(most, double, 5, padding=2, rng=rng), nn.BatchNorm(double), leaky_relu,
+        up(double, channels), nn.BatchNorm(channels), leaky_relu,
+        up(channels, n),
     )  # fmt: skip
     return Autoencoder(encoder, decoder, head)
 

@@ -16,12 +16,12 @@ from minigen.random import Generator
 
 
 class GaussianLayer(nn.Module):
-    """Two tanh layers, and mean and (bounded) log-variance of a normal distribution: (..., n_in) -> two of (..., n)."""
+    """Tanh layers, and mean and (bounded) log-variance of a normal distribution: (..., n_in) -> two of (..., n)."""
 
-    def __init__(self, n_in: int, hidden: int, n_out: int, *, rng: Generator) -> None:
-        begin = nn.init.glorot_uniform
-        self.body = nn.Sequential(*layers((n_in, hidden, hidden), ops.tanh, rng))
-        self.mean, self.logvar = (nn.Dense(hidden, n_out, weight_init=begin, rng=rng) for _ in range(2))
+    def __init__(self, n_in: int, hidden: tuple[int, ...], n_out: int, *, rng: Generator) -> None:
+        begin, widths = nn.init.glorot_uniform, (n_in, *hidden)
+        self.body = nn.Sequential(*layers(widths, ops.tanh, rng))
+        self.mean, self.logvar = (nn.Dense(widths[-1], n_out, weight_init=begin, rng=rng) for _ in range(2))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.body(x)
@@ -92,22 +92,22 @@ class TwoLayerVAE(VAE):
 
 
 def two_layers(
-    image: ImageShape, likelihood: Likelihood, *, hidden: int = 200, latent: int = 50, rng: Generator
+    image: ImageShape, likelihood: Likelihood, *, hidden: tuple[int, ...] = (200, 200), latent: int = 50, rng: Generator
 ) -> TwoLayerVAE:
     """784-200-200-100-100-100-50 and back, tanh: z1 has twice as many dimensions as z2 (`latent`).
 
-    Two layers of `hidden` stand between image and z1, two of half that between z1 and z2 (Burda et al. 2016, section
-    5.1).
+    Layers of the widths `hidden` stand between image and z1, as many of half that width between z1 and z2 (Burda et al.
+    2016, section 5.1).
     """
-    pixels, lower, narrow = math.prod(image), 2 * latent, max(1, hidden // 2)
-    begin = nn.init.glorot_uniform
-    encoder = nn.Sequential(nn.Flatten(), *layers((pixels, hidden, hidden), ops.tanh, rng))
+    pixels, lower, narrow = math.prod(image), 2 * latent, tuple(max(1, width // 2) for width in hidden)
+    begin, down, up = nn.init.glorot_uniform, (pixels, *hidden), (lower, *hidden[::-1])
+    encoder = nn.Sequential(nn.Flatten(), *layers(down, ops.tanh, rng))
     decoder = nn.Sequential(
-        *layers((lower, hidden, hidden), ops.tanh, rng),
-        nn.Dense(hidden, pixels, weight_init=begin, rng=rng),
+        *layers(up, ops.tanh, rng),
+        nn.Dense(up[-1], pixels, weight_init=begin, rng=rng),
         nn.Reshape(image),
     )
-    mean, logvar = (nn.Dense(hidden, lower, weight_init=begin, rng=rng) for _ in range(2))
+    mean, logvar = (nn.Dense(down[-1], lower, weight_init=begin, rng=rng) for _ in range(2))
     return TwoLayerVAE(
         encoder,
         mean,

@@ -139,23 +139,33 @@ def dense(
     activation: Activation = ops.relu,
     rng: Generator,
 ) -> VAE:
-    """Dense layers of the widths `hidden` from image to code, and of the same widths in reverse back to the image."""
+    """Dense layers of the widths `hidden` from image to code, and of the same widths in reverse back to the image.
+
+    Without hidden layers both ways are linear.
+    """
     pixels = math.prod(image)
     begin = nn.init.glorot_uniform if activation is ops.tanh else None
-    encoder = nn.Sequential(nn.Flatten(), *layers((pixels + classes, *hidden), activation, rng))
-    mean, logvar = (nn.Dense(hidden[-1], latent, weight_init=begin, rng=rng) for _ in range(2))
+    down, up = (pixels + classes, *hidden), (latent + classes, *hidden[::-1])
+    encoder = nn.Sequential(nn.Flatten(), *layers(down, activation, rng))
+    mean, logvar = (nn.Dense(down[-1], latent, weight_init=begin, rng=rng) for _ in range(2))
     decoder = nn.Sequential(
-        *layers((latent + classes, *hidden[::-1]), activation, rng),
-        nn.Dense(hidden[0], pixels, weight_init=begin, rng=rng),
+        *layers(up, activation, rng),
+        nn.Dense(up[-1], pixels, weight_init=begin, rng=rng),
         nn.Reshape(image),
     )
     return VAE(encoder, mean, logvar, decoder, likelihood, latent=latent, classes=classes)
 
 
 def convolutional(
-    image: ImageShape, likelihood: Likelihood, *, channels: int = 32, latent: int = 20, rng: Generator
+    image: ImageShape,
+    likelihood: Likelihood,
+    *,
+    channels: int = 32,
+    hidden: tuple[int, ...] = (256,),
+    latent: int = 20,
+    rng: Generator,
 ) -> VAE:
-    """4x4 convolutions with stride 2 to `channels` and twice as many, a dense layer of 256 - and back, transposed.
+    """4x4 convolutions with stride 2 to `channels` and twice as many, dense layers `hidden` - and back, transposed.
 
     A kernel of twice the stride covers every pixel equally often, so no checkerboard appears (Odena et al. 2016,
     "Deconvolution and checkerboard artifacts"). The sides of the images must be multiples of 4.
@@ -163,15 +173,16 @@ def convolutional(
     n, height, width = image
     check_multiples_of_4(height, width, "use 'vae', which takes any size")
     small = (2 * channels, height // 4, width // 4)
+    down = (math.prod(small), *hidden)
     encoder = nn.Sequential(
         nn.Conv2d(n, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
         nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1, rng=rng), ops.relu,
-        nn.Flatten(), nn.Dense(math.prod(small), 256, rng=rng), ops.relu,
+        nn.Flatten(), *layers(down, ops.relu, rng),
     )  # fmt: skip
     decoder = nn.Sequential(
-        nn.Dense(latent, 256, rng=rng), ops.relu, nn.Dense(256, math.prod(small), rng=rng), ops.relu,
-        nn.Reshape(small), nn.ConvTranspose2d(2 * channels, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
+        *layers((latent, *down[::-1]), ops.relu, rng), nn.Reshape(small),
+        nn.ConvTranspose2d(2 * channels, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
         nn.ConvTranspose2d(channels, n, 4, stride=2, padding=1, rng=rng),
     )  # fmt: skip
-    mean, logvar = (nn.Dense(256, latent, rng=rng) for _ in range(2))
+    mean, logvar = (nn.Dense(down[-1], latent, rng=rng) for _ in range(2))
     return VAE(encoder, mean, logvar, decoder, likelihood, latent=latent)

@@ -173,9 +173,9 @@ def grid_of(image: ImageShape) -> tuple[int, int]:
 
 
 def convolutional(
-    image: ImageShape, likelihood: Likelihood, *, channels: int = 32, latent: int = 16, rng: Generator
+    image: ImageShape, likelihood: Likelihood, *, channels: int = 32, layers: int = 2, latent: int = 16, rng: Generator
 ) -> VQVAE:
-    """Two 4x4 convolutions with stride 2 (`channels`, and twice as many), two residual blocks, D = `latent`; and back.
+    """Two 4x4 convolutions with stride 2 (`channels`, twice as many), `layers` residual blocks, D = `latent`; and back.
 
     The paper's network (section 4.1), narrower: it has 256 channels throughout.
     """
@@ -184,12 +184,12 @@ def convolutional(
     encoder = nn.Sequential(
         nn.Conv2d(n, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
         nn.Conv2d(channels, wide, 4, stride=2, padding=1, rng=rng),
-        Residual(wide, channels, rng=rng), Residual(wide, channels, rng=rng), ops.relu,
+        *(Residual(wide, channels, rng=rng) for _ in range(layers)), ops.relu,
         nn.Conv2d(wide, latent, 1, rng=rng),
     )  # fmt: skip
     decoder = nn.Sequential(
         nn.Conv2d(latent, wide, 3, padding=1, rng=rng),
-        Residual(wide, channels, rng=rng), Residual(wide, channels, rng=rng), ops.relu,
+        *(Residual(wide, channels, rng=rng) for _ in range(layers)), ops.relu,
         nn.ConvTranspose2d(wide, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
         nn.ConvTranspose2d(channels, n, 4, stride=2, padding=1, rng=rng),
     )  # fmt: skip

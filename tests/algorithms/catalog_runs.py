@@ -17,15 +17,18 @@ from minigen.training.config import DEFAULTS, resolve
 SHAPE = (1, 8, 8)
 CLASSES = 3
 BATCH = 8
-#: Smaller than the defaults, where a model has such an option; convolutions have no hidden layers.
+#: Smaller than the defaults, where a model has such an option, and it has an effect.
 SMALL = {"latent": 4, "hidden": 16, "channels": 4}
 
 
 def small_options(name: str, **options: Any) -> dict[str, Any]:
     """All options of the model, those not given as they are by default, or smaller."""
     recipe = MODELS[name]
-    idle = {"conv": "hidden", "dense": "channels"}.get(str({**recipe.options, **options}.get("network")))
-    reduced = {key: value for key, value in SMALL.items() if key in recipe.options and key != idle}
+    chosen = {**recipe.options, **options}
+    idle = {{"conv": "hidden", "dense": "channels"}.get(str(chosen.get("network")))}
+    if chosen.get("layers") == 0:
+        idle.add("hidden")
+    reduced = {key: value for key, value in SMALL.items() if key in recipe.options and key not in idle}
     config = resolve(recipe, OPTIONS, {**reduced, **options})
     return {key: config[key] for key in recipe.options}
 

@@ -17,7 +17,7 @@ class LikeVAE(nn.Module):
 
     def __init__(self, image_shape, mean, rng, hidden=16, latent=4):
         made = vae.dense(image_shape, Bernoulli(), hidden=(hidden,), latent=latent, rng=rng)
-        made.start_at(mean)
+        made.set_data_mean(mean)
         self.encoder, self.mean, self.logvar, self.decoder = made.encoder, made.mean, made.logvar, made.decoder
         self.centre = made.centre
 

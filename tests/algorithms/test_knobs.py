@@ -26,7 +26,7 @@ STEPS = 3
 WHERE: dict[str, dict[str, Any]] = {
     "beta1": {"optimizer": "adam"},
     "beta2": {"optimizer": "adam"},
-    "hidden": {"network": "dense"},
+    "hidden": {"network": "dense", "layers": 2},
     "layers": {"network": "dense"},
     "channels": {"network": "conv"},
     "kernel": {"network": "conv"},

@@ -96,6 +96,15 @@ def test_only_what_is_new_or_has_changed_is_trained(
     assert calls == ["ae"]
 
 
+def test_a_setting_that_is_newer_than_a_training_is_no_change() -> None:
+    """If it has its default; one whose former meaning is another (`ABSENT`) is a change, and so is one that is gone."""
+    now = maker.options_of(MODELS["conv-ae"], "mnist")
+    then = {key: value for key, value in now.items() if key != "channels"}
+    assert not maker.has_changed(now, now) and not maker.has_changed(then, now)
+    assert maker.has_changed(then, {**now, "lr": 1.0}) and maker.has_changed({**then, "gone": 1}, now)
+    assert maker.has_changed({key: value for key, value in now.items() if key != "data_rules"}, now)
+
+
 def test_as_many_steps_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a clock that each update moves on by 0.1 s."""
     clock = {"now": 0.0}

@@ -1,6 +1,6 @@
-"""The autoencoders by name: widths, parameter counts, shapes, refused shapes, heads, and the same numbers in PyTorch.
+"""The autoencoders by name: widths, parameter counts, shapes, refused shapes, heads, and where training starts.
 
-Read next: ``test_autoencoder_training.py``.
+Read next: ``test_autoencoder_in_pytorch.py``.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigen import nn, ops
-from minigen.autograd import Tensor, grad, no_grad
+from minigen.algorithms.options import ConfigError
+from minigen.autograd import Tensor, no_grad
 from minigen.data import Batch
 from minigen.models import autoencoder as architecture
-from minigen.models.autoencoder import Autoencoder, TopK
+from minigen.models.autoencoder import Autoencoder
 from minigen.random import Generator
+from minigen.training import prepare
+from minigen.training.config import DEFAULTS
 
 # Weights and biases of each network for 1x28x28, added up by hand from the layers that its paper or summary names.
 PARAMETERS = {
@@ -50,9 +52,6 @@ def trace(layers: nn.Sequential, x: Tensor) -> list[tuple[int, ...]]:
             x = layer(x)
             shapes.append(x.shape[1:])
     return shapes
-
-
-# Sizes.
 
 
 def test_every_model_has_a_row_here() -> None:
@@ -122,9 +121,6 @@ def test_dense_networks_take_any_shape(name: str) -> None:
     assert build(name, shape=(4, 5, 3)).reconstruct(x).shape == x.shape
 
 
-# Shapes that are refused.
-
-
 def test_conv_ae_fits_what_its_message_says_and_refuses_the_rest() -> None:
     for height in range(1, 41):
         for width in (8, 12, height):
@@ -160,21 +156,19 @@ def test_a_batch_of_other_images_is_refused_by_the_layer() -> None:
         model(zeros(2, 1, 32, 32))
 
 
-# Where training starts, and where values may lie.
-
 HEADS = [(ops.sigmoid, (0.0, 1.0)), (ops.tanh, (-1.0, 1.0)), (architecture.identity, (-7.0, 7.0))]
 
 
 @pytest.mark.parametrize(("head", "value_range"), HEADS)
 @settings(max_examples=25)
 @given(share=st.floats(0.002, 0.998))
-def test_start_at_paints_the_mean(
+def test_an_untrained_decoder_gives_the_mean_of_the_data(
     head: Callable[[Tensor], Tensor], value_range: tuple[float, float], share: float
 ) -> None:
     mean = value_range[0] + share * (value_range[1] - value_range[0])
     model = architecture.dense((1, 2, 3), (4,), (5,), rng=Generator(0), head=head)
     before = model.state_dict()
-    model.start_at(mean)
+    model.set_data_mean(mean)
     after = model.state_dict()
     for name in before.keys() - {"decoder.2.bias", "centre"}:
         np.testing.assert_array_equal(before[name], after[name])
@@ -189,7 +183,7 @@ def test_the_encoder_sees_how_an_image_differs_from_the_mean() -> None:
     model = architecture.dense((1, 2, 3), (4,), (), rng=Generator(0), code=architecture.identity)
     x = batch(5, (1, 2, 3)).x
     before = model.encode(Tensor(x)).numpy()
-    model.start_at(0.375)
+    model.set_data_mean(0.375)
     np.testing.assert_array_equal(model.encode(Tensor(x)).numpy(), model.encoder(Tensor(x - np.float32(0.375))).numpy())
     assert model.state_dict()["centre"] == np.float32(0.375) and "centre" not in dict(model.named_parameters())
     weight, bias = model.encoder[1].weight.data, model.encoder[1].bias
@@ -209,10 +203,10 @@ def test_codes_stay_alive_on_bright_pictures(name: str) -> None:
 
 
 @pytest.mark.parametrize(("head", "ends"), [(ops.sigmoid, (0.0, 1.0)), (ops.tanh, (-1.0, 1.0))])
-def test_start_at_the_ends_is_finite_and_inside(head: Callable[[Tensor], Tensor], ends: tuple[float, float]) -> None:
+def test_a_mean_at_the_ends_is_finite_and_inside(head: Callable[[Tensor], Tensor], ends: tuple[float, float]) -> None:
     for end in ends:
         model = architecture.dense((1, 2, 3), (4,), (), rng=Generator(0), head=head)
-        model.start_at(end)
+        model.set_data_mean(end)
         painted = head(model.decoder[0].bias).numpy()
         assert np.abs(painted - end).max() == pytest.approx(1e-3, rel=1e-3)  # near the end, the gradient still alive
 
@@ -245,111 +239,13 @@ def test_losses_and_value_ranges_that_contradict_each_other(name: str) -> None:
             build(name, loss="bce")
         build(name, shape=(1, 8, 8), value_range=(-3.0, 5.0))  # any range will do
         return
-    with pytest.raises(ValueError, match=rf"^{name}: cross-entropy needs data from 0 to 1, .* use --loss mse$"):
-        build(name, value_range=(-1.0, 1.0), loss="bce")
-    with pytest.raises(
-        ValueError, match=rf"^{name}: expected data in the range \(0, 1\) or \(-1, 1\), got \(0.0, 2.0\)"
-    ):
-        build(name, value_range=(0.0, 2.0))
 
+    def refused(low: float, high: float, loss: str, message: str) -> None:
+        """As `minigen train` builds it: in the name of the model."""
+        config = {**DEFAULTS, **MODELS[name].options, "loss": loss}
+        facts = {"image_shape": (1, 28, 28), "value_range": (low, high), "mean": 0.2, "classes": None}
+        with pytest.raises(ConfigError, match=rf"^{name}: {message}"):
+            prepare.build(MODELS[name], config, {**facts, "batches_per_epoch": 1}, "cpu")
 
-# The k largest.
-
-
-@st.composite
-def rows_with_ties(draw: st.DrawFn) -> tuple[np.ndarray[Any, Any], int]:
-    n, d = draw(st.integers(1, 4)), draw(st.integers(1, 7))
-    values = st.sampled_from([-3.0, -1.5, -0.5, 0.0, 0.5, 2.0])  # few values, so that ties are the rule
-    x = np.array(draw(st.lists(values, min_size=n * d, max_size=n * d)), np.float32).reshape(n, d)
-    return x, draw(st.integers(1, d))
-
-
-@given(rows_with_ties())
-def test_top_k_keeps_exactly_the_k_largest(drawn: tuple[np.ndarray[Any, Any], int]) -> None:
-    array, k = drawn
-    x = Tensor(array, requires_grad=True)
-    y = TopK(k)(x)
-    (kept,) = grad(y.sum(), [x])  # 1 where an element went through, 0 where it did not
-    kept = kept.numpy() == 1
-    assert (kept.sum(1) == k).all()
-    assert y.dtype == np.float32
-    for row, mask, result in zip(array, kept, y.numpy(), strict=True):
-        np.testing.assert_array_equal(result, np.where(mask, row, 0))
-        assert sorted(row[mask]) == sorted(row)[len(row) - k :]
-
-
-def test_top_k_refuses() -> None:
-    with pytest.raises(ValueError, match="TopK: k must be at least 1, got 0"):
-        TopK(0)
-    with pytest.raises(nn.ShapeError, match=r"TopK: expected input \(N, D\) with D >= 3, got \(5, 2\)"):
-        TopK(3)(zeros(5, 2))
-    with pytest.raises(nn.ShapeError, match=r"TopK: expected input \(N, D\) with D >= 3, got \(5, 4, 4\)"):
-        TopK(3)(zeros(5, 4, 4))
-    with pytest.raises(ValueError, match="sparse-ae: --sparsity-k 9 is more than --latent 8"):
-        build("sparse-ae", sparsity="topk", sparsity_k=9, latent=8)
-
-
-# PyTorch: the same names, shapes and numbers.
-
-
-def torch_network(name: str) -> Any:
-    """The network in PyTorch's words, with modules in the places that they have in minigen's."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
-    t = torch.nn
-    if name == "ae":
-        encoder = [t.Flatten(), t.Linear(784, 64), t.ReLU()]
-        decoder = [t.Linear(64, 784), t.Unflatten(1, (1, 28, 28))]
-    elif name == "conv-ae":
-        encoder = []
-        for n_in, n_out in ((1, 16), (16, 8), (8, 8)):
-            encoder += [t.Conv2d(n_in, n_out, 3, padding=1), t.ReLU(), t.MaxPool2d(2, ceil_mode=True)]
-        decoder = []
-        for n_in, n_out, padding in ((8, 8, 1), (8, 8, 1), (8, 16, 0)):
-            decoder += [t.Conv2d(n_in, n_out, 3, padding=padding), t.ReLU(), t.Upsample(scale_factor=2)]
-        decoder += [t.Conv2d(16, 1, 3, padding=1)]
-    else:
-        encoder = [
-            t.Conv2d(1, 64, 5, stride=2, padding=2), t.BatchNorm2d(64), t.LeakyReLU(0.2),
-            t.Conv2d(64, 128, 5, stride=2, padding=2), t.BatchNorm2d(128), t.LeakyReLU(0.2),
-            t.Flatten(), t.Linear(6272, 100),
-        ]  # fmt: skip
-        up = {"stride": 2, "padding": 2, "output_padding": 1}
-        decoder = [
-            t.Linear(100, 12544), t.BatchNorm1d(12544), t.LeakyReLU(0.2), t.Unflatten(1, (256, 7, 7)),
-            t.ConvTranspose2d(256, 128, 5, padding=2), t.BatchNorm2d(128), t.LeakyReLU(0.2),
-            t.ConvTranspose2d(128, 64, 5, **up), t.BatchNorm2d(64), t.LeakyReLU(0.2),
-            t.ConvTranspose2d(64, 1, 5, **up),
-        ]  # fmt: skip
-    whole = t.ModuleDict({"encoder": t.Sequential(*encoder), "decoder": t.Sequential(*decoder)})
-    whole.register_buffer("centre", torch.zeros(()))
-    return whole
-
-
-@pytest.mark.parametrize("name", ["ae", "conv-ae", "dcgan-ae"])
-def test_the_same_network_in_pytorch(name: str) -> None:
-    other = torch_network(name)
-    import torch
-
-    experiment, one = build(name), batch(4, (1, 28, 28))
-    for _ in range(2):
-        experiment.step(one)  # so that running statistics are no longer 0 and 1
-    model = network(experiment)
-    other.load_state_dict({key: torch.tensor(value) for key, value in model.state_dict().items()})
-    model.to(dtype=np.float64)
-    other.double()
-    for training in (False, True):
-        model.train(training)
-        other.train(training)
-        x = batch(3, (1, 28, 28), seed=1, dtype=np.float64).x
-        with no_grad():
-            code = model.encode(Tensor(x))
-            y = model.decode(code).numpy()
-        with torch.no_grad():
-            other_code = other["encoder"](torch.tensor(x) - other.centre)
-            other_y = torch.sigmoid(other["decoder"](other_code)).numpy()
-        # float64, and at most 12,544 terms in a sum: 1e-9 is a million roundings
-        np.testing.assert_allclose(code.numpy(), other_code.numpy(), rtol=1e-9, atol=1e-10)
-        np.testing.assert_allclose(y, other_y, rtol=1e-9, atol=1e-10)
-    for key, value in other.state_dict().items():  # batch norm has moved its statistics in the same way
-        if not key.endswith("num_batches_tracked"):
-            np.testing.assert_allclose(model.state_dict()[key], value.numpy(), rtol=1e-9, atol=1e-12)
+    refused(-1.0, 1.0, "bce", "cross-entropy needs data from 0 to 1, .* use --loss mse$")
+    refused(0.0, 2.0, "mse", r"expected data in the range \(0, 1\) or \(-1, 1\), got \(0.0, 2.0\)")

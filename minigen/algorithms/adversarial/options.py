@@ -15,9 +15,6 @@ from minigen.algorithms.options import Option
 OPTIONS: Mapping[str, Option] = {
     **donors.OPTIONS,
     "network": Option(str, "the networks: dense (any size of image) or conv (DCGAN's)", choices=("dense", "conv")),
-    "hidden": Option(int, "width of a hidden dense layer", minimum=1),
-    "layers": Option(int, "hidden dense layers of each network", minimum=1),
-    "channels": Option(int, "channels of the convolution nearest to the image; the next has twice as many", minimum=1),
     "kernel": Option(int, "4, or the 5 of the DCGAN paper, which favours checkerboards", minimum=4, maximum=5),
     "norm": Option(
         str,

@@ -1,6 +1,6 @@
 """Models of the likelihood of an image: VAEs and what came of them. One algorithm a file.
 
-Read next: ``build.py``, ``vae.py``.
+Read next: ``vae.py``.
 """
 
 from collections.abc import Mapping

@@ -1,5 +1,7 @@
 """The VAE whose divergence is weighed: beta-VAE, with a weight that can rise, free bits, and a capacity.
 
+The update moves all parameters along the gradient of `weighted_elbo` (``../autoencoders/build.py``).
+
 Imports: build, vae. Read next: ``iwae.py``.
 """
 
@@ -8,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from minigen import losses, ops
+from minigen.algorithms.autoencoders.build import Objective, build_vae
 from minigen.algorithms.experiment import Experiment, Recipe, Setup, Term
-from minigen.algorithms.likelihood.build import COMMON, DENSE, ELBO, Objective, build, dense_network
+from minigen.algorithms.likelihood.build import COMMON, DENSE, ELBO, dense_network
 from minigen.algorithms.options import Option
 from minigen.autograd import Tensor
 from minigen.models.vae import VAE
@@ -69,18 +72,16 @@ def _build(setup: Setup) -> Experiment:
     options = setup.options
     beta, capacity, free_bits = options["beta"], options["capacity"], options["free_bits"]
     model, warmup, ended = dense_network(setup), Warmup(options["beta_warmup"]), Warmup(0)
-    ledger = dict(ELBO)
-    name = "kl"
+    weight = beta if capacity else lambda: beta * warmup.done
+    ledger = {**ELBO, "kl": Term(ELBO["kl"].unit, weight, of="loss")}
     if free_bits or capacity:
-        ledger["kl"] = Term("nats per sample, sum over the code")
-        name = "kl_penalty"
-    unit = {"kl": ledger["kl"].unit, "kl_penalty": "nats per sample; divergence after free bits and capacity"}[name]
-    ledger[name] = Term(unit, weight=beta if capacity else lambda: beta * warmup.done, of="loss")
-    return build(
+        ledger["kl"] = Term(ELBO["kl"].unit)
+        ledger["kl_penalty"] = Term("nats per sample; divergence after free bits and capacity", weight, of="loss")
+    return build_vae(
         setup,
         model,
         weighted_elbo(model, beta, capacity, free_bits, warmup),
-        judge=weighted_elbo(model, beta, capacity, free_bits, ended),
+        evaluation=weighted_elbo(model, beta, capacity, free_bits, ended),
         schedule=warmup,
         ledger=ledger,
     )

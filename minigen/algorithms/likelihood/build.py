@@ -1,47 +1,47 @@
-"""From a network and an objective to an `Experiment`: what all models with a latent variable and an encoder share.
+"""What the models of the likelihood share: options, the distribution of a pixel, networks, and the terms of a bound.
 
-An objective maps images and labels to terms, "loss" first; it is what one algorithm differs in from another
-(``vae.py``, ``beta_vae.py``, ``iwae.py``). The update, the evaluation, pictures, samples and the estimate of the
-likelihood are the same for all, and are here.
+The update, the evaluation, samples and codes are those of all autoencoders: ``../autoencoders/build.py``.
 
-Imports: models, updates. Read next: ``vae.py``, ``bounds.py``.
+Imports: models, options. Read next: ``vae.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from minigen import ops
-from minigen.algorithms.autoencoders.step import decode_codes, encode_images, reconstruct_images
-from minigen.algorithms.experiment import Experiment, Latent, Setup, Step, Term, Terms
-from minigen.algorithms.likelihood import bounds, pixels
-from minigen.algorithms.likelihood.pixels import See
-from minigen.algorithms.options import UPDATE, Option
-from minigen.algorithms.updates import Updates, make_optimizer, make_schedule
+from minigen import losses, nn, ops
+from minigen.algorithms.autoencoders.build import output_activation
+from minigen.algorithms.experiment import Setup, Term
+from minigen.algorithms.options import UPDATE, Option, hidden_widths
 from minigen.autograd import Tensor
-from minigen.data import Batch
-from minigen.device import to_device
 from minigen.models import vae as architecture
+from minigen.models.autoencoder import Autoencoder
+from minigen.models.likelihood import Bernoulli, Gaussian, Likelihood
 from minigen.models.vae import VAE
 from minigen.random import Generator
-from minigen_kernels import Array
-
-Objective = Callable[[Tensor, Tensor | None, Generator], dict[str, Tensor]]  # (images, one-hot labels, noise) -> terms
 
 OPTIONS: Mapping[str, Option] = {
-    "hidden": Option(int, "width of a hidden dense layer", minimum=1),
-    "layers": Option(int, "hidden dense layers of each network", minimum=1),
-    "channels": Option(int, "channels of the convolution nearest to the image; the next has twice as many", minimum=1),
     "activation": Option(str, "after each hidden layer", choices=("relu", "tanh")),
-    **pixels.OPTIONS,
+    "likelihood": Option(
+        str,
+        "distribution of a pixel: bernoulli; gaussian with --variance; or with a variance that is learned",
+        choices=("bernoulli", "gaussian", "gaussian-learned"),
+    ),
+    "variance": Option(float, "variance of a pixel (--likelihood gaussian)", minimum=0, exclusive=True),
+    "binarize": Option(
+        str,
+        "make grey images black and white: at 0.5; or by chance, anew in each batch (dynamic)",
+        choices=("none", "threshold", "dynamic"),
+    ),
 }
 DENSE: Mapping[str, Any] = {"hidden": 400, "layers": 1, "activation": "relu", "latent": 20}
-COMMON: Mapping[str, Any] = {**UPDATE, **pixels.DEFAULTS}
+CONV: Mapping[str, Any] = {"channels": 32, "hidden": 256, "layers": 1}
+PIXELS: Mapping[str, Any] = {"likelihood": "bernoulli", "variance": 1.0, "binarize": "none"}
+COMMON: Mapping[str, Any] = {**UPDATE, **PIXELS}
 
-PART = 500  # images that are looked at together
+DETERMINISTIC: Mapping[str, Any] = {**CONV, "latent": 8, **UPDATE}
+SQUARED_ERROR = Term("squared error per sample, sum over pixels", of="loss")
 
 #: The terms of an evidence lower bound (ELBO), and how they make up the loss.
 ELBO: Mapping[str, Term] = {
@@ -53,141 +53,66 @@ ELBO: Mapping[str, Term] = {
 
 def dense_network(setup: Setup, *, classes: int = 0) -> VAE:
     """The network of dense layers that the options describe."""
-    options = setup.options
     return architecture.dense(
         setup.image_shape,
-        pixels.likelihood_of(setup),
-        hidden=(options["hidden"],) * options["layers"],
-        latent=options["latent"],
+        pixel_likelihood(setup),
+        hidden=hidden_widths(setup.options, DENSE["hidden"]),
+        latent=setup.options["latent"],
         classes=classes,
-        activation={"relu": ops.relu, "tanh": ops.tanh}[options["activation"]],
+        activation={"relu": ops.relu, "tanh": ops.tanh}[setup.options["activation"]],
         rng=Generator(setup.seed).spawn("weights"),
     )
 
 
-def build(
-    setup: Setup,
-    model: VAE,
-    objective: Objective,
-    *,
-    ledger: Mapping[str, Term] = ELBO,
-    judge: Objective | None = None,
-    schedule: Callable[[int], None] | None = None,
-) -> Experiment:
-    """The experiment that trains `model` on `objective`.
-
-    `judge` is the objective of evaluation, where it differs (weights that change during training are at their end).
-    `schedule` sets such weights for update k; the learning rate has its own schedule.
-    """
-    options, device = setup.options, setup.device
-    model.start_at(setup.mean)
-    with model.evaluation():  # a network that does not fit the images is found out here, by its layer's full name
-        nothing = Tensor(np.zeros((1, *setup.image_shape), np.float32))
-        labels = Tensor(np.zeros((1, model.classes), np.float32)) if model.classes else None
-        model.log_weights(nothing, Tensor(np.zeros((1, 1, model.noise_size), np.float32)), labels)
-    model.to(device)
-    optimizer = make_optimizer(options["optimizer"], model, options["lr"])
-    update = Updates({"model": optimizer}, clip_norm=options["clip_norm"])
-    noise = Generator(setup.seed, device=device).spawn("noise")
-    see = pixels.seeing(setup)
-    rate = make_schedule(options["schedule"], optimizer, setup.steps)
-
-    def before(k: int) -> None:
-        rate(k)
-        if schedule is not None:
-            schedule(k)
-
-    return Experiment(
-        modules={"model": model},
-        updates=update,
-        generators={"noise": noise},
-        step=_step(model, update, objective, see, noise),
-        schedule=before,
-        ledger=ledger,
-        routes={"model": ("model",)},
-        evaluate=_evaluation(model, judge or objective, see, setup),
-        **_abilities(setup, model, see),
+def conv_network(setup: Setup, likelihood: Likelihood) -> VAE:
+    """The network with convolutions that the options describe."""
+    return architecture.convolutional(
+        setup.image_shape,
+        likelihood,
+        channels=setup.options["channels"],
+        hidden=hidden_widths(setup.options, CONV["hidden"]),
+        latent=setup.options["latent"],
+        rng=Generator(setup.seed).spawn("weights"),
     )
 
 
-def looking(setup: Setup) -> Generator:
-    """Noise for all that only looks: the same each time, and not that of the training, which must not move."""
-    return Generator(setup.seed, device=setup.device).spawn("looking")
+def pixel_likelihood(setup: Setup) -> Likelihood:
+    """The distribution of a pixel that the options name, with an output in the range of the data.
+
+    ValueError: the data's range does not fit it, or an option would have no effect.
+    """
+    options, data = setup.options, setup.value_range
+    if options["likelihood"] != "gaussian" and options["variance"] != PIXELS["variance"]:
+        raise ValueError(f"--variance has no effect with --likelihood {options['likelihood']}; leave it out")
+    if options["likelihood"] == "bernoulli":
+        if data != (0.0, 1.0):
+            raise ValueError(f"bernoulli pixels need data from 0 to 1, got {data}; use --likelihood gaussian-learned")
+        return Bernoulli()
+    if options["binarize"] != "none":
+        raise ValueError(f"--binarize {options['binarize']} makes pixels 0 or 1: use it with --likelihood bernoulli")
+    learned = options["likelihood"] == "gaussian-learned"
+    variance = initial_variance(setup) if learned else options["variance"]
+    return Gaussian(output_activation(setup), variance=variance, learned=learned)
 
 
-def labels_of(model: VAE, batch: Batch) -> Tensor | None:
-    """The labels of a batch as one-hot rows (N, K) on the model's device; None for a model without classes."""
-    if not model.classes:
-        return None
-    if batch.labels is None:
-        raise ValueError("a conditional model needs labels, and this batch has none; train on labelled images")
-    return Tensor(to_device(architecture.one_hot(batch.labels, model.classes), model.centre.device))
+def initial_variance(setup: Setup) -> float:
+    """Where a learned variance of pixels begins: (mean - low) (high - mean), the largest that the data's mean allows.
+
+    Pixels have it if each is low or high. From 1 it would need thousands of updates to come down to what images have.
+    """
+    low, high = setup.value_range
+    inside = 0.01 * (high - low)
+    mean = min(max(setup.mean, low + inside), high - inside)
+    return (mean - low) * (high - mean)
 
 
-def in_parts(model: VAE, function: Callable[..., Tensor], *arrays: Array) -> Array:
-    """`function` of arrays (N, ...) that belong together row by row, some rows at once, in evaluation mode: NumPy's."""
-    device = model.centre.device
-    with model.evaluation():
-        parts = [
-            function(*(Tensor(to_device(a[i : i + PART], device)) for a in arrays)).numpy()
-            for i in range(0, max(1, len(arrays[0])), PART)
-        ]
-    return np.concatenate(parts)
+def deterministic_network(setup: Setup) -> Autoencoder:
+    """Encoder and decoder of the convolutional VAE without the variance: a code is one point."""
+    vae = conv_network(setup, Gaussian(output_activation(setup)))
+    assert isinstance(vae.encoder, nn.Sequential)
+    return Autoencoder(nn.Sequential(*vae.encoder, vae.mean), vae.decoder, vae.head)
 
 
-def _step(model: VAE, update: Updates, objective: Objective, see: See, noise: Generator) -> Step:
-    """One update, "model": the objective of a batch, its gradient, a step of the optimizer."""
-
-    def step(batch: Batch) -> Terms:
-        model.train()
-        terms = objective(see(batch.x, noise), labels_of(model, batch), noise)
-        update("model", terms["loss"])
-        return terms
-
-    return step
-
-
-def _evaluation(model: VAE, objective: Objective, see: See, setup: Setup) -> Step:
-    """The terms of a batch in evaluation mode, with the same noise each time."""
-
-    def evaluate(batch: Batch) -> Terms:
-        noise = looking(setup)
-        with model.evaluation():
-            return objective(see(batch.x, noise), labels_of(model, batch), noise)
-
-    return evaluate
-
-
-def _abilities(setup: Setup, model: VAE, see: See) -> dict[str, Any]:
-    """What a model with an encoder and a prior can do for who looks at it: the fields of `Experiment` by name."""
-    device = setup.device
-
-    def seen(images: Array) -> Array:
-        return np.asarray(to_device(see(images, looking(setup)).data, "cpu"))
-
-    def decode(codes: Array, _: Array | None = None) -> Array:
-        return decode_codes(model, codes, (model.noise_size,), device)
-
-    def pictures(images: Array) -> list[Array]:
-        """Images, reconstructions, and samples from codes that are always the same."""
-        x, codes = seen(images), draw(len(images), Generator(setup.seed).spawn("pictures"))
-        return [x, reconstruct_images(model, x, device), decode(codes)]
-
-    def draw(n: int, rng: Generator) -> Array:
-        return np.asarray(to_device(rng.normal((n, model.noise_size)), "cpu"))
-
-    def log_likelihood(images: Array, k: int) -> Array:
-        return bounds.log_likelihood(model, images, k, see=see, rng=looking(setup))
-
-    def diagnostics(images: Array) -> dict[str, Array]:
-        x = seen(images)
-        return {"kl": in_parts(model, model.divergences, x), "mean": encode_images(model, x, device)}
-
-    return {
-        "pictures": pictures,
-        "reconstruct": lambda images: reconstruct_images(model, seen(images), device),
-        "encode": lambda images: encode_images(model, seen(images), device),
-        "latent": Latent(model.noise_size, decode, draw),
-        "log_likelihood": log_likelihood,
-        "diagnostics": diagnostics,
-    }
+def squared_error(model: Autoencoder, code: Tensor, x: Tensor) -> Tensor:
+    """|x - decoder(code)|^2: the sum over pixels, the mean over the batch."""
+    return losses.mse(model.decode(code), x, reduction="batchmean")

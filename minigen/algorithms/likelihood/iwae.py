@@ -1,6 +1,8 @@
 """Importance-weighted autoencoders: a tighter bound from several samples. IWAE, MIWAE and Burda's two layers.
 
-Imports: build, models. Read next: ``bounds.py``.
+The update moves all parameters along the gradient of `importance_bound` (``../autoencoders/build.py``).
+
+Imports: build, models. Read next: ``../importance_sampling.py``.
 """
 
 from __future__ import annotations
@@ -9,11 +11,11 @@ import math
 from collections.abc import Mapping
 
 from minigen import ops
+from minigen.algorithms.autoencoders.build import Objective, build_vae
 from minigen.algorithms.experiment import Experiment, Recipe, Setup, Term
-from minigen.algorithms.likelihood.bounds import ROWS
-from minigen.algorithms.likelihood.build import COMMON, DENSE, ELBO, Objective, build, dense_network
-from minigen.algorithms.likelihood.pixels import likelihood_of
-from minigen.algorithms.options import Option
+from minigen.algorithms.importance_sampling import DECODER_BATCH
+from minigen.algorithms.likelihood.build import COMMON, DENSE, ELBO, dense_network, pixel_likelihood
+from minigen.algorithms.options import Option, hidden_widths
 from minigen.autograd import Tensor
 from minigen.models import two_layer_vae
 from minigen.models.vae import VAE
@@ -51,9 +53,9 @@ def importance_bound(model: VAE, k: int, m: int = 1) -> Objective:
     return objective
 
 
-def in_parts(objective: Objective, samples: int) -> Objective:
+def in_chunks(objective: Objective, samples: int) -> Objective:
     """The same objective for evaluation: a few images at a time, as each of them becomes `samples` rows of arrays."""
-    size = max(1, ROWS // samples)
+    size = max(1, DECODER_BATCH // samples)
 
     def evaluate(x: Tensor, y: Tensor | None, noise: Generator) -> dict[str, Tensor]:
         means: dict[str, Tensor] = {}
@@ -67,26 +69,20 @@ def in_parts(objective: Objective, samples: int) -> Objective:
     return evaluate
 
 
-def _build(setup: Setup) -> Experiment:
-    return _importance(setup, dense_network(setup))
-
-
-def _two_layers(setup: Setup) -> Experiment:
-    options = setup.options
-    model = two_layer_vae.two_layers(
+def _two_layers(setup: Setup) -> VAE:
+    return two_layer_vae.two_layers(
         setup.image_shape,
-        likelihood_of(setup),
-        hidden=options["hidden"],
-        latent=options["latent"],
+        pixel_likelihood(setup),
+        hidden=hidden_widths(setup.options, 200),
+        latent=setup.options["latent"],
         rng=Generator(setup.seed).spawn("weights"),
     )
-    return _importance(setup, model)
 
 
-def _importance(setup: Setup, model: VAE) -> Experiment:
+def _build(setup: Setup, model: VAE) -> Experiment:
     k, m = setup.options["k"], setup.options.get("m", 1)
     objective = importance_bound(model, k, m)
-    return build(setup, model, objective, judge=in_parts(objective, k * m), ledger=LEDGER)
+    return build_vae(setup, model, objective, evaluation=in_chunks(objective, k * m), ledger=LEDGER)
 
 
 _BURDA = "Burda, Grosse and Salakhutdinov 2016, Importance weighted autoencoders, arXiv:1509.00519"
@@ -98,7 +94,7 @@ RECIPES = (
         "a VAE with a tighter bound: the log of the mean of k importance weights",
         _BURDA,
         {**DENSE, "k": 5, **COMMON},
-        _build,
+        lambda setup: _build(setup, dense_network(setup)),
     ),
     Recipe(
         "miwae",
@@ -106,14 +102,14 @@ RECIPES = (
         "the mean of m such bounds: tight, and still a clear signal for the encoder",
         "Rainforth et al. 2018, Tighter variational bounds are not necessarily better, arXiv:1802.04537",
         {**DENSE, "k": 4, "m": 4, **COMMON, "epochs": 5},
-        _build,
+        lambda setup: _build(setup, dense_network(setup)),
     ),
     Recipe(
         "burda-vae",
         "likelihood",
         "two layers of codes, pixels-200-200-100-100-100-50 with tanh, trained on m bounds of k samples",
         _BURDA,
-        {"hidden": 200, "latent": 50, "k": 1, "m": 1, **COMMON, "binarize": "dynamic"},
-        _two_layers,
+        {"hidden": 200, "layers": 2, "latent": 50, "k": 1, "m": 1, **COMMON, "binarize": "dynamic"},
+        lambda setup: _build(setup, _two_layers(setup)),
     ),
 )

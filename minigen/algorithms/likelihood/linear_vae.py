@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigen.algorithms.autoencoders.build import build_vae
 from minigen.algorithms.experiment import Experiment, Recipe, Setup, Term
-from minigen.algorithms.likelihood.build import ELBO, build
-from minigen.algorithms.likelihood.pixels import largest_variance
+from minigen.algorithms.likelihood.build import ELBO, initial_variance
 from minigen.algorithms.likelihood.vae import negative_elbo
 from minigen.algorithms.options import UPDATE
 from minigen.autograd import Tensor
@@ -20,17 +20,18 @@ from minigen.random import Generator
 def _build(setup: Setup) -> Experiment:
     """`negative_elbo` of the linear model. Evaluation also gives the exact -log p(x), which it bounds."""
     rng = Generator(setup.seed).spawn("weights")
-    variance = largest_variance(setup)
-    model = linear_vae.linear(setup.image_shape, latent=setup.options["latent"], variance=variance, rng=rng)
+    model = linear_vae.linear(
+        setup.image_shape, latent=setup.options["latent"], variance=initial_variance(setup), rng=rng
+    )
     objective = negative_elbo(model)
 
-    def judge(x: Tensor, y: Tensor | None, noise: Generator) -> dict[str, Tensor]:
+    def evaluation(x: Tensor, y: Tensor | None, noise: Generator) -> dict[str, Tensor]:
         terms = objective(x, y, noise)
         exact = Tensor(np.float32(-linear_vae.exact_log_likelihood(model, x.numpy()).mean()))
         return {**terms, "exact": exact.to(x.device)}
 
     ledger = {**ELBO, "exact": Term("nats per sample; -log p(x) itself, which the loss lies above")}
-    return build(setup, model, objective, judge=judge, ledger=ledger)
+    return build_vae(setup, model, objective, evaluation=evaluation, ledger=ledger)
 
 
 RECIPES = (

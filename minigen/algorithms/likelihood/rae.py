@@ -4,7 +4,9 @@ What noise does in a VAE - codes near one another become images near one another
 and codes are kept small. There is no prior: ``minigen sample`` fits a density to the codes of training images
 (section 4 of the paper).
 
-Imports: deterministic. Read next: ``vq_vae.py``.
+The update moves encoder and decoder along the gradient of `regularised` (``../autoencoders/build.py``).
+
+Imports: build. Read next: ``vq_vae.py``.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from minigen import losses, nn, ops
+from minigen.algorithms.autoencoders.build import Objective, build
 from minigen.algorithms.experiment import Experiment, Recipe, Setup, Term
-from minigen.algorithms.likelihood.deterministic import COMMON, RECONSTRUCTION, Objective, build, network, squared_error
+from minigen.algorithms.likelihood.build import DETERMINISTIC, SQUARED_ERROR, deterministic_network, squared_error
 from minigen.algorithms.options import Option
 from minigen.autograd import Tensor, grad
 from minigen.models.autoencoder import Autoencoder
@@ -33,7 +36,7 @@ CODE, DECODER = 1e-1, 1e-3
 Penalty = Callable[[Tensor, Generator], Tensor]  # (codes, noise) -> scalar
 
 
-def weight_decay(decoder: nn.Module) -> Penalty:
+def decoder_l2(decoder: nn.Module) -> Penalty:
     """|w|^2, the sum over all weights of the decoder, biases left out (RAE-L2, equation 7)."""
     return lambda z, noise: losses.l2_penalty([p for p in decoder.parameters() if p.ndim > 1])
 
@@ -56,7 +59,7 @@ def gradient_penalty(model: Autoencoder) -> Penalty:
     return penalty
 
 
-def spectral(decoder: nn.Sequential, rng: Generator) -> nn.Sequential:
+def spectrally_normalised(decoder: nn.Sequential, rng: Generator) -> nn.Sequential:
     """The decoder with every layer's weight divided by its largest singular value (RAE-SN, section 3.1)."""
     return nn.Sequential(
         *(
@@ -69,9 +72,13 @@ def spectral(decoder: nn.Sequential, rng: Generator) -> nn.Sequential:
 def regularised(
     model: Autoencoder, *, code_weight: float, penalty: Penalty | None = None, weight: float = 0.0
 ) -> Objective:
-    """|x - D(z)|^2 + code_weight |z|^2 / 2 + weight * penalty, z = E(x) (equation 6), squared error per sample."""
+    """|x - D(z)|^2 + code_weight |z|^2 / 2 + weight * penalty, z = E(x) (equation 6), squared error per sample.
 
-    def objective(x: Tensor, noise: Generator) -> dict[str, Tensor]:
+    Layers of the decoder with spectral norm follow their singular values by a step of the power method an update.
+    """
+
+    def objective(x: Tensor, y: Tensor | None, noise: Generator) -> dict[str, Tensor]:
+        nn.power_iteration(model.decoder)
         z = model.encode(x)
         terms = {
             "reconstruction": squared_error(model, z, x),
@@ -89,33 +96,30 @@ def regularised(
 def _build(setup: Setup) -> Experiment:
     options = setup.options
     kind, code_weight, weight = options["decoder_penalty"], options["code_weight"], options["decoder_weight"]
-    model = network(setup)
+    model = deterministic_network(setup)
     assert isinstance(model.decoder, nn.Sequential)
     ledger = {
         "loss": Term("squared error per sample, plus penalties in training"),
-        "reconstruction": RECONSTRUCTION,
+        "reconstruction": SQUARED_ERROR,
         "code": Term("half the squared length of a code", code_weight, of="loss"),
     }
     penalty: Penalty | None = None
-    before: Callable[[], None] = lambda: None  # noqa: E731
     if kind == "spectral":
         if weight != DECODER:
             raise ValueError("--decoder-weight has no effect with --decoder-penalty spectral; leave it out")
-        model.decoder = spectral(model.decoder, Generator(setup.seed).spawn("spectral"))
-        before = lambda: nn.power_iteration(model.decoder)  # noqa: E731
+        model.decoder = spectrally_normalised(model.decoder, Generator(setup.seed).spawn("spectral"))
     elif kind == "gradient":
         penalty = gradient_penalty(model)
         ledger["penalty"] = Term("squared norm of the decoder's Jacobian per sample, estimated", weight, of="loss")
     else:
-        penalty = weight_decay(model.decoder)
+        penalty = decoder_l2(model.decoder)
         ledger["penalty"] = Term("sum of the squared weights of the decoder", weight, of="loss")
     return build(
         setup,
         model,
         regularised(model, code_weight=code_weight, penalty=penalty, weight=weight),
-        judge=lambda x, noise: {"loss": squared_error(model, model.encode(x), x)},
+        evaluation=lambda x, y, noise: {"loss": squared_error(model, model.encode(x), x)},
         ledger=ledger,
-        before=before,
     )
 
 
@@ -125,7 +129,7 @@ RECIPES = (
         "likelihood",
         "an autoencoder with small codes and a smooth decoder; a density fitted to its codes makes the samples",
         "Ghosh et al. 2020, From variational to deterministic autoencoders, arXiv:1903.12436",
-        {**COMMON, "latent": 16, "decoder_penalty": "l2", "decoder_weight": DECODER, "code_weight": CODE},
+        {**DETERMINISTIC, "latent": 16, "decoder_penalty": "l2", "decoder_weight": DECODER, "code_weight": CODE},
         _build,
         order=2,
     ),

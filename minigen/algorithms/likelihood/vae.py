@@ -1,16 +1,22 @@
-"""The variational autoencoder: reconstruct, and keep the codes near the prior. Dense, and with convolutions.
+"""The variational autoencoder (Kingma and Welling 2014, arXiv:1312.6114). Dense, and with convolutions.
 
-Imports: build, models. Read next: ``beta_vae.py``, ``iwae.py``.
+    mean, logvar = encoder(x)                           q(z | x) = N(mean, exp(logvar))
+    z = mean + exp(logvar / 2) noise, noise ~ N(0, 1)   a draw from it, differentiable (section 2.4)
+    minimise -log p(x | z) + KL(q(z | x) || N(0, 1))    reconstruct, and keep codes near the prior (equation 10)
+
+The update (algorithm 1) moves encoder and decoder along the gradient of that: `gradient_step` in
+``../autoencoders/build.py``. The networks are in ``minigen/models/vae.py``. No other file is needed to understand this.
+
+Imports: losses, build, models. Read next: ``beta_vae.py``, ``iwae.py``.
 """
 
 from __future__ import annotations
 
 from minigen import losses, ops
+from minigen.algorithms.autoencoders.build import Objective, build_vae
 from minigen.algorithms.experiment import Experiment, Recipe, Setup
-from minigen.algorithms.likelihood.build import COMMON, DENSE, Objective, build, dense_network
-from minigen.algorithms.likelihood.pixels import likelihood_of
+from minigen.algorithms.likelihood.build import COMMON, CONV, DENSE, ELBO, conv_network, dense_network, pixel_likelihood
 from minigen.autograd import Tensor
-from minigen.models import vae as architecture
 from minigen.models.vae import VAE
 from minigen.random import Generator
 
@@ -37,19 +43,12 @@ def negative_elbo(model: VAE) -> Objective:
 
 def _dense(setup: Setup) -> Experiment:
     model = dense_network(setup)
-    return build(setup, model, negative_elbo(model))
+    return build_vae(setup, model, negative_elbo(model), ledger=ELBO)
 
 
 def _convolutional(setup: Setup) -> Experiment:
-    options = setup.options
-    model = architecture.convolutional(
-        setup.image_shape,
-        likelihood_of(setup),
-        channels=options["channels"],
-        latent=options["latent"],
-        rng=Generator(setup.seed).spawn("weights"),
-    )
-    return build(setup, model, negative_elbo(model))
+    model = conv_network(setup, pixel_likelihood(setup))
+    return build_vae(setup, model, negative_elbo(model), ledger=ELBO)
 
 
 RECIPES = (
@@ -66,7 +65,7 @@ RECIPES = (
         "likelihood",
         "a VAE with strided convolutions 32, 64 and a dense layer of 256, and back",
         KINGMA,
-        {"channels": 32, "latent": 20, **COMMON, "epochs": 5},
+        {**CONV, "latent": 20, **COMMON, "epochs": 5},
         _convolutional,
     ),
 )

@@ -8,28 +8,29 @@
 The paper fits the prior afterwards, to a trained encoder. Here it learns beside the encoder, in the same run, from
 entries that are constants to it: it shapes nothing, and after training it knows the codes as they are.
 
-Imports: build, pixels, models. Read next: ``minigen/models/vq_vae.py``, ``minigen/models/pixel_cnn.py``.
+Each update is in `vq_step`, below.
+
+Imports: build, models. Read next: ``minigen/models/vq_vae.py``, ``minigen/models/pixel_cnn.py``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minigen import losses, ops
+from minigen.algorithms.autoencoders.build import Preprocess, evaluation_noise, inputs, preprocessing
 from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Step, Term, Terms
-from minigen.algorithms.likelihood import pixels
-from minigen.algorithms.likelihood.build import COMMON, PART, looking
-from minigen.algorithms.likelihood.pixels import See
+from minigen.algorithms.likelihood.build import COMMON, pixel_likelihood
 from minigen.algorithms.options import Option
+from minigen.algorithms.prediction import predict
 from minigen.algorithms.updates import Updates, make_optimizer, make_schedule
 from minigen.autograd import Tensor
 from minigen.data import Batch
-from minigen.device import to_device
 from minigen.models import vq_vae as architecture
 from minigen.models.pixel_cnn import PixelCNN
 from minigen.models.vq_vae import VQVAE, Codebook, perplexity, straight_through
@@ -49,11 +50,11 @@ OPTIONS: Mapping[str, Option] = {
     "prior_layers": Option(int, "masked blocks of the prior over the grid of codes", minimum=1),
 }
 DECAY = 0.99
-LOOK = 500  # a PixelCNN draws place by place: 10,000 grids of 7x7 take a quarter of a minute
+PRIOR_SAMPLES = 500  # of `Latent.look`: a PixelCNN draws place by place: 10,000 grids of 7x7 take a quarter of a minute
 
 
 @dataclass(frozen=True)
-class Parts:
+class Networks:
     """The three networks, and the weight of the commitment."""
 
     model: VQVAE
@@ -61,41 +62,43 @@ class Parts:
     prior: PixelCNN
     commitment: float
 
-    def look(self, x: Tensor) -> tuple[dict[str, Tensor], Array, Array]:
-        """The terms of images x (N, C, H, W), their z (N, D, h, w), and the numbers of the entries (N, h, w).
+    def terms(self, x: Tensor) -> tuple[dict[str, Tensor], Array, Array]:
+        """The terms of images x (N, C, H, W), their z (N, D, h, w), and the indices of their entries (N, h, w).
 
-        reconstruction -log p(x | e), commitment |z - sg[e]|^2, codebook |sg[z] - e|^2, prior -log p(numbers), each a
+        reconstruction -log p(x | e), commitment |z - sg[e]|^2, codebook |sg[z] - e|^2, prior -log p(indices), each a
         sum per sample and a mean over N; sg[.] is a constant to the gradient.
         """
         z = self.model.encode(x)
-        found = self.codebook.nearest(z.data)
-        e = self.codebook.vectors(found)
-        usage = self.codebook.usage(found)
+        indices = self.codebook.nearest(z.data)
+        e = self.codebook.vectors(indices)
+        usage = self.codebook.usage(indices)
         terms = {
             "reconstruction": self.model.likelihood.nll(self.model.logits(straight_through(z, e)), x),
             "commitment": losses.mse(z, e, reduction="batchmean"),
-            "prior": ops.mean(self.prior.nll(e, found)),
+            "prior": ops.mean(self.prior.nll(e, indices)),
         }
         loss = terms["reconstruction"] + terms["commitment"] * self.commitment
         if self.codebook.decay is None:
-            terms["codebook"] = self.codebook.pull(z, found)
+            terms["codebook"] = self.codebook.pull(z, indices)
             loss = loss + terms["codebook"]
         watched = {"usage": Tensor((usage > 0).mean(dtype=usage.dtype)), "perplexity": perplexity(usage)}
-        return {"loss": loss.detach(), **terms, **watched}, z.data, found
+        return {"loss": loss.detach(), **terms, **watched}, z.data, indices
 
 
-def vq_step(parts: Parts, update: Updates, see: See, noise: Generator, *, restart_after: int) -> Step:
+def vq_step(
+    networks: Networks, update: Updates, preprocess: Preprocess, noise: Generator, *, restart_after: int
+) -> Step:
     """One update of each loss, then of what no loss moves: running means, and entries that nobody uses."""
 
     def step(batch: Batch) -> Terms:
-        terms, z, found = parts.look(see(batch.x, noise))
-        update("model", terms["reconstruction"] + terms["commitment"] * parts.commitment)
+        terms, z, indices = networks.terms(preprocess(batch.x, noise))
+        update("model", terms["reconstruction"] + terms["commitment"] * networks.commitment)
         update("prior", terms["prior"])
-        if parts.codebook.decay is None:
+        if networks.codebook.decay is None:
             update("codebook", terms["codebook"])
         else:
-            parts.codebook.follow(z, found)
-        parts.codebook.revive(z, found, after=restart_after, rng=noise)
+            networks.codebook.follow(z, indices)
+        networks.codebook.revive(z, indices, after=restart_after, rng=noise)
         return terms
 
     return step
@@ -103,8 +106,8 @@ def vq_step(parts: Parts, update: Updates, see: See, noise: Generator, *, restar
 
 def _build(setup: Setup) -> Experiment:
     options, device = setup.options, setup.device
-    parts = _networks(setup)
-    modules = {"model": parts.model, "codebook": parts.codebook, "prior": parts.prior}
+    networks = _networks(setup)
+    modules = {"model": networks.model, "codebook": networks.codebook, "prior": networks.prior}
     for module in modules.values():
         module.to(device)
     trained = [name for name, module in modules.items() if module.parameters()]
@@ -112,39 +115,43 @@ def _build(setup: Setup) -> Experiment:
     optimizers = {name: make_optimizer(options["optimizer"], modules[name], lr[name]) for name in trained}
     rates = [make_schedule(options["schedule"], optimizer, setup.steps) for optimizer in optimizers.values()]
     update = Updates(optimizers, clip_norm=options["clip_norm"])
-    noise, see = Generator(setup.seed, device=device).spawn("noise"), pixels.seeing(setup)
+    noise, preprocess = Generator(setup.seed, device=device).spawn("noise"), preprocessing(setup)
 
     def schedule(k: int) -> None:
         for rate in rates:
             rate(k)
 
     def evaluate(batch: Batch) -> Terms:
-        with parts.model.evaluation():
-            return parts.look(see(batch.x, looking(setup)))[0]
+        with networks.model.evaluation():
+            return networks.terms(preprocess(batch.x, evaluation_noise(setup)))[0]
 
     return Experiment(
         modules=modules,
         updates=update,
         generators={"noise": noise},
-        step=vq_step(parts, update, see, noise, restart_after=options["restart_after"]),
+        step=vq_step(networks, update, preprocess, noise, restart_after=options["restart_after"]),
         schedule=schedule,
         ledger=_ledger(options),
         routes={name: (name,) for name in trained},
         evaluate=evaluate,
-        **_abilities(setup, parts, see),
+        **_inference(setup, networks),
     )
 
 
-def _networks(setup: Setup) -> Parts:
+def _networks(setup: Setup) -> Networks:
     options, weights = setup.options, Generator(setup.seed).spawn("weights")
     if options["codebook"] == "gradient" and options["codebook_decay"] != DECAY:
         raise ValueError("--codebook-decay has no effect with --codebook gradient; leave it out")
     codes, size = options["codes"], options["latent"]
-    likelihood = pixels.likelihood_of(setup)
     model = architecture.convolutional(
-        setup.image_shape, likelihood, channels=options["channels"], latent=size, rng=weights.spawn("model")
+        setup.image_shape,
+        pixel_likelihood(setup),
+        channels=options["channels"],
+        layers=options["layers"],
+        latent=size,
+        rng=weights.spawn("model"),
     )
-    model.start_at(setup.mean)
+    model.set_data_mean(setup.mean)
     decay = options["codebook_decay"] if options["codebook"] == "ema" else None
     prior = PixelCNN(
         codes,
@@ -154,7 +161,8 @@ def _networks(setup: Setup) -> Parts:
         layers=options["prior_layers"],
         rng=weights.spawn("prior"),
     )
-    return Parts(model, Codebook(codes, size, decay=decay, rng=weights.spawn("codebook")), prior, options["commitment"])
+    codebook = Codebook(codes, size, decay=decay, rng=weights.spawn("codebook"))
+    return Networks(model, codebook, prior, options["commitment"])
 
 
 def _ledger(options: Mapping[str, Any]) -> dict[str, Term]:
@@ -174,70 +182,64 @@ def _ledger(options: Mapping[str, Any]) -> dict[str, Term]:
     }
 
 
-def _abilities(setup: Setup, parts: Parts, see: See) -> dict[str, Any]:
-    """What the model can do for who looks at it. Its codes are the entries of the grid, (N, D h w)."""
-    device, model, codebook = setup.device, parts.model, parts.codebook
-    shape = (codebook.size, *parts.prior.grid)
+def _inference(setup: Setup, networks: Networks) -> dict[str, Any]:
+    """What is done with a trained model. Its codes are the entries of the grid, (N, D h w)."""
+    model, codebook, prior = networks.model, networks.codebook, networks.prior
+    shape = (codebook.size, *prior.grid)
     size = math.prod(shape)
 
-    def numbers(x: Tensor) -> Array:
+    def indices(x: Tensor) -> Array:
         return codebook.nearest(model.encode(x).data)
 
-    def predict(e: Tensor) -> Array:
-        return np.asarray(model.decode(e).numpy())
-
-    def in_parts(function: Any, images: Array) -> Array:
-        """`function` of images (N, C, H, W), as the model sees them, a part at a time; it gives NumPy arrays."""
-        x = see(images, looking(setup)).data
-        with model.evaluation(), parts.prior.evaluation():
-            return np.concatenate([function(Tensor(x[i : i + PART])) for i in range(0, max(1, len(x)), PART)])
+    def apply(function: Callable[[Tensor], Tensor], images: Array) -> Array:
+        return predict(model, inputs(setup, images), function=function, device=setup.device)
 
     def encode(images: Array) -> Array:
-        return in_parts(lambda x: codebook.vectors(numbers(x)).numpy().reshape(len(x), size), images)
+        return apply(lambda x: ops.flatten(codebook.vectors(indices(x))), images)
 
     def reconstruct(images: Array) -> Array:
-        return in_parts(lambda x: predict(codebook.vectors(numbers(x))), images)
+        return apply(lambda x: model.decode(codebook.vectors(indices(x))), images)
 
     def decode(codes: Array, _: Array | None = None) -> Array:
         """What is no entry - a code between two others - is taken for the nearest one."""
-        images = []
-        with model.evaluation():
-            for i in range(0, max(1, len(codes)), PART):
-                z = to_device(np.ascontiguousarray(codes[i : i + PART]), device).reshape(-1, *shape)
-                images.append(predict(codebook.vectors(codebook.nearest(z))))
-        return np.concatenate(images)
+
+        def images_of(z: Tensor) -> Tensor:
+            return model.decode(codebook.vectors(codebook.nearest(z.data.reshape(-1, *shape))))
+
+        return predict(model, codes, function=images_of, device=setup.device)
 
     def draw(n: int, rng: Generator) -> Array:
-        found = parts.prior.draw(n, codebook.embedding.data, rng)
-        return np.asarray(codebook.vectors(found).numpy().reshape(n, size))
+        entries = codebook.vectors(prior.draw(n, codebook.embedding.data, rng))
+        return np.asarray(entries.numpy().reshape(n, size))
 
     def pictures(images: Array) -> list[Array]:
         """Images, reconstructions, and samples of the prior from numbers that are always the same."""
-        seen = in_parts(lambda x: x.numpy(), images)
-        return [seen, reconstruct(images), decode(draw(len(images), Generator(setup.seed).spawn("pictures")))]
+        samples = decode(draw(len(images), Generator(setup.seed).spawn("pictures")))
+        return [inputs(setup, images), reconstruct(images), samples]
 
     def log_likelihood(images: Array, k: int) -> Array:
         """Log p(x | e) + log p(e), e the entries that the encoder chooses: a lower bound, and the same for each k."""
         if k < 1:
             raise ValueError(f"log_likelihood: k, the number of importance samples, must be at least 1, got {k}")
 
-        def bound(x: Tensor) -> Array:
-            found = numbers(x)
-            e = codebook.vectors(found)
+        def bound(x: Tensor) -> Tensor:
+            chosen = indices(x)
+            e = codebook.vectors(chosen)
             log_p = model.likelihood.log_prob(ops.reshape(model.logits(e), (1, *x.shape)), x)
-            return (log_p[0] - parts.prior.nll(e, found)).numpy().astype(np.float64)
+            return log_p[0] - prior.nll(e, chosen)
 
-        return in_parts(bound, images)
+        return apply(bound, images).astype(np.float64)
 
     def diagnostics(images: Array) -> dict[str, Array]:
         """How often each entry is chosen by these images, (K,)."""
-        return {"code_usage": in_parts(lambda x: to_device(codebook.usage(numbers(x)), "cpu")[None], images).sum(0)}
+        choices = apply(lambda x: Tensor(indices(x)), images)
+        return {"code_usage": np.bincount(choices.reshape(-1), minlength=codebook.codes).astype(np.float32)}
 
     return {
         "pictures": pictures,
         "reconstruct": reconstruct,
         "encode": encode,
-        "latent": Latent(size, decode, draw, look=LOOK),
+        "latent": Latent(size, decode, draw, look=PRIOR_SAMPLES),
         "log_likelihood": log_likelihood,
         "diagnostics": diagnostics,
     }
@@ -252,6 +254,7 @@ RECIPES = (
         {
             "latent": 16,
             "channels": 32,
+            "layers": 2,
             "codebook": "ema",
             "codes": 64,
             "codebook_decay": DECAY,

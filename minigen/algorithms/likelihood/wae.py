@@ -3,7 +3,9 @@
 A VAE pulls the distribution of each image's code to the prior, so that they overlap, and pictures blur. Here a code is
 one point, and only their mixture is compared with the prior, by the maximum mean discrepancy of two samples.
 
-Imports: deterministic. Read next: ``rae.py``.
+The update moves encoder and decoder along the gradient of `wae_mmd` (``../autoencoders/build.py``).
+
+Imports: build. Read next: ``rae.py``.
 """
 
 from __future__ import annotations
@@ -13,16 +15,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from minigen import ops
+from minigen.algorithms.autoencoders.build import Objective, build, standard_normal
 from minigen.algorithms.experiment import Experiment, Recipe, Setup, Term
-from minigen.algorithms.likelihood.deterministic import (
-    COMMON,
-    RECONSTRUCTION,
-    Objective,
-    as_array,
-    build,
-    network,
-    squared_error,
-)
+from minigen.algorithms.likelihood.build import DETERMINISTIC, SQUARED_ERROR, deterministic_network, squared_error
 from minigen.algorithms.options import Option
 from minigen.autograd import Tensor
 from minigen.models.autoencoder import Autoencoder
@@ -67,7 +62,7 @@ def wae_mmd(model: Autoencoder, weight: float) -> Objective:
     One code alone says nothing about a distribution: for a batch of one image the discrepancy counts as 0.
     """
 
-    def objective(x: Tensor, noise: Generator) -> dict[str, Tensor]:
+    def objective(x: Tensor, y: Tensor | None, noise: Generator) -> dict[str, Tensor]:
         z = model.encode(x)
         reconstruction = squared_error(model, z, x)
         prior = Tensor(noise.normal(z.shape, dtype=z.dtype))
@@ -82,16 +77,13 @@ def wae_mmd(model: Autoencoder, weight: float) -> Objective:
 
 
 def _build(setup: Setup) -> Experiment:
-    model, weight = network(setup), setup.options["mmd_weight"]
+    model, weight = deterministic_network(setup), setup.options["mmd_weight"]
     ledger = {
         "loss": Term("squared error per sample, and the weighted discrepancy"),
-        "reconstruction": RECONSTRUCTION,
+        "reconstruction": SQUARED_ERROR,
         "mmd": Term("discrepancy of the codes of a batch from the prior, about 0 if it is none", weight, of="loss"),
     }
-
-    def draw(n: int, rng: Generator) -> np.ndarray:
-        return as_array(rng.normal((n, setup.options["latent"])))
-
+    draw = standard_normal(setup.options["latent"])
     return build(setup, model, wae_mmd(model, weight), ledger=ledger, draw=draw)
 
 
@@ -101,7 +93,7 @@ RECIPES = (
         "likelihood",
         "an autoencoder whose codes, all together, are drawn to a normal prior",
         "Tolstikhin et al. 2018, Wasserstein auto-encoders, arXiv:1711.01558",
-        {**COMMON, "mmd_weight": 10.0},
+        {**DETERMINISTIC, "mmd_weight": 10.0},
         _build,
     ),
 )

@@ -1,6 +1,6 @@
 """Helpers of the tests of autoencoders: models of the catalog ready to be trained, and small images to train them on.
 
-Read next: ``test_autoencoder_models.py``.
+Read next: ``test_ae.py``.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def build(
     mean: float = 0.2,
     steps: int = 30,
     seed: int = 0,
+    device: str = "cpu",
     **options: Any,
 ) -> Experiment:
     """The model of that name; options that are not given have the recipe's defaults."""
@@ -56,7 +57,7 @@ def build(
             steps=steps,
             batches_per_epoch=steps,
             seed=seed,
-            device="cpu",
+            device=device,
         )
     )
 
@@ -84,3 +85,8 @@ def train(experiment: Experiment, dataset: Dataset, batch_size: int, steps: int)
             if len(losses) == steps:
                 break
     return losses
+
+
+def sigmoid(x: Any) -> Any:
+    """The logistic function of an array."""
+    return 1 / (1 + np.exp(-x))

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from algorithms.likelihood.likelihood_runs import network, setup_for, small
 
-from minigen.algorithms.likelihood import bounds, pixels
+from minigen.algorithms import importance_sampling
+from minigen.algorithms.autoencoders.build import preprocessing
 from minigen.algorithms.likelihood.vae import negative_elbo
 from minigen.autograd import Tensor
 from minigen.data import Batch
@@ -109,8 +110,8 @@ def test_nothing_near_the_optimum_is_better() -> None:
 
 
 def bound(model: VAE, x: Array, k: int) -> Array:
-    see = pixels.seeing(setup_for("linear-vae", shape=SHAPE))
-    return bounds.log_likelihood(model, x, k, see=see, rng=Generator(3))
+    preprocess = preprocessing(setup_for("linear-vae", shape=SHAPE))
+    return importance_sampling.log_likelihood(model, x, k, preprocess=preprocess, rng=Generator(3))
 
 
 def test_the_bound_rises_with_k_and_stays_below_the_exact_likelihood() -> None:
@@ -127,24 +128,24 @@ def test_the_bound_rises_with_k_and_stays_below_the_exact_likelihood() -> None:
     assert means[-1] < exact and exact - means[-1] < 0.2 * (exact - means[0])
 
 
-def test_samples_in_parts_are_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_in_batches_are_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory stays small: the samples are summed up a few at a time, with the noise that they would have had."""
     x = gaussian_images(4)
     model = at_the_optimum(gaussian_images(100))
     model.logvar.load_state_dict({"value": np.zeros(LATENT)})
     whole = bound(model, x, 11)
-    monkeypatch.setattr(bounds, "ROWS", 8)
+    monkeypatch.setattr(importance_sampling, "DECODER_BATCH", 8)
     np.testing.assert_allclose(bound(model, x, 11), whole, rtol=1e-12)
-    monkeypatch.setattr(bounds, "IMAGES", 1)
+    monkeypatch.setattr(importance_sampling, "IMAGE_BATCH", 1)
     assert bound(model, x, 1).shape == (4,) and bound(model, x[:0], 5).shape == (0,)
     with pytest.raises(ValueError, match="k, the number of importance samples, must be at least 1, got 0"):
         bound(model, x, 0)
 
 
-def test_log_sum_exp_over_the_first_axis() -> None:
+def test_logsumexp_over_the_first_axis() -> None:
     x = np.array([[-1e4, 3.0, -np.inf, 1e4], [-1e4 + 1, 2.0, -np.inf, 1e4]])
     wanted = [-1e4 + 1 + math.log1p(math.exp(-1)), 3 + math.log1p(math.exp(-1)), -np.inf, 1e4 + math.log(2)]
-    np.testing.assert_allclose(bounds.log_sum_exp(x), wanted, rtol=1e-14)
+    np.testing.assert_allclose(importance_sampling.logsumexp(x), wanted, rtol=1e-14)
 
 
 def test_training_finds_the_principal_components() -> None:

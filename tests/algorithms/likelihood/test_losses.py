@@ -27,10 +27,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigen import ops
-from minigen.algorithms.likelihood import pixels
+from minigen.algorithms.autoencoders.build import Objective, preprocessing
 from minigen.algorithms.likelihood.beta_vae import Warmup, weighted_elbo
-from minigen.algorithms.likelihood.build import Objective
-from minigen.algorithms.likelihood.iwae import importance_bound, in_parts
+from minigen.algorithms.likelihood.iwae import importance_bound, in_chunks
 from minigen.algorithms.likelihood.vae import negative_elbo
 from minigen.autograd import Tensor, grad
 from minigen.models import likelihood, vae
@@ -244,7 +243,7 @@ def test_log_variances_are_bounded_smoothly() -> None:
     assert np.isfinite(float(terms["kl"])) and all(np.isfinite(g.data).all() for g in gradients)
 
 
-def test_evaluation_in_parts_is_the_objective() -> None:
+def test_evaluation_in_chunks_is_the_objective() -> None:
     """A batch that is taken a few images at a time gives the terms of the whole, each image with the same weight."""
     calls: list[int] = []
 
@@ -254,13 +253,13 @@ def test_evaluation_in_parts_is_the_objective() -> None:
         return {"loss": ops.mean(x) + ops.mean(y)}
 
     x, y = np.arange(7.0)[:, None], np.arange(14.0)[:, None][::2]
-    terms = in_parts(objective, samples=900)(Tensor(x), Tensor(y), Generator(0))
+    terms = in_chunks(objective, samples=900)(Tensor(x), Tensor(y), Generator(0))
     assert calls == [2, 2, 2, 1] and float(terms["loss"]) == pytest.approx(x.mean() + y.mean(), rel=1e-12)
 
 
 def test_images_are_made_black_and_white() -> None:
     x = batch(64).x
-    none, threshold, dynamic = (pixels.seeing(setup_for("vae", binarize=b)) for b in ("none", "threshold", "dynamic"))
+    none, threshold, dynamic = (preprocessing(setup_for("vae", binarize=b)) for b in ("none", "threshold", "dynamic"))
     rng = Generator(0)
     np.testing.assert_array_equal(none(x, rng).numpy(), x)
     np.testing.assert_array_equal(threshold(x, rng).numpy(), x > 0.5)

@@ -98,13 +98,13 @@ def model_of(experiment: Experiment) -> Autoencoder:
 def test_the_loss_of_wae_mmd() -> None:
     model, x = model_of(build_small("wae-mmd")), images_for("wae-mmd").x.astype("f8")
     noise, again = Generator(4), Generator(4)
-    terms = {k: float(v) for k, v in wae.wae_mmd(model, 7.0)(Tensor(x), noise).items()}
+    terms = {k: float(v) for k, v in wae.wae_mmd(model, 7.0)(Tensor(x), None, noise).items()}
     z = model.encode(Tensor(x)).numpy()
     error = np.square(model.decode(Tensor(z)).numpy() - x).sum((1, 2, 3)).mean()
     discrepancy = pairwise(z, again.normal(z.shape, dtype=np.float64))
     wanted = {"loss": error + 7 * discrepancy, "reconstruction": error, "mmd": discrepancy}
     assert terms == pytest.approx(wanted, rel=1e-10)
-    alone = {k: float(v) for k, v in wae.wae_mmd(model, 7.0)(Tensor(x[:1]), noise).items()}
+    alone = {k: float(v) for k, v in wae.wae_mmd(model, 7.0)(Tensor(x[:1]), None, noise).items()}
     assert alone["mmd"] == 0 and alone["loss"] == alone["reconstruction"]
 
 
@@ -112,9 +112,9 @@ def test_the_loss_of_wae_mmd() -> None:
 def test_the_loss_of_regularised_autoencoders(kind: str) -> None:
     experiment, x = build_small("rae", decoder_penalty=kind), images_for("rae").x.astype("f8")
     model = model_of(experiment)
-    penalty = {"l2": rae.weight_decay(model.decoder), "gradient": rae.gradient_penalty(model), "spectral": None}[kind]
+    penalty = {"l2": rae.decoder_l2(model.decoder), "gradient": rae.gradient_penalty(model), "spectral": None}[kind]
     objective = rae.regularised(model, code_weight=0.3, penalty=penalty, weight=0.7)
-    terms = {k: float(v) for k, v in objective(Tensor(x), Generator(4)).items()}
+    terms = {k: float(v) for k, v in objective(Tensor(x), None, Generator(4)).items()}
     z = model.encode(Tensor(x)).numpy()
     error, length = np.square(model.decode(Tensor(z)).numpy() - x).sum((1, 2, 3)).mean(), np.square(z).sum(1).mean() / 2
     wanted = {"loss": error + 0.3 * length, "reconstruction": error, "code": length}
@@ -173,7 +173,7 @@ def test_gradients_against_differences() -> None:
 
         def loss(*values: Tensor) -> Tensor:
             network = nn.replaced(model, dict(zip(names, values, strict=True)))
-            return make(network)(x, Generator(4))["loss"]  # type: ignore[no-any-return]
+            return make(network)(x, None, Generator(4))["loss"]  # type: ignore[no-any-return]
 
         check_gradients(loss, [p.data for p in model.parameters()], 1, rng)
 
