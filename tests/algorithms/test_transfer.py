@@ -147,7 +147,7 @@ def test_sizes_are_taken_over_and_described() -> None:
     transfer.give_decoder(given, receiver("dcgan", settings), images())
     given = donor("conv-vae", channels=3)
     settings = adopted("mdgan", "discriminator", given)
-    assert settings["discriminator"] == "conv-vae latent=4 channels=3" and settings["latent"] == 64
+    assert settings["discriminator"] == "conv-vae latent=4 hidden=16 channels=3" and settings["latent"] == 64
     transfer.give_encoder(given, receiver("mdgan", {**settings, "channels": 4}), SHAPE)
 
 
@@ -205,7 +205,8 @@ def test_what_does_not_fit_is_named() -> None:
         ("vae latent=3", "the size of the code is --latent"),
         ("vae hidden", "hidden must be a whole number, got ''"),
         ("vae hidden=0", "hidden must be at least 1, got 0"),
-        ("ae hidden=3", "is no size of ae; write SIZE=VALUE, with none"),
+        ("ae hidden=3", "--generator 'ae hidden=3': --hidden has no effect with --layers 0; leave it out"),
+        ("linear-ae hidden=3", "is no size of linear-ae; write SIZE=VALUE, with none"),
     ],
 )
 def test_texts_that_name_no_layers(text: str, message: str) -> None:
