@@ -48,8 +48,8 @@ def test_options_may_come_first_and_model_from_a_file(minigen, data):
     config = tomllib.loads(Path("one/config.toml").read_text())
     given = {"model": "ae", "latent": 5, "lr": 0.01, "epochs": 1, "batch_size": 16, "seed": 0, "optimizer": "adam"}
     assert {name: config[name] for name in given} == given  # a flag, before the file, before defaults
-    assert minigen("train", "--out", "two", "--config", "one/config.toml", "linear-ae").code == 0
-    assert tomllib.loads(Path("two/config.toml").read_text()) == {**config, "model": "linear-ae"}
+    assert minigen("train", "--out", "two", "--config", "one/config.toml", "deep-ae").code == 0
+    assert tomllib.loads(Path("two/config.toml").read_text()) == {**config, "model": "deep-ae"}
 
 
 def test_json_is_all_there_is_on_stdout(minigen, data):

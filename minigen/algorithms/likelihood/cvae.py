@@ -74,16 +74,16 @@ def _conditioned(labels: Array, experiment: Experiment, model: VAE, setup: Setup
     """The experiment with what its encoder can do for images of the classes `labels` (N,)."""
     rows = one_hot(labels, model.classes)
 
-    def of(function: Callable[[Tensor, Tensor], Tensor], images: Array) -> Array:
+    def apply(function: Callable[[Tensor, Tensor], Tensor], images: Array) -> Array:
         if len(images) != len(rows):
             raise ValueError(f"cvae: expected a label for each of the {len(images)} images, got {len(rows)} of them")
         return predict(model, inputs(setup, images), rows, function=function, device=setup.device)
 
     return replace(
         experiment,
-        reconstruct=lambda images: of(model, images),
-        encode=lambda images: of(model.encode, images),
-        diagnostics=lambda images: {"kl": of(model.divergences, images), "mean": of(model.encode, images)},
+        reconstruct=lambda images: apply(model, images),
+        encode=lambda images: apply(model.encode, images),
+        diagnostics=lambda images: {"kl": apply(model.divergences, images), "mean": apply(model.encode, images)},
         conditioned_on=None,
     )
 

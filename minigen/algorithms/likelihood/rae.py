@@ -31,7 +31,7 @@ OPTIONS: Mapping[str, Option] = {
     "decoder_weight": Option(float, "weight of that penalty (l2, gradient)", minimum=0),
     "code_weight": Option(float, "weight of |code|^2 / 2 in the loss", minimum=0),
 }
-CODE, DECODER = 1e-1, 1e-3
+DECODER_WEIGHT = 1e-3  # by default
 
 Penalty = Callable[[Tensor, Generator], Tensor]  # (codes, noise) -> scalar
 
@@ -45,8 +45,8 @@ def gradient_penalty(model: Autoencoder) -> Penalty:
     """|d D(z) / d z|^2, the squared Frobenius norm of the Jacobian, mean over the batch (RAE-GP, equation 8).
 
     Estimated without bias by one backward pass: for normal v of the shape of an image, the gradient g of <D(z), v> has
-    E |g|^2 = |J|^2 (Hutchinson 1990). Recorded, so that the update goes through second derivatives. It sees the codes
-    as constants: what it smooths is the decoder.
+    E |g|^2 = |J|^2 (Hutchinson 1990). Recorded, so that the update goes through second derivatives. Codes are
+    constants to it: what it smooths is the decoder.
     """
 
     def penalty(z: Tensor, noise: Generator) -> Tensor:
@@ -105,7 +105,7 @@ def _build(setup: Setup) -> Experiment:
     }
     penalty: Penalty | None = None
     if kind == "spectral":
-        if weight != DECODER:
+        if weight != DECODER_WEIGHT:
             raise ValueError("--decoder-weight has no effect with --decoder-penalty spectral; leave it out")
         model.decoder = spectrally_normalised(model.decoder, Generator(setup.seed).spawn("spectral"))
     elif kind == "gradient":
@@ -129,7 +129,7 @@ RECIPES = (
         "likelihood",
         "an autoencoder with small codes and a smooth decoder; a density fitted to its codes makes the samples",
         "Ghosh et al. 2020, From variational to deterministic autoencoders, arXiv:1903.12436",
-        {**DETERMINISTIC, "latent": 16, "decoder_penalty": "l2", "decoder_weight": DECODER, "code_weight": CODE},
+        {**DETERMINISTIC, "latent": 16, "decoder_penalty": "l2", "decoder_weight": DECODER_WEIGHT, "code_weight": 1e-1},
         _build,
         order=2,
     ),
