@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from algorithms.catalog_runs import build_small, images_for, small_options
+from training.runs import make_data, run
 
 from minigen.algorithms import donors
 from minigen.algorithms.catalog import MODELS, OPTIONS
 from minigen.algorithms.experiment import Experiment, Setup
 from minigen.random import Generator
+from minigen.training.checkpoint import load_checkpoint, save_checkpoint
 from minigen.training.config import resolve
 
 IMAGE, PIXELS, CLASSES = (1, 28, 28), 784, 10
@@ -205,3 +208,23 @@ def test_a_generator_built_like_a_decoder_has_these_sizes_too(text: str, widths:
     generator = donors.borrowed_generator(text, IMAGE, latent=64, rng=Generator(0))
     dense = [layer for layer in generator if hasattr(layer, "in_features")]
     assert (dense[0].in_features, *(layer.out_features for layer in dense)) == widths
+
+
+@pytest.mark.parametrize("name", ["ae", "conv-ae", "conv-vae", "vq-vae"])
+def test_a_run_that_began_without_these_options_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
+    """They are neither in its config.toml nor in its checkpoint."""
+    data = make_data(tmp_path / "images.npz", n=40, side=8)
+    settings = {"model": name, "batch_size": 8, "epochs": 9, "doctor": False, "schedule": "constant"}
+    whole = run(data, tmp_path / "whole", max_steps=6, **settings)
+    early = run(data, tmp_path / "early", max_steps=3, **settings)
+    new = set(MODELS[name].options) & set(SIZES[1:])
+    assert new
+    checkpoint = load_checkpoint(early.folder.last)
+    config = {key: value for key, value in checkpoint.facts["config"].items() if key not in new}
+    save_checkpoint(early.folder.last, early.prepared.experiment, {**checkpoint.facts, "config": config})
+    lines = early.folder.config.read_text().splitlines(keepends=True)
+    early.folder.config.write_text("".join(line for line in lines if line.split(" ")[0] not in new))
+    run(data, tmp_path / "early", max_steps=6, resume=True, **settings)
+    wanted, found = (load_checkpoint(folder.last).arrays for folder in (whole.folder, early.folder))
+    assert wanted.keys() == found.keys()
+    assert all(wanted[key].tobytes() == found[key].tobytes() for key in wanted)
