@@ -49,9 +49,12 @@ OPTIONS: Mapping[str, Option] = {
 UPDATE: Mapping[str, Any] = {"optimizer": "adam", "lr": 1e-3, "schedule": "constant", "clip_norm": 0.0}
 
 
-def hidden_widths(options: Mapping[str, Any], default: int) -> tuple[int, ...]:
-    """The widths of the hidden dense layers. ValueError: there are none, and their width is not its `default`."""
-    if not options["layers"] and options["hidden"] != default:
+def hidden_widths(options: Mapping[str, Any], default: int | None = None) -> tuple[int, ...]:
+    """The widths of the hidden dense layers.
+
+    With the `default` of a model whose --hidden has no other effect: ValueError for another width of no layers.
+    """
+    if not options["layers"] and default is not None and options["hidden"] != default:
         raise ValueError("--hidden has no effect with --layers 0; leave it out")
     return (options["hidden"],) * int(options["layers"])
 

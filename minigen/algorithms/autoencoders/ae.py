@@ -102,9 +102,8 @@ def dense_network(setup: Setup, hidden: int, **activations: Any) -> Autoencoder:
 
 def _stacked(setup: Setup) -> Autoencoder:
     """A dense layer of half the width stands between code and decoder, whatever --layers says."""
-    hidden = setup.options["hidden"]
-    widths = (hidden,) * setup.options["layers"]
-    return _network(setup, architecture.dense, (*widths, setup.options["latent"]), (max(1, hidden // 2), *widths))
+    widths, half = hidden_widths(setup.options), max(1, setup.options["hidden"] // 2)
+    return _network(setup, architecture.dense, (*widths, setup.options["latent"]), (half, *widths))
 
 
 def _convolutional(setup: Setup, make: Callable[..., Autoencoder]) -> Autoencoder:
