@@ -18,7 +18,7 @@ import matplotlib
 import numpy as np
 
 from minigen.gradcheck import gradcheck
-from minigen.gradcheck.numeric import DOUBLE
+from minigen.gradcheck.numeric import FLOAT64_STEPS
 
 DOCS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(DOCS.parent / "tests"))
@@ -55,8 +55,8 @@ def draw_steps(path: Path) -> None:
         e = errors(f, slope, steps)
         smooth = np.exp(np.convolve(np.log(e), np.ones(9) / 9, "same"))
         axes.loglog(steps[4:-4], smooth[4:-4], label=name)
-    for h in (DOUBLE.first, DOUBLE.second, *DOUBLE.others):
-        axes.axvline(h, color="0.85", zorder=0, linewidth=1 if h in DOUBLE.others else 3)
+    for h in (FLOAT64_STEPS.first, FLOAT64_STEPS.second, *FLOAT64_STEPS.others):
+        axes.axvline(h, color="0.85", zorder=0, linewidth=1 if h in FLOAT64_STEPS.others else 3)
     axes.text(2e-2, 1.2e-9, "truncation\n$h^2$", ha="center", color="0.35")
     axes.text(6e-11, 1.2e-9, "rounding\n$1/h$", ha="center", color="0.35")
     axes.set(xlabel="step h", ylabel="relative error of (f(1+h) - f(1-h)) / 2h", ylim=(1e-13, 10), xlim=(1e-11, 1))

@@ -179,7 +179,7 @@ def _at(target: Target, inputs: Inputs, options: dict[str, Any]) -> Report:
 
 def _print(console: Console, report: Report, origin: str, plot: str | None, as_json: bool) -> None:
     if as_json:
-        echo(json.dumps({**report.facts(), "inputs": origin}, allow_nan=False, ensure_ascii=False))
+        echo(json.dumps({**report.to_dict(), "inputs": origin}, allow_nan=False, ensure_ascii=False))
         return
     if console.is_terminal:
         console.print(report)

@@ -17,7 +17,7 @@ from rich.text import Text
 from minigen import inventory
 from minigen.algorithms.options import ConfigError
 from minigen.cli.words import echo
-from minigen.gradcheck.table import COLORS
+from minigen.gradcheck.rich_report import COLORS
 from minigen.gradcheck.text import counted
 from minigen.inventory import Backend, Item, Outcome
 
@@ -116,5 +116,5 @@ def _failures(outcomes: Sequence[Outcome]) -> Iterator[str]:
 def _facts(item: Item, row: Row, order: int) -> dict[str, Any]:
     """What --json prints of an item."""
     verdicts = {backend: [outcome.verdict(k) for k in range(1, order + 1)] for backend, outcome in row.items()}
-    failures = [report.facts() for outcome in row.values() for report in outcome.reports if not report.ok]
+    failures = [report.to_dict() for outcome in row.values() for report in outcome.reports if not report.ok]
     return {"name": item.name, "cases": len(item.cases), "verdicts": verdicts, "failures": failures}

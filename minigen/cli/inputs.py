@@ -19,9 +19,9 @@ from minigen.cli.drawn import Drawn
 from minigen.cli.guesses import guesses
 from minigen.cli.target import Target
 from minigen.device import to_device
-from minigen.gradcheck.diagnosis.contract import broken
-from minigen.gradcheck.problem import Given
-from minigen.gradcheck.sides import Settings
+from minigen.gradcheck.checked_function import UserFunction
+from minigen.gradcheck.diagnosis.contract import contract_violations
+from minigen.gradcheck.linearization import Settings
 from minigen.random import Generator
 from minigen_kernels import Array
 
@@ -124,29 +124,32 @@ class Trial:
 
     def refusal(self, inputs: tuple[Any, ...]) -> Exception | None:
         """What backward raises for these inputs, or the engine because of a gradient of another shape; else None."""
-        given = Given(self.target.call, inputs, None, self.dtype)
+        user_function = UserFunction(self.target.call, inputs, None, self.dtype)
         ys: list[Tensor] = []
         try:
             with np.errstate(all="ignore"):
-                ys = given.evaluate(True)
-                given.pull_back(ys, [Tensor(y.data * 0 + 1) for y in ys], False)
+                ys = user_function.evaluate(True)
+                user_function.vjp(ys, [Tensor(y.data * 0 + 1) for y in ys], False)
             return None
         except GradientError as error:
             settings = Settings(1e-6, None, 2, self.dtype)
-            of_shape = any(e.kind in ("missing-sum", "transposed", "shape") for e in broken(given, settings, error))
+            of_shape = any(
+                e.kind in ("missing-sum", "transposed", "shape")
+                for e in contract_violations(user_function, settings, error)
+            )
             return error if of_shape else None  # a gradient too few, or in float32, is so for every shape
         except Exception as error:  # whatever his code raises
             return error
         finally:
-            given.release()
+            user_function.release()
 
     def forward(self, inputs: tuple[Any, ...], hint: str) -> bool:
         """Run forward once and say whether all that came out is finite. Nothing of a Module is changed."""
         name = self.target.name
-        given = Given(self.target.call, inputs, None, self.dtype)
+        user_function = UserFunction(self.target.call, inputs, None, self.dtype)
         try:
             with np.errstate(all="ignore"), running(f"forward of {name}", hint):
-                ys = given.evaluate(False)
+                ys = user_function.evaluate(False)
             return all(np.isfinite(y.numpy()).all() for y in ys)
         except UserCodeError as error:
             text = str(error.error)
@@ -157,7 +160,7 @@ class Trial:
                 raise UserCodeError(error.doing, error.error, hint) from error
             raise
         finally:
-            given.release()
+            user_function.release()
 
 
 def _check_count(target: Target, given: int) -> None:

@@ -1,22 +1,22 @@
-"""The gradient checker: does a derivative say what the function does?
+"""The gradient checker: does an analytic derivative agree with the function itself?
 
 Move one number x_i a little to both sides and see how the result y moves: (y(x + h) - y(x - h)) / 2h is the numeric
-derivative. It knows nothing of the rules of calculus, so it is an independent witness of the analytic one.
+derivative, a central difference. It uses no rule of calculus, so it is independent of the analytic one.
 
-1. Everything is computed in float64. y has many elements, so both sides are weighted with a random cotangent v: the
-   analytic side is `grad(y, x, v)`, the numeric side (v.y(x + h) - v.y(x - h)) / 2h. Never with ones: the softmax sums
-   to 1, so with ones every multiple of its gradient would look right.
-2. A large h bends away from the tangent, a small h drowns in rounding. So several h are tried, and their disagreement
-   says how far the numeric side itself can be trusted. That error, not a guess, is the tolerance.
-3. At a kink (relu at 0) there is no derivative: slopes from the left and right differ at every h. That is said.
-4. A check that could not fail proves nothing. So the analytic gradient is spoilt on purpose (times 1.01, sign turned,
-   zero, elements shifted or transposed, one of them changed), and the check has to notice each time; where all is zero
-   it refuses.
+1. Everything is computed in float64. y has many elements, so both derivatives are weighted with a random cotangent v:
+   the analytic one is the vector-Jacobian product `grad(y, x, v)`, the numeric one (v.y(x + h) - v.y(x - h)) / 2h. The
+   cotangent is never all ones: a softmax sums to 1, so with ones every multiple of its gradient would pass.
+2. A large h has a truncation error, a small h a rounding error. So several h are tried, and their disagreement
+   estimates the error of the numeric derivative. That estimate is the tolerance.
+3. At a kink (relu at 0) there is no derivative: the slopes on the left and right differ at every h. That is reported.
+4. A check that cannot fail proves nothing. So errors are planted in the analytic gradient (times 1.01, sign turned,
+   zero, elements shifted or transposed, one of them changed), and each has to be rejected (mutation testing); where all
+   derivatives are zero, the check is refused.
 5. The gradient is itself a function of x and v. Checked in the same way it gives order 2; and so on.
-6. A wrong gradient is mended in every way that is known to go wrong (another factor, axes exchanged, a sum left out, a
-   constant that was none). What would then have passed is what the mistake looks like.
+6. A wrong gradient is repaired in each way that is known to go wrong (another factor, axes exchanged, a sum left out, a
+   detached constant). The repair that would have passed is the explanation.
 
-Imports: tensor, random. Read next: ``numeric.py``, ``problem.py``, ``verdict.py``, ``check.py``, then
+Imports: tensor, random. Read next: ``numeric.py``, ``checked_function.py``, ``comparison.py``, ``check.py``, then
 ``diagnosis/__init__.py``.
 """
 

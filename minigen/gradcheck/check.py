@@ -1,4 +1,4 @@
-"""`gradcheck`: order by order, tensor by tensor, probe by probe.
+"""`gradcheck`: the check of all orders, each tensor along all directions, and of the invariances.
 
 Imports: tensor, and the files beside it. Read next: ``ops/elementwise.py``.
 """
@@ -13,21 +13,22 @@ import numpy as np
 
 from minigen.autograd import GradientError, Tensor, is_recording
 from minigen.device import refuse_masked
-from minigen.gradcheck.cotangents import check_linear
-from minigen.gradcheck.devices import compare_with_cpu
-from minigen.gradcheck.diagnosis.contract import broken
-from minigen.gradcheck.failure import vacuous, worst
-from minigen.gradcheck.memory import check_memory
-from minigen.gradcheck.one_tensor import OneTensor
-from minigen.gradcheck.probes import Directions, Elements
-from minigen.gradcheck.problem import Given, GradientOf, Problem
+from minigen.gradcheck.checked_function import CheckedFunction, GradientFunction, SurrogateGradient, UserFunction
+from minigen.gradcheck.diagnosis.contract import contract_violations
+from minigen.gradcheck.directions import Coordinates, RandomDirections
+from minigen.gradcheck.failure import vacuous_failure, worst_failure
+from minigen.gradcheck.invariances import (
+    check_aliased_inputs,
+    check_linearity,
+    check_memory_layouts,
+    compare_devices,
+)
+from minigen.gradcheck.linearization import Linearization, Settings
 from minigen.gradcheck.progress import Progress
 from minigen.gradcheck.report import GradientMismatch, Report
-from minigen.gradcheck.second_look import second_look
-from minigen.gradcheck.shared import check_shared
-from minigen.gradcheck.sides import Settings, Sides
+from minigen.gradcheck.second_point import check_second_point
 from minigen.gradcheck.state import ModuleLike
-from minigen.gradcheck.surrogate import Surrogate
+from minigen.gradcheck.tensor_check import TensorCheck
 from minigen.shapes import flag, is_whole, one_number, several, shown, whole_number
 
 
@@ -53,27 +54,28 @@ def gradcheck(
     `fn` is a Module, a method of one, or a function that returns a Tensor or several. All floating Tensors and arrays
     among `inputs` are checked (only the positions in `wrt`, if given), and so is every trained parameter of `fn` and of
     Modules among `inputs`; all in copies of `dtype`, "float64" or "float32". Everything else is passed on unchanged. A
-    Module's parameters, buffers, generators, attributes and `.grad` are afterwards what they were, and the same at each
-    evaluation, so batch norm and dropout can be checked in training mode. What lives on a GPU is checked there, and
-    compared with the CPU.
+    Module's parameters, buffers, generators, attributes and `.grad` are the same at each evaluation and restored at the
+    end, so batch norm and dropout can be checked in training mode. What lives on a GPU is checked there, and compared
+    with the CPU.
 
     `order` 2 checks the gradient as a function of inputs, parameters and cotangent, 3 the gradient of that; lower
     orders are always checked first. `draws` random cotangents come from `seed`. Tensors are checked element by element,
     smallest first, while they have no more than `max_elements` in all; the larger ones along `directions` random
-    directions. The tolerance is 10 times the error that the numeric side finds for itself, plus `rtol` of the number
-    (1e-6, in float32 1e-3), plus what rounding may leave of a zero. Results are taken to be rounded to the last of
-    their bits, and by `atol` on the way to them, which is measured unless it is given.
+    directions. The tolerance is 10 times the estimated error of the numeric derivative, plus `rtol` of the number
+    (1e-6, in float32 1e-3), plus the rounding error of a zero. Results are assumed to be rounded to their last bit;
+    `atol` is their rounding error from intermediate results, measured unless it is given.
 
-    With `derivative_of` the gradients of `fn` are held to another function of the same inputs: a straight-through
+    With `derivative_of` the gradients of `fn` are compared with another function of the same inputs: a straight-through
     estimator rounds, and its gradient is meant to be that of the identity, ``derivative_of=lambda x: x``. A Module
     given there computes with those parameters of `fn` that have the same names.
 
-    Errors are planted in each gradient that has passed, and have to be noticed; with `self_test` the report lists them.
+    Errors are planted in each gradient that has passed, and have to be noticed (mutation testing); with `self_test` the
+    report lists them.
 
     Raises `GradientMismatch`, or returns the report of it if `raise_on_failure` is False, for a derivative that is
-    WRONG, a KINK, too little PRECISION to tell, or when all is zero and the check VACUOUS (unless `allow_zero`); and
-    for whatever else `fn` does that a function to be differentiated must not. TypeError and ValueError: for what cannot
-    be checked at all.
+    WRONG, a KINK, too little PRECISION to decide, or when all is zero and the check VACUOUS (unless `allow_zero`); and
+    for anything else that a function to be differentiated must not do. TypeError and ValueError: for what cannot be
+    checked at all.
     """
     wrt = None if wrt is None else several("gradcheck", wrt, "the numbers of inputs as wrt")
     _check_arguments(fn, inputs, wrt, order=order, draws=draws, directions=directions, max_elements=max_elements)
@@ -87,26 +89,31 @@ def gradcheck(
     report = Report(_name_of(fn), order, seed, str(np.dtype(dtype)))
     progress = Progress(report.target)
     settings = Settings(rtol or (1e-3 if single else 1e-6), atol, draws, report.dtype, self_test, progress.tick)
-    given = Given(fn, inputs, wrt, dtype) if derivative_of is None else Surrogate(fn, derivative_of, inputs, wrt, dtype)
+    user_function = (
+        UserFunction(fn, inputs, wrt, dtype)
+        if derivative_of is None
+        else SurrogateGradient(fn, derivative_of, inputs, wrt, dtype)
+    )
     try:
-        if not given.variables:
+        if not user_function.variables:
             raise ValueError("gradcheck: nothing to differentiate: no floating Tensor, array or parameter was given")
-        rng, problem = np.random.default_rng(seed), cast(Problem, given)
+        rng, function = np.random.default_rng(seed), cast(CheckedFunction, user_function)
+        report.device = user_function.variables[0].tensor.device
         with np.errstate(all="ignore"):  # NaN and Inf get a verdict, which says more than a warning
             for k in range(1, order + 1):
                 progress.what = f"order {k}"
-                sides = _sides(problem, k, rng, report, settings, last=k == order)
-                if k == 1:
-                    report.device = compare_with_cpu(given, sides)
-                inspected = _check_one_order(sides, directions, max_elements)
-                failure = worst(inspected) or check_memory(sides, inspected) or check_linear(sides, inspected)
+                lin = _linearize(function, k, rng, report, settings, last=k == order)
+                if k == 1 and report.device != "cpu":
+                    compare_devices(user_function, lin, "cpu")
+                checks = _check_one_order(lin, directions, max_elements)
+                failure = worst_failure(checks) or check_memory_layouts(lin, checks) or check_linearity(lin, checks)
                 if failure is None and k == 1:
-                    failure = check_shared(given, sides) or second_look(problem, sides)
-                if failure is None and k == 1 and not allow_zero and all(c.verdict == "VACUOUS" for c in inspected):
-                    failure = vacuous(sides)
+                    failure = check_aliased_inputs(user_function, lin) or check_second_point(function, lin)
+                if failure is None and k == 1 and not allow_zero and all(c.verdict == "VACUOUS" for c in checks):
+                    failure = vacuous_failure(lin)
                 if failure is not None:
                     raise failure
-                problem = GradientOf(problem, sides.cotangents[-1])
+                function = GradientFunction(function, lin.cotangents[-1])
         return report
     except GradientMismatch as mismatch:
         report.failure = mismatch
@@ -118,13 +125,13 @@ def gradcheck(
             error.add_note(f"gradcheck computes in {report.dtype}: Tensors that fn brings along have to be so too")
         raise
     finally:
-        given.release()
+        user_function.release()
         progress.close()
         report.seconds = time.perf_counter() - progress.start
 
 
 def _name_of(fn: Any) -> str:
-    """What to call the function under check: the name of a function, of a Function, or of a Module's class."""
+    """The name of the function under check: that of a function, of a Function, or of a Module's class."""
     owner = getattr(fn, "__self__", None)
     if isinstance(owner, type):  # `MyFunction.apply`
         return owner.__name__
@@ -172,37 +179,36 @@ def _tolerance(name: str, value: float | None) -> float | None:
     return number
 
 
-def _sides(
-    problem: Problem, order: int, rng: np.random.Generator, report: Report, settings: Settings, last: bool
-) -> Sides:
-    """Both sides at this order; a backward that the engine refuses is a failure of the function, and is explained."""
+def _linearize(
+    function: CheckedFunction, order: int, rng: np.random.Generator, report: Report, settings: Settings, last: bool
+) -> Linearization:
+    """The function at its point. If the engine refuses a backward, that is a failure of the function, explained."""
     try:
-        return Sides(problem, order, rng, report, settings, last)
+        return Linearization(function, order, rng, report, settings, last)
     except GradientError as error:
-        explanations = broken(problem, settings, error)
-        if not explanations:  # the engine has said what else is wrong, and it is not about what backward returns
+        explanations = contract_violations(function, settings, error)
+        if not explanations:  # the engine refuses something else than what backward returns, and has said what
             raise
-        nothing = (np.nan, np.nan, np.nan)
         raise GradientMismatch(
             "WRONG",
             "what backward returns",
             None,
             order,
-            numbers=nothing,
+            numbers=(np.nan, np.nan, np.nan),
             text=f"The engine refuses it: {error}.",
             report=report,
             explanations=explanations,
         ) from error
 
 
-def _check_one_order(sides: Sides, directions: int, max_elements: int) -> list[OneTensor]:
+def _check_one_order(lin: Linearization, directions: int, max_elements: int) -> list[TensorCheck]:
     """Check all variables, smallest first; add their rows to the report."""
-    checks: dict[int, OneTensor] = {}
+    checks: dict[int, TensorCheck] = {}
     left = max_elements
-    for i in sorted(range(len(sides.variables)), key=lambda i: sides.variables[i].tensor.size):
-        x = np.asarray(sides.variables[i].tensor.numpy(), np.float64)
+    for i in sorted(range(len(lin.variables)), key=lambda i: lin.variables[i].tensor.size):
+        x = lin.variables[i].numbers()
         left -= x.size
-        checks[i] = OneTensor(sides, i, Elements(x) if left >= 0 else Directions(x, directions, sides.rng))
-    inspected = [checks[i] for i in sorted(checks)]
-    sides.report.rows += [check.row() for check in inspected]
-    return inspected
+        checks[i] = TensorCheck(lin, i, Coordinates(x) if left >= 0 else RandomDirections(x, directions, lin.rng))
+    in_order = [checks[i] for i in sorted(checks)]
+    lin.report.rows += [check.row() for check in in_order]
+    return in_order

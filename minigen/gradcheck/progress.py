@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 import time
 
-QUIET = 2.0  # seconds before the first line
-PAUSE = 0.2  # seconds between two lines
+DELAY = 2.0  # seconds before the first line
+INTERVAL = 0.2  # seconds between two lines
 
 
 class Progress:
-    """Counts evaluations, and shows them on stderr if that is a terminal and `QUIET` seconds have passed."""
+    """Counts evaluations, and shows them on stderr if that is a terminal and `DELAY` seconds have passed."""
 
     def __init__(self, target: str) -> None:
         self.target, self.what, self.count = target, "", 0
@@ -25,7 +25,7 @@ class Progress:
         self.count += 1
         if self.terminal and self.count % 16 == 0:
             now = time.perf_counter()
-            if now - self.start > QUIET and now - self.last > PAUSE:
+            if now - self.start > DELAY and now - self.last > INTERVAL:
                 self.last = now
                 self._show(f"gradcheck {self.target}: {self.what}, {self.count} evaluations, {now - self.start:.0f} s")
 

@@ -1,19 +1,19 @@
-"""What a gradient check says: a report when all is right, an exception that names the place when it is not.
+"""The result of a gradient check: a report, and an exception for a gradient that has not passed.
 
-Imports: atomic, the files that show it. Read next: ``text.py``, ``check.py``.
+Imports: atomic, the files that render it. Read next: ``text.py``, ``check.py``.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from minigen.atomic import write_atomically
-from minigen.gradcheck import drawing, page, table, text
-from minigen.gradcheck.facts import plain, to_json
+from minigen.gradcheck import figure, html_report, rich_report, text
 from minigen_kernels import Array
 
 Verdict = Literal["OK", "WRONG", "KINK", "PRECISION", "VACUOUS"]
@@ -24,10 +24,10 @@ Index = tuple[int, ...]
 class Row:
     """One tensor at one order.
 
-    `compared`: along what, each for so many random `cotangents`. Errors are |analytic - numeric|, absolute and relative
-    to the largest derivative of this tensor. `resolution`: the smallest relative error that would have been noticed, in
-    the number that is known best. `worst_index`: the element that comes closest to (or lies furthest beyond) its
-    tolerance, None for directions. Verdict VACUOUS: both sides are zero to within rounding, no error is relative (NaN).
+    `compared`: the elements or directions, each for so many random `cotangents`. Errors are |analytic - numeric|,
+    absolute and relative to the largest derivative of this tensor. `resolution`: the smallest relative error that would
+    have been noticed, in the number that is known best. `worst_index`: the element that comes closest to its tolerance,
+    or exceeds it most; None for directions. Verdict VACUOUS: both are zero to within rounding, relative errors are NaN.
     """
 
     order: int
@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Mutation:
-    """An error planted in a gradient that had passed: was it rejected by the same comparison?
+    """An error planted in a gradient that had passed (a mutant): did the same comparison reject it?
 
     `name`: the tensor. `kind`: "factor", "sign", "zero", "shifted", "transposed" or "perturbed".
     """
@@ -57,7 +57,7 @@ class Mutation:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A mistake that would give just these numbers. `text`: one or two sentences, with the evidence in numbers."""
+    """A mistake that would give exactly these numbers. `text`: one or two sentences, with the evidence in numbers."""
 
     kind: str
     text: str
@@ -68,8 +68,8 @@ class Report:
     """The outcome of a check: a row for each tensor and order. `str(report)` is a table.
 
     `target`: the name of what was checked. `mutations`: the planted errors of the self-test, empty without one.
-    `failure`: why the check did not pass, or None. `order`, `seed`, `dtype`, `device`: how it was asked for.
-    `evaluations`: how often the function was called for the numeric side; `seconds`: how long all of it took.
+    `failure`: why the check did not pass, or None. `order`, `seed`, `dtype`, `device`: the settings. `evaluations`: the
+    number of calls of the function for the numeric derivatives; `seconds`: the duration of the whole check.
     """
 
     target: str = ""
@@ -93,8 +93,8 @@ class Report:
         """That of the failure, or OK."""
         return "OK" if self.failure is None else self.failure.verdict
 
-    def facts(self) -> dict[str, Any]:
-        """All of it in dicts, lists, texts and numbers, as `to_json` writes it.
+    def to_dict(self) -> dict[str, Any]:
+        """The whole report in dicts, lists, strings and numbers, as `to_json` writes it.
 
         Fields of the same names as here: target, verdict, ok, order, seed, dtype, device, evaluations, seconds. `rows`:
         a list of order, tensor, shape, compared, cotangents, max_abs_error, max_rel_error, resolution, worst_index,
@@ -108,48 +108,50 @@ class Report:
                 for row in self.rows]  # fmt: skip
         mutations = [{"order": m.order, "tensor": m.name, "kind": m.kind, "rejected": m.rejected}
                      for m in self.mutations]  # fmt: skip
-        failure = None if self.failure is None else self.failure.facts()
+        failure = None if self.failure is None else self.failure.to_dict()
         cost = {"evaluations": self.evaluations, "seconds": self.seconds}
-        facts: dict[str, Any] = plain({**own, **cost, "rows": rows, "mutations": mutations, "failure": failure})
-        return facts
+        data: dict[str, Any] = text.to_jsonable(
+            {**own, **cost, "rows": rows, "mutations": mutations, "failure": failure}
+        )
+        return data
 
     def to_json(self, indent: int | None = None) -> str:
-        """`facts` as strict JSON (no NaN, no Infinity)."""
-        return to_json(self.facts(), indent)
+        """`to_dict` as strict JSON (no NaN, no Infinity)."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False, ensure_ascii=False)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """A matplotlib Figure, which is also written to `path`, if one is given (PNG, PDF or SVG, by its name).
 
-        Of a failure: heat maps of the analytic side, the numeric side and their difference, where all elements were
-        compared (see `unrolled.py` for tensors of more than two axes); and the error against the step. Else an overview
-        of the errors found, and of the smallest that would have been noticed.
+        Of a failure: heat maps of the analytic and numeric gradient and their difference, where all elements were
+        compared (`figure.tiled` draws tensors of more than two axes); and the error against the step. Else an
+        overview of the errors found, and of the smallest that would have been noticed.
         """
-        figure = drawing.figure(self.facts())
+        drawn = figure.to_figure(self.to_dict())
         if path is not None:
             file = io.BytesIO()
-            figure.savefig(file, dpi=120, format=os.path.splitext(path)[1].removeprefix(".").lower() or "png")
+            drawn.savefig(file, dpi=120, format=os.path.splitext(path)[1].removeprefix(".").lower() or "png")
             write_atomically(path, file.getvalue())
-        return figure
+        return drawn
 
     def __str__(self) -> str:
-        return text.page(self.facts())
+        return text.to_text(self.to_dict())
 
     def _repr_html_(self) -> str:
-        return page.html(self.facts())
+        return html_report.to_html(self.to_dict())
 
     def __rich_console__(self, *_: Any) -> Iterator[Any]:
-        yield from table.rendered(self.facts())
+        yield from rich_report.to_rich(self.to_dict())
 
 
 class GradientMismatch(Exception):  # noqa: N818 - it says what happened
     """A gradient check did not pass.
 
     `verdict`: WRONG (the derivative is not the function's), KINK (the function has no derivative here), PRECISION (too
-    rough to tell) or VACUOUS (all zero: nothing was tested). `tensor`, `index`, `order`: the place; `analytic` and
-    `numeric` (+- `error`): the two numbers there. `explanations`: what fits the wrong numbers, best first; `advice`:
-    what to do where nothing is wrong to be explained; `hint`: both in words. `report`: the rows up to here.
+    imprecise to decide) or VACUOUS (all zero: nothing was tested). `tensor`, `index`, `order`: the place. `analytic`
+    and `numeric` (+- `error`): the two numbers there. `explanations`: the mistakes that fit, best first; `advice`: what
+    to do where there is no mistake to explain; `hint`: both in one text. `report`: the rows so far.
 
-    `analytic_map`, `numeric_map`, `error_map`: both sides, and how far the numeric one may be off, in the shape of the
+    `analytic_map`, `numeric_map`, `error_map`: both gradients, and the error of the numeric one, in the shape of the
     tensor for the cotangent shown; None unless all elements were compared. `ladder`: (step, numeric slope with that
     step, |analytic - numeric|) at the place, from the largest step down; a step is relative to the size of the number.
     """
@@ -185,14 +187,14 @@ class GradientMismatch(Exception):  # noqa: N818 - it says what happened
         """The texts of the explanations, and the advice."""
         return " ".join([e.text for e in self.explanations] + [self.advice] * bool(self.advice))
 
-    def facts(self) -> dict[str, Any]:
-        """All of it but the report: see `Report.facts`."""
+    def to_dict(self) -> dict[str, Any]:
+        """The failure without its report: see `Report.to_dict`."""
         names = ("verdict", "order", "tensor", "index", "analytic", "numeric", "error", "text", "advice", "ladder")
         maps = {"analytic": self.analytic_map, "numeric": self.numeric_map, "error": self.error_map}
-        facts: dict[str, Any] = {name: getattr(self, name) for name in names}
-        facts["explanations"] = [asdict(explanation) for explanation in self.explanations]
-        facts["maps"] = None if self.analytic_map is None else maps
-        return plain(facts)
+        data: dict[str, Any] = {name: getattr(self, name) for name in names}
+        data["explanations"] = [asdict(explanation) for explanation in self.explanations]
+        data["maps"] = None if self.analytic_map is None else maps
+        return text.to_jsonable(data)
 
     def __str__(self) -> str:
-        return "\n".join(text.failure_lines(self.facts(), self.report.target))
+        return "\n".join(text.failure_lines(self.to_dict(), self.report.target))

@@ -1,39 +1,67 @@
-"""A report in words: the sentences that the terminal, the notebook and the exception share.
+"""A report as text: the sentences that the terminal, the notebook and the exception share.
 
-A failure leads with the verdict, goes on with what the mistake looks like, and ends with the evidence.
+A failure begins with the verdict, goes on with the explanation, and ends with the evidence. All renderers (this file,
+``rich_report.py``, ``html_report.py``, ``figure.py``) read the dict of `Report.to_dict`, as it is written to JSON: so
+whatever can be shown can be kept in a file.
 
-Imports: facts. Read next: ``table.py``, ``page.py``, ``drawing.py``.
+Imports: NumPy. Read next: ``rich_report.py``, ``html_report.py``, ``figure.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from minigen.gradcheck.facts import Facts
+import numpy as np
+
+from minigen_kernels import Array
+
+Data = Mapping[str, Any]  # the dict of a report, or a part of it
+
+
+def to_jsonable(value: Any) -> Any:
+    """`value` in dicts, lists, strings and numbers. A number that is not finite is the string "nan", "inf", "-inf"."""
+    if isinstance(value, Mapping):
+        return {str(key): to_jsonable(element) for key, element in value.items()}
+    if isinstance(value, np.ndarray):
+        return to_jsonable(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [to_jsonable(element) for element in value]
+    if isinstance(value, (np.generic, float)):
+        number = value.item() if isinstance(value, np.generic) else value
+        return number if not isinstance(number, float) or math.isfinite(number) else str(number)
+    return value
+
+
+def array(numbers: Any) -> Array:
+    """The array of floats from which `to_jsonable` made these lists."""
+    return np.asarray(numbers, dtype=np.float64)
+
 
 HEAD = ("order", "tensor", "shape", "compared", "error", "resolution", "verdict")
 
 
-def headline(facts: Facts) -> str:
-    """The verdict, and where."""
-    failure = facts["failure"]
+def headline(report: Data) -> str:
+    """The verdict, and of a failure the tensor."""
+    failure = report["failure"]
     if failure is not None:
-        return failure_headline(failure, facts["target"])
-    rows = facts["rows"]
+        return failure_headline(failure, report["target"])
+    rows = report["rows"]
     zero = sum(row["verdict"] == "VACUOUS" for row in rows)
     but = f", {zero} of them zero" if zero else ""
-    each = f" to order {facts['order']}" if facts["order"] > 1 else ""
-    return f"OK: {facts['target']}, {counted(len(rows), 'gradient')}{each}{but}"
+    each = f" to order {report['order']}" if report["order"] > 1 else ""
+    return f"OK: {report['target']}, {counted(len(rows), 'gradient')}{each}{but}"
 
 
-def failure_headline(failure: Facts, target: str) -> str:
+def failure_headline(failure: Data, target: str) -> str:
     """The verdict, the tensor and element, the order."""
     place = "" if failure["index"] is None else f" at index {indices(failure['index'])}"
     return f"{failure['verdict']}, {failure['tensor']}{place}, order {failure['order']} of {target}"
 
 
-def diagnosis(failure: Facts) -> list[tuple[str, str]]:
-    """What the mistake looks like, and what to do: pairs of a label and sentences."""
+def diagnosis(failure: Data) -> list[tuple[str, str]]:
+    """The explanations and the advice: pairs of a label and sentences."""
     lines = [("looks like" if i == 0 else "or like", e["text"]) for i, e in enumerate(failure["explanations"])]
     if not lines and failure["verdict"] == "WRONG":
         lines.append(("looks like", "no simple mistake: none of those that the checker knows gives these numbers."))
@@ -42,7 +70,7 @@ def diagnosis(failure: Facts) -> list[tuple[str, str]]:
     return lines
 
 
-def evidence(failure: Facts) -> list[tuple[str, str]]:
+def evidence(failure: Data) -> list[tuple[str, str]]:
     """The numbers behind the verdict: pairs of a label and sentences."""
     lines = []
     if failure["verdict"] != "VACUOUS":
@@ -54,23 +82,23 @@ def evidence(failure: Facts) -> list[tuple[str, str]]:
     return lines
 
 
-def failure_lines(failure: Facts, target: str) -> list[str]:
+def failure_lines(failure: Data, target: str) -> list[str]:
     """The whole failure, a line for each sentence."""
     pairs = [*diagnosis(failure), *evidence(failure)]
     lines = [f"  {label + ':' if label else '':<11} {text}" for label, text in pairs]
     return [failure_headline(failure, target), *(line.replace("\n", "\n" + " " * 14) for line in lines)]
 
 
-def footer(facts: Facts) -> list[str]:
-    """How it was checked, and what became of the self-test."""
-    tests = [] if not facts["mutations"] else [f"self-test: {self_test(facts['mutations'])}"]
-    draws = f"{counted(facts['rows'][0]['cotangents'], 'random cotangent')}, " if facts["rows"] else ""
-    cost = f"{counted(facts['evaluations'], 'evaluation')} in {facts['seconds']:.2g} s"
-    return [*tests, f"{facts['dtype']} on {facts['device']}, seed {facts['seed']}, {draws}{cost}"]
+def footer(report: Data) -> list[str]:
+    """The settings of the check, its cost, and the result of the self-test."""
+    tests = [] if not report["mutations"] else [f"self-test: {self_test(report['mutations'])}"]
+    draws = f"{counted(report['rows'][0]['cotangents'], 'random cotangent')}, " if report["rows"] else ""
+    cost = f"{counted(report['evaluations'], 'evaluation')} in {report['seconds']:.2g} s"
+    return [*tests, f"{report['dtype']} on {report['device']}, seed {report['seed']}, {draws}{cost}"]
 
 
-def self_test(mutations: Sequence[Facts]) -> str:
-    """How many planted errors were noticed, and which were not."""
+def self_test(mutations: Sequence[Data]) -> str:
+    """How many planted errors (mutants) were rejected, and which were not."""
     missed = [m for m in mutations if not m["rejected"]]
     kinds = ", ".join(dict.fromkeys(m["kind"] for m in mutations))
     if not missed:
@@ -80,18 +108,18 @@ def self_test(mutations: Sequence[Facts]) -> str:
     return f"{len(missed)} of {counted(len(mutations), 'planted error')} would have passed: {named}{more}"
 
 
-def cells(row: Facts) -> list[str]:
+def cells(row: Data) -> list[str]:
     """The cells of a row, below `HEAD`. Error and resolution are relative to the largest derivative of the tensor."""
     numbers = [f"{x:.1e}" if x == x else "-" for x in (float(row["max_rel_error"]), float(row["resolution"]))]
     return [str(row["order"]), row["tensor"], indices(row["shape"]), row["compared"], *numbers, row["verdict"]]
 
 
-def page(facts: Facts) -> str:
-    """All of it: verdict, diagnosis and evidence, table, footer."""
-    failure = facts["failure"]
-    top = [headline(facts)] if failure is None else failure_lines(failure, facts["target"])
-    table = aligned([HEAD, *map(cells, facts["rows"])])
-    return "\n".join([*top, "", *table, *([""] if table else []), *footer(facts)])
+def to_text(report: Data) -> str:
+    """The whole report: verdict, diagnosis and evidence, table, footer."""
+    failure = report["failure"]
+    top = [headline(report)] if failure is None else failure_lines(failure, report["target"])
+    table = aligned([HEAD, *map(cells, report["rows"])])
+    return "\n".join([*top, "", *table, *([""] if table else []), *footer(report)])
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> list[str]:

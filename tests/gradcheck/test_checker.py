@@ -16,11 +16,11 @@ import pytest
 from minigen import nn, ops
 from minigen.autograd import Function, Tensor
 from minigen.gradcheck import GradientMismatch, Report, gradcheck
-from minigen.gradcheck.devices import compare
-from minigen.gradcheck.numeric import DOUBLE, SINGLE, Slope, measure
-from minigen.gradcheck.problem import Given
+from minigen.gradcheck.checked_function import UserFunction
+from minigen.gradcheck.invariances import compare_devices
+from minigen.gradcheck.linearization import Linearization, Settings
+from minigen.gradcheck.numeric import FLOAT32_STEPS, FLOAT64_STEPS, DirectionalDerivative, directional_derivative
 from minigen.gradcheck.progress import Progress
-from minigen.gradcheck.sides import Settings, Sides
 from minigen.random import Generator
 from minigen_kernels import Array
 
@@ -164,11 +164,11 @@ def test_a_kink_that_float32_cannot_resolve_is_not_called_wrong(near: float) -> 
     assert report.verdict != "WRONG"
 
 
-@pytest.mark.parametrize("steps", [DOUBLE, SINGLE], ids=["float64", "float32"])
+@pytest.mark.parametrize("steps", [FLOAT64_STEPS, FLOAT32_STEPS], ids=["float64", "float32"])
 def test_the_ladders_find_the_slope_in_their_dtype(steps: Any) -> None:
-    dtype = np.float64 if steps is DOUBLE else np.float32
+    dtype = np.float64 if steps is FLOAT64_STEPS else np.float32
 
-    def never(slope: Slope) -> bool:
+    def never(slope: DirectionalDerivative) -> bool:
         return False
 
     for scale in (1e-3, 1.0, 1e3):
@@ -176,9 +176,9 @@ def test_the_ladders_find_the_slope_in_their_dtype(steps: Any) -> None:
         def f(t: float, scale: float = scale) -> Array:
             return np.array([scale * np.sin(dtype(0.7) + dtype(t))], np.float64)
 
-        slope = measure(f, f(0.0), np.ones((1, 1)), 0.0, never, steps)
+        slope = directional_derivative(f, f(0.0), np.ones((1, 1)), 0.0, never, steps)
         assert abs(slope.value[0] - scale * np.cos(0.7)) <= 10 * slope.error[0]
-        assert slope.error[0] <= (1e-9 if steps is DOUBLE else 1e-3) * scale
+        assert slope.error[0] <= (1e-9 if steps is FLOAT64_STEPS else 1e-3) * scale
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int64", "double precision", 3])
@@ -201,15 +201,15 @@ def test_a_function_that_is_another_one_on_another_device(where: str) -> None:
         def backward(self, gy: Tensor, y: Tensor) -> Tensor:
             return gy * here["gradients"]
 
-    given = Given(lambda x, n: Scaled.apply(x) * 2.0, (point(3, 2), np.arange(3)), None, "float64")
+    given = UserFunction(lambda x, n: Scaled.apply(x) * 2.0, (point(3, 2), np.arange(3)), None, "float64")
     settings = Settings(1e-6, None, 3, "float64")
-    sides = Sides(given, 1, np.random.default_rng(0), Report(), settings, last=True)
+    sides = Linearization(given, 1, np.random.default_rng(0), Report(), settings, last=True)
     if where == "nothing":
-        compare(given, sides, "cpu")
+        compare_devices(given, sides, "cpu")
         return
     here[where] = 1.001
     with pytest.raises(GradientMismatch) as info:
-        compare(given, sides, "cpu")
+        compare_devices(given, sides, "cpu")
     assert [e.kind for e in info.value.explanations] == ["device"]
     assert info.value.tensor == ("the output" if where == "values" else "input 0")
 
@@ -231,8 +231,8 @@ class Terminal(io.StringIO):
 
 def test_progress_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
     module = sys.modules["minigen.gradcheck.progress"]  # (the name minigen.gradcheck is the function's)
-    monkeypatch.setattr(module, "QUIET", 0.0)
-    monkeypatch.setattr(module, "PAUSE", 0.0)
+    monkeypatch.setattr(module, "DELAY", 0.0)
+    monkeypatch.setattr(module, "INTERVAL", 0.0)
     for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
         monkeypatch.setattr(sys, "stderr", stream)
         gradcheck(nn.Dense(6, 6), point(4, 6))

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from minigen import losses, nn, ops
 from minigen.autograd import Function, Tensor, grad, no_grad
 from minigen.gradcheck import GradientMismatch, gradcheck
-from minigen.gradcheck.numeric import Slope, measure
-from minigen.gradcheck.planted import planted_errors
-from minigen.gradcheck.probes import locate
+from minigen.gradcheck.directions import locate
+from minigen.gradcheck.numeric import DirectionalDerivative, directional_derivative
+from minigen.gradcheck.tensor_check import mutants
 from minigen.random import Generator
 from minigen_kernels import Array
 
@@ -33,12 +33,12 @@ def point(*shape: int, seed: int = 0) -> Array:
 # The numeric side alone.
 
 
-def never(slope: Slope) -> bool:
+def never(slope: DirectionalDerivative) -> bool:
     return False
 
 
-def slope_of(f: Callable[[float], float]) -> Slope:
-    return measure(lambda t: np.array([f(t)]), np.array([f(0.0)]), np.ones((1, 1)), 1e-15, never)
+def slope_of(f: Callable[[float], float]) -> DirectionalDerivative:
+    return directional_derivative(lambda t: np.array([f(t)]), np.array([f(0.0)]), np.ones((1, 1)), 1e-15, never)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_every_planted_error_is_another_gradient(shape: tuple[int, ...], alone: 
     size = int(np.prod(shape))
     g = point(3, size)
     kinds = []
-    for kind, spoilt in planted_errors(g, shape, np.ones(size), 1.01, alone):
+    for kind, spoilt in mutants(g, shape, np.ones(size), 1.01, alone):
         kinds.append(kind)
         assert spoilt.shape == g.shape and np.abs(spoilt - g).max() >= 0.009 * np.abs(g).max()
     expected = ["factor", "sign", "zero"] + ["shifted"] * (size > 1) + ["transposed"] * (len(shape) > 1) + ["perturbed"]
@@ -96,7 +96,7 @@ def test_every_planted_error_is_another_gradient(shape: tuple[int, ...], alone: 
 
 
 def test_what_changes_nothing_is_not_planted() -> None:
-    constant = [kind for kind, _ in planted_errors(np.ones((3, 6)), (2, 3), np.ones(6), 1.01, True)]
+    constant = [kind for kind, _ in mutants(np.ones((3, 6)), (2, 3), np.ones(6), 1.01, True)]
     assert constant == ["factor", "sign", "zero", "perturbed"]
 
 

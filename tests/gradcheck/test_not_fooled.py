@@ -17,7 +17,7 @@ import minigen as mg
 from minigen import nn, ops
 from minigen.autograd import Function, Tensor
 from minigen.gradcheck import gradcheck
-from minigen.gradcheck.memory import backwards, fortran
+from minigen.gradcheck.invariances import fortran_order, negative_strides
 from minigen_kernels import Array
 
 
@@ -83,9 +83,9 @@ def test_who_makes_it_contiguous_is_right(way: str, shape: list[int]) -> None:
 @given(st.lists(st.integers(0, 4), max_size=4))
 def test_layouts_hold_the_same_numbers(shape: list[int]) -> None:
     x = point(*shape)
-    for layout in (fortran, backwards):
+    for layout in (fortran_order, negative_strides):
         assert np.array_equal(layout(x), x) and layout(x).shape == x.shape
-    assert all(s < 0 for s, n in zip(backwards(x).strides, x.shape, strict=True) if n > 1 and x.size)
+    assert all(s < 0 for s, n in zip(negative_strides(x).strides, x.shape, strict=True) if n > 1 and x.size)
 
 
 class Bent(Function):

@@ -25,9 +25,9 @@ from rich.console import Console
 from minigen import nn, ops
 from minigen.autograd import Function, Tensor
 from minigen.gradcheck import GradientMismatch, Report, Row, gradcheck
-from minigen.gradcheck.facts import plain
+from minigen.gradcheck.figure import tiled
 from minigen.gradcheck.report import Explanation, Mutation
-from minigen.gradcheck.unrolled import unrolled
+from minigen.gradcheck.text import to_jsonable
 from minigen.random import Generator
 from minigen_kernels import Array
 
@@ -93,8 +93,8 @@ FIELDS = {
 @pytest.mark.parametrize("report", [passed(), failed(), invented(), Report("nothing")], ids=lambda r: r.target)
 def test_json_is_strict_and_has_the_fields_that_are_documented(report: Report) -> None:
     facts = strict(report.to_json())
-    assert facts == report.facts() and facts.keys() == FIELDS
-    text = Report.facts.__doc__ or ""
+    assert facts == report.to_dict() and facts.keys() == FIELDS
+    text = Report.to_dict.__doc__ or ""
     for name in {*facts, *(facts["failure"] or {}), *(key for row in facts["rows"] for key in row)}:
         assert name in text, f"{name} is not documented"
     assert len(facts["rows"]) == len(report.rows) and len(facts["mutations"]) == len(report.mutations)
@@ -113,7 +113,7 @@ def test_json_keeps_every_number() -> None:
 
 @given(hnp.arrays(st.sampled_from(["f8", "f4", "i8", "?"]), hnp.array_shapes(min_dims=0, min_side=0), elements=None))
 def test_any_array_survives_json(a: Array) -> None:
-    again = np.asarray(strict(json.dumps(plain(a), allow_nan=False)), dtype=a.dtype).reshape(a.shape)
+    again = np.asarray(strict(json.dumps(to_jsonable(a), allow_nan=False)), dtype=a.dtype).reshape(a.shape)
     np.testing.assert_array_equal(again, a)
 
 
@@ -230,19 +230,19 @@ def test_the_map_has_a_cell_for_each_element_and_its_number() -> None:
 
 @given(hnp.arrays("f8", hnp.array_shapes(min_dims=0, max_dims=6, min_side=0, max_side=3), elements=st.floats(1, 2)))
 def test_a_picture_holds_every_element_once(a: Array) -> None:
-    picture, reading = unrolled(a)
+    picture, reading = tiled(a)
     assert picture.ndim == 2 and reading
     np.testing.assert_array_equal(np.sort(picture[~np.isnan(picture)]), np.sort(a.ravel()))
 
 
 def test_a_picture_is_laid_out_as_it_says() -> None:
     a = np.arange(2 * 3 * 4 * 5, dtype=float).reshape(2, 3, 4, 5)
-    picture, reading = unrolled(a)
+    picture, reading = tiled(a)
     assert picture.shape == (9, 17) and np.isnan(picture[4]).all() and np.isnan(picture[:, 5]).all()
     np.testing.assert_array_equal(picture[5:, 12:], a[1, 2])
     assert reading == "axis 2 down and axis 3 across in each block, axis 1 from block to block, axis 0 from row to row"
-    np.testing.assert_array_equal(unrolled(a[0])[0][:, 6:11], a[0, 1])
-    np.testing.assert_array_equal(unrolled(a[0, 0])[0], a[0, 0])
+    np.testing.assert_array_equal(tiled(a[0])[0][:, 6:11], a[0, 1])
+    np.testing.assert_array_equal(tiled(a[0, 0])[0], a[0, 0])
 
 
 def test_the_heat_maps_are_both_sides_and_their_difference() -> None:

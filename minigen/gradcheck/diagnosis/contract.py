@@ -1,7 +1,7 @@
-"""What each backward returns: a gradient for each input, of its shape and dtype, and None only where there is none.
+"""The contract of backward: a gradient for each input, of its shape and dtype, and None only where there is none.
 
-The engine refuses the rest with a GradientError. Here is told which mistake it was, by mending it and asking whether
-the check would then have passed.
+The engine refuses anything else with a GradientError. To explain it, the returned gradient is repaired, and the check
+has to pass with the repaired one.
 
 Imports: tensor, and the files of the checker. Read next: ``detached.py``.
 """
@@ -9,102 +9,78 @@ Imports: tensor, and the files of the checker. Read next: ``detached.py``.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigen.autograd import Function, GradientError, Tensor
-from minigen.gradcheck.graph import leads_from, nodes_of
-from minigen.gradcheck.numeric import Slope, measure
-from minigen.gradcheck.probes import Directions
-from minigen.gradcheck.problem import Problem
+from minigen.gradcheck.checked_function import CheckedFunction
+from minigen.gradcheck.directions import RandomDirections
+from minigen.gradcheck.graph import depends_on, intercepted
+from minigen.gradcheck.linearization import Settings, flatten
+from minigen.gradcheck.numeric import DirectionalDerivative, directional_derivative
 from minigen.gradcheck.report import Explanation
-from minigen.gradcheck.sides import Settings, flat
 from minigen.ops.reduce import sum_to
 
-Watch = Callable[[Function, list[Any]], Any]
 
-
-@contextmanager
-def _watched(ys: Sequence[Tensor], watch: Watch) -> Iterator[None]:
-    """Inside, `watch` is shown what each backward on the way to `ys` returns, as a list, and gives it back mended."""
-    nodes = nodes_of(ys)
-
-    def replaced(node: Function) -> Callable[..., Any]:
-        own = node.backward
-
-        def backward(gy: Tensor, y: Tensor) -> Any:
-            gxs = own(gy, y)
-            return watch(node, list(gxs) if isinstance(gxs, tuple) else [gxs])
-
-        return backward
-
-    for node in nodes:
-        node.__dict__["backward"] = replaced(node)
-    try:
-        yield
-    finally:
-        for node in nodes:
-            del node.__dict__["backward"]
-
-
-def returned_none(problem: Problem, ys: list[Tensor], gys: list[Tensor], variable: Tensor) -> list[tuple[str, int]]:
-    """The Functions, with the number of the input, that give None for something that was made from `variable`."""
+def returned_none(
+    function: CheckedFunction, ys: list[Tensor], gys: list[Tensor], variable: Tensor
+) -> list[tuple[str, int]]:
+    """The Functions whose backward gives None for an input that was computed from `variable`, and which input."""
     found = []
 
-    def watch(node: Function, gxs: list[Any]) -> Any:
-        for i, (x, gx) in enumerate(zip(node.inputs, gxs)):
-            if gx is None and isinstance(x, Tensor) and node.needs(i) and leads_from(x, variable):
+    def intercept(node: Function, backward: Callable[[Tensor, Tensor], Any], gy: Tensor, y: Tensor) -> Any:
+        gxs = backward(gy, y)
+        for i, (x, gx) in enumerate(zip(node.inputs, gxs if isinstance(gxs, tuple) else (gxs,))):
+            if gx is None and isinstance(x, Tensor) and node.needs(i) and depends_on(x, variable):
                 found.append((type(node).__name__, i))
-        return tuple(gxs)
+        return gxs
 
-    with _watched(ys, watch):
-        problem.pull_back(ys, gys, False)
+    with intercepted(ys, intercept):
+        function.vjp(ys, gys, False)
     return found
 
 
-def broken(problem: Problem, settings: Settings, error: GradientError) -> list[Explanation]:
-    """Why the engine refused what a backward takes or returns. Empty if that is not what it refused."""
+def contract_violations(function: CheckedFunction, settings: Settings, error: GradientError) -> list[Explanation]:
+    """Why the engine refused what a backward takes or returns. Empty if it refused something else."""
     if isinstance(error.__cause__, TypeError):  # it could not be called
         return [Explanation("count", f"{error}.")]
-    ys = problem.evaluate(True)
+    ys = function.evaluate(True)
     gys = [Tensor(y.data * 0 + 1) for y in ys]
-    faults: list[Explanation] = []
-    mends: list[str] = []
+    violations: list[Explanation] = []
 
-    def watch(node: Function, gxs: list[Any]) -> Any:
-        name = type(node).__name__
+    def intercept(node: Function, backward: Callable[[Tensor, Tensor], Any], gy: Tensor, y: Tensor) -> Any:
+        returned, name = backward(gy, y), type(node).__name__
+        gxs = list(returned) if isinstance(returned, tuple) else [returned]
         if len(gxs) != len(node.inputs):
             text = f"{name}.backward returns {len(gxs)} gradients for {len(node.inputs)} inputs"
-            faults.append(Explanation("count", f"{text}: one for each, None for one that has none."))
+            violations.append(Explanation("count", f"{text}: one for each, None for one that has none."))
             gxs = gxs[: len(node.inputs)] + [None] * (len(node.inputs) - len(gxs))
-        mended: list[Tensor | None] = []
+        repaired: list[Tensor | None] = []
         for i, (x, gx) in enumerate(zip(node.inputs, gxs)):
             if gx is None or not isinstance(x, Tensor) or not node.needs(i):
-                mended.append(None)
+                repaired.append(None)
                 continue
-            fault, gx = _mended(f"{name}.backward: the gradient of input {i}", x, gx)
-            if fault:
-                faults.append(fault)
-                mends.append(fault.kind)
-            mended.append(gx)
-        return tuple(mended)
+            violation, gx = _repaired(f"{name}.backward: the gradient of input {i}", x, gx)
+            if violation:
+                violations.append(violation)
+            repaired.append(gx)
+        return tuple(repaired)
 
-    with _watched(ys, watch):
-        gradients = problem.pull_back(ys, gys, False)
-        if not faults:
+    with intercepted(ys, intercept):
+        gradients = function.vjp(ys, gys, False)
+        if not violations:
             return []
-        first = faults[0]
-        if first.kind in ("missing-sum", "transposed", "dtype") and not _right(problem, ys, gys, gradients, settings):
+        first = violations[0]
+        if first.kind in ("missing-sum", "transposed", "dtype") and not _agrees(function, ys, gys, gradients, settings):
             kept = first.text.partition(";")[0] + "."
             return [Explanation("dtype" if first.kind == "dtype" else "shape", kept)]
     return [first] if first.kind in ("shape", "dtype", "count") else [first, Explanation("shape", str(error))]
 
 
-def _mended(what: str, x: Tensor, gx: Any) -> tuple[Explanation | None, Tensor]:
-    """A gradient that does not fit its input, made to fit, and what was wrong with it."""
+def _repaired(what: str, x: Tensor, gx: Any) -> tuple[Explanation | None, Tensor]:
+    """A gradient made to fit its input, and an explanation of what was wrong with it, if anything was."""
     if not isinstance(gx, Tensor):
         text = f"{what} is {type(gx).__name__}, where a Tensor is wanted"
         gx = Tensor(np.asarray(gx, x.dtype))
@@ -117,7 +93,7 @@ def _mended(what: str, x: Tensor, gx: Any) -> tuple[Explanation | None, Tensor]:
                            "(make constants with dtype=x.dtype)."), Tensor(gx.data.astype(x.dtype))  # fmt: skip
     text = f"{what} has shape {gx.shape}, the input {x.shape}"
     gx = Tensor(gx.data.astype(x.dtype))
-    if _broadcasts(x.shape, gx.shape):
+    if broadcasts_to(x.shape, gx.shape):
         summed = sum_to(gx, x.shape)
         padded = (1,) * (gx.ndim - x.ndim) + x.shape
         axes = [str(i) for i, (n, m) in enumerate(zip(padded, gx.shape)) if n != m]
@@ -127,34 +103,38 @@ def _mended(what: str, x: Tensor, gx: Any) -> tuple[Explanation | None, Tensor]:
     if sorted(gx.shape) == sorted(x.shape):
         for p in itertools.permutations(range(x.ndim)):
             if tuple(gx.shape[i] for i in p) == x.shape:
-                turned = Tensor(gx.data.transpose(p))
-                return Explanation("transposed", f"{text}; with its axes in the order {p} it is right."), turned
+                return Explanation("transposed", f"{text}; with its axes in the order {p} it is right."), Tensor(
+                    gx.data.transpose(p)
+                )
     return Explanation("shape", f"{text}."), Tensor(x.data * 0)
 
 
-def _broadcasts(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
+def broadcasts_to(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
+    """Can an array of shape `small` be broadcast to shape `large`?"""
     try:
         return np.broadcast_shapes(small, large) == large
     except ValueError:
         return False
 
 
-def _right(problem: Problem, ys: list[Tensor], gys: list[Tensor], gradients: list[Tensor], settings: Settings) -> bool:
-    """Do the mended gradients agree with the function along a random direction of each variable?"""
-    weights, rng = flat(gys)[None], np.random.default_rng(0)
-    y0 = flat(ys)
-    for i, (variable, g) in enumerate(zip(problem.variables, gradients, strict=True)):
-        x = np.asarray(variable.tensor.numpy(), np.float64)
-        d = Directions(x, 1, rng).direction(0)
+def _agrees(
+    function: CheckedFunction, ys: list[Tensor], gys: list[Tensor], gradients: list[Tensor], settings: Settings
+) -> bool:
+    """Do the repaired gradients agree with the function along a random direction of each variable?"""
+    weights, rng = flatten(gys)[None], np.random.default_rng(0)
+    y0 = flatten(ys)
+    for i, (variable, g) in enumerate(zip(function.variables, gradients, strict=True)):
+        x = variable.numbers()
+        d = RandomDirections(x, 1, rng).direction(0)
         analytic = float(np.asarray(g.numpy(), np.float64).ravel() @ d)
 
         def f(t: float, i: int = i, x: Any = x, d: Any = d) -> Any:
-            return problem.at({i: x + (t * d).reshape(x.shape)})
+            return function.values_at({i: x + (t * d).reshape(x.shape)})
 
-        def close(slope: Slope, analytic: float = analytic) -> bool:
+        def close(slope: DirectionalDerivative, analytic: float = analytic) -> bool:
             scale = abs(analytic) + float(slope.error[0])
             return bool(abs(slope.value[0] - analytic) <= 1e-4 * scale + 10 * slope.error[0])
 
-        if not close(measure(f, y0, weights, settings.atol or 1e-15, close)):
+        if not close(directional_derivative(f, y0, weights, settings.atol or 1e-15, close)):
             return False
     return True

@@ -1,9 +1,9 @@
-"""Is it wrong in some places only? Where x > 0; in the last row; in one channel.
+"""A gradient that is wrong only in some elements: where x > 0, in the last row, in one channel.
 
-In small tensors much looks like a pattern. So the elements of the tensor are shuffled and the gradient is checked
-again: an error that belongs to a place stays there, an error that belongs to a value moves with it.
+In a small tensor many patterns fit by chance. So the elements of the tensor are shuffled and the gradient is checked
+again: an error that depends on the index stays there, an error that depends on the value moves with it.
 
-Imports: the files of the checker. Read next: ``rest.py``.
+Imports: the files of the checker. Read next: ``missing_term.py``.
 """
 
 from __future__ import annotations
@@ -14,113 +14,112 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minigen.gradcheck.diagnosis.case import Case
-from minigen.gradcheck.diagnosis.elsewhere import at_point
-from minigen.gradcheck.graph import nodes_of
-from minigen.gradcheck.probes import Elements
+from minigen.gradcheck.diagnosis.contract import broadcasts_to
+from minigen.gradcheck.diagnosis.failed_check import FailedCheck
+from minigen.gradcheck.diagnosis.recheck import recheck_at
+from minigen.gradcheck.directions import Coordinates
+from minigen.gradcheck.graph import graph_nodes
 from minigen.gradcheck.report import Explanation
 from minigen_kernels import Array
 
 MOST = 400  # a tensor of more elements is not shuffled
 SHUFFLES = 3
-CHANCE = 1e-3  # a pattern that chance gives more often than this is none
-CHANCE_OF_A_MASK = 0.05  # as much for what has only two values: it is there to choose places
+SIGNIFICANCE = 1e-3  # level of significance: a pattern that is more probable by chance does not count
+MASK_SIGNIFICANCE = 0.05  # the same for arrays of two values, which are made to select elements
 
-Sample = tuple[dict[str, Array], Array]  # what is known about each element, and which elements are wrong
+Sample = tuple[dict[str, Array], Array]  # features of each element, and which elements are wrong
 
 
-def places(case: Case) -> Iterator[Explanation]:
-    """Where the gradient is wrong: by value, or by index."""
-    wrong: Array = np.asarray(case.wrong.any(0))
-    if not isinstance(case.probes, Elements) or wrong.all() or not wrong.any() or case.x.size < 2:
+def location(failed: FailedCheck) -> Iterator[Explanation]:
+    """A condition on a value or an index that tells the wrong elements from the right ones."""
+    wrong: Array = np.asarray(failed.wrong.any(0))
+    if not isinstance(failed.directions, Coordinates) or wrong.all() or not wrong.any() or failed.x.size < 2:
         return
-    if not _abrupt(case):
+    if not _is_abrupt(failed):
         return
-    here = _features(case), wrong
-    if not (_by_index(wrong.reshape(case.shape)) or _by_value([here], certain=True)):
+    here = _features(failed), wrong
+    if not (_by_index(wrong.reshape(failed.shape)) or _by_value([here], certain=True)):
         return
-    shuffled = list(_shuffled(case)) if case.x.size <= MOST else []
+    shuffled = list(_shuffled(failed)) if failed.x.size <= MOST else []
     samples = [here, *shuffled]
-    by_value, by_index = _by_value(samples), _by_index(wrong.reshape(case.shape))
+    by_value, by_index = _by_value(samples), _by_index(wrong.reshape(failed.shape))
     if not all(not (w & ~wrong).any() for _, w in shuffled):  # (that a wrong zero is right does not count)
         by_index = ""
-    what = _what_is_there(case)
+    what = _comparison_there(failed)
     if by_value:
         right, bad = sum(int((~w).sum()) for _, w in samples), sum(int(w.sum()) for _, w in samples)
         yield Explanation("mask", f"It is wrong where {by_value} and only there ({bad} wrong numbers, {right} right "
                           f"ones).{what}")  # fmt: skip
     elif by_index:
         text = f"It is wrong {by_index} and right elsewhere ({int(wrong.sum())} of {wrong.size} elements)."
-        yield Explanation("region", f"{text}{what}{_map(wrong.reshape(case.shape))}")
+        yield Explanation("region", f"{text}{what}{_map(wrong.reshape(failed.shape))}")
 
 
-def _abrupt(case: Case) -> bool:
-    """Is each wrong element clearly wrong? Else the error fades away, and has no border that could be told."""
-    e = case.evidence
-    off = np.where(case.wrong, np.abs(e.analytic - e.numeric), 0.0)
+def _is_abrupt(failed: FailedCheck) -> bool:
+    """Is each wrong element clearly wrong? Else the error decreases gradually, and no border can be determined."""
+    e = failed.comparison
+    off = np.where(failed.wrong, np.abs(e.analytic - e.numeric), 0.0)
     clear: Array = off > 1e-3 * np.maximum(np.abs(e.analytic), np.abs(e.numeric))
-    return not bool((case.wrong.any(0) & ~clear.any(0)).any())
+    return not bool((failed.wrong.any(0) & ~clear.any(0)).any())
 
 
-def _shuffled(case: Case) -> Iterator[Sample]:
-    """The same check with the elements of the tensor in another order, which they keep only by chance."""
+def _shuffled(failed: FailedCheck) -> Iterator[Sample]:
+    """Samples of the same check with the elements of the tensor in random order."""
     rng = np.random.default_rng(1)
     for _ in range(SHUFFLES):
-        x = rng.permutation(case.x.ravel()).reshape(case.shape)
-        there = at_point(case, x)
+        x = rng.permutation(failed.x.ravel()).reshape(failed.shape)
+        there = recheck_at(failed, x)
         if there is None:
             return
         yield _features(there), np.asarray(there.wrong.any(0))
 
 
-def _features(case: Case) -> dict[str, Array]:
-    """What a condition may be about: the element, its size, that of another tensor, of the output, or of a mask."""
-    found = {case.name: case.x.ravel(), f"|{case.name}|": np.abs(case.x).ravel()}
-    for one in case.inspected:
-        if one is not case.one and _fits(one.x.shape, case.shape):
-            other = np.broadcast_to(one.x, case.shape)
-            found[f"{case.name} - {one.name}"] = (case.x - other).ravel()
-            found[one.name] = other.ravel()
-    for name, y in zip(case.sides.problem.output_names, case.outputs, strict=True):
-        if y.shape == case.shape:
+def _features(failed: FailedCheck) -> dict[str, Array]:
+    """What a condition may be about: the element or its absolute value, another tensor, the output, or a mask."""
+    found = {failed.name: failed.x.ravel(), f"|{failed.name}|": np.abs(failed.x).ravel()}
+    for check in failed.checks:
+        if check is not failed.check and broadcasts_to(check.x.shape, failed.shape):
+            other = np.broadcast_to(check.x, failed.shape)
+            found[f"{failed.name} - {check.name}"] = (failed.x - other).ravel()
+            found[check.name] = other.ravel()
+    for name, y in zip(failed.lin.function.output_names, failed.outputs, strict=True):
+        if y.shape == failed.shape:
             found[name], found[f"|{name}|"] = y.numpy().ravel(), np.abs(y.numpy()).ravel()
-    for node in nodes_of(case.outputs):
+    for node in graph_nodes(failed.outputs):
         for name, value in vars(node).items():
-            if isinstance(value, np.ndarray) and value.dtype.kind in "fbiu" and _fits(value.shape, case.shape):
-                array = np.broadcast_to(value, case.shape).astype(np.float64).ravel()
+            if (
+                isinstance(value, np.ndarray)
+                and value.dtype.kind in "fbiu"
+                and broadcasts_to(value.shape, failed.shape)
+            ):
+                array = np.broadcast_to(value, failed.shape).astype(np.float64).ravel()
                 found.setdefault(f"self.{name} of {type(node).__name__}", array)
     return found
 
 
-def _fits(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
-    """Can an array of this shape be broadcast to the other one?"""
-    try:
-        return np.broadcast_shapes(shape, into) == into
-    except ValueError:
-        return False
-
-
 def _by_value(samples: list[Sample], certain: bool = False) -> str:
-    """The condition on a value that tells right from wrong in all samples, in words; "" if there is none.
+    """The condition on a value that separates right from wrong in all samples, in words; "" if there is none.
 
-    What may as well be chance is none, unless it is `certain` that it is not.
+    A condition has to be significant, unless it is `certain`.
     """
     wrong = np.concatenate([w for _, w in samples])
     if not 0 < wrong.sum() < wrong.size:
         return ""
     stays = all(np.array_equal(w, samples[0][1]) for _, w in samples)
-    seen = samples[0][1] if stays else wrong  # the same places again and again prove nothing
+    seen = samples[0][1] if stays else wrong  # the same elements in all samples are no new evidence
     names = [name for name in samples[0][0] if all(name in f for f, _ in samples)]
     values = {name: np.concatenate([f[name] for f, _ in samples]) for name in names}
     masks = [name for name in names if len(np.unique(values[name])) == 2]
     orders = math.comb(seen.size, int(seen.sum()))
-    for some, chance in ((masks, CHANCE_OF_A_MASK), (names, CHANCE)):
-        # A threshold on one of these sorts the elements by chance in 2 of all orders.
+    for some, chance in ((masks, MASK_SIGNIFICANCE), (names, SIGNIFICANCE)):
+        # By chance a threshold on one of these separates the elements in 2 of all orders.
         if 2 * len(some) > chance * orders and not certain:
             continue
         for name in some:
             bad, good = values[name][wrong], values[name][~wrong]
-            fades = name.startswith("|") and good.max() < 0.2 * bad.min()  # perhaps it is only small near zero
+            fades = (
+                name.startswith("|") and good.max() < 0.2 * bad.min()
+            )  # perhaps the error is only too small near zero
             if bad.min() > good.max() and not fades:
                 return _condition(name, ">", float(good.max()), float(bad.min()))
             if bad.max() < good.min():
@@ -153,7 +152,7 @@ def _simplest(low: float, high: float) -> float:
 
 
 def _by_index(wrong: Array) -> str:
-    """The rule for the index that tells right from wrong, in words; "" if there is none."""
+    """The rule for the index that separates right from wrong, in words; "" if there is none."""
     if wrong.sum() == 1:
         return f"at index {tuple(int(i) for i in np.argwhere(wrong)[0])}"
     for axis in range(wrong.ndim):
@@ -200,10 +199,10 @@ def _along(axis: int, bad: Array, n: int, alone: bool) -> str:
     return ""
 
 
-def _what_is_there(case: Case) -> str:
-    """How the two sides compare where they differ: a factor, a zero."""
-    a, n = case.evidence.analytic[case.wrong], case.evidence.numeric[case.wrong]
-    tolerance = case.evidence.tolerance(case.evidence.analytic)[case.wrong]
+def _comparison_there(failed: FailedCheck) -> str:
+    """How both gradients compare where they differ: a factor, a zero."""
+    a, n = failed.comparison.analytic[failed.wrong], failed.comparison.numeric[failed.wrong]
+    tolerance = failed.comparison.tolerance(failed.comparison.analytic)[failed.wrong]
     if not a.any():
         return " There the analytic one is zero."
     if (np.abs(n) <= tolerance).all():
@@ -215,12 +214,12 @@ def _what_is_there(case: Case) -> str:
 
 
 def _map(wrong: Array) -> str:
-    """The last two axes as rows and columns: # is wrong somewhere, . is right."""
+    """The last two axes as rows and columns: # is wrong somewhere along the other axes, . is right."""
     if wrong.ndim < 2:
         return ""
-    flat: Array = np.asarray(wrong.reshape(-1, *wrong.shape[-2:]).any(0))
-    if max(flat.shape) > 32:
+    picture: Array = np.asarray(wrong.reshape(-1, *wrong.shape[-2:]).any(0))
+    if max(picture.shape) > 32:
         return ""
     over = "" if wrong.ndim == 2 else ", over all others"
-    rows = "\n".join("    " + "".join("#" if w else "." for w in row) for row in flat)
+    rows = "\n".join("    " + "".join("#" if w else "." for w in row) for row in picture)
     return f"\nAxes {wrong.ndim - 2} and {wrong.ndim - 1}{over}, # is wrong:\n{rows}"

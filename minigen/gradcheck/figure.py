@@ -1,9 +1,9 @@
-"""A report as a figure. Of a failure: both sides and their difference as heat maps, and the error against the step.
+"""A report as a figure. Of a failure: both gradients and their difference as heat maps, and the error against the step.
 
-In the last one a right gradient falls with the step (the truncation of the difference, along t^2) until rounding lifts
-it again (along 1/t). A wrong one stays where it is: no step brings the two sides together.
+The error of a right gradient falls with the step (truncation, along t^2) until rounding makes it rise (along 1/t). That
+of a wrong one is the same at every step.
 
-Imports: facts, text, unrolled; matplotlib, when there is something to draw. Read next: ``check.py``.
+Imports: text; matplotlib, when there is something to draw. Read next: ``check.py``.
 """
 
 from __future__ import annotations
@@ -13,25 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from minigen.gradcheck.facts import Facts, array
-from minigen.gradcheck.text import diagnosis, headline
-from minigen.gradcheck.unrolled import unrolled
+from minigen.gradcheck.text import Data, array, diagnosis, headline
 from minigen_kernels import Array
 
 
-def figure(facts: Facts) -> Any:
-    """A matplotlib Figure of the facts of a report."""
+def to_figure(report: Data) -> Any:
+    """A report as a matplotlib Figure."""
     from matplotlib.figure import Figure
 
-    failure = facts["failure"]
+    failure = report["failure"]
     maps = None if failure is None else failure["maps"]
     if maps is not None and not array(maps["analytic"]).size:
         maps = None
     if failure is None or (maps is None and not failure["ladder"]):
-        return _overview(Figure, facts)
+        return _overview(Figure, report)
     fig = Figure(figsize=(10, 6.4 if maps else 4), layout="constrained")
     # The first line of an explanation: the small map below it says less than the pictures.
-    words = [headline(facts), *(f"{label}: {text}".split("\n")[0] for label, text in diagnosis(failure)[:1])]
+    words = [headline(report), *(f"{label}: {text}".split("\n")[0] for label, text in diagnosis(failure)[:1])]
     fig.suptitle("\n".join(textwrap.fill(line, 110) for line in words), fontsize=10, ha="left", x=0.01)
     rows = [part for part in ("maps" if maps else "", "ladder" if failure["ladder"] else "") if part]
     parts = dict(zip(rows, fig.subfigures(len(rows), 1, squeeze=False)[:, 0], strict=True))
@@ -42,8 +40,8 @@ def figure(facts: Facts) -> Any:
     return fig
 
 
-def _maps(fig: Any, maps: Facts, index: Any) -> None:
-    """Analytic and numeric in one scale of colours, their difference in its own."""
+def _maps(fig: Any, maps: Data, index: Any) -> None:
+    """The analytic and numeric gradient on one colour scale, their difference on its own."""
     analytic, numeric = array(maps["analytic"]), array(maps["numeric"])
     with np.errstate(all="ignore"):
         difference = analytic - numeric
@@ -52,7 +50,7 @@ def _maps(fig: Any, maps: Facts, index: Any) -> None:
               ("analytic - numeric", difference, _largest(difference)))  # fmt: skip
     axes = fig.subplots(1, 3)
     for ax, (name, values, limit) in zip(axes, panels, strict=True):
-        picture, reading = unrolled(values)
+        picture, reading = tiled(values)
         image = ax.imshow(picture, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest", aspect="auto")
         ax.set_facecolor("0.6")  # gaps between blocks, and NaN
         ax.set_title(name, fontsize=10)
@@ -68,7 +66,7 @@ def _maps(fig: Any, maps: Facts, index: Any) -> None:
         if name.startswith("analytic -") and index is not None:
             mark = np.zeros(values.shape)
             mark[tuple(index)] = 1
-            down, across = np.argwhere(np.nan_to_num(unrolled(mark)[0]) == 1)[0]
+            down, across = np.argwhere(np.nan_to_num(tiled(mark)[0]) == 1)[0]
             ax.plot(across, down, "s", ms=9, mfc="none", mec="black")
         bar = fig.colorbar(image, ax=ax, fraction=0.05)
         bar.ax.tick_params(labelsize=7)
@@ -76,14 +74,14 @@ def _maps(fig: Any, maps: Facts, index: Any) -> None:
 
 
 def _largest(*values: Array) -> float:
-    """The largest finite size, for a scale of colours around 0."""
+    """The largest finite absolute value, for a colour scale around 0."""
     sizes = np.concatenate([np.abs(v).ravel() for v in values])
     largest = float(sizes[np.isfinite(sizes)].max(initial=0.0))
     return largest or 1.0
 
 
-def _ladder(fig: Any, failure: Facts) -> None:
-    """|analytic - numeric| at each step, and how far the numeric side is from its own best value."""
+def _ladder(fig: Any, failure: Data) -> None:
+    """|analytic - numeric| at each step, and the distance of the numeric derivative from its own best value."""
     step, numeric, difference = array(failure["ladder"]).T
     own = np.abs(numeric - float(failure["numeric"]))
     ax = fig.subplots()
@@ -107,12 +105,12 @@ def _ladder(fig: Any, failure: Facts) -> None:
     ax.legend(fontsize=8)
 
 
-def _overview(figure_class: Any, facts: Facts) -> Any:
-    """For each gradient its relative error, and from which on an error would have been noticed."""
-    rows = [row for row in facts["rows"] if row["verdict"] != "VACUOUS"]
+def _overview(figure_class: Any, report: Data) -> Any:
+    """For each gradient its relative error, and the smallest error that would have been noticed."""
+    rows = [row for row in report["rows"] if row["verdict"] != "VACUOUS"]
     fig = figure_class(figsize=(8, 1.5 + 0.28 * max(len(rows), 1)), layout="constrained")
     ax = fig.subplots()
-    ax.set_title(textwrap.fill(headline(facts), 90), fontsize=10)
+    ax.set_title(textwrap.fill(headline(report), 90), fontsize=10)
     if not rows:
         ax.text(0.5, 0.5, "nothing to draw: no gradient but zero was compared", ha="center", transform=ax.transAxes)
         ax.set_axis_off()
@@ -130,3 +128,28 @@ def _overview(figure_class: Any, facts: Facts) -> Any:
     ax.grid(axis="x", alpha=0.3)
     fig.legend(fontsize=8, loc="outside lower center", ncols=2)
     return fig
+
+
+def tiled(a: Array) -> tuple[Array, str]:
+    """A tensor of any rank as a matrix of tiles with NaN in the gaps between them; and a caption that explains it.
+
+    A number is one cell, a vector a row, a matrix itself. Of (C, H, W) the C images stand in a row; of (N, C, H, W) the
+    rows are n and the columns c; with more axes, the first ones together count as N.
+    """
+    if not a.size:
+        return np.zeros((0, 0)), "no elements"
+    if a.ndim < 2:
+        return a.reshape(1, -1), "axis 0 across" if a.ndim else "one number"
+    if a.ndim == 2:
+        return a, "axis 0 down, axis 1 across"
+    tiles = a.reshape(-1, *a.shape[-3:])
+    down, across, height, width = tiles.shape
+    picture = np.full((down * (height + 1), across * (width + 1)), np.nan)
+    for i in range(down):
+        for j in range(across):
+            top, left = i * (height + 1), j * (width + 1)
+            picture[top : top + height, left : left + width] = tiles[i, j]
+    last = a.ndim - 1
+    order = f"axis {last - 1} down and axis {last} across in each block, axis {last - 2} from block to block"
+    rows = "" if a.ndim == 3 else ", axis 0 from row to row" if a.ndim == 4 else ", the axes before from row to row"
+    return picture[:-1, :-1], order + rows

@@ -1,6 +1,6 @@
 """A report on a terminal, in colour: the same sentences as ``text.py``, and a table that fits the window.
 
-Imports: facts, text; rich, when there is something to show. Read next: ``page.py``.
+Imports: text; rich, when there is something to show. Read next: ``html_report.py``.
 """
 
 from __future__ import annotations
@@ -8,22 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from minigen.gradcheck.facts import Facts
-from minigen.gradcheck.text import HEAD, cells, diagnosis, evidence, footer, headline
+from minigen.gradcheck.text import HEAD, Data, cells, diagnosis, evidence, footer, headline
 
 COLORS = {"OK": "green", "VACUOUS": "yellow", "WRONG": "red", "KINK": "magenta", "PRECISION": "yellow"}
 
 
-def rendered(facts: Facts) -> Iterator[Any]:
-    """What rich prints of a report, piece by piece."""
+def to_rich(report: Data) -> Iterator[Any]:
+    """A report as renderables of rich."""
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    verdict = facts["verdict"]
-    first = headline(facts)
+    verdict = report["verdict"]
+    first = headline(report)
     yield Text.assemble((verdict, f"bold {COLORS[verdict]}"), first.removeprefix(verdict))
-    failure = facts["failure"]
+    failure = report["failure"]
     if failure is not None:
         grid = Table.grid(padding=(0, 1))
         for label, text in diagnosis(failure):
@@ -31,17 +30,17 @@ def rendered(facts: Facts) -> Iterator[Any]:
         for label, text in evidence(failure):
             grid.add_row(Text(label + ":" if label else "", style="dim"), Text(text, style="dim"))
         yield Padding(grid, (0, 0, 0, 2))
-    if facts["rows"]:
-        yield Padding(_table(facts), (1, 0))
-    for line in footer(facts):
+    if report["rows"]:
+        yield Padding(_table(report), (1, 0))
+    for line in footer(report):
         yield Text(line, style="dim")
 
 
-def _table(facts: Facts) -> Any:
+def _table(report: Data) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    rows = [cells(row) for row in facts["rows"]]
+    rows = [cells(row) for row in report["rows"]]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in HEAD:
         table.add_column(name, justify="right" if name in ("error", "resolution") else "left", no_wrap=name != "tensor")
