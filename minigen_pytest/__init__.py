@@ -1,7 +1,7 @@
 """The pytest plugin of minigen: the marker and the fixture `gradcheck`, and failures that read as a diagnosis.
 
-pytest imports this file whenever it starts, in every project of the environment. So it stands outside of the package
-`minigen`, whose import brings NumPy along, and imports nothing but pytest; the checker is imported by the first check.
+pytest imports this file whenever it starts, in every project of the environment. So it is outside of the package
+`minigen`, whose import loads NumPy, and imports nothing but pytest; the first check imports the gradient checker.
 
     @pytest.mark.gradcheck(order=2)
     def test_my_layer():
@@ -9,10 +9,10 @@ pytest imports this file whenever it starts, in every project of the environment
 
     @pytest.mark.gradcheck(order=2)                  # the options of all checks in this test
     def test_my_function(gradcheck):
-        report = gradcheck(my_function, x, seed=3)   # options here come on top
+        report = gradcheck(my_function, x, seed=3)   # options here take precedence
 
-A marked test that checks nothing fails: it would prove nothing. Where a project has a marker of this name of its own
-(it is in the `markers` of its configuration), that one is left alone. ``-p no:minigen_pytest`` turns the plugin off.
+A marked test that checks nothing fails: it would prove nothing. If a project has its own marker of this name (in the
+`markers` of its configuration), the plugin does not touch it. ``-p no:minigen_pytest`` turns the plugin off.
 
 PYTEST_DONT_REWRITE: there is no assert in this file.
 
@@ -31,13 +31,17 @@ from typing import Any
 import pytest
 
 MARKER = "gradcheck"
-SHOWN = {"GradientMismatch": "minigen.gradcheck", "LayerMismatch": "minigen.testing"}  # as they are, without a trace
+#: Exceptions that are shown without a traceback, and the modules that define them.
+WITHOUT_TRACE = {
+    "GradientMismatch": "minigen.gradcheck",
+    "LayerMismatch": "minigen.testing",
+}
 
-_state: pytest.StashKey[_Checker] = pytest.StashKey()
+_state: pytest.StashKey[_GradcheckFixture] = pytest.StashKey()
 
 
-class _Checker:
-    """The value of the fixture: `gradcheck` with the options of the marker of the test that runs just now.
+class _GradcheckFixture:
+    """The value of the fixture: `gradcheck` with the options of the marker of the running test.
 
     It lives as long as the session, so that tests under ``hypothesis.given`` can ask for it too.
     """
@@ -54,14 +58,14 @@ class _Checker:
         self.calls += 1
         if not inputs and hasattr(fn, "example_inputs"):
             inputs = importlib.import_module("minigen.testing").offered_inputs(fn)
-        return _checker()(fn, *inputs, **{**self.options, **options})
+        return _gradcheck()(fn, *inputs, **{**self.options, **options})
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known, unless the project has one of this name."""
+    """Register the marker, unless the project has one of this name."""
     names = [line.partition(":")[0].partition("(")[0].strip() for line in config.getini("markers")]
     if MARKER not in names:
-        config.stash[_state] = _Checker()
+        config.stash[_state] = _GradcheckFixture()
         config.addinivalue_line(
             "markers",
             "gradcheck(order=1, **options): check the gradients of what the test returns, (fn_or_module, *inputs), or "
@@ -72,33 +76,33 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def gradcheck(pytestconfig: pytest.Config) -> Callable[..., Any]:
     """``minigen.gradcheck`` with the options of the test's marker: gradcheck(fn_or_module, *inputs, **options)."""
-    return pytestconfig.stash.get(_state, None) or _Checker()
+    return pytestconfig.stash.get(_state, None) or _GradcheckFixture()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    """Just before a test runs: take over the options of its markers; if it has one, look at what it returns."""
-    checker = item.config.stash.get(_state, None)
-    if checker is None or not isinstance(item, pytest.Function):
+    """Before a test runs: set the options of its markers; if it has one, check what it returns."""
+    fixture = item.config.stash.get(_state, None)
+    if fixture is None or not isinstance(item, pytest.Function):
         return
     markers = list(item.iter_markers(MARKER))
-    checker.options = {}
+    fixture.options = {}
     for marker in reversed(markers):  # that of the function comes after that of its class
-        checker.options.update(_options_of(marker))
+        fixture.options.update(_options_of(marker))
     if markers and not hasattr(item.obj, "__gradchecked__") and not inspect.iscoroutinefunction(item.obj):
-        item.obj = _checking(item.obj, checker)
+        item.obj = _with_gradcheck(item.obj, fixture)
 
 
-def _checking(test: Callable[..., Any], checker: _Checker) -> Callable[..., None]:
+def _with_gradcheck(test: Callable[..., Any], fixture: _GradcheckFixture) -> Callable[..., None]:
     """The test function, which checks what it returns and returns nothing."""
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
-        before = checker.calls
+        before = fixture.calls
         returned = test(*args, **kwargs)
         if returned is not None:
-            checker(*(returned if isinstance(returned, (tuple, list)) else (returned,)))
-        if checker.calls == before:
+            fixture(*(returned if isinstance(returned, (tuple, list)) else (returned,)))
+        if fixture.calls == before:
             pytest.fail(
                 f"{test.__name__} is marked gradcheck, but nothing was checked: return (fn_or_module, *inputs), or ask "
                 "for the fixture `gradcheck` and call it",
@@ -110,10 +114,10 @@ def _checking(test: Callable[..., Any], checker: _Checker) -> Callable[..., None
 
 
 def _options_of(marker: pytest.Mark) -> dict[str, Any]:
-    """The keyword arguments of a marker, or a failure that names those that there are."""
+    """The keyword arguments of a marker; a failure if one is unknown."""
     known = [
         name
-        for name, p in inspect.signature(_checker()).parameters.items()
+        for name, p in inspect.signature(_gradcheck()).parameters.items()
         if p.kind is p.KEYWORD_ONLY and name != "raise_on_failure"
     ]
     unknown = [name for name in marker.kwargs if name not in known]
@@ -123,16 +127,16 @@ def _options_of(marker: pytest.Mark) -> dict[str, Any]:
     return dict(marker.kwargs)
 
 
-def _checker() -> Callable[..., Any]:
+def _gradcheck() -> Callable[..., Any]:
     return importlib.import_module("minigen.gradcheck").gradcheck
 
 
 @pytest.hookimpl(hookwrapper=True, trylast=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
-    """A mismatch is shown as what it says and the line of the test, unless --tb or --full-trace ask for the trace."""
+    """Show a mismatch as its message and the line of the test, unless --tb or --full-trace ask for the traceback."""
     outcome = yield
     wants_trace = item.config.getoption("fulltrace") or item.config.getoption("tbstyle") not in ("auto", "short")
-    if call.excinfo is None or wants_trace or not _is_shown(error := call.excinfo.value):
+    if call.excinfo is None or wants_trace or not _is_mismatch(error := call.excinfo.value):
         return
     report = outcome.get_result()
     if not report.failed:
@@ -147,14 +151,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report.longrepr = shown
 
 
-def _is_shown(error: BaseException) -> bool:
-    """Is it one of the exceptions of `SHOWN`? Nothing is imported to find out."""
-    room = sys.modules.get(SHOWN.get(type(error).__name__, ""))
+def _is_mismatch(error: BaseException) -> bool:
+    """Is it one of the exceptions of `WITHOUT_TRACE`? Nothing is imported to find out."""
+    room = sys.modules.get(WITHOUT_TRACE.get(type(error).__name__, ""))
     return room is not None and isinstance(error, getattr(room, type(error).__name__))
 
 
 def _text_of(error: BaseException) -> str:
-    """The diagnosis, then what else was found out; and the notes, in which hypothesis names its example."""
+    """The diagnosis, the table of the report, and the notes, in which hypothesis names its example."""
     text = str(error)
     table = str(getattr(error, "report", ""))
     if table not in text:

@@ -34,7 +34,7 @@ def check_all(console: Console, order: int, device: str | None, as_json: bool, *
     `device` leaves the other backends out; `options` (seed, dtype, self_test) go to `gradcheck`.
     """
     backends = BACKENDS_OF[device]
-    usable = {backend: inventory.status(backend) for backend in backends}
+    usable = {backend: inventory.backend_status(backend) for backend in backends}
     if device == "cuda" and not usable["cuda"][0]:
         raise ConfigError(f"--device cuda: {usable['cuda'][1]}")
     start, rows = time.perf_counter(), list[Row]()

@@ -1,22 +1,21 @@
-"""What ships: every operation, layer and loss, with inputs at which it has a derivative; ``minigen gradcheck --all``.
+"""All operations, layers and losses, with inputs at which they have a derivative: ``minigen gradcheck --all``.
 
-An item of the inventory is a public name and a few cases of it: other options, other geometry. A case draws numbers and
-says what to call, just as one would hand it to `gradcheck`. A test holds the inventory to what the rooms export, so
-that nothing new is left out.
+An item of the inventory is a public name with a few cases of it: other options, other geometry. A case draws the
+arguments of `gradcheck`. A test compares the inventory with what the rooms export, so that nothing new is left out.
 
-Imports: ops, nn, losses, gradcheck. Read next: ``numbers.py``, ``operations.py``, ``item.py``.
+Imports: ops, nn, losses, gradcheck. Read next: ``cases.py``, ``operations.py``, ``checking.py``.
 """
 
-from minigen.inventory.checking import BACKENDS, Backend, Outcome, check, computing_on, status
-from minigen.inventory.item import Case, Item
+from minigen.inventory.cases import Case, Item
+from minigen.inventory.checking import BACKENDS, Backend, Outcome, backend_status, check, using_backend
 from minigen.inventory.layers import LAYERS
 from minigen.inventory.losses import LOSSES
 from minigen.inventory.operations import OPERATIONS, OPERATORS
 
 ITEMS: tuple[Item, ...] = (*OPERATORS, *OPERATIONS, *LAYERS, *LOSSES)
 
-#: What the rooms export and what has no gradient of its own to check, each with the reason.
-LEFT_OUT = {
+#: Exported names that have no gradient to check, each with the reason.
+EXCLUDED = {
     "ops.argmax": "whole numbers, which have no gradient",
     "ops.argmin": "whole numbers, which have no gradient",
     "ops.argsort": "whole numbers, which have no gradient",
@@ -30,5 +29,5 @@ LEFT_OUT = {
 }
 
 __all__ = [
-    "BACKENDS", "ITEMS", "LEFT_OUT", "Backend", "Case", "Item", "Outcome", "check", "computing_on", "status",
+    "BACKENDS", "ITEMS", "EXCLUDED", "Backend", "Case", "Item", "Outcome", "check", "using_backend", "backend_status",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ import numpy as np
 from minigen.autograd import Tensor
 from minigen.device import cuda_status, to_device
 from minigen.gradcheck import Report, gradcheck
-from minigen.inventory.item import Item
+from minigen.inventory.cases import Item
 from minigen.nn import Module
 from minigen_kernels import in_reference
 
@@ -28,14 +28,14 @@ BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an item on a backend: one report for each of its cases."""
+    """The result of an item on a backend: one report for each of its cases."""
 
     item: Item
     backend: Backend
     reports: tuple[Report, ...]
 
     def verdict(self, order: int) -> str:
-        """Of one order: OK, that of the first case that fails, or "-" where a lower order has failed already."""
+        """The verdict at an order: OK, that of the first case that fails, or "-" if a lower order has failed."""
         failures = [report.failure for report in self.reports if report.failure is not None]
         here = [failure.verdict for failure in failures if failure.order == order]
         below = any(failure.order < order for failure in failures)
@@ -47,13 +47,13 @@ class Outcome:
         return all(report.ok for report in self.reports)
 
 
-def status(backend: Backend) -> tuple[bool, str]:
-    """Can this backend be used here? With the reason, or the name of the device."""
+def backend_status(backend: Backend) -> tuple[bool, str]:
+    """Whether this backend can be used here, and the reason if not, or the name of the device."""
     return cuda_status() if backend == "cuda" else (True, "")
 
 
 @contextlib.contextmanager
-def computing_on(backend: Backend) -> Iterator[None]:
+def using_backend(backend: Backend) -> Iterator[None]:
     """Inside ``with``: NumPy arrays are computed in the room `backend`; "cuda" leaves them where they are."""
     with in_reference() if backend == "reference" else contextlib.nullcontext():
         yield
@@ -67,7 +67,7 @@ def check(item: Item, backend: Backend = "cpu", *, order: int = 2, seed: int = 0
     """
     reports = []
     rng = np.random.default_rng([zlib.crc32(item.name.encode()), seed])
-    with computing_on(backend):
+    with using_backend(backend):
         for i, case in enumerate(item.cases):
             fn, inputs = case(rng)
             if backend == "cuda":

@@ -1,9 +1,9 @@
-"""For test suites: check your own layers, functions of other engines, and PyTorch code, the way this engine is checked.
+"""For test suites: check your own layers, functions of other engines, and PyTorch code, as this engine is checked.
 
     from minigen.testing import check_layer, check_torch, check_vjp
     from minigen.testing.strategies import away_from, by_axes, images_nchw, scales
 
-    check_layer(MyLayer, inputs=images_nchw(C=3))        # everything a layer has to keep, as a list
+    check_layer(MyLayer, inputs=images_nchw(C=3))        # a conformance test of a layer, as a list
     check_vjp(f, vjp, [x, w])                            # f(arrays) -> array, vjp(arrays, cotangent) -> arrays
     check_torch(MyAutogradFunction, torch.randn(2, 3))   # where PyTorch is installed
 
@@ -23,8 +23,8 @@ Imports: tensor, nn, gradcheck. Read next: ``strategies.py``, ``layer.py``, ``mi
 
 from minigen.testing.findings import Finding, LayerMismatch, LayerReport
 from minigen.testing.layer import check_layer
+from minigen.testing.layer_case import offered_inputs
 from minigen.testing.torch_function import check_torch
-from minigen.testing.trial import offered_inputs
 from minigen.testing.vjp import check_vjp
 
 __all__ = ["Finding", "LayerMismatch", "LayerReport", "check_layer", "check_torch", "check_vjp", "offered_inputs"]

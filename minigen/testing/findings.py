@@ -1,6 +1,6 @@
-"""What the conformance check of a layer says: a list of findings, one for each promise that a layer makes.
+"""The report of `check_layer`: a list of findings, one for each check.
 
-Imports: nothing. Read next: ``promises.py``.
+Imports: nothing. Read next: ``layer_checks.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Outcome = Literal["passed", "FAILED", "not run"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One promise. `text`: for "passed" what was promised, for "FAILED" what came instead, for "not run" the reason."""
+    """The result of one check. `text`: what was checked ("passed"), what came instead ("FAILED"), or why "not run"."""
 
     name: str
     outcome: Outcome
@@ -30,11 +30,11 @@ class LayerReport:
 
     @property
     def ok(self) -> bool:
-        """Was no promise broken?"""
+        """Has no check failed?"""
         return not self.of("FAILED")
 
     def of(self, outcome: Outcome) -> list[str]:
-        """The names of the promises with this outcome."""
+        """The names of the checks with this outcome."""
         return [f.name for f in self.findings if f.outcome == outcome]
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class LayerReport:
 
 
 class LayerMismatch(Exception):  # noqa: N818 - it says what happened
-    """A layer breaks a promise. `report` is the whole list."""
+    """A layer has failed a check. `report` is the whole list."""
 
     def __init__(self, report: LayerReport) -> None:
         super().__init__(report)

@@ -1,4 +1,4 @@
-"""The geometry of a convolution as a strategy: sizes and options that fit together and leave at least one result.
+"""The geometry of a convolution as a strategy: sizes and options for which there is at least one output element.
 
     @given(conv_geometry(), seeds())
     def test_my_conv(g, seed):
@@ -15,11 +15,30 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minigen.testing.sizes import Size, size_of, st
 from minigen_kernels import Array
 
+try:
+    from hypothesis import strategies as st
+except ImportError as error:
+    raise ImportError(
+        "minigen.testing.strategies draws with hypothesis, which is not installed: pip install 'minigen-engine[test]'"
+    ) from error
+
+__all__ = ["ConvGeometry", "Size", "conv_geometry", "size_of", "st"]
+
+Size = int | tuple[int, int] | st.SearchStrategy[int]
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
+
+
+def size_of(name: str, size: Size) -> st.SearchStrategy[int]:
+    """A length, a pair (least, most) or a strategy, as a strategy; `name` stands in the error."""
+    if isinstance(size, st.SearchStrategy):
+        return size
+    least, most = size if isinstance(size, tuple) else (size, size)
+    if not 0 <= least <= most:
+        raise ValueError(f"{name} is a length, a pair (least, most) of them or a strategy, got {size!r}")
+    return st.integers(least, most)
 
 
 @dataclass(frozen=True)
@@ -66,13 +85,13 @@ class ConvGeometry:
         if self.padding == "same":
             rows, columns = (-(-n // s) for n, s in zip(self.image, strides, strict=True))
         else:
-            rows, columns = (room // s + 1 for room, s in zip(self._rooms(), strides, strict=True))
+            rows, columns = (span // s + 1 for span, s in zip(self._ranges(), strides, strict=True))
         return (self.N, self.K, rows, columns)
 
     @property
     def output_padding(self) -> Pair:
-        """What a transposed convolution from `y_shape` needs to come back to `image`: rows that no window ends at."""
-        rows, columns = (room % s for room, s in zip(self._rooms(), _pair(self.stride), strict=True))
+        """The output padding with which a transposed convolution from `y_shape` gives `image` again."""
+        rows, columns = (span % s for span, s in zip(self._ranges(), _pair(self.stride), strict=True))
         return rows, columns
 
     def arrays(self, seed: int, dtype: Any = np.float64) -> tuple[Array, Array, Array]:
@@ -81,8 +100,8 @@ class ConvGeometry:
         x, w, b = (np.asarray(rng.normal(size=s), dtype) for s in (self.x_shape, self.w_shape, self.b_shape))
         return x, w, b
 
-    def _rooms(self) -> Pair:
-        """How many steps of one pixel the kernel can take along each axis."""
+    def _ranges(self) -> Pair:
+        """By how many pixels the kernel can be moved along each axis."""
         if self.padding == "same":
             raise ValueError("ConvGeometry: a transposed convolution has no padding 'same'; draw with same=False")
         n, k, p, d = self.image, self.kernel, _pair(self.padding), _pair(self.dilation)
@@ -104,8 +123,8 @@ def conv_geometry(
 ) -> st.SearchStrategy[ConvGeometry]:
     """Geometries with images of at most about `image` pixels a side, and `channels` in and out of each group.
 
-    Options are drawn as one number or as a pair. `same` allows padding "same". A stride that jumps over pixels, padding
-    beyond the kernel and windows that miss the last rows are all among them: ``conv_geometry(stride=2, same=False)``.
+    Options are drawn as one number or as a pair. `same` allows padding "same". Strides larger than the kernel, padding
+    beyond it and windows that miss the last rows are all among them: ``conv_geometry(stride=2, same=False)``.
     """
     size = {
         name: size_of(f"conv_geometry: {name}", given)

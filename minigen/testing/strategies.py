@@ -1,10 +1,10 @@
-"""Strategies for hypothesis: arrays that find faults in layers. Shapes by the names of axes, scales, views, geometries.
+"""Strategies for hypothesis: arrays as inputs of layers. Shapes by the names of axes, scales, views, geometries.
 
-An array is drawn as a shape and a seed; its numbers come from NumPy's generator. So drawing is quick, a failure shrinks
-to a small shape and scale 1, and the numbers stay in general position: a gradient check of an array of zeros, which
-hypothesis likes to shrink to, would prove little. Wherever a size is asked for, a whole number, a pair (least, most) or
-a strategy can be given. What numbers are drawn is said by `values`, a function of a generator and a shape: `normal`,
-`positive`, `probability`, `distinct` (for maxima and sorting), `distinct_sizes`, or your own.
+An array is drawn as a shape and a seed; its numbers come from NumPy's generator. So drawing is fast, a failure shrinks
+to a small shape and scale 1, and the numbers stay in general position: hypothesis would shrink to zeros, of which a
+gradient check proves little. A size is a whole number, a pair (least, most) or a strategy. `values` is a function of a
+generator and a shape that draws the numbers: `normal`, `positive`, `probability`, `distinct` (for maxima and sorting),
+`distinct_sizes`, or your own.
 
     from hypothesis import given
     from minigen.testing.strategies import away_from, images_nchw, scales
@@ -24,9 +24,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minigen.inventory.numbers import Draw, Shape, distinct, distinct_sizes, normal, positive, probability
-from minigen.testing.geometry import ConvGeometry, conv_geometry
-from minigen.testing.sizes import Size, size_of, st
+from minigen.inventory.cases import Draw, Shape, distinct, distinct_sizes, normal, positive, probability
+from minigen.testing.geometry import ConvGeometry, Size, conv_geometry, size_of, st
 from minigen.testing.views import LAYOUTS, view
 from minigen_kernels import Array
 
@@ -42,27 +41,27 @@ T = TypeVar("T")  # an array, or a tuple of arrays and other things
 def away_from(*kinks: float, gap: float = 2e-2) -> Callable[[T], T]:
     """A function for ``.map``: it moves the numbers of arrays away from each kink of the function under test.
 
-    relu has a kink at 0, relu6 at 0 and 6, hinge at 1; where a number lies on one, there is no derivative to check.
-    Afterwards none is closer to a kink than `gap` times the kink's own size, or times the root mean square of the
-    array, if that is more; so it also works for tiny and huge arrays. Kinks closer together than that share what is
-    between them. Takes an array, or a tuple in which the floating arrays are moved.
+    relu has a kink at 0, relu6 at 0 and 6, hinge at 1; at a kink there is no derivative to check. Afterwards none is
+    closer to a kink than `gap` times the size of the kink, or times the root mean square of the array, if that is
+    more; so it also works for tiny and huge arrays. Between two kinks that are close together the distance is less.
+    Takes an array, or a tuple in which the floating arrays are moved.
 
         by_axes("N D", scale=scales()).map(away_from(0))
         images_nchw().map(away_from(0, 6))
     """
     if not kinks or not all(math.isfinite(k) for k in kinks) or not 0 < gap < 1:
         raise ValueError(f"away_from: give one or more finite kinks and 0 < gap < 1, got {kinks} and gap={gap}")
-    places = sorted(set(map(float, kinks)))
-    room = min((b - a for a, b in zip(places, places[1:])), default=math.inf) / 4
+    sorted_kinks = sorted(set(map(float, kinks)))
+    most = min((b - a for a, b in zip(sorted_kinks, sorted_kinks[1:])), default=math.inf) / 4
 
     def move(x: Any) -> Any:
         if isinstance(x, tuple):
             return tuple(map(move, x))
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
             return x
-        typical = float(np.sqrt(np.mean(x.astype(np.float64) ** 2))) if x.size else 0.0
-        for kink in places:
-            distance = min(room, gap * (max(abs(kink), typical) or 1.0))
+        rms = float(np.sqrt(np.mean(x.astype(np.float64) ** 2))) if x.size else 0.0
+        for kink in sorted_kinks:
+            distance = min(most, gap * (max(abs(kink), rms) or 1.0))
             # A little more than asked for, because the sum of kink and distance is rounded.
             moved = kink + np.copysign(distance * (1 + 1e-6), x - kink)
             x = np.where(np.abs(x - kink) < distance, moved, x).astype(x.dtype)
@@ -172,14 +171,14 @@ def broadcastable(
     return draw_all()
 
 
-# Views: the same arrays, elsewhere in memory.
+# Views: the same arrays with another layout of memory.
 
 
 def strided(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
     """The arrays of `strategy` (an array, or a tuple) as views that are not contiguous; the values stay the same.
 
-    Fortran order, backwards, every second element, or amid a larger array: what a kernel gets wrong that takes a
-    pointer for an array. ``strided(by_axes("N D", "D"))``.
+    Fortran order, reversed, every second element, or inside a larger array: a kernel that reads memory by a pointer
+    gets these wrong. ``strided(by_axes("N D", "D"))``.
     """
     layouts = st.sampled_from(LAYOUTS)
 
@@ -193,7 +192,7 @@ def strided(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
 def broadcast_views(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
     """The arrays of `strategy` as NumPy's broadcasting makes them: constant along an axis, of stride 0, read-only.
 
-    Who writes into such an array gets an error, who takes its memory for N numbers reads others' numbers.
+    Writing into such an array is an error, and reading its memory as N numbers reads beyond it.
     ``broadcast_views(images_nchw())``.
     """
 
@@ -210,7 +209,7 @@ def broadcast_views(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
     return draw_views()
 
 
-# What the strategies above are made of.
+# Parts of the strategies above.
 
 
 def seeds() -> st.SearchStrategy[int]:

@@ -1,7 +1,7 @@
 """The checker for PyTorch: an ``autograd.Function``, a function of tensors, or a ``torch.nn.Module``.
 
-PyTorch runs forward and backward, to any order; this engine passes the numbers on to the checker. PyTorch is imported
-when it is first needed.
+PyTorch runs forward and backward, to any order; the checker of this engine compares the numbers. PyTorch is imported at
+the first call.
 
 Imports: tensor, nn, gradcheck. Read next: ``findings.py``.
 """
@@ -45,22 +45,23 @@ def check_torch(function: Any, *inputs: Any, seed: int = 0, **options: Any) -> R
             f"(an object, not its class), got {function!r}"
         )
     name = getattr(function, "__name__", type(function).__name__)
-    target = TorchTarget(call, name, seed, torch)
+    target = TorchModule(call, name, seed, torch)
     try:
         return gradcheck(target, *(_to_numpy(x, torch) for x in inputs), seed=seed, **options)
     except RuntimeError as error:
         if not _is_of_dtypes(error):
             raise
         dtype = options.get("dtype", "float64")
+        cast = {"float32": "float"}.get(dtype, "double")
         # Without the trace, which leads through two engines to a line of PyTorch.
         raise TypeError(
             f"check_torch: {name} raises RuntimeError: {str(error).splitlines()[0]}. It is computed in {dtype}; "
             "tensors and modules that a function brings along keep their own dtype. Give the module itself, with the "
-            f"same inputs (check_torch(module, x)), or bring them along in {dtype} (.{_METHODS.get(dtype, 'double')}())"
+            f"same inputs (check_torch(module, x)), or bring them along in {dtype} (.{cast}())"
         ) from None
 
 
-class TorchTarget(nn.Module):
+class TorchModule(nn.Module):
     """PyTorch code as a Module of this engine, with parameters of the same names."""
 
     def __init__(self, call: Any, name: str, seed: int, torch: ModuleType) -> None:
@@ -77,21 +78,21 @@ class TorchTarget(nn.Module):
                 else:
                     self._constants[name] = p.detach().cpu().clone()
 
-    def forward(self, *given: Any) -> Tensor | tuple[Tensor, ...]:
-        torch, places = self._torch, [i for i, x in enumerate(given) if isinstance(x, Tensor)]
+    def forward(self, *inputs: Any) -> Tensor | tuple[Tensor, ...]:
+        torch, positions = self._torch, [i for i, x in enumerate(inputs) if isinstance(x, Tensor)]
 
         def outputs(*tensors: Any) -> tuple[Any, ...]:
-            """All outputs for these tensors: first those of the inputs at `places`, then the parameters."""
-            whole = [torch.from_numpy(x.copy()) if isinstance(x, np.ndarray) else x for x in given]
-            for i, t in zip(places, tensors[: len(places)], strict=True):
-                whole[i] = t
-            return self._run(whole, dict(zip(self._names, tensors[len(places) :], strict=True)))
+            """All outputs for these tensors: first those of the inputs at `positions`, then the parameters."""
+            arguments = [torch.from_numpy(x.copy()) if isinstance(x, np.ndarray) else x for x in inputs]
+            for i, t in zip(positions, tensors[: len(positions)], strict=True):
+                arguments[i] = t
+            return self._run(arguments, dict(zip(self._names, tensors[len(positions) :], strict=True)))
 
         kind: type[TorchFunction] = type(self.__name__, (TorchFunction,), {})  # messages name the class
-        leaves = [*(given[i] for i in places), *(vars(self)[name] for name in self._names)]
+        leaves = [*(inputs[i] for i in positions), *(vars(self)[name] for name in self._names)]
         first = outputs(*(torch.from_numpy(x.numpy().copy()) for x in leaves))
         ys = tuple(
-            kind.apply(*leaves, call=_pick(outputs, k), torch=torch)
+            kind.apply(*leaves, call=_output(outputs, k), torch=torch)
             for k, y in enumerate(first)
             if y.is_floating_point()
         )
@@ -142,7 +143,7 @@ class TorchFunction(Function):
             }
         else:
             leaves, v = [self.leaves[i] for i in wanted], self.torch.from_numpy(_writable(gy.numpy()))
-            gxs = _pull_back(self.result, leaves, v, self.torch, retain_graph=True)
+            gxs = _vjp(self.result, leaves, v, self.torch, retain_graph=True)
             found = {i: Tensor(gx.detach().numpy()) for i, gx in zip(wanted, gxs, strict=True) if gx is not None}
         return tuple(found.get(i) for i in range(len(self.inputs)))
 
@@ -152,7 +153,7 @@ def _gradient_of(call: Callable[..., Any], i: int, torch: ModuleType) -> Callabl
 
     def gradient(*tensors: Any) -> Any:
         *xs, gy = tensors
-        (gx,) = _pull_back(call(*xs), [xs[i]], gy, torch, create_graph=True)
+        (gx,) = _vjp(call(*xs), [xs[i]], gy, torch, create_graph=True)
         if gx is not None and _is_once_differentiable(gx):
             raise GradientError("backward is marked with @once_differentiable, so there is no second derivative")
         return torch.zeros_like(xs[i]) if gx is None else gx
@@ -160,7 +161,7 @@ def _gradient_of(call: Callable[..., Any], i: int, torch: ModuleType) -> Callabl
     return gradient
 
 
-def _pull_back(y: Any, xs: list[Any], gy: Any, torch: ModuleType, **options: bool) -> tuple[Any, ...]:
+def _vjp(y: Any, xs: list[Any], gy: Any, torch: ModuleType, **options: bool) -> tuple[Any, ...]:
     """PyTorch's gradients, None where y does not depend on x."""
     if not y.requires_grad or not xs:
         return (None,) * len(xs)
@@ -183,7 +184,7 @@ def _is_once_differentiable(gx: Any) -> bool:
     return False
 
 
-def _pick(outputs: Callable[..., tuple[Any, ...]], k: int) -> Callable[..., Any]:
+def _output(outputs: Callable[..., tuple[Any, ...]], k: int) -> Callable[..., Any]:
     return lambda *tensors: outputs(*tensors)[k]
 
 
@@ -199,9 +200,6 @@ def _to_numpy(x: Any, torch: ModuleType) -> Any:
 def _writable(x: Array) -> Array:
     """An array that PyTorch takes without a copy of its own: writable, and no stride negative."""
     return x if x.flags.writeable and all(s >= 0 for s in x.strides) else x.copy()
-
-
-_METHODS = {"float64": "double", "float32": "float"}
 
 
 def _is_of_dtypes(error: RuntimeError) -> bool:

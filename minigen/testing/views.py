@@ -1,6 +1,6 @@
-"""The same array elsewhere in memory: what a layer must not notice.
+"""The same array with another layout of memory, which must not change the result of a layer.
 
-Imports: NumPy. Read next: ``promises.py``.
+Imports: NumPy. Read next: ``layer_checks.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def view(x: Array, layout: Layout) -> Array:
 
     "fortran": the first axis is the innermost. "reversed": every stride is negative. "stepped": every second element of
     a larger array. "inside": a block of a larger array, whose rows do not follow one another. In the last two a number
-    that is not finite lies between (7 between integers), which no result may see.
+    that is not finite lies between (7 between integers), which no result may depend on.
     """
     if layout == "contiguous":
         return x.copy(order="C")

@@ -58,47 +58,47 @@ def check_vjp(
             "check the second derivative as check_vjp(vjp_as_a_function, its_own_vjp, inputs)"
         )
     name = getattr(f, "__name__", type(f).__name__)
-    kind: type[ForeignFunction] = type(name, (ForeignFunction,), {})  # the engine's messages name the class
+    kind: type[ExternalFunction] = type(name, (ExternalFunction,), {})  # the engine's messages name the class
 
-    def target(*given: Any) -> Tensor:
-        places = [i for i, x in enumerate(given) if isinstance(x, Tensor)]
-        return kind.apply(*(given[i] for i in places), f=f, vjp=vjp, given=given, places=places)
+    def target(*arguments: Any) -> Tensor:
+        positions = [i for i, x in enumerate(arguments) if isinstance(x, Tensor)]
+        return kind.apply(*(arguments[i] for i in positions), f=f, vjp=vjp, arguments=arguments, positions=positions)
 
     target.__name__ = name
     return gradcheck(target, *inputs, **options)
 
 
-class ForeignFunction(Function):
-    """f(arrays) with the gradient vjp(arrays, cotangent). Its inputs are the Tensors at `places` among `given`."""
+class ExternalFunction(Function):
+    """f(arrays) with the gradient vjp(arrays, cotangent). `inputs`: the Tensors at `positions` among `arguments`."""
 
     f: Callable[[tuple[Any, ...]], Any]
     vjp: Callable[[tuple[Any, ...], Array], Any]
-    given: tuple[Any, ...]
-    places: list[int]
+    arguments: tuple[Any, ...]
+    positions: list[int]
 
     def forward(self, *arrays: Array) -> Array:
-        y = np.asarray(self.f(self._whole(arrays)))
+        y = np.asarray(self.f(self._arguments_with(arrays)))
         if y.dtype.kind != "f":
             raise TypeError(f"f has to return one array of floating numbers, got {y.dtype} of shape {y.shape}")
         return y
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
-        returned = self.vjp(self._whole([x.data for x in self.inputs]), gy.data)
+        returned = self.vjp(self._arguments_with([x.data for x in self.inputs]), gy.data)
         several = returned if isinstance(returned, (tuple, list)) else (returned,)
-        if len(several) != len(self.given):
+        if len(several) != len(self.arguments):
             name = type(self).__name__
             raise GradientError(
-                f"{name}: vjp returned {len(several)} gradients for {len(self.given)} inputs; it has to return one "
+                f"{name}: vjp returned {len(several)} gradients for {len(self.arguments)} inputs; it has to return one "
                 "for each, None where there is none"
             )
-        return tuple(_gradient(several[i], x.dtype) for i, x in zip(self.places, self.inputs, strict=True))
+        return tuple(_gradient(several[i], x.dtype) for i, x in zip(self.positions, self.inputs, strict=True))
 
-    def _whole(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
-        """`given` with these arrays in place of the Tensors."""
-        whole = list(self.given)
-        for i, array in zip(self.places, arrays, strict=True):
-            whole[i] = array
-        return tuple(whole)
+    def _arguments_with(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
+        """`arguments` with these arrays in place of the Tensors."""
+        arguments = list(self.arguments)
+        for i, array in zip(self.positions, arrays, strict=True):
+            arguments[i] = array
+        return tuple(arguments)
 
 
 def _gradient(g: Any, dtype: Any) -> Tensor | None:

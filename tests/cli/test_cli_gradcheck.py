@@ -11,8 +11,7 @@ from PIL import Image
 from minigen import inventory, ops
 from minigen.autograd import Function
 from minigen.inventory import Item
-from minigen.inventory.item import at, calling
-from minigen.inventory.numbers import normal
+from minigen.inventory.cases import arrays, case, normal
 
 HEAD = "import numpy as np\n\nimport minigen as mg\nfrom minigen import nn, ops\n\n"
 
@@ -355,8 +354,11 @@ class Half(Function):
 
 @pytest.fixture
 def three(monkeypatch):
-    shapes = at(normal, (2, 3))
-    items = [Item("ops.exp", (calling(ops.exp, shapes),)), Item("ops.tanh", (calling(ops.tanh, shapes),) * 2)]
+    shapes = arrays(normal, (2, 3))
+    items = [
+        Item("ops.exp", (case(ops.exp, shapes),)),
+        Item("ops.tanh", (case(ops.tanh, shapes),) * 2),
+    ]
     monkeypatch.setattr(inventory, "ITEMS", items)
     monkeypatch.setattr("minigen.inventory.checking.cuda_status", lambda: (False, "the driver is asleep"))
     return items
@@ -374,7 +376,12 @@ def test_all_is_a_table_of_name_order_and_backend(minigen, three):
 
 
 def test_all_shows_what_is_wrong(minigen, three):
-    three.append(Item("ops.half", (calling(ops.exp, at(normal, (2, 3))), calling(Half.apply, at(normal, (2, 3))))))
+    three.append(
+        Item(
+            "ops.half",
+            (case(ops.exp, arrays(normal, (2, 3))), case(Half.apply, arrays(normal, (2, 3)))),
+        )
+    )
     result = minigen("gradcheck", "--all", "--order", 2, "--device", "cpu")
     assert result.code == 1
     assert "ops.half      2  WRONG        -            WRONG      -" in result.out

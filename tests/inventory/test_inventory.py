@@ -13,9 +13,8 @@ import pytest
 import minigen_kernels
 from minigen import inventory, losses, nn, ops
 from minigen.autograd import Function, Tensor
-from minigen.inventory import ITEMS, LEFT_OUT, Item, check, computing_on
-from minigen.inventory.item import at, calling
-from minigen.inventory.numbers import normal
+from minigen.inventory import EXCLUDED, ITEMS, Item, check, using_backend
+from minigen.inventory.cases import arrays, case, normal
 from minigen_kernels import Array, cpu, reference
 
 NAMES = [item.name for item in ITEMS]
@@ -28,10 +27,10 @@ def exported() -> set[str]:
 
 def test_nothing_that_is_exported_is_left_out() -> None:
     named = {name for name in NAMES if not name.startswith(("Tensor", "number"))}
-    missing = exported() - named - LEFT_OUT.keys()
+    missing = exported() - named - EXCLUDED.keys()
     assert not missing, f"{missing}: add a case in minigen/inventory/ (operations.py, layers.py or losses.py)"
-    assert named | LEFT_OUT.keys() == exported()
-    assert not named & LEFT_OUT.keys()
+    assert named | EXCLUDED.keys() == exported()
+    assert not named & EXCLUDED.keys()
     assert len(NAMES) == len(set(NAMES))
 
 
@@ -77,14 +76,14 @@ class Wrong(Function):
 
 @pytest.mark.parametrize(("order", "verdicts"), [(1, ["WRONG", "-"]), (2, ["OK", "WRONG"])])
 def test_an_item_that_is_wrong_says_at_which_order(order: int, verdicts: list[str]) -> None:
-    right = calling(ops.exp, at(normal, (2, 3)))
-    item = Item("ops.wrong", (right, calling(Wrong.apply, at(normal, (2, 3)), order=order)))
+    right = case(ops.exp, arrays(normal, (2, 3)))
+    item = Item("ops.wrong", (right, case(Wrong.apply, arrays(normal, (2, 3)), order=order)))
     outcome = check(item, order=2)
     assert not outcome.ok and [outcome.verdict(k) for k in (1, 2)] == verdicts
 
 
 def test_a_case_that_cannot_be_run_is_named() -> None:
-    item = Item("ops.log", (calling(ops.exp, at(normal, (3,))), calling(ops.matmul, at(normal, (3,), (4,)))))
+    item = Item("ops.log", (case(ops.exp, arrays(normal, (3,))), case(ops.matmul, arrays(normal, (3,), (4,)))))
     with pytest.raises(RuntimeError, match=r"ops.log, case 2 on cpu: ValueError: .*\(3,\) @ \(4,\) do not fit"):
         check(item)
 
@@ -99,11 +98,11 @@ def test_the_reference_room_computes_what_is_asked_of_it(monkeypatch: pytest.Mon
 
 def test_the_room_is_put_back() -> None:
     x = np.ones(2)
-    with pytest.raises(ZeroDivisionError), computing_on("reference"):
+    with pytest.raises(ZeroDivisionError), using_backend("reference"):
         assert minigen_kernels.for_array(x) is reference
         raise ZeroDivisionError
     assert minigen_kernels.for_array(x) is cpu
-    with computing_on("cpu"):
+    with using_backend("cpu"):
         assert minigen_kernels.for_array(x) is cpu
 
 
@@ -115,7 +114,7 @@ def test_numbers_are_the_same_on_every_backend_and_others_with_another_seed() ->
             seen.append(x.numpy().copy())
             return x * 1.0
 
-        check(Item("ops.remembered", (calling(remember, at(normal, (2, 3))),)), backend, order=1, seed=seed)
+        check(Item("ops.remembered", (case(remember, arrays(normal, (2, 3))),)), backend, order=1, seed=seed)
         return seen[0]
 
     np.testing.assert_array_equal(first_input("cpu", 0), first_input("reference", 0))
@@ -123,6 +122,6 @@ def test_numbers_are_the_same_on_every_backend_and_others_with_another_seed() ->
 
 
 def test_a_backend_without_a_device_says_why() -> None:
-    assert inventory.status("cpu") == (True, "") == inventory.status("reference")
-    usable, reason = inventory.status("cuda")
+    assert inventory.backend_status("cpu") == (True, "") == inventory.backend_status("reference")
+    usable, reason = inventory.backend_status("cuda")
     assert usable or reason

@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 import minigen.ops
 from minigen.autograd import Tensor
-from minigen.inventory.numbers import Draw, distinct, distinct_sizes, normal, off, positive
+from minigen.inventory.cases import Draw, distinct, distinct_sizes, normal, normal_away_from, positive
 from minigen.testing import strategies
 from minigen.testing.strategies import shapes
 
 __all__ = [
     "Array", "Bad", "Case", "Draw", "Row", "Shape", "Strategy", "both", "cases", "distinct", "distinct_sizes", "normal",
-    "off", "ops", "positive", "refuses_complex", "refuses_mixed", "seeds", "shapes", "two", "zeros",
+    "normal_away_from", "ops", "positive", "refuses_complex", "refuses_mixed", "seeds", "shapes", "two", "zeros",
 ]  # fmt: skip
 
 Array = NDArray[Any]

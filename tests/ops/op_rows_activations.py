@@ -17,7 +17,7 @@ from ops.op_row import (
     Row,
     cases,
     normal,
-    off,
+    normal_away_from,
     ops,
     refuses_complex,
     refuses_mixed,
@@ -48,7 +48,7 @@ def prelu_cases(draw: st.DrawFn) -> Case:
     rng = np.random.default_rng(draw(seeds))
     shape = draw(st.sampled_from([(), (4,), (2, 3), (2, 3, 4), (0, 3, 2), (2, 3, 2, 2)]))
     slopes = draw(st.sampled_from([(1,), shape[1:2] or (1,)]))
-    return Case((off(0)(rng, shape), normal(rng, slopes)), {})
+    return Case((normal_away_from(0)(rng, shape), normal(rng, slopes)), {})
 
 
 def prelu(x: Array, w: Array) -> Array:
@@ -58,12 +58,16 @@ def prelu(x: Array, w: Array) -> Array:
 
 ROWS = [
     unary("mish", lambda x: x * np.tanh(np.log(1 + np.exp(x))), normal),
-    unary("hardswish", lambda x: x * np.clip(x + 3, 0, 6) / 6, lambda rng, shape: off(-3, 3)(rng, shape) * 1.0),
-    unary("selu", selu, off(0)),
+    unary(
+        "hardswish",
+        lambda x: x * np.clip(x + 3, 0, 6) / 6,
+        lambda rng, shape: normal_away_from(-3, 3)(rng, shape) * 1.0,
+    ),
+    unary("selu", selu, normal_away_from(0)),
     unary(
         "celu",
         celu,
-        off(0),
+        normal_away_from(0),
         Bad(lambda: ops.celu(zeros_of(2), 0.0), ValueError, "celu: alpha must be above 0, got 0.0"),
         alpha=st.sampled_from([1.0, 0.5, 2.0]),
     ),

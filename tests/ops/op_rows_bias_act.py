@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from ops.op_row import Array, Bad, Case, Row, normal, off, ops, refuses_mixed, seeds, zeros
+from ops.op_row import Array, Bad, Case, Row, normal, normal_away_from, ops, refuses_mixed, seeds, zeros
 
 
 def leaky(slope: float) -> Any:
@@ -38,7 +38,7 @@ def bias_cases(draw: st.DrawFn) -> Case:
     rng = np.random.default_rng(draw(seeds))
     shape = (draw(st.integers(0, 3)), draw(st.integers(1, 3)), *draw(st.sampled_from([(), (2,), (3, 2)])))
     b, activation = normal(rng, shape[1:2]), draw(st.sampled_from(PLAIN))[0]
-    z = off(0.0)(rng, shape)
+    z = normal_away_from(0.0)(rng, shape)
     return Case((z - along_channels(b, z), b), {"activation": activation})
 
 

@@ -19,7 +19,7 @@ from ops.op_row import (
     Strategy,
     cases,
     normal,
-    off,
+    normal_away_from,
     ops,
     positive,
     refuses_complex,
@@ -156,15 +156,15 @@ ROWS = [
     unary("exp", np.exp),
     unary("log", np.log, positive),
     unary("sqrt", np.sqrt, positive),
-    unary("abs", lambda x: np.where(x < 0, -x, x), off(0)),
+    unary("abs", lambda x: np.where(x < 0, -x, x), normal_away_from(0)),
     unary("tanh", lambda x: (np.exp(2 * x) - 1) / (np.exp(2 * x) + 1)),
     unary("sigmoid", lambda x: 1 / (1 + np.exp(-x))),
     unary("softplus", lambda x: np.log(1 + np.exp(x))),
     unary("erf", erf),
     unary("erfc", lambda x: 1 - erf(x)),
-    unary("relu", lambda x: np.where(x > 0, x, 0), off(0)),
-    unary("leaky_relu", leaky_relu, off(0), slope=st.sampled_from([0.01, 0.2, 1.0])),
-    unary("elu", elu, off(0), alpha=st.sampled_from([1.0, 0.5])),
+    unary("relu", lambda x: np.where(x > 0, x, 0), normal_away_from(0)),
+    unary("leaky_relu", leaky_relu, normal_away_from(0), slope=st.sampled_from([0.01, 0.2, 1.0])),
+    unary("elu", elu, normal_away_from(0), alpha=st.sampled_from([1.0, 0.5])),
     unary(
         "gelu",
         gelu,
@@ -176,7 +176,9 @@ ROWS = [
     Row(
         "clip",
         st.sampled_from(LIMITS).flatmap(
-            lambda limits: cases(off(-1, 1, -0.5, 0.5), shapes(), **{k: st.just(v) for k, v in limits.items()})
+            lambda limits: cases(
+                normal_away_from(-1, 1, -0.5, 0.5), shapes(), **{k: st.just(v) for k, v in limits.items()}
+            )
         ),
         clip,
         (

@@ -18,7 +18,7 @@ from minigen.gradcheck import GradientMismatch
 from minigen.nn.init import default_rng
 from minigen.random import Generator
 from minigen.testing import LayerMismatch, LayerReport, check_layer
-from minigen.testing.promises import PROMISES
+from minigen.testing.layer_checks import CHECKS
 from minigen.testing.strategies import away_from, by_axes, distinct, images_nchw, normal, scales, strided
 
 
@@ -272,13 +272,13 @@ def test_a_broken_promise_is_named_and_no_other(layer: type[nn.Module], failed: 
 
 
 def test_every_promise_is_broken_somewhere() -> None:
-    assert {name for name, _ in PROMISES} - {"device"} == set().union(*(failed for _, failed, _ in BROKEN))
+    assert {name for name, _ in CHECKS} - {"device"} == set().union(*(failed for _, failed, _ in BROKEN))
 
 
 def test_the_right_one_keeps_all() -> None:
     report = check_layer(Gain, batch_independent=True)
     assert isinstance(report, LayerReport) and report.ok
-    assert report.of("passed") == [name for name, _ in PROMISES if name not in report.of("not run")]
+    assert report.of("passed") == [name for name, _ in CHECKS if name not in report.of("not run")]
     assert [f.text for f in report.findings if f.name == "parameters"] == ["gain, bias"]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from minigen.testing import strategies
-from minigen.testing.promises import PROMISES
+from minigen.testing.layer_checks import CHECKS
 
 pytest_plugins = ["pytester"]
 
@@ -26,5 +26,5 @@ def test_the_code_on_the_page_passes(pytester: pytest.Pytester) -> None:
 
 
 def test_the_tables_are_complete() -> None:
-    assert [name for name, _ in PROMISES if f"\n| {name} |" not in PAGE] == []
+    assert [name for name, _ in CHECKS if f"\n| {name} |" not in PAGE] == []
     assert [name for name in strategies.__all__ if name not in PAGE and name != "ConvGeometry"] == []

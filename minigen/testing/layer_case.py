@@ -1,6 +1,6 @@
-"""A layer on trial: fresh copies of it at one point, so that no check sees what another one left behind.
+"""A test case of `check_layer`: a layer at one set of inputs, copied for each check, so that checks are independent.
 
-Imports: tensor, nn, ops. Read next: ``promises.py``.
+Imports: tensor, nn, ops. Read next: ``layer_checks.py``.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from minigen.random import Generator
 from minigen_kernels import Array
 
 
-class BrokenPromise(Exception):  # noqa: N818 - it says what happened
-    """What came instead of what was promised, in a sentence."""
+class CheckFailed(Exception):  # noqa: N818 - it says what happened
+    """A check of a layer has failed; the message says what came instead."""
 
 
-class NotRun(Exception):  # noqa: N818 - it is no error
-    """Why a promise cannot be checked here."""
+class CheckSkipped(Exception):  # noqa: N818 - it is no error
+    """A check cannot be run here; the message gives the reason."""
 
 
 @dataclass(frozen=True)
-class Trial:
+class LayerCase:
     """A layer, one set of inputs, and what the caller of `check_layer` claims of it.
 
     `make` gives the layer: a new one as its user would make it (`is_new`), or always the one that the user made.
@@ -45,7 +45,7 @@ class Trial:
     options: dict[str, Any] = field(default_factory=dict)
 
     def layer(self, dtype: Any = np.float64) -> nn.Module:
-        """A layer that nothing else refers to, in a dtype, its parameters a little off where they began.
+        """A layer of its own in a dtype, its parameters moved a little away from their initial values.
 
         A gain of exactly 1 and a bias of exactly 0 would hide a gradient that forgets them.
         """
@@ -59,11 +59,11 @@ class Trial:
 
     def arrays(self, dtype: Any = np.float64) -> tuple[Any, ...]:
         """Copies of the inputs, the floating arrays in a dtype."""
-        return tuple(_copied(x, dtype) for x in self.inputs)
+        return tuple(_copy(x, dtype) for x in self.inputs)
 
     def describe(self) -> str:
         """The inputs in words: "(2, 3) and (3,)"."""
-        return " and ".join(str(np.shape(_values(x))) if is_array(x) else repr(x) for x in self.inputs) or "no inputs"
+        return " and ".join(str(np.shape(_numbers(x))) if is_array(x) else repr(x) for x in self.inputs) or "no inputs"
 
 
 def offered_inputs(target: Any, seed: int = 0) -> tuple[Any, ...] | None:
@@ -97,9 +97,9 @@ def outputs_of(layer: nn.Module, inputs: Sequence[Any]) -> tuple[Tensor, ...]:
     for i, one in enumerate(ys):
         if not isinstance(one, Tensor):
             place = f"output {i}" if len(ys) > 1 else "the output"
-            raise BrokenPromise(f"forward has to return a Tensor or a tuple of them; {place} is {type(one).__name__}")
+            raise CheckFailed(f"forward has to return a Tensor or a tuple of them; {place} is {type(one).__name__}")
     if not ys:
-        raise BrokenPromise("forward returns an empty tuple")
+        raise CheckFailed("forward returns an empty tuple")
     return ys
 
 
@@ -112,7 +112,7 @@ def gradients_of(ys: Sequence[Tensor], xs: Sequence[Tensor], seed: int) -> list[
     return [g.numpy() for g in grad(sum(terms[1:], terms[0]), xs)]
 
 
-def same_bits(a: Array, b: Array) -> bool:
+def bitwise_equal(a: Array, b: Array) -> bool:
     """Are two arrays the same, NaN like NaN?"""
     return a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
@@ -122,11 +122,11 @@ def shapes_of(ys: Sequence[Tensor]) -> str:
     return " and ".join(str(y.shape) for y in ys)
 
 
-def _values(x: Any) -> Any:
+def _numbers(x: Any) -> Any:
     return x.numpy() if isinstance(x, Tensor) else x
 
 
-def _copied(x: Any, dtype: Any) -> Any:
+def _copy(x: Any, dtype: Any) -> Any:
     if is_floating(x):
-        return np.array(_values(x), dtype, order="C")
+        return np.array(_numbers(x), dtype, order="C")
     return copy.deepcopy(x)
