@@ -1,4 +1,4 @@
-"""``minigen gradcheck``: is the layer that you wrote right? And ``--all``: is everything that ships?
+"""``minigen gradcheck``: check the gradients of a layer of the user's; with ``--all`` those of everything that ships.
 
 Exit codes: 0 the gradients are right; 1 they are not; 2 nothing could be checked (usage, a file, a layer that raises).
 
@@ -20,17 +20,17 @@ from rich.console import Console
 from minigen import nn
 from minigen.algorithms.options import ConfigError
 from minigen.algorithms.user_code import UserCodeError, comes_from_user
-from minigen.cli.drawn import parse_input
 from minigen.cli.gradcheck_all import check_all
-from minigen.cli.inputs import Inputs, Trial, find_inputs
+from minigen.cli.input_spec import parse_input
+from minigen.cli.inputs import Inputs, TargetRunner, find_inputs
 from minigen.cli.output import PDF, PNG, SVG, Output, force_option
-from minigen.cli.points import wrong_elsewhere
+from minigen.cli.points import check_other_points
 from minigen.cli.target import Target, open_target
 from minigen.cli.words import echo
 from minigen.device import cuda_status
 from minigen.gradcheck import Report, gradcheck
 
-WRONG, IMPOSSIBLE = 1, 2
+WRONG, NOT_CHECKED = 1, 2
 
 
 @click.command("gradcheck", short_help="Check the gradients of a layer that you wrote.")
@@ -94,29 +94,29 @@ def check_gradients(
         ctx.exit(0 if ok else WRONG)
     if target is None:
         raise ConfigError("what is to be checked? minigen gradcheck my_module:MyLayer, or --all for all that ships")
-    picture = None if plot is None else _picture(plot, target, force)
+    plot_output = None if plot is None else _plot_output(plot, target, force)
     try:
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():  # what the layer prints
-            opened = open_target(target, _arguments(kwargs), seed)
+            opened = open_target(target, _parse_kwargs(kwargs), seed)
             options = dict(order=order, seed=seed, dtype=dtype, self_test=self_test)
             if derivative_of is not None:
                 options["derivative_of"] = open_target(derivative_of, {}, seed).call
-            report, origin = _checked(opened, inputs, device or "cpu", options)
+            report, origin = _check(opened, inputs, device or "cpu", options)
     except UserCodeError as error:
         echo(f"minigen: error: {error}", err=True)
-        ctx.exit(WRONG if error.in_backward else IMPOSSIBLE)
-    if picture is not None:
-        picture.check()
-        report.plot(picture.path)
+        ctx.exit(WRONG if error.in_backward else NOT_CHECKED)
+    if plot_output is not None:
+        plot_output.check()
+        report.plot(plot_output.path)
     _print(console, report, origin, plot, as_json)
     ctx.exit(0 if report.ok else WRONG)
 
 
-EXAMPLE = """--kwargs '{"features": 4}'"""
+KWARGS_EXAMPLE = """--kwargs '{"features": 4}'"""
 
 
-def _picture(path: str, target: str, force: bool) -> Output:
-    """Where the picture goes, looked at before any work. ConfigError if it cannot be written there."""
+def _plot_output(path: str, target: str, force: bool) -> Output:
+    """The file of the picture, checked before any work. ConfigError if it cannot be written there."""
     try:
         output = Output(path, {".png": PNG, ".pdf": PDF, ".svg": SVG}, force=force, option="--plot")
         place = target.rpartition(":")[0]
@@ -126,40 +126,40 @@ def _picture(path: str, target: str, force: bool) -> Output:
         raise ConfigError(f"--plot: {error}") from error
 
 
-def _arguments(kwargs: str | None) -> dict[str, Any]:
+def _parse_kwargs(kwargs: str | None) -> dict[str, Any]:
     """The arguments that --kwargs gives."""
     try:
         arguments = json.loads(kwargs) if kwargs is not None else {}
     except ValueError as error:
-        raise ConfigError(f"--kwargs: {kwargs!r} is no JSON ({error}); write {EXAMPLE}") from error
+        raise ConfigError(f"--kwargs: {kwargs!r} is no JSON ({error}); write {KWARGS_EXAMPLE}") from error
     if not isinstance(arguments, dict):
-        raise ConfigError(f"--kwargs: expected names and values, as in {EXAMPLE}; got {kwargs}")
+        raise ConfigError(f"--kwargs: expected names and values, as in {KWARGS_EXAMPLE}; got {kwargs}")
     return arguments
 
 
-def _checked(target: Target, wanted: tuple[str, ...], device: str, options: dict[str, Any]) -> tuple[Report, str]:
-    """The report on a target, and a line on where its inputs come from; of the first point at which it is wrong."""
+def _check(target: Target, wanted: tuple[str, ...], device: str, options: dict[str, Any]) -> tuple[Report, str]:
+    """The report on a target, at the first point at which it is wrong; and a line on the origin of its inputs."""
     if device == "cuda" and not cuda_status()[0]:
         raise ConfigError(f"--device cuda: {cuda_status()[1]}")
     if device == "cuda" and isinstance(target.call, nn.Module):
         target.call.to(device)
     inputs = find_inputs(target, [parse_input(text) for text in wanted], options["seed"], device, options["dtype"])
-    report = _at(target, inputs, options)
+    report = _check_at(target, inputs, options)
     origin = inputs.origin
     if report.ok:
-        trial = Trial(target, options["seed"], device, options["dtype"])
-        elsewhere = wrong_elsewhere(target, inputs, trial, options)
-        if isinstance(elsewhere, tuple):
-            report, words = elsewhere
-            origin = f"right at the first point, wrong with {words}; {origin}".removesuffix("; ")
-        elif elsewhere:
-            also = f"also right at {elsewhere} other points: other scales and seeds, zeros, batches, float32"
+        runner = TargetRunner(target, options["seed"], device, options["dtype"])
+        failed_point = check_other_points(target, inputs, runner, options)
+        if isinstance(failed_point, tuple):
+            report, point = failed_point
+            origin = f"right at the first point, wrong with {point}; {origin}".removesuffix("; ")
+        elif failed_point:
+            also = f"also right at {failed_point} other points: other scales and seeds, zeros, batches, float32"
             origin = f"{also}\n{origin}" if origin else also
     report.target = target.name  # as the user calls it
     return report, origin
 
 
-def _at(target: Target, inputs: Inputs, options: dict[str, Any]) -> Report:
+def _check_at(target: Target, inputs: Inputs, options: dict[str, Any]) -> Report:
     """The report at these inputs."""
     try:
         return gradcheck(target.call, *inputs.values, **options, raise_on_failure=False)
@@ -170,7 +170,7 @@ def _at(target: Target, inputs: Inputs, options: dict[str, Any]) -> Report:
             raise ConfigError(f"{target.name}: {text}{hint}") from error
         if not comes_from_user(error.__traceback__):
             raise
-        # Forward has been tried before: what raises now is backward, or forward at a point that was moved a little.
+        # Forward has run before: what raises now is backward, or forward at a point that was moved a little.
         moved = any("moved point" in note for note in getattr(error, "__notes__", []))
         doing = f"forward of {target.name}, near its inputs," if moved else f"backward of {target.name}"
         hint = f"The {inputs.origin}" if inputs.guessed else ""

@@ -1,4 +1,4 @@
-"""Inputs for a target: of the shapes that the user gives, those that the target offers, or a guess that works.
+"""Inputs for a target: of the shapes that the user gives, its example inputs, or of guessed shapes that work.
 
 Imports: gradcheck, nn, tensor. Read next: ``gradcheck.py``.
 """
@@ -13,84 +13,85 @@ import numpy as np
 
 from minigen import nn
 from minigen.algorithms.options import ConfigError
-from minigen.algorithms.user_code import UserCodeError, parameters_of, running
+from minigen.algorithms.user_code import UserCodeError, running
 from minigen.autograd import GradientError, Tensor
-from minigen.cli.drawn import Drawn
-from minigen.cli.guesses import guesses
+from minigen.cli.input_spec import InputSpec
+from minigen.cli.shape_guesses import shape_guesses
 from minigen.cli.target import Target
 from minigen.device import to_device
 from minigen.gradcheck.checked_function import UserFunction
 from minigen.gradcheck.diagnosis.contract import contract_violations
 from minigen.gradcheck.linearization import Settings
-from minigen.random import Generator
+from minigen.testing.layer_case import offered_inputs
 from minigen_kernels import Array
 
-SHAPES = "give the shape of each input by --input-shape, for example --input-shape 2,3,8,8"
-OFFER = "or let it offer them: def example_inputs(): return [an array for each input]"
-WHOLE = "whole numbers are --input int:0,6:2,3"
+SHAPE_HINT = "give the shape of each input by --input-shape, for example --input-shape 2,3,8,8"
+EXAMPLE_INPUTS_HINT = "or let it offer them: def example_inputs(): return [an array for each input]"
+INTEGER_HINT = "whole numbers are --input int:0,6:2,3"
 
 
 @dataclass(frozen=True)
 class Inputs:
     """The inputs of a check, and a line that says where they come from ("" where the user gave the shapes).
 
-    `drawn`: how they were drawn, empty where the target offered them. `guessed`: the shapes were found by trying.
+    `specs`: how they were drawn, empty where the target offered them. `guessed`: the shapes were found by trying.
     """
 
     values: tuple[Any, ...]
     origin: str
-    drawn: tuple[Drawn, ...] = ()
+    specs: tuple[InputSpec, ...] = ()
     guessed: bool = False
 
 
-def find_inputs(target: Target, wanted: Sequence[Drawn], seed: int, device: str, dtype: str) -> Inputs:
+def find_inputs(target: Target, wanted: Sequence[InputSpec], seed: int, device: str, dtype: str) -> Inputs:
     """Inputs for which the forward of `target` works. ConfigError or UserCodeError, with a hint, if there are none."""
-    trial = Trial(target, seed, device, dtype)
+    runner = TargetRunner(target, seed, device, dtype)
     if wanted:
         _check_count(target, len(wanted))
-        return trial.draw(wanted, "", f"{SHAPES}; now it is {_listed(wanted)}; {WHOLE}")
-    offered = offered_inputs(target, seed)
+        return runner.draw(wanted, "", f"{SHAPE_HINT}; now it is {_listed(wanted)}; {INTEGER_HINT}")
+    offered = example_inputs_of(target, seed)
     if offered is not None:
-        inputs = tuple(moved_to(x, device) for x in offered)
-        trial.forward(inputs, "example_inputs has to return what forward takes, in its order")
+        inputs = tuple(on_device(x, device) for x in offered)
+        runner.forward(inputs, "example_inputs has to return what forward takes, in its order")
         return Inputs(inputs, "inputs: its own example_inputs")
     if target.most == 0:
         return Inputs((), "inputs: none")
-    return _guessed(trial)
+    return _guessed(runner)
 
 
-def _guessed(trial: Trial) -> Inputs:
-    """The first guess that forward takes and backward does not refuse."""
-    target, raised, refused = trial.target, list[UserCodeError](), list[tuple[Inputs, Exception]]()
-    for shapes in guesses(target):
-        wanted = [Drawn(shape) for shape in shapes]
+def _guessed(runner: TargetRunner) -> Inputs:
+    """The first guess that forward accepts and backward does not refuse."""
+    target, raised, rejected = runner.target, list[UserCodeError](), list[tuple[Inputs, Exception]]()
+    for shapes in shape_guesses(target):
+        wanted = [InputSpec(shape) for shape in shapes]
         try:
             origin = f"inputs: {_listed(wanted)}, found by trying; --input-shape gives others"
-            inputs = replace(trial.draw(wanted, origin, ""), guessed=True)
+            inputs = replace(runner.draw(wanted, origin, ""), guessed=True)
         except UserCodeError as error:
             if error.hint:  # another shape would not help
                 raise
             raised.append(error)
             continue
-        why = trial.refusal(inputs.values)
-        if why is None:
+        cause = runner.backward_error(inputs.values)
+        if cause is None:
             return inputs
-        refused.append((inputs, why))
+        rejected.append((inputs, cause))
     names = f" ({', '.join(target.wanted)})" if target.wanted else ""
-    if not refused:
-        hint = f"No shape that was tried suits it{names}: {SHAPES}; {WHOLE}; {OFFER}"
+    if not rejected:
+        hint = f"No shape that was tried suits it{names}: {SHAPE_HINT}; {INTEGER_HINT}; {EXAMPLE_INPUTS_HINT}"
         raise UserCodeError(raised[0].doing, raised[0].error, hint)
-    first, why = refused[0]
+    first, cause = rejected[0]
     # What has nothing to do with shapes, or a gradient of another shape than the only input, whichever that is:
-    always = isinstance(why, GradientError) and len(first.drawn) == 1 and len(refused) >= 3
-    if isinstance(why, (AttributeError, NameError)) or always:
+    always = isinstance(cause, GradientError) and len(first.specs) == 1 and len(rejected) >= 3
+    if isinstance(cause, (AttributeError, NameError)) or always:
         return first  # then backward is wrong, and the checker says how
-    hint = f"Its backward refuses each of the {len(refused)} guesses that its forward takes{names}: {SHAPES}; {OFFER}"
-    raise UserCodeError(f"backward of {target.name}, with inputs {_listed(first.drawn)}, a guess,", why, hint)
+    refused = f"Its backward refuses each of the {len(rejected)} guesses that its forward takes{names}"
+    hint = f"{refused}: {SHAPE_HINT}; {EXAMPLE_INPUTS_HINT}"
+    raise UserCodeError(f"backward of {target.name}, with inputs {_listed(first.specs)}, a guess,", cause, hint)
 
 
 @dataclass(frozen=True)
-class Trial:
+class TargetRunner:
     """Runs of the forward of `target` alone, in the `dtype` of the check; `seed` and `device` are those of inputs."""
 
     target: Target
@@ -98,32 +99,34 @@ class Trial:
     device: str
     dtype: str
 
-    def draw(self, wanted: Sequence[Drawn], origin: str, hint: str) -> Inputs:
-        """Normal numbers where nothing else is wanted; numbers from 0.5 to 1.5, if it is not defined at those."""
-        normal, positive = list(wanted), [one.positive() for one in wanted]
-        refused: UserCodeError | None = None
-        values = self.numbers(normal)
-        try:
-            if self.forward(values, hint):
-                return Inputs(values, origin, tuple(normal))
-        except UserCodeError as error:
-            refused = error
-        higher = self.numbers(positive)
-        try:
-            if self.forward(higher, hint):
-                note = "inputs from 0.5 to 1.5, since it is not defined at normal numbers"
-                return Inputs(higher, f"{origin}; {note}" if origin else note, tuple(positive))
-        except UserCodeError as error:
-            raise refused or error from None
-        return Inputs(values, origin, tuple(normal)) if refused is None else Inputs(higher, origin, tuple(positive))
+    def draw(self, wanted: Sequence[InputSpec], origin: str, hint: str) -> Inputs:
+        """Normal numbers unless a range is given; numbers from 0.5 to 1.5 if forward is not defined at normal ones."""
+        rejected: UserCodeError | None = None
+        first: Inputs | None = None
+        note = "inputs from 0.5 to 1.5, since it is not defined at normal numbers"
+        for specs, text in (
+            (wanted, origin),
+            ([s.positive() for s in wanted], f"{origin}; {note}" if origin else note),
+        ):
+            values = self.numbers(specs)
+            try:
+                if self.forward(values, hint):
+                    return Inputs(values, text, tuple(specs))
+                first = first or Inputs(values, origin, tuple(specs))
+            except UserCodeError as error:
+                rejected = rejected or error
+                if specs is not wanted:
+                    raise rejected from None
+        assert first is not None
+        return first  # not finite at either
 
-    def numbers(self, wanted: Sequence[Drawn]) -> tuple[Any, ...]:
-        """What is wanted, from the seed, on the device."""
+    def numbers(self, wanted: Sequence[InputSpec]) -> tuple[Any, ...]:
+        """The arrays of `wanted`, drawn from the seed, on the device."""
         rng = np.random.default_rng(self.seed)
-        return tuple(moved_to(one.numbers(rng), self.device) for one in wanted)
+        return tuple(on_device(one.numbers(rng), self.device) for one in wanted)
 
-    def refusal(self, inputs: tuple[Any, ...]) -> Exception | None:
-        """What backward raises for these inputs, or the engine because of a gradient of another shape; else None."""
+    def backward_error(self, inputs: tuple[Any, ...]) -> Exception | None:
+        """The exception of backward for these inputs, or of the engine for a gradient of another shape; else None."""
         user_function = UserFunction(self.target.call, inputs, None, self.dtype)
         ys: list[Tensor] = []
         try:
@@ -133,18 +136,16 @@ class Trial:
             return None
         except GradientError as error:
             settings = Settings(1e-6, None, 2, self.dtype)
-            of_shape = any(
-                e.kind in ("missing-sum", "transposed", "shape")
-                for e in contract_violations(user_function, settings, error)
-            )
+            violations = contract_violations(user_function, settings, error)
+            of_shape = any(e.kind in ("missing-sum", "transposed", "shape") for e in violations)
             return error if of_shape else None  # a gradient too few, or in float32, is so for every shape
-        except Exception as error:  # whatever his code raises
+        except Exception as error:  # whatever the user's code raises
             return error
         finally:
             user_function.release()
 
     def forward(self, inputs: tuple[Any, ...], hint: str) -> bool:
-        """Run forward once and say whether all that came out is finite. Nothing of a Module is changed."""
+        """Run forward once: are all outputs finite? The state of Modules is not changed."""
         name = self.target.name
         user_function = UserFunction(self.target.call, inputs, None, self.dtype)
         try:
@@ -174,16 +175,13 @@ def _check_count(target: Target, given: int) -> None:
         )
 
 
-def offered_inputs(target: Target, seed: int) -> tuple[Any, ...] | None:
+def example_inputs_of(target: Target, seed: int) -> tuple[Any, ...] | None:
     """What `example_inputs` of the target gives, or None if it has none."""
-    example = getattr(target.source, "example_inputs", None)
-    if example is None:
-        return None
     with running(f"example_inputs of {target.name}"):
-        options = {"rng": Generator(seed)} if "rng" in parameters_of(example) else {}
-        values = example(**options)
-    values = tuple(values) if isinstance(values, (tuple, list)) else (values,)
-    if not any(_dtype_kind(x) == "f" for x in values) and not _has_parameters(target.source):
+        values = offered_inputs(target.source, seed)
+    has_parameters = isinstance(target.source, nn.Module) and bool(target.source.parameters())
+    is_float = [getattr(getattr(x, "dtype", None), "kind", "") == "f" for x in values or ()]
+    if values is not None and not any(is_float) and not has_parameters:
         kinds = ", ".join(str(getattr(x, "dtype", type(x).__name__)) for x in values) or "nothing"
         raise ConfigError(
             f"example_inputs of {target.name} gives {kinds}: at least one input has to be of float numbers"
@@ -191,15 +189,7 @@ def offered_inputs(target: Target, seed: int) -> tuple[Any, ...] | None:
     return values
 
 
-def _dtype_kind(x: Any) -> str:
-    return str(getattr(getattr(x, "dtype", None), "kind", ""))
-
-
-def _has_parameters(source: Any) -> bool:
-    return isinstance(source, nn.Module) and bool(source.parameters())
-
-
-def moved_to(x: Any, device: str) -> Any:
+def on_device(x: Any, device: str) -> Any:
     """An array or Tensor on `device`; anything else as it is."""
     if isinstance(x, Tensor):
         return x.to(device)
@@ -209,5 +199,5 @@ def moved_to(x: Any, device: str) -> Any:
     return x
 
 
-def _listed(wanted: Sequence[Drawn]) -> str:
+def _listed(wanted: Sequence[InputSpec]) -> str:
     return " and ".join(map(str, wanted))

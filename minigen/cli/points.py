@@ -1,7 +1,7 @@
 """Other points than the one that has passed: other scales and seeds, zeros, other batches, float32.
 
-A check sees the branch that its point takes. A backward that forgets what happens beyond 3, at 0, or in row 33 is right
-at fifteen normal numbers. Each of these points costs milliseconds: large tensors are checked along two directions.
+A check covers only the branches that its point takes. A backward that is wrong beyond 3, at 0, or in row 33 is right at
+fifteen normal numbers. Each of these points takes milliseconds: large tensors are checked along two directions.
 
 Imports: gradcheck, nn. Read next: ``gradcheck.py``.
 """
@@ -16,53 +16,53 @@ import numpy as np
 
 from minigen.algorithms.user_code import UserCodeError, comes_from_user
 from minigen.autograd import Tensor
-from minigen.cli.inputs import Inputs, Trial, moved_to, offered_inputs
+from minigen.cli.inputs import Inputs, TargetRunner, example_inputs_of, on_device
 from minigen.cli.target import Target
 from minigen.gradcheck import GradientMismatch, Report, gradcheck
 
 SCALES = (1e-3, 0.1, 10.0, 100.0)
 BATCHES = (1, 37, 131)
 LARGEST = 40_000  # elements of all inputs together
-FEW = {"draws": 2, "directions": 2, "max_elements": 100}
-MANY = {"draws": 2, "directions": 6, "max_elements": 5_000}  # where a few directions have found something
-CLEAR = 1e-5  # of the largest number of a gradient: less is no mistake, at a point that nobody has chosen
+QUICK = {"draws": 2, "directions": 2, "max_elements": 100}
+THOROUGH = {"draws": 2, "directions": 6, "max_elements": 5_000}  # where QUICK has found a difference
+SIGNIFICANT = 1e-5  # of the largest number of a gradient; smaller differences may be rounding at such points
 
 
 @dataclass(frozen=True)
 class Point:
     """Inputs of another kind, in words, and the dtype to check them in."""
 
-    words: str
+    description: str
     values: tuple[Any, ...]
     dtype: str = "float64"
 
 
-def wrong_elsewhere(
-    target: Target, inputs: Inputs, trial: Trial, options: Mapping[str, Any]
+def check_other_points(
+    target: Target, inputs: Inputs, runner: TargetRunner, options: Mapping[str, Any]
 ) -> tuple[Report, str] | int:
-    """The report of the first point at which the gradient is WRONG and the point in words; else how many were tried.
+    """The report of the first point at which the gradient is WRONG and its description; else how many were checked.
 
-    What is not defined at a point, has a kink there or is too rough to tell is passed over.
+    Points at which the function is not defined, has a kink or is too imprecise are skipped.
     """
     count = 0
-    for point in _points(target, inputs, trial):
-        with np.errstate(all="ignore"):  # numbers that float32 cannot hold are not finite, and passed over
-            report = _report(target, point, trial, options, FEW)
+    for point in _points(target, inputs, runner):
+        with np.errstate(all="ignore"):  # numbers beyond float32 are not finite, and skipped
+            report = _report(target, point, runner, options, QUICK)
             count += report is not None
             if report is None or not _is_wrong(report, point, options):
                 continue
-            # Directions through many numbers of unlike sizes may mislead; one by one they do not.
-            closer = _report(target, point, trial, options, MANY)
+            # Directions through numbers of very different sizes are less reliable than single elements.
+            closer = _report(target, point, runner, options, THOROUGH)
         if closer is not None and _is_wrong(closer, point, options):
-            return closer, point.words
+            return closer, point.description
     return count
 
 
 def _report(
-    target: Target, point: Point, trial: Trial, options: Mapping[str, Any], effort: Mapping[str, int]
+    target: Target, point: Point, runner: TargetRunner, options: Mapping[str, Any], effort: Mapping[str, int]
 ) -> Report | None:
     """The report at a point; None where the function cannot be checked. UserCodeError if backward raises there."""
-    there = replace(trial, dtype=point.dtype)
+    there = replace(runner, dtype=point.dtype)
     try:
         if not there.forward(point.values, ""):
             return None
@@ -76,74 +76,74 @@ def _report(
         near = any("moved point" in note for note in getattr(error, "__notes__", []))
         if known or near or not comes_from_user(error.__traceback__):
             return None
-        doing = f"backward of {target.name}, with {point.words},"
+        doing = f"backward of {target.name}, with {point.description},"
         raise UserCodeError(doing, error, in_backward=True) from error
 
 
 def _is_wrong(report: Report, point: Point, options: Mapping[str, Any]) -> bool:
     failure = report.failure
-    if failure is None or failure.verdict != "WRONG" or not _is_clear(failure):
+    if failure is None or failure.verdict != "WRONG" or not _is_significant(failure):
         return False
-    # What is made for float64, and gives float64 in any case, is no wrong gradient.
+    # A function that always computes in float64 has no wrong gradient.
     return point.dtype == options["dtype"] or not any(e.kind == "dtype" for e in failure.explanations)
 
 
-def _is_clear(failure: GradientMismatch) -> bool:
-    """Is it more than what rounding may leave of a small number beside large ones, as it does in saturated units?"""
+def _is_significant(failure: GradientMismatch) -> bool:
+    """Is it more than rounding may leave of a small number beside large ones, as in saturated units?"""
     if failure.numeric_map is None or failure.analytic_map is None or not np.isfinite(failure.analytic):
         return True
     largest = max(np.abs(failure.numeric_map).max(initial=0.0), np.abs(failure.analytic_map).max(initial=0.0))
-    return bool(abs(failure.analytic - failure.numeric) > CLEAR * largest)
+    return bool(abs(failure.analytic - failure.numeric) > SIGNIFICANT * largest)
 
 
-def _points(target: Target, inputs: Inputs, trial: Trial) -> Iterator[Point]:
-    if inputs.drawn:
-        yield from _drawn(inputs, trial)
+def _points(target: Target, inputs: Inputs, runner: TargetRunner) -> Iterator[Point]:
+    if inputs.specs:
+        yield from _redrawn(inputs, runner)
     elif inputs.values:
-        for seed in range(trial.seed + 1, trial.seed + 4):
-            again = offered_inputs(target, seed)
+        for seed in range(runner.seed + 1, runner.seed + 4):
+            again = example_inputs_of(target, seed)
             if again is not None:
-                yield Point(f"its example_inputs for seed {seed}", tuple(moved_to(x, trial.device) for x in again))
-        yield from _batches_of(inputs.values, trial)
-    if inputs.values and trial.dtype == "float64":
+                yield Point(f"its example_inputs for seed {seed}", tuple(on_device(x, runner.device) for x in again))
+        yield from _batches_of(inputs.values, runner)
+    if inputs.values and runner.dtype == "float64":
         yield Point("the same inputs in float32", inputs.values, "float32")
 
 
-def _drawn(inputs: Inputs, trial: Trial) -> Iterator[Point]:
+def _redrawn(inputs: Inputs, runner: TargetRunner) -> Iterator[Point]:
     """Other numbers of the same shapes, and of other lengths of the batch."""
-    drawn, other = inputs.drawn, replace(trial, seed=trial.seed + 1)
-    values = other.numbers(drawn)
-    yield Point(f"other numbers (seed {other.seed})", values, trial.dtype)
-    if not all(one.asked for one in drawn):  # a range that was asked for is kept
+    specs, other = inputs.specs, replace(runner, seed=runner.seed + 1)
+    values = other.numbers(specs)
+    yield Point(f"other numbers (seed {other.seed})", values, runner.dtype)
+    if not all(one.user_range for one in specs):  # a range that was asked for is kept
         for scale in SCALES:
-            scaled = tuple(x if one.asked else x * scale for x, one in zip(values, drawn, strict=True))
-            yield Point(f"numbers {scale:g} times as large (seed {other.seed})", scaled, trial.dtype)
-        rng = np.random.default_rng(trial.seed)
-        kept = [np.asarray(rng.random(one.shape) < 0.7) for one in drawn]
-        zeros = tuple(x if one.asked else moved_to(_array(x) * mask, trial.device)
-                      for x, one, mask in zip(values, drawn, kept, strict=True))  # fmt: skip
-        yield Point("inputs of which some numbers are 0", zeros, trial.dtype)
-    first = drawn[0].shape[:1]
+            scaled = tuple(x if one.user_range else x * scale for x, one in zip(values, specs, strict=True))
+            yield Point(f"numbers {scale:g} times as large (seed {other.seed})", scaled, runner.dtype)
+        rng = np.random.default_rng(runner.seed)
+        kept = [np.asarray(rng.random(one.shape) < 0.7) for one in specs]
+        zeros = tuple(x if one.user_range else on_device(_array(x) * mask, runner.device)
+                      for x, one, mask in zip(values, specs, kept, strict=True))  # fmt: skip
+        yield Point("inputs of which some numbers are 0", zeros, runner.dtype)
+    first = specs[0].shape[:1]
     for n in BATCHES:
-        longer = [replace(one, shape=(n, *one.shape[1:])) if one.shape[:1] == first else one for one in drawn]
+        longer = [replace(one, shape=(n, *one.shape[1:])) if one.shape[:1] == first else one for one in specs]
         if first and first != (n,) and sum(int(np.prod(one.shape)) for one in longer) <= LARGEST:
-            yield Point(f"a batch of {n}", other.numbers(longer), trial.dtype)
+            yield Point(f"a batch of {n}", other.numbers(longer), runner.dtype)
 
 
-def _batches_of(values: tuple[Any, ...], trial: Trial) -> Iterator[Point]:
-    """The samples that were offered, one alone, and repeated to a longer batch."""
+def _batches_of(values: tuple[Any, ...], runner: TargetRunner) -> Iterator[Point]:
+    """One sample of the example inputs, and batches of several lengths drawn from them."""
     arrays = [_array(x) for x in values if hasattr(x, "shape") and x.ndim]
     length = arrays[0].shape[0] if arrays else 0
-    rng = np.random.default_rng(trial.seed)
+    rng = np.random.default_rng(runner.seed)
     for n in BATCHES:
         if length in (0, n) or sum(x.size for x in arrays) // length * n > LARGEST:
             continue
         chosen = rng.integers(0, length, n)
         longer = tuple(
-            moved_to(_array(x)[chosen], trial.device) if hasattr(x, "shape") and x.shape[:1] == (length,) else x
+            on_device(_array(x)[chosen], runner.device) if hasattr(x, "shape") and x.shape[:1] == (length,) else x
             for x in values
         )
-        yield Point(f"a batch of {n}", longer, trial.dtype)
+        yield Point(f"a batch of {n}", longer, runner.dtype)
 
 
 def _array(x: Any) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from museum.museum_patients import LOOK, digits, examined, patient, train
+from museum.trained_models import IMAGES_EXAMINED, build, digits, train, train_and_examine
 from numpy.typing import NDArray
 
 from minigen.doctor import examine
@@ -18,20 +18,20 @@ from minigen.random import Generator
 
 
 def test_a_penalty_that_kills_units() -> None:
-    first, second = examined("sparse-ae", digits(), 300, sparsity_weight=10.0).findings
+    first, second = train_and_examine("sparse-ae", digits(), 300, sparsity_weight=10.0).findings
     assert first.disease == "dead ReLU" and "of 64 units of model.encoder.2 are 0" in first.evidence
     assert second.disease == "constant reconstructions"  # what follows from it comes after it
 
 
 @pytest.mark.parametrize("lr", [0.1, 0.5])
 def test_steps_that_are_too_long_leave_one_answer_for_every_image(lr: float) -> None:
-    found = [f.disease for f in examined("deep-ae", digits(), 200, lr=lr).findings]
+    found = [f.disease for f in train_and_examine("deep-ae", digits(), 200, lr=lr).findings]
     assert "constant reconstructions" in found
 
 
 @pytest.mark.parametrize(("spread", "dead"), [(100.0, True), (1.0, False)])
 def test_a_codebook_that_begins_far_away(spread: float, dead: bool) -> None:
-    built, data, size = patient("linear-ae", digits(), latent=4)
+    built, data, size = build("linear-ae", digits(), latent=4)
     train(built, data, size, 200)
     assert built.encode is not None
     codes = built.encode(data.images_float())
@@ -45,6 +45,8 @@ def test_a_codebook_that_begins_far_away(spread: float, dead: bool) -> None:
         return {"code_usage": np.bincount(distances(built.encode(images), codebook).argmin(1), minlength=64)}
 
     found = examine(
-        replace(built, diagnostics=diagnostics), data.images_float(slice(LOOK)), data.labels[:LOOK]
+        replace(built, diagnostics=diagnostics),
+        data.images_float(slice(IMAGES_EXAMINED)),
+        data.labels[:IMAGES_EXAMINED],
     ).findings
     assert [f.disease for f in found] == (["dead codes"] if dead else [])

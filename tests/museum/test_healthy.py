@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from museum.museum_patients import digits, examined
+from museum.trained_models import digits, train_and_examine
 
 from minigen.data.toys import toy
 
@@ -36,7 +36,7 @@ SLOW: list[tuple[str, int, dict[str, Any]]] = [
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("name", "steps", "options"), FAST)
 def test_all_is_well(name: str, steps: int, options: dict[str, Any], seed: int) -> None:
-    checkup = examined(name, digits(), steps, seed=seed, **options)
+    checkup = train_and_examine(name, digits(), steps, seed=seed, **options)
     assert checkup.findings == () and checkup.checks >= 2
 
 
@@ -44,10 +44,10 @@ def test_all_is_well(name: str, steps: int, options: dict[str, Any], seed: int) 
 @pytest.mark.parametrize("seed", [2, 3, 4])
 @pytest.mark.parametrize(("name", "steps", "options"), SLOW)
 def test_all_is_well_for_longer_and_for_more_models(name: str, steps: int, options: dict[str, Any], seed: int) -> None:
-    assert examined(name, digits(), steps, seed=seed, **options).findings == ()
+    assert train_and_examine(name, digits(), steps, seed=seed, **options).findings == ()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_all_modes_of_the_ring(seed: int) -> None:
-    assert examined("gan", toy("ring", count=2000), 3000, seed=seed, hidden=64, latent=8).findings == ()
+    assert train_and_examine("gan", toy("ring", count=2000), 3000, seed=seed, hidden=64, latent=8).findings == ()

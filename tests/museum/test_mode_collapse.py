@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from museum.museum_patients import digits, examined, patient, reader, train
+from museum.trained_models import build, digit_classifier, digits, train, train_and_examine
 
 from minigen.data.toys import toy
 from minigen.doctor import Finding, examine
@@ -19,7 +19,7 @@ def collapse(findings: tuple[Finding, ...]) -> Finding:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_generator_that_runs_away_on_digits(seed: int) -> None:
-    found = collapse(examined("gan", digits(), 800, seed=seed, **RUNAWAY).findings)
+    found = collapse(train_and_examine("gan", digits(), 800, seed=seed, **RUNAWAY).findings)
     assert "512 samples" in found.evidence and "pacgan" in found.remedy
 
 
@@ -27,12 +27,12 @@ def test_a_generator_that_runs_away_on_digits(seed: int) -> None:
 def test_a_balance_that_asks_for_images_that_are_easier_than_real_ones(seed: int) -> None:
     """BEGAN with a fifth of their error, in absolute numbers: nearly all samples are of two digits, or all alike."""
     easy = {"network": "dense", "hidden": 64, "error": "absolute", "diversity": 0.2}
-    assert collapse(examined("began", digits(), 800, seed=seed, **easy).findings).disease == "mode collapse"
+    assert collapse(train_and_examine("began", digits(), 800, seed=seed, **easy).findings).disease == "mode collapse"
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_modes_of_the_ring_are_missing(seed: int) -> None:
-    checkup = examined("gan", toy("ring", count=2000), 800, seed=seed, latent=8, **RUNAWAY)
+    checkup = train_and_examine("gan", toy("ring", count=2000), 800, seed=seed, latent=8, **RUNAWAY)
     assert collapse(checkup.findings)
 
 
@@ -40,7 +40,7 @@ def test_classes_that_were_never_shown_are_named() -> None:
     """Trained on five modes of the ring that are neighbours, looked at with all eight."""
     ring = toy("ring", count=2000)
     assert ring.labels is not None
-    built, shown, size = patient("gan", ring.subset(np.flatnonzero(ring.labels < 5)), hidden=64, latent=8)
+    built, shown, size = build("gan", ring.subset(np.flatnonzero(ring.labels < 5)), hidden=64, latent=8)
     history = train(built, shown, size, 3000)
     found = collapse(examine(built, ring.images_float(slice(512)), ring.labels[:512], history).findings)
     named = {int(mode) for mode in found.evidence.partition("classes (")[2].rstrip(")").split(", ")}
@@ -54,8 +54,8 @@ def test_digits_that_were_never_shown_are_named(gone: tuple[int, ...]) -> None:
     labels = digits().labels
     assert labels is not None
     shown = digits().subset(np.flatnonzero(~np.isin(labels, gone)))
-    for classifier in (None, reader()):
-        findings = examined("vae", shown, 800, latent=6, beside=digits(), classifier=classifier).findings
+    for classifier in (None, digit_classifier()):
+        findings = train_and_examine("vae", shown, 800, latent=6, other_data=digits(), classifier=classifier).findings
         if not gone or classifier is None:
             assert findings == ()
         else:

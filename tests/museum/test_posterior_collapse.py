@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from museum.museum_patients import digits, examined
+from museum.trained_models import digits, train_and_examine
 
 from minigen.algorithms.ledger import convert
 
@@ -17,6 +17,6 @@ from minigen.algorithms.ledger import convert
     ],
 )
 def test_the_posterior_collapses(beta: float) -> None:
-    (found,) = examined("beta-vae", digits(), 300, beta=beta).findings
+    (found,) = train_and_examine("beta-vae", digits(), 300, beta=beta).findings
     assert found.disease == "posterior collapse"
     assert found.evidence.startswith("0 of 20 code units are active") and "--free-bits" in found.remedy

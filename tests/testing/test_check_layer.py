@@ -11,19 +11,39 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from testing.broken_layers import (
+    AlwaysFloat32,
+    ChangesWeight,
+    CountsInEvaluation,
+    Gain,
+    GlobalNoise,
+    HiddenParameter,
+    IdleParameter,
+    KeepsTraining,
+    MadeInFloat64,
+    NotFinite,
+    Raises,
+    ReadsMemory,
+    ReturnsArray,
+    SeesTheBatch,
+    ShapeFollowsNumbers,
+    StateBesides,
+    WritesIntoInput,
+    WrongBackward,
+    WrongGradient,
+    WrongGradientInEvaluation,
+    WrongSecondGradient,
+    point,
+)
 
 from minigen import nn, ops
-from minigen.autograd import Function, Tensor
+from minigen.autograd import Tensor
 from minigen.gradcheck import GradientMismatch
 from minigen.nn.init import default_rng
 from minigen.random import Generator
 from minigen.testing import LayerMismatch, LayerReport, check_layer
 from minigen.testing.layer_checks import CHECKS
 from minigen.testing.strategies import away_from, by_axes, distinct, images_nchw, normal, scales, strided
-
-
-def point(*shape: int, seed: int = 0) -> Any:
-    return np.random.default_rng(seed).normal(size=shape)
 
 
 def images(C: Any = 2, H: Any = (3, 4), W: Any = (3, 4), values: Any = normal) -> st.SearchStrategy[Any]:
@@ -57,188 +77,11 @@ def test_layers_that_ship_keep_every_promise(name: str) -> None:
     assert report.ok and report.of("not run") in (["device"], []) and str(report).count("passed") >= 10
 
 
-class Gain(nn.Module):
-    """x * gain + bias, right in every respect; the layers below each break one promise."""
-
-    def __init__(self) -> None:
-        self.gain = nn.Parameter(np.ones(3, np.float32))
-        self.bias = nn.Parameter(np.zeros(3, np.float32))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.gain + self.bias
-
-    def example_inputs(self) -> tuple[Any, ...]:
-        return (point(4, 3),)
-
-
-class ReturnsArray(Gain):
-    def forward(self, x: Tensor) -> Any:
-        return super().forward(x).numpy()
-
-
-class ShapeFollowsNumbers(Gain):
-    def forward(self, x: Tensor) -> Tensor:
-        y = super().forward(x)
-        return y[:1] if np.abs(x.numpy()).max() < 1.2 else y
-
-
-class NotFinite(Gain):
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) / Tensor(np.zeros(3, x.dtype))
-
-
-class GlobalNoise(Gain):
-    generator = np.random.default_rng(0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return super().forward(x)
-        return super().forward(x) + Tensor(self.generator.normal(size=x.shape).astype(x.dtype))
-
-
-class MadeInFloat64(Gain):
-    def __init__(self) -> None:
-        self.gain, self.bias = nn.Parameter(np.ones(3)), nn.Parameter(np.zeros(3))
-
-
-class AlwaysFloat32(Gain):
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x).to(dtype=np.float32)
-
-
-class WritesIntoInput(Gain):
-    def forward(self, x: Tensor) -> Tensor:
-        y = super().forward(x)
-        x.data[0] = 0
-        return y
-
-
-class ChangesWeight(Gain):
-    def forward(self, x: Tensor) -> Tensor:
-        y = super().forward(x * 1.0)
-        self.gain.data = self.gain.data * 0.99
-        return y
-
-
-class FlatMemory(Function):
-    """x, read in the order of its memory."""
-
-    def forward(self, x: Any) -> Any:
-        return x.ravel(order="K").reshape(x.shape).copy()
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return gy
-
-
-class ReadsMemory(Gain):
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(FlatMemory.apply(x))
-
-
-class HiddenParameter(Gain):
-    def __init__(self) -> None:
-        super().__init__()
-        self.hidden = frozenset([nn.Parameter(np.full(3, 2, np.float32))])
-
-    def forward(self, x: Tensor) -> Tensor:
-        (hidden,) = self.hidden
-        return super().forward(x) * hidden.to(dtype=x.dtype)
-
-
-class IdleParameter(Gain):
-    def __init__(self) -> None:
-        super().__init__()
-        self.idle = nn.Parameter(np.ones(2, np.float32))
-
-
-class WrongBackward(Function):
-    factor = 1.0
-
-    def forward(self, x: Any) -> Any:
-        return np.sin(x)
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return gy * WrongBackward.apply(self.inputs[0] + np.pi / 2) * self.factor
-
-
-class WrongGradient(Gain):
-    def forward(self, x: Tensor) -> Tensor:
-        return WrongBackward.apply(super().forward(x), factor=2.0)
-
-
-class WrongGradientInEvaluation(Gain):
-    def forward(self, x: Tensor) -> Tensor:
-        y = super().forward(x)
-        return y if self.training else WrongBackward.apply(y, factor=2.0)
-
-
-class SavedArray(Function):
-    def forward(self, x: Any) -> Any:
-        self.saved = np.exp(x)
-        return self.saved
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return gy * Tensor(self.saved)
-
-
-class WrongSecondGradient(Gain):
-    def forward(self, x: Tensor) -> Tensor:
-        return SavedArray.apply(super().forward(x))
-
-
-class KeepsTraining(Gain):
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = nn.Dropout(0.5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x)
-
-    def eval(self) -> Any:
-        self.training = False
-        return self
-
-
-class CountsInEvaluation(Gain):
-    def __init__(self) -> None:
-        super().__init__()
-        self.mean = Tensor(np.zeros(3, np.float32))
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = super().forward(x) + self.mean
-        self.mean.data = (0.9 * self.mean.data + 0.1 * x.data.mean(0)).astype(self.mean.dtype)
-        return y
-
-
-class StateBesides(Gain):
-    """Running statistics in a plain array, which no state_dict saves."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mean = np.zeros(3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            self.mean = 0.5 * self.mean + 0.5 * x.numpy().mean(0)
-            return super().forward(x)
-        return super().forward(x) - Tensor(self.mean.astype(x.dtype))
-
-
-class SeesTheBatch(Gain):
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) - ops.mean(x, 0, keepdims=True)
-
-
-class Raises(Gain):
-    def forward(self, x: Tensor) -> Tensor:
-        raise KeyError("no such thing")
-
-
 BROKEN: list[tuple[type[nn.Module], set[str], str]] = [
     (ReturnsArray, {"forward"}, "has to return a Tensor or a tuple of them; the output is ndarray"),
     (ShapeFollowsNumbers, {"forward"}, "(1, 3) for inputs half as large"),
     (NotFinite, {"forward"}, "output 0 is not finite"),
-    (Raises, {"forward"}, "KeyError: 'no such thing' (test_check_layer.py, line"),
+    (Raises, {"forward"}, "KeyError: 'no such thing' (broken_layers.py, line"),
     (GlobalNoise, {"deterministic", "gradients", "views"}, "differs between two copies of the layer"),
     (MadeInFloat64, {"dtype"}, "made in float64; a layer is made in float32"),
     (AlwaysFloat32, {"dtype", "gradients"}, "output 0 is float32 for inputs and parameters of float64"),

@@ -1,6 +1,6 @@
-"""Helpers of the museum: small real data, models of the catalog trained on them for seconds, and the doctor's answer.
+"""Helpers of the museum: small real data, models of the catalog trained on it for seconds, and their diagnosis.
 
-Read next: ``test_healthy.py``, then one file for each disease.
+Read next: ``test_healthy.py``, then one file for each failure.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from minigen.models.classifier import Classifier
 from minigen.training.config import resolve
 from minigen_kernels import Array
 
-LOOK = 512  # images that the doctor is shown, as in a run
+IMAGES_EXAMINED = 512  # images that `examine` is given, as in a run
 
 
 @functools.cache
 def digits() -> Dataset:
-    """800 drawn digits of 14x14 pixels: pairs of pixels of the 28x28 images are averaged."""
+    """800 digits of 14x14 pixels: the 28x28 images with 2x2 blocks of pixels averaged."""
     whole = glyphs("train", 800)
     small = whole.images.reshape(-1, 1, 14, 2, 14, 2).mean((3, 5)).round().astype(np.uint8)
     return replace(whole, images=small)
 
 
 @functools.cache
-def reader() -> Classifier:
+def digit_classifier() -> Classifier:
     """A classifier of `digits`, as `minigen evaluate` has one of its data."""
     return train_classifier(digits())
 
 
-def patient(name: str, data: Dataset, *, seed: int = 0, **options: Any) -> tuple[Experiment, Dataset, int]:
+def build(name: str, data: Dataset, *, seed: int = 0, **options: Any) -> tuple[Experiment, Dataset, int]:
     """The model of that name for the data set, the images in its range, and how many of them an update sees."""
     recipe = MODELS[name]
     config = resolve(recipe, OPTIONS, {"batch_size": 50, **options})
@@ -78,33 +78,33 @@ def train(built: Experiment, data: Dataset, size: int, steps: int, *, epoch: int
                 return history
 
 
-def examined(
+def train_and_examine(
     name: str,
     data: Dataset,
     steps: int,
     *,
     seed: int = 0,
     change: Callable[[Experiment], Any] = lambda built: None,
-    beside: Dataset | None = None,
+    other_data: Dataset | None = None,
     classifier: Classifier | None = None,
     **options: Any,
 ) -> Checkup:
-    """Build, `change`, train, and ask the doctor, who is shown images of `beside`, if that is other data."""
-    built, data, size = patient(name, data, seed=seed, **options)
+    """Build, `change`, train and `examine` a model, on images of `other_data` if it is given."""
+    built, data, size = build(name, data, seed=seed, **options)
     change(built)
     low, high = data.value_range
-    seen = (beside or data).in_range((low, high))
+    seen = (other_data or data).in_range((low, high))
 
     def classify(images: Array) -> Array:
         assert classifier is not None
         return probabilities(classifier, ((images - np.float32(low)) / np.float32(high - low)).clip(0, 1))
 
-    with np.errstate(all="ignore"):  # as in a run: an explosion is to be named, not warned of
+    with np.errstate(all="ignore"):  # as in a run: an explosion has to be named, without warnings
         history = train(built, data, size, steps)
         return examine(
             built,
-            seen.images_float(slice(LOOK)),
-            None if seen.labels is None else seen.labels[:LOOK],
+            seen.images_float(slice(IMAGES_EXAMINED)),
+            None if seen.labels is None else seen.labels[:IMAGES_EXAMINED],
             history,
             classify=None if classifier is None else classify,
         )

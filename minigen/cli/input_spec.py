@@ -1,4 +1,4 @@
-"""What ``--input`` asks for: numbers of a shape and a kind, drawn from a seed.
+"""The specification of an input, as ``--input`` gives it: a shape and a kind of random numbers.
 
 Imports: training.config (for its messages). Read next: ``inputs.py``.
 """
@@ -19,14 +19,14 @@ Kind = Literal["normal", "int", "float"]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class InputSpec:
     """An input to be drawn: normal numbers, or numbers from `low` up to `high` (for "int" without `high` itself)."""
 
     shape: Shape
     kind: Kind = "normal"
     low: float = 0.0
     high: float = 1.0
-    asked: bool = False  # the range, by the user
+    user_range: bool = False  # the user has given the range
 
     def numbers(self, rng: np.random.Generator) -> Array:
         """The array."""
@@ -36,8 +36,8 @@ class Drawn:
             return np.asarray(rng.uniform(self.low, self.high, self.shape))
         return np.asarray(rng.normal(size=self.shape))
 
-    def positive(self) -> Drawn:
-        """Numbers from 0.5 to 1.5 in the place of normal ones."""
+    def positive(self) -> InputSpec:
+        """Numbers from 0.5 to 1.5 instead of normal ones."""
         return replace(self, kind="float", low=0.5, high=1.5) if self.kind == "normal" else self
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Drawn:
         return f"{self.shape}{'' if self.kind == 'normal' else ends}"
 
 
-def parse_input(text: str) -> Drawn:
+def parse_input(text: str) -> InputSpec:
     """An input as it is written: "2,3,8,8", "()" for one number, "int:0,6:2,3" or "float:0,1:2,3".
 
     ConfigError for anything else.
@@ -60,14 +60,14 @@ def parse_input(text: str) -> Drawn:
         raise _refused(text)
     sizes = tuple(int(n) for n in lengths.split(",")) if lengths else ()
     if kind is None:
-        return Drawn(sizes)
+        return InputSpec(sizes)
     try:
         ends = (int(low), int(high)) if kind == "int" else (float(low), float(high))
     except ValueError as error:
         raise _refused(text) from error
     if not -(2**62) < ends[0] < ends[1] < 2**62:
         raise ConfigError(f"--input: {text!r}: the range is {low} to {high}; the first end has to be the smaller one")
-    return Drawn(sizes, kinds[kind], ends[0], ends[1], True)
+    return InputSpec(sizes, kinds[kind], ends[0], ends[1], True)
 
 
 def _refused(text: str) -> ConfigError:

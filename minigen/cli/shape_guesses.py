@@ -1,4 +1,4 @@
-"""Shapes to try where the user gave none: those that parameters suggest, the usual ones, mixtures for several inputs.
+"""Guesses for the shapes of inputs: those that the parameters suggest, common ones, combinations for several inputs.
 
 Imports: nn. Read next: ``inputs.py``.
 """
@@ -9,41 +9,41 @@ import itertools
 from collections.abc import Iterator
 
 from minigen import nn
-from minigen.cli.drawn import Shape
+from minigen.cli.input_spec import Shape
 from minigen.cli.target import Target
 
 SQUARE: Shape = (5, 5)
-#: Lengths that are no factor of each other, so that a wrong factor can be told from a forgotten mean.
+#: Coprime lengths, so that a wrong factor can be distinguished from a forgotten mean.
 GENERIC: tuple[Shape, ...] = ((3, 5), SQUARE, (3, 5, 7), (3, 5, 7, 6), (5,), ())
 LARGE: tuple[Shape, ...] = ((3, 5), (3, 5, 7), (3, 5, 7, 6), (5,))
 MOST = 2000  # guesses
 
 
-def guesses(target: Target) -> Iterator[tuple[Shape, ...]]:
+def shape_guesses(target: Target) -> Iterator[tuple[Shape, ...]]:
     """Shapes for all inputs of a target, each guess once, the likely ones first."""
     seen = set()
-    for guess in itertools.islice(_all(target), MOST):
+    for guess in itertools.islice(_all_guesses(target), MOST):
         if guess not in seen:
             seen.add(guess)
             yield guess
 
 
-def _all(target: Target) -> Iterator[tuple[Shape, ...]]:
+def _all_guesses(target: Target) -> Iterator[tuple[Shape, ...]]:
     count = len(target.wanted) or 1
     few = GENERIC if count == 1 else LARGE[:3]
-    for shape in (*_suggested(target), *few):
+    for shape in (*_from_parameters(target), *few):
         yield (shape,) * count
     if count > 1:
         for large in LARGE:
-            for others in itertools.product(_beside(large), repeat=count - 1):
+            for others in itertools.product(_companion_shapes(large), repeat=count - 1):
                 yield (large, *others)
                 yield (*others, large)
-        for shape in ((5,), (), SQUARE):  # a square is the last, since it hides that a transposition is missing
+        for shape in ((5,), (), SQUARE):  # a square comes last, since it hides a missing transposition
             yield (shape,) * count
 
 
-def _suggested(target: Target) -> Iterator[Shape]:
-    """What the first parameters of a Module suggest."""
+def _from_parameters(target: Target) -> Iterator[Shape]:
+    """Shapes that the first parameters of a Module suggest."""
     parameters = target.source.parameters() if isinstance(target.source, nn.Module) else []
     for p in parameters[:2]:
         batch = 3 if 3 not in p.shape else 5  # so that axes cannot be confused
@@ -59,8 +59,8 @@ def _suggested(target: Target) -> Iterator[Shape]:
             yield (batch, *p.shape)
 
 
-def _beside(large: Shape) -> tuple[Shape, ...]:
-    """What may stand beside an input: a vector along an axis, a number, a matrix, a kernel, or one like it."""
+def _companion_shapes(large: Shape) -> tuple[Shape, ...]:
+    """Shapes of a second input: a vector along an axis, a number, a matrix, a kernel, or the same shape."""
     n, last = large[0], large[-1]
     shapes: list[Shape] = [(last,), large, (), (4, last), (last, 4), (4,), (1,), (n,), large[1:], (last, last)]
     if len(large) > 2:
