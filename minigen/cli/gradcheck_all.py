@@ -19,8 +19,7 @@ from rich.text import Text
 from minigen import inventory
 from minigen.algorithms.options import ConfigError
 from minigen.cli.words import echo
-from minigen.gradcheck.rich_report import COLORS
-from minigen.gradcheck.text import counted
+from minigen.gradcheck.text import COLORS, counted
 from minigen.inventory import Backend, Item, Outcome
 
 Row = Mapping[Backend, Outcome]  # of one item

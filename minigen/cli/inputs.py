@@ -54,7 +54,7 @@ def find_inputs(target: Target, wanted: Sequence[InputSpec], seed: int, device: 
         inputs = tuple(on_device(x, device) for x in offered)
         runner.forward(inputs, "example_inputs has to return what forward takes, in its order")
         return Inputs(inputs, "inputs: its own example_inputs")
-    if target.most == 0:
+    if target.max_inputs == 0:
         return Inputs((), "inputs: none")
     return _guessed(runner)
 
@@ -76,7 +76,7 @@ def _guessed(runner: TargetRunner) -> Inputs:
         if cause is None:
             return inputs
         rejected.append((inputs, cause))
-    names = f" ({', '.join(target.wanted)})" if target.wanted else ""
+    names = f" ({', '.join(target.required)})" if target.required else ""
     if not rejected:
         hint = f"No shape that was tried suits it{names}: {SHAPE_HINT}; {INTEGER_HINT}; {EXAMPLE_INPUTS_HINT}"
         raise UserCodeError(raised[0].doing, raised[0].error, hint)
@@ -165,9 +165,9 @@ class TargetRunner:
 
 
 def _check_count(target: Target, given: int) -> None:
-    least, most = len(target.wanted), target.most
+    least, most = len(target.required), target.max_inputs
     if given < least or (most is not None and given > most):
-        names = f" ({', '.join(target.wanted)})" if target.wanted else ""
+        names = f" ({', '.join(target.required)})" if target.required else ""
         wanted = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
         raise ConfigError(
             f"{target.name} takes {wanted} input{'' if wanted == '1' else 's'}{names}, but --input-shape was given "

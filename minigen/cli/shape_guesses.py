@@ -29,7 +29,7 @@ def shape_guesses(target: Target) -> Iterator[tuple[Shape, ...]]:
 
 
 def _all_guesses(target: Target) -> Iterator[tuple[Shape, ...]]:
-    count = len(target.wanted) or 1
+    count = len(target.required) or 1
     few = GENERIC if count == 1 else LARGE[:3]
     for shape in (*_from_parameters(target), *few):
         yield (shape,) * count

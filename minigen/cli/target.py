@@ -19,15 +19,16 @@ from minigen.random import Generator
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be checked. `call` takes the inputs; `wanted` are the names of those that it cannot do without.
+    """The function to be checked. `call` takes the inputs; `required`: the names of those without a default.
 
-    `most`: how many it can take, None for any number. `source`: the object itself, which may offer `example_inputs`.
+    `max_inputs`: how many it accepts, None for any number. `source`: the object itself, which may have
+    `example_inputs`.
     """
 
     name: str
     call: Callable[..., Any]
-    wanted: tuple[str, ...]
-    most: int | None
+    required: tuple[str, ...]
+    max_inputs: int | None
     source: Any
 
 
@@ -69,9 +70,9 @@ def _target(found: Any, name: str, kwargs: Mapping[str, Any], seed: int) -> Targ
             "function of Tensors"
         )
     _check_names(found, name, kwargs, "function")
-    wanted, most = _inputs_of(found, given=kwargs)
+    required, max_inputs = _inputs_of(found, given=kwargs)
     call = found if not kwargs else lambda *inputs: found(*inputs, **kwargs)
-    return Target(name, call, wanted, most, found)
+    return Target(name, call, required, max_inputs, found)
 
 
 def _construct(cls: type[nn.Module], name: str, kwargs: Mapping[str, Any], seed: int) -> nn.Module:
@@ -133,5 +134,5 @@ def _inputs_of(call: Any, skip: int = 0, given: Iterable[str] = ()) -> tuple[tup
     ]
     several = any(p.kind is p.VAR_POSITIONAL for p in positional)
     singles = [p for p in positional if p.kind is not p.VAR_POSITIONAL]
-    wanted = tuple(p.name for p in singles if p.default is p.empty)
-    return wanted, None if several else len(singles)
+    required = tuple(p.name for p in singles if p.default is p.empty)
+    return required, None if several else len(singles)

@@ -13,16 +13,11 @@ import numpy as np
 
 from minigen.autograd import GradientError, Tensor, is_recording
 from minigen.device import refuse_masked
+from minigen.gradcheck import invariances
 from minigen.gradcheck.checked_function import CheckedFunction, GradientFunction, SurrogateGradient, UserFunction
 from minigen.gradcheck.diagnosis.contract import contract_violations
 from minigen.gradcheck.directions import Coordinates, RandomDirections
 from minigen.gradcheck.failure import vacuous_failure, worst_failure
-from minigen.gradcheck.invariances import (
-    check_aliased_inputs,
-    check_linearity,
-    check_memory_layouts,
-    compare_devices,
-)
 from minigen.gradcheck.linearization import Linearization, Settings
 from minigen.gradcheck.progress import Progress
 from minigen.gradcheck.report import GradientMismatch, Report
@@ -104,11 +99,12 @@ def gradcheck(
                 progress.what = f"order {k}"
                 lin = _linearize(function, k, rng, report, settings, last=k == order)
                 if k == 1 and report.device != "cpu":
-                    compare_devices(user_function, lin, "cpu")
+                    invariances.compare_devices(user_function, lin, "cpu")
                 checks = _check_one_order(lin, directions, max_elements)
-                failure = worst_failure(checks) or check_memory_layouts(lin, checks) or check_linearity(lin, checks)
+                failure = worst_failure(checks) or invariances.check_memory_layouts(lin, checks)
+                failure = failure or invariances.check_linearity(lin, checks)
                 if failure is None and k == 1:
-                    failure = check_aliased_inputs(user_function, lin) or check_second_point(function, lin)
+                    failure = invariances.check_aliased_inputs(user_function, lin) or check_second_point(function, lin)
                 if failure is None and k == 1 and not allow_zero and all(c.verdict == "VACUOUS" for c in checks):
                     failure = vacuous_failure(lin)
                 if failure is not None:

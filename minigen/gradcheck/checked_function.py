@@ -18,7 +18,7 @@ import numpy as np
 
 from minigen.autograd import Function, Tensor, grad
 from minigen.device import to_device
-from minigen.gradcheck.state import ModuleLike, StateSnapshot
+from minigen.gradcheck.state import ModuleLike, StateSnapshot, replaced_data
 from minigen_kernels import Array
 
 
@@ -34,19 +34,6 @@ class Variable:
         return np.asarray(self.tensor.numpy(), np.float64)
 
 
-@contextmanager
-def replaced_data(tensors: Sequence[Tensor], arrays: Sequence[Array]) -> Iterator[None]:
-    """Inside ``with``, the Tensors hold these arrays."""
-    before = [t.data for t in tensors]
-    try:
-        for t, data in zip(tensors, arrays, strict=True):
-            t.data = data
-        yield
-    finally:
-        for t, data in zip(tensors, before, strict=True):
-            t.data = data
-
-
 class CheckedFunction:
     """Outputs as a function of variables. `evaluate` gives Tensors, `values_at` the numbers at another point."""
 
@@ -56,10 +43,6 @@ class CheckedFunction:
 
     def evaluate(self, create_graph: bool) -> list[Tensor]:
         """The outputs at the current values of the variables; with `create_graph` they can be differentiated."""
-        raise NotImplementedError
-
-    def restore(self) -> None:
-        """Restore all state but the variables."""
         raise NotImplementedError
 
     def values(self) -> Array:
@@ -148,7 +131,7 @@ class UserFunction(CheckedFunction):
         return self._call(self.fn)
 
     def _call(self, fn: Callable[..., Any]) -> list[Tensor]:
-        self.restore()
+        self.state.restore()
         result = fn(*self.inputs)
         several = list(result) if isinstance(result, (tuple, list)) else [result]
         names = [f"output {k}" for k in range(len(several))] if len(several) > 1 else ["the output"]
@@ -159,9 +142,6 @@ class UserFunction(CheckedFunction):
                 self.wrong_dtypes[name] = str(y.dtype)
         self.output_names = [name for name, y in zip(names, several, strict=True) if y.dtype == self.dtype]
         return [y for y in several if y.dtype == self.dtype]  # indices and masks have no derivative
-
-    def restore(self) -> None:
-        self.state.restore()
 
     @contextmanager
     def on(self, device: str) -> Iterator[None]:
@@ -207,9 +187,9 @@ class SurrogateGradient(UserFunction):
         shapes = [y.shape for y in self.evaluate(False)]
         ys = self._call(self._call_derivative_of)
         if (others := [y.shape for y in ys]) != shapes:
+            wanted, got = (" and ".join(map(str, each)) or "none" for each in (shapes, others))
             raise ValueError(
-                f"gradcheck: derivative_of has to give results like those of fn, of shape {_listed(shapes)}; "
-                f"it gives {_listed(others)}"
+                f"gradcheck: derivative_of has to give results like those of fn, of shape {wanted}; it gives {got}"
             )
         return np.concatenate([np.zeros(0), *(y.numpy().ravel() for y in ys)])
 
@@ -217,10 +197,6 @@ class SurrogateGradient(UserFunction):
         for p, own in self._shared:
             p.data = own.data
         return self.derivative_of(*inputs)
-
-
-def _listed(shapes: Sequence[tuple[int, ...]]) -> str:
-    return " and ".join(map(str, shapes)) or "none"
 
 
 def array_in(x: Any) -> Array | None:
@@ -244,14 +220,12 @@ class GradientFunction(CheckedFunction):
         # below. With a graph it is what is differentiated. The first is the reference for the second.
         return self.inner.vjp(self.inner.evaluate(True), self.cotangents, create_graph)
 
-    def restore(self) -> None:
-        self.inner.restore()
 
-
-def innermost(function: CheckedFunction) -> tuple[CheckedFunction, list[list[Tensor]]]:
-    """The function below all gradients, and the cotangents of those gradients, outermost first."""
+def innermost(function: CheckedFunction) -> tuple[UserFunction, list[list[Tensor]]]:
+    """The user's function below all gradients, and the cotangents of those gradients, outermost first."""
     chain: list[list[Tensor]] = []
     while isinstance(function, GradientFunction):
         chain.append(function.cotangents)
         function = function.inner
+    assert isinstance(function, UserFunction)
     return function, chain

@@ -55,14 +55,11 @@ def _maps(fig: Any, maps: Data, index: Any) -> None:
         ax.set_facecolor("0.6")  # gaps between blocks, and NaN
         ax.set_title(name, fontsize=10)
         ax.tick_params(labelsize=7)
-        if values.ndim > 2 or values.ndim == 0:
-            ax.set_xticks([])
-        else:
-            ax.xaxis.get_major_locator().set_params(integer=True)
-        if values.ndim != 2:
-            ax.set_yticks([])
-        else:
-            ax.yaxis.get_major_locator().set_params(integer=True)
+        for axis, is_index in ((ax.xaxis, values.ndim in (1, 2)), (ax.yaxis, values.ndim == 2)):
+            if is_index:
+                axis.get_major_locator().set_params(integer=True)
+            else:
+                axis.set_ticks([])
         if name.startswith("analytic -") and index is not None:
             mark = np.zeros(values.shape)
             mark[tuple(index)] = 1

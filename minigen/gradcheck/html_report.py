@@ -23,7 +23,10 @@ MOST = 64  # rows and columns of a map that is drawn
 
 def to_html(report: Data) -> str:
     """A report as HTML."""
-    failure, parts = report["failure"], [_badge(report["verdict"], headline(report))]
+    failure, verdict = report["failure"], report["verdict"]
+    style = f"background:rgba({COLORS[verdict]},.25);border-radius:4px;padding:1px 6px"
+    rest = escape(headline(report).removeprefix(verdict))
+    parts = [f'<div style="font-weight:600"><span style="{style}">{escape(verdict)}</span>{rest}</div>']
     if failure is not None:
         pairs = [*diagnosis(failure), *evidence(failure)]
         lines = "".join(
@@ -37,12 +40,6 @@ def to_html(report: Data) -> str:
     parts.append(_table(report))
     parts += [f'<div style="opacity:.75">{escape(line)}</div>' for line in footer(report)]
     return f'<div style="font-size:90%;line-height:1.5">{"".join(parts)}</div>'
-
-
-def _badge(verdict: str, text: str) -> str:
-    color = f"background:rgba({COLORS[verdict]},.25);border-radius:4px;padding:1px 6px"
-    rest = escape(text.removeprefix(verdict))
-    return f'<div style="font-weight:600"><span style="{color}">{escape(verdict)}</span>{rest}</div>'
 
 
 def _table(report: Data) -> str:

@@ -21,10 +21,11 @@ import numpy as np
 
 from minigen.autograd import GradientError, Tensor
 from minigen.device import array_module, to_device
-from minigen.gradcheck.checked_function import UserFunction, replaced_data
+from minigen.gradcheck.checked_function import UserFunction
 from minigen.gradcheck.directions import root_mean_square
 from minigen.gradcheck.linearization import Linearization, flatten, index_of
 from minigen.gradcheck.report import Explanation, GradientMismatch
+from minigen.gradcheck.state import replaced_data
 from minigen.gradcheck.tensor_check import TensorCheck
 from minigen_kernels import Array
 
@@ -65,18 +66,13 @@ def _linear_combinations(lin: Linearization) -> Iterator[tuple[str, list[Array]]
         "the parts of gy, with zeros in place of the others, do not add up to the whole",
         [a + b for a, b in zip(*map(gradients, halves), strict=True)],
     )
-    constants = [_constant(g.data, root_mean_square(g.numpy())) for g in gys]
+    sizes = [array_module(g.data).asarray(root_mean_square(g.numpy()), g.dtype) for g in gys]
+    constants = [array_module(c).broadcast_to(c, g.shape) for c, g in zip(sizes, gys, strict=True)]  # strides of zero
     sums = [Tensor(g.data + c) for g, c in zip(gys, constants, strict=True)]
     yield (
         "for a gy that is one number everywhere (strides of zero, as the gradient of a sum) it gives something else",
         [a - b for a, b in zip(gradients(sums), gradients([Tensor(c) for c in constants]), strict=True)],
     )
-
-
-def _constant(like: Array, number: float) -> Array:
-    """One number in the shape of an array, with strides of zero."""
-    xp = array_module(like)
-    return xp.broadcast_to(xp.asarray(number, like.dtype), like.shape)
 
 
 # Layouts of memory.

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from minigen.atomic import write_atomically
-from minigen.gradcheck import figure, html_report, rich_report, text
+from minigen.gradcheck import figure, html_report, text
 from minigen_kernels import Array
 
 Verdict = Literal["OK", "WRONG", "KINK", "PRECISION", "VACUOUS"]
@@ -104,10 +104,8 @@ class Report:
         is not finite is "nan", "inf" or "-inf".
         """
         own = {name: getattr(self, name) for name in ("target", "verdict", "ok", "order", "seed", "dtype", "device")}
-        rows = [{("tensor" if name == "name" else name): value for name, value in asdict(row).items()}
-                for row in self.rows]  # fmt: skip
-        mutations = [{"order": m.order, "tensor": m.name, "kind": m.kind, "rejected": m.rejected}
-                     for m in self.mutations]  # fmt: skip
+        rows, mutations = ([{("tensor" if name == "name" else name): value for name, value in asdict(item).items()}
+                            for item in items] for items in (self.rows, self.mutations))  # fmt: skip
         failure = None if self.failure is None else self.failure.to_dict()
         cost = {"evaluations": self.evaluations, "seconds": self.seconds}
         data: dict[str, Any] = text.to_jsonable(
@@ -140,7 +138,7 @@ class Report:
         return html_report.to_html(self.to_dict())
 
     def __rich_console__(self, *_: Any) -> Iterator[Any]:
-        yield from rich_report.to_rich(self.to_dict())
+        yield from text.to_rich(self.to_dict())
 
 
 class GradientMismatch(Exception):  # noqa: N818 - it says what happened

@@ -27,11 +27,22 @@ class ModuleLike(Protocol):
 
     def named_modules(self) -> Iterator[tuple[str, Any]]:
         """The Module itself and all below it."""
-        ...
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """The trained Tensors."""
-        ...
+
+
+@contextmanager
+def replaced_data(tensors: Sequence[Tensor], arrays: Sequence[Array]) -> Iterator[None]:
+    """Inside ``with``, the Tensors hold these arrays."""
+    before = [t.data for t in tensors]
+    try:
+        for t, data in zip(tensors, arrays, strict=True):
+            t.data = data
+        yield
+    finally:
+        for t, data in zip(tensors, before, strict=True):
+            t.data = data
 
 
 class StateSnapshot:
@@ -89,20 +100,17 @@ class StateSnapshot:
     @contextmanager
     def on(self, device: str) -> Iterator[None]:
         """Inside ``with``, Tensors and generators are on `device`."""
-        tensors = [(t, t.data) for t, *_ in self._tensors.values()]
+        tensors = [t for t, *_ in self._tensors.values()]
         devices = [(g, g.device) for g in self._generators.values()]
         buffers = self._buffers
         try:
             self._buffers = [(t, to_device(data, device)) for t, data in buffers]
-            for t, data in tensors:
-                t.data = to_device(data, device)
             for g, _ in devices:
                 g.device = device
-            yield
+            with replaced_data(tensors, [to_device(t.data, device) for t in tensors]):
+                yield
         finally:
             self._buffers = buffers
-            for t, data in tensors:
-                t.data = data
             for g, before in devices:
                 g.device = before
 

@@ -1,16 +1,16 @@
-"""A report as text: the sentences that the terminal, the notebook and the exception share.
+"""A report as text, plain or in the colours of a terminal: the sentences that all renderers share.
 
 A failure begins with the verdict, goes on with the explanation, and ends with the evidence. All renderers (this file,
-``rich_report.py``, ``html_report.py``, ``figure.py``) read the dict of `Report.to_dict`, as it is written to JSON: so
-whatever can be shown can be kept in a file.
+``html_report.py``, ``figure.py``) read the dict of `Report.to_dict`, as it is written to JSON: whatever is shown can be
+kept in a file.
 
-Imports: NumPy. Read next: ``rich_report.py``, ``html_report.py``, ``figure.py``.
+Imports: NumPy; rich, when there is something to show. Read next: ``html_report.py``, ``figure.py``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ def array(numbers: Any) -> Array:
 
 
 HEAD = ("order", "tensor", "shape", "compared", "error", "resolution", "verdict")
+COLORS = {"OK": "green", "VACUOUS": "yellow", "WRONG": "red", "KINK": "magenta", "PRECISION": "yellow"}
 
 
 def headline(report: Data) -> str:
@@ -139,3 +140,39 @@ def indices(numbers: Sequence[int]) -> str:
 def counted(n: int, what: str) -> str:
     """1 gradient, 2 gradients."""
     return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def to_rich(report: Data) -> Iterator[Any]:
+    """A report as renderables of rich."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    verdict = report["verdict"]
+    first = headline(report)
+    yield Text.assemble((verdict, f"bold {COLORS[verdict]}"), first.removeprefix(verdict))
+    failure = report["failure"]
+    if failure is not None:
+        grid = Table.grid(padding=(0, 1))
+        for label, text in diagnosis(failure):
+            grid.add_row(Text(label + ":" if label else "", style="bold"), Text(text))
+        for label, text in evidence(failure):
+            grid.add_row(Text(label + ":" if label else "", style="dim"), Text(text, style="dim"))
+        yield Padding(grid, (0, 0, 0, 2))
+    if report["rows"]:
+        yield Padding(_table(report), (1, 0))
+    for line in footer(report):
+        yield Text(line, style="dim")
+
+
+def _table(report: Data) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [cells(row) for row in report["rows"]]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in HEAD:
+        table.add_column(name, justify="right" if name in ("error", "resolution") else "left", no_wrap=name != "tensor")
+    for row in rows:
+        table.add_row(*map(Text, row[:-1]), Text(row[-1], style=COLORS[row[-1]]))
+    return table

@@ -30,11 +30,6 @@ def network(rng: Generator) -> nn.Module:
     )  # fmt: skip
 
 
-def moving_average(rng: Generator) -> nn.Module:
-    """The moving average of a small network."""
-    return nn.MovingAverage(nn.Sequential(nn.Dense(4, 3, rng=rng), ops.tanh), decay=0.9)
-
-
 class WithReplacedWeights(nn.Module):
     """A network with one of its weights replaced: differentiable in that."""
 
@@ -44,11 +39,6 @@ class WithReplacedWeights(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         y: Tensor = nn.replaced(self.network, {"0.weight": w})(x)
         return y
-
-
-def batch(rng: np.random.Generator) -> tuple[Array]:
-    """Clearly different values: a normalisation divides by their variance."""
-    return (distinct(rng, (4, 3)),)
 
 
 def indices(rng: np.random.Generator) -> tuple[Array]:
@@ -84,7 +74,7 @@ LAYERS = (
               arrays(normal, (2, 4, 3))),
     )),
     Item("nn.BatchNorm", (
-        layer(lambda rng: nn.BatchNorm(3), batch),
+        layer(lambda rng: nn.BatchNorm(3), arrays(distinct, (4, 3))),
         layer(lambda rng: nn.BatchNorm(2), arrays(distinct, (2, 2, 3, 2))),
         layer(lambda rng: nn.BatchNorm(2), arrays(distinct, (2, 2, 3))),
         layer(batch_norm_in_evaluation, arrays(normal, (4, 3))),
@@ -134,6 +124,9 @@ LAYERS = (
     Item("nn.Flatten", (layer(lambda rng: nn.Flatten(), arrays(normal, (2, 3, 2))),)),
     Item("nn.Reshape", (layer(lambda rng: nn.Reshape((3, -1)), arrays(normal, (2, 6))),)),
     Item("nn.Sequential", (layer(network, arrays(normal, (3, 2, 4, 4))),)),
-    Item("nn.MovingAverage", (layer(moving_average, arrays(normal, (3, 4))),)),
+    Item("nn.MovingAverage", (
+        layer(lambda rng: nn.MovingAverage(nn.Sequential(nn.Dense(4, 3, rng=rng), ops.tanh), decay=0.9),
+              arrays(normal, (3, 4))),
+    )),
     Item("nn.replaced", (layer(WithReplacedWeights, lambda rng: (normal(rng, (2, 4)), normal(rng, (3, 4)))),)),
 )  # fmt: skip

@@ -5,12 +5,9 @@ Imports: losses. Read next: ``checking.py``.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from minigen import losses
-from minigen.autograd import Tensor
 from minigen.inventory.cases import Item, arrays, case, normal, normal_away_from, positive, probability
 from minigen_kernels import Array
 
@@ -40,22 +37,6 @@ def images_and_labels(rng: np.random.Generator) -> tuple[Array, Array]:
 def probabilities_of_classes(rng: np.random.Generator) -> tuple[Array, Array]:
     """Logits (N, K) and probabilities that stay in [0, 1] when the checker moves them."""
     return normal(rng, (4, 3)), probability(rng, (4, 3))
-
-
-def _l1_penalty(a: Tensor, b: Tensor) -> Tensor:
-    return losses.l1_penalty([a, b])
-
-
-def _l2_penalty(a: Tensor, b: Tensor) -> Tensor:
-    return losses.l2_penalty([a, b])
-
-
-def _nll_logvar(mean: Tensor, target: Tensor, logvar: Tensor, **options: Any) -> Tensor:
-    return losses.gaussian_nll(mean, target, logvar=logvar, **options)
-
-
-def _nll_var(mean: Tensor, target: Tensor, var: Tensor) -> Tensor:
-    return losses.gaussian_nll(mean, target, var=var)
 
 
 def means_and_variance(rng: np.random.Generator) -> tuple[Array, Array, Array]:
@@ -90,8 +71,9 @@ LOSSES = (
     )),
     Item("losses.gaussian_nll", (
         case(losses.gaussian_nll, PAIR, var=0.7),
-        case(_nll_logvar, arrays(normal, (4, 3), (4, 3), (4, 3)), reduction="batchmean"),
-        case(_nll_var, means_and_variance),
+        case(lambda mean, target, logvar: losses.gaussian_nll(mean, target, logvar=logvar, reduction="batchmean"),
+             arrays(normal, (4, 3), (4, 3), (4, 3))),
+        case(lambda mean, target, var: losses.gaussian_nll(mean, target, var=var), means_and_variance),
     )),
     Item("losses.gaussian_kl", (case(losses.gaussian_kl, PAIR), case(losses.gaussian_kl, PAIR, reduction="none"))),
     Item("losses.gaussian_kl_between", (case(losses.gaussian_kl_between, arrays(normal, *[(4, 3)] * 4)),)),
@@ -99,6 +81,8 @@ LOSSES = (
     Item("losses.categorical_kl", (case(losses.categorical_kl, PAIR),)),
     Item("losses.l1_activity", (case(losses.l1_activity, arrays(normal_away_from(0), (4, 3))),)),
     Item("losses.kl_sparsity", (case(losses.kl_sparsity, arrays(probability, (4, 3)), rho=0.1),)),
-    Item("losses.l1_penalty", (case(_l1_penalty, arrays(normal_away_from(0), (4, 3), (3,))),)),
-    Item("losses.l2_penalty", (case(_l2_penalty, arrays(normal, (4, 3), (3,))),)),
+    Item("losses.l1_penalty", (
+        case(lambda a, b: losses.l1_penalty([a, b]), arrays(normal_away_from(0), (4, 3), (3,))),
+    )),
+    Item("losses.l2_penalty", (case(lambda a, b: losses.l2_penalty([a, b]), arrays(normal, (4, 3), (3,))),)),
 )  # fmt: skip

@@ -70,30 +70,6 @@ def unpool_inputs(rng: np.random.Generator) -> tuple[Any, ...]:
     return normal(rng, (2, 2, 2, 3)), indices, 2
 
 
-def _concat(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    return ops.concat([a, b, c], axis=1)
-
-
-def _stack(a: Tensor, b: Tensor) -> Tensor:
-    return ops.stack([a, b], axis=1)
-
-
-def _with_statistics(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    return ops.batch_norm_with_statistics(x, w, b)[0]  # the statistics are constants to the engine
-
-
-def _group_norm(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    return ops.group_norm(x, 2, w, b)
-
-
-def _embedding(w: Tensor) -> Tensor:
-    return ops.embedding([[0, 2, 2], [3, 2, 0]], w)
-
-
-def _reflected(x: Tensor) -> Tensor:
-    return 2.0 - x + 3.0 / x + 2.0**x
-
-
 OPERATORS = _items(
     ("Tensor +", case(operator.add, arrays(normal, (3, 4), (4,)))),
     ("Tensor -", case(operator.sub, arrays(normal, (3, 1), (2, 1, 4)))),
@@ -103,7 +79,7 @@ OPERATORS = _items(
     ("Tensor **", case(operator.pow, power_inputs)),
     ("Tensor **", case(lambda x: x**3, arrays(normal, (3, 4)))),
     ("Tensor @", case(operator.matmul, arrays(normal, (2, 3, 4), (4, 2)))),
-    ("number - Tensor", case(_reflected, arrays(positive, (3, 4)))),
+    ("number - Tensor", case(lambda x: 2.0 - x + 3.0 / x + 2.0**x, arrays(positive, (3, 4)))),
     ("Tensor []", case(lambda x: x[1:, [0, 2, 2], None], arrays(normal, (3, 4)))),
     ("Tensor.sum", case(lambda x: x.sum(1), arrays(normal, (2, 3, 4)))),
     ("Tensor.mean", case(lambda x: x.mean((0, 2)), arrays(normal, (2, 3, 4)))),
@@ -155,8 +131,11 @@ OPERATIONS = _items(
     # Shapes, indexing, products of matrices.
     op("broadcast_to", arrays(normal, (3, 1)), shape=(2, 3, 4)),
     op("sum_to", arrays(normal, (2, 3, 4)), shape=(3, 1)),
-    ("ops.concat", case(_concat, arrays(normal, (2, 1, 3), (2, 4, 3), (2, 2, 3)))),
-    ("ops.stack", case(_stack, arrays(normal, (2, 3), (2, 3)))),
+    (
+        "ops.concat",
+        case(lambda a, b, c: ops.concat([a, b, c], axis=1), arrays(normal, (2, 1, 3), (2, 4, 3), (2, 2, 3))),
+    ),
+    ("ops.stack", case(lambda a, b: ops.stack([a, b], axis=1), arrays(normal, (2, 3), (2, 3)))),
     op("pad", arrays(normal, (2, 3)), pads=[(1, 0), (0, 2)], value=1.5),
     op("pad", arrays(normal, (2, 3)), pads=[(1, 0), (2, 1)], mode="reflect"),
     op("pad", arrays(normal, (2, 3)), pads=[(1, 0), (2, 1)], mode="replicate"),
@@ -222,12 +201,15 @@ OPERATIONS = _items(
     op("interpolate", arrays(normal, (2, 2, 3, 4)), size=(5, 3), mode="bilinear", align_corners=True),
     op("batch_norm", norm_inputs((4, 3), (3,), (3,))),
     op("batch_norm", norm_inputs((2, 2, 3, 2), (2,), (2,)), eps=1e-3),
-    ("ops.batch_norm_with_statistics", case(_with_statistics, norm_inputs((2, 2, 3, 2), (2,), (2,)))),
+    (
+        "ops.batch_norm_with_statistics",  # the statistics are constants to the engine
+        case(lambda *xs: ops.batch_norm_with_statistics(*xs)[0], norm_inputs((2, 2, 3, 2), (2,), (2,))),
+    ),
     op("batch_norm_inference", batch_norm_inference_inputs),
     op("layer_norm", norm_inputs((3, 4), (4,), (4,))),
     op("layer_norm", norm_inputs((2, 3, 2), (3, 2), (3, 2))),
-    ("ops.group_norm", case(_group_norm, norm_inputs((2, 4, 3), (4,), (4,)))),
+    ("ops.group_norm", case(lambda x, w, b: ops.group_norm(x, 2, w, b), norm_inputs((2, 4, 3), (4,), (4,)))),
     op("group_norm", norm_inputs((1, 6, 2, 2)), num_groups=3, eps=1e-3),
     op("instance_norm", norm_inputs((2, 2, 3, 2), (2,), (2,))),
-    ("ops.embedding", case(_embedding, arrays(normal, (4, 3)))),
+    ("ops.embedding", case(lambda w: ops.embedding([[0, 2, 2], [3, 2, 0]], w), arrays(normal, (4, 3)))),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,12 +61,8 @@ def deterministic(case: LayerCase) -> str:
     """Two copies of a layer, with their generators in the same state, give the same bits."""
     layer = case.layer()
     first, second = (outputs_of(copy.deepcopy(layer), as_tensors(case.arrays())) for _ in range(2))
-    for i, (a, b) in enumerate(zip(first, second, strict=True)):
-        if not bitwise_equal(a.numpy(), b.numpy()):
-            raise CheckFailed(
-                f"output {i} differs between two copies of the layer: {a!r}, then {b!r}. Random numbers have to come "
-                "from a minigen.Generator that is an attribute of the layer"
-            )
+    rule = "Random numbers have to come from a minigen.Generator that is an attribute of the layer"
+    _require_same_outputs(first, second, f"differs between two copies of the layer: {{a!r}}, then {{b!r}}. {rule}")
     return "two copies of the layer give the same bits"
 
 
@@ -182,12 +178,8 @@ def modes(case: LayerCase) -> str:
                 raise CheckFailed(f"after {name}() the attribute `training` {place}is {module.training}")
     state = layer.state_dict()
     first, second = (outputs_of(layer, as_tensors(case.arrays())) for _ in range(2))
-    for name, array in layer.state_dict().items():
-        if not bitwise_equal(array, state[name]):
-            raise CheckFailed(f"a call in evaluation mode changes '{name}'")
-    for i, (a, b) in enumerate(zip(first, second, strict=True)):
-        if not bitwise_equal(a.numpy(), b.numpy()):
-            raise CheckFailed(f"output {i} differs between two calls in evaluation mode: {a!r}, then {b!r}")
+    _require_same_state(state, layer.state_dict(), "a call in evaluation mode changes '{name}'")
+    _require_same_outputs(first, second, "differs between two calls in evaluation mode: {a!r}, then {b!r}")
     return "the mode reaches all modules; evaluation leaves no trace"
 
 
@@ -198,18 +190,12 @@ def state(case: LayerCase) -> str:
         outputs_of(layer, as_tensors(case.arrays()))
     saved, other = layer.state_dict(), copy.deepcopy(case.make()).to(dtype=np.float64)
     other.load_state_dict(saved)
-    loaded = other.state_dict()
-    for name in saved:
-        if not bitwise_equal(saved[name], loaded[name]):
-            raise CheckFailed(f"'{name}' is not what was loaded")
+    _require_same_state(saved, other.state_dict(), "'{name}' is not what was loaded")
     with no_grad():
         ys, zs = (outputs_of(one.eval(), as_tensors(case.arrays())) for one in (layer, other))
-    for i, (y, z) in enumerate(zip(ys, zs, strict=True)):
-        if not bitwise_equal(y.numpy(), z.numpy()):
-            raise CheckFailed(
-                f"output {i} is another one after load_state_dict(state_dict()): {y!r}, then {z!r}. What is learned or "
-                f"gathered has to be a Parameter or a Tensor; the state holds {', '.join(saved) or 'nothing'}"
-            )
+    rule = "What is learned or gathered has to be a Parameter or a Tensor"
+    text = f"is another one after load_state_dict(state_dict()): {{a!r}}, then {{b!r}}. {rule}; the state holds "
+    _require_same_outputs(ys, zs, text + (", ".join(saved) or "nothing"))
     return f"{len(saved)} arrays; a layer that loads them gives the same bits"
 
 
@@ -255,9 +241,7 @@ def device(case: LayerCase) -> str:
             raise CheckFailed(f"the output is on the {z.device} though inputs and parameters are on the GPU")
         if (difference := _difference(y.numpy(), z.numpy())) > DEVICE_RTOL:
             raise CheckFailed(f"on the GPU the output differs by {difference:.1e} of it")
-    for name, array in layer.to(device="cpu").state_dict().items():
-        if not bitwise_equal(array, before[name]):
-            raise CheckFailed(f"'{name}' comes back from the GPU as another one")
+    _require_same_state(before, layer.to(device="cpu").state_dict(), "'{name}' comes back from the GPU as another one")
     return "on the GPU as on the CPU"
 
 
@@ -274,6 +258,20 @@ CHECKS: tuple[tuple[str, Callable[[LayerCase], str]], ...] = (
     ("batch", batch),
     ("device", device),
 )
+
+
+def _require_same_outputs(first: Sequence[Tensor], second: Sequence[Tensor], message: str) -> None:
+    """Fail with `message`, formatted with both outputs a and b, if one output is not the same to the last bit."""
+    for i, (a, b) in enumerate(zip(first, second, strict=True)):
+        if not bitwise_equal(a.numpy(), b.numpy()):
+            raise CheckFailed(f"output {i} {message.format(a=a, b=b)}")
+
+
+def _require_same_state(before: Mapping[str, Array], after: Mapping[str, Array], message: str) -> None:
+    """Fail with `message`, formatted with the name, if an array of a state dict is not the same to the last bit."""
+    for name in before:
+        if not bitwise_equal(before[name], after[name]):
+            raise CheckFailed(message.format(name=name))
 
 
 def _trained(layer: Module) -> list[Tensor]:

@@ -85,11 +85,7 @@ def scales(least: float = 1e-8, most: float = 1e8) -> st.SearchStrategy[float]:
 
 
 def by_axes(
-    *layouts: str,
-    values: Draw | Sequence[Draw] = normal,
-    scale: Scale = 1.0,
-    dtype: Any = np.float64,
-    **sizes: Size,
+    *layouts: str, values: Draw | Sequence[Draw] = normal, scale: Scale = 1.0, dtype: Any = np.float64, **sizes: Size
 ) -> st.SearchStrategy[tuple[Array, ...]]:
     """A tuple of arrays whose axes have names; the same name is the same length in all of them.
 
@@ -144,13 +140,7 @@ def shapes(least: int = 0, most: int = 3, side: int = 3) -> st.SearchStrategy[Sh
 
 
 def broadcastable(
-    count: int = 2,
-    *,
-    most: int = 3,
-    side: int = 3,
-    values: Draw = normal,
-    scale: Scale = 1.0,
-    dtype: Any = np.float64,
+    count: int = 2, *, most: int = 3, side: int = 3, values: Draw = normal, scale: Scale = 1.0, dtype: Any = np.float64
 ) -> st.SearchStrategy[tuple[Array, ...]]:
     """`count` arrays of different shapes that broadcast together, such as (2, 3), (3,) and (2, 1), and ().
 

@@ -92,7 +92,7 @@ class TorchModule(nn.Module):
         leaves = [*(inputs[i] for i in positions), *(vars(self)[name] for name in self._names)]
         first = outputs(*(torch.from_numpy(x.numpy().copy()) for x in leaves))
         ys = tuple(
-            kind.apply(*leaves, call=_output(outputs, k), torch=torch)
+            kind.apply(*leaves, call=lambda *tensors, k=k: outputs(*tensors)[k], torch=torch)
             for k, y in enumerate(first)
             if y.is_floating_point()
         )
@@ -182,10 +182,6 @@ def _is_once_differentiable(gx: Any) -> bool:
                 return True
             stack += [above for above, _ in node.next_functions]
     return False
-
-
-def _output(outputs: Callable[..., tuple[Any, ...]], k: int) -> Callable[..., Any]:
-    return lambda *tensors: outputs(*tensors)[k]
 
 
 def _to_numpy(x: Any, torch: ModuleType) -> Any:

@@ -43,7 +43,7 @@ def other_cotangent(failed: FailedCheck) -> Iterator[Explanation]:
         both = both & fits[n * len(both) : (n + 1) * len(both)]
     enough = len(worst) * len(draws) > 1
     for (kind, text, _), good in zip(variants[0], both, strict=True):
-        if good and enough and not (kind == "missing-sum" and not failed.analytic_where_wrong.any()):
+        if good and enough and not (kind == "missing-sum" and not failed.comparison.analytic[failed.wrong].any()):
             yield Explanation(kind, text)
             return
 

@@ -55,7 +55,7 @@ def detached(failed: FailedCheck) -> Iterator[Explanation]:
     missing = np.zeros((len(lin.cotangents), len(order)))
     alone: dict[int, float] = dict.fromkeys(suspects, 0.0)
     for k, gys in enumerate(lin.cotangents):
-        gradients = _gradients(ys, gys, [constants[n] for n in suspects])
+        gradients = [_gradient(ys, gys, constants[n]) for n in suspects]
         for column, m in enumerate(moves):
             for n, g in zip(suspects, gradients, strict=True):
                 part = float((g * m[n]).sum()) if m is not None else 0.0
@@ -108,39 +108,25 @@ def _rates_of_change(failed: FailedCheck, constants: list[Constant], d: Array) -
     return [(a - b) / (2 * STEP) for a, b in zip(*values, strict=True)]
 
 
-def _gradients(ys: list[Tensor], gys: list[Tensor], constants: list[Constant]) -> list[Array]:
-    """The derivative of gy.y with respect to each constant."""
-    found = []
-    for c in constants:
-        if c.consumer is None:
-            found.append(gys[c.i].numpy())
-            continue
-        if not isinstance(c.value, Tensor):
-            found.append(_gradient_of_number(ys, gys, c))
-            continue
-        c.value.requires_grad = True
-        try:
-            root = CotangentSeed.apply(*ys, gys=tuple(gys))
-            found.append(grad(root, [c.value])[0].numpy() if root.requires_grad else np.zeros(c.value.shape))
-        finally:
-            c.value.requires_grad = False
-    return found
-
-
-def _gradient_of_number(ys: list[Tensor], gys: list[Tensor], c: Constant) -> Array:
-    """The derivative with respect to a number, for which a Tensor of one element stands in meanwhile."""
-    assert c.consumer is not None
-    others = [x for x in c.consumer.inputs if isinstance(x, Tensor)]
-    stand_in = Tensor(np.asarray(c.value, others[0].dtype), requires_grad=True)
-    inputs = c.consumer.inputs
-    c.consumer.inputs = tuple(stand_in if i == c.i else x for i, x in enumerate(inputs))
+def _gradient(ys: list[Tensor], gys: list[Tensor], c: Constant) -> Array:
+    """The derivative of gy.y with respect to a constant. In place of a number stands a Tensor of one element."""
+    if c.consumer is None:
+        return gys[c.i].numpy()
+    inputs, is_tensor = c.consumer.inputs, isinstance(c.value, Tensor)
+    dtype = next(x.dtype for x in inputs if isinstance(x, Tensor))
+    x = c.value if isinstance(c.value, Tensor) else Tensor(np.asarray(c.value, dtype))
+    x.requires_grad = True
+    if not is_tensor:
+        c.consumer.inputs = tuple(x if i == c.i else old for i, old in enumerate(inputs))
     try:
         root = CotangentSeed.apply(*ys, gys=tuple(gys))
-        return grad(root, [stand_in])[0].numpy() if root.requires_grad else np.zeros(())
-    except Exception:  # a backward that treats numbers differently from Tensors
-        return np.zeros(())
+        return grad(root, [x])[0].numpy() if root.requires_grad else np.zeros(x.shape)
+    except Exception:
+        if is_tensor:
+            raise
+        return np.zeros(())  # a backward that treats numbers differently from Tensors
     finally:
-        c.consumer.inputs = inputs
+        x.requires_grad, c.consumer.inputs = False, inputs
 
 
 def _describe(c: Constant, failed: FailedCheck) -> str:

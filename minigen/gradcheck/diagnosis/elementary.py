@@ -46,12 +46,14 @@ def zero(failed: FailedCheck) -> Iterator[Explanation]:
         yield Explanation("none", f"{text}: {name}.backward returns None for its input {i}, which the result does "
                           "depend on.")  # fmt: skip
         return
+    cut = "(.detach(), Tensor(array), no_grad)"
+    question = f"does backward give zeros, or was a part of the graph cut {cut}?"
     if not any(depends_on(y, variable) for y in ys):
-        yield Explanation("zero", f"{text}: no recorded operation leads from it to the output. Was the graph cut "
-                          "(.detach(), Tensor(array), no_grad), or the input not used as a Tensor?")  # fmt: skip
-    else:
-        yield Explanation("zero", f"{text}: does backward give zeros, or was a part of the graph cut (.detach(), "
-                          "Tensor(array), no_grad)?")  # fmt: skip
+        question = (
+            f"no recorded operation leads from it to the output. Was the graph cut {cut}, or the input not used as "
+        )
+        question += "a Tensor?"
+    yield Explanation("zero", f"{text}: {question}")
 
 
 def nonlinear(failed: FailedCheck) -> Iterator[Explanation]:

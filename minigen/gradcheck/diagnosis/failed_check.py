@@ -52,11 +52,6 @@ class FailedCheck:
         """Which of the compared numbers count: finite, and no kink."""
         return ~self.comparison.kinks() & np.isfinite(self.comparison.numeric) & np.isfinite(self.comparison.analytic)
 
-    @property
-    def analytic_where_wrong(self) -> Array:
-        """The analytic numbers that are wrong."""
-        return self.comparison.analytic[self.wrong]
-
     @cached_property
     def independent(self) -> int:
         """The number of independent numbers that were compared; it has to exceed an explanation's free parameters.

@@ -62,8 +62,6 @@ def recheck_at(failed: FailedCheck, x: Array) -> FailedCheck | None:
 def single_sample(failed: FailedCheck) -> Iterator[Explanation]:
     """Each sample alone is right, and the whole batch is wrong."""
     function, _ = innermost(failed.lin.function)
-    if not isinstance(function, UserFunction):
-        return
     arrays = [array_in(x) for x in function.inputs]
     shapes = [a.shape for a in arrays if a is not None and a.ndim]
     n = shapes[0][0] if shapes else 0
