@@ -1,6 +1,6 @@
 """A wrong factor: -1, a length that turns a sum into a mean, 2, 1/2, a number of the layer.
 
-Imports: the files of the checker. Read next: ``order.py``.
+Imports: the files of the checker. Read next: ``permutation.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A missing term: the residual, numeric - analytic, is compared with what a forgotten term would look like.
 
-Imports: the files of the checker. Read next: ``elsewhere.py``.
+Imports: the files of the checker. Read next: ``recheck.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Are the numbers right, but in the wrong places? Axes exchanged, reversed, shifted.
 
-Imports: the files of the checker. Read next: ``other_tensor.py``.
+Imports: the files of the checker. Read next: ``cotangent.py``.
 """
 
 from __future__ import annotations
