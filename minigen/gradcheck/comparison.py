@@ -16,7 +16,7 @@ from minigen.gradcheck.numeric import DirectionalDerivative
 from minigen.gradcheck.report import Verdict
 from minigen_kernels import Array
 
-SAFETY_FACTOR = 10.0  # the numeric derivative may be off by so many times its estimated error
+SAFETY_FACTOR = 10.0  # the tolerated multiple of the estimated error of the numeric derivative
 
 
 @dataclass

@@ -40,7 +40,7 @@ def check_layer(
     raise_on_failure: bool = True,
     **options: Any,
 ) -> LayerReport:
-    """Check what every layer promises, in the spirit of scikit-learn's ``check_estimator``. Return a report, or raise.
+    """Check what every layer has to fulfil, like scikit-learn's ``check_estimator``. Return a report, or raise.
 
     `layer` is a Module class or a function without arguments that makes one, or a Module, which is copied. `inputs` is
     an array, a tuple of arrays and whatever else `forward` takes, or a hypothesis strategy for either, of which
@@ -169,7 +169,7 @@ def _finding(name: str, check: Callable[[LayerCase], str], for_each_case: ForEac
     def run(case: LayerCase) -> None:
         nonlocal at
         at = case.describe()
-        with np.errstate(all="ignore"):  # NaN and Inf are looked at; a warning would say less
+        with np.errstate(all="ignore"):  # the checks report NaN and Inf themselves
             seen.append(check(case))
 
     try:

@@ -159,7 +159,7 @@ def gradients(case: LayerCase) -> str:
         report = gradcheck(subject, *case.arrays(), order=case.order, seed=case.seed, raise_on_failure=False,
                            **case.options)  # fmt: skip
         of_memory = report.failure is not None and [e.kind for e in report.failure.explanations] == ["memory"]
-        if report.failure is not None and not of_memory:  # that promise is "views"
+        if report.failure is not None and not of_memory:  # that belongs to "views"
             raise CheckFailed(f"{report.failure} (in {mode} mode)" if len(modes) > 1 else str(report.failure))
         finest = min((row.resolution for row in report.rows if row.verdict == "OK"), default=np.nan)
         texts.append(f"{len(report.rows)} tensors in {mode} mode, an error of {finest:.0e} would be seen")

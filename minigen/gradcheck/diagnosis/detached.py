@@ -1,7 +1,7 @@
 """A detached part of the graph: something that depends on the input is a constant to the engine.
 
-The constants in the graph (Tensors without history, numbers) are evaluated at two points nearby. One that differs ought
-not to be a constant. It is reported only if its derivative, added to the analytic gradient, gives the numeric one.
+The constants in the graph (Tensors without history, numbers) are evaluated at two points nearby. One that differs is
+no constant. It is reported only if its derivative, added to the analytic gradient, gives the numeric one.
 
 Imports: tensor, and the files of the checker. Read next: ``location.py``.
 """

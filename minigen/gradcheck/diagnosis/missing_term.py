@@ -15,7 +15,7 @@ from minigen.gradcheck.report import Explanation
 from minigen_kernels import Array
 
 MOST = 200  # elements of a Jacobian whose diagonal is measured
-SPARE_EQUATIONS = 3  # so many more numbers than free parameters have to fit
+SPARE_EQUATIONS = 3  # the least number of equations beyond the free parameters
 
 
 def missing_term(failed: FailedCheck) -> Iterator[Explanation]:

@@ -26,7 +26,7 @@ from minigen_kernels import Array
 
 Shape = tuple[int, ...]
 MOST = 400  # elements that are compared one by one
-SAMPLES = 6  # a batch of up to so many is tried sample by sample
+SAMPLES = 6  # the largest batch of which every sample is tried
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23)
 LARGEST = 50_000  # elements of an input
 
