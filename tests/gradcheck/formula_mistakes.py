@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from minigen import ops
-from minigen.autograd import Function, Tensor, matmul, swap_last
+from minigen.autograd import Function, Tensor
+from minigen.ops.linalg import matmul
+from minigen.ops.shape import swap_last
 from minigen_kernels import Array
 
 Rng = np.random.Generator
