@@ -3,14 +3,15 @@
     import minigen as mg
     from minigen import losses, nn, ops, optim
 
-This file only re-exports; names of PyTorch are answered with those that are used here. Read next:
-``autograd/__init__.py``.
+This file only re-exports; names of PyTorch are answered with those that are used here. What trains whole models,
+``mg.train`` and its like, is loaded when it is first used. Read next: ``autograd/__init__.py``, ``runs/library.py``.
 """
 
 from minigen import interrupt as interrupt  # first: what follows takes time
 
 # isort: split
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from minigen import autograd, device, losses, nn, ops, optim
 from minigen.autograd import Function, FusedFunction, GradientError, Tensor, grad, no_grad
@@ -28,18 +29,31 @@ from minigen.names import (
 )
 from minigen.nn import manual_seed
 from minigen.random import Generator
-from minigen.serialization import load, save
+from minigen.serialization import CheckpointError, load, save
 
 answer_calls(device)
 answer_attributes(nn.Module, OF_MODULES)
 answer_attributes(optim.Optimizer, OF_OPTIMIZERS)
 answer_attributes(Tensor, OF_TENSORS, [*INSTEAD, *ops.__all__, *(f"{name}_" for name in [*INSTEAD, *ops.__all__])])
-if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
-    __getattr__ = asked_of_module(__name__, OF_MINIGEN)
+if TYPE_CHECKING:
+    from minigen.runs import ConfigError, NonFiniteLoss, Run, RunFolderError, open_run, train
+else:  # to a type checker an unknown name stays unknown
+    _unknown = asked_of_module(__name__, OF_MINIGEN)
+
+    def __getattr__(name: str) -> Any:
+        return getattr(importlib.import_module("minigen.runs"), name) if name in LATE else _unknown(name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *LATE})
+
 
 __version__ = "0.2.0"
 
+#: What trains models, and what goes wrong with that.
+LATE = ("ConfigError", "NonFiniteLoss", "Run", "RunFolderError", "open_run", "train")
+
 __all__ = [
-    "FusedFunction", "Function", "Generator", "GradientError", "GradientMismatch", "Tensor", "autograd", "cuda_status",
-    "grad", "gradcheck", "load", "losses", "manual_seed", "nn", "no_grad", "ops", "optim", "save", "set_num_threads",
+    "CheckpointError", "ConfigError", "FusedFunction", "Function", "Generator", "GradientError", "GradientMismatch",
+    "NonFiniteLoss", "Run", "RunFolderError", "Tensor", "autograd", "cuda_status", "grad", "gradcheck", "load",
+    "losses", "manual_seed", "nn", "no_grad", "open_run", "ops", "optim", "save", "set_num_threads", "train",
 ]  # fmt: skip

@@ -105,6 +105,11 @@ def save_png(picture: Array, path: str | Path, *, scale: int = 2) -> None:
     write_atomically(path, as_png(picture, scale=scale))
 
 
+def read_png(path: str | Path, *, scale: int = 2) -> Array:
+    """The bytes (H, W) or (H, W, 3) that `save_png` wrote. OSError if it is no picture."""
+    return np.asarray(importlib.import_module("PIL.Image").open(path))[::scale, ::scale]
+
+
 def as_png(picture: Array, *, scale: int = 2) -> bytes:
     """The contents of that file."""
     image = importlib.import_module("PIL.Image").fromarray(picture.repeat(scale, 0).repeat(scale, 1))

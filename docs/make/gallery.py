@@ -10,7 +10,7 @@ A model is trained as many steps as fit into the budget, but not beyond its own 
 that a stopped call goes on where it was. MNIST is fetched, or read from MINIGEN_DATA. All 40 models take some 30
 minutes of one core at the default budget.
 
-Imports: minigen.cli and minigen.training, Pillow. Read next: ``gallery.md``.
+Imports: minigen.runs and minigen.training, Pillow. Read next: ``gallery.md``.
 """
 
 from __future__ import annotations
@@ -33,10 +33,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from minigen.algorithms.catalog import MODELS, OPTIONS
 from minigen.algorithms.experiment import Experiment, Recipe
-from minigen.cli.drawing import codes_from, latent_of, turns
-from minigen.cli.trained import open_run
 from minigen.pictures import grid
-from minigen.runs import sampling
+from minigen.runs import open_run
 from minigen.training.config import ABSENT, resolve
 from minigen.training.environment import describe_environment
 from minigen.training.prepare import prepare
@@ -160,7 +158,7 @@ def train(gallery: Gallery, name: str, dataset: str, budget: float) -> None:
         trained = _command(*words, "--out", str(run), "--json")
         seconds = _processor_seconds() - before
         sheet = picture(run)
-        experiment = open_run(str(run), None, None, "cpu").experiment
+        experiment = open_run(run, device="cpu").experiment
         density = [] if _has_prior(experiment) else ["--density", "mixture"]
         how = ["--samples", "0"] if _is_compared(recipe) else density
         found = _command("evaluate", str(run), "--json", "-k", "1", *how)
@@ -209,17 +207,14 @@ def _has_prior(experiment: Experiment) -> bool:
 
 def picture(run: Path) -> Array:
     """60 images of 28x28 as bytes (178, 298): samples, or test images and what the model makes of them."""
-    trained = open_run(str(run), None, None, "cpu")
-    if _is_compared(trained.recipe):
-        parts = trained.experiment.pictures(trained.images("test").images_float(slice(ROWS // 2 * COLUMNS)))
+    opened = open_run(run, device="cpu")
+    if _is_compared(opened.recipe):
+        parts = opened.experiment.pictures(opened.images("test").images_float(slice(ROWS // 2 * COLUMNS)))
         rows = [part[k : k + COLUMNS] for k in range(0, ROWS // len(parts) * COLUMNS, COLUMNS) for part in parts]
         images = np.concatenate(rows)
     else:
-        draw, _ = codes_from(trained, None)
-        codes = sampling.draw_codes(draw, ROWS * COLUMNS, 0)
-        images = sampling.decode(latent_of(trained), codes, turns(trained, ROWS * COLUMNS, None))
-    low, high = trained.facts["value_range"]
-    return grid(images, COLUMNS, value_range=(low, high))
+        images = opened.sample(ROWS * COLUMNS)
+    return grid(images, COLUMNS, value_range=opened.value_range)
 
 
 def contact_sheet(gallery: Gallery, names: Iterable[str]) -> Array:

@@ -77,11 +77,11 @@ def recipe_of(thing: Any, place: str = "") -> Recipe:
 
     ConfigError: it is none of these, names no objective, or its constructor needs what nothing gives.
     """
+    if isinstance(thing, Recipe):
+        return replace(thing, place=place or thing.place)
     place = place or _place_of(thing)
     file, _, path = place.rpartition(":")
     name = path.rpartition(".")[2]
-    if isinstance(thing, Recipe):
-        return replace(thing, place=place)
     if not inspect.isfunction(thing) and not (isinstance(thing, type) and issubclass(thing, nn.Module)):
         raise ConfigError(f"{place} is {shown(thing)}; to train it, it has to be a class of nn.Module, or a Recipe")
     kind = getattr(thing, "objective", None)

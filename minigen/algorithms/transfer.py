@@ -14,7 +14,7 @@ brought into line, exactly, so that the generator first paints what the decoder 
 
 The layer of the score is new, and so is the memory of the optimizers; a moving average begins at what was given.
 
-Imports: nn, data, donors. Read next: ``minigen/cli/train.py``.
+Imports: nn, data, donors. Read next: ``minigen/runs/sessions.py``.
 """
 
 from __future__ import annotations

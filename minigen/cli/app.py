@@ -20,16 +20,15 @@ import click
 import minigen
 from minigen.algorithms.options import ConfigError, did_you_mean
 from minigen.cli.compare import compare
+from minigen.cli.console import encoding_help, escape_unencodable, redirect_to_devnull, show_compile_notices
 from minigen.cli.encode import encode
 from minigen.cli.evaluate import evaluate
 from minigen.cli.gradcheck import check_gradients
 from minigen.cli.info import info
-from minigen.cli.kernel_news import show_kernel_news
 from minigen.cli.models import list_models
 from minigen.cli.reconstruct import reconstruct
 from minigen.cli.sample import sample
 from minigen.cli.train import train
-from minigen.cli.words import letters_help, speak_to_nobody, write_any_letter
 from minigen.interrupt import until_here
 from minigen.training.printable import printable
 
@@ -68,10 +67,10 @@ for command in (train, sample, reconstruct, evaluate, compare, encode, check_gra
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line `args` (of the process by default) and exit."""
-    show_kernel_news()
+    show_compile_notices()
     try:
         until_here()
-        write_any_letter()
+        escape_unencodable()
         code = commands.main(args=None if args is None else list(args), prog_name="minigen", standalone_mode=False)
         if sys.stdout is not None:  # it is None if whoever called has closed it
             sys.stdout.flush()
@@ -79,7 +78,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         _complain("interrupted")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # who read our output has left: nobody is there to be told
-        speak_to_nobody(sys.stdout.fileno())
+        redirect_to_devnull(sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
         if os.environ.get("MINIGEN_DEBUG"):
@@ -99,7 +98,7 @@ def describe(error: Exception) -> str:
         text = error.format_message()
     elif isinstance(error, UnicodeEncodeError):
         where = error.object[max(0, error.start - 40) : error.end + 20].splitlines()
-        text = f"the letters in {max(where, key=len)!r} cannot be written: {letters_help()}"
+        text = f"the letters in {max(where, key=len)!r} cannot be written: {encoding_help()}"
     elif isinstance(error, MemoryError):
         what = f" ({error})" if str(error) else ""
         text = f"not enough memory{what}: take a smaller --batch-size, --limit or --latent"

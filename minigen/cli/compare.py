@@ -1,6 +1,6 @@
 """``minigen compare``: several runs in one table and one picture.
 
-Imports: training, pictures. Read next: ``measure.py``.
+Imports: runs, pictures. Read next: ``evaluate.py``, ``minigen/runs/evaluation.py``.
 """
 
 from __future__ import annotations
@@ -11,16 +11,13 @@ import click
 import numpy as np
 
 from minigen.algorithms.options import ConfigError
-from minigen.cli.drawing import codes_from, latent_of, seed_option, turns
-from minigen.cli.evaluate import facts_of
-from minigen.cli.measure import Findings, Plan, check, k_option, measure, samples_option
-from minigen.cli.output import PICTURE, Output, force_option
-from minigen.cli.trained import Trained, checkpoint_option, data_dir_option, device_option, open_run
-from minigen.cli.words import echo
-from minigen.data import Dataset
+from minigen.cli.console import echo
+from minigen.cli.opening import density_option, json_option, k_option, opens_run, samples_option, seed_option
+from minigen.cli.output import PICTURE, Output
 from minigen.pictures import POINT, as_png, grid, sheet
-from minigen.runs import sampling
-from minigen_kernels import Array
+from minigen.runs import Run
+from minigen.runs.drawing import draw
+from minigen.runs.evaluation import Evaluation, Plan, check_plan, measure, to_unit_range
 
 COLUMNS, POINTS = 16, 2000  # images in a row of the picture; points in a panel of it
 
@@ -30,58 +27,51 @@ COLUMNS, POINTS = 16, 2000  # images in a row of the picture; points in a panel 
 @click.option("-o", "--output", metavar="FILE.png", help="a picture with rows of each run; an old one is replaced")
 @samples_option
 @k_option
-@click.option(
-    "--density",
-    type=click.Choice(["gaussian", "mixture"]),
-    help="draw codes of models without a prior from a density fitted to those of training images  "
-    "[by default their samples are not measured; the picture shows those of a mixture]",
+@density_option(
+    "draw codes of models without a prior from a density fitted to those of training images  "
+    "[by default their samples are not measured; the picture shows those of a mixture]"
 )
 @seed_option("of the samples")
-@checkpoint_option
-@data_dir_option
-@device_option
-@force_option
-@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+@opens_run(PICTURE)
+@json_option
+@click.pass_context
 def compare(
-    runs: tuple[str, ...],
-    output: str | None,
+    ctx: click.Context,
+    /,
+    trained: list[Run],
+    target: Output | None,
     samples: int | None,
     k: int,
     density: str | None,
     seed: int,
-    checkpoint: str | None,
-    data_dir: str | None,
-    device: str,
-    force: bool,
     as_json: bool,
 ) -> None:
     """Measure several runs on the same test images, side by side.
 
     Each RUN is the folder of a run; all must be of one data set. What is measured: see minigen evaluate.
     """
-    target = None if output is None else Output(output, PICTURE, force=force)
+    runs: tuple[str, ...] = ctx.params["runs"]
     if len(runs) < 2:
         raise ConfigError("minigen compare needs two runs or more; for one there is minigen evaluate")
-    trained = [open_run(run, checkpoint, data_dir, device, target) for run in runs]
     _check_same_data(runs, trained)
     plans = [_plan(one, samples, k, density, seed) for one in trained]
     for one, plan in zip(trained, plans, strict=True):
-        check(one, plan)  # all of them, before the first is measured
+        check_plan(one, plan)  # all of them, before the first is measured
     with np.errstate(all="ignore"):
         found = [
             measure(one, plan, lambda text: echo(text, err=True)) for one, plan in zip(trained, plans, strict=True)
         ]
         legend = [] if target is None else _picture(target, runs, trained, plans)
     if as_json:
-        facts = [facts_of(run, one, f) for run, one, f in zip(runs, trained, found, strict=True)]
-        echo(json.dumps({"runs": facts, "picture": output, "rows": legend}))
+        facts = [{"run": run, **f.as_dict()} for run, f in zip(runs, found, strict=True)]
+        echo(json.dumps({"runs": facts, "picture": target and target.name, "rows": legend}))
         return
     _print_table(runs, trained, found)
-    for line in legend if target is None else [f"{output}, from top to bottom:", *legend]:
+    for line in legend if target is None else [f"{target.name}, from top to bottom:", *legend]:
         echo(line)
 
 
-def _plan(trained: Trained, samples: int | None, k: int, density: str | None, seed: int) -> Plan:
+def _plan(trained: Run, samples: int | None, k: int, density: str | None, seed: int) -> Plan:
     """What the options mean for one of several runs: nothing is asked of a model that it cannot do."""
     latent = trained.experiment.latent
     if latent is None:
@@ -89,7 +79,7 @@ def _plan(trained: Trained, samples: int | None, k: int, density: str | None, se
     return Plan(samples, k, density if latent.draw is None and samples != 0 else None, seed)
 
 
-def _check_same_data(runs: tuple[str, ...], trained: list[Trained]) -> None:
+def _check_same_data(runs: tuple[str, ...], trained: list[Run]) -> None:
     """ConfigError if two runs are of other images: their numbers could not be compared."""
     for name in ("dataset", "letters", "image_size"):
         first = trained[0].config[name]
@@ -101,11 +91,11 @@ def _check_same_data(runs: tuple[str, ...], trained: list[Trained]) -> None:
                 )
 
 
-def _print_table(runs: tuple[str, ...], trained: list[Trained], found: list[Findings]) -> None:
+def _print_table(runs: tuple[str, ...], trained: list[Run], found: list[Evaluation]) -> None:
     """A row for each number, a column for each run, each with its standard error; below it the units."""
     columns = [f"[{i + 1}]" for i in range(len(runs))]
     for column, run, one in zip(columns, runs, trained, strict=True):
-        echo(f"{column} {run}: {one.recipe.name}, {one.checkpoint.stem} checkpoint")
+        echo(f"{column} {run}: {one.recipe.name}, {one.checkpoint} checkpoint")
     units = {name: m.unit for f in found for name, m in f.report.items()}
     width = max((len(name) for name in units), default=0)
     echo(f"{'':<{width}}  " + "".join(f"{column:>20}" for column in columns))
@@ -125,7 +115,7 @@ def _print_table(runs: tuple[str, ...], trained: list[Trained], found: list[Find
             echo(f"{column} {line}")
 
 
-def _picture(target: Output, runs: tuple[str, ...], trained: list[Trained], plans: list[Plan]) -> list[str]:
+def _picture(target: Output, runs: tuple[str, ...], trained: list[Run], plans: list[Plan]) -> list[str]:
     """Write a picture with test images and, of each run, reconstructions and samples; return what its rows are.
 
     Points of the plane are plotted instead, one panel after the other.
@@ -134,27 +124,20 @@ def _picture(target: Output, runs: tuple[str, ...], trained: list[Trained], plan
     points = test.image_shape == POINT
     n = min(POINTS if points else COLUMNS, len(test))
     places = test.drawn(n)
-    rows, legend = [_unit(test.images_float(places), test)], ["test images"]
+    rows, legend = [to_unit_range(test.images_float(places), test.value_range)], ["test images"]
     for run, one, plan in zip(runs, trained, plans, strict=True):
         same = one.images("test").subset(places)
         experiment = one.conditioned_on(same.labels)
         if experiment.reconstruct is not None:
-            rows.append(_unit(experiment.reconstruct(same.images_float()), same))
+            rows.append(to_unit_range(experiment.reconstruct(same.images_float()), same.value_range))
             legend.append(f"{run}: reconstructions")
         if experiment.latent is not None and plan.samples != 0 and (experiment.latent.draw or experiment.encode):
-            draw, origin = codes_from(one, plan.density, seed=plan.seed)
-            codes = sampling.draw_codes(draw, n, plan.seed)
-            rows.append(_unit(sampling.decode(latent_of(one), codes, turns(one, n, None)), same))
-            legend.append(f"{run}: samples, codes from the {origin}")
+            drawn = draw(one, n=n, density=plan.density, seed=plan.seed)
+            rows.append(to_unit_range(drawn.images, same.value_range))
+            legend.append(f"{run}: samples, codes from the {drawn.origin}")
     if points:
         target.write(as_png(sheet(rows)))
     else:
         images = np.concatenate(rows)
         target.write(as_png(grid(images[:, : 3 if images.shape[1] >= 3 else 1], n)))
     return legend
-
-
-def _unit(images: Array, dataset: Dataset) -> Array:
-    """Images with values from 0 to 1, whatever range their model works in."""
-    low, high = dataset.value_range
-    return ((images - np.float32(low)) / np.float32(high - low)).clip(0, 1)

@@ -1,45 +1,31 @@
 """``minigen evaluate``: numbers for a trained model on the test images.
 
-Imports: metrics, training. Read next: ``measure.py``.
+Imports: runs. Read next: ``minigen/runs/evaluation.py``.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from textwrap import fill
 from typing import Any
 
 import click
-import numpy as np
 
-from minigen.cli.drawing import density_option, seed_option
-from minigen.cli.measure import Findings, Plan, k_option, measure, samples_option
-from minigen.cli.trained import Trained, checkpoint_option, data_dir_option, device_option, open_run
-from minigen.cli.words import echo
+from minigen.cli.console import echo
+from minigen.cli.opening import density_instead_of_prior, json_option, k_option, opens_run, samples_option, seed_option
+from minigen.runs import Run
 
 
 @click.command()
 @click.argument("run")
 @samples_option
 @k_option
-@density_option("its samples are not measured")
+@density_instead_of_prior("its samples are not measured")
 @seed_option("of the samples")
-@checkpoint_option
-@data_dir_option
-@device_option
-@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def evaluate(
-    run: str,
-    samples: int | None,
-    k: int,
-    density: str | None,
-    seed: int,
-    checkpoint: str | None,
-    data_dir: str | None,
-    device: str,
-    as_json: bool,
-) -> None:
+@opens_run()
+@json_option
+@click.pass_context
+def evaluate(ctx: click.Context, /, run: Run, as_json: bool, **options: Any) -> None:
     """Measure a trained model on the test images.
 
     RUN is the folder of a run. Measured is what the model can: reconstructions (a denoising model is given corrupted
@@ -47,16 +33,14 @@ def evaluate(
     and the images that it draws, by the features of a classifier that is trained once for each data set and kept.
     Last the doctor looks at it, as during training, but with test images and that classifier.
     """
-    trained = open_run(run, checkpoint, data_dir, device)
-    with np.errstate(all="ignore"):
-        found = measure(trained, Plan(samples, k, density, seed), lambda text: echo(text, err=True))
+    found = run.evaluate(**options)
     if as_json:
-        echo(json.dumps(facts_of(run, trained, found)))
+        echo(json.dumps({"run": ctx.params["run"], **found.as_dict()}))
         return
     seen = ", seen corrupted" if found.settings.get("corrupted") else ""
     seen += ", the encoder told their classes" if found.settings["labels_given"] else ""
     count = found.settings["test_images"]
-    echo(f"{trained.checkpoint} on {count:,} test images of {trained.config['dataset']}{seen}")
+    echo(f"{run.checkpoint_path} on {count:,} test images of {run.config['dataset']}{seen}")
     width = max(len(name) for name in found.report) if found.report else 0
     for name, m in found.report.items():
         error = "" if m.error is None else f"±{m.error:.2g}"
@@ -74,25 +58,3 @@ def evaluate(
     for line in found.checkup.lines():
         echo(f"  {line}")
     echo(f"  seconds: {', '.join(f'{name} {seconds:.1f}' for name, seconds in found.seconds.items())}")
-
-
-def facts_of(run: str, trained: Trained, found: Findings) -> dict[str, Any]:
-    """What ``--json`` prints of a run."""
-    report = found.report
-    return {
-        "run": run,
-        "model": trained.recipe.name,
-        "checkpoint": str(trained.checkpoint),
-        "dataset": trained.config["dataset"],
-        "split": "test",
-        "images": found.settings["test_images"],
-        "corrupted": found.settings.get("corrupted", False),
-        "metrics": {name: m.value for name, m in report.items()},
-        "standard_errors": {name: m.error for name, m in report.items() if m.error is not None},
-        "units": {name: m.unit for name, m in report.items()},
-        "settings": found.settings,
-        "kl_per_dimension": found.kl_per_dimension,
-        "left_out": found.left_out,
-        "doctor": asdict(found.checkup),
-        "seconds": found.seconds,
-    }

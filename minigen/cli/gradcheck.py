@@ -20,13 +20,13 @@ from rich.console import Console
 from minigen import nn
 from minigen.algorithms.options import ConfigError
 from minigen.algorithms.user_code import UserCodeError, comes_from_user
+from minigen.cli.console import echo
 from minigen.cli.gradcheck_all import check_all
 from minigen.cli.input_spec import parse_input
 from minigen.cli.inputs import Inputs, TargetRunner, find_inputs
 from minigen.cli.output import PDF, PNG, SVG, Output, force_option
 from minigen.cli.points import check_other_points
 from minigen.cli.target import Target, open_target
-from minigen.cli.words import echo
 from minigen.device import cuda_status
 from minigen.gradcheck import Report, gradcheck
 

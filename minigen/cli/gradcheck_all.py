@@ -18,7 +18,7 @@ from rich.text import Text
 
 from minigen import inventory
 from minigen.algorithms.options import ConfigError
-from minigen.cli.words import echo
+from minigen.cli.console import echo
 from minigen.gradcheck.text import COLORS, counted
 from minigen.inventory import Backend, Item, Outcome
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from minigen.cli.words import echo
+from minigen.cli.console import echo
 from minigen.training.environment import describe_environment
 
 

@@ -11,7 +11,7 @@ import json
 import click
 
 from minigen.algorithms.catalog import MODELS
-from minigen.cli.words import echo
+from minigen.cli.console import echo
 
 
 @click.command("list")

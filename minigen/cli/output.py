@@ -4,7 +4,7 @@ An output never replaces a file of a run or an input of the command, by whatever
 ``--force`` no file that is of another kind than what is written. All of it is looked at before any work, and again
 before the file is written.
 
-Imports: atomic, data, training. Read next: ``encode.py``, ``sample.py``.
+Imports: atomic, data, training. Read next: ``opening.py``, ``sample.py``.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ import click
 from minigen.algorithms.options import ConfigError
 from minigen.atomic import write_atomically
 from minigen.data import cache_folder
-from minigen.data.idx import find_idx
 from minigen.data.stacked import BASES
-from minigen.training.run_folder import RunFolder, RunFolderError
+from minigen.training.run_folder import RunFolder
 
 force_option = click.option("--force", is_flag=True, help="replace a file of another kind, too")
 
@@ -136,18 +135,6 @@ def data_places(config: Mapping[str, Any]) -> list[Path]:
         places += [folder / name, folder / Path(name).name]
         places += sorted(path for path in folder.glob("*") if "ubyte" in path.name or ".amat" in path.name)
     return [path for path in places if path.exists()]
-
-
-def check_new_folder(path: Path, config: Mapping[str, Any]) -> None:
-    """RunFolderError if the new run would lie among the pictures of its data set, which it would change by that."""
-    data = Path(config["dataset"]).expanduser()
-    if not data.is_dir() or find_idx(data.iterdir()) or any(data.glob("*.amat*")):
-        return
-    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(data)):
-        raise RunFolderError(
-            f"the run folder {path} would lie in the data set {data}, and its pictures be taken for images of it; "
-            "choose another --out"
-        )
 
 
 def _is_in(real: Path, place: Path) -> bool:

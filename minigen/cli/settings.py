@@ -1,24 +1,19 @@
-"""Settings on the command line: every `Option` of the tables as ``--name``, and how flags, file and run come together.
+"""Settings on the command line: every `Option` of the tables as ``--name``, and the help that shows those of a model.
 
-Imports: training. Read next: ``train.py``.
+Imports: click, algorithms, training.config, runs.settings. Read next: ``train.py``, ``minigen/runs/settings.py``.
 """
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from minigen.algorithms.catalog import MODELS, OPTIONS, find_recipe, is_place
 from minigen.algorithms.experiment import Recipe
-from minigen.algorithms.options import ConfigError, Option, check_value
-from minigen.cli.words import echo
-from minigen.data import NAMES
-from minigen.training.config import ABSENT, DEFAULTS, GENERAL, option_of, read_config_file, resolve
-from minigen.training.run_folder import RunFolder
+from minigen.algorithms.options import Option, check_value
+from minigen.runs.settings import DIGEST
+from minigen.training.config import DEFAULTS, GENERAL
 
 
 class Setting(click.Option):
@@ -90,89 +85,9 @@ class SettingsCommand(click.Command):
             formatter.write_text(f"{recipe.name}: {recipe.summary}. {recipe.paper}")
 
 
-DIGEST = "model_digest"  # a setting without a flag (``custom.py``)
 NAMED = "minigen.model"  # where the context keeps the model that the command line names
 
 
 def all_settings() -> list[click.Parameter]:
     """A flag for every general setting and every option of a model."""
     return [Setting(name, option) for name, option in {**GENERAL, **OPTIONS}.items()]
-
-
-def new_config(model: str | None, file: str | None, flags: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
-    """The recipe and whole config of a new run: defaults, then the config file, then flags."""
-
-    def known(named: Any) -> list[str]:
-        own = str(model or named)
-        return [*GENERAL, *OPTIONS, *(find_recipe(own).declared if is_place(own) else ())]
-
-    settings = {} if file is None else read_config_file(file, known)
-    named, _ = settings.pop("model", None), settings.pop(DIGEST, None)
-    model = model or named
-    if model is None:
-        raise ConfigError(f"which model? minigen train MODEL, with one of {', '.join(MODELS)}")
-    recipe = find_recipe(str(model))
-    for name, value in settings.items():
-        settings[name] = check_value(f"{file}: {name}", value, option_of(recipe, OPTIONS, name))
-    for name in (*settings, *flags):
-        owners = [other for other, r in MODELS.items() if name in r.options]
-        if name not in GENERAL and name not in recipe.options:
-            flag = "--" + name.replace("_", "-")
-            raise ConfigError(f"model {recipe.name!r} has no option {flag}; these have it: {', '.join(owners)}")
-    config = absolute_paths(resolve(recipe, OPTIONS, {**settings, **flags}))
-    given = settings.get("batch_size") is not None or "batch_size" in flags
-    return recipe, config if given else {**config, "batch_size": None}  # `prepare` knows how many images there are
-
-
-def read_run(folder: RunFolder) -> tuple[Recipe, dict[str, Any]]:
-    """The recipe and config of an existing run. ValueError, with what to do, if its config does not fit."""
-    stored = folder.read_config()
-    try:
-        if "model" not in stored:
-            raise ConfigError("it names no model")
-        stored = {**ABSENT, **stored}
-        recipe = _recipe_of_run(str(stored.pop("model")), stored)
-        gone = [name for name in stored if name not in DEFAULTS and name not in recipe.options]
-        if gone:
-            raise ConfigError(
-                f"{recipe.name} has no option {', '.join(map(repr, gone))}. To open the run all the same, delete the "
-                "line from that file; it fits if the option was not in use"
-            )
-        return recipe, resolve(recipe, OPTIONS, stored)
-    except ConfigError as error:
-        raise ValueError(f"{folder.config} was damaged or made by another version of minigen: {error}") from error
-
-
-def _recipe_of_run(model: str, stored: Mapping[str, Any]) -> Recipe:
-    """The recipe that a config names. Of a user's own it is said which file is executed, and whether it has changed."""
-    if not is_place(model):
-        return find_recipe(model)
-    echo(f"minigen: note: the network of this run is {model}; that file is executed", err=True)
-    try:
-        recipe = find_recipe(model)
-    except ConfigError as error:
-        raise ConfigError(f"{error}. Put it back, or write where it is now into that line `model = ...`") from error
-    if recipe.options.get(DIGEST) != stored.get(DIGEST):
-        echo(
-            f"minigen: note: {recipe.place} is not as it was when this run began: a network of other layers cannot be "
-            "opened, and numbers may differ",
-            err=True,
-        )
-    return recipe
-
-
-def absolute_paths(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings with paths that hold from any working directory: a run may be resumed from elsewhere."""
-    changed = dict(settings)
-    for name in ("data_dir", "init_generator_from", "init_discriminator_from"):
-        if changed.get(name) is not None:
-            changed[name] = str(Path(changed[name]).expanduser().absolute())
-    dataset = changed.get("dataset")
-    if dataset is not None and dataset not in NAMES and Path(dataset).expanduser().exists():
-        changed["dataset"] = str(Path(dataset).expanduser().absolute())
-    return changed
-
-
-def command_line(*words: object) -> str:
-    """A command that can be pasted into a shell."""
-    return shlex.join(["minigen", *map(str, words)])

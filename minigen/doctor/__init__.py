@@ -5,6 +5,6 @@ Read next: ``examine.py``, then ``diseases.py``; for readers, ``docs/doctor.md``
 
 from minigen.doctor.diseases import Finding
 from minigen.doctor.examine import Checkup, examine
-from minigen.doctor.visit import Doctor
+from minigen.doctor.schedule import Doctor
 
 __all__ = ["Checkup", "Doctor", "Finding", "examine"]

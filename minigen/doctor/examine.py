@@ -1,6 +1,6 @@
 """One examination: gather the evidence, ask every check, put the answers into lines.
 
-Imports: evidence, diseases. Read next: ``visit.py``, for when it happens in a run.
+Imports: evidence, diseases. Read next: ``schedule.py``, for when it happens in a run.
 """
 
 from __future__ import annotations

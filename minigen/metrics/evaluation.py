@@ -1,11 +1,11 @@
 """What is measured of a trained model, in four calls: reconstructions, codes, generated images, generated points.
 
 Each returns `Measured` values by name: the number, its unit, and its standard error. Which of the calls a model can be
-given is the caller's business (``minigen/cli/measure.py``); here are only images, codes and functions.
+given is the caller's business (``minigen/runs/evaluation.py``); here are only images, codes and functions.
 
 Images are compared with values from 0 to 1, whatever range a model works in, so that all models share one scale.
 
-Imports: data, the metrics. Read next: ``frechet.py``, ``minigen/cli/measure.py``.
+Imports: data, the metrics. Read next: ``frechet.py``, ``minigen/runs/evaluation.py``.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ block from a stream of its own, and always whole.
 
 Where a function wants to know how a prior is spread it draws `look` codes (`Latent.look`).
 
-Imports: random, training.experiment, training.density. Read next: ``minigen/cli/sample.py``.
+Imports: random, algorithms.experiment. Read next: ``drawing.py``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from minigen.random import Generator
 from minigen.algorithms.experiment import LOOK, Latent
+from minigen.random import Generator
 from minigen_kernels import Array
 
 BLOCK = 100  # codes drawn and decoded together

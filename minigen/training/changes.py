@@ -3,7 +3,7 @@
 The rule: a setting in `CHANGEABLE` is changed by an option of ``--resume``, and written down; no other one changes. A
 checkpoint holds the settings that it was trained with, so an edited config.toml is noticed.
 
-Imports: config, checkpoint, run_folder. Read next: ``run.py``.
+Imports: config, checkpoint, run_folder. Read next: ``session.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from minigen.training.config import ABSENT, CHANGEABLE, DEFAULTS, planned_steps
 from minigen.training.run_folder import RunFolderError
 
 
-def edited(recipe: Recipe, config: Mapping[str, Any], checkpoint: Checkpoint, file: Path) -> list[str]:
+def check_edits(recipe: Recipe, config: Mapping[str, Any], checkpoint: Checkpoint, file: Path) -> list[str]:
     """Lines on what `config`, read from `file`, has otherwise than the checkpoint, though it may be changed.
 
     RunFolderError names what may not.
@@ -37,12 +37,12 @@ def edited(recipe: Recipe, config: Mapping[str, Any], checkpoint: Checkpoint, fi
     ]
 
 
-def moved_end(recipe: Recipe, config: Mapping[str, Any], checkpoint: Checkpoint) -> list[str]:
+def schedule_notes(recipe: Recipe, config: Mapping[str, Any], checkpoint: Checkpoint) -> list[str]:
     """A line if what is still to come depends on the planned number of updates, and that has changed; else none."""
     facts = checkpoint.facts
     length, done = facts["data"]["batches_per_epoch"], facts["state"]["step"]
     then, now = (planned_steps(c, length) for c in ({**DEFAULTS, **recipe.options, **facts["config"]}, config))
-    tied = tied_to_end(config)
+    tied = schedule_settings(config)
     if not tied or then == now or not done:
         return []
     return [
@@ -60,7 +60,7 @@ def check_images(now: Mapping[str, Any], then: Mapping[str, Any], dataset: str) 
         raise CheckpointError(f"the {which} images are not those of the run: {dataset} now has {changes}")
 
 
-def tied_to_end(config: Mapping[str, Any]) -> list[str]:
+def schedule_settings(config: Mapping[str, Any]) -> list[str]:
     """What in these settings is spread over the planned number of updates: a longer run differs from the start."""
     tied = []
     if config.get("schedule", "constant") != "constant":

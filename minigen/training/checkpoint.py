@@ -7,7 +7,7 @@ among the strings of the file. Nothing that holds NaN or infinity is ever writte
 Among the facts is a checksum of each array, and beside them one of the facts, so that a checkpoint knows when it was
 changed. Files of version 0.1.0 have none; they are read without.
 
-Imports: serialization, training.experiment. Read next: ``facts.py``, ``run_folder.py``, ``run.py``.
+Imports: serialization, algorithms.experiment. Read next: ``facts.py``, ``run_folder.py``, ``session.py``.
 """
 
 from __future__ import annotations
@@ -37,18 +37,17 @@ class DamagedCheckpoint(CheckpointError):  # noqa: N818 - the name says what hap
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint file holds. `path` is where it was read, for messages."""
+    """What a checkpoint file holds. `path` is where it was read or belongs, for messages."""
 
     path: str
     arrays: Mapping[str, Array]
     facts: Mapping[str, Any]
 
 
-def save_checkpoint(path: str | os.PathLike[str], experiment: Experiment, facts: Mapping[str, Any]) -> None:
-    """Write all of `experiment`, and `facts` (JSON-able; "format" and "generators" are added).
+def take_checkpoint(experiment: Experiment, facts: Mapping[str, Any], path: str | os.PathLike[str]) -> Checkpoint:
+    """A copy of all of `experiment`, with `facts` (JSON-able; "format", "generators" and "checksums" are added).
 
-    NonFiniteLoss if an array holds NaN or infinity, CheckpointError if the file cannot be written; the file that was
-    there before then stays.
+    NonFiniteLoss if an array holds NaN or infinity.
     """
     arrays: dict[str, Array] = {}
     for name, module in experiment.modules.items():
@@ -61,8 +60,18 @@ def save_checkpoint(path: str | os.PathLike[str], experiment: Experiment, facts:
     generators = {name: generator.state for name, generator in experiment.generators.items()}
     checksums = {key: checksum(array) for key, array in arrays.items()}
     everything = {"format": FORMAT, **facts, "generators": generators, "checksums": checksums}
-    text = json.dumps(everything, allow_nan=False)
-    save(arrays, path, {KEY: text, KEY_SUM: _crc32(text.encode())})
+    return Checkpoint(os.fspath(path), arrays, json.loads(json.dumps(everything, allow_nan=False)))
+
+
+def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+    """Write a checkpoint to a file. CheckpointError if it cannot be written; what was there before then stays."""
+    text = json.dumps(checkpoint.facts, allow_nan=False)
+    save(checkpoint.arrays, path, {KEY: text, KEY_SUM: _crc32(text.encode())})
+
+
+def save_checkpoint(path: str | os.PathLike[str], experiment: Experiment, facts: Mapping[str, Any]) -> None:
+    """Write all of `experiment`, and `facts`: `take_checkpoint`, then `write_checkpoint`."""
+    write_checkpoint(path, take_checkpoint(experiment, facts, path))
 
 
 def checksum(array: Array) -> str:

@@ -3,7 +3,7 @@
 A config is a flat dictionary: the general settings below and the options of the model, each under its name, all filled
 in. It stands in the run folder as ``config.toml``, and such a file can be given to ``minigen train --config``.
 
-Imports: data, training.experiment. Read next: ``prepare.py``.
+Imports: data, algorithms.experiment. Read next: ``prepare.py``.
 """
 
 from __future__ import annotations

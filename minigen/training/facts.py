@@ -1,6 +1,6 @@
 """The facts of a checkpoint, held to what a run writes: a misspelt or impossible one is named before it is used.
 
-Imports: checkpoint. Read next: ``run.py``.
+Imports: checkpoint. Read next: ``session.py``.
 """
 
 from __future__ import annotations

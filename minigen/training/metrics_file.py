@@ -1,10 +1,10 @@
-"""The table of a run, ``metrics.csv``: one row for every logged step and epoch, one column for every term.
+"""The metrics of a run, ``metrics.csv`` or a table in memory: a row for every logged step and epoch, a column a term.
 
 Columns: step (updates made), epoch (from 1), split, seconds (spent in training, over all sessions of the run), then the
 terms. `split` is "batch" (the terms of that one update), "train" (means over the updates of the epoch) or "validation".
 A cell is empty where a row lacks the term. Numbers are written so that reading them gives the same bits.
 
-Imports: atomic. Read next: ``run.py``.
+Imports: atomic. Read next: ``session.py``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from minigen.atomic import write_atomically
+from minigen_kernels import Array
 
 COLUMNS = ("step", "epoch", "split", "seconds")
+TYPES = {"step": np.int64, "epoch": np.int64, "split": np.str_}  # the other columns are float64
 
 
 class MetricsFile:
@@ -41,10 +45,10 @@ class MetricsFile:
                 self.columns, self.rows = list(COLUMNS), 0
         new = [name for name in terms if name not in self.columns]
         if new:
-            before = self.read()
+            before = self.read()[1:]
             self.columns += new
             self._replace(before)
-        row = {"step": step, "epoch": epoch, "split": split, "seconds": f"{seconds:.3f}", **terms}
+        row = _row(step, epoch, split, seconds, terms)
         if self._file is None:
             self._file = open(self.path, "a", encoding="utf-8", newline="")  # noqa: SIM115 - open as long as the run
         self._file.write(_line([row.get(name, "") for name in self.columns]))
@@ -52,14 +56,30 @@ class MetricsFile:
         self.rows += 1
 
     def read(self) -> list[list[str]]:
-        """The rows below the header, as they stand in the file; none if there is no file."""
-        return self._lines()[1:]
+        """The header and the rows below it, as they stand in the file; nothing if there is no file."""
+        if not self.path.exists():
+            return []
+        with open(self.path, encoding="utf-8-sig", newline="") as file:
+            return list(csv.reader(file))
 
-    def terms(self, split: str) -> list[dict[str, float]]:
-        """The terms of every row of that split, in their order."""
-        names, start = self.columns[len(COLUMNS) :], len(COLUMNS)
-        rows = [row for row in self.read() if row[COLUMNS.index("split")] == split]
-        return [{name: float(cell) for name, cell in zip(names, row[start:]) if cell} for row in rows]
+    def terms(self, split: str, among: int | None = None) -> list[dict[str, float]]:
+        """The terms of every row of that split, in their order; `among` the first so many rows."""
+        header, *rows = self.read() or [self.columns]
+        start, place = len(COLUMNS), COLUMNS.index("split")
+        return [
+            {name: float(cell) for name, cell in zip(header[start:], row[start:]) if cell}
+            for row in rows[:among]
+            if row[place] == split
+        ]
+
+    def arrays(self) -> dict[str, Array]:
+        """The columns by name: whole numbers, texts, and floats with NaN where a row lacks the term."""
+        header, *rows = self.read() or [self.columns]
+        columns = {name: [row[k] for row in rows] for k, name in enumerate(header)}
+        return {
+            name: np.array([cell or "nan" for cell in cells]).astype(TYPES.get(name, np.float64))
+            for name, cells in columns.items()
+        }
 
     def cut(self, rows: int) -> None:
         """Keep the first `rows` rows: what came after the checkpoint will come again.
@@ -70,7 +90,7 @@ class MetricsFile:
         if rows == 0 and not self.path.is_dir():
             self.path.unlink(missing_ok=True)
         try:
-            header, *kept = self._lines()[: rows + 1] or [[]]
+            header, *kept = self.read()[: rows + 1] or [[]]
             _check_table(header, kept, rows)
         except (ValueError, OSError, csv.Error) as error:
             self._set_aside(rows, str(error))
@@ -89,12 +109,6 @@ class MetricsFile:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-    def _lines(self) -> list[list[str]]:
-        if not self.path.exists():
-            return []
-        with open(self.path, encoding="utf-8-sig", newline="") as file:
-            return list(csv.reader(file))
 
     def _is_open_file(self) -> bool:
         """Does the path still lead to the file that is open? Others may have deleted or replaced it."""
@@ -121,6 +135,30 @@ class MetricsFile:
         self.close()
         padded = ([*row, *[""] * (len(self.columns) - len(row))] for row in rows)
         write_atomically(self.path, "".join(map(_line, [self.columns, *padded])).encode())
+
+
+class MetricsMemory(MetricsFile):
+    """The table of a run that is written nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("memory"))
+        self._cells: list[dict[str, object]] = []
+
+    def append(self, step: int, epoch: int, split: str, seconds: float, terms: Mapping[str, float]) -> None:
+        self._cells.append(_row(step, epoch, split, seconds, terms))
+        self.columns += [name for name in terms if name not in self.columns]
+        self.rows += 1
+
+    def read(self) -> list[list[str]]:
+        return [self.columns, *([str(row.get(name, "")) for name in self.columns] for row in self._cells)]
+
+    def cut(self, rows: int) -> None:
+        del self._cells[rows:]
+        self.rows = rows
+
+
+def _row(step: int, epoch: int, split: str, seconds: float, terms: Mapping[str, float]) -> dict[str, object]:
+    return {"step": step, "epoch": epoch, "split": split, "seconds": f"{seconds:.3f}", **terms}
 
 
 def _check_table(header: Sequence[str], kept: Sequence[Sequence[str]], rows: int) -> None:

@@ -1,6 +1,6 @@
 """From a config to everything that a run needs in memory: data, batches, model. Nothing is written here.
 
-Imports: data, device, training.experiment, training.config. Read next: ``run.py``.
+Imports: data, device, algorithms.experiment, in_memory, config. Read next: ``session.py``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from minigen.device import choose_device, set_num_threads
 from minigen.random import Generator
 from minigen.training.config import DEFAULTS, planned_steps
 from minigen.training.environment import default_threads
-
-DATA_SEED = 0  # draws glyphs and held-out images: two runs that differ in --seed see the same images
+from minigen.training.in_memory import DATA_SEED, IN_MEMORY, InMemoryData, check_source
 
 
 @dataclass
@@ -41,8 +40,10 @@ class Prepared:
     notes: tuple[str, ...] = ()  # what the user should know of the data
 
 
-def prepare(recipe: Recipe, config: Mapping[str, Any]) -> Prepared:
+def prepare(recipe: Recipe, config: Mapping[str, Any], memory_data: InMemoryData | None = None) -> Prepared:
     """Set the threads, load the data, split off the validation images, build the model. `config`: see `resolve`.
+
+    `memory_data` are images in memory, in the place of a data set that the config names.
 
     A batch size of None becomes that of the recipe, or as many images as there are, if these are fewer.
 
@@ -52,7 +53,7 @@ def prepare(recipe: Recipe, config: Mapping[str, Any]) -> Prepared:
     set_num_threads(threads)
     device, line = choose_device(config["device"])
     _check_dataset(config)
-    train, validation = training_data(config, recipe.value_range)
+    train, validation = training_data(config, recipe.value_range, memory_data)
     parts = recipe.batches_per_step(config)
     size, notes = _batch_size(recipe, config, parts, len(train))
     batches = Batches(train, size * parts, seed=config["seed"])
@@ -122,9 +123,13 @@ def _untrained(train: Dataset, facts: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def build(recipe: Recipe, config: Mapping[str, Any], facts: Mapping[str, Any], device: str) -> Experiment:
-    """The model of a run, with its first weights. ConfigError if its options contradict each other or the data."""
+    """The model of a run, with its first weights. ConfigError if its options contradict each other or the data.
+
+    The default generator of layers, which a program may use for its own, is left as it was.
+    """
     channels, height, width = facts["image_shape"]
     low, high = facts["value_range"]
+    before = nn.init.default_rng().state
     nn.manual_seed(config["seed"])
     setup = Setup(
         options={name: config[name] for name in recipe.options},
@@ -143,10 +148,22 @@ def build(recipe: Recipe, config: Mapping[str, Any], facts: Mapping[str, Any], d
     except ValueError as error:
         named = str(error).startswith((f"{recipe.name}: ", f"{recipe.name} "))
         raise ConfigError(str(error) if named else f"{recipe.name}: {error}") from error
+    finally:
+        nn.manual_seed(0)
+        nn.init.default_rng().state = before
 
 
-def load_split(config: Mapping[str, Any], split: str, value_range: tuple[float, float] | None = None) -> Dataset:
-    """One split of the data set that a config names, brought to `value_range` if one is given."""
+def load_split(
+    config: Mapping[str, Any],
+    split: str,
+    value_range: tuple[float, float] | None = None,
+    memory_data: InMemoryData | None = None,
+) -> Dataset:
+    """One split of the data set that a config names, or of `memory_data`, brought to `value_range` if there is one."""
+    check_source(config, memory_data)
+    if memory_data is not None:
+        dataset = memory_data.test if split == "test" else memory_data.train
+        return dataset if value_range is None else dataset.in_range(value_range)
     dataset = load(
         config["dataset"],
         split=split,
@@ -160,10 +177,10 @@ def load_split(config: Mapping[str, Any], split: str, value_range: tuple[float, 
 
 
 def training_data(
-    config: Mapping[str, Any], value_range: tuple[float, float] | None = None
+    config: Mapping[str, Any], value_range: tuple[float, float] | None = None, memory_data: InMemoryData | None = None
 ) -> tuple[Dataset, Dataset | None]:
     """The images to train on and those held out of them (None without), both in the order of the data set."""
-    whole = load_split(config, "train", value_range)
+    whole = load_split(config, "train", value_range, memory_data)
     limit = config["limit"]
     if limit is not None and limit < len(whole):
         if config.get("data_rules", 1) == 1:
@@ -202,7 +219,7 @@ def _check_dataset(config: Mapping[str, Any]) -> None:
         raise ConfigError(f"--image-size is an option of folders of pictures, not of {name!r}; leave it out")
     folders = [folder for folder in (config["data_dir"], os.environ.get("MINIGEN_DATA")) if folder]
     places = [Path(name).expanduser(), *(Path(folder).expanduser() / name for folder in folders)]
-    if name in NAMES or Path(name).suffix or os.sep in name or any(place.exists() for place in places):
+    if name in (*NAMES, IN_MEMORY) or Path(name).suffix or os.sep in name or any(place.exists() for place in places):
         return
     raise ConfigError(
         f"unknown data set {name!r}{did_you_mean(name, NAMES)} Known are {', '.join(NAMES)}, "

@@ -1,6 +1,6 @@
 """What a run prints while it trains: a live line on a terminal; elsewhere a line an epoch, and every half minute.
 
-Imports: training.fit; rich. Read next: ``run.py``, which calls it.
+Imports: training.fit; rich. Read next: ``session.py``, which calls it.
 """
 
 from __future__ import annotations

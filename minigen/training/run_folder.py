@@ -9,7 +9,7 @@ checkpoints/best.safetensors   the same at the epoch with the lowest validation 
 samples/epoch_003.png          images beside their reconstructions after that epoch
 =============================  =====================================================================================
 
-Imports: atomic, config. Read next: ``run.py``.
+Imports: atomic, pictures, checkpoint, config, metrics_file. Read next: ``session.py``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,22 @@ import datetime
 import errno
 import importlib
 import itertools
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from minigen.algorithms.options import ConfigError
 from minigen.atomic import PATTERN, temporary_path, write_atomically
+from minigen.pictures import read_png, save_png
+from minigen.serialization import CheckpointError
+from minigen.training.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
 from minigen.training.config import read_toml
+from minigen.training.environment import describe_environment
+from minigen.training.metrics_file import MetricsFile, MetricsMemory
+from minigen_kernels import Array
 
 OWN = ("config.toml", "env.json")  # beside metrics.csv and the two folders
 
@@ -39,40 +47,27 @@ class RunFolderError(OSError):
 
 
 class RunFolder:
-    """The paths inside a run folder, and its config."""
+    """The paths inside a run folder, and what is read from them and written to them."""
+
+    in_memory = False
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.move_to(Path(path))
 
-    @property
-    def config(self) -> Path:
-        """Every setting in effect."""
-        return self.path / "config.toml"
+    def move_to(self, path: Path) -> None:
+        """The folder has this path from now on."""
+        self.path = path
+        self.config, self.environment, self.metrics = (
+            path / name for name in ("config.toml", "env.json", "metrics.csv")
+        )
+        self.last, self.best = (path / "checkpoints" / f"{name}.safetensors" for name in ("last", "best"))
+        self.samples = path / "samples"
 
-    @property
-    def environment(self) -> Path:
-        """Versions and machine."""
-        return self.path / "env.json"
-
-    @property
-    def metrics(self) -> Path:
-        """The table of losses."""
-        return self.path / "metrics.csv"
-
-    @property
-    def last(self) -> Path:
-        """The newest checkpoint."""
-        return self.path / "checkpoints" / "last.safetensors"
-
-    @property
-    def best(self) -> Path:
-        """The checkpoint of the lowest validation loss."""
-        return self.path / "checkpoints" / "best.safetensors"
-
-    @property
-    def samples(self) -> Path:
-        """The folder of pictures."""
-        return self.path / "samples"
+    def checkpoint_path(self, name: str) -> Path:
+        """Where the checkpoint "last" or "best" is. ConfigError for another name."""
+        if name not in ("last", "best"):
+            raise ConfigError(f"checkpoint is 'best' or 'last', got {name!r}")
+        return self.last if name == "last" else self.best
 
     def files(self) -> list[Path]:
         """The files that training keeps in this folder."""
@@ -99,6 +94,36 @@ class RunFolder:
         """Write the settings; those that are None are left out, TOML has no word for them."""
         text = importlib.import_module("tomli_w").dumps({k: v for k, v in config.items() if v is not None})
         write_atomically(self.config, text.encode())
+
+    def write_first_files(self, config: Mapping[str, Any], device: str) -> None:
+        """Settings and environment of a new run; `device` in words."""
+        self.write_config(config)
+        environment = {**describe_environment(), "device": device}
+        write_atomically(self.environment, (json.dumps(environment, indent=2) + "\n").encode())
+
+    def write_checkpoint(self, path: Path, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint as `last` or `best`. CheckpointError if that cannot be; the old one then stays."""
+        write_checkpoint(path, checkpoint)
+
+    def read_checkpoint(self, path: Path) -> Checkpoint:
+        """The checkpoint `last` or `best`. CheckpointError if it is missing or damaged."""
+        return load_checkpoint(path)
+
+    def has(self, path: Path) -> bool:
+        """Is there such a file?"""
+        return path.exists()
+
+    def write_picture(self, path: Path, picture: Array) -> None:
+        """Write the picture of an epoch, bytes (H, W) or (H, W, 3), as a PNG."""
+        save_png(picture, path)
+
+    def read_pictures(self) -> dict[str, Array]:
+        """The pictures in `samples` by name, such as "epoch_001"."""
+        return {path.stem: read_png(path) for path in sorted(self.samples.glob("*.png"))}
+
+    def open_metrics(self) -> MetricsFile:
+        """The table of metrics."""
+        return MetricsFile(self.metrics)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -133,6 +158,42 @@ class RunFolder:
                 for path in folder.glob(pattern):
                     if path.is_symlink() or path.is_file():
                         path.unlink(missing_ok=True)
+
+
+class RunMemory(RunFolder):
+    """A run that is written nowhere: what a `RunFolder` keeps in files is kept in memory, by the same names."""
+
+    in_memory = True
+
+    def __init__(self) -> None:
+        super().__init__("memory")
+        self.checkpoints: dict[Path, Checkpoint] = {}
+        self.pictures: dict[str, Array] = {}
+        self.table = MetricsMemory()
+
+    def write_checkpoint(self, path: Path, checkpoint: Checkpoint) -> None:
+        self.checkpoints[path] = checkpoint
+
+    def read_checkpoint(self, path: Path) -> Checkpoint:
+        if path not in self.checkpoints:
+            raise CheckpointError(f"this run has no checkpoint {path.stem!r}")
+        return self.checkpoints[path]
+
+    def has(self, path: Path) -> bool:
+        return path in self.checkpoints
+
+    def write_picture(self, path: Path, picture: Array) -> None:
+        self.pictures[path.stem] = picture
+
+    def read_pictures(self) -> dict[str, Array]:
+        return dict(self.pictures)
+
+    def open_metrics(self) -> MetricsFile:
+        return self.table
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        yield
 
 
 def choose_path(out: str | os.PathLike[str] | None, model: str, dataset: str) -> Path:
@@ -171,7 +232,7 @@ def new_run_folder(path: Path, *, rename: bool = False) -> Iterator[RunFolder]:
             folder.samples.mkdir()
             yield folder
             name = _take_name(staging, path, rename)
-            folder.path = asked if name == path else asked.with_name(name.name)
+            folder.move_to(asked if name == path else asked.with_name(name.name))
         except OSError as error:
             if isinstance(error, RunFolderError):
                 raise

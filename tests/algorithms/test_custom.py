@@ -27,8 +27,9 @@ from minigen.random import Generator
 from minigen.training.config import resolve
 from minigen.training.prepare import build, prepare
 from minigen.training.progress import Progress
-from minigen.training.run import Interrupted, go_on, open_trained, start
 from minigen.training.run_folder import RunFolder
+from minigen.training.session import Interrupted, open_trained, start
+from minigen.training.session import resume as go_on
 
 SHAPE = (1, 8, 8)
 CLASSES = ("LikeVAE", "Dense", "Logits", "Coder", "Noisy", "Features")

@@ -14,9 +14,9 @@ import minigen as package
 from minigen.algorithms.catalog import MODELS
 from minigen.autograd import Tensor
 from minigen.cli.models import FAMILIES
-from minigen.cli.trained import open_run
 from minigen.data import load
 from minigen.models.vae import one_hot
+from minigen.runs import open_run
 
 
 def test_reconstruct(minigen, trained, tmp_path):
@@ -47,11 +47,11 @@ def test_an_encoder_that_sees_labels_is_told_those_of_the_images(minigen, data):
     assert result.code == 0 and "next: minigen reconstruct run -o reconstructions.png" in result.out
     assert minigen("reconstruct", "run", "-o", "x.png", "-n", 4).code == 0
     assert minigen("encode", "run", "-o", "x.npz").code == 0
-    model = open_run("run", None, None, "cpu").experiment.modules["model"]
+    model = open_run("run", device="cpu").experiment.modules["model"]
     with np.load("x.npz") as codes, np.load(data) as file, Image.open("x.png") as picture:
         assert codes["codes"].shape == (9, 3) and picture.size == (2 * (4 * 14 + 3 * 12), 2 * 6)
         classes = len(file["classes"]) if "classes" in file else 1 + file["labels"].max()
-    test = open_run("run", None, None, "cpu").images("test")
+    test = open_run("run", device="cpu").images("test")
     with model.evaluation():
         wanted = model.encode(Tensor(test.images_float()), Tensor(one_hot(test.labels, classes))).numpy()
     with np.load("x.npz") as codes:
@@ -97,7 +97,7 @@ def test_evaluate(minigen, trained):
 def test_a_denoising_model_is_measured_on_corrupted_images(minigen, trained, data):
     facts = json.loads(minigen("evaluate", trained, "--json").out)
     assert facts["corrupted"] is True and ", seen corrupted\n" in minigen("evaluate", trained).out
-    run = open_run(str(trained), None, None, "cpu")
+    run = open_run(trained, device="cpu")
     x = load(str(data), split="test").images_float()
     restored = np.mean((run.experiment.pictures(x)[2].astype(np.float64) - x) ** 2)
     clean = np.mean((run.experiment.reconstruct(x).astype(np.float64) - x) ** 2)

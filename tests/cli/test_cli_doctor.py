@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from minigen.doctor import visit
+from minigen.doctor import schedule
 
 QUICK = ("--batch-size", 16, "--epochs", 2)
 
@@ -14,8 +14,8 @@ QUICK = ("--batch-size", 16, "--epochs", 2)
 @pytest.fixture(autouse=True)
 def eager(monkeypatch):
     """A doctor who looks after every epoch; a real one waits until there is something to see."""
-    monkeypatch.setattr(visit, "EARLY", 0)
-    monkeypatch.setattr(visit, "SEEN", 1)
+    monkeypatch.setattr(schedule, "EARLY", 0)
+    monkeypatch.setattr(schedule, "SEEN", 1)
 
 
 def test_a_line_after_each_epoch(minigen, data):

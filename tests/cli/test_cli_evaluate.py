@@ -10,10 +10,9 @@ from cli.drawers import add, make_many
 from PIL import Image
 
 from minigen.algorithms.catalog import MODELS
-from minigen.cli import checkup
-from minigen.cli.trained import open_run
 from minigen.doctor import Checkup, Finding
 from minigen.metrics import classifier
+from minigen.runs import evaluation, open_run
 
 SMALL = ("--batch-size", 16, "--max-steps", 1)
 
@@ -75,7 +74,9 @@ def test_the_doctor_looks_at_the_checkpoint(minigen, many, monkeypatch):
     train(minigen, many)
     asked = []
     monkeypatch.setattr(
-        checkup, "examine", lambda *args, **more: asked.append((args, more)) or Checkup((Finding("ague", "x", "y"),), 3)
+        evaluation,
+        "examine",
+        lambda *args, **more: asked.append((args, more)) or Checkup((Finding("ague", "x", "y"),), 3),
     )
     found = facts(minigen, "--samples", 800)["doctor"]
     assert found == {"findings": [{"disease": "ague", "evidence": "x", "remedy": "y"}], "checks": 3, "note": ""}
@@ -93,16 +94,16 @@ def test_epochs_after_the_checkpoint_are_not_its_history(minigen, many, monkeypa
     train(minigen, many)
     path = Path("run/metrics.csv")
     rows = path.read_text().splitlines()
-    one = open_run("run", "last", None, "cpu")
-    assert len(checkup.history(one)) == 1
+    one = open_run("run", "last", device="cpu")
+    assert len(one.history()) == 1
     later = [row for row in rows if ",train," in row][-1]
     path.write_text("\n".join([*rows, later, later]) + "\n")
-    assert len(checkup.history(one)) == 1
+    assert len(one.history()) == 1
     for damaged in ("", "no table\n", "step,epoch,split\n1\n", "\n".join([rows[0], "1,1,train,0.1,many"])):
         path.write_text(damaged)
-        assert checkup.history(one) == []
+        assert one.history() == []
     path.unlink()
-    assert checkup.history(one) == [] and minigen("evaluate", "run", "--samples", 0).code == 0
+    assert one.history() == [] and minigen("evaluate", "run", "--samples", 0).code == 0
 
 
 def test_the_range_that_a_model_works_in_does_not_matter(minigen, many, monkeypatch):
@@ -168,7 +169,7 @@ def test_a_model_whose_encoder_sees_labels(minigen, many):
     assert found["settings"]["codes"].startswith("gaussian fitted to the codes")
     result = minigen("evaluate", "run", "--samples", 0)
     assert f"on 150 test images of {many}, the encoder told their classes\n" in result.out
-    one = open_run("run", "last", None, "cpu")
+    one = open_run("run", "last", device="cpu")
     test = one.images("test")
     seeing = one.experiment.conditioned_on(test.labels)
     x = test.images_float()

@@ -12,7 +12,7 @@ import sys
 import pytest
 from training.runs import spawn
 
-from minigen.cli.kernel_news import show_kernel_news
+from minigen.cli.console import show_compile_notices
 from minigen_kernels.cpu import cache
 
 LINE = "minigen: compiling kernels, once\n"
@@ -24,7 +24,7 @@ def test_news_of_kernels_are_lines_on_stderr(minigen, monkeypatch):
     error = io.StringIO()
     with contextlib.redirect_stderr(error):
         for _ in range(2):
-            show_kernel_news()  # a second time changes nothing
+            show_compile_notices()  # a second time changes nothing
             cache.tell_once(logging.INFO, "compiling kernels, once")
             cache.tell_once(logging.WARNING, "cannot be kept", "/here: No space left on device")
     assert error.getvalue() == f"{LINE}minigen: cannot be kept: /here: No space left on device\n"
@@ -32,7 +32,7 @@ def test_news_of_kernels_are_lines_on_stderr(minigen, monkeypatch):
 
 @pytest.mark.parametrize("gone", [None, "closed"])
 def test_news_for_nobody(monkeypatch, gone):
-    show_kernel_news()
+    show_compile_notices()
     monkeypatch.setattr(cache, "told", set())
     read, write = os.pipe()
     os.close(read)

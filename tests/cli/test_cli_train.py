@@ -15,7 +15,7 @@ from cli.drawers import add
 from rich.console import Console
 
 from minigen.algorithms.catalog import MODELS
-from minigen.cli.train import Stop
+from minigen.runs.sessions import Stop
 from minigen.training.fit import Means, TrainingState
 from minigen.training.progress import Progress, duration
 
@@ -182,7 +182,7 @@ def test_pictures_may_be_cleared_away(minigen, data):
 
 def test_what_ctrl_c_does():
     before = signal.getsignal(signal.SIGINT)  # ignored, where the tests run in the background of a shell
-    with Stop() as stop:
+    with Stop(signal.SIGTERM) as stop:
         with pytest.raises(KeyboardInterrupt):  # while data are loaded: at once
             signal.raise_signal(signal.SIGINT)
         stop.wait_for_step()

@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from algorithms.autoencoders.autoencoder_runs import glyphs
@@ -20,7 +21,8 @@ import minigen
 from minigen import data
 from minigen.algorithms.catalog import MODELS
 from minigen.cli.app import commands, main
-from minigen.cli.settings import new_config
+from minigen.runs.settings import new_config
+from minigen.training import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -119,8 +121,21 @@ def test_the_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert capsys.readouterr().out.startswith("Tensor(shape=(), float32, cpu")
 
 
+def test_the_example_of_a_run_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(prepare, "load", lambda name, split, **_: glyphs(split, 400 if split == "train" else 100))
+    text = block("python", 2).stdout
+    assert len([line for line in text.splitlines() if line and "import" not in line]) <= 10
+    values: dict[str, Any] = {}
+    exec(compile(text, "README.md", "exec"), values)
+    assert values["images"].shape == (64, 1, 28, 28) and values["codes"].shape == (100, 8)
+    assert values["rows"].shape == (4, 10, 1, 28, 28) and values["run"].config["epochs"] == 4
+    script = (ROOT / ".ci/run").read_text()
+    assert "for n in 1 2; do\n  readme python" in script
+
+
 def test_every_other_python_block_compiles() -> None:
-    assert len(python_blocks()) == 3
+    assert len(python_blocks()) == 4
     for text in python_blocks():
         compile(text, "README.md", "exec")
 

@@ -22,13 +22,13 @@ from minigen.algorithms.catalog import OPTIONS
 from minigen.algorithms.experiment import Experiment
 from minigen.autograd import Tensor
 from minigen.data import Dataset
-from minigen.doctor import Checkup, Doctor, Finding, diseases, examine, visit
+from minigen.doctor import Checkup, Doctor, Finding, diseases, examine, schedule
 from minigen.doctor.evidence import Evidence, clusters, distances, gather, listening
 from minigen.random import Generator
 from minigen.training.config import resolve
 from minigen.training.prepare import prepare
 from minigen.training.progress import Progress
-from minigen.training.run import Interrupted, start
+from minigen.training.session import Interrupted, start
 
 N = 400
 rng = np.random.default_rng(0)
@@ -334,7 +334,12 @@ def test_the_guide_has_every_disease() -> None:
     guide = (root / "docs/doctor.md").read_text()
     names = {*re.findall(r'Finding\(\s*"([a-zA-Z ]+)"', source), "partial mode collapse"}
     assert len(names) == 10 and all(f"| {name} |" in guide for name in names)
-    for number in (visit.IMAGES, f"{visit.EARLY:,}", f"{visit.SEEN:,}", f"{diseases.SPREAD:.0%}".replace("%", " %")):
+    for number in (
+        schedule.IMAGES,
+        f"{schedule.EARLY:,}",
+        f"{schedule.SEEN:,}",
+        f"{diseases.SPREAD:.0%}".replace("%", " %"),
+    ):
         assert str(number) in guide
 
 
@@ -348,15 +353,15 @@ def dataset(n: int, labels: bool = True) -> Dataset:
 
 def test_visits_are_late_enough_and_far_enough_apart() -> None:
     doctor = Doctor(build_small("ae"), dataset(700), 64)
-    every = visit.SEEN // 64  # updates between two looks
+    every = schedule.SEEN // 64  # updates between two looks
 
     def looks(before: int, now: int, final: bool = False) -> bool:
-        return doctor.visit(before, now, [], final=final) is not None
+        return doctor.after_epoch(before, now, [], final=final) is not None
 
-    assert not looks(0, visit.EARLY - 1)
-    assert looks(0, visit.EARLY - 1, final=True) and doctor.checkup.checks == 1  # only for numbers that explode
+    assert not looks(0, schedule.EARLY - 1)
+    assert looks(0, schedule.EARLY - 1, final=True) and doctor.checkup.checks == 1  # only for numbers that explode
     assert doctor.checkup.lines() == ["doctor: too few updates to look for collapse: 999 of 1,000"]
-    assert looks(0, visit.EARLY) == (visit.EARLY >= every)
+    assert looks(0, schedule.EARLY) == (schedule.EARLY >= every)
     assert looks(10 * every - 1, 10 * every) and not looks(10 * every, 11 * every - 1)
     assert looks(10 * every, 10 * every + 1, final=True)
     assert doctor.checkup.checks == 3  # weights and losses, ReLU, reconstructions
@@ -366,7 +371,7 @@ def test_images_come_from_all_of_the_data() -> None:
     """A folder of pictures is sorted by class: its first images show one class only."""
     doctor = Doctor(build_small("ae"), dataset(5000), 64)
     assert doctor.labels is not None
-    assert len(doctor.images) == visit.IMAGES and np.bincount(doctor.labels).min() >= visit.IMAGES // 3 - 1
+    assert len(doctor.images) == schedule.IMAGES and np.bincount(doctor.labels).min() >= schedule.IMAGES // 3 - 1
     assert Doctor(build_small("ae"), dataset(30, labels=False), 8).labels is None
     assert len(Doctor(build_small("ae"), dataset(1), 1).images) == 1
 
@@ -374,8 +379,8 @@ def test_images_come_from_all_of_the_data() -> None:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """A doctor who looks after every epoch."""
-    monkeypatch.setattr(visit, "EARLY", 0)
-    monkeypatch.setattr(visit, "SEEN", 1)
+    monkeypatch.setattr(schedule, "EARLY", 0)
+    monkeypatch.setattr(schedule, "SEEN", 1)
 
 
 @pytest.mark.usefixtures("eager")

@@ -10,11 +10,11 @@ import numpy as np
 from rich.console import Console
 
 from minigen.algorithms.catalog import MODELS, OPTIONS
+from minigen.training import session
 from minigen.training.checkpoint import load_checkpoint
 from minigen.training.config import resolve
 from minigen.training.prepare import prepare
 from minigen.training.progress import Progress
-from minigen.training.run import go_on, start
 from minigen.training.run_folder import RunFolder
 
 
@@ -27,11 +27,11 @@ def make_data(path, n=90, side=6):
 
 
 def run(data, folder, *, model="denoising-ae", resume=False, stop=lambda: False, **settings):
-    """Train `model` on the images of the file `data`; return the Run."""
+    """Train `model` on the images of the file `data`; return the TrainingSession."""
     recipe = MODELS[model]
     given = {"dataset": str(data), "batch_size": 16, "epochs": 2, "log_every": 1, "threads": 1, **settings}
     prepared = prepare(recipe, resolve(recipe, OPTIONS, given))
-    made = go_on(prepared, RunFolder(folder)) if resume else start(prepared, folder)
+    made = session.resume(prepared, RunFolder(folder)) if resume else session.start(prepared, folder)
     with Progress(
         Console(quiet=True),
         epochs=prepared.config["epochs"],

@@ -6,7 +6,7 @@ from algorithms.catalog_runs import build_small, images_for, small_options
 from training.runs import make_data, run
 
 from minigen.algorithms.catalog import MODELS
-from minigen.training.changes import moved_end, tied_to_end
+from minigen.training.changes import schedule_notes, schedule_settings
 from minigen.training.checkpoint import load_checkpoint
 from minigen.training.config import planned_steps
 
@@ -27,7 +27,7 @@ def test_what_depends_on_the_end_is_named(name):
     """A model that is trained otherwise when more updates are planned says so, by its settings; and no other one."""
     short, long = after_two_steps(name, 30), after_two_steps(name, 60)
     same = all(np.array_equal(a, b) for a, b in zip(short, long, strict=True))
-    assert same == (not tied_to_end(small_options(name)))
+    assert same == (not schedule_settings(small_options(name)))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_what_depends_on_the_end_is_named(name):
 def test_options_that_depend_on_the_end_are_named(name, options):
     short, long = after_two_steps(name, 30, **options), after_two_steps(name, 60, **options)
     same = all(np.array_equal(a, b) for a, b in zip(short, long, strict=True))
-    assert same == (not tied_to_end(small_options(name, **options)))
+    assert same == (not schedule_settings(small_options(name, **options)))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_a_line_for_a_longer_run_under_a_schedule(data, tmp_path):
         checkpoint = load_checkpoint(made.folder.last)
         for changes, more in (({"epochs": 2}, lines), ({}, 0), ({"max_steps": 100}, 0), ({"epochs": 3}, lines)):
             config = {**made.prepared.config, **changes}
-            found = moved_end(made.prepared.recipe, config, checkpoint)
+            found = schedule_notes(made.prepared.recipe, config, checkpoint)
             assert len(found) == more, (schedule, changes)
             assert all("planned for 4 updates so far, from update 5 on for" in line for line in found)
 

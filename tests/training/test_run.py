@@ -16,8 +16,8 @@ from minigen.serialization import CheckpointError
 from minigen.training.checkpoint import load_checkpoint
 from minigen.training.nonfinite import NonFiniteLoss
 from minigen.training.prepare import training_data
-from minigen.training.run import Interrupted, open_trained
 from minigen.training.run_folder import RunFolder
+from minigen.training.session import Interrupted, open_trained
 
 
 @pytest.fixture(scope="module")

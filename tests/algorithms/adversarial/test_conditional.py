@@ -36,7 +36,7 @@ from minigen.autograd import Tensor
 from minigen.cli.app import commands
 from minigen.data import Batch
 from minigen.random import Generator
-from minigen.training.run import Interrupted, open_trained
+from minigen.training.session import Interrupted, open_trained
 
 # Labels.
 

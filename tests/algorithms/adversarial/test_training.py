@@ -22,7 +22,7 @@ from minigen.autograd import Tensor, grad
 from minigen.data import Batch
 from minigen.random import Generator
 from minigen.training.config import resolve
-from minigen.training.run import Interrupted, open_trained
+from minigen.training.session import Interrupted, open_trained
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from minigen.algorithms.adversarial.build import predict
 from minigen.algorithms.experiment import Experiment
 from minigen.data import Batch
 from minigen.random import Generator
-from minigen.training.run import Interrupted, open_trained
+from minigen.training.session import Interrupted, open_trained
 
 
 @pytest.fixture(scope="module")

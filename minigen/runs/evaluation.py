@@ -1,9 +1,9 @@
-"""Which numbers a trained model can be given, and what they were measured with: for ``evaluate`` and ``compare``.
+"""Which numbers a trained model can be given, and what they were measured with.
 
-What an experiment can decides what is measured: reconstructions, a likelihood, codes, generated images. What is left
-out is said, with the reason.
+What an experiment can do decides what is measured: reconstructions, a likelihood, codes, generated images; last the
+doctor looks. What is left out is said, with the reason.
 
-Imports: metrics, training. Read next: ``evaluate.py``, ``minigen/metrics/evaluation.py``.
+Imports: metrics, doctor, drawing, trained. Read next: ``run.py``, ``minigen/metrics/evaluation.py``.
 """
 
 from __future__ import annotations
@@ -11,21 +11,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import click
 import numpy as np
 
 from minigen.algorithms.options import ConfigError
-from minigen.cli.checkup import checkup_of
-from minigen.cli.drawing import check_encoder, codes_from, latent_of
-from minigen.cli.trained import Trained
 from minigen.data import Dataset
 from minigen.data.stacked import BASES
 from minigen.data.stacked import COUNTS as STACKED
 from minigen.data.toys import TOYS
-from minigen.doctor import Checkup
+from minigen.doctor import Checkup, examine
+from minigen.doctor.schedule import examined_images
 from minigen.metrics import evaluation, frechet, likelihood
 from minigen.metrics.classifier import (
     COMPONENT_IMAGES,
@@ -38,18 +35,13 @@ from minigen.metrics.classifier import (
 from minigen.metrics.evaluation import Report
 from minigen.random import Generator
 from minigen.runs import sampling
+from minigen.runs.drawing import check_encoder, codes_from
+from minigen.runs.trained import Trained
 from minigen.training.prepare import load_split
 from minigen_kernels import Array
 
 SAMPLES = 10_000
 LIKELIHOOD_IMAGES = 1000  # of the test images: with k samples each, the likelihood is what takes longest
-
-samples_option = click.option(
-    "--samples", type=click.IntRange(0), help="generated images that are measured; 0: none  [default: 10000]"
-)
-k_option = click.option(
-    "-k", "k", type=click.IntRange(1), default=100, show_default=True, help="importance samples of the likelihood"
-)
 
 
 @dataclass(frozen=True)
@@ -63,15 +55,43 @@ class Plan:
 
 
 @dataclass
-class Findings:
+class Evaluation:
     """Measured numbers; the settings behind them; what was left out, and why; where time went; what the doctor says."""
 
+    trained: Trained
     report: Report = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     checkup: Checkup = field(default_factory=lambda: Checkup((), 0))
     kl_per_dimension: list[float] = field(default_factory=list)  # nats; empty for a model without a posterior
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The numbers by name."""
+        return {name: m.value for name, m in self.report.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values, as ``minigen evaluate --json`` prints it."""
+        return {
+            "model": self.trained.recipe.name,
+            "checkpoint": str(self.trained.checkpoint_path),
+            "dataset": self.trained.config["dataset"],
+            "split": "test",
+            "images": self.settings["test_images"],
+            "corrupted": self.settings.get("corrupted", False),
+            "metrics": self.metrics,
+            "standard_errors": {name: m.error for name, m in self.report.items() if m.error is not None},
+            "units": {name: m.unit for name, m in self.report.items()},
+            "settings": self.settings,
+            "kl_per_dimension": self.kl_per_dimension,
+            "left_out": self.left_out,
+            "doctor": asdict(self.checkup),
+            "seconds": self.seconds,
+        }
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self.metrics})"
 
     @contextmanager
     def clock(self, name: str) -> Iterator[None]:
@@ -81,13 +101,13 @@ class Findings:
         self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - began, 2)
 
 
-def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Findings:
-    """Everything that can be measured of a trained model, on the test images. `tell` hears of what takes long.
+def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Evaluation:
+    """Everything that can be measured of a trained model, on the test images. `tell` is told of what takes long.
 
     ConfigError: the options ask for samples that cannot be drawn, or for too few.
     """
-    check(trained, plan)
-    experiment, found = trained.experiment, Findings()
+    check_plan(trained, plan)
+    experiment, found = trained.experiment, Evaluation(trained)
     train, test = trained.images("train"), trained.images("test")
     reason = _no_samples(trained, plan, train, test)  # too few are refused before anything is measured
     found.settings["test_images"] = len(test)
@@ -132,7 +152,7 @@ def _reconstructor(trained: Trained) -> Callable[[Array, Array | None], Array]:
     return reconstruct
 
 
-def _likelihood(trained: Trained, test: Dataset, k: int, found: Findings) -> None:
+def _likelihood(trained: Trained, test: Dataset, k: int, found: Evaluation) -> None:
     """Bounds of the likelihood, and what the codes carry."""
     images, experiment = test.images_float(), trained.conditioned_on(test.labels)
     if experiment.log_likelihood is not None:
@@ -144,7 +164,7 @@ def _likelihood(trained: Trained, test: Dataset, k: int, found: Findings) -> Non
     found.settings |= {"k": k, "likelihood_images": len(images)}
 
 
-def check(trained: Trained, plan: Plan) -> None:
+def check_plan(trained: Trained, plan: Plan) -> None:
     """ConfigError if there is nothing to measure, or samples were asked for that the model does not draw."""
     experiment = trained.experiment
     if experiment.reconstruct is None and experiment.log_likelihood is None and experiment.latent is None:
@@ -181,9 +201,9 @@ def _no_samples(trained: Trained, plan: Plan, train: Dataset, test: Dataset) -> 
     return reason
 
 
-def _drawn(trained: Trained, plan: Plan, usual: int, found: Findings) -> Array:
+def _drawn(trained: Trained, plan: Plan, usual: int, found: Evaluation) -> Array:
     """The generated images; classes that the model is told as often as in the training images, its own all alike."""
-    n, latent = plan.samples or usual, latent_of(trained)
+    n, latent = plan.samples or usual, trained.latent
     with found.clock("drawing"):
         draw, origin = codes_from(trained, plan.density, seed=plan.seed)
         labels = None
@@ -199,23 +219,21 @@ def _drawn(trained: Trained, plan: Plan, usual: int, found: Findings) -> Array:
     return images
 
 
-def _points(trained: Trained, plan: Plan, found: Findings) -> None:
+def _points(trained: Trained, plan: Plan, found: Evaluation) -> None:
     toy = TOYS[trained.config["dataset"]]
-    low, high = trained.facts["value_range"]
-    points = toy.points(_drawn(trained, plan, SAMPLES, found), (low, high))
+    points = toy.points(_drawn(trained, plan, SAMPLES, found), trained.value_range)
     found.report |= evaluation.measure_points(points, toy)
 
 
 def _samples(
-    trained: Trained, plan: Plan, train: Dataset, test: Dataset, found: Findings, tell: Callable[[str], None]
+    trained: Trained, plan: Plan, train: Dataset, test: Dataset, found: Evaluation, tell: Callable[[str], None]
 ) -> Features:
     """Measure generated images; return what they were measured by."""
     name = trained.config["dataset"]
     with found.clock("classifier"):
         features = _features(trained, tell)
     images = _drawn(trained, plan, STACKED["test"] if name in BASES else SAMPLES, found)
-    low, high = trained.facts["value_range"]
-    unit = ((images - np.float32(low)) / np.float32(high - low)).clip(0, 1)
+    unit = to_unit_range(images, trained.value_range)
     with found.clock("samples"):
         found.report |= evaluation.measure_samples(
             unit, unit_range(train), unit_range(test), features.extract, features.classify, features.shares
@@ -228,8 +246,29 @@ def _features(trained: Trained, tell: Callable[[str], None]) -> Features:
     """Of the whole data set, so that all runs on it share one classifier."""
     name = trained.config["dataset"]
     config = {**trained.config, "dataset": BASES.get(name, name)}
-    train, test = load_split(config, "train"), load_split(config, "test")
+    train, test = (load_split(config, split, memory_data=trained.memory_data) for split in ("train", "test"))
     if train.labels is None:
         train = trained.some(train, COMPONENT_IMAGES)
     features = trained_features(train, test, tell=tell)
     return stacked_features(features) if name in BASES else features
+
+
+def checkup_of(trained: Trained, test: Dataset, features: Features | None = None) -> Checkup:
+    """What the doctor finds in the checkpoint; with `features`, their classifier tells the classes of samples."""
+    classify = None if features is None else features.classify
+
+    def recognised(images: Array) -> Array:
+        assert classify is not None
+        return classify(to_unit_range(images, trained.value_range))
+
+    names = test.classes or ()
+    told: dict[str, Any] = {} if names == tuple(map(str, range(len(names)))) else {"names": names}
+    answers = None if classify is None else recognised
+    return examine(trained.experiment, *examined_images(test), trained.history(), classify=answers, **told)
+
+
+def to_unit_range(images: Array, value_range: tuple[float, float]) -> Array:
+    """Images with values from 0 to 1, whatever range their model works in."""
+    low, high = value_range
+    unit: Array = ((images - np.float32(low)) / np.float32(high - low)).clip(0, 1)
+    return unit

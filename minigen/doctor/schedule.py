@@ -1,6 +1,6 @@
 """When the doctor looks at a run: seldom enough that it costs little, and late enough that there is something to see.
 
-Imports: data, examine. Read next: ``../run.py``, which calls it after each epoch.
+Imports: data, examine. Read next: ``minigen/training/session.py``, which asks after each epoch.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Doctor:
 
     def __init__(self, experiment: Experiment, dataset: Dataset, batch_size: int) -> None:
         self.experiment, self.batch_size, self.checkup = experiment, batch_size, Checkup((), 0)
-        self.images, self.labels = looked_at(dataset)
+        self.images, self.labels = examined_images(dataset)
         self.names = dataset.classes or ()
 
-    def visit(
+    def after_epoch(
         self, before: int, now: int, history: Sequence[Mapping[str, float]], *, final: bool = False
     ) -> Checkup | None:
         """What there is to say after update `now`, where `before` was the last update of the epoch before.
@@ -49,8 +49,8 @@ class Doctor:
         return self.checkup
 
 
-def looked_at(dataset: Dataset) -> tuple[Array, Array | None]:
-    """The images of a data set that are looked at, with their labels if there are any.
+def examined_images(dataset: Dataset) -> tuple[Array, Array | None]:
+    """The images of a data set that are examined, with their labels if there are any.
 
     They come from everywhere in it: a folder of pictures is sorted by class.
     """

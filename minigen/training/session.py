@@ -1,15 +1,14 @@
-"""A run: training with everything around it - metrics, checkpoints, pictures, validation - in its folder.
+"""A training in progress, with everything around it: metrics, checkpoints, pictures, validation, the doctor.
 
-`start` makes the folder and trains, `go_on` opens one and continues bit for bit, `open_trained` builds the model of a
-finished run for use. A checkpoint holds all that decides what comes next; whatever a killed process wrote after its
-last checkpoint is cut off or written once more, with the same bits.
+`start` begins a run in a new folder or in memory, `resume` continues one bit for bit, `open_trained` builds the model
+of a run for use. A checkpoint holds all that decides what comes next; whatever a killed process wrote after its last
+checkpoint is cut off or written once more, with the same bits.
 
-Imports: the other files of this room. Read next: ``minigen/cli``.
+Imports: the other files of this room. Read next: ``minigen/runs``.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -22,24 +21,20 @@ import minigen
 from minigen.algorithms.experiment import Experiment, Recipe
 from minigen.algorithms.ledger import describe, is_weighed
 from minigen.algorithms.options import ConfigError
-from minigen.atomic import write_atomically
 from minigen.autograd import Tensor
 from minigen.data import Batches
 from minigen.doctor import Doctor
-from minigen.doctor.visit import IMAGES
-from minigen.pictures import POINT, save_png, sheet
+from minigen.doctor.schedule import IMAGES
+from minigen.pictures import POINT, sheet
 from minigen.serialization import CheckpointError
-from minigen.training.changes import check_images, edited
-from minigen.training.checkpoint import Checkpoint, load_checkpoint, restore, restore_modules, save_checkpoint
-from minigen.training.environment import describe_environment
+from minigen.training.changes import check_edits, check_images
+from minigen.training.checkpoint import Checkpoint, load_checkpoint, restore, restore_modules, take_checkpoint
 from minigen.training.facts import check_facts
 from minigen.training.fit import Means, Terms, TrainingState, check_finite, fit
-from minigen.training.metrics_file import MetricsFile
 from minigen.training.nonfinite import NonFiniteLoss
 from minigen.training.prepare import Prepared, build
 from minigen.training.progress import Progress
-from minigen.training.run_folder import RunFolder, new_run_folder
-from minigen_kernels import Array
+from minigen.training.run_folder import RunFolder, RunMemory, new_run_folder
 
 PICTURES, POINTS = 16, 2000  # images in the picture of an epoch; or points of the plane, if that is what they are
 EVALUATION_BATCH = 500
@@ -58,8 +53,8 @@ class Best:
     step: int
 
 
-class Run:
-    """A run in progress: what is in memory, its folder, and how far it has come."""
+class TrainingSession:
+    """A run while it is trained: model and data, the folder (or memory) that it is kept in, and how far it has come."""
 
     def __init__(self, prepared: Prepared, folder: RunFolder) -> None:
         self.prepared, self.folder = prepared, folder
@@ -68,7 +63,7 @@ class Run:
         self.validated = 0  # the step after which validation last ran
         self.saved = 0  # the step of the newest checkpoint
         self.last_terms: dict[str, dict[str, float]] = {}  # newest means by split, for the summary
-        self.metrics = MetricsFile(folder.metrics)
+        self.metrics = folder.open_metrics()
         self.history: list[dict[str, float]] = []  # the mean terms of each epoch so far
         self.doctor = _doctor(prepared) if prepared.config["doctor"] else None
         self.unused = False  # a new folder in which no step was made yet: of no use to anybody if training fails
@@ -98,13 +93,6 @@ class Run:
 
     # Beginning.
 
-    def write_first_files(self) -> None:
-        """Fill a new folder: config, environment, and a checkpoint of step 0 that a killed run starts again from."""
-        self.folder.write_config(self.prepared.config)
-        environment = {**describe_environment(), "device": self.prepared.device_line}
-        write_atomically(self.folder.environment, (json.dumps(environment, indent=2) + "\n").encode())
-        self.save(self.folder.last)
-
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to the point of a checkpoint, in memory: no file is changed, so that a refusal leaves all as it was.
 
@@ -133,14 +121,16 @@ class Run:
             if prepared.config[name] is not None and prepared.config[name] < done:
                 raise ConfigError(f"{name} {prepared.config[name]}: the run has done {done} already")
 
-    def take_up(self, checkpoint: Checkpoint) -> None:
-        """Bring the folder to the point of the checkpoint that was restored, so that training can go on."""
+    def rewind(self, checkpoint: Checkpoint) -> None:
+        """Bring what is kept to the point of the checkpoint that was restored, so that training can go on."""
         folder, config = self.folder, self.prepared.config
-        folder.remove_leftovers()
-        folder.samples.mkdir(exist_ok=True)  # pictures may have been cleared away
+        if not folder.in_memory:
+            folder.remove_leftovers()
+            folder.samples.mkdir(exist_ok=True)  # pictures may have been cleared away
         self.metrics.cut(checkpoint.facts["rows"])
         self.history = self.metrics.terms("train")
-        if folder.read_config() != {name: value for name, value in config.items() if value is not None}:
+        stored = {name: value for name, value in config.items() if value is not None}
+        if not folder.in_memory and folder.read_config() != stored:
             folder.write_config(config)
         if Path(checkpoint.path) != folder.last:
             self.save(folder.last)
@@ -188,6 +178,8 @@ class Run:
                 means, epoch = self.state.means.values(), self.state.epoch + 1
                 self.close_epoch(means, f"step_{self.state.step:06}", epoch, progress)
         except BaseException as error:
+            if self.folder.in_memory:
+                raise
             if self.unused:
                 self.folder.delete()
             elif isinstance(error, NonFiniteLoss):
@@ -217,9 +209,9 @@ class Run:
             self.save(self.folder.best)
         self.save(self.folder.last)
         before = (epoch - 1) * len(self.prepared.batches)
-        checkup = self.doctor and self.doctor.visit(before, self.state.step, self.history, final=self.finished)
+        checkup = self.doctor and self.doctor.after_epoch(before, self.state.step, self.history, final=self.finished)
         progress.epoch(self.state, means, validation, better)
-        progress.say([*self.take_notes(), *(checkup.lines() if checkup else ())])
+        progress.say([*self.pop_notes(), *(checkup.lines() if checkup else ())])
 
     def validate(self) -> dict[str, float] | None:
         """The mean of each term over the validation images; None without images or `evaluate`."""
@@ -240,9 +232,10 @@ class Run:
         count = POINTS if dataset.image_shape == POINT else PICTURES
         first = self.prepared.config["data_rules"] == 1
         some = np.arange(min(count, len(dataset))) if first else dataset.drawn(count)
-        save_picture(path, self.prepared.experiment, dataset.images_float(some), dataset.value_range)
+        columns = self.prepared.experiment.pictures(dataset.images_float(some))
+        self.folder.write_picture(path, sheet(columns, value_range=dataset.value_range))
 
-    def take_notes(self) -> list[str]:
+    def pop_notes(self) -> list[str]:
         """What there is to say of the table of metrics, once."""
         notes, self.metrics.notes = self.metrics.notes, []
         return notes
@@ -252,7 +245,7 @@ class Run:
         self.metrics.append(self.state.step, epoch, split, self.seconds, terms)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint of this moment."""
+        """Keep a checkpoint of this moment."""
         self.metrics.sync()  # a checkpoint counts rows that are on the disk
         state = self.state
         facts = {
@@ -274,7 +267,7 @@ class Run:
             "rows": self.metrics.rows,
             "seconds": self.seconds,
         }
-        save_checkpoint(path, self.prepared.experiment, facts)
+        self.folder.write_checkpoint(path, take_checkpoint(self.prepared.experiment, facts, path))
         self.saved = state.step
 
 
@@ -285,45 +278,47 @@ def _doctor(prepared: Prepared) -> Doctor:
     return Doctor(prepared.experiment, dataset, prepared.batches.batch_size)
 
 
-def start(prepared: Prepared, path: Path, *, rename: bool = False) -> Run:
-    """Begin a new run in the folder `path`, which is made. RunFolderError if that cannot be."""
+def start(prepared: Prepared, path: Path | None, *, rename: bool = False) -> TrainingSession:
+    """Begin a new run in the folder `path`, which is made; without one, in memory. RunFolderError if that cannot be.
+
+    A new folder holds a checkpoint of step 0, which a killed run starts again from.
+    """
+    if path is None:
+        return TrainingSession(prepared, RunMemory())
     with new_run_folder(path, rename=rename) as folder:
-        Run(prepared, folder).write_first_files()
-    run = Run(prepared, folder)  # the folder has its final name only now
-    run.unused = True
-    return run
+        folder.write_first_files(prepared.config, prepared.device_line)
+        TrainingSession(prepared, folder).save(folder.last)
+    session = TrainingSession(prepared, folder)  # the folder has its final name only now
+    session.unused = True
+    return session
 
 
-def go_on(prepared: Prepared, folder: RunFolder, checkpoint: Checkpoint | None = None) -> Run:
+def resume(prepared: Prepared, folder: RunFolder, checkpoint: Checkpoint | None = None) -> TrainingSession:
     """Continue the run in `folder` from its last checkpoint, or from another one. CheckpointError if it does not fit.
 
     Until all of it has turned out to fit, no file is changed.
     """
-    checkpoint = checkpoint or load_checkpoint(folder.last)
-    run = Run(prepared, folder)
-    run.restore(checkpoint)
-    run.take_up(checkpoint)
-    return run
+    checkpoint = checkpoint or folder.read_checkpoint(folder.last)
+    session = TrainingSession(prepared, folder)
+    session.restore(checkpoint)
+    session.rewind(checkpoint)
+    return session
 
 
 def open_trained(
-    recipe: Recipe, config: Mapping[str, Any], path: Path, device: str
+    recipe: Recipe, config: Mapping[str, Any], checkpoint: Checkpoint | Path, device: str
 ) -> tuple[Experiment, Mapping[str, Any]]:
-    """The model of a run with the parameters of the checkpoint file `path`, and the facts about its training images.
+    """The model of a run with the parameters of a checkpoint (or of its file), and the facts about its training images.
 
     CheckpointError if they do not fit.
     """
-    checkpoint = load_checkpoint(path)
+    if isinstance(checkpoint, Path):
+        checkpoint = load_checkpoint(checkpoint)
     check_facts(checkpoint)
-    if checkpoint.facts["model"] != recipe.name:
-        raise CheckpointError(f"{path} is of model {checkpoint.facts['model']!r}, the run is of {recipe.name!r}")
-    edited(recipe, config, checkpoint, path.parent.parent / "config.toml")
-    facts = checkpoint.facts["data"]
-    experiment = build(recipe, config, facts, device)
+    path, facts = Path(checkpoint.path), checkpoint.facts
+    if facts["model"] != recipe.name:
+        raise CheckpointError(f"{path} is of model {facts['model']!r}, the run is of {recipe.name!r}")
+    check_edits(recipe, config, checkpoint, path.parent.parent / "config.toml")
+    experiment = build(recipe, config, facts["data"], device)
     restore_modules(experiment, checkpoint)
-    return experiment, facts
-
-
-def save_picture(path: Path, experiment: Experiment, images: Array, value_range: tuple[float, float]) -> None:
-    """Write images (N, C, H, W) and what the model makes of them as a PNG."""
-    save_png(sheet(experiment.pictures(images), value_range=value_range), path)
+    return experiment, facts["data"]

@@ -1,0 +1,250 @@
+"""A run as an object: a trained model with its data, which draws, encodes, measures and is trained on.
+
+Arrays go in and arrays come out. The command ``minigen`` does all of this by the same functions, with the same bits.
+
+Imports: the other files of this room. Read next: ``library.py``, which makes a Run; ``drawing.py``, ``evaluation.py``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from minigen import nn
+from minigen.algorithms.options import ConfigError
+from minigen.data import Dataset
+from minigen.data.layout import as_nchw
+from minigen.data.values import as_pixels
+from minigen.doctor import Checkup
+from minigen.runs import drawing, sampling
+from minigen.runs.drawing import Classes, Drawing, Kind
+from minigen.runs.evaluation import Evaluation, Plan, checkup_of, measure
+from minigen.runs.sessions import Stop, finish, plain_options, resume_session
+from minigen.runs.settings import absolute_paths, read_run
+from minigen.runs.trained import Trained
+from minigen.training.in_memory import in_memory_data
+from minigen_kernels import Array
+
+
+class Run(Trained):
+    """A trained model with its data: made by `train` and `open_run`.
+
+    Images are (N, C, H, W) in `value_range`, which for most GANs is (-1, 1). Images that are given may be floats in
+    that range, bytes, or a Dataset.
+    """
+
+    def __repr__(self) -> str:
+        where = "in memory" if self.path is None else f"in {self.path}"
+        data, step = self.config["dataset"], self.checkpoint_facts["state"]["step"]
+        return f"Run({self.recipe.name!r} on {data!r}, {self.checkpoint!r} checkpoint at step {step}, {where})"
+
+    # What it is.
+
+    @property
+    def model(self) -> Any:  # to a type checker: a Module has no attribute `generator`
+        """The network, or one Module with all of them: ``run.model.generator``, ``run.model.discriminator``."""
+        modules = self.experiment.modules
+        return next(iter(modules.values())) if len(modules) == 1 else Networks(modules)
+
+    @property
+    def path(self) -> Path | None:
+        """The run folder; None for a run in memory."""
+        return None if self.folder.in_memory else self.folder.path
+
+    @property
+    def checkpoint(self) -> str:
+        """Which one the parameters come from, "best" or "last"."""
+        return self.checkpoint_path.stem
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        c, h, w = self.facts["image_shape"]
+        return c, h, w
+
+    @property
+    def metrics(self) -> dict[str, Array]:
+        """The columns of ``metrics.csv`` by name: step, epoch, split ("batch", "train", "validation"), seconds, terms.
+
+        A row that lacks a term has NaN there.
+        """
+        return self.folder.open_metrics().arrays()
+
+    @property
+    def pictures(self) -> dict[str, Array]:
+        """The picture of each epoch, bytes (H, W) or (H, W, 3), by names such as "epoch_001"."""
+        return self.folder.read_pictures()
+
+    # What it can do.
+
+    def sample(
+        self,
+        n: int = 64,
+        classes: Classes | None = None,
+        seed: int = 0,
+        *,
+        density: str | None = None,
+        truncation: float | None = None,
+    ) -> Array:
+        """`n` images that the model makes; image i depends on `seed` and i alone.
+
+        `classes` is a class or one for each image, by number or name; by default all are drawn in turn. A model without
+        a prior is drawn from a `density` fitted to its codes, "gaussian" or (the default) "mixture". `truncation` keeps
+        the numbers of a code within plus and minus that.
+        """
+        return self.draw("samples", n, classes=classes, seed=seed, density=density, truncation=truncation).images
+
+    def draw(self, kind: Kind = "samples", n: int | None = None, **options: Any) -> Drawing:
+        """Images with their codes and labels, of every kind that ``minigen sample`` draws; see `drawing.draw`."""
+        return drawing.draw(self, kind, n, **options)
+
+    def encode(self, x: Dataset | ArrayLike, labels: ArrayLike | None = None) -> Array:
+        """The codes (N, D) of images. `labels` (N,) are for models whose encoder sees classes."""
+        images = self._images(x, labels)
+        return self.encoder(images.labels)(images.images_float())
+
+    def decode(self, z: ArrayLike, classes: Classes | None = None) -> Array:
+        """The images of codes (N, D); `classes` as in `sample`."""
+        codes = self._codes(z)
+        numbers = None if classes is None else drawing.class_numbers(self, classes)
+        return drawing.decode(self, codes, drawing.turns(self, len(codes), numbers))
+
+    def reconstruct(self, x: Dataset | ArrayLike, labels: ArrayLike | None = None) -> Array:
+        """What the model makes of images, (N, C, H, W); `labels` as in `encode`."""
+        images = self._images(x, labels)
+        reconstruct = self.conditioned_on(images.labels).reconstruct
+        if reconstruct is None:
+            raise ConfigError(f"{self.recipe.name} has no encoder, so it cannot reconstruct; draw with minigen sample")
+        return reconstruct(images.images_float())
+
+    def reconstruction_columns(self, images: Dataset) -> list[Array]:
+        """The columns of the picture that ``minigen reconstruct`` writes: images, the same corrupted for a denoising
+        model, and their reconstructions.
+        """
+        if "corruption" in self.config:
+            return self.conditioned_on(images.labels).pictures(images.images_float())
+        return [images.images_float(), self.reconstruct(images)]
+
+    def interpolate(
+        self,
+        a: ArrayLike,
+        b: ArrayLike,
+        steps: int = 10,
+        kind: Literal["linear", "spherical"] = "spherical",
+        classes: Classes | None = None,
+    ) -> Array:
+        """Images (N, steps, C, H, W) on the way from codes `a` (N, D) to `b`, both ends included; images are encoded.
+
+        "spherical" goes along a great circle, "linear" straight. `classes` as in `sample`, one for each pair.
+        """
+        numbers = None if classes is None else drawing.class_numbers(self, classes)
+        each = None if numbers is None else np.full(np.shape(a)[:1], numbers)
+        start, end = (self._codes(x) if np.ndim(x) == 2 else self.encode(x, each) for x in (a, b))
+        if start.shape != end.shape:
+            raise ValueError(f"interpolate: a and b must have one shape, got {start.shape} and {end.shape}")
+        labels = drawing.turns(self, len(start), numbers)
+        codes = self._codes(sampling.between(start, end, steps, kind).reshape(-1, start.shape[1]))
+        images = drawing.decode(self, codes, None if labels is None else np.repeat(labels, steps))
+        return images.reshape(-1, steps, *images.shape[1:])
+
+    def evaluate(
+        self, samples: int | None = None, k: int = 100, density: str | None = None, seed: int = 0
+    ) -> Evaluation:
+        """All that ``minigen evaluate`` measures, on the test images: `Evaluation.metrics` has the numbers by name.
+
+        `samples` are how many generated images are measured (0: none), `k` the importance samples of the likelihood.
+        """
+        with np.errstate(all="ignore"):
+            return measure(self, Plan(samples, k, density, seed), lambda text: print(text, file=sys.stderr))
+
+    def doctor(self) -> Checkup:
+        """What the doctor finds on test images: `Checkup.findings`, and `Checkup.lines` in words."""
+        with np.errstate(all="ignore"):
+            return checkup_of(self, self.images("test"))
+
+    # How it goes on.
+
+    def resume(
+        self,
+        *,
+        checkpoint: Literal["last", "best"] = "last",
+        data: Dataset | ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        test: Any = None,
+        progress: bool = True,
+        **options: Any,
+    ) -> Run:
+        """Train on, bit for bit, from the last checkpoint or the best; return this Run, which has the new parameters.
+
+        `options` are those that may change: epochs, max_steps, checkpoint_every, doctor, data_dir. A run on images in
+        memory that was opened without them needs them here, the same ones. Ctrl-C as in `train`.
+        """
+        memory_data = self.memory_data if data is None else in_memory_data(data, labels, test)
+        changes = absolute_paths(plain_options({"data_dir": self.config["data_dir"], **options}))
+        recipe, config = self.recipe, self.config
+        with np.errstate(all="ignore"), Stop() as stop, self.folder.lock():
+            if self.path is not None:
+                recipe, config = read_run(self.folder, recipe)
+            session, notes = resume_session(
+                self.folder, recipe, config, changes, checkpoint, memory_data, ready=stop.wait_for_step
+            )
+            finish(session, [f"note: {note}" for note in notes], progress, stop)
+        config = session.prepared.config
+        vars(self).update(vars(Run.load(self.folder, recipe, config, None, self.device, memory_data, self.note)))
+        return self
+
+    def at(self, checkpoint: Literal["best", "last"]) -> Run:
+        """The same run with the parameters of another checkpoint."""
+        return Run.load(self.folder, self.recipe, self.config, checkpoint, self.device, self.memory_data, self.note)
+
+    def _codes(self, z: ArrayLike) -> Array:
+        """Codes that a user gives. ValueError for another shape."""
+        codes, size = np.asarray(z, np.float32), self.latent.size
+        if codes.ndim != 2 or codes.shape[1] != size or not len(codes):
+            raise ValueError(f"codes: expected (N, {size}), got {codes.shape}")
+        return codes
+
+    def _encode_alike(self, x: ArrayLike, numbers: int | Array | None) -> Array:
+        return self.encode(x, None if numbers is None else np.full(np.shape(x)[:1], numbers))
+
+    def _images(self, x: Dataset | ArrayLike, labels: ArrayLike | None) -> Dataset:
+        """Images that a user gives, in `value_range`. ValueError for another shape or for other values."""
+        low, high = self.value_range
+        if isinstance(x, Dataset):
+            images = x.in_range(self.value_range)
+        else:
+            array = np.asanyarray(x)
+            if array.shape[1:] != self.image_shape:
+                array = as_nchw(array, "images")
+            if array.dtype.kind == "f":
+                array = array.astype(np.float32)
+                if low < 0 and array.size and array.min() >= 0:
+                    raise ValueError(
+                        f"images: the values go from {array.min()} to {array.max()}, none below 0, and this run works "
+                        f"in [{low:g}, {high:g}]; give it floats in that range, bytes, or a Dataset with its range"
+                    )
+            elif array.dtype == np.bool_:
+                array = as_pixels(array, (low, high))
+            numbers = None if labels is None else np.asarray(labels).astype(np.int64)
+            images = Dataset("images", "given", array, numbers, value_range=(low, high))
+        if images.image_shape != self.image_shape:
+            raise ValueError(
+                f"images: expected (N, {', '.join(map(str, self.image_shape))}), got {images.images.shape}"
+            )
+        return images
+
+
+class Networks(nn.Module):
+    """The networks of a model that has several, as attributes by their names."""
+
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+        self.names = tuple(modules)
+        vars(self).update(modules)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"no network is called {name!r}; there are {', '.join(vars(self).get('names', ()))}")

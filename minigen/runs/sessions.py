@@ -1,0 +1,209 @@
+"""From settings to a training session: a new one, or one that goes on; training it to the end, or until Ctrl-C.
+
+Imports: training, algorithms.transfer, trained, settings. Read next: ``run.py``, ``minigen/training/session.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from minigen import nn
+from minigen.algorithms.experiment import Recipe
+from minigen.algorithms.options import ConfigError
+from minigen.algorithms.transfer import SETTINGS, Donor, adopt, give_decoder, give_encoder
+from minigen.data.idx import find_idx
+from minigen.nn.module import ShapeError
+from minigen.runs.settings import Note, read_run
+from minigen.runs.trained import Trained, checkpoint_to_resume
+from minigen.training import session
+from minigen.training.changes import check_edits, schedule_notes
+from minigen.training.config import check_change
+from minigen.training.in_memory import InMemoryData
+from minigen.training.prepare import Prepared, prepare
+from minigen.training.printable import printable
+from minigen.training.progress import Progress
+from minigen.training.run_folder import RunFolder, RunFolderError
+from minigen.training.session import Interrupted, TrainingSession
+
+AUTO = ("device", "auto")  # fits every run
+
+
+def begin_session(
+    recipe: Recipe,
+    config: Mapping[str, Any],
+    options: Mapping[str, Any],
+    path: Path | None,
+    *,
+    rename: bool = False,
+    memory_data: InMemoryData | None = None,
+    ready: Callable[[], None] = lambda: None,
+    note: Note = warnings.warn,
+) -> tuple[TrainingSession, list[str]]:
+    """A new run in the folder `path`, or in memory, and what its user should know.
+
+    `options` are those of the config that were asked for. Everything is loaded and built, and `ready` called, before
+    the folder is made.
+    """
+    if path is not None:
+        _check_new_folder(path, config)
+    config, donors = _adopt_donors(recipe, config, options, note)
+    prepared = prepare(recipe, config, memory_data)
+    notes = _begin_from_donors(prepared, donors)
+    ready()
+    return session.start(prepared, path, rename=rename), notes
+
+
+def resume_session(
+    folder: RunFolder,
+    recipe: Recipe,
+    stored: Mapping[str, Any],
+    options: Mapping[str, Any],
+    checkpoint: str = "last",
+    memory_data: InMemoryData | None = None,
+    *,
+    ready: Callable[[], None] = lambda: None,
+) -> tuple[TrainingSession, list[str]]:
+    """An existing run at one of its checkpoints, with a few settings changed by `options`, and notes.
+
+    `stored` are its settings so far.
+    """
+    found = checkpoint_to_resume(folder, checkpoint)
+    notes = check_edits(recipe, stored, found, folder.config) if not folder.in_memory else []
+    config = check_change(stored, {name: value for name, value in options.items() if (name, value) != AUTO})
+    prepared = prepare(recipe, config, memory_data)
+    ready()
+    resumed = session.resume(prepared, folder, found)
+    return resumed, [*notes, *resumed.pop_notes(), *schedule_notes(recipe, config, found)]
+
+
+def train_to_end(training: TrainingSession, console: Console, stop: Callable[[], bool]) -> None:
+    """Train until all epochs or steps are done; `console` shows how far it is. When `stop()` is true: Interrupted."""
+    config, prepared = training.prepared.config, training.prepared
+    steps = {"epochs": config["epochs"], "max_steps": config["max_steps"]}
+    try:
+        with Progress(console, **steps, steps_per_epoch=len(prepared.batches)) as progress:
+            training.train(progress, stop)
+    except ShapeError as error:
+        if error.kind != nn.BatchNorm.__name__ or config["batch_size"] > 1:
+            raise
+        few = prepared.facts["batches_per_epoch"] < 2  # the only image that there is to train on
+        raise ConfigError(
+            f"--batch-size 1: {prepared.recipe.name} has batch norm, which tells nothing of a batch of one; "
+            + ("give more images" if few else "take --batch-size 2 or more")
+        ) from error
+
+
+def doubled_length(training: TrainingSession) -> dict[str, int]:
+    """The settings that let a finished run go on: each end that it has reached, twice as far."""
+    epochs, max_steps = training.prepared.config["epochs"], training.prepared.config["max_steps"]
+    settings = {}
+    if training.state.epoch >= epochs:
+        settings["epochs"] = epochs * 2
+    if max_steps is not None and training.state.step >= max_steps:
+        settings["max_steps"] = max_steps * 2
+    return settings
+
+
+def _adopt_donors(
+    recipe: Recipe, settings: Mapping[str, Any], given: Mapping[str, Any], note: Note = warnings.warn
+) -> tuple[dict[str, Any], dict[str, Donor]]:
+    """The settings with the layers of the runs that they name, and these runs, "generator" and "discriminator"."""
+    adopted, donors = dict(settings), dict[str, Donor]()
+    for part, setting in SETTINGS.items():
+        path = settings[setting]
+        if path is not None:
+            folder = RunFolder(path)
+            run = Trained.load(folder, *read_run(folder, note=note), None, "cpu", note=note)
+            donors[part] = Donor(path, run.recipe, run.config, run.experiment, run.facts)
+            adopted = adopt(recipe, adopted, given, part, donors[part])
+    return adopted, donors
+
+
+def _begin_from_donors(prepared: Prepared, donors: Mapping[str, Donor]) -> list[str]:
+    """Give the networks of a run in memory their first weights; what was done, in lines."""
+    lines = []
+    if "generator" in donors:
+        lines.append(give_decoder(donors["generator"], prepared.experiment, prepared.train))
+    if "discriminator" in donors:
+        lines.append(give_encoder(donors["discriminator"], prepared.experiment, prepared.train.image_shape))
+    return lines
+
+
+def _check_new_folder(path: Path, config: Mapping[str, Any]) -> None:
+    """RunFolderError if the new run would lie among the pictures of its data set, which it would change by that."""
+    data = Path(config["dataset"]).expanduser()
+    if not data.is_dir() or find_idx(data.iterdir()) or any(data.glob("*.amat*")):
+        return
+    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(data)):
+        raise RunFolderError(
+            f"the run folder {path} would lie in the data set {data}, and its pictures be taken for images of it; "
+            "choose another --out"
+        )
+
+
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as the command line would give them: paths are texts, numbers are Python's, None is not given."""
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
+    texts = {name: os.fspath(value) for name, value in plain.items() if isinstance(value, os.PathLike)}
+    return {name: value for name, value in {**plain, **texts}.items() if value is not None}
+
+
+def finish(session: TrainingSession, notes: list[str], progress: bool, stop: Stop) -> None:
+    """Train to the end, or as far as Ctrl-C lets it come; with `progress` print what there is to say of it."""
+    console = Console(quiet=not progress, highlight=False)
+    for note in notes:
+        console.print(printable(note), soft_wrap=True, markup=False)
+    if session.finished:
+        longer = ", ".join(f"{name}={value}" for name, value in doubled_length(session).items())
+        console.print(f"this run is finished; to train it longer: run.resume({longer})")
+        return
+    try:
+        train_to_end(session, console, stop.requested)
+    except Interrupted:
+        text = f"interrupted after step {session.state.step}; saved. To go on: run.resume()"
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
+
+
+class Stop:
+    """What Ctrl-C (and the other `signals`) do inside a ``with`` block: while a run is prepared, they end it at once.
+
+    After `wait_for_step` the first only makes `requested` true, and training saves and ends after its step; a second
+    Ctrl-C ends at once.
+    """
+
+    def __init__(self, *signals: int) -> None:
+        self._signals = (signal.SIGINT, *signals)
+        self._waiting, self._requested = False, False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Stop:
+        if threading.current_thread() is threading.main_thread():  # only that one can be told of signals
+            self._before = {number: signal.signal(number, self._ask) for number in self._signals}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def wait_for_step(self) -> None:
+        """From now on there is a run: let it finish its step."""
+        self._waiting = True
+
+    def requested(self) -> bool:
+        """Was training asked to stop?"""
+        return self._requested
+
+    def _ask(self, *_: object) -> None:
+        if not self._waiting:
+            raise KeyboardInterrupt
+        self._requested = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
