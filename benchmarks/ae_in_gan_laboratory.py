@@ -178,7 +178,7 @@ def main() -> None:
         for dataset in arguments.datasets.split(","):
             if dataset not in loaded:
                 train, test = (data.load(dataset, split=split) for split in ("train", "test"))
-                features = trained_features(train, test, tell=print)
+                features = trained_features(train, test, log=print)
                 loaded[dataset] = train.subset(slice(arguments.limit)), test, features
                 result["ideal"][dataset] = compare(train.images_float(slice(arguments.samples)), test, features)
                 result["features"][dataset] = features.facts

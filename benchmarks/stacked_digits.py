@@ -150,7 +150,7 @@ def all_digits() -> tuple[Dataset, Features]:
     if train.labels is None or test.labels is None:
         raise ValueError("the files of MNIST hold no labels, and stacked digits need them")
     images, labels = np.concatenate([train.images, test.images]), np.concatenate([train.labels, test.labels])
-    features = trained_features(train, test, tell=lambda text: print(text, flush=True))
+    features = trained_features(train, test, log=lambda text: print(text, flush=True))
     return Dataset(train.name, "train", images, labels, train.classes, value_range=train.value_range), features
 
 

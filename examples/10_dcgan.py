@@ -83,7 +83,7 @@ def main(steps: int = 1000, dataset: str = "glyphs", data_dir: str | None = None
             to_make.zero_grad()
             loss.backward()
             to_make.step()
-            average.follow(g)
+            average.update(g)
 
             step += 1
             if step % 100 == 0 or step == steps:

@@ -112,7 +112,7 @@ def main(steps: int = 900, restart: int = 100, dataset: str = "glyphs", data_dir
     with mg.no_grad():
         numbers = codebook.nearest(model.encoder(mg.Tensor(x)).data)
         usage = np.bincount(numbers.reshape(-1), minlength=CODES)
-        grids = [numbers[:16], prior.draw(16, codebook.entries, mg.Generator(seed=2))]
+        grids = [numbers[:16], prior.sample(16, codebook.entries, mg.Generator(seed=2))]
         images = [ops.sigmoid(model.decoder(codebook.look_up(grid))).numpy() for grid in grids]
     rank = np.argsort(np.argsort(-usage)) / (CODES - 1)  # from 0 for the entry that is used most to 1
     codes = np.kron(rank[numbers[:16]], np.ones((4, 4)))[:, None].repeat(x.shape[1], 1)

@@ -49,7 +49,7 @@ def look_ahead(d: nn.Module, real: mg.Tensor, fake: mg.Tensor, steps: int) -> nn
     for _ in range(steps):
         slopes = mg.grad(judged(later, real, fake), list(weights.values()), create_graph=True)
         weights = {name: w - RATE * slope for (name, w), slope in zip(weights.items(), slopes)}
-        later = nn.replaced(d, weights)  # the same layers, with weights that remember what they were made from
+        later = nn.functional_copy(d, weights)  # the same layers, with weights that remember what they were made from
     return later
 
 

@@ -112,6 +112,8 @@ INSTEAD: dict[str, str] = {
     **dict.fromkeys(("ModuleList", "ParameterList"), "a list of them, self.layers = [...]"),
     **dict.fromkeys(("ModuleDict", "ParameterDict"), "a dict of them, self.layers = {...}"),
     "functional": "minigen.ops, and losses in minigen.losses",
+    "functional_call": "nn.functional_copy(module, tensors)(x)",
+    "replaced": "nn.functional_copy(module, tensors)",
     "dropout": "nn.Dropout(p)",
     "upsample_nearest": 'ops.interpolate(x, size, mode="nearest")',
     "utils": "optim.clip_grad_norm, nn.SpectralNorm and minigen.data",
@@ -204,6 +206,7 @@ OF_MODULES: dict[str, str] = {
     "register_buffer": "self.name = mg.Tensor(array): a Tensor that is an attribute is a buffer",
     "register_parameter": "self.name = nn.Parameter(array)",
     "add_module": "self.name = layer",
+    "follow": "average.update(network), of a nn.MovingAverage",
     "register_forward_hook": "a layer of your own that calls this one; there are no hooks",
 }
 

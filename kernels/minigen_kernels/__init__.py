@@ -1,21 +1,21 @@
-"""Room 0: kernels. Arrays in, arrays out; nothing here knows what a Tensor or a gradient is.
+"""Kernels: functions of arrays, without Tensors and without autograd.
 
-What NumPy says in one line is not here (it runs on NumPy and CuPy as it stands). What needs a loop is a kernel, and
+A computation that is one line of NumPy is not here (it runs on NumPy and CuPy). One that needs a loop is a kernel, and
 every kernel exists under the same name, in a file of the same name, in three folders:
 
-* ``reference`` - the obvious NumPy version; its docstring is the specification. Read this first.
+* ``reference`` - a simple NumPy version; its docstring is the specification. Read this first.
 * ``cpu``       - the same function in Numba, compiled on first use.
-* ``cuda``      - the same function in CUDA C++, launched through CuPy. Proven by running the same source on the host.
+* ``cuda``      - the same function in CUDA C++, launched through CuPy. Tested by running the same source on the host.
 
 `KernelSet` below is the table of contents: one line per kernel. `for_array` is the only dispatch.
 
 The contract of every kernel:
 
-* Pure: it allocates what it returns, and neither keeps nor changes an argument. The one exception are the optimizer
-  updates (`sgd_update`, `rmsprop_update`, `adam_update`), whose whole purpose is to change parameter and state in place.
+* Pure: it allocates its results, and does not change its arguments. The exception are the optimizer updates
+  (`sgd_update`, `rmsprop_update`, `adam_update`), which change parameter and state in place.
 * float32 in, float32 out; float64 in, float64 out.
 * Any strides are accepted.
-* Deterministic: one output cell has one owner, so the bits of a result depend on the arguments alone.
+* Deterministic: each output element is written by one thread, so the bits of a result depend only on the arguments.
 
 Imports: NumPy. Read next: ``reference/conv.py``.
 """
@@ -125,7 +125,7 @@ class KernelSet(Protocol):
 
 @functools.cache
 def for_device(device: str) -> KernelSet:
-    """The kernel room of a device: "cpu" or "cuda". The room is imported when it is first asked for (Numba takes 0.4 s)."""
+    """The kernels of a device, "cpu" or "cuda". They are imported on first use (Numba takes 0.4 s)."""
     if device not in ("cpu", "cuda"):
         raise ValueError(f"for_device: device is 'cpu' or 'cuda', got {device!r}")
     return cast(KernelSet, importlib.import_module(f"minigen_kernels.{device}"))
@@ -135,8 +135,8 @@ _instead_of_cpu: KernelSet | None = None  # see `in_reference`
 
 
 def for_array(x: Array) -> KernelSet:
-    """The kernel room that belongs to an array of floats: `cpu` for numpy.ndarray, `cuda` for cupy.ndarray."""
-    if x.dtype.kind != "f":  # compiled for integers, some kernels would cut off fractions without a word
+    """The kernels for an array of floats: `cpu` for numpy.ndarray, `cuda` for cupy.ndarray."""
+    if x.dtype.kind != "f":  # compiled for integers, some kernels would silently truncate
         raise TypeError(f"kernels compute in float32 and float64, got {x.dtype}; use .to(dtype=np.float32)")
     if not isinstance(x, (np.ndarray, np.generic)):
         return for_device("cuda")
@@ -145,7 +145,7 @@ def for_array(x: Array) -> KernelSet:
 
 @contextlib.contextmanager
 def in_reference() -> Iterator[None]:
-    """Inside ``with``: NumPy arrays go to the `reference` room, in every thread. For checks; it is as slow as it is plain."""
+    """Inside ``with``: NumPy arrays use the `reference` kernels, in every thread. For tests; it is slow."""
     global _instead_of_cpu
     before, _instead_of_cpu = _instead_of_cpu, cast(KernelSet, importlib.import_module("minigen_kernels.reference"))
     try:

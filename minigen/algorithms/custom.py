@@ -163,7 +163,7 @@ class OwnNetwork(VAE):
     def ask(self, method: str, *inputs: Any) -> Any:
         """What a method of the user's gives."""
         with running(f"{self.name}.{method}"):
-            return self.network.locating(getattr(self.network, method), *inputs)
+            return self.network.call_submodule(getattr(self.network, method), *inputs)
 
     def posterior(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log-variance, each (N, D), of q(z | x) for images (N, C, H, W)."""

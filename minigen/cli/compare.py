@@ -123,7 +123,7 @@ def _picture(target: Output, runs: tuple[str, ...], trained: list[Run], plans: l
     test = trained[0].images("test")
     points = test.image_shape == POINT
     n = min(POINTS if points else COLUMNS, len(test))
-    places = test.drawn(n)
+    places = test.random_indices(n)
     rows, legend = [to_unit_range(test.images_float(places), test.value_range)], ["test images"]
     for run, one, plan in zip(runs, trained, plans, strict=True):
         same = one.images("test").subset(places)

@@ -33,6 +33,6 @@ def reconstruct(run: Run, target: Output, count: int | None, seed: int, split: s
     dataset = run.images(split)
     if count is not None and count > len(dataset):
         raise ConfigError(f"-n {count}: the split {split!r} has {len(dataset)} images")
-    shown = dataset.subset(dataset.drawn(count or IMAGES, seed=seed))
+    shown = dataset.subset(dataset.random_indices(count or IMAGES, seed=seed))
     target.write(as_png(sheet(run.reconstruction_columns(shown), value_range=dataset.value_range)))
     echo(f"{target.name}: {len(shown)} {split} images and their reconstructions, by {run.checkpoint_path}")

@@ -11,9 +11,11 @@ from minigen.data.dataset import Dataset
 from minigen.data.download import DownloadError
 from minigen.data.idx import read_idx
 from minigen.data.sources import NAMES, load
-from minigen.names import OF_DATA, asked_of_module
+from minigen.names import OF_DATA, answer_attributes, asked_of_module
 
 __all__ = ["NAMES", "Batch", "Batches", "Dataset", "DownloadError", "cache_folder", "load", "read_idx"]
+
+answer_attributes(Dataset, {"drawn": "dataset.random_indices(count, seed=seed)"})
 
 if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
     __getattr__ = asked_of_module(__name__, OF_DATA)

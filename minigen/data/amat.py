@@ -1,4 +1,4 @@
-"""The text format of the fixed binarised MNIST (Larochelle and Murray 2011): 784 bits in a line, ``0 1 0 ... 0``.
+"""The text format of the fixed binarised MNIST (Larochelle and Murray 2011): lines of 784 bits, ``0 1 0 ... 0``.
 
 Imports: NumPy, ``idx.py`` (to open plain or gzipped files). Read next: ``sources.py``.
 """
@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from minigen.data.idx import stream
+from minigen.data.idx import open_maybe_gzipped
 
 SIDE = 28
-LINE = 2 * SIDE * SIDE  # bytes: a bit and a blank, 784 times; the last blank is the newline
+LINE = 2 * SIDE * SIDE  # bytes: 784 times a bit and a space or, at the end, a newline
 LINES = 1000  # read at a time
 
 
@@ -25,11 +25,11 @@ def read_amat(path: str | Path) -> NDArray[np.uint8]:
     path = Path(path)
     parts: list[NDArray[np.uint8]] = []
     line = 0
-    with stream(path) as file:
+    with open_maybe_gzipped(path) as file:
         while chunk := file.read(LINES * LINE):
             whole = len(chunk) // LINE
             text = np.frombuffer(chunk, np.uint8, whole * LINE).reshape(whole, SIDE * SIDE, 2)
-            bits = text[:, :, 0] - np.uint8(ord("0"))  # what is below "0" wraps round to a large number
+            bits = text[:, :, 0] - np.uint8(ord("0"))  # characters below "0" wrap around to large numbers
             good = (bits <= 1).all(1) & (text[:, :-1, 1] == ord(" ")).all(1) & (text[:, -1, 1] == ord("\n"))
             if not good.all() or whole * LINE != len(chunk):
                 bad = line + 1 + (whole if good.all() else int(np.argmin(good)))

@@ -1,6 +1,6 @@
 """Images from ``.npy`` and ``.npz`` files that a user saved with NumPy.
 
-Imports: NumPy, ``npy.py``, ``whole.py``. Read next: ``folder.py``.
+Imports: NumPy, ``npy.py``, ``assemble.py``. Read next: ``folder.py``.
 """
 
 from __future__ import annotations
@@ -14,38 +14,34 @@ from typing import Any, cast
 
 from numpy.typing import NDArray
 
+from minigen.data.assemble import LATEST_RULES, Part, assemble
 from minigen.data.dataset import Dataset
 from minigen.data.npy import MAGIC, read_npy
-from minigen.data.whole import LATEST, Part, assemble
 
-# The names under which images, and labels, are looked for, in capitals or not; {} is the split.
+# The accepted names of arrays of images and labels, in upper or lower case; {} is the split.
 SPLIT_IMAGES = ("x_{}", "{}_images", "images_{}", "{}_x")
 SPLIT_LABELS = ("y_{}", "{}_labels", "labels_{}", "{}_y", "{}_label", "{}_targets", "targets_{}")
 IMAGES = ("images", "x", "arr_0")
 LABELS = ("labels", "y", "label", "targets", "target", "classes")
-OLD = 2  # of the names with a split, and of labels, the rules of version 0.1.0 know so many
+OLD = 2  # version 0.1.0 knew only this many of the names with a split, and of labels
 
 
-def load_arrays(path: Path, *, split: str, seed: int, rules: int = LATEST) -> Dataset:
+def load_arrays(path: Path, *, split: str, seed: int, rules: int = LATEST_RULES) -> Dataset:
     """The data set in a ``.npy`` file (images alone) or a ``.npz`` file.
 
     A ``.npz`` file holds ``x_train``, ``y_train``, ``x_test``, ``y_test`` (or ``train_images``, ``train_labels``, ...),
-    or else ``images`` (or ``x``, ``arr_0``) and perhaps ``labels`` (or ``y``, ``targets``, ...). Without a split of its
-    own, a random tenth chosen by `seed` is the test set. Arrays that are not used are named in the notes. Shapes:
+    or else ``images`` (or ``x``, ``arr_0``) and perhaps ``labels`` (or ``y``, ``targets``, ...). Without splits, a
+    random tenth (by `seed`) is the test set. Unused arrays are named in the notes. Shapes:
     ``layout.py``; values: ``values.py``; labels: ``classes.py``. ValueError, naming the file, for anything else.
     """
-    with path.open("rb") as file:  # what NumPy says of other files speaks of pickles, which help nobody here
+    with path.open("rb") as file:  # checked here, because NumPy's error for other files is about pickles
         start = file.read(6)
     is_npy = path.suffix.lower() == ".npy"
-    try:
-        if start not in (b"", MAGIC) and start[:4] not in (b"PK\3\4", b"PK\5\6"):
-            raise ValueError(f"it starts with {start!r}, as no file of NumPy does")
-        if (start == MAGIC) != is_npy:
-            raise ValueError(
-                "it is empty" if not start else f"name it {'.npz' if is_npy else '.npy'}, for that is what it holds"
-            )
-    except ValueError as error:
-        raise _unreadable(path, error) from error
+    if start not in (b"", MAGIC) and start[:4] not in (b"PK\3\4", b"PK\5\6"):
+        raise _unreadable(path, f"it starts with {start!r}, as no file of NumPy does")
+    if (start == MAGIC) != is_npy:
+        other = f"name it {'.npz' if is_npy else '.npy'}, for that is what it holds"
+        raise _unreadable(path, other if start else "it is empty")
     if is_npy:
         part = Part(lambda: _read(path, None), None, f"{path}: images", "")
         return assemble(path.stem, {"": part}, split=split, seed=seed, rules=rules)
@@ -93,7 +89,7 @@ def _for_split(patterns: Iterable[str], split: str) -> list[str]:
 
 
 def _find(lower: Mapping[str, str], wanted: Iterable[str]) -> str | None:
-    """The first of the wanted names that there is. `lower`: in small letters -> as it stands in the file."""
+    """The first of the wanted names in the file. `lower`: lower-case name -> name in the file."""
     return next((lower[name] for name in wanted if name in lower), None)
 
 
@@ -105,10 +101,10 @@ def _read(path: Path, member: str | None) -> NDArray[Any]:
                 return read_npy(file, os.fstat(file.fileno()).st_size)
         with zipfile.ZipFile(path) as archive, archive.open(member) as part:
             return read_npy(cast(io.BufferedIOBase, part), archive.getinfo(member).file_size)
-    except Exception as error:  # a damaged archive provokes a dozen kinds
+    except Exception as error:  # a damaged archive raises many types
         raise _unreadable(path, error, member) from error
 
 
-def _unreadable(path: Path, error: Exception, member: str | None = None) -> ValueError:
+def _unreadable(path: Path, error: Exception | str, member: str | None = None) -> ValueError:
     text = ("" if member is None else f"{member}: ") + (str(error) or type(error).__name__)
     return ValueError(f"{path}: cannot be read as NumPy arrays ({text}); save it again with np.savez")

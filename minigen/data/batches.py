@@ -1,6 +1,6 @@
-"""Batches: one shuffled pass over a data set for every ``for`` loop, and a state that resumes in the middle of one.
+"""Mini-batches: each ``for`` loop is one epoch, shuffled; a state that resumes in the middle of an epoch.
 
-The order of epoch k depends on (seed, k) alone, not on what was drawn before; so the state is two numbers.
+The order of epoch k depends only on (seed, k). So the state is two numbers, epoch and position.
 
 Imports: NumPy, ``minigen.random``, ``dataset.py``. Read next: ``sources.py``.
 """
@@ -21,7 +21,7 @@ from minigen.shapes import flag, shown, whole_number
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images ``x`` (B, C, H, W) in float32, ``labels`` (B,) int64 or None, and ``index`` (B,): where they stand."""
+    """Images ``x`` (B, C, H, W) in float32, ``labels`` (B,) int64 or None, and ``index`` (B,) in the data set."""
 
     x: NDArray[np.float32]
     labels: NDArray[np.int64] | None
@@ -40,15 +40,14 @@ class Batch:
 
 
 class Batches:
-    """Iterate over `dataset` in batches; each ``for`` runs to the end of the current epoch, the next one goes on.
+    """Iterate over `dataset` in batches; each ``for`` loop runs to the end of the current epoch.
 
-    `drop_last` leaves out the short batch at the end of an epoch. Left at None it follows `shuffle`: for training
-    (shuffled) it is True, because batch statistics and the noise of the gradient then mean the same at every step and
-    shapes never change, while the next shuffle gives the images left out their turn; for evaluation (in order) it is
-    False, because there every image counts once.
+    `drop_last` omits the last batch of an epoch if it is smaller. The default is the value of `shuffle`: True for
+    training, so that all batches have the same size (the next shuffle gives the omitted images their turn), and False
+    for evaluation, so that every image counts once.
 
-    A loop that is left early resumes at the next batch. `state` is JSON-able; set on a new object over the same data,
-    it gives exactly the batches that were to come.
+    After a ``break`` the next loop continues with the next batch. `state` can be written as JSON. If it is set on a new
+    object over the same data, that continues with exactly the same batches.
     """
 
     def __init__(
@@ -92,11 +91,11 @@ class Batches:
 
     @property
     def epoch(self) -> int:
-        """The epoch that the next batch belongs to, from 0. The last batch of an epoch moves it on."""
+        """The epoch of the next batch, from 0."""
         return self._epoch
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """The order of the images (N,) in an epoch."""
+        """The indices (N,) of the images, in the order of an epoch."""
         if not self.shuffle:
             return np.arange(len(self.dataset))
         order: NDArray[np.int64] = self.rng.spawn(f"batches/{epoch}").permutation(len(self.dataset))
@@ -107,7 +106,7 @@ class Batches:
         while self._epoch == epoch:
             start = self._position * self.batch_size
             index = order[start : start + self.batch_size]
-            # The state moves before the batch is handed out: saved while the batch is at work, it names the next one.
+            # The state is updated before the batch is yielded: if saved during a step, it gives the next batch.
             self._position += 1
             if self._position == len(self):
                 self._epoch, self._position = epoch + 1, 0
@@ -116,12 +115,12 @@ class Batches:
 
     @property
     def state(self) -> dict[str, Any]:
-        """Where the next batch stands (epoch, position), and what must be the same for that to mean anything."""
+        """Epoch and position of the next batch, and the settings that must be the same when it is loaded."""
         return {"epoch": self._epoch, "position": self._position, **self._identity()}
 
     @state.setter
     def state(self, state: Mapping[str, Any]) -> None:
-        """ValueError if the state is of other data, another seed or another way of batching; nothing changes then."""
+        """ValueError, and no change, if the state is of other data or settings."""
         mine = self._identity()
         missing = sorted({"epoch", "position", *mine} - state.keys())
         if missing:

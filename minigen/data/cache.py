@@ -1,4 +1,4 @@
-"""Where downloaded and drawn data is kept between runs: one folder of the user, in the place the platform wants.
+"""The cache folder for downloaded and generated data, at the place that is usual on each platform.
 
 Imports: the standard library. Read next: ``glyphs.py``, ``download.py``.
 """

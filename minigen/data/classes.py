@@ -1,9 +1,9 @@
-"""The rule for labels: the classes are the labels that occur in the whole data set, numbered from 0.
+"""Labels: the classes are the different labels of the whole data set (all splits), numbered from 0.
 
-1..26 becomes 0..25, 0 and 7 become 0 and 1, "cat" and "dog" too; what they were called stays as their names. So no
-model is built for a class that does not exist, and a class that is rare has its number in every part of the data.
+1..26 becomes 0..25, 0 and 7 become 0 and 1, "cat" and "dog" too; the original labels are kept as class names. So no
+model has a class without images, and a rare class has the same number in every split.
 
-Imports: NumPy. Read next: ``whole.py``.
+Imports: NumPy. Read next: ``assemble.py``.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LONGEST = 18  # digits of a label that is sorted as a number
+LONGEST = 18  # most digits of a label that is sorted as a number
 
 
-def names_of(y: NDArray[Any], count: int | None, source: str) -> tuple[list[str], NDArray[np.int64]]:
-    """The different labels in `y` as texts, and for each image which of them it has, (N,).
+def unique_labels(y: NDArray[Any], count: int | None, source: str) -> tuple[list[str], NDArray[np.int64]]:
+    """The different labels in `y` as strings, and the index (N,) into them for each image.
 
-    `y` is (N,) or (N, 1), of whole numbers (as integers or floats), bools or texts; `count` is the number of images, if
-    it is known. ValueError, which begins with `source`, if it is not that.
+    `y` is (N,) or (N, 1): integers, floats with integer values, bools or strings. `count` is the number of images, if
+    known. ValueError, starting with `source`, for anything else.
     """
     if not y.ndim or y.shape not in ((len(y),), (len(y), 1)):
         raise ValueError(
@@ -49,11 +49,12 @@ def _name(value: Any) -> str:
     return str(int(value)) if isinstance(value, np.integer | np.floating) else str(value)
 
 
-def number(parts: Mapping[str, tuple[Sequence[str], NDArray[np.int64]]], known: Sequence[str] | None = None
-           ) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:  # fmt: skip
-    """The names of the classes, and the class numbers (N,) of each split, from what `names_of` gives for each.
+def encode_labels(
+    parts: Mapping[str, tuple[Sequence[str], NDArray[np.int64]]], known: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
+    """The names of the classes and the class numbers (N,) of each split, from the result of `unique_labels` for each.
 
-    With the names that are `known` of a data set, labels that are whole numbers below their count keep their numbers.
+    `known` are the class names of a named data set: labels that are integers below their number are not renumbered.
     """
     names = sorted({name for texts, _ in parts.values() for name in texts}, key=_order)
     numbers = {name: k for k, name in enumerate(names)}
@@ -65,15 +66,15 @@ def number(parts: Mapping[str, tuple[Sequence[str], NDArray[np.int64]]], known: 
 
 
 def _order(name: str) -> tuple[bool, int, str]:
-    """Numbers by their values, then words."""
+    """Sort key: integers by value, then strings."""
     digits = name.removeprefix("-")
     whole = digits.isdecimal() and len(digits) <= LONGEST
     return not whole, int(name) if whole else 0, name
 
 
-def as_stored(y: NDArray[Any], count: int | None, source: str) -> NDArray[np.int64]:
-    """The labels of a data set that is read by the rules of version 0.1.0: whole numbers from 0, left as they are."""
-    names_of(y, count, source)  # for its errors
+def stored_labels(y: NDArray[Any], count: int | None, source: str) -> NDArray[np.int64]:
+    """The labels by the rules of version 0.1.0: integers from 0, not renumbered."""
+    unique_labels(y, count, source)  # for its errors
     if not np.issubdtype(y.dtype, np.integer) or y.min(initial=0) < 0:
         raise ValueError(f"{source}: the run was trained on labels of whole numbers from 0, now there are others")
     return y.reshape(-1).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What to do with a file that `load` does not read: how it becomes one that it does, in a line.
+"""How to convert a file that `load` does not read, for its error message.
 
 Imports: the standard library. Read next: ``sources.py``.
 """
@@ -15,7 +15,7 @@ OTHERS = (".mat", ".h5", ".hdf5", ".pt", ".pth", ".pkl", ".pickle", ".parquet", 
 
 
 def how_to_convert(path: Path) -> str:
-    """How a message about an unreadable file goes on; "" if nothing is known of its ending."""
+    """The end of the message about a file that cannot be read; "" for an unknown suffix."""
     suffix, to = path.suffix.lower(), path.with_suffix(".npz")
     if suffix == ".zip":
         return f"; unpack it and name the folder: python -m zipfile -e {_quoted(path)} {_quoted(path.with_suffix(''))}"

@@ -1,7 +1,7 @@
-"""A data set in memory: images, and what is known about each of them.
+"""A data set in memory: images, labels and factors.
 
-Images stay in the compact type they were stored in: 60,000 grey 28x28 images are 47 MB as bytes and 188 MB as
-float32. `Dataset.images_float` makes the float32 images of one batch, in the value range that the data set declares.
+Images keep the type in which they were stored: 60,000 grey 28x28 images are 47 MB as bytes and 188 MB as
+float32. `Dataset.images_float` gives the images of one batch as float32, in the value range of the data set.
 
 Imports: NumPy, ``minigen.random``. Read next: ``batches.py``, then ``sources.py``.
 """
@@ -23,17 +23,17 @@ Index = slice | NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images of one size, with labels and true factors where they are known.
+    """Images of one size, with labels and generative factors if they are known.
 
     * ``images`` (N, C, H, W): uint8 (0..255 stands for the ends of ``value_range``) or float32 inside ``value_range``.
     * ``labels`` (N,): int64 class numbers from 0, or None. ``classes``: the name of each class, or None. They are those
       of the whole data set: a class may have no image in this split.
-    * ``factors``: what generated each image, one array (N,) a factor, or None.
-    * ``value_range``: smallest and largest value of a float image. A decoder that ends in a sigmoid fits (0, 1), one
-      that ends in a tanh fits (-1, 1). ``dataset.in_range((-1.0, 1.0))`` has the same images in another range.
-    * ``notes``: what its reader passed over or changed, in sentences for the user.
+    * ``factors``: the generative factors of each image, one array (N,) per factor, or None.
+    * ``value_range``: smallest and largest possible value of a float image: (0, 1) if the decoder ends in a sigmoid,
+      (-1, 1) if it ends in a tanh. ``dataset.in_range((-1.0, 1.0))`` converts.
+    * ``notes``: what the reader skipped or changed, in sentences for the user.
 
-    ValueError or TypeError if the parts do not fit together.
+    ValueError or TypeError if the fields are inconsistent.
     """
 
     name: str
@@ -111,9 +111,9 @@ class Dataset:
         return c, h, w
 
     def images_float(self, index: Index = slice(None)) -> NDArray[np.float32]:
-        """The images that `index` picks (a slice or int64 positions), as a new float32 array (B, C, H, W).
+        """The images at `index` (a slice or int64 indices) as a new float32 array (B, C, H, W).
 
-        A stored byte k becomes ``low + (high - low) k/255``: for the range (0, 1) that is k/255, correctly rounded.
+        A byte k becomes ``low + (high - low) k/255``: for the range (0, 1) that is k/255, correctly rounded.
         """
         x = self.images[index]
         if x.dtype == np.float32:
@@ -126,11 +126,11 @@ class Dataset:
         return y
 
     def in_range(self, value_range: tuple[float, float]) -> Dataset:
-        """The same images with their values spread over another range; nothing is copied if they are uint8."""
+        """The same images, scaled linearly to another value range; uint8 images are not copied."""
         images, (low, high), (new_low, new_high) = self.images, self.value_range, value_range
         if images.dtype == np.float32 and (low, high) != (new_low, new_high):
             images = (images - np.float32(low)) * np.float32((new_high - new_low) / (high - low)) + np.float32(new_low)
-            images = images.clip(new_low, new_high)  # rounding may leave the range
+            images = images.clip(new_low, new_high)  # against rounding errors
         return replace(self, images=images, value_range=value_range)
 
     def mean(self) -> float:
@@ -140,23 +140,22 @@ class Dataset:
         return mean if self.images.dtype == np.float32 else low + (high - low) * mean / 255
 
     def subset(self, index: Index) -> Dataset:
-        """The data set of the images that `index` picks; labels and factors come along."""
-        return Dataset(
-            name=self.name,
-            split=self.split,
+        """The images at `index`, with their labels and factors."""
+        return replace(
+            self,
             images=self.images[index],
             labels=None if self.labels is None else self.labels[index],
-            classes=self.classes,
             factors=None if self.factors is None else {k: v[index] for k, v in self.factors.items()},
-            value_range=self.value_range,
-            notes=self.notes,
         )
 
-    def drawn(self, count: int, *, seed: int = 0) -> NDArray[np.int64]:
-        """Positions (min(count, N),) of a random part of the images, in random order; the same for the same `seed`.
+    def evenly_spaced_indices(self, count: int) -> NDArray[np.int64]:
+        """`count` indices (or all) at equal distances: images of all classes, if the data set is sorted by class."""
+        return np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).astype(np.int64))
 
-        Data that is sorted by class is drawn from as any other: an image of each class comes first, as far as `count`
-        goes, then whatever comes.
+    def random_indices(self, count: int, *, seed: int = 0) -> NDArray[np.int64]:
+        """Indices (min(count, N),) of a random sample without replacement, in random order.
+
+        With labels, the first indices are one image of each class (as many as `count` allows).
         """
         order: NDArray[np.int64] = Generator(seed).spawn("drawn").permutation(len(self))
         if self.labels is not None:

@@ -1,4 +1,4 @@
-"""Fetch the files of public data sets: from one mirror after the other, and kept only with the right SHA-256.
+"""Download the files of public data sets from the first mirror that works, and verify their SHA-256.
 
 Imports: ``cache.py``; pooch when it fetches. Read next: ``sources.py``.
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-TIMEOUT = 30  # seconds without an answer, or between two parts of one
+TIMEOUT = 30  # seconds without data
 
 
 class DownloadError(OSError):
@@ -61,14 +61,14 @@ REMOTES = {
 
 
 def fetch(file: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Path:
-    """The path of `file` in `folder`; if it is not there, it comes from the first of `mirrors` that has it.
+    """The path of `file` in `folder`; a missing file is downloaded from the first of `mirrors` that has it.
 
-    A mirror is a base address. The file gets its name only when it is whole and its SHA-256 is right. DownloadError
-    tells what each mirror said.
+    A mirror is a base address. A file is kept only if it is complete and its SHA-256 is correct. DownloadError gives
+    the error of each mirror.
     """
     import pooch
 
-    # Each read may take TIMEOUT seconds, so that a dead mirror cannot hang a run for ever.
+    # The timeout is for each read, so that a dead mirror cannot block a run.
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -90,6 +90,6 @@ def fetch(file: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Path:
 
 
 def _short(error: Exception) -> str:
-    """The first words of an error: those of the network are long, and name the address again."""
+    """An error in at most 120 characters: network errors are long and repeat the address."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if len(text) <= 120 else f"{type(error).__name__}: {text[:117]}..."

@@ -1,6 +1,6 @@
 """Images from a folder of picture files, with sub-folders as classes.
 
-Nothing is left out in silence: a class folder without pictures is an error, and other files are counted in the notes.
+Nothing is skipped silently: a class folder without pictures is an error, and other files are counted in the notes.
 
 Imports: NumPy, ``dataset.py``, ``layout.py``, ``picture.py``. Read next: ``sources.py``.
 """
@@ -16,25 +16,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from minigen.data.assemble import LATEST_RULES
 from minigen.data.dataset import Dataset
 from minigen.data.layout import holdout
 from minigen.data.picture import OLD_SUFFIXES, SUFFIXES, inspect, read_picture
-from minigen.data.whole import LATEST
 
-SYSTEM = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")  # what systems leave behind, besides names with a dot
+SYSTEM = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")  # files that operating systems create, besides hidden ones
 CLASS_IN_NAME = re.compile(r"([^\W\d_]+)[ ._-]*\d+\.\w+")  # cat.0.png, dog_12.jpg
 
 
 def load_folder(
-    path: Path, *, split: str, seed: int, image_size: int | tuple[int, int] | None, rules: int = LATEST
+    path: Path, *, split: str, seed: int, image_size: int | tuple[int, int] | None, rules: int = LATEST_RULES
 ) -> Dataset:
     """The pictures (``picture.SUFFIXES``) in a folder, as uint8 (N, 1, H, W) if all are grey, else (N, 3, H, W).
 
     Sub-folders are classes, in the order of their names (numbers in the order of their values). Sub-folders ``train``
     and ``test`` are splits, each built like a folder of its own; without them, a random tenth chosen by `seed` is the
     test set. `image_size` (a side or (height, width)) crops every picture around its centre to that shape and resizes
-    it; without it all must have one size. Transparent pixels lie over white. ValueError, naming files and folders, for
-    what cannot be used.
+    it; without it all must have one size. Transparent pixels are composited on white. ValueError, naming files and
+    folders, for anything that cannot be used.
     """
     size = _check_size(image_size)
     suffixes = OLD_SUFFIXES if rules == 1 else SUFFIXES
@@ -46,20 +46,20 @@ def load_folder(
             f"{path}: train and test must hold the same class folders; only one of them has {', '.join(sorted(odd))}"
         )
     mine, notes = found[0], found[0].notes
-    if own_split and (beside := [name for name in _visible(path) if name not in ("train", "test")]):
-        notes = (*notes, f"passed over beside train and test: {', '.join(beside)}")
-    seen = [inspect(file) for part in (found if rules > 1 else found[:1]) for file in part.files]
-    if several := sum(frames > 1 for _, frames in seen):
+    if own_split and (ignored := [name for name in _visible(path) if name not in ("train", "test")]):
+        notes = (*notes, f"passed over beside train and test: {', '.join(ignored)}")
+    inspected = [inspect(file) for part in (found if rules > 1 else found[:1]) for file in part.files]
+    if several := sum(frames > 1 for _, frames in inspected):
         notes = (*notes, f"{_count(several, 'file')} of several pictures: the first of each is read")
-    channels = 1 if all(grey for grey, _ in seen) else 3
+    channels = 1 if all(grey for grey, _ in inspected) else 3
     images = _read_all(mine.files, channels, size)
     whole = Dataset(path.name, split, images, mine.labels, mine.classes, notes=notes)
     return whole if own_split else whole.subset(holdout(len(whole), split=split, seed=seed, source=str(path)))
 
 
 @dataclass(frozen=True)
-class _Found:
-    """The pictures of a folder; their classes, if it has class folders; and what was passed over."""
+class _Pictures:
+    """The picture files of a folder, their classes if there are class folders, and notes on skipped files."""
 
     files: list[Path]
     labels: NDArray[np.int64] | None
@@ -67,7 +67,7 @@ class _Found:
     notes: tuple[str, ...]
 
 
-def _find(root: Path, suffixes: tuple[str, ...], *, strict: bool) -> _Found:
+def _find(root: Path, suffixes: tuple[str, ...], *, strict: bool) -> _Pictures:
     """ValueError if `root` holds no pictures, or if there are some beside class folders; `strict`: or empty folders."""
     folders = sorted((name for name in _visible(root) if (root / name).is_dir()), key=_order)
     pictures = {name: _pictures(root / name, suffixes) for name in folders}
@@ -83,7 +83,7 @@ def _find(root: Path, suffixes: tuple[str, ...], *, strict: bool) -> _Found:
             f"and no IDX files (*-images-idx3-ubyte){_deeper(root, folders, suffixes)}"
         )
     if loose:
-        return _Found(loose, None, None, _notes([root], suffixes, loose))
+        return _Pictures(loose, None, None, _notes([root], suffixes, loose))
     if strict and (empty := [name for name in folders if not pictures[name]]):
         described = "; ".join(f"{name}: {_contents(root / name, suffixes)}" for name in empty)
         raise ValueError(
@@ -92,11 +92,11 @@ def _find(root: Path, suffixes: tuple[str, ...], *, strict: bool) -> _Found:
         )
     labels = np.repeat(np.arange(len(classes)), [len(pictures[name]) for name in classes])
     files = [file for name in classes for file in pictures[name]]
-    return _Found(files, labels, tuple(classes), _notes([root, *(root / name for name in classes)], suffixes, []))
+    return _Pictures(files, labels, tuple(classes), _notes([root, *(root / name for name in classes)], suffixes, []))
 
 
 def _visible(folder: Path) -> list[str]:
-    """The names in a folder, without what is hidden or left behind by a system."""
+    """The names in a folder, without hidden files and those of operating systems."""
     return sorted(n for n in os.listdir(folder) if not n.startswith(".") and n.lower() not in SYSTEM)
 
 
@@ -110,7 +110,7 @@ def _order(name: str) -> tuple[bool, int, str]:
 
 
 def _notes(folders: list[Path], suffixes: tuple[str, ...], loose: list[Path]) -> tuple[str, ...]:
-    """What is passed over in these folders: other files, and below the first of them folders."""
+    """Notes on what is skipped in these folders: other files, and sub-folders."""
     files, deeper = Counter[str](), list[str]()
     for k, folder in enumerate(folders):
         for name in _visible(folder):
@@ -122,11 +122,11 @@ def _notes(folders: list[Path], suffixes: tuple[str, ...], loose: list[Path]) ->
     if files:
         notes.append(f"{_count(files.total(), 'file')} passed over ({', '.join(sorted(files))})")
     if deeper:
-        notes.append(f"{_count(len(deeper), 'folder')} passed over ({_some(deeper)})")
+        notes.append(f"{_count(len(deeper), 'folder')} passed over ({_shortened(deeper)})")
     named = Counter(match[1] for file in loose if (match := CLASS_IN_NAME.fullmatch(file.name)))
     if len(named) > 1 and named.total() == len(loose) and min(named.values()) > 1:
         notes.append(
-            f"no labels: for classes, put the files into folders of the names they begin with ({_some([*named])})"
+            f"no labels: for classes, put the files into folders of the names they begin with ({_shortened([*named])})"
         )
     return tuple(notes)
 
@@ -138,13 +138,13 @@ def _contents(folder: Path, suffixes: tuple[str, ...]) -> str:
     if not names:
         return "empty"
     if any(_pictures(folder / name, suffixes) for name in deeper):
-        return f"the pictures lie deeper, in {_some([f'{folder.name}/{name}' for name in deeper])}"
+        return f"the pictures lie deeper, in {_shortened([f'{folder.name}/{name}' for name in deeper])}"
     endings = sorted({Path(name).suffix.lower() or "no ending" for name in names if name not in deeper})
-    return _some([*endings, *(f"{name}/" for name in deeper)])
+    return _shortened([*endings, *(f"{name}/" for name in deeper)])
 
 
 def _deeper(root: Path, folders: list[str], suffixes: tuple[str, ...]) -> str:
-    """Where pictures lie that are too deep to be found, as the end of a message."""
+    """The end of a message about pictures in sub-sub-folders."""
     for name in folders:
         for below in _visible(root / name):
             if (root / name / below).is_dir() and _pictures(root / name / below, suffixes):
@@ -152,14 +152,14 @@ def _deeper(root: Path, folders: list[str], suffixes: tuple[str, ...]) -> str:
                     f"; they lie deeper, in {name}/{below}: name {root / name}, the folder that holds the class folders"
                 )
     others = sorted({Path(n).suffix.lower() for f in (root, *(root / n for n in folders)) for n in _visible(f)} - {""})
-    return f"; the files in it end in {_some(others)}" if others else ""
+    return f"; the files in it end in {_shortened(others)}" if others else ""
 
 
 def _count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
-def _some(names: list[str], most: int = 6) -> str:
+def _shortened(names: list[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 

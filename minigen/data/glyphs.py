@@ -1,7 +1,7 @@
-"""The built-in data set: digits (and letters) drawn from the fonts that matplotlib ships, no download.
+"""The built-in data set: digits (and letters) drawn with the fonts of matplotlib, without a download.
 
-Every character of every font is drawn once, large; an image then samples one of these drawings through a random
-affine map. What was drawn with what is kept as the image's true factors, which handwritten data cannot offer.
+Every character of every font is drawn once, at high resolution; an image is one of these drawings, resampled through a
+random affine map. The parameters of the map are stored as generative factors, which handwritten data does not have.
 
 Imports: NumPy, ``minigen.random``, ``cache.py``, ``dataset.py``; matplotlib (for its fonts) and Pillow (to read them)
 when it draws. Read next: ``sources.py``.
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from minigen.data.cache import cache_folder
 from minigen.data.dataset import Dataset
 from minigen.random import Generator
+from minigen.shapes import one_of, whole_number
 
 FORMAT = 1  # part of the cache's file name: raise it whenever the pixels that a seed gives change
 SIZE = 28  # pixels on a side of an image
@@ -49,11 +50,11 @@ RANGES = {
     "shear": (-0.15, 0.15),  # x moves by shear * y
     "shift_x": (-1.5, 1.5),
     "shift_y": (-1.5, 1.5),
-    "stroke": (0.0, 0.40),  # ink added all around: above 0 the strokes grow
+    "stroke": (0.0, 0.40),  # added to the ink: above 0 the strokes grow
     "brightness": (0.8, 1.0),
 }
-CONTRAST = 1.9  # sharpens the edges that the filter below has softened
-GRAIN = 0.06  # the ink varies by up to this share, either way, from pixel to pixel; the background stays 0
+CONTRAST = 1.9  # sharpens the edges after the blur
+GRAIN = 0.06  # relative noise of the ink, uniform, for each pixel; the background stays 0
 
 OVERSAMPLING = 4  # a drawing has this many pixels for one of the image
 SHEET = 32 * OVERSAMPLING  # side of a drawing
@@ -66,18 +67,15 @@ def glyphs(*, split: str = "train", seed: int = 0, count: int | None = None, let
     """Images (count, 1, 28, 28) of the digits 0-9, or with `letters` of 0-9 A-Z a-z (62 classes), uint8.
 
     60,000 images for ``split="train"`` and 10,000 for "test", drawn from different random streams; the same `seed`
-    gives the same bytes. Classes are as equal in number as `count` allows. Factors: class, font (a number in `FONTS`)
-    and those of `RANGES`. The result is kept in `cache_folder()` if that can be written; a damaged file is drawn again.
+    gives the same bytes. The classes are balanced. Factors: class, font (an index into `FONTS`) and those of `RANGES`.
+    The result is cached in `cache_folder()` if possible; a damaged file is replaced.
 
     Raises ValueError for an unknown split or a count below 1, FileNotFoundError if matplotlib lacks one of the fonts.
     """
-    if split not in COUNTS:
-        raise ValueError(f"glyphs: split is 'train' or 'test', got {split!r}")
-    count = COUNTS[split] if count is None else count
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"glyphs: count must be a whole number of at least 1, got {count!r}")
+    one_of("glyphs", "split", split, ("train", "test"))
+    count = COUNTS[split] if count is None else whole_number("glyphs", "count", count, 1)
     characters = LETTERS if letters else DIGITS
-    rng = Generator(seed).spawn(f"glyphs/{split}")  # refuses a bad seed before the cache is looked at
+    rng = Generator(seed).spawn(f"glyphs/{split}")  # refuses a bad seed before the cache is read
     path = _cache_path(split, seed, count, letters)
     cached = _read_cache(path, count)
     if cached is None:
@@ -109,7 +107,7 @@ def _sample(
     factors: dict[str, NDArray[Any]],
     rng: Generator,
 ) -> NDArray[np.uint8]:
-    """Images (n, 28, 28) for factors (n,): each pixel looks up its place in the drawing, bilinearly.
+    """Images (n, 28, 28) for factors (n,): each pixel is interpolated bilinearly in the drawing.
 
     An image is p' = R(rotation) S(shear) scale p + shift of its drawing, whose origin is its centre of mass; so
     the pixel at p' shows the drawing at p = S^-1 R^-1 (p' - shift) / scale.
@@ -143,9 +141,9 @@ def _sample(
 
 
 def _font_folder() -> Path:
-    """Where matplotlib keeps its fonts: beside its code, in most installations.
+    """The folder of matplotlib's fonts: beside its code, in most installations.
 
-    There it is not imported, which takes 0.3 s and makes it complain where the home folder cannot be written.
+    So matplotlib is not imported, which takes 0.3 s and gives warnings if the home folder cannot be written.
     """
     found = importlib.util.find_spec("matplotlib")
     data = Path(found.origin).with_name("mpl-data") if found and found.origin else None
@@ -204,9 +202,9 @@ def _cache_path(split: str, seed: int, count: int, letters: bool) -> Path:
 
 
 def _read_cache(path: Path, count: int) -> tuple[NDArray[np.uint8], dict[str, NDArray[Any]]] | None:
-    """The images and factors in the file, or None if there is no file or a damaged one."""
+    """The images and factors in the file, or None if it is missing or damaged."""
     try:
-        with path.open("rb") as file:  # opened here, because np.load forgets to close what is no zip archive
+        with path.open("rb") as file:  # opened here: np.load does not close a file that is no zip archive
             arrays = np.load(file, allow_pickle=False)
             images = arrays["images"]
             factors = {name: arrays[name] for name in ("class", "font", *RANGES)}
@@ -217,12 +215,12 @@ def _read_cache(path: Path, count: int) -> tuple[NDArray[np.uint8], dict[str, ND
 
 
 def _write_cache(path: Path, images: NDArray[np.uint8], factors: dict[str, NDArray[Any]]) -> None:
-    """Write the file whole or not at all; a folder that cannot be written only means that nothing is cached."""
+    """Write the file atomically. If the folder cannot be written, nothing is cached."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".glyphs-", delete=False) as file:
             try:
-                # Not compressed: bytes from the disk come faster than zlib unpacks them.
+                # Not compressed: reading the disk is faster than zlib.
                 np.savez(file, allow_pickle=False, images=images, **factors)
                 file.close()
                 os.replace(file.name, path)

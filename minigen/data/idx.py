@@ -1,7 +1,7 @@
 """The IDX format of MNIST: a header of big-endian counts, then the bytes in C order; whole or gzipped.
 
-Nothing in a header is believed: memory grows with the bytes that really come, and no more is unpacked than the
-header promises. `stream` opens a file plain or gzipped for the other readers too.
+The header is not trusted: memory grows with the bytes that are read, and no more is unpacked than the header
+says. `open_maybe_gzipped` is for the other readers too.
 
 Imports: shapes, NumPy. Read next: ``layout.py``, ``sources.py``.
 """
@@ -31,7 +31,7 @@ DTYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "floa
 
 
 @contextmanager
-def stream(path: Path) -> Iterator[io.BufferedIOBase]:
+def open_maybe_gzipped(path: Path) -> Iterator[io.BufferedIOBase]:
     """Open a file for reading, unpacking it if its first bytes say that it is gzipped.
 
     ValueError, with the file's name, if it is named ``.gz`` and is not gzip, or if unpacking finds it broken.
@@ -52,13 +52,13 @@ def stream(path: Path) -> Iterator[io.BufferedIOBase]:
 
 
 def read_idx(path: str | Path) -> NDArray[np.uint8]:
-    """The array in an IDX file of bytes, 1 to 4 axes. FileNotFoundError; ValueError if the file is not right."""
+    """The uint8 array (1 to 4 axes) in an IDX file. FileNotFoundError; ValueError for an invalid file."""
     path = Path(file_path("read_idx", path))
-    with stream(path) as file:
+    with open_maybe_gzipped(path) as file:
         shape = _read_header(file, path)
         count = math.prod(shape)
         data = bytearray()
-        # One byte more than promised: it shows what should not be there, and makes gzip verify its checksum.
+        # Read one byte more than the header says: it detects trailing bytes, and makes gzip verify its checksum.
         while len(data) <= count and (part := file.read(min(CHUNK, count + 1 - len(data)))):
             data += part
     if len(data) != count:
@@ -94,7 +94,7 @@ def _read_header(file: io.BufferedIOBase, path: Path) -> tuple[int, ...]:
 def find_idx(files: Iterable[Path]) -> dict[str, dict[str, Path]]:
     """The IDX files among `files`: stem ("train", "t10k", ...) -> {"images": path, "labels": path}.
 
-    Of a file and its ``.gz`` the plain one is taken.
+    If there is a file and its ``.gz``, the plain one is taken.
     """
     found: dict[str, dict[str, Path]] = {}
     for path in sorted(files):  # x-ubyte sorts before x-ubyte.gz
@@ -104,13 +104,13 @@ def find_idx(files: Iterable[Path]) -> dict[str, dict[str, Path]]:
     return {stem: files for stem, files in found.items() if "images" in files}
 
 
-def splits_of(stems: Iterable[str]) -> dict[str, str]:
-    """The stems that are splits, {"train": stem, "test": stem}: ``train`` and ``t10k`` or ``test``.
+def split_stems(stems: Iterable[str]) -> dict[str, str]:
+    """{"train": stem, "test": stem} for the stems ``train`` and ``t10k`` or ``test``.
 
-    Or both of these after the name of the set (``emnist-letters-train``), if there is no other set beside it.
+    A name before them is allowed (``emnist-letters-train``) if there is only one.
     """
     sets: dict[str, dict[str, str]] = {}
-    for stem in sorted(stems, key=lambda stem: stem.endswith("t10k")):  # it takes the place of test
+    for stem in sorted(stems, key=lambda stem: stem.endswith("t10k")):  # t10k has priority over test
         before, _, last = stem.rpartition("-")
         split = {"train": "train", "t10k": "test", "test": "test"}.get(last)
         sets.setdefault(before if split else stem, {})[split or ""] = stem

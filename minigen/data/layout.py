@@ -1,4 +1,4 @@
-"""The rule for the shapes of images, and how a data set without a split of its own is split.
+"""The rules for the shapes of image arrays, and the split of a data set that has none.
 
 Imports: NumPy, ``minigen.random``. Read next: ``values.py`` and ``classes.py``, the rules for pixels and labels.
 """
@@ -19,8 +19,8 @@ TEST_SHARE = 0.1
 def as_nchw(x: NDArray[np.generic], source: str) -> NDArray[np.generic]:
     """View or copy `x` as (N, C, H, W); `source` opens the error message.
 
-    Taken: (N, H, W); (N, C, H, W) and (N, H, W, C) with C of 1, 3 or 4, the first of them if both fit; (N, D) with D a
-    square number. ValueError for any other shape.
+    Accepted: (N, H, W); (N, C, H, W) and (N, H, W, C) with 1, 3 or 4 channels (the former if both are possible); (N, D)
+    with D a square number. ValueError for any other shape.
     """
     if 0 in x.shape or x.ndim not in (2, 3, 4):
         raise ValueError(
@@ -43,7 +43,7 @@ def as_nchw(x: NDArray[np.generic], source: str) -> NDArray[np.generic]:
 
 
 def holdout(count: int, *, split: str, seed: int, source: str) -> NDArray[np.int64]:
-    """Positions of the images of "train" or "test" where a data set has no split of its own, in ascending order.
+    """Indices of the images of "train" or "test" for a data set without splits, in ascending order.
 
     A random tenth (rounded, at least one image), chosen by `seed`, is the test set.
     """

@@ -1,8 +1,8 @@
-"""Read one array in the ``.npy`` format, and believe nothing of its header.
+"""Read an array in the ``.npy`` format without trusting the file.
 
-NumPy's own reader trusts a file in three ways that a damaged one turns into a dead process, another library's words or
-wrong numbers: it maps the file into memory (a file that shrinks meanwhile kills the process), it lets the errors of the
-header's parser through, and it does not look whether bytes are left over. (Format: NumPy Enhancement Proposal 1.)
+NumPy's own reader has three problems with damaged files: it maps the file into memory (a file that shrinks meanwhile
+kills the process), errors of the header's parser come through, and trailing bytes are not noticed. (Format: NumPy
+Enhancement Proposal 1.)
 
 Imports: NumPy. Read next: ``arrays.py``.
 """
@@ -22,7 +22,7 @@ MAGIC = b"\x93NUMPY"
 
 
 def read_npy(file: io.BufferedIOBase, size: int) -> NDArray[Any]:
-    """The array in an open file of `size` bytes. ValueError if the bytes are not just that; nothing is unpickled."""
+    """The array in an open file of `size` bytes. ValueError if the file is anything else; nothing is unpickled."""
     shape, fortran_order, dtype = _header(file)
     count = math.prod(shape)
     left = size - file.tell()
@@ -35,7 +35,7 @@ def read_npy(file: io.BufferedIOBase, size: int) -> NDArray[Any]:
         if not got:
             raise ValueError(f"it ends after {done:,} of {left:,} bytes; did another process write to it?")
         done += got
-    if file.read(1):  # in an archive, this also makes it look at the checksum
+    if file.read(1):  # in an archive, this also verifies the checksum
         raise ValueError(f"more than {left:,} bytes follow its header; did another process write to it?")
     x: NDArray[Any] = data.view(dtype)
     return x.reshape(shape[::-1]).T if fortran_order else x.reshape(shape)
@@ -44,11 +44,11 @@ def read_npy(file: io.BufferedIOBase, size: int) -> NDArray[Any]:
 def _header(file: io.BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an odd header is read or refused: either way it is our word that counts
+            warnings.simplefilter("ignore")  # about odd headers
             version = npy_format.read_magic(file)
             read = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}[version]
             shape, fortran_order, dtype = read(file)
-    except Exception as error:  # the parser lets through whatever the text in the header provokes
+    except Exception as error:  # the parser raises many types
         raise ValueError(f"its header is damaged ({type(error).__name__}: {error})") from error
     if dtype.hasobject:
         raise ValueError(

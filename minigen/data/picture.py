@@ -1,4 +1,4 @@
-"""One picture file as an array: upright, over white where it is transparent, its first frame if it has several.
+"""Read an image file: EXIF orientation applied, composited on white, the first of several frames.
 
 Imports: NumPy; Pillow when it reads. Read next: ``folder.py``.
 """
@@ -43,8 +43,8 @@ def read_picture(path: Path, channels: int, size: tuple[int, int] | None) -> NDA
     with _reading(path) as opened:
         kind, raw_mode = opened.format, _raw_mode(opened)
         opened.load()
-        _scale_clear(opened, raw_mode)
-        picture = _over_white(_of_eight_bits(_upright(opened), kind))
+        _scale_transparent_value(opened, raw_mode)
+        picture = _composite_on_white(_to_8_bits(_apply_exif_orientation(opened), kind))
         picture = picture.convert("L" if channels == 1 else "RGB")
         if size is not None:
             picture = ImageOps.fit(picture, (size[1], size[0]), Image.Resampling.LANCZOS)
@@ -54,30 +54,30 @@ def read_picture(path: Path, channels: int, size: tuple[int, int] | None) -> NDA
 
 @contextmanager
 def _reading(path: Path) -> Iterator[Image.Image]:
-    """Open a picture; whatever Pillow says of damaged files becomes one ValueError that names the file."""
+    """Open a picture; all errors of Pillow become a ValueError that names the file."""
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged notes beside the pixels, which do no harm
+            warnings.simplefilter("ignore")  # of damaged metadata, which is harmless
             with Image.open(path) as picture:
                 yield picture
-    except Exception as error:  # a damaged file provokes a dozen kinds
+    except Exception as error:  # a damaged file raises many types
         text = str(error) or type(error).__name__
         raise ValueError(f"{path}: cannot be read as a picture ({text}); repair or remove it") from error
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """As the camera noted, if the note can be read."""
+def _apply_exif_orientation(picture: Image.Image) -> Image.Image:
+    """Rotate as the EXIF data says, if it can be read."""
     from PIL import ImageOps
 
     try:
         return ImageOps.exif_transpose(picture)
-    except Exception:  # a damaged note says nothing about the pixels
+    except Exception:  # damaged EXIF data, intact pixels
         return picture
 
 
-def _over_white(picture: Image.Image) -> Image.Image:
+def _composite_on_white(picture: Image.Image) -> Image.Image:
     from PIL import Image
 
     if not picture.has_transparency_data:
@@ -86,39 +86,39 @@ def _over_white(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
 
 
-def _scale_clear(picture: Image.Image, raw_mode: str) -> None:
-    """The grey or colour that is transparent, in the units of the pixels.
+def _scale_transparent_value(picture: Image.Image, raw_mode: str) -> None:
+    """Convert the grey or colour that is transparent to 8 bits.
 
-    Pillow brings pixels of 2 and 4 bits, and colours of 16, to 8 bits, but leaves this value as it stands in the file.
+    Pillow converts pixels of 2, 4 and 16 bits to 8 bits, but not this value.
     """
-    clear, scale = picture.info.get("transparency"), {"L;2": 85, "L;4": 17}.get(raw_mode, 1)
-    if isinstance(clear, int) and clear * scale <= 255:
-        picture.info["transparency"] = clear * scale
-    if isinstance(clear, tuple) and ";16" in raw_mode:
-        picture.info["transparency"] = tuple(value >> 8 for value in clear)
+    transparent, scale = picture.info.get("transparency"), {"L;2": 85, "L;4": 17}.get(raw_mode, 1)
+    if isinstance(transparent, int) and transparent * scale <= 255:
+        picture.info["transparency"] = transparent * scale
+    if isinstance(transparent, tuple) and ";16" in raw_mode:
+        picture.info["transparency"] = tuple(value >> 8 for value in transparent)
 
 
-def _of_eight_bits(picture: Image.Image, kind: str | None) -> Image.Image:
-    """A picture of 16 bits with its upper 8; its transparent grey, if it has one, becomes white.
+def _to_8_bits(picture: Image.Image, kind: str | None) -> Image.Image:
+    """A 16-bit picture reduced to its upper 8 bits; its transparent grey, if any, becomes white.
 
     `kind` is the file's format.
     """
     from PIL import Image
 
-    clear = picture.info.get("transparency")
+    transparent = picture.info.get("transparency")
     if picture.mode not in (*SIXTEEN_BITS, "I", "F"):
         return picture
     x = np.asarray(picture)
     if picture.mode == "F" or (picture.mode == "I" and (kind == "TIFF" or x.min() < 0 or x.max() > 65535)):
         raise ValueError(f"its pixels are {x.dtype} from {x.min()} to {x.max()}; save it with 8 or 16 bits")
     y = (x >> 8).astype(np.uint8)
-    if isinstance(clear, int):
-        y[x == clear] = 255
+    if isinstance(transparent, int):
+        y[x == transparent] = 255
     return Image.fromarray(y)
 
 
 def _raw_mode(picture: Image.Image) -> str:
-    """How the pixels stand in the file, as far as Pillow says."""
+    """The pixel format of the file, as far as Pillow tells."""
     tile: Any = next(iter(getattr(picture, "tile", None) or ()), None)
     arguments = () if tile is None else tile[3]
     return str(arguments if isinstance(arguments, str) else next(iter(arguments or ()), ""))

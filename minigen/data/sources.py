@@ -1,4 +1,4 @@
-"""`load`: from a name or a path to a `Dataset`. Which data sets there are, and where their files are looked for.
+"""`load`: from a name or a path to a `Dataset`. The named data sets, and where their files are searched.
 
 Imports: the other files of this folder. Read next: ``glyphs.py`` for the one that needs no file.
 """
@@ -13,16 +13,16 @@ from pathlib import Path
 
 from minigen.data.amat import read_amat
 from minigen.data.arrays import load_arrays
+from minigen.data.assemble import LATEST_RULES, Part, assemble
 from minigen.data.cache import cache_folder
 from minigen.data.convert import how_to_convert
 from minigen.data.dataset import Dataset
 from minigen.data.download import REMOTES, DownloadError, fetch
 from minigen.data.folder import load_folder
 from minigen.data.glyphs import glyphs
-from minigen.data.idx import find_idx, read_idx, splits_of
+from minigen.data.idx import find_idx, read_idx, split_stems
 from minigen.data.stacked import BASES, stack
 from minigen.data.toys import TOYS, toy
-from minigen.data.whole import LATEST, Part, assemble
 from minigen.shapes import file_path, flag, whole_number
 
 NAMES = {
@@ -55,7 +55,7 @@ def load(
     image_size: int | tuple[int, int] | None = None,
     letters: bool = False,
     count: int | None = None,
-    rules: int = LATEST,
+    rules: int = LATEST_RULES,
 ) -> Dataset:
     """Load one split, "train" or "test" ("valid" too for binarized-mnist), of a data set.
 
@@ -63,21 +63,20 @@ def load(
     pictures (``folder.py``), or of a folder with IDX files ``*-images-idx?-ubyte`` and perhaps ``*-labels-idx1-ubyte``,
     gzipped or not: ``train-`` and ``t10k-`` files, ``emnist-letters-train-`` and ``-test-``, or one set of any name.
 
-    The files of a named data set are looked for in `data_dir` (in its sub-folder of that name, or in itself), else in
-    the folder ``$MINIGEN_DATA`` in the same way, else they are downloaded into `cache_folder()` and checked. Any other
-    file or sub-folder of these two folders can be named too; and what a path no longer leads to is looked for, under
-    its last name, in `data_dir`.
+    The files of a named data set are searched in `data_dir` (in its sub-folder of that name, or in itself), then in the
+    folder ``$MINIGEN_DATA`` in the same way; otherwise they are downloaded into `cache_folder()` and verified. Relative
+    paths are searched in these two folders too; if a path does not exist, its last part is searched in `data_dir`.
 
-    `seed` draws the glyphs, points and stacks, or the tenth that is the test set where a data set has no split of its
-    own: keep it the same for both splits. `image_size` is for folders of pictures; `letters` and `count` are for glyphs
-    (`count` for points and stacks too).
+    `seed` is for drawing glyphs, points and stacks, and for the random tenth that is the test set of a data set without
+    splits: use the same for both splits. `image_size` is for folders of pictures, `letters` for glyphs, `count` for
+    glyphs, points and stacks.
 
-    What a data set is - the range of its values, its classes - is decided for the whole of it, whichever split is asked
-    for (``values.py``, ``classes.py``); ``notes`` of the result say what was passed over. ``rules=1`` reads a user's
-    files as version 0.1.0 did: labels keep their numbers, any float below 0 means the range (-1, 1).
+    Value range and classes are determined for the whole data set, whichever split is loaded (``values.py``,
+    ``classes.py``); ``notes`` of the result say what was skipped. ``rules=1`` reads a user's files as version 0.1.0
+    did: labels are not renumbered, and any float below 0 means the range (-1, 1).
 
-    ValueError: unknown name, split or option, or files that are not right. FileNotFoundError: no such path, no folder
-    `data_dir`, or it lacks the files. DownloadError: they were nowhere, and no mirror gave them.
+    ValueError: unknown name, split or option, or invalid files. FileNotFoundError: no such path, no folder `data_dir`,
+    or it lacks the files. DownloadError: the files were not found, and no mirror had them.
     """
     name = file_path("load: name_or_path", name_or_path)
     if data_dir is not None:
@@ -90,25 +89,23 @@ def load(
     if split == "valid" and name in NAMES and name != "binarized-mnist":
         raise ValueError(f"load: {name!r} has the splits 'train' and 'test', got 'valid'")
     if data_dir is not None:
-        _data_folder(data_dir)  # a wrong one is told of, even where it is not needed
+        _data_folder(data_dir)  # an error even if it is not needed
+    if name in NAMES:
+        _refuse_options(name, image_size=image_size)
     if name == "glyphs":
-        _refuse(name, image_size=image_size)
         return glyphs(split=split, seed=seed, count=count, letters=letters)
-    _refuse(name, letters=letters or None)
+    _refuse_options(name, letters=letters or None)
     if name in TOYS:
-        _refuse(name, image_size=image_size)
         return toy(name, split=split, seed=seed, count=count)
     if name in BASES:
-        _refuse(name, image_size=image_size)
         return stack(load(BASES[name], split=split, data_dir=data_dir, seed=seed), name, seed=seed, count=count)
-    _refuse(name, count=count)
+    _refuse_options(name, count=count)
     if name in REMOTES:
-        _refuse(name, image_size=image_size)
         return _load_named(name, split, _data_folder(data_dir), data_dir is not None, rules)
     return _load_path(_find_path(name, data_dir), split, seed, image_size, rules)
 
 
-def _refuse(name: str, **options: object) -> None:
+def _refuse_options(name: str, **options: object) -> None:
     for option, value in options.items():
         if value is not None:
             owner = "folders of pictures" if option == "image_size" else "'glyphs'"
@@ -117,7 +114,7 @@ def _refuse(name: str, **options: object) -> None:
 
 
 def _data_folder(data_dir: str | Path | None) -> Path | None:
-    """The folder that the user named, as an argument or in the environment."""
+    """The folder given by the argument or by the environment variable."""
     named = data_dir if data_dir is not None else os.environ.get("MINIGEN_DATA")
     if not named:
         return None
@@ -155,7 +152,7 @@ def _load_named(name: str, split: str, given: Path | None, strict: bool, rules: 
         )
     if folder is None:
         folder = cache_folder() / name
-        files = _fetch(name, split, given, folder)  # only what was checked is read, whatever lies beside it
+        files = _fetch(name, split, given, folder)  # read only the verified files, no others in the folder
     else:
         files = list(folder.iterdir())
     if name == "binarized-mnist":
@@ -181,9 +178,9 @@ def _files(name: str, split: str) -> list[str]:
 
 
 def _named_folder(name: str, split: str, given: Path) -> Path | None:
-    """Where the files are: in the sub-folder of that name, or in the given folder itself.
+    """The folder of the files: the sub-folder of that name, or the given folder itself.
 
-    MNIST and Fashion-MNIST have the same file names: a folder named after another data set is not taken.
+    MNIST and Fashion-MNIST have the same file names, so a folder with the name of another data set is not used.
     """
     images = _files(name, split)[0].removesuffix(".gz")
     for folder in (given / name, given):
@@ -197,17 +194,17 @@ def _load_path(path: Path, split: str, seed: int, image_size: int | tuple[int, i
     if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     if path.is_dir() and any((path / (AMAT.format("train") + end)).is_file() for end in ("", ".gz")):
-        _refuse(str(path), image_size=image_size)
+        _refuse_options(str(path), image_size=image_size)
         return _load_amat([*path.iterdir()], path, path.resolve().name, split)
     if split == "valid":
         raise ValueError(f"load: {path} has the splits 'train' and 'test', got 'valid'")
     if path.is_dir() and find_idx(path.iterdir()):
-        _refuse(str(path), image_size=image_size)
+        _refuse_options(str(path), image_size=image_size)
         return _load_idx([*path.iterdir()], path, path.resolve().name, split, seed, rules)
     if path.is_dir():
         return load_folder(path.resolve(), split=split, seed=seed, image_size=image_size, rules=rules)
     if path.suffix.lower() in ARRAYS and path.is_file():
-        _refuse(str(path), image_size=image_size)
+        _refuse_options(str(path), image_size=image_size)
         return load_arrays(path, split=split, seed=seed, rules=rules)
     raise ValueError(f"load: {path} is not a folder, a .npy or a .npz file{how_to_convert(path)}")
 
@@ -221,9 +218,9 @@ def _load_amat(files: Sequence[Path], folder: Path, name: str, split: str) -> Da
 
 
 def _load_idx(files: Sequence[Path], folder: Path, name: str, split: str, seed: int | None, rules: int) -> Dataset:
-    """The split of IDX `files`: those of that split; or, with a seed, a part of the only ones."""
+    """One split of IDX `files`: the files of that split; or, with a seed, a part of the only set."""
     found = find_idx(files)
-    stems = splits_of(found)
+    stems = split_stems(found)
     if seed is not None and len(stems) < 2:
         if len(found) > 1:
             raise ValueError(
@@ -235,11 +232,11 @@ def _load_idx(files: Sequence[Path], folder: Path, name: str, split: str, seed: 
         raise FileNotFoundError(
             f"load: {folder} lacks {'train' if split == 'train' else 't10k'}-images-idx3-ubyte, gzipped or not"
         )
-    parts = {key: _idx_part(found[stem]) for key, stem in stems.items()}
+    parts = {key: _read_part(found[stem]) for key, stem in stems.items()}
     return assemble(name, parts, split=split, seed=seed, known=CLASSES.get(name), rules=rules)
 
 
-def _idx_part(files: Mapping[str, Path]) -> Part:
+def _read_part(files: Mapping[str, Path]) -> Part:
     images, labels = files["images"], files.get("labels")
     read = None if labels is None else read_idx(labels)
     return Part(lambda: read_idx(images), read, str(images), f"{images} and {labels}")

@@ -1,11 +1,11 @@
-"""Two toy data sets of points in the plane whose modes are known: does a generator reach all of them?
+"""Two toy data sets of points in the plane with known modes, to measure mode coverage.
 
 "ring": 8 Gaussians on a circle of radius 1, standard deviation 0.01. "grid": 25 Gaussians at {-4, -2, 0, 2, 4}^2,
 standard deviation 0.05. (The settings of Lin et al. 2018, PacGAN, arXiv:1712.04086.)
 
-A point is an "image" of two channels and one pixel, so that every dense model trains on it as on pictures. It is kept
-in units of `Toy.extent`: the square [-extent, extent]^2 of the plane is the value range (-1, 1), which tanh covers.
-The extent leaves room for a generator that errs outward, too.
+A point is an image of two channels and one pixel, so that every dense model can train on it. Coordinates are divided
+by `Toy.extent`: the square [-extent, extent]^2 of the plane becomes the value range (-1, 1), that of tanh. The extent
+leaves room for samples outside of the data.
 
 Imports: NumPy, ``minigen.random``, ``dataset.py``. Read next: ``stacked.py``; ``minigen/metrics/modes.py``.
 """
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from minigen.data.dataset import Dataset
 from minigen.random import Generator
+from minigen.shapes import one_of, whole_number
 
 COUNTS = {"train": 100_000, "test": 10_000}
 
@@ -55,16 +56,12 @@ TOYS: Mapping[str, Toy] = {"ring": _ring(), "grid": _grid()}
 def toy(name: str, *, split: str = "train", seed: int = 0, count: int | None = None) -> Dataset:
     """Points (count, 2, 1, 1) in float32, values in (-1, 1); labels are the numbers of their modes.
 
-    100,000 points for ``split="train"`` and 10,000 for "test" from different random streams, each mode with as nearly
-    the same number as `count` allows. ValueError for an unknown name or split, or a count below 1.
+    100,000 points for ``split="train"`` and 10,000 for "test" from different random streams; the modes are balanced.
+    ValueError for an unknown name or split, or a count below 1.
     """
-    if name not in TOYS:
-        raise ValueError(f"toy: name is one of {', '.join(TOYS)}, got {name!r}")
-    if split not in COUNTS:
-        raise ValueError(f"toy: split is 'train' or 'test', got {split!r}")
-    count = COUNTS[split] if count is None else count
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"toy: count must be a whole number of at least 1, got {count!r}")
+    one_of("toy", "name", name, tuple(TOYS))
+    one_of("toy", "split", split, ("train", "test"))
+    count = COUNTS[split] if count is None else whole_number("toy", "count", count, 1)
     mixture = TOYS[name]
     rng = Generator(seed).spawn(f"{name}/{split}")
     modes = rng.permutation(count) % len(mixture.centres)

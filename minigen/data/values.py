@@ -1,10 +1,10 @@
-"""The rule for pixel values: which numbers are images, and which range they fill.
+"""The rules for pixel values: which arrays are images, and what their value range is.
 
-uint8 is 0..255 and bool is 0 and 1. Floats lie in [0, 1] or [-1, 1]. They are taken to be in [-1, 1] only if they look
-like it; what rounding or resampling left outside is clipped; and what cannot be decided is an error that says how to
-save the images so that it can.
+uint8 is 0..255, bool is 0 and 1, floats are in [0, 1] or [-1, 1]; the range of floats is inferred from the values.
+Small excesses, from rounding or resampling, are clipped. If the range is ambiguous, the error says how to save the
+images.
 
-Imports: NumPy. Read next: ``whole.py``.
+Imports: NumPy. Read next: ``assemble.py``.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 
 Range = tuple[float, float]
 
-CHUNK = 1 << 22  # values looked at together
-ROUNDING = 1e-6  # as the losses allow: some units in the last place of float32
-RINGING = 0.1  # how far bicubic and Lanczos resampling go beyond the ends of the range, at the most, near an edge
-RINGING_SHARE = 0.25  # of the values, beyond either end: rings stand beside edges, not everywhere
-REACHED, REACHED_SHARE = -0.75, 0.01  # [-1, 1] goes as low as this, and has this share of its values below -RINGING
+CHUNK = 1 << 22  # values checked at a time
+ROUNDING = 1e-6  # rounding errors of float32; the same tolerance as in the losses
+RINGING = 0.1  # the largest overshoot of bicubic and Lanczos resampling, near edges
+RINGING_SHARE = 0.25  # largest share of values that overshoot at either end; ringing occurs only near edges
+REACHED, REACHED_SHARE = -0.75, 0.01  # images in [-1, 1] reach this value, and this share of values is below -RINGING
 RESCALE = "(images - images.min()) / (images.max() - images.min())"
 
 
 def value_range(x: NDArray[Any], source: str) -> tuple[Range, str | None]:
-    """The range that images (N, C, H, W) fill, and a word about what is clipped, if that is more than rounding.
+    """The value range of images (N, C, H, W), and a note on what is clipped, if that is more than rounding.
 
-    ValueError, which begins with `source`, for types other than uint8, bool and floats, values that are not finite,
+    ValueError, starting with `source`, for types other than uint8, bool and floats, values that are not finite,
     bytes that are all 0 or 1, and floats that lie in neither range or might lie in both.
     """
     if x.dtype == np.uint8 and x.max() <= 1:
@@ -50,9 +50,9 @@ def value_range(x: NDArray[Any], source: str) -> tuple[Range, str | None]:
         return (0.0, 1.0), None
     below, far, above = (np.count_nonzero(some) / x.size for some in (x < -ROUNDING, x < -RINGING, x > 1 + ROUNDING))
     if low >= -RINGING and below <= RINGING_SHARE and above <= RINGING_SHARE:
-        return (0.0, 1.0), clipping(x, (0.0, 1.0))
+        return (0.0, 1.0), clipping_note(x, (0.0, 1.0))
     if low <= REACHED and far >= REACHED_SHARE and above <= RINGING_SHARE:
-        return (-1.0, 1.0), clipping(x, (-1.0, 1.0))
+        return (-1.0, 1.0), clipping_note(x, (-1.0, 1.0))
     raise ValueError(
         f"{source}: are the images in [0, 1] or in [-1, 1]? Their values go from {low!s} to {high!s}, {below:.2%} "
         f"of them below 0 and {above:.2%} above 1. Bring them to [0, 1]: save np.clip(images, 0, 1) if that is their "
@@ -60,16 +60,16 @@ def value_range(x: NDArray[Any], source: str) -> tuple[Range, str | None]:
     )
 
 
-def clipping(x: NDArray[Any], value_range: Range) -> str | None:
-    """A word about what lies outside of the range by more than rounding; None if nothing does."""
+def clipping_note(x: NDArray[Any], value_range: Range) -> str | None:
+    """A note on values outside of the range by more than rounding; None if there are none."""
     (low, high), (least, most) = value_range, (x.min(), x.max())
     if least >= low - ROUNDING and most <= high + ROUNDING:
         return None
     return f"values from {least!s} to {most!s}: those outside of [{low:g}, {high:g}] are clipped"
 
 
-def fits(x: NDArray[Any], value_range: Range) -> bool:
-    """Are these floats that lie in the range, or near it?"""
+def is_near_range(x: NDArray[Any], value_range: Range) -> bool:
+    """Whether these are floats in the range or near it."""
     return x.dtype.kind == "f" and bool(x.min() >= value_range[0] - RINGING and x.max() <= value_range[1] + RINGING)
 
 
@@ -85,7 +85,7 @@ def as_pixels(x: NDArray[Any], value_range: Range) -> NDArray[Any]:
 
 
 def _advice(x: NDArray[Any]) -> str:
-    """How images of another type are saved without a loss; begins with a semicolon."""
+    """How to save images of another type without loss; starts with a semicolon."""
     if x.dtype.kind not in "iu":
         return ""
     low, high = int(x.min()), int(x.max())

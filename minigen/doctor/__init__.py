@@ -1,4 +1,4 @@
-"""The doctor: names what is wrong with a model in training, with evidence and one remedy. It changes nothing.
+"""The doctor: diagnoses a model in training, with evidence and one remedy. It changes nothing.
 
 Read next: ``examine.py``, then ``diseases.py``; for readers, ``docs/doctor.md``.
 """

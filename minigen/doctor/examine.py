@@ -1,4 +1,4 @@
-"""One examination: gather the evidence, ask every check, put the answers into lines.
+"""One examination: collect the evidence, run all checks, format the findings.
 
 Imports: evidence, diseases. Read next: ``schedule.py``, for when it happens in a run.
 """
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from minigen.algorithms.experiment import Experiment
 from minigen.doctor.diseases import CHECKS, Check, Finding, NotApplicable
-from minigen.doctor.evidence import Classify, gather
+from minigen.doctor.evidence import Classify, collect_evidence
 from minigen_kernels import Array
 
 
 @dataclass(frozen=True)
 class Checkup:
-    """What was found, by how many checks; `note` says what could not be asked."""
+    """The findings, the number of checks, and a note on checks that were left out."""
 
     findings: tuple[Finding, ...]
     checks: int
@@ -39,14 +39,13 @@ def examine(
     checks: Sequence[Check] = CHECKS,
     names: Sequence[str] = (),
 ) -> Checkup:
-    """Look at a model with images (N, C, H, W) of its data and their labels (N,), if they have any.
+    """Examine a model with images (N, C, H, W) of its data and their labels (N,), if there are labels.
 
-    `history` has the mean terms of the epochs so far, as `fit` gives them. `classify` gives the probabilities of the
-    classes of samples: with it, classes that are missing are seen that look like others, pixel by pixel. `checks` are
-    what is asked, `names` those of the classes. At least 100 images are needed for most; 500 are better. Nothing of the
-    experiment changes.
+    `history` has the mean loss terms of the epochs, as `fit` returns them. `classify` gives class probabilities of
+    samples; with it missing classes are found more reliably than by pixel distances. `names` are those of the classes.
+    Most checks need at least 100 images; 500 are better. The experiment does not change.
     """
-    evidence = gather(experiment, images, labels, history, classify, names)
+    evidence = collect_evidence(experiment, images, labels, history, classify, names)
     findings, made = [], 0
     for check in checks:
         try:

@@ -37,7 +37,7 @@ class WithReplacedWeights(nn.Module):
         self.network = nn.Sequential(nn.Dense(4, 3, bias=False, rng=rng), ops.tanh)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        y: Tensor = nn.replaced(self.network, {"0.weight": w})(x)
+        y: Tensor = nn.functional_copy(self.network, {"0.weight": w})(x)
         return y
 
 
@@ -128,5 +128,5 @@ LAYERS = (
         layer(lambda rng: nn.MovingAverage(nn.Sequential(nn.Dense(4, 3, rng=rng), ops.tanh), decay=0.9),
               arrays(normal, (3, 4))),
     )),
-    Item("nn.replaced", (layer(WithReplacedWeights, lambda rng: (normal(rng, (2, 4)), normal(rng, (3, 4)))),)),
+    Item("nn.functional_copy", (layer(WithReplacedWeights, lambda rng: (normal(rng, (2, 4)), normal(rng, (3, 4)))),)),
 )  # fmt: skip

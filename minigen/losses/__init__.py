@@ -1,20 +1,19 @@
-"""Losses: functions (prediction, target, ...) to one number to be made small; divergences; penalties.
+"""Losses, functions of a prediction and a target; divergences; penalties.
 
-Every loss is stated in differentiable operations, so it can be differentiated to any order; the commonest (`mse`,
-`bce_with_logits`, `gaussian_kl`) are reduced by a kernel in one pass over memory, with that statement as definition.
-Nothing is broadcast: a prediction (N, 1) against a target (N,) would silently compare every sample with every other, so
-it is an error.
+Every loss is made of differentiable operations, so it can be differentiated to any order. The most common (`mse`,
+`bce_with_logits`, `gaussian_kl`) run as one kernel, which is defined by such operations. There is no broadcasting: a
+prediction (N, 1) and a target (N,) would compare every sample with every other, so this is an error.
 
-`reduction` says what becomes of the numbers of the elements, and with it the unit of the loss:
+`reduction` says how the losses of the elements become one number, and so determines the unit:
 
 * ``"mean"``      - over all elements: per pixel, where the elements are pixels.
 * ``"sum"``       - over all elements: per batch.
-* ``"batchmean"`` - the sum over all axes but the first, the mean over the first: per sample. Terms that are added up to
-  an evidence bound must all be of this kind, or one of them gets a weight that nobody chose.
-* ``"none"``      - the numbers themselves.
+* ``"batchmean"`` - the sum over all axes but the first, the mean over the first: per sample. The terms of the evidence
+  lower bound must all use it; otherwise their relative weights depend on the number of pixels.
+* ``"none"``      - the losses of the elements.
 
-Logarithms are natural: a likelihood or a divergence is in nats. That values lie in their range - [0, 1], or the class
-numbers - is checked on the CPU alone: on a GPU a check would make the host wait for the device at every step.
+Logarithms are natural: likelihoods and divergences are in nats. The range of values ([0, 1], or class numbers) is
+checked on the CPU only: on a GPU the check would synchronise host and device at every step.
 
 Imports: tensor, ops. Read next: ``reconstruction.py``.
 """

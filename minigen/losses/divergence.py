@@ -1,10 +1,10 @@
-"""How far one distribution is from another: KL(p || q) = E_p[log p - log q], never negative, 0 for equals, in nats.
+"""Kullback-Leibler divergences KL(p || q) = E_p[log p - log q], at least 0, and 0 for p = q, in nats.
 
-Near equality a divergence is small of second order: log p - log q averages to it out of much larger numbers, and
-rounding could even make it negative. So each is written as a sum of terms that are none below 0 (``tangent.py``), with
-its full accuracy there, in the gradients too.
+For nearly equal p and q the divergence is of second order, while log p - log q is of first order: a direct sum would
+lose digits, and might be negative. So each divergence is written as a sum of non-negative terms (``tangent.py``). It is
+accurate there, and so are its gradients.
 
-By default these are reduced to nats per sample ("batchmean"), as a term of an evidence bound has to be.
+The default reduction gives nats per sample ("batchmean"), as in the evidence lower bound.
 
 Imports: tensor, ops, reconstruction, tangent, kernels. Read next: ``penalty.py``.
 """
@@ -23,7 +23,7 @@ from minigen.losses.reduction import (
     check_same_shape,
     check_unit_interval,
     reduce,
-    scale_of_sum,
+    reduction_scale,
 )
 from minigen.losses.tangent import exp_excess, log_deficit
 from minigen.ops.elementwise import ScaleWhere
@@ -60,7 +60,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor, *, reduction: Reduction = "batchmean
     mu, logvar = check_same_shape("gaussian_kl", mu=mu, logvar=logvar)
     if check_reduction("gaussian_kl", reduction) == "none":
         return _gaussian_kl_elements(mu, logvar)
-    return GaussianKlSum.apply(mu, logvar, scale=scale_of_sum("gaussian_kl", mu, reduction))
+    return GaussianKlSum.apply(mu, logvar, scale=reduction_scale("gaussian_kl", mu, reduction))
 
 
 def gaussian_kl_between(
@@ -80,7 +80,7 @@ def gaussian_kl_between(
 def bernoulli_kl(p: Tensor, q: Tensor, *, reduction: Reduction = "batchmean") -> Tensor:
     """KL(Bernoulli(p) || Bernoulli(q)) = p log(p / q) + (1 - p) log((1 - p) / (1 - q)), both (N, D) and in [0, 1].
 
-    A logarithm counts as -100 where it is smaller, so that this is finite where q is 0 or 1. Unit: nats, as in
+    Logarithms are clamped to at least -100, so that this is finite where q is 0 or 1. Unit: nats, as in
     `gaussian_kl`.
     """
     p, q = check_same_shape("bernoulli_kl", p=p, q=q)
@@ -92,33 +92,32 @@ def bernoulli_kl(p: Tensor, q: Tensor, *, reduction: Reduction = "batchmean") ->
 def bernoulli_kl_elements(p: Tensor, q: Tensor) -> Tensor:
     """KL(Bernoulli(p) || Bernoulli(q)) of each element.
 
-    With u = (q - p) / p and v = (p - q) / (1 - p) it is p (u - log(1 + u)) + (1 - p) (v - log(1 + v)): what was added,
-    p u + (1 - p) v, is 0. That is taken where q / p and (1 - q) / (1 - p) lie between 1/4 and 4.
+    With u = (q - p) / p and v = (p - q) / (1 - p) it is p (u - log(1 + u)) + (1 - p) (v - log(1 + v)): the added
+    p u + (1 - p) v is 0. This form is used where q / p and (1 - q) / (1 - p) are between 1/4 and 4.
     """
-    near = _alike(p.data, q.data) & _alike(1 - p.data, 1 - q.data)
-    d, one = _where(near, q - p), Tensor((~near).astype(p.dtype))  # nothing is divided by 0 where it is not taken
+    near = _within_factor_4(p.data, q.data) & _within_factor_4(1 - p.data, 1 - q.data)
+    d, one = _where(near, q - p), Tensor((~near).astype(p.dtype))  # avoids a division by 0 where the form is not used
     a, b = _where(near, p) + one, _where(near, 1 - p) + one
-    apart = p * (clamped_log(p) - clamped_log(q)) + (1 - p) * (clamped_log1m(p) - clamped_log1m(q))
-    return _where(near, a * log_deficit(d / a) + b * log_deficit(-d / b)) + _where(~near, apart)
+    direct = p * (clamped_log(p) - clamped_log(q)) + (1 - p) * (clamped_log1m(p) - clamped_log1m(q))
+    return _where(near, a * log_deficit(d / a) + b * log_deficit(-d / b)) + _where(~near, direct)
 
 
-def _alike(p: Array, q: Array) -> Array:
-    """Where neither is four times the other, or more."""
+def _within_factor_4(p: Array, q: Array) -> Array:
+    """Where both ratios, p / q and q / p, are below 4."""
     near: Array = (q < 4 * p) & (p < 4 * q)
     return near
 
 
 def _where(mask: Array, x: Tensor) -> Tensor:
-    """The element of x where the mask is true, else 0; quicker than `ops.where`."""
+    """x where the mask is true, else 0; faster than `ops.where`."""
     return ScaleWhere.apply(x, condition=mask, slope=0.0)
 
 
 class CategoricalKl(Function):
     """KL(softmax(x) || softmax(z)) over the last axis.
 
-    With d = z - x, less its mean under p, it is log(sum p exp(d)) = log(1 + sum p (exp(d) - 1 - d)): that is taken for
-    rows of |d| <= 1. Elsewhere it is the sum of q - p - p log(q / p) over k, which is p times the excess of exp at
-    log(q / p).
+    With d = z - x minus its mean under p, it is log(sum p exp(d)) = log(1 + sum p (exp(d) - 1 - d)), which is used for
+    rows with |d| <= 1. Elsewhere it is the sum over k of q - p - p log(q / p) = p `exp_excess`(log(q / p)).
     """
 
     def forward(self, x: Array, z: Array) -> Array:
@@ -130,13 +129,11 @@ class CategoricalKl(Function):
             for _ in range(2):  # once more for what rounding left of a large mean
                 d = d - sum_axes(p * d, last, keepdims=True)
             near = xp.abs(d).max(-1, keepdims=True) <= 1
-            together = xp.log1p(
-                sum_axes(p * kernels.exp_excess(xp.where(near, d, 0).astype(d.dtype, copy=False)), last)
-            )
+            series = xp.log1p(sum_axes(p * kernels.exp_excess(xp.where(near, d, 0).astype(d.dtype, copy=False)), last))
             ratio = log_q - log_p
             terms = xp.where(ratio < 1, p * kernels.exp_excess(ratio), q - p - p * ratio)
-            apart = sum_axes(xp.where(p == 0, q, terms), last)
-        return xp.where(near[..., 0], together, apart)
+            direct = sum_axes(xp.where(p == 0, q, terms), last)
+        return xp.where(near[..., 0], series, direct)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         x, z = self.inputs

@@ -1,4 +1,4 @@
-"""Terms that are added to a loss and have no target: on the activity of a code, and on weights.
+"""Penalties, terms of a loss without a target: on the activations of a code, and on weights.
 
 Imports: tensor, ops, divergence. Read next: ``optim/optimizers.py``.
 """
@@ -18,7 +18,7 @@ from minigen.shapes import one_number, several, shown
 
 
 def l1_activity(code: Tensor, *, reduction: Reduction = "batchmean") -> Tensor:
-    """|code| of a code (N, ...): pulls activations to 0, so that few of them stay on.
+    """The L1 norm |code| of a code (N, ...), which makes it sparse.
 
     Unit: that of the code; per sample ("batchmean"), per element ("mean"), per batch ("sum").
     """
@@ -29,9 +29,9 @@ def l1_activity(code: Tensor, *, reduction: Reduction = "batchmean") -> Tensor:
 def kl_sparsity(code: Tensor, rho: float = 0.05) -> Tensor:
     """The sum over units of KL(Bernoulli(rho) || Bernoulli(r)), r the mean activation of a unit over the batch.
 
-    `code` is (N, D) or (N, ...), with values in [0, 1], as a sigmoid gives them. Each unit is pulled to be on in a part
-    `rho` of the samples: other penalties look at one sample, this one looks at the batch (Ng, "Sparse autoencoder",
-    lecture notes of CS294A, Stanford). Unit: nats, summed over units.
+    `code` is (N, D) or (N, ...), with values in [0, 1], as a sigmoid gives them. The target for the mean activation of
+    each unit is `rho`. Unlike the other penalties this one depends on the batch (Ng, "Sparse autoencoder", lecture
+    notes of CS294A, Stanford). Unit: nats, summed over units.
     """
     rho = one_number("kl_sparsity", "rho", rho)
     if not 0 < rho < 1:
@@ -45,20 +45,20 @@ def kl_sparsity(code: Tensor, rho: float = 0.05) -> Tensor:
 
 
 def l1_penalty(parameters: Iterable[Tensor]) -> Tensor:
-    """The sum of |w| over all elements of the Tensors that are given: pulls small weights to 0."""
+    """The sum of |w| over all elements of the given Tensors, which makes the weights sparse."""
     return functools.reduce(operator.add, [ops.sum(ops.abs(w)) for w in _several("l1_penalty", parameters)])
 
 
 def l2_penalty(parameters: Iterable[Tensor]) -> Tensor:
-    """The sum of w^2 over all elements of the Tensors that are given.
+    """The sum of w^2 over all elements of the given Tensors.
 
-    There is no factor 1/2: ``c * l2_penalty(ws)`` has the gradient 2 c w, and so equals ``weight_decay=2 * c`` in SGD.
+    There is no factor 1/2: ``c * l2_penalty(ws)`` has the gradient 2 c w, like ``weight_decay=2 * c`` in SGD.
     """
     return functools.reduce(operator.add, [ops.sum(w**2) for w in _several("l2_penalty", parameters)])
 
 
 def _several(name: str, parameters: Iterable[Tensor]) -> list[Tensor]:
-    """The Tensors of an iterable. A lone Tensor is refused: Python would silently take its rows."""
+    """The Tensors of an iterable. A single Tensor is refused, because iterating over it would give its rows."""
     if isinstance(parameters, Tensor):
         raise TypeError(f"{name}: expected several Tensors, such as module.parameters(); put a single one in a list")
     tensors = several(name, parameters, "several Tensors, such as module.parameters()")

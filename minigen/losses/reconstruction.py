@@ -1,6 +1,6 @@
-"""Losses that compare a prediction with a target: squared and absolute error, cross-entropies, Gaussian likelihood.
+"""Losses of a prediction and a target: squared and absolute error, binary cross-entropy, Gaussian likelihood.
 
-The units and the meaning of `reduction` stand in the opening of the package.
+Units and the meaning of `reduction`: see the docstring of the package.
 
 Imports: tensor, ops, kernels. Read next: ``reduction.py``.
 """
@@ -22,7 +22,7 @@ from minigen.losses.reduction import (
     check_same_shape,
     check_unit_interval,
     reduce,
-    scale_of_sum,
+    reduction_scale,
 )
 from minigen.shapes import one_number
 from minigen_kernels import Array, for_array
@@ -46,18 +46,18 @@ class MseSum(FusedFunction):
 
 
 def mse(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
-    """Squared error, (prediction - target)^2, both of any one shape.
+    """Squared error, (prediction - target)^2, both of the same shape.
 
     Unit: the squared unit of the data; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
     prediction, target = check_same_shape("mse", prediction=prediction, target=target)
     if check_reduction("mse", reduction) == "none":
         return (prediction - target) ** 2
-    return MseSum.apply(prediction, target, scale=scale_of_sum("mse", prediction, reduction))
+    return MseSum.apply(prediction, target, scale=reduction_scale("mse", prediction, reduction))
 
 
 def l1(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
-    """Absolute error, |prediction - target|, both of any one shape; the gradient where they are equal is 0.
+    """Absolute error, |prediction - target|, both of the same shape; the gradient where they are equal is 0.
 
     Unit: the unit of the data; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
@@ -66,9 +66,9 @@ def l1(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> 
 
 
 def huber(prediction: Tensor, target: Tensor, *, delta: float = 1.0, reduction: Reduction = "mean") -> Tensor:
-    """d^2 / 2 where d = prediction - target is within +-delta, delta (|d| - delta / 2) beyond (Huber 1964).
+    """d^2 / 2 where d = prediction - target is within +-delta, else delta (|d| - delta / 2) (Huber 1964).
 
-    Both of any one shape. Unit: the squared unit of the data; per element, batch or sample as in `mse`.
+    Both of the same shape. Unit: the squared unit of the data; per element, batch or sample as in `mse`.
     """
     delta = one_number("huber", "delta", delta)
     if not 0 < delta < math.inf:
@@ -76,11 +76,11 @@ def huber(prediction: Tensor, target: Tensor, *, delta: float = 1.0, reduction: 
     prediction, target = check_same_shape("huber", prediction=prediction, target=target)
     d = prediction - target
     c = ops.clip(d, -delta, delta)
-    return reduce("huber", c * (d - c * 0.5), reduction)  # both cases at once: c is d inside, +-delta beyond
+    return reduce("huber", c * (d - c * 0.5), reduction)  # c is d within +-delta and +-delta outside
 
 
 class ClampedLog(Function):
-    """log x, but not below -100, and with a derivative 1/x not above 1e12: finite on all of [0, 1]."""
+    """log x clamped to at least -100, with the derivative 1/x clamped to at most 1e12: finite on all of [0, 1]."""
 
     def forward(self, x: Array) -> Array:
         xp = array_module(x)
@@ -92,16 +92,16 @@ class ClampedLog(Function):
 
 
 def clamped_log(x: Tensor) -> Tensor:
-    """max(log x, -100), PyTorch's remedy against the infinite logarithm of a probability that was rounded to 0."""
+    """max(log x, -100), as in PyTorch, because a probability may be rounded to 0."""
     return ClampedLog.apply(x)
 
 
 class ClampedLog1m(Function):
-    """log(1 - x) clamped in the same way, with what rounding cuts off 1 - x: the digits of a small x."""
+    """log(1 - x) clamped in the same way; the rounding error of 1 - x is corrected, which matters for small x."""
 
     def forward(self, x: Array) -> Array:
         xp, y = array_module(x), 1 - x
-        with np.errstate(divide="ignore"):  # log(y + e) is log y + e / y for so small an e; log1p takes 5 times as long
+        with np.errstate(divide="ignore"):  # log(y + e) = log y + e / y for tiny e; log1p takes 5 times as long
             return xp.maximum(xp.log(y) + ((1 - y) - x) / xp.maximum(y, 1e-30), -100)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
@@ -116,24 +116,23 @@ def clamped_log1m(x: Tensor) -> Tensor:
 def bce(
     prediction: Tensor, target: Tensor, *, weight: float | Tensor | None = None, reduction: Reduction = "mean"
 ) -> Tensor:
-    """Binary cross-entropy of probabilities: -y log p - (1 - y) log(1 - p), p and y of any one shape and in [0, 1].
+    """Binary cross-entropy of probabilities: -y log p - (1 - y) log(1 - p), p and y of the same shape, in [0, 1].
 
-    A logarithm counts as -100 where it is smaller, as in PyTorch, so that the loss is finite for p = 0 and p = 1. A
-    sigmoid that saturated there has lost its gradient all the same: train on logits, with `bce_with_logits`. Each
-    element is multiplied by `weight`, a number or what broadcasts to their shape; the mean is over elements all the
-    same.
+    Logarithms are clamped to at least -100, as in PyTorch, so that the loss is finite for p = 0 and p = 1. A saturated
+    sigmoid has no gradient nevertheless: train on logits, with `bce_with_logits`. `weight`, a number or a Tensor that
+    broadcasts to the shape, multiplies each element; "mean" still divides by the number of elements.
 
     Unit: nats; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
     p, y = check_same_shape("bce", prediction=prediction, target=target)
     check_unit_interval("bce", "prediction", p, hint="for values before a sigmoid use bce_with_logits")
-    check_unit_interval("bce", "target", y, slack=ROUNDING)
+    check_unit_interval("bce", "target", y, tolerance=ROUNDING)
     loss = -(y * clamped_log(p) + (1 - y) * clamped_log1m(p))
     return reduce("bce", loss if weight is None else loss * check_broadcast_to("bce", "weight", weight, p), reduction)
 
 
 class BceWithLogits(Function):
-    """log(1 + exp(x)) - x y, arranged so that no large numbers cancel: exact where |x| is large and y is 0 or 1."""
+    """log(1 + exp(x)) - x y without cancellation of large numbers: exact where |x| is large and y is 0 or 1."""
 
     def forward(self, x: Array, y: Array) -> Array:
         return for_array(x).bce_with_logits(x, y)
@@ -171,18 +170,18 @@ def bce_with_logits(
     weight: float | Tensor | None = None,
     reduction: Reduction = "mean",
 ) -> Tensor:
-    """Binary cross-entropy of p = sigmoid(x), from the logits x: log(1 + exp(x)) - x y, of any one shape, y in [0, 1].
+    """Binary cross-entropy of p = sigmoid(x), from the logits x: log(1 + exp(x)) - x y; same shapes, y in [0, 1].
 
-    Value and gradient, sigmoid(x) - y, are finite for all finite logits. `pos_weight` w weighs the positive class,
-    -w y log p - (1 - y) log(1 - p): a number, or a Tensor that broadcasts to the shape of the logits. `weight`, of the
-    same kind, multiplies each element; the mean is over elements all the same.
+    Value and gradient, sigmoid(x) - y, are finite for all finite logits. `pos_weight` w is a weight of the positive
+    class, -w y log p - (1 - y) log(1 - p): a number, or a Tensor that broadcasts to the shape of the logits. `weight`,
+    of the same kind, multiplies each element; "mean" still divides by the number of elements.
 
     Unit: nats; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
     x, y = check_same_shape("bce_with_logits", logits=logits, target=target)
-    check_unit_interval("bce_with_logits", "target", y, slack=ROUNDING)
+    check_unit_interval("bce_with_logits", "target", y, tolerance=ROUNDING)
     if pos_weight is None and weight is None and check_reduction("bce_with_logits", reduction) != "none":
-        return BceWithLogitsSum.apply(x, y, scale=scale_of_sum("bce_with_logits", x, reduction))
+        return BceWithLogitsSum.apply(x, y, scale=reduction_scale("bce_with_logits", x, reduction))
     if pos_weight is None:
         loss = BceWithLogits.apply(x, y)
     else:
@@ -201,10 +200,10 @@ def gaussian_nll(
     logvar: float | Tensor | None = None,
     reduction: Reduction = "mean",
 ) -> Tensor:
-    """-log N(target; mean, var) = (log(2 pi) + log var + (target - mean)^2 / var) / 2, with the constant.
+    """-log N(target; mean, var) = (log(2 pi) + log var + (target - mean)^2 / var) / 2, including the constant.
 
-    `mean` and `target` have any one shape. Give the variance, as `var` or as its logarithm `logvar`: a number, or a
-    Tensor that broadcasts to that shape. A variance that is learned is best given as `logvar`: any number is legal.
+    `mean` and `target` have the same shape. Give the variance as `var` or as its logarithm `logvar`: a number, or a
+    Tensor that broadcasts to that shape. For a learned variance use `logvar`, which may be any number.
 
     Unit: nats; per element ("mean"), per batch ("sum"), per sample ("batchmean"). The loss can be negative, since a
     density can exceed 1.

@@ -1,4 +1,4 @@
-"""What every loss does first and last: refuse arguments that do not belong together, and reduce many numbers to one.
+"""Checks of the arguments of a loss, and the reduction of its elements to one number.
 
 Imports: tensor, ops. Read next: ``divergence.py``.
 """
@@ -15,26 +15,26 @@ from minigen.shapes import one_of
 
 Reduction = Literal["mean", "sum", "batchmean", "none"]
 
-#: How far a target may leave [0, 1]: the rounding of images that were resampled in float32.
+#: How far a target may be outside of [0, 1]: rounding errors of images that were resampled in float32.
 ROUNDING = 1e-6
 
 
 def check_reduction(name: str, reduction: Reduction) -> Reduction:
-    """The reduction, if it is one of the four; `name` is the loss, for the error."""
+    """`reduction`, if it is one of the four; `name` is the loss, for the error."""
     one_of(name, "reduction", reduction, ("mean", "sum", "batchmean", "none"))
     return reduction
 
 
 def reduce(name: str, loss: Tensor, reduction: Reduction) -> Tensor:
-    """The losses of the elements, reduced in one of the four ways; `name` is the loss, for the error."""
+    """Reduce the losses of the elements; `name` is the loss, for the error."""
     if check_reduction(name, reduction) == "none":
         return loss
-    scale = scale_of_sum(name, loss, reduction)
+    scale = reduction_scale(name, loss, reduction)
     return ops.sum(loss) if scale == 1 else ops.sum(loss) * scale
 
 
-def scale_of_sum(name: str, loss: Tensor, reduction: Reduction) -> float:
-    """What the sum of all elements is multiplied by; `loss` has the shape of the elements. For a kernel that sums."""
+def reduction_scale(name: str, loss: Tensor, reduction: Reduction) -> float:
+    """The factor from the sum of all elements to the reduction, for a kernel; `loss` has the shape of the elements."""
     if check_reduction(name, reduction) == "sum":
         return 1.0
     if not loss.size or (reduction == "batchmean" and not loss.ndim):
@@ -43,7 +43,7 @@ def scale_of_sum(name: str, loss: Tensor, reduction: Reduction) -> float:
 
 
 def check_same_shape(name: str, **arguments: Any) -> tuple[Tensor, ...]:
-    """The arguments as float Tensors; an error that names two of them unless shape, dtype and device are the same."""
+    """The arguments as float Tensors. The error names two of them that differ in shape, dtype or device."""
     tensors = tuple([as_tensor(x) for x in arguments.values()])
     data = tensors[0].data
     shape, dtype, kind = data.shape, data.dtype, type(data)
@@ -53,11 +53,11 @@ def check_same_shape(name: str, **arguments: Any) -> tuple[Tensor, ...]:
     else:
         if dtype.kind == "f":
             return tensors
-    _raise_unlike(name, dict(zip(arguments, tensors)))
+    _raise_mismatch(name, dict(zip(arguments, tensors)))
     return tensors
 
 
-def _raise_unlike(name: str, tensors: dict[str, Tensor]) -> None:
+def _raise_mismatch(name: str, tensors: dict[str, Tensor]) -> None:
     """Raise the error that says how the Tensors differ, if they do."""
     (first, x), *others = tensors.items()
     if x.dtype.kind != "f":
@@ -76,7 +76,7 @@ def _raise_unlike(name: str, tensors: dict[str, Tensor]) -> None:
 
 
 def check_broadcast_to(name: str, argument: str, value: float | Tensor, x: Tensor) -> float | Tensor:
-    """A number as it is; anything else as a Tensor that broadcasts to the shape of `x`, and never the other way."""
+    """A number, or a Tensor that broadcasts to the shape of `x` (`x` is not broadcast)."""
     if isinstance(value, (int, float)):
         return value
     t = as_tensor(value)
@@ -86,16 +86,16 @@ def check_broadcast_to(name: str, argument: str, value: float | Tensor, x: Tenso
     return t
 
 
-def check_unit_interval(name: str, argument: str, x: Tensor, *, slack: float = 0.0, hint: str = "") -> None:
-    """Refuse what is not in [0, 1]; NaN goes through, to be found where it was made. Does nothing on a GPU."""
+def check_unit_interval(name: str, argument: str, x: Tensor, *, tolerance: float = 0.0, hint: str = "") -> None:
+    """ValueError for values outside of [0, 1]. NaN is allowed here. Does nothing on a GPU."""
     if x.device != "cpu" or not x.size:
         return
-    # Read as a whole number, a float from 0 to 1 is at most what 1 is, while -0.0, what is below 0, and NaN are more:
-    # one pass over the bits, and mostly the only one.
+    # Read as an unsigned integer, a float from 0 to 1 is at most that of 1.0; -0.0, negative numbers and NaN are above.
+    # So one pass over the bits is usually enough.
     bits = f"u{x.dtype.itemsize}"
     if x.data.view(bits).max() <= x.dtype.type(1).view(bits):
         return
-    low, high = float(np.fmin.reduce(x.data, axis=None)), float(np.fmax.reduce(x.data, axis=None))  # but NaN
-    if low < -slack or high > 1 + slack:
+    low, high = float(np.fmin.reduce(x.data, axis=None)), float(np.fmax.reduce(x.data, axis=None))  # ignoring NaN
+    if low < -tolerance or high > 1 + tolerance:
         advice = f"; {hint}" if hint else ""
         raise ValueError(f"{name}: {argument} must lie in [0, 1], got values from {low:.6g} to {high:.6g}{advice}")

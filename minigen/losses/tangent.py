@@ -1,7 +1,7 @@
-"""How far exp and log lie from their tangents at 0: what a divergence between two nearly equal distributions is.
+"""exp(x) - 1 - x and x - log(1 + x): exp and log minus their tangents at 0. The divergences are made of these.
 
-Both are squares at heart, x^2 / 2 near 0. Written out, exp(x) - 1 - x subtracts two numbers that agree in all digits
-that a small x leaves, and the rest may even be negative. The kernels sum up a series there.
+Both are x^2 / 2 near 0, where the direct formula would lose all digits and might be negative. The kernels use a series
+there. The second is -log1pmx(x) in R and Boost.
 
 Imports: tensor, ops, kernels. Read next: ``divergence.py``.
 """
@@ -35,10 +35,10 @@ class LogDeficit(Function):
 
 
 def exp_excess(x: Tensor) -> Tensor:
-    """exp(x) - 1 - x, never negative: how far exp lies above its tangent at 0. Accurate for every x."""
+    """exp(x) - 1 - x, at least 0: exp minus its tangent at 0. Accurate for every x."""
     return ExpExcess.apply(x)
 
 
 def log_deficit(x: Tensor) -> Tensor:
-    """x - log(1 + x), x > -1, never negative: how far log(1 + x) lies below its tangent at 0. Accurate for every x."""
+    """x - log(1 + x), x > -1, at least 0: the tangent of log(1 + x) at 0 minus log(1 + x). Accurate."""
     return LogDeficit.apply(x)

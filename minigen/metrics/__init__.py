@@ -1,4 +1,4 @@
-"""What is measured: reconstructions, codes, generated images, likelihoods.
+"""Metrics of reconstructions, codes, generated images and likelihoods.
 
 Imports: NumPy, data. Read next: ``evaluation.py``, which joins them; ``reconstruction.py`` for the simplest.
 """

@@ -1,9 +1,9 @@
-"""What is measured of a trained model, in four calls: reconstructions, codes, generated images, generated points.
+"""The evaluation of a trained model: of reconstructions, codes, generated images, generated points.
 
-Each returns `Measured` values by name: the number, its unit, and its standard error. Which of the calls a model can be
-given is the caller's business (``minigen/runs/evaluation.py``); here are only images, codes and functions.
+Each function returns `Measured` values by name: the number, its unit, and its standard error. The arguments are images,
+codes and functions; ``minigen/runs/evaluation.py`` knows which of them a model has.
 
-Images are compared with values from 0 to 1, whatever range a model works in, so that all models share one scale.
+All images are scaled to values from 0 to 1, so that models with different value ranges are comparable.
 
 Imports: data, the metrics. Read next: ``frechet.py``, ``minigen/runs/evaluation.py``.
 """
@@ -22,15 +22,14 @@ from minigen.metrics.disentanglement import mutual_information_gap
 from minigen.metrics.neighbours import nearest_distances, prdc
 from minigen_kernels import Array
 
-# Training codes that the two classifiers see: more would take minutes, and hardly change the answer.
-PROBE_IMAGES = 10_000
-COMPARED = 10_000  # samples, and test images, that are compared by features: distances of all to all grow with squares
-PIXEL_PRODUCTS = 5e10  # of the search for the most similar training images: some seconds
+PROBE_IMAGES = 10_000  # training codes for the two classifiers; more take minutes and hardly change the result
+COMPARED = 10_000  # samples, and test images, that are compared by features; the number of distances is the square
+PIXEL_PRODUCTS = 5e10  # for the nearest training images: some seconds
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A number, its unit, and the standard error over the images it was measured on (None where it has none)."""
+    """A number, its unit, and its standard error over the images (None if it has none)."""
 
     value: float
     unit: str
@@ -41,11 +40,10 @@ Report = dict[str, Measured]
 
 
 def measure_reconstructions(reconstruct: Callable[[Array, Array | None], Array], test: Dataset) -> Report:
-    """How close reconstructions of all test images are; `reconstruct` maps images (N, C, H, W) to images.
+    """The reconstruction errors of all test images: mse, bce, psnr, and for images of at least 11x11 ssim.
 
-    With them it is given their labels (N,), or None if the data set has none, for an encoder that sees labels, too.
-
-    mse, bce, psnr, and for images of 11x11 and more ssim. ValueError if the network gives values that are not finite.
+    `reconstruct` maps images (N, C, H, W) and their labels (N,), or None, to images; the labels are for conditional
+    models. ValueError if the network gives values that are not finite.
     """
     parts: dict[str, list[Array]] = {}
     low, high = test.value_range
@@ -68,17 +66,19 @@ def measure_reconstructions(reconstruct: Callable[[Array, Array | None], Array],
         "psnr": "dB, mean over images",
         "ssim": "-1..1, mean over images; 11x11 Gaussian window",
     }
-    return _finite({name: _mean(np.concatenate(values), units[name]) for name, values in parts.items()})
+    return _check_finite(
+        {name: mean_over_images(np.concatenate(values), units[name]) for name, values in parts.items()}
+    )
 
 
 def measure_codes(encode: Callable[[Array], Array], train: Dataset, test: Dataset) -> Report:
-    """What the codes know: of the classes, if there are labels, and of the true factors, if they are known.
+    """How well codes predict classes (if there are labels) and generative factors (if they are known).
 
-    `encode` maps images to codes (N, D). The codes of the first 10,000 training images train the two classifiers: of
-    data that is sorted by class, give a part in random order (``Dataset.drawn``).
+    `encode` maps images to codes (N, D). The two classifiers are trained on the first 10,000 training images: if the
+    data is sorted by class, pass a random subset (``Dataset.random_indices``).
     """
     labelled = train.labels is not None and test.labels is not None
-    factors = test.factors if test.factors and _varying(test.factors) else None
+    factors = test.factors if test.factors and _any_varies(test.factors) else None
     if not (labelled or factors):
         return {}
     codes, report = encode(test.images_float()), Report()
@@ -87,18 +87,18 @@ def measure_codes(encode: Callable[[Array], Array], train: Dataset, test: Datase
         four = encode(train.images_float(known)), train.labels[known], codes, test.labels
         probe, nearest = latents.linear_probe_accuracy(*four), latents.nearest_neighbour_accuracy(*four)
         share = "share of test images"
-        report["linear_probe_accuracy"] = _share(
+        report["linear_probe_accuracy"] = _proportion(
             probe, len(test), f"{share}; softmax regression on the codes of training images"
         )
-        report["nearest_neighbour_accuracy"] = _share(
+        report["nearest_neighbour_accuracy"] = _proportion(
             nearest, len(test), f"{share}; nearest code among those of training images"
         )
-    if factors is not None and codes.shape[1] >= 2 and len(codes) >= 1000:  # of fewer codes histograms tell little
-        report["mutual_information_gap"] = _gap(codes, factors)
-    return _finite(report)
+    if factors is not None and codes.shape[1] >= 2 and len(codes) >= 1000:  # histograms need many codes
+        report["mutual_information_gap"] = _mean_information_gap(codes, factors)
+    return _check_finite(report)
 
 
-def _gap(codes: Array, factors: Mapping[str, Array]) -> Measured:
+def _mean_information_gap(codes: Array, factors: Mapping[str, Array]) -> Measured:
     names = list(factors)
     columns = [factors[name] for name in names]
 
@@ -115,7 +115,7 @@ def _gap(codes: Array, factors: Mapping[str, Array]) -> Measured:
 def samples_needed(dimension: int) -> int:
     """How many generated images `measure_samples` needs for features of that dimension.
 
-    The extrapolation wants 10 D, and for its standard error it is repeated without a tenth of them.
+    The extrapolation needs 10 D, and the jackknife for its standard error leaves out a tenth.
     """
     return 12 * dimension
 
@@ -126,12 +126,12 @@ def measure_samples(
     test: Dataset,
     extract: Callable[[Array], Array],
     classify: Callable[[Array], Array] | None = None,
-    shares: Array | None = None,
+    class_frequencies: Array | None = None,
 ) -> Report:
     """How good generated images (N, C, H, W) are, all with values from 0 to 1, drawn in random order.
 
     The first 10,000 are compared with as many test images by the features (N, D) that `extract` makes of images;
-    `classify` gives probabilities (N, classes), and `shares` (classes,) how often each class is wanted. ValueError,
+    `classify` gives probabilities (N, classes), and `class_frequencies` (classes,) are those of the data. ValueError,
     with the number, for fewer than 12 D samples or 2 D test images, and for samples that are not finite.
     """
     if not np.isfinite(samples).all():
@@ -140,7 +140,7 @@ def measure_samples(
     if len(samples) < least:
         raise ValueError(f"measure_samples: {len(samples)} samples are too few; at least {least} are needed")
     x, y = extract(samples[:COMPARED]), extract(test.images_float(slice(COMPARED)))
-    z = extract(train.images_float(_some(len(train), len(x))))
+    z = extract(train.images_float(train.evenly_spaced_indices(len(x))))
     report = {
         "frechet_distance": Measured(
             frechet.frechet_distance(x, y),
@@ -156,39 +156,34 @@ def measure_samples(
             frechet.frechet_distance(z, y), f"the same of {len(z)} training images: what a perfect generator would get"
         ),
     }
-    if len(y) // 2 >= frechet.needed(y.shape[1]):
+    if len(y) // 2 >= frechet.min_samples(y.shape[1]):
         report["frechet_distance_of_halves"] = Measured(
             frechet.frechet_distance(y[0::2], y[1::2]),
             "the same of half of the test images to the others: near perfect",
         )
     near = prdc(y, x)
     report |= {
-        "precision": _mean(near.precision, "share of samples among the test images, by features; k 3"),
-        "recall": _mean(near.recall, "share of test images among the samples, by features; k 3"),
-        "density": _mean(near.density, "1 is that of test images; k 5"),
-        "coverage": _mean(near.coverage, "share of test images with a sample nearby; k 5"),
+        "precision": mean_over_images(near.precision, "share of samples among the test images, by features; k 3"),
+        "recall": mean_over_images(near.recall, "share of test images among the samples, by features; k 3"),
+        "density": mean_over_images(near.density, "1 is that of test images; k 5"),
+        "coverage": mean_over_images(near.coverage, "share of test images with a sample nearby; k 5"),
     }
-    if classify is not None and shares is not None:
+    if classify is not None and class_frequencies is not None:
         first = classify(samples[:COMPARED])
         rest = [classify(samples[k : k + 1000]).argmax(1) for k in range(COMPARED, len(samples), 1000)]
-        report |= measure_classes(first, np.concatenate([first.argmax(1), *rest]), shares)
-    return _finite({**report, **measure_memorization(samples, train, test)})
+        report |= measure_classes(first, np.concatenate([first.argmax(1), *rest]), class_frequencies)
+    return _check_finite({**report, **measure_memorization(samples, train, test)})
 
 
-def _some(total: int, wanted: int) -> Array:
-    """`wanted` places (or all) from everywhere in a data set of `total` images, which may be sorted."""
-    return np.unique(np.linspace(0, total - 1, min(total, wanted)).astype(np.int64))
+def measure_classes(probabilities: Array, chosen: Array, class_frequencies: Array) -> Report:
+    """The classes of samples, compared with the `class_frequencies` (classes,) of the data.
 
-
-def measure_classes(probabilities: Array, chosen: Array, shares: Array) -> Report:
-    """Which classes samples have, beside the `shares` (classes,) of the data.
-
-    By a classifier: its answers (N, classes), and the most likely class (M,) of these samples and perhaps more.
+    `probabilities` (N, classes) of a classifier; `chosen` (M,) are the most likely classes, perhaps of more samples.
     """
-    classes, known = len(shares), shares > 0
+    classes, known = len(class_frequencies), class_frequencies > 0
 
     def divergence(some: Array) -> float:
-        return modes.reverse_kl(np.bincount(some, minlength=classes)[known], shares[known])
+        return modes.reverse_kl(np.bincount(some, minlength=classes)[known], class_frequencies[known])
 
     return {
         "entropy_score": Measured(
@@ -206,9 +201,9 @@ def measure_classes(probabilities: Array, chosen: Array, shares: Array) -> Repor
 
 
 def measure_memorization(samples: Array, train: Dataset, test: Dataset) -> Report:
-    """Are samples copies of training images? Their distance to the most similar one, beside that of test images.
+    """The distance of samples to the nearest training image, compared with that of test images: a test for copies.
 
-    The first thousand samples and test images are looked at; of large images and data sets fewer.
+    It uses the first thousand samples and test images, or fewer for large images and data sets.
     """
     pixels = int(np.prod(train.image_shape))
     count = int(np.clip(PIXEL_PRODUCTS / (pixels * len(train)), 50, 1000))
@@ -216,13 +211,15 @@ def measure_memorization(samples: Array, train: Dataset, test: Dataset) -> Repor
     mine, others = samples[:count].reshape(-1, pixels), test.images_float(slice(count)).reshape(-1, pixels)
     unit = "root mean square over pixels, 0..1, to the most similar training image"
     return {
-        "distance_to_training": _mean(nearest_distances(mine, known), f"{unit}; {len(mine)} samples"),
-        "distance_to_training_of_test_images": _mean(nearest_distances(others, known), f"{unit}; {len(others)}"),
+        "distance_to_training": mean_over_images(nearest_distances(mine, known), f"{unit}; {len(mine)} samples"),
+        "distance_to_training_of_test_images": mean_over_images(
+            nearest_distances(others, known), f"{unit}; {len(others)}"
+        ),
     }
 
 
 def measure_points(points: Array, toy: Toy) -> Report:
-    """How many modes of a toy data set generated points (N, 2) of the plane reach (``modes.py``)."""
+    """The mode coverage (``modes.py``) of generated points (N, 2) for a toy data set."""
     found = modes.mode_coverage(points, toy.centres, toy.sigma)
 
     def divergence(some: Array) -> float:
@@ -230,29 +227,29 @@ def measure_points(points: Array, toy: Toy) -> Report:
 
     return {
         "modes": Measured(float(found.modes), f"of {len(toy.centres)} that have a sample within 3 sigma"),
-        "high_quality": _share(found.high_quality, len(points), "share of samples within 3 sigma of a mode"),
+        "high_quality": _proportion(found.high_quality, len(points), "share of samples within 3 sigma of a mode"),
         "reverse_kl": Measured(
             found.reverse_kl, "nats; samples from the data, over the modes", frechet.jackknife_error(divergence, points)
         ),
     }
 
 
-def _mean(values: Array, unit: str) -> Measured:
-    """The mean of one value an image, and its standard error."""
+def mean_over_images(values: Array, unit: str) -> Measured:
+    """The mean of values (N,), one for each image, and its standard error."""
     error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
     return Measured(float(values.mean()), unit, error)
 
 
-def _share(share: float, count: int, unit: str) -> Measured:
-    """A share of `count` images; its error is the binomial one."""
+def _proportion(share: float, count: int, unit: str) -> Measured:
+    """A share of `count` images with its binomial standard error."""
     return Measured(share, unit, float(np.sqrt(share * (1 - share) / count)))
 
 
-def _varying(factors: Mapping[str, Array]) -> bool:
+def _any_varies(factors: Mapping[str, Array]) -> bool:
     return any(len(np.unique(values[:100])) > 1 for values in factors.values())
 
 
-def _finite(report: Report) -> Report:
+def _check_finite(report: Report) -> Report:
     if not all(np.isfinite(m.value) for m in report.values()):
         values = {name: m.value for name, m in report.items()}
         raise ValueError(f"evaluate: the network gives values that are not finite: {values}")

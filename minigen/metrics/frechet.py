@@ -1,8 +1,8 @@
-"""How far apart are two sets of samples? The Frechet distance of Gaussians fitted to their features.
+"""The Frechet distance of two sets of features, as in FID: that of Gaussians fitted to them.
 
-All in float64. The distance of finite samples is too large, the more so the fewer they are: two sets of one
-distribution do not come out at 0. Hence the least number of samples, the extrapolation to infinitely many, and, in the
-report, the distance of one half of the test images to the other beside that of generated ones.
+All in float64. The distance is biased upwards, more for fewer samples: it is above 0 for two sets from the same
+distribution. Hence the minimum number of samples, the extrapolation to infinitely many, and, in the report, the
+distance between two halves of the test images for comparison.
 
 Imports: NumPy. Read next: ``neighbours.py``.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from minigen_kernels import Array
 
-SIZES = 15  # sample counts that the extrapolation looks at
+SIZES = 15  # sample counts for the extrapolation
 GROUPS = 10  # of the jackknife
 
 
@@ -44,7 +44,7 @@ def fit_gaussian(features: Array) -> Gaussian:
 def gaussian_distance(a: Gaussian, b: Gaussian) -> float:
     """|m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a^1/2 S_b S_a^1/2)^1/2) (Dowson and Landau 1982; squared Wasserstein-2).
 
-    Of symmetric matrices alone, so that no root is imaginary and a singular covariance does no harm.
+    Only roots of symmetric matrices are taken, so they are real, and singular covariances are allowed.
     """
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"gaussian_distance: features of {a.mean.shape} and {b.mean.shape}; expected one size")
@@ -56,28 +56,27 @@ def gaussian_distance(a: Gaussian, b: Gaussian) -> float:
     return float(max(distance, 0.0))  # rounding may leave 1e-15 below 0
 
 
-def needed(dimension: int) -> int:
-    """How many samples `frechet_distance` wants: twice the dimension of the features.
+def min_samples(dimension: int) -> int:
+    """The minimum number of samples for `frechet_distance`: twice the dimension of the features.
 
-    With no more samples than dimensions the covariance is singular, and directions that never varied count as equal.
+    With no more samples than dimensions the covariance is singular: it has variance 0 in some directions.
     """
     return 2 * dimension
 
 
 def frechet_distance(x: Array, y: Array) -> float:
     """The squared Frechet distance of features x (N, D) and y (M, D). ValueError, with the number, for too few."""
-    return gaussian_distance(*(_enough("frechet_distance", z, needed(z.shape[-1])) for z in (x, y)))
+    return gaussian_distance(*(_fit_if_enough("frechet_distance", z, min_samples(z.shape[-1])) for z in (x, y)))
 
 
 def extrapolated_frechet_distance(x: Array, y: Array) -> float:
-    """The distance of infinitely many samples x to y: the intercept of a line through distances over 1/N.
+    """The distance for infinitely many samples x: the intercept of a linear fit of the distance over 1/N.
 
-    Fifteen counts from N/5 to N, in equal steps, each the first so many of x. (Chong and Forsyth 2020, FID-infinity,
-    arXiv:1911.07023. As there y stays as it is, so what its finite number adds remains.) ValueError for fewer than 10 D
-    samples x.
+    The fit uses the first n of x for 15 values of n from N/5 to N (FID-infinity, Chong and Forsyth 2020,
+    arXiv:1911.07023). y is not extrapolated, so its bias remains. ValueError for fewer than 10 D samples x.
     """
-    reference = _enough("extrapolated_frechet_distance", y, needed(y.shape[-1]))
-    _enough("extrapolated_frechet_distance", x, 5 * needed(x.shape[-1]))
+    reference = _fit_if_enough("extrapolated_frechet_distance", y, min_samples(y.shape[-1]))
+    _fit_if_enough("extrapolated_frechet_distance", x, 5 * min_samples(x.shape[-1]))
     counts = np.linspace(len(x) / 5, len(x), SIZES).astype(int)
     distances = [gaussian_distance(fit_gaussian(x[:count]), reference) for count in counts]
     return float(np.polyfit(1 / counts, distances, 1)[1])
@@ -86,8 +85,8 @@ def extrapolated_frechet_distance(x: Array, y: Array) -> float:
 def jackknife_error(statistic: Callable[[Array], float], x: Array) -> float:
     """The standard error of statistic(x) over the draw of x (N, ...), which must come in random order.
 
-    The statistic is computed ten times, each time without another tenth of x (the grouped jackknife; Efron and
-    Tibshirani 1993, chapter 11). It is the spread that new draws of as many samples would show, not the bias.
+    The statistic is computed ten times, each time without another tenth of x (the delete-d jackknife; Efron and
+    Tibshirani 1993, chapter 11). It estimates the variation over new samples, not the bias.
     """
     if len(x) < GROUPS:
         raise ValueError(f"jackknife_error: expected at least {GROUPS} samples, got {len(x)}")
@@ -96,7 +95,7 @@ def jackknife_error(statistic: Callable[[Array], float], x: Array) -> float:
     return float(np.sqrt((GROUPS - 1) / GROUPS * np.square(values - values.mean()).sum()))
 
 
-def _enough(name: str, features: Array, wanted: int) -> Gaussian:
+def _fit_if_enough(name: str, features: Array, wanted: int) -> Gaussian:
     if features.ndim != 2:
         raise ValueError(f"{name}: expected features (N, D), got {features.shape}")
     if len(features) < wanted:

@@ -1,4 +1,4 @@
-"""What do codes know about the classes? Two classifiers that are trained on codes and labels and tested on others.
+"""The accuracy of two classifiers of codes, a linear probe and nearest neighbours: how well codes predict classes.
 
 Imports: NumPy. Read next: ``evaluation.py``.
 """
@@ -13,14 +13,14 @@ from minigen_kernels import Array
 def linear_probe_accuracy(
     train: Array, train_labels: Array, test: Array, test_labels: Array, *, l2: float = 1e-3, iterations: int = 200
 ) -> float:
-    """The share of test codes that a linear classifier gets right: softmax regression on standardised codes.
+    """The test accuracy of a linear classifier of codes: softmax regression on standardised codes.
 
     train (N, D), test (M, D), labels (N,) and (M,). Minimises mean cross-entropy + l2/2 ||W||^2 by accelerated gradient
     descent with the step 1/L, L the largest curvature; no random numbers. (Alain and Bengio 2016, arXiv:1610.01644.)
     """
     _check(train, train_labels, test, test_labels)
     mean, std = train.mean(0, dtype=np.float64), train.std(0, dtype=np.float64)
-    std[std < 1e-8] = 1  # a unit that never changes says nothing, and must not be divided by 0
+    std[std < 1e-8] = 1  # avoids a division by 0 for a constant unit
     ones = np.ones((len(train), 1)), np.ones((len(test), 1))
     x = np.hstack([(train - mean) / std, ones[0]])
     classes, t = np.unique(train_labels, return_inverse=True)
@@ -39,13 +39,13 @@ def linear_probe_accuracy(
 
 
 def nearest_neighbour_accuracy(train: Array, train_labels: Array, test: Array, test_labels: Array) -> float:
-    """The share of test codes whose nearest training code (Euclidean distance) has the same label."""
+    """The accuracy of a 1-nearest-neighbour classifier: the nearest training code (Euclidean) has the same label."""
     _check(train, train_labels, test, test_labels)
-    centre = train.mean(0, dtype=np.float64)  # codes far from 0 would lose their differences in the large squares below
-    known, asked = train - centre, test - centre
+    centre = train.mean(0, dtype=np.float64)  # avoids cancellation in the squares below
+    known, queries = train - centre, test - centre
     right, norms = 0, np.square(known).sum(1)
     for i in range(0, len(test), 1000):
-        nearest = (norms - 2 * asked[i : i + 1000] @ known.T).argmin(1)
+        nearest = (norms - 2 * queries[i : i + 1000] @ known.T).argmin(1)
         right += int((train_labels[nearest] == test_labels[i : i + 1000]).sum())
     return right / len(test)
 

@@ -1,6 +1,6 @@
-"""Which modes does a generator reach, and how often? Where the modes are known, they can be counted.
+"""Mode coverage: which of the known modes a generator reaches, and how often.
 
-For points of the plane (``data/toys.py``) a mode is a Gaussian; for images it is a class, told by a classifier.
+For points of the plane (``data/toys.py``) a mode is a Gaussian; for images it is a class, found by a classifier.
 
 Imports: NumPy. Read next: ``disentanglement.py``.
 """
@@ -16,11 +16,11 @@ from minigen_kernels import Array
 
 @dataclass(frozen=True)
 class ModeCoverage:
-    """Of samples from a mixture of known Gaussians.
+    """Metrics of samples for a mixture of known Gaussians.
 
-    `modes`: how many have a sample within 3 sigma. `high_quality`: the share of samples within 3 sigma of any mode.
-    `reverse_kl`: KL(samples || truth) over the modes in nats, each sample counted for the nearest mode; 0 is best,
-    log(number of modes) a generator that sits on one.
+    `modes`: the number of modes with a sample within 3 sigma. `high_quality`: the share of samples within 3 sigma of a
+    mode. `reverse_kl`: KL(samples || truth) over the modes in nats, each sample assigned to the nearest mode; 0 is
+    best, and log(number of modes) is the value for samples of a single mode.
     """
 
     modes: int
@@ -29,7 +29,7 @@ class ModeCoverage:
 
 
 def mode_coverage(points: Array, centres: Array, sigma: float) -> ModeCoverage:
-    """Measure points (N, D) against centres (M, D) of equal weight and standard deviation `sigma`.
+    """Coverage by points (N, D) of modes with centres (M, D), equal weights and standard deviation `sigma`.
 
     Srivastava et al. 2017, VEEGAN, arXiv:1705.07761 (3 sigma, Euclidean distance); the divergence as in Lin et al.
     2018, PacGAN, arXiv:1712.04086. ValueError for shapes that do not fit, no points, or points that are not finite.
@@ -55,7 +55,7 @@ def mode_coverage(points: Array, centres: Array, sigma: float) -> ModeCoverage:
 def reverse_kl(counts: Array, truth: Array) -> float:
     """KL(p || q) in nats of two histograms (M,), p made of `counts`, q of `truth`.
 
-    Infinite where samples fall on a class that the truth does not have. ValueError for a histogram without samples.
+    Infinite if there are samples of a class with a count of 0 in `truth`. ValueError for a histogram without samples.
     """
     if counts.shape != truth.shape or counts.ndim != 1:
         raise ValueError(f"reverse_kl: expected two histograms (M,), got {counts.shape} and {truth.shape}")
@@ -68,10 +68,10 @@ def reverse_kl(counts: Array, truth: Array) -> float:
 
 
 def entropy_score(probabilities: Array) -> float:
-    """exp(mean KL(p(y|x) || p(y))) for a classifier's answers (N, classes): from 1 to the number of classes.
+    """exp(mean KL(p(y|x) || p(y))) for the probabilities (N, classes) of a classifier: from 1 to the number of classes.
 
-    High if each image is surely of one class and all classes occur alike. The "Inception score" of Salimans et al. 2016
-    (arXiv:1606.03498), but with another classifier: the numbers are not comparable with those of Inception.
+    High if the classifier is certain of each image and all classes are equally frequent. The "Inception score" of
+    Salimans et al. 2016 (arXiv:1606.03498) with another classifier: the numbers are not comparable with Inception's.
     """
     if probabilities.ndim != 2 or not len(probabilities):
         raise ValueError(f"entropy_score: expected at least one row (N, classes), got {probabilities.shape}")

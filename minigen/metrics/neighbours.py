@@ -1,7 +1,7 @@
-"""Are samples good, and are they all kinds? Precision and recall, density and coverage; and are they copies?
+"""Precision and recall, density and coverage of generated samples; distances to the nearest training images.
 
-Each set of features spans a region: the balls around its points that reach to the k-th nearest of the others. All
-distances are Euclidean, in float64, computed in blocks of rows.
+The support of a distribution is estimated by balls around its samples, with the distance to the k-th nearest neighbour
+as radius. All distances are Euclidean, in float64, computed in blocks of rows.
 
 Imports: NumPy. Read next: ``modes.py``.
 """
@@ -20,13 +20,13 @@ BLOCK = 1000  # rows of a matrix of distances at a time
 
 @dataclass(frozen=True)
 class PRDC:
-    """What each sample says; the metric is the mean.
+    """The values of each sample; the metrics are their means.
 
-    `precision` (M,): does the generated sample lie in the real region? `recall` (N,): does the real one lie in the
-    generated region? (Kynkaanniemi et al. 2019, arXiv:1904.06991.) `density` (M,): in how many balls around real
-    samples does the generated one lie, divided by k: 1 on average for perfect samples, and it may exceed 1. `coverage`
-    (N,): is there a generated sample in the ball around the real one? (Naeem et al. 2020, arXiv:2002.09797: unlike
-    recall and precision these two do not trust the balls around outliers.)
+    `precision` (M,): whether the generated sample is in the support of the real ones. `recall` (N,): whether the real
+    sample is in the support of the generated ones. (Kynkaanniemi et al. 2019, arXiv:1904.06991.) `density` (M,): the
+    number of real balls that contain the generated sample, divided by k; 1 on average for perfect samples, and it may
+    exceed 1. `coverage` (N,): whether the real ball contains a generated sample. (Naeem et al. 2020, arXiv:2002.09797:
+    unlike precision and recall these two are robust to outliers.)
     """
 
     precision: Array
@@ -66,8 +66,8 @@ def prdc(real: Array, fake: Array, *, k: int = 3, k_density: int = 5) -> PRDC:
 def nearest_distances(x: Array, known: Array) -> Array:
     """The distance (N,) of each row of x (N, D) to the nearest row of `known` (M, D), divided by sqrt(D).
 
-    Of images it is the root of the mean squared difference of pixels to the most similar image. Samples that are much
-    nearer to training images than test images are were learnt by heart. `known` may be large: it is seen in blocks.
+    For images it is the root mean square difference of pixels. Samples that are much nearer to training images than
+    test images are have been memorised. `known` may be large: it is processed in blocks.
     """
     if x.ndim != 2 or known.ndim != 2 or x.shape[1] != known.shape[1] or 0 in (*x.shape, *known.shape):
         raise ValueError(f"nearest_distances: expected (N, D) and (M, D), none empty, got {x.shape} and {known.shape}")
@@ -84,15 +84,15 @@ def _radii(x: Array, ks: tuple[int, ...]) -> list[Array]:
     """For each k the squared distances (N,) to the k-th nearest other row of x (N, D)."""
     radii = np.empty((len(ks), len(x)))
     for rows, distances in _distances(x, x):
-        nearest = np.partition(distances, ks, axis=1)  # the nearest of all is the row itself, so k counts from it
+        nearest = np.partition(distances, ks, axis=1)  # index 0 is the row itself
         radii[:, rows] = nearest[:, ks].T
     return list(radii)
 
 
 def _distances(x: Array, y: Array) -> Iterator[tuple[slice, Array]]:
-    """Squared distances (B, M) of B rows of x (N, D) to all of y (M, D), and which rows.
+    """Blocks of rows of x (N, D), each with the squared distances (B, M) of its B rows to all of y (M, D).
 
-    |x|^2 + |y|^2 - 2 x y loses what is below 1e-12 of the squares; it counts as 0, so that equal rows are equal.
+    |x|^2 + |y|^2 - 2 x y has rounding errors below 1e-12 of the squares; smaller results are set to 0.
     """
     square_x, square_y = np.square(x).sum(1), np.square(y).sum(1)
     for start in range(0, len(x), BLOCK):
@@ -106,7 +106,7 @@ def _distances(x: Array, y: Array) -> Iterator[tuple[slice, Array]]:
 
 
 def _centred(x: Array, y: Array) -> tuple[Array, Array]:
-    """Both in float64, moved so that the squares of the numbers stay small."""
+    """Both in float64, minus the mean of y, so that the squares are small."""
     centre = y.mean(0, dtype=np.float64)
     return x - centre, y - centre
 

@@ -1,4 +1,4 @@
-"""How close are reconstructions to the images? Mean squared error, cross-entropy, PSNR and SSIM.
+"""Reconstruction errors: mean squared error, cross-entropy, PSNR and SSIM.
 
 All take NumPy arrays (N, C, H, W) and return one number for each image, (N,), in float64.
 
@@ -21,7 +21,7 @@ def mse(x: Array, y: Array) -> Array:
 def bce(x: Array, y: Array, value_range: tuple[float, float] = (0.0, 1.0)) -> Array:
     """Cross-entropy -x log y - (1-x) log(1-y) in nats, mean over the pixels of each image, after scaling to 0..1.
 
-    y is kept 1e-7 away from 0 and 1, as float32 cannot say more about it.
+    y is clipped to [1e-7, 1 - 1e-7], the resolution of float32.
     """
     _check("bce", x, y)
     low, high = value_range
@@ -40,8 +40,8 @@ def ssim(x: Array, y: Array, value_range: tuple[float, float] = (0.0, 1.0)) -> A
     """Structural similarity of each image, from -1 to 1 (equal); mean over positions and channels.
 
     Gaussian window of 11x11 pixels with sigma 1.5, K1 = 0.01, K2 = 0.03, over the positions where the window lies
-    inside the image (Wang et al. 2004, IEEE TIP 13(4)). The lower end of `value_range` counts as 0, since means are
-    compared by their ratio. ValueError for images below 11x11.
+    inside the image (Wang et al. 2004, IEEE TIP 13(4)). The lower end of `value_range` is subtracted first,
+    because SSIM depends on ratios of means. ValueError for images below 11x11.
     """
     _check("ssim", x, y)
     if min(x.shape[2:]) < 11:

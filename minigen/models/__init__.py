@@ -1,4 +1,4 @@
-"""Room 4: architectures. How they are trained is in ``minigen/training``.
+"""Architectures of models. Their losses and updates are in ``minigen/algorithms``.
 
 Imports: nn, ops. Read next: ``autoencoder.py``.
 """

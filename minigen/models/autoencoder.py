@@ -1,12 +1,13 @@
 """Autoencoders: an encoder from images to codes, a decoder from codes back to images. Architecture only.
 
-How they are trained - with noise on the input, with a penalty on the code - is in ``minigen/algorithms/autoencoders/``.
+Their losses, with noise on the input or a penalty on the code, are in ``minigen/algorithms/autoencoders/``.
 
 Imports: nn, ops. Read next: ``minigen/algorithms/autoencoders/ae.py``.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from minigen import nn, ops
 from minigen.autograd import Tensor
 from minigen.device import array_module
 from minigen.models.sizes import check_multiples_of_4
+from minigen.nn.layers import Initializer
 from minigen.random import Generator
 
 ImageShape = tuple[int, int, int]  # (C, H, W)
@@ -25,8 +27,8 @@ ImageShape = tuple[int, int, int]  # (C, H, W)
 class Autoencoder(nn.Module):
     """x (N, C, H, W) -> code (N, ...) -> pre-activations (N, C, H, W) -> `head` -> reconstruction (N, C, H, W).
 
-    The decoder gives pre-activations (logits where the head is a sigmoid), because the cross-entropy is computed from
-    them: log(sigmoid(x)) of a rounded sigmoid would be -Inf. The encoder sees x - `centre`, the mean of the data (a
+    The decoder gives pre-activations (logits if the head is a sigmoid), because the cross-entropy is computed from
+    logits: the logarithm of a saturated sigmoid would be -Inf. The input of the encoder is x - `centre`, a number (a
     buffer, 0 until `set_data_mean`).
     """
 
@@ -35,16 +37,14 @@ class Autoencoder(nn.Module):
         self.centre = Tensor(np.zeros((), np.float32))
 
     def set_data_mean(self, mean: float) -> None:
-        """Subtract `mean`, the data's mean value, from the input, and make it the output of an untrained decoder.
+        """Centre the input at `mean`, the mean of the data, and make it the output of the untrained decoder.
 
-        Without the first, each update of a unit's weights moves its sums for all images together, the more the brighter
-        they are: on bright pictures most ReLU units are soon at 0 for every image, and never learn again. (LeCun et al.
-        1998, Efficient BackProp, section 4.3.) The bias of a dense first layer can undo it; a
+        Inputs should have mean 0 (LeCun et al. 1998, Efficient BackProp, section 4.3): on bright images the
+        pre-activations of a unit move together for all images, and most ReLU units are soon 0 for every image. A
         convolution with padding now pads with the mean instead of black.
 
-        Without the second (a bias of the decoder's last layer) the first updates do little but darken the picture;
-        where the data are mostly background a sigmoid is then driven so far that its gradient vanishes, and training
-        stands still. (Burda et al. 2016, arXiv:1509.00519, start from the mean of the data for the same reason.)
+        The initial bias of the last layer is that of the mean (as in Burda et al. 2016, arXiv:1509.00519). Otherwise
+        the first updates only darken the image; if most of it is background, the sigmoid saturates and training stops.
         """
         self.centre.data = array_module(self.centre.data).full_like(self.centre.data, mean)
         if self.head is ops.sigmoid:
@@ -57,11 +57,11 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) to codes."""
-        return self.locating(self.encoder, x - self.centre)
+        return self.call_submodule(self.encoder, x - self.centre)
 
     def logits(self, code: Tensor) -> Tensor:
         """Codes to images (N, C, H, W) before the head."""
-        return self.locating(self.decoder, code)
+        return self.call_submodule(self.decoder, code)
 
     def decode(self, code: Tensor) -> Tensor:
         """Codes to images (N, C, H, W)."""
@@ -72,7 +72,7 @@ class Autoencoder(nn.Module):
 
 
 def identity(x: Tensor) -> Tensor:
-    """X itself: the head of a decoder without an output activation, the activation of a linear layer."""
+    """Return x: the head of a decoder without an output activation, the activation of a linear layer."""
     return x
 
 
@@ -89,19 +89,23 @@ def dense(
     """Dense layers of the given widths; the last width of `encoder` is the size of the code.
 
     ``dense((1, 28, 28), (128, 64), (128,))`` is 784-128-64-128-784. `activation` follows every hidden layer, `code` the
-    code layer. Weights begin uniform by Glorot and Bengio 2010: of four rules the one whose short runs end lowest
-    (``docs/results.md``, first weights).
+    code layer. Weights are initialised as in Glorot and Bengio 2010 (uniform): of four rules the one with the lowest
+    loss after short runs (``docs/results.md``, first weights).
     """
     pixels = image[0] * image[1] * image[2]
-    down: list[Any] = [nn.Flatten()]
-    for width_in, width_out in zip((pixels, *encoder), encoder, strict=False):
-        down += [nn.Dense(width_in, width_out, weight_init=nn.init.glorot_uniform, rng=rng), activation]
-    down[-1] = code
-    up: list[Any] = []
-    for width_in, width_out in zip((encoder[-1], *decoder), (*decoder, pixels), strict=True):
-        up += [nn.Dense(width_in, width_out, weight_init=nn.init.glorot_uniform, rng=rng), activation]
-    up[-1] = nn.Reshape(image)
-    return Autoencoder(nn.Sequential(*down), nn.Sequential(*up), head)
+    down = dense_layers((pixels, *encoder), activation, nn.init.glorot_uniform, rng)
+    up = dense_layers((encoder[-1], *decoder, pixels), activation, nn.init.glorot_uniform, rng)
+    return Autoencoder(nn.Sequential(nn.Flatten(), *down[:-1], code), nn.Sequential(*up[:-1], nn.Reshape(image)), head)
+
+
+def dense_layers(
+    widths: tuple[int, ...], activation: Callable[[Tensor], Tensor], weight_init: Initializer | None, rng: Generator
+) -> list[Any]:
+    """Dense layers from each width to the next, each followed by the activation."""
+    stack: list[Any] = []
+    for n_in, n_out in itertools.pairwise(widths):
+        stack += [nn.Dense(n_in, n_out, weight_init=weight_init, rng=rng), activation]
+    return stack
 
 
 def convolutional(
@@ -112,15 +116,15 @@ def convolutional(
     rng: Generator,
     head: Callable[[Tensor], Tensor] = ops.sigmoid,
 ) -> Autoencoder:
-    """3x3 convolutions (`channels`, half as many, `latent`), each with 2x2 max pooling in ceil mode; and the way back.
+    """3x3 convolutions (`channels`, half as many, `latent`), each with 2x2 max pooling in ceil mode; mirrored decoder.
 
-    28x28 images become codes of `latent` x 4 x 4. Upsampling gives 8, 16 and then 28: between the last two stands a
-    convolution without padding (16 -> 14). Sides that are a multiple of 8 need none. Sides must be multiples of 4.
+    28x28 images become codes of `latent` x 4 x 4. Upsampling gives 8, 16 and 28; before the last there is a convolution
+    without padding (16 -> 14), which multiples of 8 do not need. Sides must be multiples of 4.
     """
     n, height, width = image
     half = max(1, channels // 2)
     check_multiples_of_4(height, width, "use 'ae' or 'deep-ae', which take any size")
-    narrow = [4 * -(-side // 8) - side // 2 for side in (height, width)]  # pixels too many before the last upsampling
+    narrow = [4 * -(-side // 8) - side // 2 for side in (height, width)]  # excess pixels before the last upsampling
     last = (1 - narrow[0] // 2, 1 - narrow[1] // 2)
 
     def conv(n_in: int, n_out: int, padding: int | tuple[int, int] = 1) -> nn.Conv2d:

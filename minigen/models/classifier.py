@@ -1,6 +1,6 @@
-"""A small classifier of images. Its last hidden layer is what samples are compared by: `features`.
+"""A small image classifier for metrics: its last hidden layer gives the features by which samples are compared.
 
-It is no generative model: it is a measuring instrument. Architecture only; ``training/classifier.py`` trains it.
+Architecture only; ``metrics/classifier.py`` trains it.
 
 Imports: nn, ops. Read next: ``minigen/metrics/classifier.py``.
 """
@@ -13,15 +13,15 @@ from minigen import nn, ops
 from minigen.autograd import Tensor
 from minigen.random import Generator
 
-FEATURES = 64  # enough for 99 % of handwritten digits, and few enough for covariances of some hundred samples
+FEATURES = 64  # enough for 99 % accuracy on digits, and few enough for covariances of some hundred samples
 
 
 class Classifier(nn.Module):
     """Images (N, C, H, W) with values from 0 to 1 to logits (N, classes).
 
     A strided 5x5 convolution (24 channels), a 3x3 convolution (48), 2x2 max pooling, a dense layer of 64 (the
-    features), all with ReLU; and a dense layer to the classes. Any size of image fits: the first stride is 2 up to
-    32x32, and grows with the image. `centre` is taken off the pixels.
+    features), all with ReLU; and a dense layer to the classes. Images may have any size: the first stride is 2 up to
+    32x32, and more for larger images. `centre` is subtracted from the pixels.
     """
 
     def __init__(self, image: tuple[int, int, int], classes: int, *, centre: float, rng: Generator) -> None:
@@ -38,11 +38,11 @@ class Classifier(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) to features (N, 64)."""
-        return self.locating(self.body, x - self.centre)
+        return self.call_submodule(self.body, x - self.centre)
 
     def logits(self, features: Tensor) -> Tensor:
         """Features (N, 64) to logits (N, classes)."""
-        return self.locating(self.last, features)
+        return self.call_submodule(self.last, features)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.logits(self.features(x))

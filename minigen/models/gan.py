@@ -1,7 +1,7 @@
-"""The two players of a GAN: generators from codes to images, discriminators from images to scores. Architecture only.
+"""The networks of a GAN: generators from codes to images, discriminators from images to scores. Architecture only.
 
-A generator is a Sequential that ends in an activation with the range of the data. A `Discriminator` gives scores of any
-size - logits, where a probability is wanted - one for each image. Their updates are in ``algorithms/adversarial``.
+A generator is a Sequential that ends in an activation with the range of the data. A `Discriminator` gives one
+unbounded score for each image, a logit if the loss needs a probability. The updates are in ``algorithms/adversarial``.
 
 Imports: nn, ops. Read next: ``minigen/algorithms/adversarial/step.py``.
 """
@@ -23,7 +23,7 @@ from minigen.random import Generator
 Norm = Literal["none", "batch", "layer", "spectral"]
 Activation = Callable[[Tensor], Tensor]
 
-leaky_relu = functools.partial(ops.leaky_relu, slope=0.2)  # a Sequential computes it along with the layer before it
+leaky_relu = functools.partial(ops.leaky_relu, slope=0.2)  # a Sequential fuses it with the layer before
 _he = functools.partial(nn.init.he_normal, slope=0.2)
 
 
@@ -58,9 +58,9 @@ def dense_discriminator(
     layers: list[Any] = [nn.Flatten()]
     for i, (n_in, n_out) in enumerate(zip((pixels, *widths), widths)):
         dense = nn.Dense(n_in, n_out, weight_init=_he, rng=rng)
-        layers += [*_normalised(dense, norm, n_out, (n_out,), first=i == 0, rng=rng), leaky_relu]
+        layers += [*_with_norm(dense, norm, n_out, (n_out,), first=i == 0, rng=rng), leaky_relu]
     last = nn.Dense((pixels, *widths)[-1], 1, weight_init=nn.init.glorot_uniform, rng=rng)
-    return Discriminator(nn.Sequential(*layers), _score(last, norm, rng))
+    return Discriminator(nn.Sequential(*layers), _score_layer(last, norm, rng))
 
 
 def dcgan_generator(
@@ -74,11 +74,11 @@ def dcgan_generator(
 ) -> nn.Sequential:
     """Codes (N, latent) to images (N, C, H, W): dense, then transposed convolutions of stride 2 with batch norm, ReLU.
 
-    28x28 images grow from 7x7 (2 `channels`) over 14x14 (`channels`); 32x32 from 8x8; larger ones take more steps, of
-    twice the channels each (Radford et al. 2016, arXiv:1511.06434). Weights begin N(0, 0.02), as there. ValueError if
-    the sides are not divisible by 4.
+    28x28 images: 7x7 (2 `channels`), 14x14 (`channels`), 28x28; 32x32 images start from 8x8; larger ones have more
+    layers, each with twice the channels (Radford et al. 2016, arXiv:1511.06434). Initial weights are N(0, 0.02), as
+    there. ValueError if the sides are not divisible by 4.
     """
-    steps = halvings(image)
+    steps = downsampling_steps(image)
     height, width = image[1] >> steps, image[2] >> steps
     size = channels * 2 ** (steps - 1)
     layers: list[Any] = [
@@ -86,9 +86,9 @@ def dcgan_generator(
         nn.Reshape((size, height, width)), nn.BatchNorm(size), ops.relu,
     ]  # fmt: skip
     for _ in range(steps - 1):
-        layers += [_up(size, size // 2, kernel, rng), nn.BatchNorm(size // 2), ops.relu]
+        layers += [upsampling_conv(size, size // 2, kernel, rng), nn.BatchNorm(size // 2), ops.relu]
         size //= 2
-    return nn.Sequential(*layers, _up(size, image[0], kernel, rng), head)
+    return nn.Sequential(*layers, upsampling_conv(size, image[0], kernel, rng), head)
 
 
 def dcgan_discriminator(
@@ -96,25 +96,25 @@ def dcgan_discriminator(
 ) -> Discriminator:
     """Images (N, C, H, W) to scores (N,): convolutions of stride 2 with leaky ReLU, and a dense unit.
 
-    The first has `channels`, each further one twice as many; as many steps as `dcgan_generator` takes. The first layer
-    has no batch or layer norm (Radford et al. 2016). Weights begin N(0, 0.02), or, where nothing normalises what comes
-    out of a layer, as He et al. 2015 have it. ValueError if the sides are not divisible by 4.
+    The first has `channels`, each further one twice as many; the number of convolutions is that of `dcgan_generator`.
+    The first has no batch or layer norm (Radford et al. 2016). Initial weights are N(0, 0.02), or without any norm
+    those of He et al. 2015. ValueError if the sides are not divisible by 4.
     """
-    steps = halvings(image)
+    steps = downsampling_steps(image)
     start: Initializer = _he if norm == "none" else nn.init.normal
     layers: list[Any] = []
     n_in, (height, width) = image[0], image[1:]
     for i in range(steps):
         n_out, height, width = channels * 2**i, height // 2, width // 2
         conv = nn.Conv2d(n_in, n_out, kernel, stride=2, padding=(kernel - 1) // 2, weight_init=start, rng=rng)
-        layers += [*_normalised(conv, norm, n_out, (n_out, height, width), first=i == 0, rng=rng), leaky_relu]
+        layers += [*_with_norm(conv, norm, n_out, (n_out, height, width), first=i == 0, rng=rng), leaky_relu]
         n_in = n_out
     last = nn.Dense(n_in * height * width, 1, weight_init=start, rng=rng)
-    return Discriminator(nn.Sequential(*layers, nn.Flatten()), _score(last, norm, rng))
+    return Discriminator(nn.Sequential(*layers, nn.Flatten()), _score_layer(last, norm, rng))
 
 
-def halvings(image: ImageShape) -> int:
-    """How often the sides are halved: twice, and on to 8 pixels while they are even (28: 7, 32: 8, 64: 8)."""
+def downsampling_steps(image: ImageShape) -> int:
+    """The number of downsampling_steps: two, and more while the sides are even and above 8 (28: 7, 32: 8, 64: 8)."""
     _, height, width = image
     check_multiples_of_4(height, width, "take --network dense, where the model has it")
     steps = 2
@@ -124,10 +124,10 @@ def halvings(image: ImageShape) -> int:
 
 
 def warn_of_checkerboard(network: nn.Module) -> None:
-    """One UserWarning if a transposed convolution has a kernel that its stride does not divide.
+    """One UserWarning if a transposed convolution has a kernel size that is not a multiple of its stride.
 
-    Such a layer adds up more products for some pixels than for their neighbours, and paints a checkerboard (Odena et
-    al. 2016, Deconvolution and checkerboard artifacts, Distill).
+    Such a layer sums more products for some pixels than for their neighbours, which gives checkerboard artifacts (Odena
+    et al. 2016, Deconvolution and checkerboard artifacts, Distill).
     """
     for name, layer in network.named_modules():
         if isinstance(layer, nn.ConvTranspose2d):
@@ -140,18 +140,20 @@ def warn_of_checkerboard(network: nn.Module) -> None:
                 return
 
 
-def _up(n_in: int, n_out: int, kernel: int, rng: Generator) -> nn.ConvTranspose2d:
-    """Twice the height and width."""
+def upsampling_conv(
+    n_in: int, n_out: int, kernel: int, rng: Generator, weight_init: Initializer = nn.init.normal
+) -> nn.ConvTranspose2d:
+    """A transposed convolution that doubles height and width."""
     padding, extra = (kernel - 1) // 2, kernel % 2
     return nn.ConvTranspose2d(
-        n_in, n_out, kernel, stride=2, padding=padding, output_padding=extra, weight_init=nn.init.normal, rng=rng
+        n_in, n_out, kernel, stride=2, padding=padding, output_padding=extra, weight_init=weight_init, rng=rng
     )
 
 
-def _normalised(
+def _with_norm(
     layer: nn.Dense | nn.Conv2d, norm: Norm, channels: int, shape: tuple[int, ...], *, first: bool, rng: Generator
 ) -> list[nn.Module]:
-    """The layer with what normalises its weight or its output of `channels` and (without N) `shape`."""
+    """The layer with spectral norm, or followed by a norm of its output with `channels` and (without N) `shape`."""
     if norm == "spectral":
         return [nn.SpectralNorm(layer, rng=rng)]
     if norm == "none" or first:
@@ -159,5 +161,5 @@ def _normalised(
     return [layer, nn.BatchNorm(channels) if norm == "batch" else nn.LayerNorm(shape)]
 
 
-def _score(last: nn.Dense, norm: Norm, rng: Generator) -> nn.Module:
+def _score_layer(last: nn.Dense, norm: Norm, rng: Generator) -> nn.Module:
     return nn.SpectralNorm(last, rng=rng) if norm == "spectral" else last

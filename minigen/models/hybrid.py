@@ -1,7 +1,7 @@
-"""Networks of models that are autoencoder and GAN at once: encoders, and discriminators of other things than images.
+"""Networks of hybrids of autoencoder and GAN: encoders, and discriminators of codes, pairs and features.
 
-An encoder is the discriminator's network with a code in the place of the score; a decoder is a generator. So every
-model here has the networks of a GAN, and what differs is how they are trained: see ``minigen/algorithms/hybrid``.
+An encoder is a discriminator network with a code instead of the score; a decoder is a generator. So all these models
+have the networks of a GAN, and differ in their losses: see ``minigen/algorithms/hybrid``.
 
 Imports: nn, ops, models. Read next: ``minigen/algorithms/hybrid/aae.py``.
 """
@@ -14,10 +14,9 @@ from typing import Any
 
 from minigen import nn, ops
 from minigen.autograd import Tensor
-from minigen.models.autoencoder import ImageShape
-from minigen.models.gan import Discriminator, halvings, leaky_relu
-from minigen.models.likelihood import bounded
-from minigen.nn.layers import Initializer
+from minigen.models.autoencoder import ImageShape, dense_layers
+from minigen.models.gan import Discriminator, downsampling_steps, leaky_relu, upsampling_conv
+from minigen.models.likelihood import soft_clamp
 from minigen.random import Generator
 
 
@@ -32,24 +31,24 @@ class Encoder(nn.Module):
 
 
 class GaussianEncoder(nn.Module):
-    """x (N, C, H, W) -> mean and log-variance, each (N, D), of q(z | x). Called, it gives the mean."""
+    """x (N, C, H, W) -> mean and log-variance, each (N, D), of q(z | x). `forward` gives the mean."""
 
     def __init__(self, features: nn.Module, mean: nn.Module, logvar: nn.Module) -> None:
         self.features, self.mean, self.logvar = features, mean, logvar
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance, each (N, D). The log-variance is `bounded`, smoothly, between -15 and 15."""
-        features = self.locating(self.features, x)
-        return self.locating(self.mean, features), bounded(self.locating(self.logvar, features))
+        """Mean and log-variance, each (N, D). The log-variance is between -15 and 15 (`soft_clamp`)."""
+        features = self.call_submodule(self.features, x)
+        return self.call_submodule(self.mean, features), soft_clamp(self.call_submodule(self.logvar, features))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]
 
 
 class AutoencodingDiscriminator(nn.Module):
-    """A discriminator that is an autoencoder: x (N, C, H, W) -> its reconstruction, by way of a code (N, D).
+    """A discriminator that is an autoencoder: x (N, C, H, W) -> code (N, D) -> reconstruction.
 
-    It judges an image by how well it reconstructs it: its error is low where it has learnt to be at home.
+    The score of an image is its reconstruction error, which is low for images like those of the training.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
@@ -57,20 +56,20 @@ class AutoencodingDiscriminator(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) to codes (N, D)."""
-        return self.locating(self.encoder, x)
+        return self.call_submodule(self.encoder, x)
 
     def decode(self, code: Tensor) -> Tensor:
         """Codes (N, D) to images (N, C, H, W)."""
-        return self.locating(self.decoder, code)
+        return self.call_submodule(self.decoder, code)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))
 
 
 class JointDiscriminator(nn.Module):
-    """Pairs of an image x (N, C, H, W) and a code z (N, D) to scores (N,): do they come from the encoder?
+    """Pairs of an image x (N, C, H, W) and a code z (N, D) to scores (N,), high for pairs of the encoder.
 
-    Image and code each have layers of their own, and then common ones (Dumoulin et al. 2017, arXiv:1606.00704, table
+    Image and code have separate layers, followed by common ones (Dumoulin et al. 2017, arXiv:1606.00704, table
     6 onwards).
     """
 
@@ -83,24 +82,24 @@ class JointDiscriminator(nn.Module):
 
 
 def encoder(discriminator: Discriminator, *, latent: int, rng: Generator) -> Encoder:
-    """The encoder that has the layers of a (new) discriminator, and codes of size `latent`."""
+    """An encoder with the layers of a (new) discriminator, and codes of size `latent`."""
     return Encoder(discriminator.features, nn.Dense(feature_size(discriminator), latent, rng=rng))
 
 
 def gaussian_encoder(discriminator: Discriminator, *, latent: int, rng: Generator) -> GaussianEncoder:
-    """The encoder that has the layers of a (new) discriminator, and gives a distribution over codes."""
+    """A Gaussian encoder with the layers of a (new) discriminator, and codes of size `latent`."""
     size = feature_size(discriminator)
     mean, logvar = (nn.Dense(size, latent, rng=rng.spawn(name)) for name in ("mean", "logvar"))
     return GaussianEncoder(discriminator.features, mean, logvar)
 
 
 def feature_size(discriminator: Discriminator) -> int:
-    """How many features of an image a discriminator's score is made of."""
+    """The number of features in the last layer of a discriminator."""
     return next(p.shape[1] for p in discriminator.score.parameters() if p.ndim == 2)
 
 
 def joint_discriminator(image: Discriminator, *, latent: int, hidden: int, rng: Generator) -> JointDiscriminator:
-    """The discriminator of pairs whose layers for the image are those of a (new) discriminator of images."""
+    """A discriminator of pairs; its layers for the image are those of a (new) discriminator of images."""
     he, size = nn.init.he_normal, feature_size(image)
     of_code = nn.Sequential(nn.Dense(latent, hidden, weight_init=he, rng=rng.spawn("code")), leaky_relu)
     of_both = nn.Sequential(
@@ -111,42 +110,32 @@ def joint_discriminator(image: Discriminator, *, latent: int, hidden: int, rng: 
 
 
 def denoiser(size: int, *, hidden: int, rng: Generator) -> nn.Sequential:
-    """Features (N, size) to features: two hidden layers, and a linear one."""
-    he = nn.init.he_normal
+    """Features (N, size) to features: two hidden layers and a linear one."""
     return nn.Sequential(
-        nn.Dense(size, hidden, weight_init=he, rng=rng), leaky_relu,
-        nn.Dense(hidden, hidden, weight_init=he, rng=rng), leaky_relu,
+        *dense_layers((size, hidden, hidden), leaky_relu, nn.init.he_normal, rng),
         nn.Dense(hidden, size, weight_init=nn.init.glorot_uniform, rng=rng),
     )  # fmt: skip
 
 
 def dense_decoder(image: ImageShape, *, latent: int, widths: Sequence[int], rng: Generator) -> nn.Sequential:
-    """Codes (N, latent) to images (N, C, H, W): dense layers with neither batch norm, which would mix images, nor head.
+    """Codes (N, latent) to images (N, C, H, W): dense layers without batch norm and without head.
 
-    A tanh at its end would reconstruct whatever is saturated without effort, and the generator would find that out.
+    Batch norm would mix images. With a tanh saturated images would be easy to reconstruct, and the generator would make
+    such images.
     """
-    layers: list[Any] = []
-    for n_in, n_out in zip((latent, *widths), widths):
-        layers += [nn.Dense(n_in, n_out, weight_init=nn.init.he_normal, rng=rng), leaky_relu]
+    layers = dense_layers((latent, *widths), leaky_relu, nn.init.he_normal, rng)
     last = nn.Dense((latent, *widths)[-1], math.prod(image), weight_init=nn.init.glorot_uniform, rng=rng)
     return nn.Sequential(*layers, last, nn.Reshape(image))
 
 
 def conv_decoder(image: ImageShape, *, latent: int, channels: int, kernel: int, rng: Generator) -> nn.Sequential:
-    """Codes (N, latent) to images (N, C, H, W): ``gan.dcgan_generator`` with neither batch norm nor head, likewise."""
-    steps = halvings(image)
+    """Codes (N, latent) to images (N, C, H, W): ``gan.dcgan_generator`` without batch norm and head, likewise."""
+    steps = downsampling_steps(image)
     height, width = image[1] >> steps, image[2] >> steps
-    size = channels * 2 ** (steps - 1)
-
-    def up(n_in: int, n_out: int, start: Initializer) -> nn.ConvTranspose2d:
-        padding, extra = (kernel - 1) // 2, kernel % 2
-        return nn.ConvTranspose2d(
-            n_in, n_out, kernel, stride=2, padding=padding, output_padding=extra, weight_init=start, rng=rng
-        )
-
-    first = nn.Dense(latent, size * height * width, weight_init=nn.init.he_normal, rng=rng)
+    size, he = channels * 2 ** (steps - 1), nn.init.he_normal
+    first = nn.Dense(latent, size * height * width, weight_init=he, rng=rng)
     layers: list[Any] = [first, nn.Reshape((size, height, width)), leaky_relu]
     for _ in range(steps - 1):
-        layers += [up(size, size // 2, nn.init.he_normal), leaky_relu]
+        layers += [upsampling_conv(size, size // 2, kernel, rng, he), leaky_relu]
         size //= 2
-    return nn.Sequential(*layers, up(size, image[0], nn.init.glorot_uniform))
+    return nn.Sequential(*layers, upsampling_conv(size, image[0], kernel, rng, nn.init.glorot_uniform))

@@ -1,7 +1,7 @@
-"""What a decoder's output says about pixels: the distribution p(x | z) of an image, given the code that it was made of.
+"""The likelihoods p(x | z) of an image given its code: Bernoulli and Gaussian.
 
-A decoder gives pre-activations y (N, C, H, W); `Bernoulli` and `Gaussian` turn them into likelihoods. All are in nats
-per sample: the sum over the pixels of an image, as the evidence bound wants it.
+A decoder gives pre-activations y (N, C, H, W), the parameters of the distribution. All log-likelihoods are in nats per
+sample, that is, summed over the pixels of an image, as in the evidence lower bound.
 
 Imports: nn, ops, losses. Read next: ``vae.py``.
 """
@@ -16,14 +16,14 @@ import numpy as np
 from minigen import losses, nn, ops
 from minigen.autograd import Tensor
 
-#: Log-variances lie between plus and minus this: standard deviations from 0.00055 to 1800.
+#: The bound of log-variances, above and below: standard deviations from 0.00055 to 1800.
 LOGVAR_LIMIT = 15.0
 
 
-def bounded(logvar: Tensor) -> Tensor:
-    """L tanh(logvar / L), L = 15: nearly `logvar` where it is small, and never so large that exp overflows.
+def soft_clamp(logvar: Tensor) -> Tensor:
+    """L tanh(logvar / L), L = 15: nearly the identity for small values, and exp of it does not overflow.
 
-    Smooth, so every derivative is that of a function; a clip would have no gradient where it acts.
+    It is smooth; a clip would have gradient 0 outside of its range.
     """
     return ops.tanh(logvar * (1 / LOGVAR_LIMIT)) * LOGVAR_LIMIT
 
@@ -31,7 +31,7 @@ def bounded(logvar: Tensor) -> Tensor:
 class Bernoulli(nn.Module):
     """Each pixel is 1 with probability sigmoid(y), else 0; log p(x | z) = -cross-entropy.
 
-    For grey x between 0 and 1 this is the mean of log p over black-and-white images drawn with probabilities x.
+    For x between 0 and 1 this is the mean of log p over binary images sampled with probabilities x.
     """
 
     def __init__(self) -> None:
@@ -47,10 +47,10 @@ class Bernoulli(nn.Module):
 
 
 class Gaussian(nn.Module):
-    """Each pixel is normal around head(y) with one variance for all, which is given or, with `learned`, trained.
+    """Each pixel is normal with mean head(y) and one variance for all pixels, fixed or (`learned`) trained.
 
-    Learned, the variance weighs reconstruction against divergence by itself, where a given one (1 makes it half the
-    squared error) is a guess (Rybkin et al. 2021, sigma-VAE, arXiv:2006.13202).
+    The variance determines the weight of reconstruction against KL; a learned one needs no tuning (Rybkin et al. 2021,
+    sigma-VAE, arXiv:2006.13202). With variance 1 the nll is half the squared error plus a constant.
     """
 
     def __init__(self, head: Callable[[Tensor], Tensor], *, variance: float = 1.0, learned: bool = False) -> None:
@@ -63,7 +63,7 @@ class Gaussian(nn.Module):
 
     def log_variance(self) -> Tensor:
         """The logarithm of the variance of a pixel, ()."""
-        return bounded(self.logvar) if self.learned else self.logvar
+        return soft_clamp(self.logvar) if self.learned else self.logvar
 
     def nll(self, y: Tensor, x: Tensor) -> Tensor:
         """-log p(x | z), mean over the batch, in nats per sample; y and x (N, C, H, W)."""

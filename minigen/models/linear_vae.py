@@ -1,7 +1,7 @@
-"""The linear VAE: z -> W z + b and normal noise of one variance, with a linear encoder. And what is exact about it.
+"""The linear VAE: x = W z + b plus normal noise of one variance, with a linear encoder; its exact log-likelihood.
 
-As p(x) = N(b, W W^T + v I), the model is probabilistic PCA (Tipping and Bishop 1999, JRSS B 61(3)), and everything that
-other VAEs estimate can be computed: Lucas et al. 2019, arXiv:1911.02469.
+As p(x) = N(b, W W^T + v I), the model is probabilistic PCA (Tipping and Bishop 1999, JRSS B 61(3)), and all that other
+VAEs estimate can be computed exactly: Lucas et al. 2019, arXiv:1911.02469.
 
 Imports: nn, vae. Read next: ``two_layer_vae.py``.
 """
@@ -21,8 +21,8 @@ from minigen.random import Generator
 from minigen_kernels import Array
 
 
-class SameForAll(nn.Module):
-    """The same trained row (D,) for every sample: features (N, ...) -> (N, D). It begins at 0."""
+class LearnedConstant(nn.Module):
+    """A parameter (D,) as output for every sample: features (N, ...) -> (N, D). Its initial value is 0."""
 
     def __init__(self, size: int) -> None:
         self.value = nn.Parameter(np.zeros(size, np.float32))
@@ -34,16 +34,16 @@ class SameForAll(nn.Module):
 def linear(image: ImageShape, *, latent: int = 32, variance: float = 1.0, rng: Generator) -> VAE:
     """A linear encoder for the mean, one log-variance a dimension for all images, a linear decoder, learned `variance`.
 
-    More than that the best encoder does not need: the posterior of the model has a mean linear in x, and the same
-    variance for all x.
+    This is enough for the optimal encoder: the mean of the posterior is linear in x, and its variance is the same for
+    all x.
     """
     pixels = math.prod(image)
-    begin = nn.init.glorot_uniform
+    glorot = nn.init.glorot_uniform
     return VAE(
         nn.Sequential(nn.Flatten()),
-        nn.Dense(pixels, latent, weight_init=begin, rng=rng),
-        SameForAll(latent),
-        nn.Sequential(nn.Dense(latent, pixels, weight_init=begin, rng=rng), nn.Reshape(image)),
+        nn.Dense(pixels, latent, weight_init=glorot, rng=rng),
+        LearnedConstant(latent),
+        nn.Sequential(nn.Dense(latent, pixels, weight_init=glorot, rng=rng), nn.Reshape(image)),
         Gaussian(identity, variance=variance, learned=True),
         latent=latent,
     )
@@ -52,7 +52,7 @@ def linear(image: ImageShape, *, latent: int = 32, variance: float = 1.0, rng: G
 def exact_log_likelihood(model: VAE, images: Array) -> Array:
     """log N(x; b, W W^T + v I) of images (N, C, H, W) under a linear VAE, (N,) in nats, in float64.
 
-    By the identities of Woodbury and Sylvester only a matrix of the code's size is inverted, M = v I + W^T W.
+    By the identities of Woodbury and Sylvester only M = v I + W^T W, of the size of the code, is inverted.
     """
     if not isinstance(model.likelihood, Gaussian):
         raise TypeError(f"exact_log_likelihood: expected a linear VAE, got one with {type(model.likelihood).__name__}")

@@ -1,8 +1,8 @@
-"""A PixelCNN over a grid of codes: the probability of each, given those before it. It is the prior of a VQ-VAE.
+"""A PixelCNN over a grid of codes, an autoregressive model. It is the prior of a VQ-VAE.
 
-p(grid) is the product over the places, in reading order, of p(code | codes above, and to the left); masked convolutions
-see nothing else (van den Oord, Kalchbrenner and Kavukcuoglu 2016, arXiv:1601.06759, section 3.4). So all factors of a
-grid are computed at once, while a grid is drawn one place after the other.
+p(grid) is the product over the positions, in raster order, of p(code | codes above, and to the left), computed with
+masked convolutions (van den Oord, Kalchbrenner and Kavukcuoglu 2016, arXiv:1601.06759, section 3.4). All factors of a
+given grid are computed at once, while sampling goes position by position.
 
 Imports: nn, ops, losses. Read next: ``minigen/algorithms/likelihood/vq_vae.py``.
 """
@@ -19,16 +19,16 @@ from minigen_kernels import Array
 
 
 class MaskedConv2d(nn.Module):
-    """A convolution of odd size that sees what stands before a place in reading order, and with `own` the place itself.
+    """A convolution of odd size of the positions before each one in raster order; with `include_center` also of itself.
 
-    x (N, in, h, w) -> (N, out, h, w). The weight is multiplied by a constant mask: that is mask A of the paper, and
-    with `own` mask B.
+    x (N, in, h, w) -> (N, out, h, w). The weight is multiplied by a constant mask: mask A of the paper, or mask B with
+    `include_center`.
     """
 
-    def __init__(self, n_in: int, n_out: int, size: int, *, own: bool, rng: Generator) -> None:
+    def __init__(self, n_in: int, n_out: int, size: int, *, include_center: bool, rng: Generator) -> None:
         self.conv = nn.Conv2d(n_in, n_out, size, padding=size // 2, rng=rng)
         mask = np.ones((1, 1, size, size), np.float32)
-        mask[:, :, size // 2, size // 2 + own :] = 0
+        mask[:, :, size // 2, size // 2 + include_center :] = 0
         mask[:, :, size // 2 + 1 :] = 0
         self.mask = Tensor(mask)
 
@@ -37,56 +37,56 @@ class MaskedConv2d(nn.Module):
             raise nn.ShapeError(self, f"(N, {self.conv.in_channels}, h, w)", x.shape)
         return ops.conv2d(x, self.conv.weight * self.mask, self.conv.bias, padding=self.conv.padding)
 
-    def at(self, x: Tensor, i: int, j: int) -> Tensor:
-        """The result (N, out, 1, 1) at one place, for x (N, in, h, w)."""
+    def forward_at(self, x: Tensor, i: int, j: int) -> Tensor:
+        """The output (N, out, 1, 1) at position (i, j), for x (N, in, h, w)."""
         reach, width = self.conv.kernel_size[0] // 2, x.shape[3]
         top, left, right = max(0, i - reach), max(0, j - reach), min(width, j + reach + 1)
-        seen = x[:, :, top : i + 1, left:right]
+        patch = x[:, :, top : i + 1, left:right]
         weight = (self.conv.weight * self.mask)[:, :, reach - i + top : reach + 1, reach - j + left : reach - j + right]
-        return ops.conv2d(seen, weight, self.conv.bias)
+        return ops.conv2d(patch, weight, self.conv.bias)
 
 
 class MaskedBlock(nn.Module):
-    """x + f(x), f with one masked 5x5 convolution between two of 1x1, half as wide.
+    """x + f(x), f with one masked 5x5 convolution between two of 1x1, with half the channels.
 
-    Figure 5 of the paper has 3x3. On grids of 7x7 and 8x8 the wider one sees the other end of a stroke, and learns
-    faster for the same time.
+    The paper has 3x3 (figure 5). On grids of 7x7 and 8x8 the larger receptive field gives a lower loss for the same
+    time.
     """
 
     def __init__(self, channels: int, *, rng: Generator) -> None:
         half = max(1, channels // 2)
         self.layers = nn.Sequential(
             ops.relu, nn.Conv2d(channels, half, 1, rng=rng),
-            ops.relu, MaskedConv2d(half, half, 5, own=True, rng=rng),
+            ops.relu, MaskedConv2d(half, half, 5, include_center=True, rng=rng),
             ops.relu, nn.Conv2d(half, channels, 1, rng=rng),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
 
-    def at(self, x: Tensor, i: int, j: int, seen: Array) -> Tensor:
-        """The result (N, channels, 1, 1) at one place, for x (N, channels, 1, 1) there.
+    def forward_at(self, x: Tensor, i: int, j: int, cache: Array) -> Tensor:
+        """The output (N, channels, 1, 1) at position (i, j), for x (N, channels, 1, 1) there.
 
-        `seen` (N, channels // 2, h, w) remembers, from call to call, what the masked convolution is shown.
+        `cache` (N, channels // 2, h, w) keeps the input of the masked convolution from call to call.
         """
-        seen[:, :, i : i + 1, j : j + 1] = self.layers[:3](x).data
-        return x + self.layers[4:](self.layers[3].at(Tensor(seen), i, j))
+        cache[:, :, i : i + 1, j : j + 1] = self.layers[:3](x).data
+        return x + self.layers[4:](self.layers[3].forward_at(Tensor(cache), i, j))
 
 
 class PixelCNN(nn.Module):
-    """Entries of a codebook in a grid, (N, D, h, w), to logits (N, K, h, w) for the numbers of all of them.
+    """A grid of codebook entries (N, D, h, w) to logits (N, K, h, w) for the indices.
 
-    The logits of a place depend on entries before it only. On a wide grid not on all of them: masked convolutions miss
-    some to the right in the rows above (the blind spot; van den Oord et al. 2016, arXiv:1606.05328, section 2.2), which
-    a first layer of 7x7 leaves small on grids of 7x7 and 8x8. `place` (1, channels, h, w) is added after that layer:
-    what is likely differs from place to place.
+    The logits of a position depend only on entries before it, but on a wide grid not on all of them: masked
+    convolutions have a blind spot to the right in the rows above (van den Oord et al. 2016, arXiv:1606.05328, section
+    2.2). A first layer of 7x7 makes it small on grids of 7x7 and 8x8. `place` (1, channels, h, w), added after that
+    layer, is a learned positional embedding.
     """
 
     def __init__(
         self, codes: int, size: int, grid: tuple[int, int], *, channels: int = 128, layers: int = 4, rng: Generator
     ) -> None:
         self.codes, self.grid, self.blocks = codes, grid, layers
-        self.first = MaskedConv2d(size, channels, 7, own=False, rng=rng)
+        self.first = MaskedConv2d(size, channels, 7, include_center=False, rng=rng)
         self.place = nn.Parameter(np.zeros((1, channels, *grid), np.float32))
         self.rest = nn.Sequential(
             *(MaskedBlock(channels, rng=rng) for _ in range(layers)),
@@ -100,15 +100,15 @@ class PixelCNN(nn.Module):
         return self.rest(self.first(e) + self.place)
 
     def nll(self, e: Tensor, indices: Array) -> Tensor:
-        """-log p(grid) of each sample, (N,), in nats: entries e (N, D, h, w), their numbers (N, h, w)."""
+        """-log p(grid) of each sample, (N,), in nats: entries e (N, D, h, w), their indices (N, h, w)."""
         logits = ops.reshape(ops.transpose(self(e), (0, 2, 3, 1)), (-1, self.codes))
         each = losses.cross_entropy(logits, Tensor(indices.reshape(-1)), reduction="none")
         return ops.sum(ops.reshape(each, (len(indices), -1)), axis=1)
 
-    def draw(self, n: int, embedding: Array, rng: Generator) -> Array:
-        """Numbers (n, h, w) of entries of `embedding` (K, D), drawn place by place, on its device.
+    def sample(self, n: int, embedding: Array, rng: Generator) -> Array:
+        """Sample indices (n, h, w) into `embedding` (K, D), position by position, on its device.
 
-        A place changes nothing before it: each layer computes it alone, and remembers those before it.
+        Each layer computes one position at a time, with a cache of those before.
         """
         xp, (height, width) = array_module(embedding), self.grid
         device = "cpu" if xp is np else "cuda"
@@ -116,11 +116,11 @@ class PixelCNN(nn.Module):
         indices = xp.zeros((n, height, width), np.int64)
         e = xp.zeros((n, embedding.shape[1], height, width), embedding.dtype)
         half = max(1, self.place.shape[1] // 2)
-        seen = [xp.zeros((n, half, height, width), embedding.dtype) for _ in range(self.blocks)]
+        cache = [xp.zeros((n, half, height, width), embedding.dtype) for _ in range(self.blocks)]
         with self.evaluation():
             for i in range(height):
                 for j in range(width):
-                    logits = self.at(e, i, j, seen).data[:, :, 0, 0].astype(np.float64)
+                    logits = self.logits_at(e, i, j, cache).data[:, :, 0, 0].astype(np.float64)
                     p = xp.exp(logits - logits.max(1, keepdims=True))
                     total = xp.cumsum(p, axis=1)
                     below = total <= u[:, i, j, None] * total[:, -1:]
@@ -128,9 +128,9 @@ class PixelCNN(nn.Module):
                     e[:, :, i, j] = embedding[indices[:, i, j]]
         return indices
 
-    def at(self, e: Array, i: int, j: int, seen: list[Array]) -> Tensor:
-        """Logits (N, K, 1, 1) of one place of the grid; `seen`: what each block remembers of those before it."""
-        x = self.first.at(Tensor(e), i, j) + self.place[:, :, i : i + 1, j : j + 1]
-        for block, remembered in zip(self.rest[: self.blocks], seen, strict=True):
-            x = block.at(x, i, j, remembered)
+    def logits_at(self, e: Array, i: int, j: int, cache: list[Array]) -> Tensor:
+        """Logits (N, K, 1, 1) of one position of the grid; `cache` has that of each block."""
+        x = self.first.forward_at(Tensor(e), i, j) + self.place[:, :, i : i + 1, j : j + 1]
+        for block, block_cache in zip(self.rest[: self.blocks], cache, strict=True):
+            x = block.forward_at(x, i, j, block_cache)
         return self.rest[self.blocks :](x)

@@ -1,4 +1,4 @@
-"""A VAE with two layers of codes: z2 -> z1 -> image, and back up. Architecture only.
+"""A VAE with two layers of codes, z2 -> z1 -> image, and an encoder image -> z1 -> z2. Architecture only.
 
 Imports: nn, ops, vae. Read next: ``minigen/algorithms/likelihood/iwae.py``.
 """
@@ -9,30 +9,30 @@ import math
 
 from minigen import losses, nn, ops
 from minigen.autograd import Tensor
-from minigen.models.autoencoder import ImageShape
-from minigen.models.likelihood import Likelihood, bounded
-from minigen.models.vae import VAE, layers
+from minigen.models.autoencoder import ImageShape, dense_layers
+from minigen.models.likelihood import Likelihood, soft_clamp
+from minigen.models.vae import VAE
 from minigen.random import Generator
 
 
 class GaussianLayer(nn.Module):
-    """Tanh layers, and mean and (bounded) log-variance of a normal distribution: (..., n_in) -> two of (..., n)."""
+    """Tanh layers, then mean and log-variance (`soft_clamp`) of a normal: (..., n_in) -> two of (..., n)."""
 
     def __init__(self, n_in: int, hidden: tuple[int, ...], n_out: int, *, rng: Generator) -> None:
-        begin, widths = nn.init.glorot_uniform, (n_in, *hidden)
-        self.body = nn.Sequential(*layers(widths, ops.tanh, rng))
-        self.mean, self.logvar = (nn.Dense(widths[-1], n_out, weight_init=begin, rng=rng) for _ in range(2))
+        glorot, widths = nn.init.glorot_uniform, (n_in, *hidden)
+        self.body = nn.Sequential(*dense_layers(widths, ops.tanh, glorot, rng))
+        self.mean, self.logvar = (nn.Dense(widths[-1], n_out, weight_init=glorot, rng=rng) for _ in range(2))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.body(x)
-        return self.mean(features), bounded(self.logvar(features))
+        return self.mean(features), soft_clamp(self.logvar(features))
 
 
 class TwoLayerVAE(VAE):
     """p(z2) = N(0, 1), p(z1 | z2) and p(x | z1); q(z1 | x), as the `VAE` has it, and q(z2 | z1) (Burda et al. 2016).
 
-    Seen from outside its code is (N, D1 + D2), z1's part first: the normal numbers of which the model makes z2, then
-    z1, then the image. So the prior of the code is N(0, 1), and `decode` of such a code is an exact sample of p.
+    Its code (N, D1 + D2) is the noise from which the model samples z1 (first part) and z2. So the prior of the code is
+    N(0, 1), and `decode` of such a code is an exact sample of p.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class TwoLayerVAE(VAE):
         return self.latent + self.upper_latent
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The code whose z1 is the mean of q(z1 | x), and whose z2 is the mean of q(z2 | that z1)."""
+        """The code for z1 = mean of q(z1 | x) and z2 = mean of q(z2 | z1)."""
         z1, _ = self.posterior(x)
         z2, _ = self.upper(z1)
         mean, logvar = self.prior(z2)
@@ -100,14 +100,14 @@ def two_layers(
     2016, section 5.1).
     """
     pixels, lower, narrow = math.prod(image), 2 * latent, tuple(max(1, width // 2) for width in hidden)
-    begin, down, up = nn.init.glorot_uniform, (pixels, *hidden), (lower, *hidden[::-1])
-    encoder = nn.Sequential(nn.Flatten(), *layers(down, ops.tanh, rng))
+    glorot, down, up = nn.init.glorot_uniform, (pixels, *hidden), (lower, *hidden[::-1])
+    encoder = nn.Sequential(nn.Flatten(), *dense_layers(down, ops.tanh, glorot, rng))
     decoder = nn.Sequential(
-        *layers(up, ops.tanh, rng),
-        nn.Dense(up[-1], pixels, weight_init=begin, rng=rng),
+        *dense_layers(up, ops.tanh, glorot, rng),
+        nn.Dense(up[-1], pixels, weight_init=glorot, rng=rng),
         nn.Reshape(image),
     )
-    mean, logvar = (nn.Dense(down[-1], lower, weight_init=begin, rng=rng) for _ in range(2))
+    mean, logvar = (nn.Dense(down[-1], lower, weight_init=glorot, rng=rng) for _ in range(2))
     return TwoLayerVAE(
         encoder,
         mean,

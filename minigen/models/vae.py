@@ -1,6 +1,6 @@
-"""Variational autoencoders: the encoder gives a distribution over codes instead of one code. Architecture only.
+"""Variational autoencoders: the encoder gives a distribution over codes. Architecture only.
 
-q(z | x) = N(mean(x), exp(logvar(x))) is the encoder's answer, p(z) = N(0, 1) the prior, and p(x | z) is in
+q(z | x) = N(mean(x), exp(logvar(x))) is the output of the encoder, p(z) = N(0, 1) the prior, and p(x | z) is in
 ``likelihood.py`` (Kingma and Welling 2014, arXiv:1312.6114; Rezende et al. 2014, arXiv:1401.4082).
 
 Imports: nn, ops, losses. Read next: ``minigen/algorithms/likelihood/vae.py`` for the loss.
@@ -16,8 +16,8 @@ import numpy as np
 
 from minigen import losses, nn, ops
 from minigen.autograd import Tensor
-from minigen.models.autoencoder import Autoencoder, ImageShape
-from minigen.models.likelihood import Likelihood, bounded
+from minigen.models.autoencoder import Autoencoder, ImageShape, dense_layers
+from minigen.models.likelihood import Likelihood, soft_clamp
 from minigen.models.sizes import check_multiples_of_4
 from minigen.random import Generator
 
@@ -27,9 +27,9 @@ Activation = Callable[[Tensor], Tensor]
 class VAE(Autoencoder):
     """x (N, C, H, W) -> features -> mean, logvar (N, D); z (N, D) -> pre-activations (N, C, H, W) -> p(x | z).
 
-    As an `Autoencoder` its code is the mean. With `classes` K it is conditional: `posterior`, `logits` and all that
-    calls them want labels as one-hot rows y (N, K), which encoder and decoder see beside image and code (Sohn et al.
-    2015, "Learning structured output representation using deep conditional generative models").
+    `encode` gives the mean. With `classes` K it is conditional: the methods need labels as one-hot rows y (N, K), which
+    are concatenated with the pixels and with the code (Sohn et al. 2015, "Learning structured output representation
+    using deep conditional generative models").
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class VAE(Autoencoder):
         self.latent, self.classes = latent, classes
 
     def posterior(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance, each (N, D), of q(z | x) for images (N, C, H, W). The log-variance is `bounded`."""
-        seen = x - self.centre
+        """Mean and log-variance (with `soft_clamp`), each (N, D), of q(z | x) for images (N, C, H, W)."""
+        inputs = x - self.centre
         if self.classes:
-            seen = self._beside(ops.flatten(seen), y)
-        features = self.locating(self.encoder, seen)
-        return self.locating(self.mean, features), bounded(self.locating(self.logvar, features))
+            inputs = self._concat_labels(ops.flatten(inputs), y)
+        features = self.call_submodule(self.encoder, inputs)
+        return self.call_submodule(self.mean, features), soft_clamp(self.call_submodule(self.logvar, features))
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The mean of q(z | x), (N, D)."""
@@ -61,7 +61,7 @@ class VAE(Autoencoder):
 
     def logits(self, code: Tensor, y: Tensor | None = None) -> Tensor:
         """Codes (N, D) to images (N, C, H, W) before the head."""
-        return self.locating(self.decoder, self._beside(code, y) if self.classes else code)
+        return self.call_submodule(self.decoder, self._concat_labels(code, y) if self.classes else code)
 
     def decode(self, code: Tensor, y: Tensor | None = None) -> Tensor:
         """Codes (N, D) to images (N, C, H, W)."""
@@ -72,15 +72,15 @@ class VAE(Autoencoder):
 
     @property
     def noise_size(self) -> int:
-        """How many normal numbers `log_weights` wants for each sample of each image."""
+        """The dimension of the noise for `log_weights`."""
         return self.latent
 
     def log_weights(self, x: Tensor, noise: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """log p(x | z) and log p(z) - log q(z | x), each (S, N), at z = mean + exp(logvar / 2) noise.
 
-        x (N, C, H, W), noise (S, N, D). Their sum is log w, and the mean of w over z ~ q is p(x), exactly; so the log
-        of a mean of k such weights is, in expectation, a lower bound of log p(x) that rises with k (Burda et al. 2016,
-        arXiv:1509.00519, theorem 1). Nats per sample.
+        x (N, C, H, W), noise (S, N, D). Their sum is log w, an importance weight: the mean of w over z ~ q is p(x). So
+        the log of a mean of k weights is, in expectation, a lower bound of log p(x) that rises with k (Burda et al.
+        2016, arXiv:1509.00519, theorem 1). Nats per sample.
         """
         mean, logvar = self.posterior(x, y)
         z = mean + ops.exp(logvar * 0.5) * noise
@@ -96,8 +96,8 @@ class VAE(Autoencoder):
         """KL(q(z_j | x) || p(z_j)) of each dimension of the code, (N, D), in nats."""
         return losses.gaussian_kl(*self.posterior(x, y), reduction="none")
 
-    def _beside(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Rows x (N, D) with the labels beside them, (N, D + K)."""
+    def _concat_labels(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Rows x (N, D) concatenated with the labels, (N, D + K)."""
         if y is None or y.shape != (len(x), self.classes):
             got = "none" if y is None else f"shape {y.shape}"
             raise ValueError(f"VAE: expected labels as one-hot rows ({len(x)}, {self.classes}), got {got}")
@@ -116,19 +116,6 @@ def one_hot(labels: Any, classes: int) -> np.ndarray[Any, Any]:
     return rows
 
 
-def layers(widths: tuple[int, ...], activation: Activation, rng: Generator) -> list[Any]:
-    """Dense layers from each width to the next, the activation after each.
-
-    Tanh layers begin as Glorot and Bengio 2010 chose for them; others as PyTorch's do, weight and bias uniform by
-    fan-in: in short runs no other rule ends lower (``docs/results.md``, first weights).
-    """
-    begin = nn.init.glorot_uniform if activation is ops.tanh else None
-    stack: list[Any] = []
-    for n_in, n_out in zip(widths, widths[1:], strict=False):
-        stack += [nn.Dense(n_in, n_out, weight_init=begin, rng=rng), activation]
-    return stack
-
-
 def dense(
     image: ImageShape,
     likelihood: Likelihood,
@@ -141,16 +128,17 @@ def dense(
 ) -> VAE:
     """Dense layers of the widths `hidden` from image to code, and of the same widths in reverse back to the image.
 
-    Without hidden layers both ways are linear.
+    Without hidden layers both ways are linear. Tanh layers are initialised as in Glorot and Bengio 2010, others as in
+    PyTorch (uniform by fan-in): no other rule gave a lower loss after short runs (``docs/results.md``, first weights).
     """
     pixels = math.prod(image)
-    begin = nn.init.glorot_uniform if activation is ops.tanh else None
+    weight_init = nn.init.glorot_uniform if activation is ops.tanh else None
     down, up = (pixels + classes, *hidden), (latent + classes, *hidden[::-1])
-    encoder = nn.Sequential(nn.Flatten(), *layers(down, activation, rng))
-    mean, logvar = (nn.Dense(down[-1], latent, weight_init=begin, rng=rng) for _ in range(2))
+    encoder = nn.Sequential(nn.Flatten(), *dense_layers(down, activation, weight_init, rng))
+    mean, logvar = (nn.Dense(down[-1], latent, weight_init=weight_init, rng=rng) for _ in range(2))
     decoder = nn.Sequential(
-        *layers(up, activation, rng),
-        nn.Dense(up[-1], pixels, weight_init=begin, rng=rng),
+        *dense_layers(up, activation, weight_init, rng),
+        nn.Dense(up[-1], pixels, weight_init=weight_init, rng=rng),
         nn.Reshape(image),
     )
     return VAE(encoder, mean, logvar, decoder, likelihood, latent=latent, classes=classes)
@@ -165,9 +153,9 @@ def convolutional(
     latent: int = 20,
     rng: Generator,
 ) -> VAE:
-    """4x4 convolutions with stride 2 to `channels` and twice as many, dense layers `hidden` - and back, transposed.
+    """4x4 convolutions with stride 2 (`channels`, then twice as many), dense layers `hidden`; a mirrored decoder.
 
-    A kernel of twice the stride covers every pixel equally often, so no checkerboard appears (Odena et al. 2016,
+    The kernel is a multiple of the stride, which avoids checkerboard artifacts (Odena et al. 2016,
     "Deconvolution and checkerboard artifacts"). The sides of the images must be multiples of 4.
     """
     n, height, width = image
@@ -177,10 +165,10 @@ def convolutional(
     encoder = nn.Sequential(
         nn.Conv2d(n, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
         nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1, rng=rng), ops.relu,
-        nn.Flatten(), *layers(down, ops.relu, rng),
+        nn.Flatten(), *dense_layers(down, ops.relu, None, rng),
     )  # fmt: skip
     decoder = nn.Sequential(
-        *layers((latent, *down[::-1]), ops.relu, rng), nn.Reshape(small),
+        *dense_layers((latent, *down[::-1]), ops.relu, None, rng), nn.Reshape(small),
         nn.ConvTranspose2d(2 * channels, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
         nn.ConvTranspose2d(channels, n, 4, stride=2, padding=1, rng=rng),
     )  # fmt: skip

@@ -1,8 +1,8 @@
-"""The VQ-VAE: a code is a grid of entries of a codebook, that is, of whole numbers. Architecture only.
+"""The VQ-VAE: a code is a grid of indices into a codebook. Architecture only.
 
-The encoder gives a vector for each place of a small grid; the codebook answers with the entry nearest to it, and the
-decoder sees entries alone (van den Oord, Vinyals and Kavukcuoglu 2017, arXiv:1711.00937). To draw images, the grid
-needs a prior: ``pixel_cnn.py``.
+The encoder gives a vector for each position of a small grid, the codebook replaces it by its nearest entry, and the
+decoder's input are these entries (van den Oord, Vinyals and Kavukcuoglu 2017, arXiv:1711.00937). To sample images, the
+grid needs a prior: ``pixel_cnn.py``.
 
 Imports: nn, ops, autoencoder, likelihood. Read next: ``pixel_cnn.py``; for the loss
 ``minigen/algorithms/likelihood/vq_vae.py``.
@@ -22,16 +22,16 @@ from minigen.ops.linalg import gemm
 from minigen.random import Generator
 from minigen_kernels import Array
 
-#: How long an entry that no image has seen yet counts as unused, in updates: longer than any `after` of `revive`.
+#: The initial value of `unused`, in updates: more than any `after` of `restart_unused`.
 NEVER_USED = 2**30
-#: An entry that is used less often than this in an update, on average, is not moved by `follow`.
-FEW = 1e-6
+#: `ema_update` leaves an entry with a smaller average count per update as it is.
+MIN_COUNT = 1e-6
 
 
 class VQVAE(Autoencoder):
     """x (N, C, H, W) -> z (N, D, h, w); entries (N, D, h, w) -> pre-activations (N, C, H, W) -> p(x | entries).
 
-    Encoder and decoder alone; what lies between them is a `Codebook`.
+    The encoder and the decoder; the `Codebook` is separate.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood) -> None:
@@ -42,8 +42,8 @@ class VQVAE(Autoencoder):
 class Codebook(nn.Module):
     """K entries of D numbers, `embedding` (K, D).
 
-    With `decay` they are no parameters: `follow` makes each the running mean of the vectors that chose it. Without, a
-    loss has to draw them there (`pull`). `unused` (K,) counts the updates since an entry was last chosen.
+    With `decay` they are buffers: `ema_update` makes each the moving average of the vectors that chose it. Without,
+    they are a parameter, trained by `codebook_loss`. `unused` (K,) counts updates since an entry was last chosen.
     """
 
     def __init__(self, codes: int, size: int, *, decay: float | None = None, rng: Generator) -> None:
@@ -55,60 +55,60 @@ class Codebook(nn.Module):
         self.unused = Tensor(np.full(codes, NEVER_USED, np.int32))
 
     def nearest(self, z: Array) -> Array:
-        """The number of the entry nearest to each vector of z (N, D, h, w): (N, h, w) int64 (equation 1).
+        """The index of the entry nearest to each vector of z (N, D, h, w): (N, h, w) int64 (equation 1).
 
-        |z - e|^2 = |z|^2 - 2 z.e + |e|^2, and |z|^2 is the same for all entries: one product of matrices. Of entries
-        equally near the first is taken.
+        |z - e|^2 = |z|^2 - 2 z.e + |e|^2, and |z|^2 is the same for all entries: one matrix product. Ties give
+        the first entry.
         """
         if z.ndim != 4 or z.shape[1] != self.size:
             raise nn.ShapeError(self, f"(N, {self.size}, h, w)", z.shape)
         e = self.embedding.data
-        distances = (e * e).sum(1) - 2 * gemm(rows(z), e.T)
-        found: Array = distances.argmin(1).reshape(z.shape[0], *z.shape[2:])
-        return found
+        distances = (e * e).sum(1) - 2 * gemm(grid_vectors(z), e.T)
+        nearest: Array = distances.argmin(1).reshape(z.shape[0], *z.shape[2:])
+        return nearest
 
-    def vectors(self, indices: Array) -> Tensor:
-        """The entries of those numbers: (N, h, w) -> (N, D, h, w), as constants."""
+    def embed(self, indices: Array) -> Tensor:
+        """Look up the entries: indices (N, h, w) -> (N, D, h, w), as constants."""
         xp = array_module(indices)
         return Tensor(xp.ascontiguousarray(xp.moveaxis(self.embedding.data[indices], -1, 1)))
 
-    def pull(self, z: Tensor, indices: Array) -> Tensor:
-        """|sg[z] - e|^2, per sample: the sum over the grid, the mean over N. Its gradient reaches the entries alone.
+    def codebook_loss(self, z: Tensor, indices: Array) -> Tensor:
+        """|sg[z] - e|^2 (equation 3, second term), summed over the grid, mean over N. It trains the entries.
 
-        sg[.] is a constant to the gradient (equation 3, second term).
+        sg[.] is the stop-gradient operator.
         """
-        chosen = ops.matmul(Tensor(self._choices(indices)), self.embedding)  # exactly the entries: the rest is 0
-        return losses.mse(chosen, Tensor(rows(z.data)), reduction="sum") / z.shape[0]
+        chosen = ops.matmul(Tensor(self._one_hot(indices)), self.embedding)  # exact, as all other products are 0
+        return losses.mse(chosen, Tensor(grid_vectors(z.data)), reduction="sum") / z.shape[0]
 
-    def follow(self, z: Array, indices: Array) -> None:
-        """Make each entry the running mean of the vectors z (N, D, h, w) that chose it (appendix A.1, equations 6-8).
+    def ema_update(self, z: Array, indices: Array) -> None:
+        """Make each entry the EMA of the vectors of z (N, D, h, w) that chose it (appendix A.1, equations 6-8).
 
         With the counts n and sums s of this batch: N <- g N + (1 - g) n, m <- g m + (1 - g) s, e = m / N.
         """
         if self.decay is None:
-            raise ValueError("Codebook.follow: this codebook is trained by its gradient; it has no decay")
+            raise ValueError("Codebook.ema_update: this codebook is trained by its gradient; it has no decay")
         xp, keep, new = array_module(z), self.decay, 1 - self.decay
-        choices = self._choices(indices)
+        choices = self._one_hot(indices)
         counts = self.counts.data * keep + choices.sum(0) * new
-        sums = self.sums.data * keep + gemm(choices.T, rows(z)) * new
-        means = sums / xp.maximum(counts, FEW)[:, None]
+        sums = self.sums.data * keep + gemm(choices.T, grid_vectors(z)) * new
+        means = sums / xp.maximum(counts, MIN_COUNT)[:, None]
         self.counts.data, self.sums.data = counts, sums
-        self.embedding.data = xp.where((counts > FEW)[:, None], means, self.embedding.data)
+        self.embedding.data = xp.where((counts > MIN_COUNT)[:, None], means, self.embedding.data)
         for t in (self.counts, self.sums, self.embedding):
             note_change(t)
 
-    def revive(self, z: Array, indices: Array, *, after: int, rng: Generator) -> None:
-        """Put entries that no vector has chosen for `after` updates in the place of vectors of z drawn at random.
+    def restart_unused(self, z: Array, indices: Array, *, after: int, rng: Generator) -> None:
+        """Set entries that were not chosen for `after` updates to random vectors of z (random restarts).
 
-        Entries that were never chosen count as unused for ever, so that the first batch spreads the codebook over the
-        vectors that the encoder gives. `after` 0: only count. Without this, entries that begin far away are never
-        chosen, and entries that are not chosen never move.
+        Entries that were never chosen count as unused, so that the first batch initialises the codebook with outputs of
+        the encoder. `after` 0: only count. Otherwise entries with a bad initial value would never be chosen, and so
+        never updated.
         """
         xp = array_module(z)
-        used = self._choices(indices).any(0)
+        used = self._one_hot(indices).any(0)
         unused = xp.where(used, 0, xp.minimum(self.unused.data, NEVER_USED) + 1).astype(np.int32)
         if after:
-            vectors = rows(z)
+            vectors = grid_vectors(z)
             drawn = vectors[rng.integers(0, len(vectors), (self.codes,))]
             dead = unused >= after
             self.embedding.data = xp.where(dead[:, None], drawn, self.embedding.data)
@@ -120,39 +120,39 @@ class Codebook(nn.Module):
         self.unused.data = unused
 
     def usage(self, indices: Array) -> Array:
-        """How often each entry is chosen: (K,) in the dtype of the entries."""
-        counts: Array = self._choices(indices).sum(0)
+        """The number of times that each entry is chosen: (K,) in the dtype of the entries."""
+        counts: Array = self._one_hot(indices).sum(0)
         return counts
 
-    def _choices(self, indices: Array) -> Array:
-        """A row for each choice, with a 1 at the entry: (N h w, K). As a matrix, for products without atomics."""
+    def _one_hot(self, indices: Array) -> Array:
+        """The indices as one-hot rows (N h w, K), for matrix products, which need no atomics."""
         xp = array_module(indices)
         return (indices.reshape(-1, 1) == xp.arange(self.codes)).astype(self.embedding.dtype)
 
 
 def straight_through(z: Tensor, e: Tensor) -> Tensor:
-    """`e` in value, `z` in gradient: to the encoder the codebook is not there (section 3.2).
+    """The straight-through estimator: the value of `e`, the gradient of `z` (section 3.2).
 
-    A definition and no operation of its own, so that derivatives of every order are those of the identity.
+    It is made of operations, so that derivatives of every order are those of the identity.
     """
     return e.detach() + (z - z.detach())
 
 
 def perplexity(usage: Array) -> Tensor:
-    """exp of the entropy of the usage (K,): how many entries, all used alike, would be as varied. From 1 to K."""
+    """exp of the entropy of the usage (K,), from 1 to K: the effective number of entries."""
     xp = array_module(usage)
     share = usage / xp.maximum(usage.sum(), 1)
     return Tensor(xp.exp(-(share * xp.log(xp.maximum(share, 1e-30))).sum()).astype(usage.dtype))
 
 
-def rows(z: Array) -> Array:
+def grid_vectors(z: Array) -> Array:
     """The vectors of a grid (N, D, h, w), as rows (N h w, D)."""
     xp = array_module(z)
     vectors: Array = xp.ascontiguousarray(xp.moveaxis(z, 1, -1)).reshape(-1, z.shape[1])
     return vectors
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """x + f(x), f: ReLU, 3x3 convolution to `hidden` channels, ReLU, 1x1 convolution. (N, C, H, W) stays as it is."""
 
     def __init__(self, channels: int, hidden: int, *, rng: Generator) -> None:
@@ -165,7 +165,7 @@ class Residual(nn.Module):
         return x + self.layers(x)
 
 
-def grid_of(image: ImageShape) -> tuple[int, int]:
+def grid_shape(image: ImageShape) -> tuple[int, int]:
     """Height and width of the grid of codes of an image (C, H, W), whose sides must be multiples of 4."""
     _, height, width = image
     check_multiples_of_4(height, width, "use 'vae', which takes any size")
@@ -175,21 +175,21 @@ def grid_of(image: ImageShape) -> tuple[int, int]:
 def convolutional(
     image: ImageShape, likelihood: Likelihood, *, channels: int = 32, layers: int = 2, latent: int = 16, rng: Generator
 ) -> VQVAE:
-    """Two 4x4 convolutions with stride 2 (`channels`, twice as many), `layers` residual blocks, D = `latent`; and back.
+    """Two 4x4 convolutions with stride 2 (`channels`, twice as many), `layers` residual blocks; a mirrored decoder.
 
-    The paper's network (section 4.1), narrower: it has 256 channels throughout.
+    D is `latent`. The network of the paper (section 4.1) is wider: 256 channels throughout.
     """
-    grid_of(image)
+    grid_shape(image)
     n, wide = image[0], 2 * channels
     encoder = nn.Sequential(
         nn.Conv2d(n, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
         nn.Conv2d(channels, wide, 4, stride=2, padding=1, rng=rng),
-        *(Residual(wide, channels, rng=rng) for _ in range(layers)), ops.relu,
+        *(ResidualBlock(wide, channels, rng=rng) for _ in range(layers)), ops.relu,
         nn.Conv2d(wide, latent, 1, rng=rng),
     )  # fmt: skip
     decoder = nn.Sequential(
         nn.Conv2d(latent, wide, 3, padding=1, rng=rng),
-        *(Residual(wide, channels, rng=rng) for _ in range(layers)), ops.relu,
+        *(ResidualBlock(wide, channels, rng=rng) for _ in range(layers)), ops.relu,
         nn.ConvTranspose2d(wide, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
         nn.ConvTranspose2d(channels, n, 4, stride=2, padding=1, rng=rng),
     )  # fmt: skip

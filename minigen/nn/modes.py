@@ -1,7 +1,6 @@
-"""The mode of a Module, training or evaluation; and blocks in which the modes that a thread sets are its own.
+"""The mode of a Module, training or evaluation, and a context manager that makes changes of it thread-local.
 
-``with module.evaluation():`` is such a block: several threads can use one network, each in its block, and another one
-that trains it meanwhile finds it in training mode.
+``with module.evaluation():`` uses it: several threads can evaluate one network while another thread trains it.
 
 Imports: nothing. Read next: ``module.py``.
 """
@@ -14,32 +13,32 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 
-class _Own(threading.local):
-    modes: dict[int, bool] = {}  # by id of a Module: its mode for this thread, where that is not the Module's
+class _ThreadModes(threading.local):
+    modes: dict[int, bool] = {}  # id of a Module -> its mode in this thread
 
 
-_own = _Own()
+_thread = _ThreadModes()
 
 
 class Mode:
-    """The attribute `training` of a Module: True unless it was set."""
+    """The attribute `training` of a Module, True by default."""
 
     def __get__(self, module: object | None, owner: type) -> bool:
-        return True if module is None else _own.modes.get(id(module), vars(module).get("training", True))
+        return True if module is None else _thread.modes.get(id(module), vars(module).get("training", True))
 
     def __set__(self, module: object, mode: bool) -> None:
-        if id(module) in _own.modes:
-            _own.modes[id(module)] = mode
+        if id(module) in _thread.modes:
+            _thread.modes[id(module)] = mode
         else:
             vars(module)["training"] = mode
 
 
 @contextlib.contextmanager
 def thread_local_modes(modules: Iterable[Any]) -> Iterator[None]:
-    """Inside ``with``: setting the mode of one of these Modules counts in this thread, and ends with the block."""
-    held, before = list(modules), _own.modes  # held, because an id is that of one object only while it lives
-    _own.modes = before | {id(module): module.training for module in held}
+    """Inside ``with``: the mode of these Modules is set for this thread only, and until the end of the block."""
+    held, before = list(modules), _thread.modes  # held: ids of deleted objects are reused
+    _thread.modes = before | {id(module): module.training for module in held}
     try:
         yield
     finally:
-        _own.modes = before
+        _thread.modes = before

@@ -1,17 +1,16 @@
-"""Module: an object that owns parameters. Sequential: modules and functions one after another.
+"""Module: an object that owns parameters, the base class of all layers and networks.
 
-A Module finds what it owns by looking through its attributes: `Parameter`s are trained, other Tensors are buffers (the
-running statistics of batch norm), Modules are children; lists, tuples and dicts are looked into. The name of a
+A Module finds its contents among its attributes, and in lists, tuples and dicts that are attributes: a `Parameter` is
+trained, any other Tensor is a buffer (such as the running statistics of batch norm), a Module is a child. The name of a
 parameter is the path of attribute names to it, "encoder.0.weight", as in PyTorch.
 
-Imports: tensor, ops. Read next: ``layers.py``.
+Imports: tensor. Read next: ``sequential.py``, then ``layers.py``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
@@ -22,7 +21,6 @@ from minigen.autograd import Tensor, as_tensor, no_grad
 from minigen.device import array_module
 from minigen.nn.modes import Mode, thread_local_modes
 from minigen.nn.state import load_tensors
-from minigen.ops.bias_act import split_activation
 from minigen.shapes import shown
 from minigen_kernels import Array
 
@@ -50,24 +48,24 @@ class ShapeError(ValueError):
 
 
 class Module:
-    """The base of everything that owns parameters. A subclass builds them in `__init__` and states `forward`."""
+    """The base class of layers and networks. A subclass makes its parameters in `__init__` and defines `forward`."""
 
-    training = Mode()  # batch norm and dropout look at it; set for a whole tree by train() and eval()
-    takes_indices: ClassVar[bool] = False  # is its input whole numbers? `summary` then tries zeros of that kind
+    training = Mode()  # for batch norm and dropout; train() and eval() set it for all Modules below
+    takes_indices: ClassVar[bool] = False  # whether the input is integers; `summary` needs to know
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the module computes."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        return self.locating(self.forward, *inputs, **options)
+        return self.call_submodule(self.forward, *inputs, **options)
 
-    def locating(self, method: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
-        """Call `method`, which uses this Module's layers; a ShapeError from within learns the path to its layer."""
+    def call_submodule(self, function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
+        """Call a submodule (or a method that uses some); a ShapeError of a layer gets the path from this Module."""
         try:
-            return method(*inputs, **options)
+            return function(*inputs, **options)
         except ShapeError as error:
-            if error.module is not self:  # on its way out the error learns the path to the layer
+            if error.module is not self:  # each Module that the error passes adds its part of the path
                 name = next((name for name, below in self.named_modules() if below is error.module), "?")
                 error.path, error.module = f"{name}.{error.path}".rstrip("."), self
             raise
@@ -76,16 +74,16 @@ class Module:
                 raise TypeError(f"{type(self).__name__}: expected a Tensor, got {shown(error.obj)}") from error
             raise
 
-    # What it owns.
+    # Contents.
 
     def children(self) -> Iterator[tuple[str, Module]]:
-        """The Modules that are attributes of this one, or in a list, tuple or dict that is, with their names."""
-        for name, value in _entries(self):
+        """The Modules among the attributes, also those in lists, tuples and dicts, with their names."""
+        for name, value in _attributes(self):
             if isinstance(value, Module):
                 yield name, value
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """The Module itself (its name is "") and all below it; one in two places comes once, under its first name."""
+        """The Module itself (its name is "") and all below it; a shared one comes once, under its first name."""
         seen: set[int] = set()
         stack: list[tuple[str, Module]] = [("", self)]
         while stack:
@@ -96,31 +94,23 @@ class Module:
                 below = [(f"{prefix}.{name}" if prefix else name, child) for name, child in module.children()]
                 stack += reversed(below)
 
-    def _named_tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Parameters and buffers with their names; one that stands in two places comes once, under its first name."""
-        seen = set()
-        for prefix, module in self.named_modules():
-            for name, value in _entries(module):
-                if isinstance(value, Tensor) and id(value) not in seen:
-                    _check_owned(module, name, value)
-                    seen.add(id(value))
-                    yield f"{prefix}.{name}" if prefix else name, value
-
-    def _named_tensors_repeated(self) -> Iterator[tuple[str, Tensor]]:
-        """As `_named_tensors`, but one that stands in two places comes under both names, as in PyTorch."""
+    def _named_tensors(self, *, remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """Parameters and buffers with their names; a shared one once, under its first name, or under each of them."""
+        seen: set[int] = set()
         stack: list[tuple[str, Module, tuple[int, ...]]] = [("", self, ())]
         while stack:
             prefix, module, above = stack.pop()
             above = (*above, id(module))
-            for name, value in _entries(module):
-                if isinstance(value, Tensor):
-                    _check_owned(module, name, value)
+            for name, value in _attributes(module):
+                if isinstance(value, Tensor) and not (remove_duplicate and id(value) in seen):
+                    _check_is_parameter_or_buffer(module, name, value)
+                    seen.add(id(value))
                     yield prefix + name, value
             below = [(f"{prefix}{name}.", m, above) for name, m in module.children() if id(m) not in above]
             stack += reversed(below)
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """The Parameters with their names, in the order in which they were made."""
+        """The Parameters with their names, in the order of the attributes."""
         return ((name, t) for name, t in self._named_tensors() if isinstance(t, Parameter))
 
     def parameters(self) -> list[Parameter]:
@@ -130,18 +120,18 @@ class Module:
     # State: arrays by name.
 
     def state_dict(self) -> dict[str, Array]:
-        """A copy of every parameter and buffer as a NumPy array, by name; under each name of one that is shared."""
-        return {name: np.array(t.numpy(), order="C") for name, t in self._named_tensors_repeated()}
+        """A copy of every parameter and buffer as a NumPy array, by name; a shared one under each of its names."""
+        return {name: np.array(t.numpy(), order="C") for name, t in self._named_tensors(remove_duplicate=False)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the values of `state`. All or nothing: ValueError names every entry that does not fit.
+        """Copy the values of `state`. All or nothing: ValueError names every entry that does not fit.
 
-        A Tensor that stands in two places is found under any of its names; if under several, they must be equal.
+        The value of a shared Tensor may be under any of its names; values under several names must be equal.
         Entries named ``num_batches_tracked``, which PyTorch keeps in batch norm, are accepted and not used.
         """
-        load_tensors(f"{type(self).__name__}.load_state_dict", self._named_tensors_repeated(), state)
+        load_tensors(f"{type(self).__name__}.load_state_dict", self._named_tensors(remove_duplicate=False), state)
 
-    # Modes and places.
+    # Mode, device, dtype.
 
     def train(self, mode: bool = True) -> Self:
         """Training mode for this Module and all below it (batch statistics, active dropout)."""
@@ -155,9 +145,9 @@ class Module:
 
     @contextlib.contextmanager
     def evaluation(self) -> Iterator[None]:
-        """Inside ``with``: evaluation mode and nothing recorded; afterwards every Module is in the mode it was in.
+        """Inside ``with``: evaluation mode and no recording of gradients; afterwards the modes are as before.
 
-        Both hold for this thread alone: another one that uses the network meanwhile finds it in its own mode.
+        Both hold for this thread only: other threads that use the network at the same time see their own mode.
         """
         with no_grad(), thread_local_modes(module for _, module in self.named_modules()):
             self.eval()
@@ -166,30 +156,30 @@ class Module:
     def to(self, device: str | None = None, dtype: Any = None) -> Self:
         """Move all parameters and buffers to a device ("cpu", "cuda"), in place; gradients are dropped.
 
-        `dtype` is that of the floating ones; buffers of integers and masks keep theirs.
+        `dtype` is for floats; buffers of integers and booleans keep theirs.
         """
         for _, t in self._named_tensors():
             t.data, t.grad = t.detach().to(device, dtype if t.dtype.kind == "f" else None).data, None
         return self
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Set the gradients of all parameters to None."""
         for p in self.parameters():
             p.grad = None
 
-    def requires_grad_(self, on: bool = True) -> Self:
-        """Freeze (False) or thaw (True) all parameters: a frozen one gets no gradient, and none is computed for it."""
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze (False) or unfreeze (True) all parameters: no gradient is computed for a frozen one."""
         for p in self.parameters():
-            p.requires_grad = on
+            p.requires_grad = requires_grad
         return self
 
-    def __getstate__(self) -> dict[str, Any]:  # a copy begins in the mode in which this thread sees the Module
+    def __getstate__(self) -> dict[str, Any]:  # a copy gets the mode that this thread sees
         return {**vars(self), "training": self.training}
 
-    # What it looks like.
+    # Text.
 
     def __repr__(self) -> str:
-        shown = [(name, value) for name, value in _entries(self) if isinstance(value, Module) or _is_function(value)]
+        shown = [(name, value) for name, value in _attributes(self) if isinstance(value, Module) or _is_function(value)]
         lines = [f"  ({name}): {_indented(value)}" for name, value in shown]
         inside = "\n" + "\n".join(lines) + "\n" if lines else self._settings()
         return f"{type(self).__name__}({inside})"
@@ -199,10 +189,9 @@ class Module:
         return ", ".join(f"{k}={v}" for k, v in vars(self).items() if isinstance(v, plain) and k != "training")
 
     def summary(self, input_shape: tuple[int, ...]) -> str:
-        """A table: each layer, the shape that it gives for an input of `input_shape` (without N), its parameters.
+        """A table of the layers: name, output shape for an input of `input_shape` (without N), number of parameters.
 
-        The network is run once on zeros (whole ones if its first layer takes indices), in evaluation mode, without
-        changing it.
+        The network runs once on zeros (integers if its first layer takes indices) in evaluation mode, and is unchanged.
         """
         first = next(iter(self.parameters()), None)
         xp = array_module(None if first is None else first.data)
@@ -232,19 +221,19 @@ class Module:
 
 
 class _Recorder(Module):
-    """A layer that writes a row about itself whenever it is called. Lives only inside `summary`."""
+    """A layer that adds a row to the table when it is called. `summary` puts it in the place of each layer."""
 
     def __init__(self, path: str, layer: Any, rows: list[tuple[str, str, str, str]]) -> None:
         self.path, self.layer, self.rows = path, layer, rows
 
-    def __getattr__(self, name: str) -> Any:  # the network may look at its layers: a tied weight, a size
+    def __getattr__(self, name: str) -> Any:  # the network may read attributes of its layers: a tied weight, a size
         return getattr(self.layer, name)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         try:
             y = self.layer(*inputs, **options)
         except ShapeError as error:
-            if error.module is self.layer:  # its path is that of the layer, not one step longer
+            if error.module is self.layer:  # the path is that of the layer, without the recorder
                 error.module = self
             raise
         shape = getattr(y[0] if isinstance(y, tuple) else y, "shape", ())
@@ -254,60 +243,16 @@ class _Recorder(Module):
         return y
 
 
-class Sequential(Module):
-    """Modules and plain functions, each given what the one before it returned: ``Sequential(Dense(9, 4), ops.relu)``.
-
-    The layers are named "0", "1", ... in this order; `network[i]` is one of them, a slice is a Sequential of several.
-
-    A `Dense`, `Conv2d` or `ConvTranspose2d` that is followed by ``ops.relu``, ``ops.sigmoid``, ``ops.tanh`` or
-    ``ops.leaky_relu`` (also ``functools.partial(ops.leaky_relu, slope=0.2)``) is run together with it: the layer is
-    called with `activation` and adds the bias and applies the activation in one pass over memory. It is the same
-    function; the last bit of a result may differ. A subclass, or any other function, is called on its own.
-    """
-
-    def __init__(self, *layers: Callable[..., Any]) -> None:
-        for i, layer in enumerate(layers):
-            if not callable(layer):
-                raise TypeError(f"Sequential: layer {i} is neither a Module nor a function: {layer!r}")
-            setattr(self, str(i), layer)
-
-    def __len__(self) -> int:
-        return sum(name.isdigit() for name in vars(self))
-
-    def __iter__(self) -> Iterator[Callable[..., Any]]:
-        return (value for name, value in vars(self).items() if name.isdigit())
-
-    def __getitem__(self, i: int | slice) -> Any:
-        layers = list(self)
-        return Sequential(*layers[i]) if isinstance(i, slice) else layers[i]
-
-    def forward(self, x: Any) -> Any:
-        done = False
-        for layer, following in itertools.pairwise([*self, None]):
-            if done:  # together with the layer before it
-                done = False
-                continue
-            done = following is not None and _takes(layer, following)
-            x = layer(x, activation=following) if done else layer(x)
-        return x
-
-
-def _takes(layer: Any, function: Any) -> bool:
-    """Can this layer compute `function` of its result along with it? Its own class must say so, not one above it."""
-    states_it = "takes_activation" in vars(type(layer)) and "forward" not in vars(layer)
-    return states_it and split_activation(function)[1] is None
-
-
-def _entries(module: Module) -> Iterator[tuple[str, Any]]:
+def _attributes(module: Module) -> Iterator[tuple[str, Any]]:
     """Name and value of every attribute; Modules and Tensors in lists, tuples and dicts as "name.0", "name.key", ..."""
     for name, value in vars(module).items():
         if isinstance(value, (list, tuple, dict)):
-            yield from _inside(name, value)
+            yield from _elements(name, value)
         else:
             yield name, value
 
 
-def _check_owned(module: Module, name: str, t: Tensor) -> None:
+def _check_is_parameter_or_buffer(module: Module, name: str, t: Tensor) -> None:
     if t.requires_grad and not isinstance(t, Parameter):
         raise TypeError(
             f"{type(module).__name__}.{name} is a Tensor that requires a gradient but no Parameter: make it "
@@ -315,20 +260,20 @@ def _check_owned(module: Module, name: str, t: Tensor) -> None:
         )
 
 
-def _inside(path: str, container: list[Any] | tuple[Any, ...] | dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+def _elements(path: str, container: list[Any] | tuple[Any, ...] | dict[Any, Any]) -> Iterator[tuple[str, Any]]:
     for key, element in container.items() if isinstance(container, dict) else enumerate(container):
         if isinstance(element, (list, tuple, dict)):
-            yield from _inside(f"{path}.{key}", element)
+            yield from _elements(f"{path}.{key}", element)
         elif isinstance(element, (Module, Tensor)):
             yield f"{path}.{key}", element
 
 
 def _recorded(path: str, value: Any, rows: list[tuple[str, str, str, str]]) -> Any:
-    """An attribute of a Module, with every layer in it that has no layers of its own inside a `_Recorder`."""
+    """An attribute of a Module, with a `_Recorder` around every layer in it that has no children."""
     if isinstance(value, dict):
-        watched = copy.copy(value)
-        watched.update({key: _recorded(f"{path}.{key}", element, rows) for key, element in value.items()})
-        return watched
+        recorded = copy.copy(value)
+        recorded.update({key: _recorded(f"{path}.{key}", element, rows) for key, element in value.items()})
+        return recorded
     if isinstance(value, (list, tuple)):
         elements = [_recorded(f"{path}.{i}", element, rows) for i, element in enumerate(value)]
         same = all(a is b for a, b in zip(elements, value, strict=True))
@@ -346,7 +291,7 @@ def _indented(value: Any) -> str:
 
 
 def check_module(name: str, value: Any) -> Module:
-    """`value`, if it is a Module; else TypeError in the name of the caller."""
+    """`value`, if it is a Module; else TypeError. `name` is the caller."""
     if not isinstance(value, Module):
         raise TypeError(f"{name}: expected a Module, such as nn.Dense(3, 2), got {shown(value)}")
     return value

@@ -1,4 +1,4 @@
-"""A network that follows another one slowly: the exponential moving average of its parameters.
+"""The exponential moving average (EMA) of the parameters of a network.
 
 Imports: tensor, module. Read next: ``init.py``.
 """
@@ -17,12 +17,12 @@ from minigen.shapes import one_number
 
 
 class MovingAverage(Module):
-    """A copy of `network` whose weights are a <- d a + (1 - d) p after each `follow`; d is `decay`, less at first.
+    """A copy of `network` whose weights a are an EMA: `update` does a <- d a + (1 - d) p, d being `decay` or less.
 
-    The generator of a GAN circles around its goal; the mean of its path is nearer to it (Yazici et al. 2019,
-    arXiv:1806.04498). After k updates d = min(decay, (1 + k) / (10 + k)), so that the first weights, which are noise,
-    are soon forgotten. Buffers - the running statistics of batch norm - are copied, not averaged: an average that kept
-    its own first statistics would paint garbage. Nothing here is trained: what was a Parameter is a buffer.
+    The generator of a GAN oscillates around its optimum, and the average of its weights is nearer to it (Yazici et al.
+    2019, arXiv:1806.04498). At update k, d = min(decay, (1 + k) / (10 + k)), so that the weight of the random initial
+    values decays quickly. Buffers, such as the running statistics of batch norm, are copied and not averaged: the
+    initial statistics belong to other weights. The copy has buffers where `network` has Parameters.
     """
 
     def __init__(self, network: Module, decay: float) -> None:
@@ -38,16 +38,16 @@ class MovingAverage(Module):
         first = next(iter(network.parameters()), None)
         self.updates = Tensor(np.zeros((), np.float32), device=None if first is None else first.device)
 
-    def follow(self, network: Module) -> None:
-        """One update: `network` is the one that was copied, with its weights of now."""
-        check_module("MovingAverage.follow", network)
+    def update(self, network: Module) -> None:
+        """Update the average with the current weights of `network`, the one that was copied."""
+        check_module("MovingAverage.update", network)
         xp = array_module(self.updates.data)
         k = self.updates.data = xp.asarray(self.updates.data + 1)
         rest = 1 - xp.minimum(self.decay, (1 + k) / (10 + k))
         trained = {name for name, _ in network.named_parameters()}
-        now = dict(network._named_tensors())
+        current = dict(network._named_tensors())
         for name, average in self.network._named_tensors():
-            new = now[name].data
+            new = current[name].data
             if name in trained:
                 average.data += (new - average.data) * rest.astype(new.dtype)
             else:

@@ -1,24 +1,44 @@
-"""Pooling and its way back as layers. None of them owns parameters.
+"""Pooling and its inverse as layers, for images and sequences. None of them owns parameters.
 
 Imports: tensor, ops, module, checks. Read next: ``checks.py``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from minigen import ops
 from minigen.autograd import Tensor
-from minigen.nn.checks import check_image, count, shape_errors, window
+from minigen.nn.checks import check_input, check_window, positive_int, shape_errors
 from minigen.nn.module import Module
 from minigen.ops.conv import pair
+from minigen.ops.conv1d import one
 from minigen.ops.interpolate import Mode, factor_pair
 from minigen.shapes import flag, one_of
 from minigen_kernels import Pair
 
+Size = int | tuple[int, ...]  # a number for all axes, or one for each
 
-class MaxPool2d(Module):
-    """The largest value of each window, (N, C, H, W) -> (N, C, oh, ow); with `return_indices` also where it stands."""
+
+class _Pool(Module):
+    """What the pooling layers share: the window, and the call of an operation of `ops`."""
+
+    spatial_axes: ClassVar[int] = 2
+
+    def _configure(self, kernel_size: Size, stride: Size | None, padding: Size, ceil_mode: bool) -> None:
+        name, read = type(self).__name__, pair if self.spatial_axes == 2 else one
+        self.kernel_size, self.stride, self.padding = check_window(name, kernel_size, stride, padding, read)
+        self.ceil_mode = flag(name, "ceil_mode", ceil_mode)
+
+    def _pool(self, operation: Callable[..., Any], x: Tensor, **options: Any) -> Any:
+        check_input(self, x, None, self.spatial_axes)
+        with shape_errors(self, "(N, C, H, W) large enough" if self.spatial_axes == 2 else "(N, C, L) long enough", x):
+            return operation(x, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode, **options)
+
+
+class MaxPool2d(_Pool):
+    """The largest value of each window, (N, C, H, W) -> (N, C, oh, ow); with `return_indices` also its position."""
 
     def __init__(
         self,
@@ -29,56 +49,71 @@ class MaxPool2d(Module):
         *,
         return_indices: bool = False,
     ) -> None:
-        self.kernel_size, self.stride, self.padding = window("MaxPool2d", kernel_size, stride, padding)
-        self.ceil_mode = flag("MaxPool2d", "ceil_mode", ceil_mode)
+        self._configure(kernel_size, stride, padding, ceil_mode)
         self.return_indices = flag("MaxPool2d", "return_indices", return_indices)
 
     def forward(self, x: Tensor) -> Any:
-        check_image(self, x, None)
-        pool = ops.max_pool2d_with_indices if self.return_indices else ops.max_pool2d
-        with shape_errors(self, "(N, C, H, W) large enough", x):
-            return pool(x, self.kernel_size, self.stride, self.padding, ceil_mode=self.ceil_mode)
+        return self._pool(ops.max_pool2d_with_indices if self.return_indices else ops.max_pool2d, x)
 
 
-class AvgPool2d(Module):
-    """The mean of each window, (N, C, H, W) -> (N, C, oh, ow)."""
+class MaxPool1d(_Pool):
+    """The largest value of each window, (N, C, L) -> (N, C, o)."""
+
+    spatial_axes = 1
 
     def __init__(
+        self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False
+    ) -> None:
+        self._configure(kernel_size, stride, padding, ceil_mode)
+
+    def forward(self, x: Tensor) -> Any:
+        return self._pool(ops.max_pool1d, x)
+
+
+class _AvgPool(_Pool):
+    def __init__(
         self,
-        kernel_size: int | Pair,
-        stride: int | Pair | None = None,
-        padding: int | Pair = 0,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:
-        self.kernel_size, self.stride, self.padding = window("AvgPool2d", kernel_size, stride, padding)
-        self.ceil_mode = flag("AvgPool2d", "ceil_mode", ceil_mode)
-        self.count_include_pad = flag("AvgPool2d", "count_include_pad", count_include_pad)
+        self._configure(kernel_size, stride, padding, ceil_mode)
+        self.count_include_pad = flag(type(self).__name__, "count_include_pad", count_include_pad)
 
-    def forward(self, x: Tensor) -> Tensor:
-        check_image(self, x, None)
-        options = dict(ceil_mode=self.ceil_mode, count_include_pad=self.count_include_pad)
-        with shape_errors(self, "(N, C, H, W) large enough", x):
-            return ops.avg_pool2d(x, self.kernel_size, self.stride, self.padding, **options)
+    def forward(self, x: Tensor) -> Any:
+        operation = ops.avg_pool2d if self.spatial_axes == 2 else ops.avg_pool1d
+        return self._pool(operation, x, count_include_pad=self.count_include_pad)
+
+
+class AvgPool2d(_AvgPool):
+    """The mean of each window, (N, C, H, W) -> (N, C, oh, ow)."""
+
+
+class AvgPool1d(_AvgPool):
+    """The mean of each window, (N, C, L) -> (N, C, o)."""
+
+    spatial_axes = 1
 
 
 class MaxUnpool2d(Module):
-    """Pooled values back where the maxima stood, zeros elsewhere; takes the values and MaxPool2d's indices."""
+    """Pooled values at the positions of the maxima, zeros elsewhere; takes the values and MaxPool2d's indices."""
 
     def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
-        self.kernel_size, self.stride, self.padding = window("MaxUnpool2d", kernel_size, stride, padding)
+        self.kernel_size, self.stride, self.padding = check_window("MaxUnpool2d", kernel_size, stride, padding, pair)
 
     def forward(self, x: Tensor, indices: Tensor, output_size: Pair | None = None) -> Tensor:
-        check_image(self, x, None)
+        check_input(self, x, None)
         with shape_errors(self, "(N, C, H, W) and indices that fit", x):
             return ops.max_unpool2d(x, indices, self.kernel_size, self.stride, self.padding, output_size=output_size)
 
 
 class Upsample(Module):
-    """Images at another size: (N, C, H, W) -> (N, C, floor(H*f), floor(W*f)), or to a given `size` (oh, ow).
+    """Resize images by a factor f: (N, C, H, W) -> (N, C, floor(H*f), floor(W*f)), or to a given `size` (oh, ow).
 
-    The factor is 2 unless it or a size is given. Pixels are repeated, or with mode "bilinear" interpolated linearly;
-    `align_corners` as in `ops.interpolate`. A factor below 1 makes images smaller.
+    The factor is 2 by default, and may be below 1. The mode is "nearest" or "bilinear"; `align_corners` is as in
+    `ops.interpolate`.
     """
 
     def __init__(
@@ -101,7 +136,7 @@ class Upsample(Module):
         self.mode, self.align_corners = mode, align_corners
 
     def forward(self, x: Tensor) -> Tensor:
-        check_image(self, x, None)
+        check_input(self, x, None)
         factors = self.scale_factor
         if factors is not None and factors[0].is_integer() and factors[1].is_integer() and not self.align_corners:
             return ops.upsample(x, (int(factors[0]), int(factors[1])), self.mode)
@@ -110,10 +145,10 @@ class Upsample(Module):
 
 
 class PixelShuffle(Module):
-    """Channels to pixels, as a decoder's last step: (N, C*r*r, H, W) -> (N, C, H*r, W*r). See `ops.pixel_shuffle`."""
+    """Channels to pixels, the last step of some decoders: (N, C*r*r, H, W) -> (N, C, H*r, W*r); `ops.pixel_shuffle`."""
 
     def __init__(self, upscale_factor: int) -> None:
-        self.upscale_factor = count("PixelShuffle", "upscale_factor", upscale_factor)
+        self.upscale_factor = positive_int("PixelShuffle", "upscale_factor", upscale_factor)
 
     def forward(self, x: Tensor) -> Tensor:
         with shape_errors(self, f"(N, C*{self.upscale_factor**2}, H, W)", x):
@@ -124,11 +159,13 @@ class PixelUnshuffle(Module):
     """Pixels to channels: (N, C, H*r, W*r) -> (N, C*r*r, H, W). It undoes `PixelShuffle`."""
 
     def __init__(self, downscale_factor: int) -> None:
-        self.downscale_factor = count("PixelUnshuffle", "downscale_factor", downscale_factor)
+        self.downscale_factor = positive_int("PixelUnshuffle", "downscale_factor", downscale_factor)
 
     def forward(self, x: Tensor) -> Tensor:
         with shape_errors(self, f"(N, C, H*{self.downscale_factor}, W*{self.downscale_factor})", x):
             return ops.pixel_unshuffle(x, self.downscale_factor)
 
 
-__all__ = ["AvgPool2d", "MaxPool2d", "MaxUnpool2d", "PixelShuffle", "PixelUnshuffle", "Upsample"]
+__all__ = [
+    "AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d", "MaxUnpool2d", "PixelShuffle", "PixelUnshuffle", "Upsample",
+]  # fmt: skip

@@ -1,8 +1,8 @@
-"""The state of a Module as arrays by name, and how it takes over another: all of it, or nothing.
+"""Load a state dict, arrays by name, into the Tensors of a Module: all of it or nothing.
 
-A Tensor that stands in two places (a tied weight, a layer used twice) has two names. PyTorch writes it under both, and
-so does ``state_dict``. Files of other programs may hold one of them only, since not every format can share memory; so
-any one is enough, and several have to be equal.
+A shared Tensor (a tied weight, a layer used twice) has several names. ``state_dict`` lists it under each, as PyTorch
+does. Files of other programs may have one of them only, because not every format can share memory. So one is enough,
+and several must be equal.
 
 Imports: device, tensor. Read next: ``module.py``.
 """
@@ -21,7 +21,7 @@ from minigen_kernels import Array
 
 
 def load_tensors(owner: str, own: Iterable[tuple[str, Tensor]], state: Mapping[str, Any]) -> None:
-    """Give the Tensors `own`, under all of their names, the values of `state`. ValueError names all that do not fit.
+    """Copy the values of `state` to the Tensors `own`, listed under all their names. ValueError names each misfit.
 
     `owner` is the caller, for the error. Entries named ``num_batches_tracked``, which PyTorch keeps in batch norm, are
     accepted and not used.
@@ -37,12 +37,12 @@ def load_tensors(owner: str, own: Iterable[tuple[str, Tensor]], state: Mapping[s
     found: dict[int, Array] = {}
     for key, t in tensors.items():
         present = [name for name in names[key] if name in given]
-        faults += [fault for name in present if (fault := _misfit(name, given[name], t))]
+        faults += [fault for name in present if (fault := _mismatch(name, given[name], t))]
         others = [name for name in present[1:] if not np.array_equal(given[name], given[present[0]], equal_nan=True)]
         faults += [f"{present[0]} and {name} are one tensor here, but their values differ" for name in others]
         if present:
             found[key] = given[present[0]]
-        elif not any(name in state for name in names[key]):  # else it is among the faults
+        elif not any(name in state for name in names[key]):  # else it is in the faults already
             faults.append(f"missing {' or '.join(names[key])} {t.shape}")
     if faults:
         raise ValueError(f"{owner}: " + "; ".join(sorted(faults)))
@@ -52,7 +52,7 @@ def load_tensors(owner: str, own: Iterable[tuple[str, Tensor]], state: Mapping[s
 
 
 def _arrays(state: Mapping[str, Any]) -> tuple[dict[str, Array], list[str]]:
-    """The entries as NumPy arrays, and what is wrong with those that cannot be one."""
+    """The entries as NumPy arrays, and an error text for each that cannot be read."""
     arrays, faults = {}, []
     for name, value in state.items():
         if name.rpartition(".")[2] == "num_batches_tracked":
@@ -67,7 +67,7 @@ def _arrays(state: Mapping[str, Any]) -> tuple[dict[str, Array], list[str]]:
     return arrays, faults
 
 
-def _misfit(name: str, array: Array, t: Tensor) -> str:
+def _mismatch(name: str, array: Array, t: Tensor) -> str:
     if array.shape != t.shape:
         return f"{name} has shape {array.shape}, wanted {t.shape}"
     return f"{name} has dtype {array.dtype}, wanted {t.dtype}" if array.dtype.kind != t.dtype.kind else ""

@@ -1,7 +1,7 @@
-"""Gradient clipping: make a gradient that is too large smaller, between ``loss.backward()`` and ``opt.step()``.
+"""Gradient clipping, between ``loss.backward()`` and ``opt.step()``.
 
-`.grad` gets a new Tensor; the old array is left alone, because two parameters may share it (both terms of a sum get the
-same gradient), and then scaling it in place would scale it twice.
+`.grad` becomes a new Tensor. The array is not scaled in place, because two parameters may share it (both terms of a sum
+get the same gradient) and it would be scaled twice.
 
 Imports: tensor. Read next: ``nn/module.py``.
 """
@@ -14,19 +14,19 @@ from collections.abc import Iterable
 
 from minigen.autograd import Tensor
 from minigen.device import array_module
-from minigen.optim.settings import number
+from minigen.optim.settings import check_number
 from minigen.shapes import several
 from minigen_kernels import Array
 
 
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> Tensor:
-    """Scale all gradients by one factor, so that their joint Euclidean norm is at most `max_norm`; return the old norm.
+    """Scale all gradients by one factor so that their total norm (L2) is at most `max_norm`; return the old norm.
 
     The factor is min(1, max_norm / (norm + 1e-6)), as in PyTorch (Pascanu et al. 2013, arXiv:1211.5063, algorithm 1).
-    An infinite `max_norm` only measures. Parameters without a gradient are passed over. The norm has shape () and stays
-    on the device, so that nothing waits for it. A NaN or infinity anywhere makes every gradient NaN or 0.
+    An infinite `max_norm` only measures. Parameters without a gradient are skipped. The norm has shape () and stays on
+    the device, which avoids synchronisation. A NaN or infinity anywhere makes every gradient NaN or 0.
     """
-    limit = number("clip_grad_norm", "max_norm", max_norm, ends="(]")
+    limit = check_number("clip_grad_norm", "max_norm", max_norm, ends="(]")
     found = _with_gradient("clip_grad_norm", params)
     if not found:
         return Tensor(0.0)
@@ -39,8 +39,8 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> Tensor:
 
 
 def clip_grad_value(params: Iterable[Tensor], limit: float) -> None:
-    """Keep every element of every gradient within +-`limit`. Unlike scaling, this changes the direction of the step."""
-    limit = number("clip_grad_value", "limit", limit, ends="()")
+    """Clip every element of every gradient to +-`limit`. Unlike `clip_grad_norm` this changes the direction."""
+    limit = check_number("clip_grad_value", "limit", limit, ends="()")
     for p, g in _with_gradient("clip_grad_value", params):
         p.grad = Tensor(array_module(g).clip(g, -limit, limit))
 

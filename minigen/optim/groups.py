@@ -1,4 +1,4 @@
-"""Parameter groups: which Tensors an optimizer moves, and which of its settings are others for some of them.
+"""Parameter groups: the Tensors that an optimizer updates, in groups with settings of their own.
 
 Imports: device, tensor. Read next: ``optimizer.py``, which uses this.
 """
@@ -11,23 +11,23 @@ from typing import Any, NamedTuple
 from minigen.autograd import Tensor
 from minigen.device import array_module
 
-Parameters = Iterable[Tensor] | Iterable[Mapping[str, Any]]  # what an optimizer is given: Tensors, or groups of them
+Parameters = Iterable[Tensor] | Iterable[Mapping[str, Any]]  # Tensors, or groups of them
 
 _HINT = "give module.parameters()"
 
 
 class Group(NamedTuple):
-    """Parameters that are moved with the same settings. To be read; `Optimizer.lr` moves the rates of all groups."""
+    """Parameters with the same settings. Read-only; setting `Optimizer.lr` changes the rates of all groups."""
 
     params: list[Tensor]
     lr: float
     settings: dict[str, Any]
 
 
-def split(
+def split_groups(
     owner: str, params: Parameters, known: Collection[str]
 ) -> tuple[list[list[Tensor]], list[dict[str, Any]] | None]:
-    """The parameters of each group, and its own settings; a single group, and None, if no groups were given.
+    """The parameters and the own settings of each group; one list of parameters and None if there are no groups.
 
     Groups are dicts, ``{"params": ..., "lr": ...}``, with settings of the names `known` beside "params".
     """
@@ -36,7 +36,7 @@ def split(
     several = isinstance(params, Iterable) and not isinstance(params, Tensor) and getattr(params, "ndim", 1) != 0
     found: Any = list(params) if several else params
     if not several or not any(isinstance(entry, dict) for entry in found):
-        return [_checked(owner, found)], None
+        return [_check_params(owner, found)], None
     lists, own = [], []
     for i, entry in enumerate(found):
         if not isinstance(entry, dict):
@@ -48,7 +48,7 @@ def split(
             raise ValueError(f"{owner}: group {i} has an unknown key {unknown[0]!r}; known are {names}")
         if "params" not in entry:
             raise ValueError(f"{owner}: group {i} has no 'params'; {_HINT}")
-        lists.append(_checked(f"{owner}, group {i}", entry["params"]))
+        lists.append(_check_params(f"{owner}, group {i}", entry["params"]))
         own.append({key: value for key, value in entry.items() if key != "params"})
     places: dict[int, int] = {}
     for i, tensors in enumerate(lists):
@@ -60,8 +60,8 @@ def split(
     return lists, own
 
 
-def _checked(owner: str, params: Any) -> list[Tensor]:
-    """The parameters as a list; an error for what cannot be trained. Arrays that are not C-contiguous are copied."""
+def _check_params(owner: str, params: Any) -> list[Tensor]:
+    """The parameters as a list; an error for what cannot be trained. Makes their arrays C-contiguous."""
     if isinstance(params, Tensor) or not isinstance(params, Iterable) or getattr(params, "ndim", 1) == 0:
         raise TypeError(f"{owner}: params must be several Tensors, got {type(params).__name__}; {_HINT}")
     found = list(params)
@@ -79,6 +79,6 @@ def _checked(owner: str, params: Any) -> list[Tensor]:
         if places.setdefault(id(p), i) != i:
             raise ValueError(f"{owner}: parameters {places[id(p)]} and {i} are the same Tensor; give each once")
     for p in found:
-        if not p.data.flags.c_contiguous:  # the kernels write in place, and only to contiguous arrays
+        if not p.data.flags.c_contiguous:  # the kernels write in place and need contiguous arrays
             p.data = array_module(p.data).ascontiguousarray(p.data)
     return found

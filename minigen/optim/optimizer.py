@@ -1,8 +1,8 @@
-"""The base of all optimizers: which parameters move, in what order and with what memory; saving and resuming.
+"""The base class of all optimizers: parameters, their state, the step; saving and loading.
 
-An optimizer is three methods: `configure` keeps the settings, `init_state` makes the arrays that belong to a parameter,
-`update` changes parameter and arrays in place. All that it remembers is in these arrays and in `lr`, so `state_dict`
-can save it and a resumed run continues with the same bits.
+An optimizer has three methods: `configure` keeps the settings, `init_state` makes the state of a parameter (arrays by
+name), `update` changes parameter and state in place. The whole state is in these arrays and in `lr`, so a run that is
+resumed from a `state_dict` continues with the same bits.
 
 Imports: tensor, kernels. Read next: ``optimizers.py``, then ``multi_tensor.py``.
 """
@@ -18,24 +18,24 @@ import numpy as np
 
 from minigen.autograd import Tensor, note_change
 from minigen.device import device_of, refuse_masked, to_device
-from minigen.optim.groups import Group, Parameters, split
+from minigen.optim.groups import Group, Parameters, split_groups
 from minigen.optim.multi_tensor import Layout, State
-from minigen.optim.settings import number
+from minigen.optim.settings import check_number
 from minigen.shapes import by_name, shown
 from minigen_kernels import Array
 
 
 class Optimizer(abc.ABC):
-    """The base of all optimizers; a subclass hands its settings to this `__init__`, and states the methods below.
+    """The base class of all optimizers. A subclass passes its settings to this `__init__`, and defines three methods.
 
-    `params` are the Tensors to train, usually ``module.parameters()``: each once, made by nobody (leaves), float. Or
-    they are groups with settings of their own, ``[{"params": ..., "lr": 1e-4}, {"params": ..., "weight_decay": 0}]``;
-    what a group does not say is as for the others. `lr` is the learning rate; it may be set at any time, and the rates
-    of groups keep their ratio to it. Make the optimizer after ``module.to(...)``: on a GPU it moves the parameters side
-    by side, and ``p.data`` are new arrays of the same values.
+    `params` are the Tensors to train, usually ``module.parameters()``: different float leaves. Or they are groups with
+    settings of their own, ``[{"params": ..., "lr": 1e-4}, {"params": ..., "weight_decay": 0}]``; the other arguments
+    are the defaults. `lr` is the learning rate; it may be set at any time, and the rates of groups keep their ratio to
+    it. Make the optimizer after ``module.to(...)``: on a GPU it copies the parameters into one buffer, and ``p.data``
+    becomes a view of it.
     """
 
-    #: Does `update` treat every element by itself? Then several parameters may come to it as one flat array.
+    #: Whether `update` is element-wise. If so, it may get several parameters as one flat array.
     elementwise: ClassVar[bool] = False
 
     params: list[Tensor]
@@ -43,19 +43,19 @@ class Optimizer(abc.ABC):
 
     def __init__(self, params: Parameters, lr: float, **settings: Any) -> None:
         self._name, self._settings = type(self).__name__, settings
-        self._members: list[Optimizer] = []  # if there are groups: for each a copy of this that has its settings
+        self._group_optimizers: list[Optimizer] = []  # for each group a copy with its settings
         self.configure(**settings)
-        self.lr = self._first_lr = lr
-        lists, own = split(self._name, params, ("lr", *settings))
+        self.lr = self._initial_lr = lr
+        lists, own = split_groups(self._name, params, ("lr", *settings))
         self.params = [p for tensors in lists for p in tensors]
         self._group_of = [k for k, tensors in enumerate(lists) for _ in tensors]
-        self._members = [self._group_optimizer(k, given) for k, given in enumerate(own or ())]
+        self._group_optimizers = [self._group_optimizer(k, given) for k, given in enumerate(own or ())]
         self.states = self.initial_states()
         self._layout: Layout | None = None
         self._current_layout()
 
     def configure(self, *_: Any, **settings: Any) -> None:
-        """Check the settings and keep them as attributes, for all parameters or for a group; `_name` is for errors."""
+        """Check the settings and keep them as attributes; `_name` is the optimizer or the group, for errors."""
         if settings:
             raise TypeError(f"{self._name}: {', '.join(settings)} given, and no `configure` that keeps them")
 
@@ -66,13 +66,13 @@ class Optimizer(abc.ABC):
         member._settings = {**self._settings, **own}
         lr = member._settings.pop("lr", self.lr)
         member.configure(**member._settings)
-        member.lr = member._first_lr = lr
+        member.lr = member._initial_lr = lr
         if member.lr and not self.lr:
             raise ValueError(f"{member._name}: lr is {lr} where that of the optimizer is 0, and has no ratio to it")
         return member
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_layout": None}  # in a copy of the optimizer its views would be views no more
+        return {**vars(self), "_layout": None}  # a copy of the optimizer makes its own buffers
 
     def __repr__(self) -> str:
         plain = {
@@ -89,46 +89,46 @@ class Optimizer(abc.ABC):
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self._lr = number(self._name, "lr", value)
-        for member in self._members:
-            member._lr = self._lr / self._first_lr * member._first_lr if self._first_lr else self._lr
+        self._lr = check_number(self._name, "lr", value)
+        for member in self._group_optimizers:
+            member._lr = self._lr / self._initial_lr * member._initial_lr if self._initial_lr else self._lr
 
     @property
     def groups(self) -> list[Group]:
         """The parameter groups as they are now, with their settings; a single one if no groups were given."""
-        if not self._members:
+        if not self._group_optimizers:
             return [Group(self.params, self.lr, self._settings)]
         return [
             Group([p for p, g in zip(self.params, self._group_of) if g == k], member.lr, member._settings)
-            for k, member in enumerate(self._members)
+            for k, member in enumerate(self._group_optimizers)
         ]
 
     def settings_of(self, i: int) -> Optimizer:
         """An optimizer with the settings of parameter `i` as attributes: those of its group, if there are groups."""
-        return self._members[self._group_of[i]] if self._members else self
+        return self._group_optimizers[self._group_of[i]] if self._group_optimizers else self
 
     @final
     def initial_states(self) -> list[State]:
-        """What is remembered of each parameter before the first step."""
+        """The initial state of each parameter."""
         return [self.settings_of(i).init_state(p.data) for i, p in enumerate(self.params)]
 
     @abc.abstractmethod
     def init_state(self, p: Array) -> State:
-        """The arrays, by name, that the optimizer remembers of a parameter, as they are before the first step."""
+        """The initial state of a parameter: arrays by name."""
 
     @abc.abstractmethod
     def update(self, p: Array, g: Array, state: State) -> None:
-        """One step: change the parameter `p` and the arrays of `state` in place. The gradient `g` has any strides."""
+        """One step: change the parameter `p` and the arrays of `state` in place. `g` may have any strides."""
 
     @final
     def step(self) -> None:
-        """Update every parameter that has a gradient; those without, and frozen ones, stay as they are.
+        """Update every parameter that has a gradient and is not frozen.
 
-        The arrays change in place: what was computed from the old values cannot be differentiated after this.
+        The arrays change in place, so results computed before can no longer be differentiated.
         """
         active = [i for i, p in enumerate(self.params) if p.grad is not None and p.requires_grad]
         for run in self._current_layout().slices(self.params, self.states, active):
-            first, *others = run.numbers
+            first, *others = run.indices
             try:
                 self.settings_of(first).update(run.p, run.g, run.state)
             except ValueError as error:
@@ -138,24 +138,24 @@ class Optimizer(abc.ABC):
             for i in others:
                 note_change(self.params[i])
                 for name, array in self.states[i].items():
-                    if name in run.counts:
+                    if name in run.step_counts:
                         array[...] = run.state[name]
 
     def _current_layout(self) -> Layout:
-        """The arrays as they are now, side by side where that pays."""
+        """The flat buffers (where they pay), made again if arrays were replaced."""
         if self._layout is None or not self._layout.is_current(self.params, self.states):
             self._layout = Layout(self.params, self.states, self._group_of) if self.elementwise else Layout([], [], [])
         return self._layout
 
     @final
     def zero_grad(self) -> None:
-        """Forget all gradients, so that the next backward starts from nothing."""
+        """Set all gradients to None."""
         for p in self.params:
             p.grad = None
 
     @final
     def state_dict(self) -> dict[str, Array]:
-        """A copy of all that is needed to continue, as NumPy arrays: "lr", and "0.m" for array m of parameter 0."""
+        """A copy of the state as NumPy arrays: "lr", and "0.m" for array m of parameter 0."""
         entries = {"lr": np.array(self.lr)}
         for name, array in self._arrays().items():
             entries[name] = np.array(to_device(array, "cpu"), order="C")
@@ -163,10 +163,10 @@ class Optimizer(abc.ABC):
 
     @final
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict` gave. All or nothing: ValueError names every entry that does not fit."""
+        """Load the result of `state_dict`. All or nothing: ValueError names every entry that does not fit."""
         own = {"lr": np.array(self.lr), **self._arrays()}
         owner = f"{type(self).__name__}.load_state_dict"
-        given = {name: _entry(owner, name, value) for name, value in by_name(owner, "state", state).items()}
+        given = {name: _as_array(owner, name, value) for name, value in by_name(owner, "state", state).items()}
         faults = [f"missing {name} {own[name].shape}" for name in own if name not in given]
         faults += [f"unexpected {name} {given[name].shape}" for name in given if name not in own]
         for name in own.keys() & given.keys():
@@ -187,7 +187,7 @@ class Optimizer(abc.ABC):
         return {f"{i}.{name}": array for i, state in enumerate(self.states) for name, array in state.items()}
 
 
-def _entry(owner: str, name: str, value: Any) -> Array:
+def _as_array(owner: str, name: str, value: Any) -> Array:
     """An entry of a state as a NumPy array."""
     refuse_masked(f"{owner}: {name}", value)
     try:

@@ -1,4 +1,4 @@
-"""SGD, RMSprop, Adam, AdamW: settings, state and the call of a kernel, which is the formula in one pass over memory.
+"""SGD, RMSprop, Adam, AdamW: settings, state, and the call of a kernel that does one step.
 
 Names, defaults and numbers are PyTorch's.
 
@@ -16,7 +16,7 @@ from minigen.device import array_module
 from minigen.optim.groups import Parameters
 from minigen.optim.multi_tensor import State
 from minigen.optim.optimizer import Optimizer
-from minigen.optim.settings import number
+from minigen.optim.settings import check_number
 from minigen.shapes import flag
 from minigen_kernels import Array, for_array
 
@@ -42,9 +42,9 @@ class SGD(Optimizer):
         super().__init__(params, lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
 
     def configure(self, *, momentum: float, nesterov: bool, weight_decay: float) -> None:
-        self.momentum = number(self._name, "momentum", momentum, high=1)
+        self.momentum = check_number(self._name, "momentum", momentum, high=1)
         self.nesterov = nesterov = flag(self._name, "nesterov", nesterov)
-        self.weight_decay = number(self._name, "weight_decay", weight_decay)
+        self.weight_decay = check_number(self._name, "weight_decay", weight_decay)
         if nesterov and not momentum:
             raise ValueError(f"{self._name}: nesterov needs a momentum above 0, got momentum=0")
 
@@ -58,7 +58,7 @@ class SGD(Optimizer):
 
 @final
 class RMSprop(Optimizer):
-    """The gradient over the root of its mean square (Tieleman and Hinton 2012, lecture 6.5): p <- p - lr d.
+    """Divide the gradient by the root of its mean square (Tieleman and Hinton 2012, lecture 6.5): p <- p - lr d.
 
     s <- alpha s + (1 - alpha) g^2, d = g / (sqrt(s) + eps), which `momentum` accumulates as in `SGD`. `weight_decay` w
     adds w p to g.
@@ -79,10 +79,10 @@ class RMSprop(Optimizer):
         super().__init__(params, lr, alpha=alpha, eps=eps, momentum=momentum, weight_decay=weight_decay)
 
     def configure(self, *, alpha: float, eps: float, momentum: float, weight_decay: float) -> None:
-        self.alpha = number(self._name, "alpha", alpha, high=1)
-        self.eps = number(self._name, "eps", eps, ends="()")
-        self.momentum = number(self._name, "momentum", momentum, high=1)
-        self.weight_decay = number(self._name, "weight_decay", weight_decay)
+        self.alpha = check_number(self._name, "alpha", alpha, high=1)
+        self.eps = check_number(self._name, "eps", eps, ends="()")
+        self.momentum = check_number(self._name, "momentum", momentum, high=1)
+        self.weight_decay = check_number(self._name, "weight_decay", weight_decay)
 
     def init_state(self, p: Array) -> State:
         zeros = array_module(p).zeros_like
@@ -96,7 +96,7 @@ class RMSprop(Optimizer):
 
 
 class _AdamFamily(Optimizer):
-    """What Adam and AdamW share: all but the place where the weights decay."""
+    """Adam and AdamW, which differ in the weight decay."""
 
     elementwise = True
     decoupled: bool
@@ -105,9 +105,9 @@ class _AdamFamily(Optimizer):
         name = self._name
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
             raise TypeError(f"{name}: betas must be a pair of numbers, got {betas!r}")
-        self.beta1, self.beta2 = (number(name, f"beta{i}", beta, high=1) for i, beta in enumerate(betas, 1))
-        self.eps = number(name, "eps", eps, ends="()")
-        self.weight_decay = number(name, "weight_decay", weight_decay)
+        self.beta1, self.beta2 = (check_number(name, f"beta{i}", beta, high=1) for i, beta in enumerate(betas, 1))
+        self.eps = check_number(name, "eps", eps, ends="()")
+        self.weight_decay = check_number(name, "weight_decay", weight_decay)
 
     @final
     def init_state(self, p: Array) -> State:
@@ -116,7 +116,7 @@ class _AdamFamily(Optimizer):
 
     @final
     def update(self, p: Array, g: Array, state: State) -> None:
-        # Counted per parameter: one that was frozen for a while must not miss the bias correction of its first steps.
+        # The step is counted per parameter: one that was frozen needs the bias correction of its first steps.
         step = int(state["step"]) + 1
         betas = self.beta1, self.beta2
         for_array(p).adam_update(
@@ -129,8 +129,8 @@ class _AdamFamily(Optimizer):
 class Adam(_AdamFamily):
     """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1): p <- p - lr mhat / (sqrt(vhat) + eps).
 
-    m and v are running means of g and g^2, with weights `betas`; mhat and vhat are free of their bias towards the
-    zeros that they start from. `weight_decay` w adds w p to g.
+    m and v are exponential moving averages of g and g^2 with the decay rates `betas`; mhat and vhat correct their bias
+    towards the initial zeros. `weight_decay` w adds w p to g.
     """
 
     decoupled = False
@@ -149,9 +149,9 @@ class Adam(_AdamFamily):
 
 @final
 class AdamW(_AdamFamily):
-    """Adam whose weights decay by themselves: first p <- p - lr w p (Loshchilov and Hutter 2019, arXiv:1711.05101).
+    """Adam with decoupled weight decay: first p <- p - lr w p (Loshchilov and Hutter 2019, arXiv:1711.05101).
 
-    In `Adam` the decay is a part of g, and is divided by sqrt(vhat) like all of it: large gradients switch it off.
+    In `Adam` the decay is a part of g and so is divided by sqrt(vhat): large gradients make it small.
     """
 
     decoupled = True

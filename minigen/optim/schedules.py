@@ -1,7 +1,7 @@
-"""Learning rates as functions of the number of the step, which counts from 0: ``opt.lr = schedule(k)`` before step k.
+"""Learning rate schedules, functions of the step from 0: ``opt.lr = schedule(k)`` before step k.
 
-A schedule has no state. So there is nothing to save, a resumed run gets the same rates, and a plot of one is a line of
-code. The numbers are those of PyTorch's schedulers of similar names, stepped once per step.
+A schedule has no state: there is nothing to save, and a resumed run gets the same rates. The values are those of
+PyTorch's schedulers of similar names, called once per step.
 
 Imports: settings. Read next: ``clipping.py``.
 """
@@ -11,42 +11,42 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from minigen.optim.settings import count, number
+from minigen.optim.settings import check_count, check_number
 
 Schedule = Callable[[int], float]
 
 
 def constant_schedule(lr: float) -> Schedule:
     """`lr` at every step."""
-    rate = number("constant_schedule", "lr", lr)
+    rate = check_number("constant_schedule", "lr", lr)
     return lambda k: rate
 
 
 def step_schedule(lr: float, step_size: int, *, gamma: float = 0.1) -> Schedule:
     """The rate lr * gamma^(k // step_size): multiplied by `gamma` after every `step_size` steps."""
-    start = number("step_schedule", "lr", lr)
-    size = count("step_schedule", "step_size", step_size, low=1)
-    factor = number("step_schedule", "gamma", gamma, ends="()")
+    start = check_number("step_schedule", "lr", lr)
+    size = check_count("step_schedule", "step_size", step_size, low=1)
+    factor = check_number("step_schedule", "gamma", gamma, ends="()")
     return lambda k: start * factor ** (k // size)
 
 
 def exponential_schedule(lr: float, gamma: float) -> Schedule:
     """The rate lr * gamma^k: multiplied by `gamma` after every step."""
-    start = number("exponential_schedule", "lr", lr)
-    factor = number("exponential_schedule", "gamma", gamma, ends="()")
+    start = check_number("exponential_schedule", "lr", lr)
+    factor = check_number("exponential_schedule", "gamma", gamma, ends="()")
     return lambda k: start * factor**k
 
 
 def cosine_schedule(lr: float, total: int, *, min_lr: float = 0.0, warmup: int = 0) -> Schedule:
-    """From `lr` down to `min_lr` along half a cosine, reached at step `total` and kept from there on.
+    """From `lr` down to `min_lr` along half a cosine; from step `total` on it is `min_lr`.
 
-    min_lr + (lr - min_lr) (1 + cos(pi (k - warmup) / (total - warmup))) / 2, after `warmup` steps that rise in a line
-    from lr / warmup to lr (Loshchilov and Hutter 2017, arXiv:1608.03983, equation 5, without restarts).
+    min_lr + (lr - min_lr) (1 + cos(pi (k - warmup) / (total - warmup))) / 2, after a linear warmup of `warmup`
+    steps from lr / warmup to lr (Loshchilov and Hutter 2017, arXiv:1608.03983, equation 5, without restarts).
     """
-    end = count("cosine_schedule", "total", total, low=1)
-    rise = count("cosine_schedule", "warmup", warmup, low=0)
-    top = number("cosine_schedule", "lr", lr)
-    bottom = number("cosine_schedule", "min_lr", min_lr)
+    end = check_count("cosine_schedule", "total", total, low=1)
+    rise = check_count("cosine_schedule", "warmup", warmup, low=0)
+    top = check_number("cosine_schedule", "lr", lr)
+    bottom = check_number("cosine_schedule", "min_lr", min_lr)
     if rise >= end:
         raise ValueError(f"cosine_schedule: warmup must be below total, got warmup={warmup} and total={total}")
     if bottom > top:

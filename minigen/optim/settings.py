@@ -1,4 +1,4 @@
-"""Settings are checked when they are made: a learning rate of -1 is refused at once, with its name and value.
+"""Checks of numbers among the arguments of optimizers and schedules; errors give the name and the value.
 
 Imports: nothing of the project. Read next: ``schedules.py``.
 """
@@ -9,10 +9,10 @@ import math
 import numbers
 
 
-def number(
+def check_number(
     owner: str, name: str, value: object, *, low: float = 0.0, high: float = math.inf, ends: str = "[)"
 ) -> float:
-    """`value` as a float if it is between `low` and `high`; `ends` says if these are themselves allowed, as in "[)"."""
+    """`value` as a float if it is between `low` and `high`; `ends` is the type of the interval, as in "[)"."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{owner}: {name} must be a number, got {value!r}")
     x = float(value)
@@ -21,7 +21,7 @@ def number(
     return x
 
 
-def count(owner: str, name: str, value: object, *, low: int) -> int:
+def check_count(owner: str, name: str, value: object, *, low: int) -> int:
     """`value` as an int if it is a whole number of at least `low`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{owner}: {name} must be a whole number, got {value!r}")

@@ -191,7 +191,7 @@ def _no_samples(trained: Trained, plan: Plan, train: Dataset, test: Dataset) -> 
         least, reason = frechet.GROUPS, None
     else:
         dimension = feature_dimension(train) * (3 if trained.config["dataset"] in BASES else 1)
-        least, wanted = evaluation.samples_needed(dimension), frechet.needed(dimension)
+        least, wanted = evaluation.samples_needed(dimension), frechet.min_samples(dimension)
         few = f"{dimension} features need at least {wanted} test images, there are {len(test)}"
         reason = few if len(test) < wanted else None
     if plan.samples is not None and reason is not None:
@@ -236,7 +236,7 @@ def _samples(
     unit = to_unit_range(images, trained.value_range)
     with found.clock("samples"):
         found.report |= evaluation.measure_samples(
-            unit, unit_range(train), unit_range(test), features.extract, features.classify, features.shares
+            unit, unit_range(train), unit_range(test), features.extract, features.classify, features.class_frequencies
         )
     found.settings["features"] = features.facts
     return features
@@ -249,7 +249,7 @@ def _features(trained: Trained, tell: Callable[[str], None]) -> Features:
     train, test = (load_split(config, split, memory_data=trained.memory_data) for split in ("train", "test"))
     if train.labels is None:
         train = trained.some(train, COMPONENT_IMAGES)
-    features = trained_features(train, test, tell=tell)
+    features = trained_features(train, test, log=tell)
     return stacked_features(features) if name in BASES else features
 
 

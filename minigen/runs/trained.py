@@ -121,7 +121,7 @@ class Trained:
 
         Of the data sets known by name, which come shuffled, these are the first images.
         """
-        return dataset.subset(slice(count) if self.config["dataset"] in NAMES else dataset.drawn(count))
+        return dataset.subset(slice(count) if self.config["dataset"] in NAMES else dataset.random_indices(count))
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from typing import Any
 from minigen.algorithms.experiment import Recipe
 from minigen.algorithms.options import ConfigError, Option, check_value, did_you_mean
 from minigen.data import NAMES
-from minigen.data.whole import LATEST
+from minigen.data.assemble import LATEST_RULES
 
 GENERAL: Mapping[str, Option] = {
     "dataset": Option(str, f"{', '.join(NAMES)}, or the path of a data set"),
@@ -27,7 +27,7 @@ GENERAL: Mapping[str, Option] = {
     "image_size": Option(int, "folders of pictures: scale them to this height and width", minimum=1),
     "limit": Option(int, "use this many training images only, drawn at random", minimum=1),
     "validation": Option(float, "share of the training images held out for validation", minimum=0, maximum=0.5),
-    "data_rules": Option(int, "how data is read: 2, or 1 as by minigen 0.1.0", minimum=1, maximum=LATEST),
+    "data_rules": Option(int, "how data is read: 2, or 1 as by minigen 0.1.0", minimum=1, maximum=LATEST_RULES),
     "device": Option(str, "where to compute", choices=("auto", "cpu", "cuda")),
     "threads": Option(
         int,
@@ -52,7 +52,7 @@ DEFAULTS: Mapping[str, Any] = {
     "image_size": None,
     "limit": None,
     "validation": 0.05,
-    "data_rules": LATEST,
+    "data_rules": LATEST_RULES,
     "device": "auto",
     "threads": None,
     "epochs": 10,

@@ -13,8 +13,8 @@ import numpy as np
 
 from minigen.algorithms.options import ConfigError
 from minigen.data import Dataset
+from minigen.data.assemble import Part, assemble
 from minigen.data.layout import holdout
-from minigen.data.whole import Part, assemble
 
 IN_MEMORY = "in-memory"  # what stands in the place of a data set's name or path in the config of such a run
 DATA_SEED = 0  # draws glyphs, held-out images and a tenth as test images: two runs that differ in --seed see the same

@@ -187,7 +187,9 @@ def training_data(
             whole = whole.subset(slice(limit))
         else:
             note = f"--limit: {limit:,} of {len(whole):,} images, drawn at random"
-            whole = replace(whole, notes=(*whole.notes, note)).subset(np.sort(whole.drawn(limit, seed=DATA_SEED)))
+            whole = replace(whole, notes=(*whole.notes, note)).subset(
+                np.sort(whole.random_indices(limit, seed=DATA_SEED))
+            )
     held = round(config["validation"] * len(whole))
     if config["validation"] > 0:
         held = min(max(held, 1), len(whole) - 1)

@@ -231,7 +231,7 @@ class TrainingSession:
         dataset = self.prepared.validation or self.prepared.train
         count = POINTS if dataset.image_shape == POINT else PICTURES
         first = self.prepared.config["data_rules"] == 1
-        some = np.arange(min(count, len(dataset))) if first else dataset.drawn(count)
+        some = np.arange(min(count, len(dataset))) if first else dataset.random_indices(count)
         columns = self.prepared.experiment.pictures(dataset.images_float(some))
         self.folder.write_picture(path, sheet(columns, value_range=dataset.value_range))
 

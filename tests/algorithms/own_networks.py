@@ -7,7 +7,7 @@ import math
 
 from minigen import losses, nn, ops
 from minigen.models import vae
-from minigen.models.likelihood import Bernoulli, bounded
+from minigen.models.likelihood import Bernoulli, soft_clamp
 
 
 class LikeVAE(nn.Module):
@@ -23,7 +23,7 @@ class LikeVAE(nn.Module):
 
     def encode(self, x):
         features = self.encoder(x - self.centre)
-        return self.mean(features), bounded(self.logvar(features))
+        return self.mean(features), soft_clamp(self.logvar(features))
 
     def decode(self, z):
         return self.decoder(z)

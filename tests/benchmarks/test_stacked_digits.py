@@ -224,7 +224,7 @@ def test_packs_are_pictures_of_the_data_side_by_side(little_data: None) -> None:
 def test_training_sees_the_test_digits_too_and_the_classifier_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Dataset] = []
 
-    def features(train: Dataset, test: Dataset, *, tell: Any) -> Features:
+    def features(train: Dataset, test: Dataset, *, log: Any) -> Features:
         given.extend([train, test])
         return READER
 

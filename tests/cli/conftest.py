@@ -25,7 +25,7 @@ def minigen(capsys, tmp_path, monkeypatch):
     for name in ("MINIGEN_DATA", "MINIGEN_DEBUG", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     # Whether kernels are compiled in a test depends on what ran before: nothing is said of it (test_cli_kernels.py).
-    monkeypatch.setattr("minigen_kernels.cpu.cache.told", {COMPILING})
+    monkeypatch.setattr("minigen_kernels.cpu.cache.logged", {COMPILING})
 
     def call(*words):
         capsys.readouterr()

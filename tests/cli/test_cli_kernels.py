@@ -19,26 +19,26 @@ LINE = "minigen: compiling kernels, once\n"
 
 
 def test_news_of_kernels_are_lines_on_stderr(minigen, monkeypatch):
-    monkeypatch.setattr(cache, "told", set())
+    monkeypatch.setattr(cache, "logged", set())
     minigen("list")
     error = io.StringIO()
     with contextlib.redirect_stderr(error):
         for _ in range(2):
             show_compile_notices()  # a second time changes nothing
-            cache.tell_once(logging.INFO, "compiling kernels, once")
-            cache.tell_once(logging.WARNING, "cannot be kept", "/here: No space left on device")
+            cache.log_once(logging.INFO, "compiling kernels, once")
+            cache.log_once(logging.WARNING, "cannot be kept", "/here: No space left on device")
     assert error.getvalue() == f"{LINE}minigen: cannot be kept: /here: No space left on device\n"
 
 
 @pytest.mark.parametrize("gone", [None, "closed"])
 def test_news_for_nobody(monkeypatch, gone):
     show_compile_notices()
-    monkeypatch.setattr(cache, "told", set())
+    monkeypatch.setattr(cache, "logged", set())
     read, write = os.pipe()
     os.close(read)
     with open(write, "w", buffering=1) as pipe:
         monkeypatch.setattr(sys, "stderr", pipe if gone else None)
-        cache.tell_once(logging.INFO, "compiling kernels, once")
+        cache.log_once(logging.INFO, "compiling kernels, once")
         with contextlib.suppress(BrokenPipeError):
             pipe.close()
 

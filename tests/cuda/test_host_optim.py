@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigen.autograd import Tensor
-from minigen.optim import Adam, optimizers, side_by_side
+from minigen.optim import Adam, multi_tensor, optimizers
 from minigen_kernels import cuda, reference
 from minigen_kernels.cuda import optim
 from minigen_kernels.cuda.launch import using
@@ -102,7 +102,7 @@ def test_a_step_of_adam_is_one_launch(cuda_host_folder, monkeypatch):
         return [p.data for p in params]
 
     wanted = steps()
-    monkeypatch.setattr(side_by_side, "pays", lambda device: True)
+    monkeypatch.setattr(multi_tensor, "uses_flat_buffers", lambda device: True)
     monkeypatch.setattr(optimizers, "for_array", lambda x: cuda)
     with using(Counting(cuda_host_folder)):
         got = steps()

@@ -112,21 +112,25 @@ def test_the_rules_of_old_runs(tmp_path):
 
 def test_drawn_parts_have_each_class():
     data = Dataset("d", "train", np.zeros((90, 1, 2, 2), np.uint8), np.arange(90) // 30)
-    assert set(data.labels[data.drawn(3)]) == {0, 1, 2} and len(set(data.drawn(90))) == 90 and len(data.drawn(99)) == 90
-    assert np.array_equal(data.drawn(10), data.drawn(20)[:10]) and not np.array_equal(
-        data.drawn(9), data.drawn(9, seed=1)
+    assert (
+        set(data.labels[data.random_indices(3)]) == {0, 1, 2}
+        and len(set(data.random_indices(90))) == 90
+        and len(data.random_indices(99)) == 90
     )
-    shares = np.bincount(data.labels[data.drawn(45)])
+    assert np.array_equal(data.random_indices(10), data.random_indices(20)[:10]) and not np.array_equal(
+        data.random_indices(9), data.random_indices(9, seed=1)
+    )
+    shares = np.bincount(data.labels[data.random_indices(45)])
     assert shares.min() >= 8, shares  # 15 of each are expected, with a standard deviation of 2.3
     sorted_photos = Dataset("d", "train", np.zeros((90, 1, 2, 2), np.uint8))
-    assert np.ptp(sorted_photos.drawn(9)) > 45  # not the first ones
+    assert np.ptp(sorted_photos.random_indices(9)) > 45  # not the first ones
 
 
 @given(n=st.integers(1, 60), k=st.integers(1, 60), count=st.integers(1, 70), seed=st.integers(0, 2**64 - 1))
 def test_drawn_is_a_choice_without_repetition(n, k, count, seed):
     labels = np.arange(n) * k // n
     data = Dataset("d", "train", np.zeros((n, 1, 1, 1), np.uint8), labels)
-    chosen = data.drawn(count, seed=seed)
+    chosen = data.random_indices(count, seed=seed)
     assert len(set(chosen)) == len(chosen) == min(n, count) and 0 <= chosen.min() <= chosen.max() < n
     assert len(set(labels[chosen])) == min(len(set(labels)), count)
 

@@ -41,13 +41,13 @@ def test_seeds_splits_and_counts_of_points():
     assert not np.array_equal(a.images, toy("ring", seed=3, count=50, split="test").images)
     assert len(load("ring", split="test")) == 10_000 and len(load("grid", count=7)) == 7
     for wrong, message in {
-        ("square",): "name is one of ring, grid, got 'square'",
+        ("square",): "name is 'ring' or 'grid', got 'square'",
         ("ring", "valid"): "'train' or 'test', got 'valid'",
     }.items():
         with pytest.raises(ValueError, match=message):
             toy(wrong[0], split=(*wrong, "train")[1])
     for count in (0, -1, 2.5, True):
-        with pytest.raises(ValueError, match="count must be a whole number of at least 1"):
+        with pytest.raises(ValueError, match="count is a whole number of at least 1"):
             toy("ring", count=count)
 
 
@@ -88,7 +88,7 @@ def test_what_cannot_be_stacked():
     ):
         with pytest.raises(ValueError, match="expected grey images with the labels 0 to 9"):
             stack(wrong, "stacked")
-    with pytest.raises(ValueError, match="count must be"):
+    with pytest.raises(ValueError, match="count is a whole number of at least 1"):
         stack(digits(), "stacked", count=0)
 
 

@@ -23,7 +23,7 @@ from minigen.algorithms.experiment import Experiment
 from minigen.autograd import Tensor
 from minigen.data import Dataset
 from minigen.doctor import Checkup, Doctor, Finding, diseases, examine, schedule
-from minigen.doctor.evidence import Evidence, clusters, distances, gather, listening
+from minigen.doctor.evidence import Evidence, collect_evidence, k_means, record_relu_activity, squared_distances
 from minigen.random import Generator
 from minigen.training.config import resolve
 from minigen.training.prepare import prepare
@@ -92,11 +92,11 @@ def test_two_classes_with_nearly_all_samples_are_named() -> None:
 
 def test_clusters_stand_for_classes_where_there_are_no_labels() -> None:
     images, classes = points()
-    found = clusters(images, k=8)
+    found = k_means(images, k=8)
     assert len({(a, b) for a, b in zip(found, classes)}) == 8  # the same parts of the data, under other names
-    judged = diseases.mode_collapse(evidence(samples=points(classes=4)[0], classes=clusters(images, 8), labelled=False))
+    judged = diseases.mode_collapse(evidence(samples=points(classes=4)[0], classes=k_means(images, 8), labelled=False))
     assert judged is not None and judged.evidence.endswith("4 of the 8 clusters")
-    assert set(clusters(np.zeros((20, 1, 2, 2), "f4"))) == {0}  # all alike
+    assert set(k_means(np.zeros((20, 1, 2, 2), "f4"))) == {0}  # all alike
 
 
 def answers(counts: list[int], certain: float) -> NDArray[np.float64]:
@@ -123,8 +123,8 @@ def answers(counts: list[int], certain: float) -> NDArray[np.float64]:
 )
 def test_missing_classes(counts: list[int], certain: float, wanted: str | None) -> None:
     """By the answers of a classifier, where pixels say that all is well."""
-    seen = evidence(samples=points()[0], recognised=answers(counts, certain))
-    if certain < diseases.RECOGNISABLE:
+    seen = evidence(samples=points()[0], sample_probabilities=answers(counts, certain))
+    if certain < diseases.MIN_CERTAIN:
         with pytest.raises(diseases.NotApplicable):
             diseases.missing_classes(seen)
         return
@@ -139,7 +139,7 @@ def test_missing_classes(counts: list[int], certain: float, wanted: str | None) 
 def test_what_is_no_digit_yet_may_be_called_a_missing_class(called: int, certain: float, missing: bool) -> None:
     """A classifier has to say something: so few of 50 samples are called class 1, and it is certain of none of them."""
     others, ones = answers([55, 0, 55, 55, 55, 57, 57, 57], 1.0), answers([0, called, 0, 0, 0, 0, 0, 0], certain)
-    found = diseases.missing_classes(evidence(samples=points()[0], recognised=np.concatenate([others, ones])))
+    found = diseases.missing_classes(evidence(samples=points()[0], sample_probabilities=np.concatenate([others, ones])))
     assert (found is not None) == missing
     assert found is None or "1 of the 8 classes (1)" in found.evidence
 
@@ -148,14 +148,14 @@ def test_missing_classes_are_named_once() -> None:
     """Not after another check has found the collapse, and not where there are no labels or no classifier."""
     recognised = answers([57, 57, 57, 57, 57, 57, 58, 0], 0.9)
     for changes in (
-        {"samples": points(classes=7)[0], "recognised": recognised},
-        {"samples": np.zeros((N, 8, 1, 1), "f4"), "recognised": recognised},
+        {"samples": points(classes=7)[0], "sample_probabilities": recognised},
+        {"samples": np.zeros((N, 8, 1, 1), "f4"), "sample_probabilities": recognised},
         {
             "samples": points()[0],
-            "recognised": recognised,
+            "sample_probabilities": recognised,
             "diagnostics": {"kl": np.zeros((N, 4)), "mean": np.zeros((N, 4))},
         },
-        {"samples": points()[0], "recognised": recognised, "labelled": False},
+        {"samples": points()[0], "sample_probabilities": recognised, "labelled": False},
         {"samples": points()[0]},
     ):
         with pytest.raises(diseases.NotApplicable):
@@ -201,7 +201,7 @@ def test_dead_codes(used: int, wanted: bool) -> None:
 
 @pytest.mark.parametrize(("silent", "wanted"), [(95, False), (96, True), (100, True)])
 def test_dead_relu(silent: int, wanted: bool) -> None:
-    found = diseases.dead_relu(evidence(silent={"a.1": (1, 100), "b.1": (silent, 100)}))
+    found = diseases.dead_relu(evidence(dead_units={"a.1": (1, 100), "b.1": (silent, 100)}))
     assert (found is not None) == wanted
     assert found is None or "units of b.1 are 0" in found.evidence
 
@@ -256,11 +256,13 @@ def test_without_evidence_there_is_no_check(check: Any, changes: dict[str, Any])
 def test_distances_and_spread() -> None:
     a, b = rng.standard_normal((30, 5)) + 100, rng.standard_normal((20, 5)) + 100
     wanted = np.square(a[:, None] - b).sum(2)
-    np.testing.assert_allclose(distances(a, b), wanted, atol=1e-9)  # of numbers near 5 * 100^2, in float64
+    np.testing.assert_allclose(squared_distances(a, b), wanted, atol=1e-9)  # of numbers near 5 * 100^2, in float64
     rows = rng.standard_normal((600, 16))
-    every = np.sqrt(distances(rows, rows)).sum() / (600 * 599)
-    assert diseases.spread_of(rows) == pytest.approx(every, rel=0.03)  # 600 pairs: 3 standard errors of the mean
-    assert diseases.spread_of(np.ones((5, 3))) == 0
+    every = np.sqrt(squared_distances(rows, rows)).sum() / (600 * 599)
+    assert diseases.mean_pairwise_distance(rows) == pytest.approx(
+        every, rel=0.03
+    )  # 600 pairs: 3 standard errors of the mean
+    assert diseases.mean_pairwise_distance(np.ones((5, 3))) == 0
 
 
 # Looking.
@@ -278,7 +280,7 @@ def test_units_that_never_fire_are_found_and_the_network_is_put_back() -> None:
     }
     x, image = Tensor(np.eye(3, dtype="f4") * 2), Tensor(np.ones((2, 1, 3, 3), "f4"))
     before = modules["one"](x).numpy(), modules["two"](image).numpy()
-    with listening(modules) as heard:
+    with record_relu_activity(modules) as heard:
         np.testing.assert_allclose(modules["one"](x).numpy(), before[0])
         np.testing.assert_allclose(modules["two"](image).numpy(), before[1], rtol=1e-6)  # not fused: other rounding
         modules["one"](Tensor(-x.data))  # a unit that fires for one of several batches is alive
@@ -286,7 +288,7 @@ def test_units_that_never_fire_are_found_and_the_network_is_put_back() -> None:
         "one.1": [True, False, True, True],
         "two.0.1": [True, False, False],
     }
-    with pytest.raises(ValueError), listening(modules):
+    with pytest.raises(ValueError), record_relu_activity(modules):
         modules["one"](Tensor(np.ones((2, 5), "f4")))
     assert vars(modules["one"])["1"] is ops.relu and vars(modules["two"])["0"][1] is ops.relu
 
@@ -316,7 +318,7 @@ def test_a_generator_that_is_drawn_from_while_looking_is_put_back() -> None:
     built = build_small("denoising-ae")
     built = replace(built, diagnostics=lambda images: {"x": built.generators["noise"].normal((3,))})
     before = everything(built)
-    assert gather(built, images_for("ae").x, None, ()).diagnostics["x"].shape == (3,)
+    assert collect_evidence(built, images_for("ae").x, None, ()).diagnostics["x"].shape == (3,)
     assert everything(built) == before
 
 
@@ -338,7 +340,7 @@ def test_the_guide_has_every_disease() -> None:
         schedule.IMAGES,
         f"{schedule.EARLY:,}",
         f"{schedule.SEEN:,}",
-        f"{diseases.SPREAD:.0%}".replace("%", " %"),
+        f"{diseases.MIN_SPREAD:.0%}".replace("%", " %"),
     ):
         assert str(number) in guide
 
@@ -417,7 +419,7 @@ def test_a_resumed_run_is_the_same_to_the_bit_and_remembers_its_epochs(tmp_path:
 
 def test_the_codes_of_an_encoder_that_is_told_classes_are_looked_at() -> None:
     batch = images_for("cvae")
-    seen = gather(build_small("cvae"), batch.x, batch.labels, [])
+    seen = collect_evidence(build_small("cvae"), batch.x, batch.labels, [])
     assert seen.diagnostics["kl"].shape == seen.diagnostics["mean"].shape and len(seen.diagnostics["kl"]) == len(
         batch.x
     )

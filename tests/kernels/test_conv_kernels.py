@@ -19,7 +19,7 @@ from minigen_kernels import cpu, reference
 from minigen_kernels.cpu import conv as cpu_conv
 from minigen_kernels.cpu import frame as cpu_frame
 from minigen_kernels.cpu import spectral as cpu_spectral
-from minigen_kernels.cpu.circle import Geometry, pays
+from minigen_kernels.cpu.circle import Geometry, spectral_is_faster
 from minigen_kernels.cpu.frame import window_axis
 from minigen_kernels.cpu.one_thread import ONE_THREAD
 
@@ -149,7 +149,7 @@ def test_cpu_equals_reference(dtype, case):
 def test_cpu_with_samples_abreast(dtype, case):
     """The other layout of a frame, which few of the cases above would choose, and few taps at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu_frame, "_go_abreast", lambda *layer: True)
+        patch.setattr(cpu_frame, "_should_interleave", lambda *layer: True)
         patch.setattr(cpu_conv, "CACHE_BYTES", 256)
         assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
 
@@ -159,7 +159,7 @@ def test_cpu_with_samples_abreast(dtype, case):
 def test_cpu_around_a_circle(dtype, case):
     """By spectra, in blocks of a few samples and kernels: what none of the cases above is large enough to choose."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu_conv, "pays", lambda *layer, transposed: True)
+        patch.setattr(cpu_conv, "spectral_is_faster", lambda *layer, transposed: True)
         patch.setattr(cpu_spectral, "SPECTRA_BYTES", 1 << 12)
         patch.setattr(cpu_spectral, "SMALL_PRODUCT", 1 << 10)
         assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
@@ -171,7 +171,7 @@ def test_cpu_around_a_circle(dtype, case):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_groups_of_samples(dtype, group_bytes, abreast, layer, monkeypatch):
     """One sample (or strip of them) at a time, a few with a smaller last group, and all at once."""
-    monkeypatch.setattr(cpu_frame, "_go_abreast", lambda *layer: abreast)
+    monkeypatch.setattr(cpu_frame, "_should_interleave", lambda *layer: abreast)
     monkeypatch.setattr(cpu_conv, "SUM_GROUP_BYTES", group_bytes)
     monkeypatch.setattr(cpu_conv, "DOT_GROUP_BYTES", group_bytes)
     case = make_case(0, *layer)
@@ -204,7 +204,7 @@ def test_layers_that_go_around_a_circle(dtype, layer):
     N, groups, Cg, Kg, hw, kernel_hw, out_hw, *steps = layer
     geometry = Geometry(hw, out_hw, kernel_hw, *steps)
     for transposed in (False, True):
-        assert pays(N, Cg, Kg, geometry, np.dtype(dtype).itemsize, transposed)
+        assert spectral_is_faster(N, Cg, Kg, geometry, np.dtype(dtype).itemsize, transposed)
     case = make_case(0, *layer)
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         got = case.astype(dtype).run(cpu)
@@ -240,7 +240,7 @@ def test_one_thread_until_the_last_one_leaves():
 )
 def test_layers_that_do_not(N, C, K, size, kernel):
     geometry = Geometry((size, size), (size, size), (kernel, kernel), (1, 1), (kernel // 2, kernel // 2), (1, 1))
-    assert not pays(N, C, K, geometry, 4, transposed=False)
+    assert not spectral_is_faster(N, C, K, geometry, 4, transposed=False)
 
 
 @pytest.mark.parametrize(("N", "C", "size", "abreast"), [(64, 8, 7, True), (1, 8, 7, False), (64, 64, 64, False)])
@@ -248,7 +248,7 @@ def test_both_layouts_are_chosen(N, C, size, abreast):
     """A batch of small images goes abreast; a single sample lies flat, and so do images too large for the cache."""
     axis = window_axis(size, size, 3, 1, 1, 1)
     frame = cpu_frame.Frame(np.zeros((N, C, size, size), np.float32), 1, C, axis, axis, 1 << 19)
-    assert (frame.abreast > 1) == abreast
+    assert (frame.interleaved > 1) == abreast
 
 
 @pytest.mark.parametrize("room", ROOMS)

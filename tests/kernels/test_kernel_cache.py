@@ -73,9 +73,9 @@ def python(program: str, path: Path, folder: Path) -> tuple[str, str]:
 @contextlib.contextmanager
 def heard() -> Iterator[list[str]]:
     """What is logged meanwhile by a process that has said nothing so far."""
-    lines, listener, level, told = [], logging.Handler(), cache.LOG.level, set(cache.told)
+    lines, listener, level, told = [], logging.Handler(), cache.LOG.level, set(cache.logged)
     listener.emit = lambda record: lines.append(record.getMessage())
-    cache.told.clear()
+    cache.logged.clear()
     cache.LOG.setLevel(logging.INFO)
     cache.LOG.addHandler(listener)
     try:
@@ -83,7 +83,7 @@ def heard() -> Iterator[list[str]]:
     finally:
         cache.LOG.removeHandler(listener)
         cache.LOG.setLevel(level)
-        cache.told.update(told)
+        cache.logged.update(told)
 
 
 def run(kernel: CPUDispatcher) -> tuple[bool, list[str]]:

@@ -7,7 +7,7 @@ from minigen.autograd import Tensor
 from minigen.data import Dataset, cache_folder
 from minigen.metrics import classifier
 from minigen.metrics.classifier import (
-    accuracy_of,
+    evaluate_accuracy,
     feature_dimension,
     principal_components,
     stacked_features,
@@ -47,9 +47,9 @@ def test_any_size_of_image_fits(side, channels):
 def test_it_learns_the_same_from_the_same():
     train, test = bars(300, 0), bars(100, 1)
     model = train_classifier(train, steps=60)
-    assert accuracy_of(model, test) > 0.95 and not model.training
+    assert evaluate_accuracy(model, test) > 0.95 and not model.training
     again = train_classifier(train.in_range((-1.0, 1.0)), steps=60)  # whatever range the images come in, nearly
-    assert accuracy_of(again, test) == accuracy_of(model, test)
+    assert evaluate_accuracy(again, test) == evaluate_accuracy(model, test)
     assert weights_hash(model) == weights_hash(train_classifier(train, steps=60))
     assert weights_hash(model) != weights_hash(train_classifier(train, steps=60, seed=1))
     with pytest.raises(ValueError, match="bars has no labels"):
@@ -59,7 +59,7 @@ def test_it_learns_the_same_from_the_same():
 def test_features_and_probabilities(cache):
     train, test = bars(300, 0), bars(100, 1)
     told = []
-    features = trained_features(train, test, tell=told.append)
+    features = trained_features(train, test, log=told.append)
     assert len(told) == 1 and "training a classifier on bars" in told[0]
     x = test.images_float()
     assert features.extract(x).shape == (100, 64) == (100, feature_dimension(train))
@@ -67,15 +67,15 @@ def test_features_and_probabilities(cache):
     p = features.classify(x)
     np.testing.assert_allclose(p.sum(1), 1, rtol=1e-12)
     assert (p.argmax(1) == test.labels).mean() == features.facts["test_accuracy"] > 0.9
-    np.testing.assert_allclose(features.shares, [np.mean(train.labels == k) for k in range(3)], rtol=1e-12)
+    np.testing.assert_allclose(features.class_frequencies, [np.mean(train.labels == k) for k in range(3)], rtol=1e-12)
     assert len(features.facts["weights"]) == 16 and features.facts["dimension"] == 64
 
 
 def test_it_is_trained_once_and_kept(cache):
     train, test = bars(60, 0), bars(50, 1)
     told = []
-    first = trained_features(train, test, tell=told.append)
-    second = trained_features(train.in_range((0.0, 1.0)), test, tell=told.append)
+    first = trained_features(train, test, log=told.append)
+    second = trained_features(train.in_range((0.0, 1.0)), test, log=told.append)
     assert len(told) == 1 and first.facts == second.facts
     x = test.images_float()
     np.testing.assert_array_equal(first.extract(x), second.extract(x))
@@ -83,14 +83,14 @@ def test_it_is_trained_once_and_kept(cache):
     assert file.parent == cache_folder() and file.name.startswith("classifier-v1-bars-")
     for broken in (b"", file.read_bytes()[:-9], b"x" * 99):  # damaged: trained again, with the same numbers
         file.write_bytes(broken)
-        assert trained_features(train, test, tell=told.append).facts == first.facts
+        assert trained_features(train, test, log=told.append).facts == first.facts
     assert len(told) == 4
     weights = load(file)
     weights["last.bias"] += 1  # a sound file whose weights are not those that it names
     save(weights, file, load_metadata(file))
-    assert trained_features(train, test, tell=told.append).facts == first.facts and len(told) == 5
+    assert trained_features(train, test, log=told.append).facts == first.facts and len(told) == 5
     changed = Dataset("bars", "train", train.images, (train.labels + 1) % 3)
-    trained_features(changed, test, tell=told.append)  # other labels: another classifier
+    trained_features(changed, test, log=told.append)  # other labels: another classifier
     assert len(told) == 6 and len(list(cache.iterdir())) == 2
 
 
@@ -110,8 +110,10 @@ def test_stacked_digits_are_read_channel_by_channel(cache):
     p = [single.classify(np.ascontiguousarray(x[:, c : c + 1])) for c in range(3)]
     wanted = [[r * g * b for r in p[0][i] for g in p[1][i] for b in p[2][i]] for i in range(33)]
     np.testing.assert_allclose(stacked.classify(x), wanted, atol=1e-5)
-    a, b, c = single.shares
-    assert stacked.shares.shape == (27,) and stacked.shares[0 * 9 + 1 * 3 + 2] == pytest.approx(a * b * c, rel=1e-12)
+    a, b, c = single.class_frequencies
+    assert stacked.class_frequencies.shape == (27,) and stacked.class_frequencies[0 * 9 + 1 * 3 + 2] == pytest.approx(
+        a * b * c, rel=1e-12
+    )
     spelt = test.labels[:99].reshape(33, 3) @ [9, 3, 1]  # three classes here, ten digits there
     assert (stacked.classify(x).argmax(1) == spelt).mean() > 0.9
 

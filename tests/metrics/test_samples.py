@@ -17,7 +17,7 @@ from minigen import metrics
 from minigen.data import Dataset
 from minigen.data.toys import TOYS
 from minigen.metrics import evaluation
-from minigen.metrics.frechet import Gaussian, fit_gaussian, gaussian_distance, needed
+from minigen.metrics.frechet import Gaussian, fit_gaussian, gaussian_distance, min_samples
 
 Array = np.ndarray[Any, Any]
 
@@ -65,7 +65,7 @@ def test_moments_are_those_of_numpy_along_the_right_axis() -> None:
 def test_too_few_samples_are_refused_with_the_number_needed() -> None:
     rng = np.random.default_rng(0)
     y = rng.normal(size=(100, 8))
-    assert needed(8) == 16 and metrics.samples_needed(8) == 96
+    assert min_samples(8) == 16 and metrics.samples_needed(8) == 96
     metrics.frechet_distance(y[:16], y)
     with pytest.raises(ValueError, match="15 samples are too few for 8 features; at least 16 are needed"):
         metrics.frechet_distance(y[:15], y)

@@ -14,7 +14,7 @@ from algorithms.adversarial.conditional_runs import CLASSES, batch
 import minigen as mg
 from minigen import nn, ops
 from minigen.autograd import Tensor
-from minigen.models.conditional_gan import LabelledDiscriminator, add_head, with_labels
+from minigen.models.conditional_gan import ConditionalDiscriminator, add_head, with_labels
 from minigen.models.gan import Discriminator, dcgan_discriminator, dense_discriminator
 from minigen.random import Generator
 
@@ -36,11 +36,11 @@ def test_a_convolution_sees_the_label_as_a_channel_and_a_dense_layer_beside_the_
     flat = with_labels(Watcher(), (1, 8, 8), CLASSES, embedded=False, rng=Generator(0))
     assert flat(Tensor(one.x), labels).shape == (5,)
     np.testing.assert_array_equal(seen[0].numpy(), np.concatenate([one.x.reshape(5, -1), labels.numpy()], 1))
-    assert LabelledDiscriminator.input_shape((1, 8, 8), CLASSES, embedded=False) == (1, 1, 64 + CLASSES)
+    assert ConditionalDiscriminator.input_shape((1, 8, 8), CLASSES, embedded=False) == (1, 1, 64 + CLASSES)
 
     planes = with_labels(Watcher(), (2, 8, 4), CLASSES, embedded=True, rng=Generator(0))
     planes(Tensor(batch(5, (2, 8, 4)).x), labels)
-    assert seen[1].shape[1:] == LabelledDiscriminator.input_shape((2, 8, 4), CLASSES, embedded=True) == (3, 8, 4)
+    assert seen[1].shape[1:] == ConditionalDiscriminator.input_shape((2, 8, 4), CLASSES, embedded=True) == (3, 8, 4)
     plane = seen[1].numpy()[:, 2].reshape(5, -1)
     np.testing.assert_array_equal(plane[0], plane[4])  # the same label, the same plane
     assert abs(plane[0] - plane[1]).max() > 0.01

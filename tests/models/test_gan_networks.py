@@ -42,7 +42,7 @@ def test_dcgan_fits_the_image(image: tuple[int, int, int], first: int, kernel: i
     assert generator[1].shape[1] == first
     kinds = {"batch": nn.BatchNorm, "layer": nn.LayerNorm, "spectral": nn.SpectralNorm}
     found = [type(m) for _, m in discriminator.named_modules()]
-    steps = architecture.halvings(image)
+    steps = architecture.downsampling_steps(image)
     for name, kind in kinds.items():
         wanted = {"batch": steps - 1, "layer": steps - 1, "spectral": steps + 1}[name] if name == norm else 0
         assert found.count(kind) == wanted
@@ -179,7 +179,7 @@ def test_the_average_is_that_of_the_path() -> None:
     for k in range(1, 120):
         network[0].weight.data = draw.normal((2, 3))
         network[1].running_mean.data = draw.normal((2,))
-        average.follow(network)
+        average.update(network)
         d = min(0.9, (1 + k) / (10 + k))
         wanted = d * wanted + (1 - d) * network[0].weight.numpy()
         # float32: up to 120 roundings, each of 6e-8
@@ -193,13 +193,13 @@ def test_an_average_is_saved_and_used_like_a_network() -> None:
     network = nn.Sequential(nn.Dense(3, 2, rng=Generator(0)), ops.tanh)
     average, other = nn.MovingAverage(network, 0.99), nn.MovingAverage(nn.Sequential(nn.Dense(3, 2), ops.tanh), 0.99)
     network[0].weight.data = network[0].weight.data + 1
-    average.follow(network)
+    average.update(network)
     other.load_state_dict(average.state_dict())
     x = Tensor(np.ones((1, 3), np.float32))
     np.testing.assert_array_equal(other(x).numpy(), average(x).numpy())
     network[0].weight.data = network[0].weight.data - 2
     for each in (average, other):
-        each.follow(network)  # the count of updates came along
+        each.update(network)  # the count of updates came along
     np.testing.assert_array_equal(other(x).numpy(), average(x).numpy())
     for decay in (0.0, 1.0, -0.1):
         with pytest.raises(ValueError, match="decay must be between 0 and 1"):

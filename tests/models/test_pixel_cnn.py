@@ -52,12 +52,12 @@ def test_one_place_after_the_other_gives_the_same_as_all_at_once(shape: tuple[in
     e = np.random.default_rng(0).normal(size=(2, 3, *shape))
     whole, seen = prior(Tensor(e)).numpy(), [np.zeros((2, 2, *shape)) for _ in range(layers)]
     for i, j in np.ndindex(*shape):
-        place = prior.at(e, i, j, seen).numpy()
+        place = prior.logits_at(e, i, j, seen).numpy()
         np.testing.assert_allclose(place[:, :, 0, 0], whole[:, :, i, j], atol=CLOSE)
 
 
 def test_masks() -> None:
-    a, b = (MaskedConv2d(1, 1, 3, own=own, rng=Generator(0)).mask.numpy()[0, 0] for own in (False, True))
+    a, b = (MaskedConv2d(1, 1, 3, include_center=own, rng=Generator(0)).mask.numpy()[0, 0] for own in (False, True))
     np.testing.assert_array_equal(a, [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
     np.testing.assert_array_equal(b, [[1, 1, 1], [1, 1, 0], [0, 0, 0]])
 
@@ -77,9 +77,9 @@ def test_grids_are_drawn_with_their_probabilities() -> None:
     prior, embedding, n = small_prior(2), np.random.default_rng(2).normal(size=(2, 3)), 20_000
     grids = all_grids(2)
     p = np.exp(-prior.nll(Tensor(np.moveaxis(embedding[grids], -1, 1)), grids).numpy())
-    drawn = prior.draw(n, embedding, Generator(3)).reshape(n, 4) @ (8, 4, 2, 1)
+    drawn = prior.sample(n, embedding, Generator(3)).reshape(n, 4) @ (8, 4, 2, 1)
     counts = np.bincount(drawn, minlength=16)
     # Pearson's statistic has mean 15 and standard deviation 5.5; with wrong probabilities it is of the order of n.
     assert ((counts - n * p) ** 2 / (n * p)).sum() < 15 + 5 * 5.5
     assert p.max() > 2 / 16  # they are not all alike
-    assert prior.draw(0, embedding, Generator(3)).shape == (0, 2, 2)
+    assert prior.sample(0, embedding, Generator(3)).shape == (0, 2, 2)

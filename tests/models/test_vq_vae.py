@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from minigen import nn, ops
 from minigen.autograd import Tensor, grad
 from minigen.models.likelihood import Bernoulli
-from minigen.models.vq_vae import NEVER_USED, Codebook, convolutional, grid_of, perplexity, straight_through
+from minigen.models.vq_vae import NEVER_USED, Codebook, convolutional, grid_shape, perplexity, straight_through
 from minigen.random import Generator
 
 Array = np.ndarray[Any, Any]
@@ -49,7 +49,7 @@ def test_the_nearest_entry_is_chosen(n: int, codes: int, size: int, h: int, seed
     e = entries.embedding.numpy()
     distances = np.square(z[:, None] - e[None, :, :, None, None]).sum(2)
     np.testing.assert_array_equal(found, distances.argmin(1))
-    np.testing.assert_array_equal(entries.vectors(found).numpy(), np.moveaxis(e[found], -1, 1))
+    np.testing.assert_array_equal(entries.embed(found).numpy(), np.moveaxis(e[found], -1, 1))
     np.testing.assert_array_equal(entries.usage(found), np.bincount(found.reshape(-1), minlength=codes))
 
 
@@ -91,7 +91,7 @@ def test_entries_follow_running_means() -> None:
     for k in range(6):
         z = grid(seed=k) + 0.5
         found = entries.nearest(z)
-        entries.follow(z, found)
+        entries.ema_update(z, found)
         vectors = [(found[n, i, j], z[n, :, i, j]) for n, i, j in np.ndindex(*found.shape)]
         for code in range(5):
             own = [v for chosen, v in vectors if chosen == code]
@@ -101,7 +101,7 @@ def test_entries_follow_running_means() -> None:
         np.testing.assert_allclose(entries.embedding.numpy(), e, atol=CLOSE)
         np.testing.assert_allclose(entries.counts.numpy(), counts, atol=CLOSE)
     with pytest.raises(ValueError, match="trained by its gradient; it has no decay"):
-        book(decay=None).follow(z, found)
+        book(decay=None).ema_update(z, found)
 
 
 def test_an_entry_that_is_never_chosen_stays_where_it_is() -> None:
@@ -112,7 +112,7 @@ def test_an_entry_that_is_never_chosen_stays_where_it_is() -> None:
     entries.to(dtype=np.float32)
     z = grid().astype(np.float32)
     for _ in range(300):  # 0.5^300 is 0 in float32
-        entries.follow(z, entries.nearest(z))
+        entries.ema_update(z, entries.nearest(z))
     assert entries.counts.numpy()[1] == 0
     np.testing.assert_allclose(entries.embedding.numpy()[1], far, rtol=1e-6)
 
@@ -124,7 +124,7 @@ def test_unused_entries_are_put_where_codes_are() -> None:
     entries.unused.data = np.array([9, 3, 9, 1, 2, NEVER_USED], np.int32)
     before, counts, sums = (t.numpy().copy() for t in (entries.embedding, entries.counts, entries.sums))
     rng = Generator(4)
-    entries.revive(z, found, after=3, rng=rng)
+    entries.restart_unused(z, found, after=3, rng=rng)
     now, vectors = entries.embedding.numpy(), np.moveaxis(z, 1, -1).reshape(-1, 3)
     dead = [1, 4, 5]  # 3 + 1, 2 + 1 and for ever; 0 and 2 are used, 3 is unused for 2 updates
     np.testing.assert_array_equal(entries.unused.numpy(), [0, 0, 0, 2, 0, 0])
@@ -139,7 +139,7 @@ def test_unused_entries_are_put_where_codes_are() -> None:
 
     still, position = book(6), Generator(4)
     start = still.embedding.numpy().copy()
-    still.revive(z, found, after=0, rng=position)
+    still.restart_unused(z, found, after=0, rng=position)
     np.testing.assert_array_equal(still.embedding.numpy(), start)
     assert position.state["position"] == 0 and still.unused.numpy()[2] == 0 and still.unused.numpy()[1] > NEVER_USED
 
@@ -148,5 +148,5 @@ def test_unused_entries_are_put_where_codes_are() -> None:
 def test_images_that_fit(shape: tuple[int, int, int]) -> None:
     model = convolutional(shape, Bernoulli(), channels=2, latent=3, rng=Generator(0))
     z = model.encode(Tensor(np.zeros((2, *shape), np.float32)))
-    assert z.shape == (2, 3, *grid_of(shape)) and grid_of(shape) == (shape[1] // 4, shape[2] // 4)
+    assert z.shape == (2, 3, *grid_shape(shape)) and grid_shape(shape) == (shape[1] // 4, shape[2] // 4)
     assert model.decode(z).shape == (2, *shape)

@@ -99,7 +99,7 @@ def test_copies_made_inside_a_block_are_in_the_mode_that_is_seen() -> None:
     net = network()
     weight = mg.Tensor(np.zeros((3, 2), np.float32))
     with net.evaluation():
-        copies = [copy.deepcopy(net), pickle.loads(pickle.dumps(net)), nn.replaced(net, {"0.weight": weight})]
+        copies = [copy.deepcopy(net), pickle.loads(pickle.dumps(net)), nn.functional_copy(net, {"0.weight": weight})]
         for each in copies:
             assert not any(modes(each))
     for each in copies:

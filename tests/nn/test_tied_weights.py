@@ -123,13 +123,13 @@ def test_a_replaced_tied_weight_goes_by_any_of_its_names() -> None:
     module = Tied()
     new = mg.Tensor(np.eye(4, dtype=np.float32), requires_grad=True)
     for name in ("enc.weight", "dec.weight"):
-        copy = nn.replaced(module, {name: new})
+        copy = nn.functional_copy(module, {name: new})
         assert copy.enc.weight is copy.dec.weight is new
     constants = {name: mg.Tensor(array) for name, array in Tied(3).state_dict().items()}
-    np.testing.assert_array_equal(nn.replaced(module, constants)(mg.Tensor(X)).data, Tied(3)(mg.Tensor(X)).data)
+    np.testing.assert_array_equal(nn.functional_copy(module, constants)(mg.Tensor(X)).data, Tied(3)(mg.Tensor(X)).data)
     other = mg.Tensor(np.eye(4, dtype=np.float32), requires_grad=True)
     with pytest.raises(ValueError, match=r"dec\.weight and enc\.weight are one tensor here; give one for both"):
-        nn.replaced(module, {"enc.weight": new, "dec.weight": other})
+        nn.functional_copy(module, {"enc.weight": new, "dec.weight": other})
 
 
 def test_a_module_that_knows_its_parent_has_a_state() -> None:

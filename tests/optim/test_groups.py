@@ -1,6 +1,6 @@
 """Parameter groups: PyTorch's numbers, rates that keep their ratio, and every way to give groups that are none.
 
-Read next: ``test_optim_side_by_side.py``.
+Read next: ``test_multi_tensor.py``.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def check_results(run: mg.Run, written: dict[str, Any]) -> None:
         with pytest.raises(mg.ConfigError, match="has no encoder, so images have no codes"):
             run.encode(test)
     if "pairs" in written:
-        shown = test.subset(test.drawn(4))
+        shown = test.subset(test.random_indices(4))
         columns = run.reconstruction_columns(shown)
         assert as_png(sheet(columns, value_range=run.value_range)) == written["pairs"]
         if "corruption" not in run.config:

@@ -1,10 +1,9 @@
 """Bias and activation on the CPU, and both of their gradients, in one pass over memory each.
 
-x (N, C, L) lies in memory as one run of numbers, in which the biases come again after every C * L. It is cut into rows
-of one such period, or of several where a period is short; so the inner loop runs along contiguous memory, is long and
-is vectorised for every L, also L = 1. On the way back every column of these rows has its own sum, in the dtype of x
-over a few rows, then in float64; in the end the columns of a channel are added up. Long rows are cut into strips whose
-sums stay in the cache.
+x (N, C, L) is contiguous, and the biases repeat with the period C * L. It is cut into rows of one period, or of several
+short ones; so the inner loop runs along contiguous memory, is long and is vectorised for every L, also L = 1. In the
+backward pass every column of these rows has its own sum, in the dtype of x over a few rows, then in float64; at the end
+the columns of a channel are added up. Long rows are cut into strips whose sums stay in the cache.
 
 Imports: NumPy, Numba, exponential; the check of arguments from ``reference``. Read next: ``norm.py``.
 """

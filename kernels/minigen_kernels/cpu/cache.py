@@ -1,15 +1,15 @@
-"""Where compiled kernels are kept: Numba's cache in files that cannot be half right.
+"""The disk cache of compiled kernels: Numba's cache with atomic, checksummed files.
 
-Numba keeps an index and numbered files for each function. An index that a power cut has emptied ends every later
-process; two processes that compile one function for two dtypes at once can give the one the code of the other; and a
-change in any file but the function's own goes unseen. Here the function and the types of a call name one file, which is
-written aside and then moved into place. It opens with two digests: of what it was made from, and of what follows.
+Numba keeps an index and numbered files for each function. This has three problems: an index emptied by a power cut ends
+every later process; two processes that compile one function for two dtypes at once may mix up the code; changes in
+other source files are not noticed. Here each function and tuple of argument types has one file, which is written under
+a temporary name and then renamed. It starts with two digests: of the sources and compilers, and of the content.
 
-* A file made from other sources or by another Numba is replaced, without a word.
-* A damaged file is replaced, and a warning says so.
-* Where nothing can be written, every process compiles for itself. A warning says so if there is a folder for it.
+* A file made from other sources or by another Numba is replaced silently.
+* A damaged file is replaced with a warning.
+* If nothing can be written, every process compiles for itself. There is a warning if the folder exists.
 
-What there is to tell is told once in a process, to the logger ``minigen_kernels.cpu``.
+Each message is logged once per process, to the logger ``minigen_kernels.cpu``.
 
 Imports: Numba. Read next: ``jit.py``.
 """
@@ -49,7 +49,7 @@ class KernelCache(FunctionCache):
         self._stamp = digest(repr(sources()).encode(), self._impl.locator.get_source_stamp())
 
     def _load_overload(self, types: Any, target_context: Any) -> Any:
-        """What is kept for arguments of these types, ready to run; None if it has to be compiled."""
+        """The cached code for arguments of these types; None if it has to be compiled."""
         path = self._path(types, target_context.codegen())
         try:
             kept = path.read_bytes()
@@ -60,13 +60,13 @@ class KernelCache(FunctionCache):
                 return self._impl.rebuild(target_context, pickle.loads(payload))
         except FileNotFoundError:
             pass
-        except Exception as error:  # whatever is wrong with the file, it can be made again
-            tell_once(logging.WARNING, "a compiled kernel cannot be used, it is compiled anew", f"{path}: {error}")
-        tell_once(logging.INFO, "compiling kernels, once")
+        except Exception as error:  # whatever is wrong, the file can be made again
+            log_once(logging.WARNING, "a compiled kernel cannot be used, it is compiled anew", f"{path}: {error}")
+        log_once(logging.INFO, "compiling kernels, once")
         return None
 
     def _save_overload(self, types: Any, compiled: Any) -> None:
-        """Keep what was compiled for arguments of these types, if that is possible."""
+        """Write the code compiled for arguments of these types, if possible."""
         if not self._impl.check_cachable(compiled):
             return
         path = self._path(types, compiled.codegen)
@@ -78,7 +78,7 @@ class KernelCache(FunctionCache):
                 file.write(self._stamp + digest(payload) + payload)
             os.replace(aside, path)
         except OSError as error:
-            tell_once(logging.WARNING, "compiled kernels cannot be kept", f"{path.parent}: {error.strerror or error}")
+            log_once(logging.WARNING, "compiled kernels cannot be kept", f"{path.parent}: {error.strerror or error}")
         finally:
             with contextlib.suppress(OSError):
                 aside.unlink()
@@ -90,16 +90,16 @@ class KernelCache(FunctionCache):
 
 
 class NoCache(NullCache):
-    """For an installation that nobody can write to, of a user without a home folder."""
+    """No cache, for a read-only installation and a user without a home folder."""
 
     def load_overload(self, types: Any, target_context: Any) -> None:
-        """Nothing is kept."""
-        tell_once(logging.INFO, "compiling kernels, in every process: there is no folder to keep them in")
+        """Log that there is no cache."""
+        log_once(logging.INFO, "compiling kernels, in every process: there is no folder to keep them in")
 
 
 @functools.cache
 def sources() -> tuple[object, ...]:
-    """What compiled code is made from, besides the file of its function: the compilers, and the files of this room."""
+    """What compiled code depends on besides the file of its function: the compilers, and all files of this folder."""
     files = [(path.name, digest(path.read_bytes())) for path in sorted(ROOM.glob("*.py"))]
     return numba.__version__, llvmlite.__version__, *files
 
@@ -109,11 +109,11 @@ def digest(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
 
 
-told: set[str] = set()
+logged: set[str] = set()
 
 
-def tell_once(level: int, what: str, where: str = "") -> None:
-    """Log a line, if it is the first about this matter in this process."""
-    if what not in told:
-        told.add(what)
+def log_once(level: int, what: str, where: str = "") -> None:
+    """Log a line, once per process for each `what`."""
+    if what not in logged:
+        logged.add(what)
         LOG.log(level, "%s", f"{what}: {where}" if where else what)

@@ -1,16 +1,16 @@
-"""The geometry of a convolution around a circle, and when it pays.
+"""The geometry of circular convolution, and the choice between it and the direct way.
 
-Close a line of cells to a circle of L places: what runs over one edge comes back at the other. As long as it meets only
-zeros there, a convolution around the circle is the one that was wanted, and a wave that fits the circle is only turned
-and stretched by it. ``spectral.py`` uses this; here are its waves, as matrices with one row for each wave.
+A circular convolution of period L wraps around at the edges. With enough zero padding it equals the linear one, and the
+discrete Fourier transform diagonalises it. ``spectral.py`` uses this; here are the transforms, as real matrices with
+one row for each wave.
 
-The rows are real numbers. At one frequency, a cell of the image, one of the kernel and one of the result have angles a,
-b and c, and together contribute cos(a + b + c). With w = 120 degrees,
+At one frequency, a cell of the image, one of the kernel and one of the result have angles a, b and c, and together
+contribute cos(a + b + c). With w = 120 degrees,
 
     cos(a + b + c) = 4/3 (cos a cos b cos c + cos(a+w) cos(b+w) cos(c+w) + cos(a-w) cos(b-w) cos(c-w)):
 
-three rows for a frequency and its negative, one row for a frequency that is its own negative. The formula treats a, b
-and c alike, which is why the same three matrices give a convolution and both its adjoints.
+three rows for a frequency and its negative, one row for a frequency that is its own negative. The formula is symmetric
+in a, b and c, so the same three matrices give a convolution and both its adjoints.
 
 With a stride, each phase of an image (``frame.py``) counts as a channel: every second cell, and the others.
 
@@ -27,17 +27,17 @@ import numpy as np
 from minigen_kernels import Array, Pair
 from minigen_kernels.cpu.frame import Axis, spread_axis, window_axis
 
-#: What a product of a transform and one of the spectra cost, in products of the direct way: fitted to the times of 270
-#: layers on an x86 processor, such that spectra, where they are chosen, are hardly ever the slower way.
+#: The cost of a product in a transform and of one of spectra, relative to a product of the direct way: fitted to the
+#: times of 270 layers on an x86 processor, so that the spectral way, where it is chosen, is hardly ever slower.
 TRANSFORM_COST, SPECTRUM_COST = 2.0, 1.3
-#: Where the direct way takes less, there is nothing to gain.
+#: Below this number of direct products the direct way is used.
 FEWEST_PRODUCTS = 1 << 20
-#: The spectra of this many samples or kernels together must not take more than so many bytes.
+#: The limit in bytes for the spectra of this many samples or kernels.
 FEWEST_IN_BLOCK, SPECTRA_BYTES = 64, 1 << 25
 
 
 class Geometry(NamedTuple):
-    """A convolution but for its channels: image, result and kernel, each (vertical, horizontal)."""
+    """The geometry of a convolution (without channels), all (vertical, horizontal)."""
 
     hw: Pair
     out_hw: Pair
@@ -58,8 +58,8 @@ class Geometry(NamedTuple):
         return rows, columns
 
 
-class Ring(NamedTuple):
-    """One axis of a convolution, closed to a circle of `size` places.
+class CircularAxis(NamedTuple):
+    """One axis of a circular convolution of period `size`.
 
     image, kernel: the places where cells of an image and offsets of a kernel stand; results stand at 0, 1, ...
     cells (phases, image places), taps (phases, kernel places): which cell or offset it is; -1: none.
@@ -72,8 +72,8 @@ class Ring(NamedTuple):
     taps: Array
 
 
-class Deal(NamedTuple):
-    """How a plane is dealt out in phases: place i gets number `there[i]`, and number j went to place `back[j]`.
+class PhaseMap(NamedTuple):
+    """The map between a plane and its phases: place i has cell `there[i]`, and cell j is at place `back[j]`.
 
     there (phases * places), back (H * W); -1: zero, or nowhere.
     """
@@ -84,7 +84,7 @@ class Deal(NamedTuple):
 
 
 class Circle(NamedTuple):
-    """Both axes: matrices with a row for each of R waves, and how images and kernels are dealt out before.
+    """Both axes: transforms with a row for each of R waves, and the phases of images and kernels.
 
     image (R, cells), kernel (R, taps), result (R, oh * ow).
     """
@@ -92,22 +92,22 @@ class Circle(NamedTuple):
     image: Array
     kernel: Array
     result: Array
-    cells: Deal
-    taps: Deal
+    cells: PhaseMap
+    taps: PhaseMap
 
 
 @lru_cache(maxsize=1024)
-def pays(N: int, C: int, K: int, geometry: Geometry, itemsize: int, transposed: bool) -> bool:
-    """Whether the way around a circle costs less, for N samples of a group with C channels and K results.
+def spectral_is_faster(N: int, C: int, K: int, geometry: Geometry, itemsize: int, transposed: bool) -> bool:
+    """Whether the spectral way is cheaper, for N samples of a group with C channels and K results.
 
-    Both are counted in products. A circle gains where many channels meet many results and many samples, since each
-    number goes through the transforms once.
+    Both are counted in products. It is for many channels, results and samples, because each number is transformed only
+    once.
     """
     direct = N * C * K
     for axis in geometry.spread() if transposed else geometry.window():
         direct *= sum(line.size * len(met) for line, met in axis.results)
     phases, cells, taps, frequencies, own_negative = 1, 1, 1, 1, 1
-    for ring in _rings(geometry):
+    for ring in _circular_axes(geometry):
         phases *= len(ring.cells)
         cells *= len(ring.image)
         taps *= len(ring.kernel)
@@ -122,31 +122,31 @@ def pays(N: int, C: int, K: int, geometry: Geometry, itemsize: int, transposed: 
 
 @lru_cache(maxsize=64)
 def circle(geometry: Geometry, dtype: Any) -> Circle:
-    """Its matrices. Kept for the last 64 geometries: a training step comes back to the same ones."""
-    rows, columns = _rings(geometry)
+    """The transforms of a geometry. Cached for the last 64, because a training step repeats the same ones."""
+    rows, columns = _circular_axes(geometry)
     sizes = rows.size, columns.size
     waves, weights = _waves(sizes)
-    image = _heights(waves, sizes, -rows.image, -columns.image)
-    kernel = _heights(waves, sizes, rows.kernel, columns.kernel)
-    result = _heights(waves, sizes, *map(np.arange, geometry.out_hw)) * weights[:, None]
+    image = _wave_values(waves, sizes, -rows.image, -columns.image)
+    kernel = _wave_values(waves, sizes, rows.kernel, columns.kernel)
+    result = _wave_values(waves, sizes, *map(np.arange, geometry.out_hw)) * weights[:, None]
     image, kernel, result = (np.ascontiguousarray(matrix, dtype) for matrix in (image, kernel, result))
     return Circle(
         image,
         kernel,
         result,
-        _deal(rows.cells, columns.cells, geometry.hw),
-        _deal(rows.taps, columns.taps, geometry.kernel_hw),
+        _phase_map(rows.cells, columns.cells, geometry.hw),
+        _phase_map(rows.taps, columns.taps, geometry.kernel_hw),
     )
 
 
 @lru_cache(maxsize=1024)
-def _rings(geometry: Geometry) -> tuple[Ring, Ring]:
-    rows, columns = (_ring(axis) for axis in geometry.window())
+def _circular_axes(geometry: Geometry) -> tuple[CircularAxis, CircularAxis]:
+    rows, columns = (_circular_axis(axis) for axis in geometry.window())
     return rows, columns
 
 
-def _ring(axis: Axis) -> Ring:
-    """The smallest circle in which what runs over an edge meets only zeros."""
+def _circular_axis(axis: Axis) -> CircularAxis:
+    """The smallest period for which the circular convolution equals the linear one."""
     ((results, met),) = axis.results
     lead = min(line.lead for line in axis.phases)
     end = max(line.lead + line.size for line in axis.phases)
@@ -159,7 +159,7 @@ def _ring(axis: Axis) -> Ring:
         taps[tap.phase, shifts.index(tap.shift)] = tap.u
     # A result looks at the places 0, ..., out - 1 + the last shift: none of them may be a whole turn away from a cell.
     around = max(end, results.size + shifts[-1] - lead)
-    return Ring(around, np.arange(lead, end), np.array(shifts), cells, taps)
+    return CircularAxis(around, np.arange(lead, end), np.array(shifts), cells, taps)
 
 
 def _waves(sizes: Pair) -> tuple[Array, Array]:
@@ -173,19 +173,19 @@ def _waves(sizes: Pair) -> tuple[Array, Array]:
     return np.array(waves), np.array(weights) / (sizes[0] * sizes[1])
 
 
-def _heights(waves: Array, sizes: Pair, rows: Array, columns: Array) -> Array:
-    """How high each wave stands at these rows and columns of a circle: (R, len(rows) * len(columns))."""
+def _wave_values(waves: Array, sizes: Pair, rows: Array, columns: Array) -> Array:
+    """The values of the waves at these rows and columns of a circle: (R, len(rows) * len(columns))."""
     vertical, horizontal, third = waves.T[:, :, None, None]
     turns = vertical * rows[:, None] % sizes[0] / sizes[0] + horizontal * columns % sizes[1] / sizes[1] + third / 3
     heights: Array = np.cos(2 * np.pi * turns)
     return heights.reshape(len(waves), -1)
 
 
-def _deal(rows: Array, columns: Array, hw: Pair) -> Deal:
+def _phase_map(rows: Array, columns: Array, hw: Pair) -> PhaseMap:
     """From the indices along both axes, (phases, places) each."""
     row, column = rows[:, None, :, None], columns[None, :, None, :]
     there = np.where((row < 0) | (column < 0), -1, row * hw[1] + column).ravel()
     (taken,) = np.nonzero(there >= 0)
     back = np.full(hw[0] * hw[1], -1)
     back[there[taken]] = taken
-    return Deal(len(rows) * len(columns), there, back)
+    return PhaseMap(len(rows) * len(columns), there, back)

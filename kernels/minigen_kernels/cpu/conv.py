@@ -1,4 +1,4 @@
-"""Convolution and its two adjoints on the processor, without a matrix of columns.
+"""Convolution and its two adjoints on the CPU, without im2col.
 
 In a *frame* (``frame.py``) the offset (channel, u, v) of a kernel, a *tap*, has a fixed distance from the place p of
 the result, so that a convolution is
@@ -6,17 +6,17 @@ the result, so that a convolution is
     y[k, p] = sum over t of w[k, t] * frame[p + offset[t]],
 
 a matrix product whose second matrix is read from the frame, shifted, instead of from one copy of the image for each
-(u, v). The adjoint in x runs the same sum over a frame of g, once for each phase of its result. The adjoint in w
-multiplies a frame of x with the results' gradients at the same places. Places between two lines are computed with the
-rest and dropped.
+(u, v). The adjoint in x is the same sum over a frame of g, once for each phase of its result. The adjoint in w
+multiplies a frame of x with the gradients of the results at the same places. Places between two lines are computed
+with the rest and dropped.
 
-Two kinds of layers go another way. A kernel of one cell needs no frame: it is a matrix product as it stands, and BLAS
-does it. And where many channels meet on small images, it is less work to multiply spectra (``spectral.py``): that is
-chosen where the products, counted for both ways, say so (`circle.pays`).
+Two kinds of layers use other algorithms. A 1x1 kernel needs no frame: it is a matrix product by BLAS. With many
+channels on small images, products of spectra (``spectral.py``) take less work; `circle.spectral_is_faster` compares the
+numbers of products.
 
-All work goes in groups of samples, small enough for the second-level cache. Way and groups depend on the shapes alone,
-and so do the bits of a result. Where a frame holds a zero, 0 * w (or 0 * x) is added like any number: infinities and
-NaN in kernels and gradients can spread further than in the reference, and by spectra those in images do as well.
+The work is done in groups of samples that fit into the second-level cache. The algorithm and the groups depend only on
+the shapes, and so do the bits of a result. The zeros of a frame are multiplied like any number: infinities and NaN in
+kernels and gradients can spread further than in the reference, and with spectra those in images too.
 
 Imports: NumPy, ``circle.py``, ``frame.py``, ``spectral.py``, ``taps.py``. Specification: ``../reference/conv.py``.
 Read next: ``frame.py``.
@@ -28,7 +28,7 @@ import numpy as np
 
 from minigen_kernels import Array, Pair
 from minigen_kernels.cpu import spectral
-from minigen_kernels.cpu.circle import Geometry, circle, pays
+from minigen_kernels.cpu.circle import Geometry, circle, spectral_is_faster
 from minigen_kernels.cpu.frame import Axis, Frame, filled_up
 from minigen_kernels.cpu.taps import dot_of_taps, sum_of_taps, sum_of_taps_single
 
@@ -46,7 +46,7 @@ def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilati
     if _one_cell(w, x.shape[2:], out_hw, stride, padding, groups):
         return _mix_channels(w[:, :, 0, 0], _met(x, out_hw, stride))
     geometry = Geometry(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation)
-    if pays(len(x), Cg, K // groups, geometry, x.itemsize, transposed=False):
+    if spectral_is_faster(len(x), Cg, K // groups, geometry, x.itemsize, transposed=False):
         return spectral.conv2d(x, w, out_hw, groups, circle(geometry, x.dtype))
     return _sum(x, w.reshape(groups, K // groups, Cg, kh, kw), out_hw, *geometry.window())
 
@@ -64,7 +64,7 @@ def conv_transpose2d(
         _met(gx, g.shape[2:], stride)[...] = mixed
         return gx
     geometry = Geometry(out_hw, g.shape[2:], (kh, kw), stride, padding, dilation)
-    if pays(len(g), Cg, K // groups, geometry, g.itemsize, transposed=True):
+    if spectral_is_faster(len(g), Cg, K // groups, geometry, g.itemsize, transposed=True):
         return spectral.conv_transpose2d(g, w, out_hw, groups, circle(geometry, g.dtype))
     return _sum(g, w.reshape(groups, K // groups, Cg, kh, kw).swapaxes(1, 2), out_hw, *geometry.spread())
 
@@ -79,7 +79,7 @@ def conv2d_weight_grad(
     if x.size == 0 or g.size == 0:
         return np.zeros((K, C // groups, *kernel_hw), x.dtype)
     geometry = Geometry(x.shape[2:], g.shape[2:], kernel_hw, stride, padding, dilation)
-    if pays(N, C // groups, K // groups, geometry, x.itemsize, transposed=False):
+    if spectral_is_faster(N, C // groups, K // groups, geometry, x.itemsize, transposed=False):
         return spectral.conv2d_weight_grad(x, g, kernel_hw, groups, circle(geometry, x.dtype))
     rows, columns = geometry.window()
     frame = Frame(x, groups, K, rows, columns, DOT_GROUP_BYTES)

@@ -1,7 +1,7 @@
 """Element-wise functions that NumPy lacks or does slowly, in Numba.
 
-What needs exp is in NumPy for float64: its exp is vectorised, and compiled loops would call the C library's for one
-number at a time (``exponential.py``).
+Functions with exp use NumPy for float64: its exp is vectorised, while compiled loops would call that of the C library
+for one number at a time (``exponential.py``).
 
 Imports: NumPy, Numba, exponential; from ``reference`` the specification of the same file, and its checks.
 Read next: ``random.py``.
@@ -49,7 +49,7 @@ def erf(x: Array) -> Array:
 @njit_cached()
 def _erfc(x: Array, y: Array) -> None:
     for i in range(x.size):
-        y[i] = 1 - math.erf(x[i]) if x[i] < 0.5 else math.erfc(x[i])  # up to there nothing cancels, and erf is quicker
+        y[i] = 1 - math.erf(x[i]) if x[i] < 0.5 else math.erfc(x[i])  # no cancellation there, and erf is faster
 
 
 def erfc(x: Array) -> Array:
@@ -60,7 +60,7 @@ def erfc(x: Array) -> Array:
 #: 1 / 2!, 1 / 3!, ... and 1 / 3, 1 / 5, ...: so many terms are enough in float32 for |x| < 1, and for |s| <= 1 / 3.
 E = tuple(np.float32(1 / math.factorial(k)) for k in range(2, 11))
 A = tuple(np.float32(1 / k) for k in range(3, 19, 2))
-ELEMENTS = {"contract"}  # reordered, a series would not begin with its small terms
+ELEMENTS = {"contract"}  # no reordering: a series is summed from its small terms
 
 
 @njit_cached(error_model="numpy", fastmath=ELEMENTS)
@@ -87,7 +87,7 @@ def _log_deficit(x: Array, y: Array) -> None:
         t = s * s
         high = A[4] + t * (A[5] + t * (A[6] + t * A[7]))
         y[i] = x[i] * s - two * t * s * (A[0] + t * (A[1] + t * (A[2] + t * (A[3] + t * high))))
-    for i in range(x.size):  # apart, since a loop with a call is not vectorised
+    for i in range(x.size):  # a separate loop, because one with a call is not vectorised
         if not np.float32(-0.5) < x[i] < np.float32(1):
             y[i] = x[i] - math.log1p(x[i])
 

@@ -1,14 +1,14 @@
 """exp, sigmoid, tanh and log1p of one number, for use inside the loops of compiled kernels.
 
 Numba calls the C library for these functions, one number at a time, and a loop around such a call is not vectorised.
-In float32 they are polynomials here, without a call or a branch, so that LLVM computes a whole register of them at
-once; a result is off by at most 2.5 units in the last place. In float64 they are the C library's.
+In float32 they are polynomials here, without a call or a branch, so that LLVM vectorises them; the error is at most 2.5
+units in the last place. In float64 they are those of the C library.
 
 exp: write x = n ln 2 + r with a whole n and |r| <= ln(2) / 2; then exp(x) = 2^n exp(r). A polynomial gives exp(r), and
-2^n is made out of its bits, in two halves, since the smallest results need an exponent that no float has.
+2^n is made from its bits, as two factors, because the smallest results need an exponent that no float has.
 
-The functions are compiled into the kernel that calls them, but with their own float liberties, not the caller's:
-"reassoc" would make x + MAGIC - MAGIC an x.
+The functions are compiled into the kernel that calls them, but with their own fastmath flags: "reassoc" would simplify
+x + MAGIC - MAGIC to x.
 
 Imports: NumPy, Numba. Read next: ``activation.py``.
 """

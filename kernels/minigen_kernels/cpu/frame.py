@@ -1,16 +1,15 @@
-"""The geometry of a convolution as fixed distances: frames, their phases, and the taps of a kernel.
+"""The memory layout of a direct convolution: frames, their phases, and the taps of a kernel.
 
-The images of a few samples are laid out one after another, one long row of places per channel: a
-*frame*. Zeros stand between the lines of an image where a kernel may hang over its edge. Then a kernel
-offset (u, v) is found at a fixed distance from the place of the result, the same for all results: a
-*tap*. With a stride s the cells of an image are dealt out to s * s frames per channel, the *phases*:
-cell f of the padded image is cell f // s of phase f % s, and again every distance is fixed.
+The zero-padded images of a few samples are stored one after another, one long row of places per channel: a *frame*.
+Then the input for a kernel offset (u, v) is at a fixed distance from the place of the result, the same for all results:
+a *tap*. With a stride s the cells of an image are split into s * s frames per channel, the *phases* (polyphase
+decomposition): cell f of the padded image is cell f // s of phase f % s, and again every distance is fixed.
 
-Registers hold neighbouring places, so the places between the lines are computed with the rest. Where there are samples
-enough, as many as a register has lanes go *abreast*: a place for each of them, side by side, where else one stands. A
+Registers hold neighbouring places, so the padding between the lines is computed with the rest. If there are enough
+samples, as many as a register has lanes are *interleaved*: the same cell of all of them is stored side by side. A
 register then holds one cell of all of them (a *strip* of samples), and no place is wasted.
 
-`Axis` states this along one axis, where everything is decided; `Frame` puts two axes together.
+`Axis` is the geometry along one axis; `Frame` combines two axes.
 
 Imports: NumPy, ``lanes.py``, ``taps.py``. Read next: ``taps.py``.
 """
@@ -25,11 +24,11 @@ import numpy as np
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
-from minigen_kernels.cpu.taps import pack, pack_abreast, unpack, unpack_abreast
+from minigen_kernels.cpu.taps import pack, pack_interleaved, unpack, unpack_interleaved
 
-#: Samples go abreast if that computes at most so many times the places: their copies are cheaper. But whole lines are
-#: copied faster than squares, so with whole lines and a strip of more than so many bytes, it has to compute less.
-ABREAST_LIMIT, ABREAST_LIMIT_WHOLE_LINES, LARGE_STRIP_BYTES = 1.25, 0.8, 1 << 22
+#: Samples are interleaved if that computes at most this multiple of the places, because copying is cheaper then. But
+#: whole lines are copied faster than squares, so the limit is lower for whole lines and strips above so many bytes.
+INTERLEAVE_LIMIT, INTERLEAVE_LIMIT_WHOLE_LINES, LARGE_STRIP_BYTES = 1.25, 0.8, 1 << 22
 
 
 class Line(NamedTuple):
@@ -130,9 +129,9 @@ class Part(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Where the cells of two lines, one of rows and one of columns, stand with samples abreast.
+    """The places of the cells of two lines, one of rows and one of columns, for interleaved samples.
 
-    The first at `at`, from there on `pitch` from row to row, and a register from column to column.
+    The first is at `at`; the distance is `pitch` between rows, and a register between columns.
     """
 
     row: Line
@@ -143,7 +142,7 @@ class Grid(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def places_abreast(hw: tuple[int, int], grids: tuple[Grid, ...], strips: int, lanes: int) -> Array:
+def interleaved_places(hw: tuple[int, int], grids: tuple[Grid, ...], strips: int, lanes: int) -> Array:
     """The place of each cell of an image, for each strip of samples; -1 for none.
 
     (strips, H * W rounded up to whole registers).
@@ -158,11 +157,11 @@ def places_abreast(hw: tuple[int, int], grids: tuple[Grid, ...], strips: int, la
 
 
 class Frame:
-    """The frames of a group of samples, and where in them everything is.
+    """The frames of a group of samples, and their layout.
 
     cells (groups, C/groups * phases, places): `pack` fills those of images, the others stay zero.
     samples: as many as fit such that cells and results of K channels take at most `group_bytes`; at least a strip.
-    parts: what there is to sum.
+    parts: the sums to compute.
     """
 
     def __init__(self, x: Array, groups: int, K: int, rows: Axis, columns: Axis, group_bytes: int) -> None:
@@ -173,12 +172,12 @@ class Frame:
         self.phases = len(rows.phases) * len(columns.phases)
         results = len(rows.results) * len(columns.results)
         strip_bytes = (C * self.phases + K * results) * rows.pitch * columns.pitch * x.itemsize
-        self.abreast = self.lanes if _go_abreast(N, C, K, rows, columns, self.lanes, x.itemsize) else 1
-        self.pitch = columns.pitch * self.abreast
+        self.interleaved = self.lanes if _should_interleave(N, C, K, rows, columns, self.lanes, x.itemsize) else 1
+        self.pitch = columns.pitch * self.interleaved
         self.strip_pitch = rows.pitch * self.pitch
-        strips = min(-(-N // self.abreast), max(1, group_bytes // (strip_bytes * self.abreast)))
-        self.samples = strips * self.abreast
-        places = (strips - 1) * self.strip_pitch + (rows.length - 1) * self.pitch + columns.length * self.abreast
+        strips = min(-(-N // self.interleaved), max(1, group_bytes // (strip_bytes * self.interleaved)))
+        self.samples = strips * self.interleaved
+        places = (strips - 1) * self.strip_pitch + (rows.length - 1) * self.pitch + columns.length * self.interleaved
         # An odd number of 64-byte lines: planes at a distance of 4096 bytes would share cache sets.
         places = (places * x.itemsize // 64 + 1 | 1) * 64 // x.itemsize
         shape = (groups, self.channels * self.phases, places)
@@ -197,20 +196,20 @@ class Frame:
         """Take in the samples `first`, ..., `first + count - 1` of x (N, C, H, W)."""
         grids, width = [], self.cells.shape[2]
         for phase, (row, column) in enumerate(product(self.rows.phases, self.columns.phases)):
-            lead = row.lead * self.pitch + column.lead * self.abreast
-            if self.abreast == 1:
+            lead = row.lead * self.pitch + column.lead * self.interleaved
+            if self.interleaved == 1:
                 layout = (self.strip_pitch, self.pitch, lead, phase, self.phases)
                 pack(x, first, count, row[1:], column[1:], self.cells, layout)
             grids.append(Grid(row, column, phase * width + lead, self.pitch, self.strip_pitch))
-        if self.abreast > 1:
-            pack_abreast(x, first, count, self._places(x, grids), self.phases, self.cells)
+        if self.interleaved > 1:
+            pack_interleaved(x, first, count, self._places(x, grids), self.phases, self.cells)
 
     def offsets(self, part: Part) -> Array:
         """The distances of all taps of a part, flat in the order (channel, u, v)."""
         _, row_phase, row_shift = np.array(part.row_taps).T
         _, column_phase, column_shift = np.array(part.column_taps).T
         plane = row_phase[:, None] * len(self.columns.phases) + column_phase
-        shift = row_shift[:, None] * self.pitch + column_shift * self.abreast
+        shift = row_shift[:, None] * self.pitch + column_shift * self.interleaved
         channel = np.arange(self.channels)[:, None, None] * self.phases
         distances: Array = (channel + plane) * self.cells.shape[2] + shift
         return distances.ravel()
@@ -218,12 +217,12 @@ class Frame:
     def starts(self, count: int, part: Part, multiple: int) -> Array:
         """The places that registers of results start at, for `count` samples; the last repeated to a multiple."""
         row, column = part.row, part.column
-        if self.abreast == 1:
+        if self.interleaved == 1:
             places = (count - 1) * self.strip_pitch + (row.size - 1) * self.pitch + column.size
             starts = np.arange(0, places, self.lanes)
         else:
-            strip = np.arange(-(-count // self.abreast))[:, None, None] * self.strip_pitch
-            starts = strip + np.arange(row.size)[:, None] * self.pitch + np.arange(column.size) * self.abreast
+            strip = np.arange(-(-count // self.interleaved))[:, None, None] * self.strip_pitch
+            starts = strip + np.arange(row.size)[:, None] * self.pitch + np.arange(column.size) * self.interleaved
         return filled_up(starts.ravel(), multiple)
 
     def results(self) -> Array:
@@ -233,8 +232,8 @@ class Frame:
     def pack_results(self, g: Array, first: int, count: int, results: Array) -> None:
         """Take in given results of these samples, g (N, K, oh, ow), where `starts` has them; there is one part."""
         (part,) = self.parts
-        if self.abreast > 1:
-            return pack_abreast(g, first, count, self._places(g, self._result_grids()), 1, results)
+        if self.interleaved > 1:
+            return pack_interleaved(g, first, count, self._places(g, self._result_grids()), 1, results)
         if count < self.samples:
             results.fill(0)  # what the larger group before this one has left
         layout = (self.strip_pitch, self.pitch, part.at, 0, 1)
@@ -242,25 +241,25 @@ class Frame:
 
     def unpack_results(self, sums: Array, y: Array, first: int, count: int) -> None:
         """Write the results of all parts to these samples of y (N, K, oh, ow)."""
-        if self.abreast > 1:
-            return unpack_abreast(sums, y, first, count, self._places(y, self._result_grids()))
+        if self.interleaved > 1:
+            return unpack_interleaved(sums, y, first, count, self._places(y, self._result_grids()))
         for part in self.parts:
             layout = (self.strip_pitch, self.pitch, part.at, 0, 1)
             unpack(sums, y, first, count, part.row[1:], part.column[1:], layout)
 
     def _result_grids(self) -> list[Grid]:
-        """With samples abreast, the registers of results are in the order of `starts`, without gaps."""
+        """For interleaved samples the registers of results are in the order of `starts`, without gaps."""
         grids = []
         for row, column, _, _, at in self.parts:
-            pitch = column.size * self.abreast
+            pitch = column.size * self.interleaved
             grids.append(Grid(row, column, at, pitch, row.size * pitch))
         return grids
 
     def _places(self, images: Array, grids: list[Grid]) -> Array:
-        return places_abreast(images.shape[2:], tuple(grids), self.samples // self.abreast, self.abreast)
+        return interleaved_places(images.shape[2:], tuple(grids), self.samples // self.interleaved, self.interleaved)
 
 
-def _go_abreast(N: int, C: int, K: int, rows: Axis, columns: Axis, lanes: int, itemsize: int) -> bool:
+def _should_interleave(N: int, C: int, K: int, rows: Axis, columns: Axis, lanes: int, itemsize: int) -> bool:
     """Whether lanes without a sample are cheaper than the places between lines (fitted to the times of 476 layers)."""
     needed, computed, cells, results = 1, 1, 1, 1
     for axis in (rows, columns):
@@ -270,5 +269,5 @@ def _go_abreast(N: int, C: int, K: int, rows: Axis, columns: Axis, lanes: int, i
         results *= sum(line.size for line, _ in axis.results)
     lines = [*columns.phases, *(line for line, _ in columns.results)]
     large = (C * cells + K * results) * lanes * itemsize > LARGE_STRIP_BYTES
-    limit = ABREAST_LIMIT_WHOLE_LINES if large and all(line.step == 1 for line in lines) else ABREAST_LIMIT
+    limit = INTERLEAVE_LIMIT_WHOLE_LINES if large and all(line.step == 1 for line in lines) else INTERLEAVE_LIMIT
     return -(-N // lanes) * lanes * needed < limit * N * computed

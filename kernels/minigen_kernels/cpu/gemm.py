@@ -1,12 +1,12 @@
-"""The product of two matrices on the CPU: BLAS, asked in the order that it likes.
+"""Matrix products on the CPU: BLAS, with two special cases.
 
-OpenBLAS's kernels for AVX-512 rearrange a transposed second factor number by number. So a product x @ w.T, which is the
-forward pass of every dense layer, takes them up to twice the time of a plain one: w is large. Where x is small, as a
-batch is, it is quicker to transpose x and the result, a whole register of numbers at a time: x @ w.T = (w @ x.T).T.
+OpenBLAS's kernels for AVX-512 copy a transposed second factor element by element. So x @ w.T, the forward pass of every
+dense layer, takes up to twice the time of a product without transpose: w is large. If x is small, as a batch is, it is
+faster to transpose x and the result, a whole register at a time: x @ w.T = (w @ x.T).T.
 
-Where one factor is a vector, each number of the other is used once: memory is the limit, and BLAS has nothing to gain.
-Its threads would only be woken, and then spin for milliseconds beside the loops that come next. Long sums are kept in
-float64: the product of a million rows with a vector of ones is a sum like any other.
+If one factor is a vector, the product is limited by memory, and BLAS is not faster than a loop. Its threads would be
+woken, and then spin for milliseconds beside the loops that follow. Long sums are accumulated in float64, because a
+product with a vector of ones is a sum.
 
 Imports: NumPy, Numba, threadpoolctl, lanes, squares. Specification: the same file in ``reference``. Read next:
 ``activation.py``.
@@ -114,8 +114,8 @@ def transposed(x: Array) -> Array:
 
 @njit_cached(error_model="numpy")
 def _transpose(x: Array, y: Array) -> None:
-    """By blocks, each of which is put together first: written straight to y, the ends of its rows would meet in few
-    places of the cache if their distance is a power of two.
+    """By blocks, each in a buffer first: rows written directly to y would conflict in the cache if their distance is a
+    power of two.
     """
     (m, n), lanes, flat_x, flat_y = x.shape, lane_count(x), x.reshape(-1), y.reshape(-1)
     whole_m, whole_n = m - m % lanes, n - n % lanes

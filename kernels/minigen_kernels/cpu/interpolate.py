@@ -1,8 +1,8 @@
 """Images at any other size on the processor: the two axes apart, a row at a time.
 
-Which pixels a result lies between is worked out once for each axis, by the functions of the reference; what is compiled
-here only gathers and weights. The adjoints go through the results of a plane in order and add each to its pixels: one
-thread owns the plane.
+The pixels and weights of each result are computed once for each axis, by the functions of the reference; the compiled
+code only gathers and weights. The adjoints go through the results of a plane in order and add each to its pixels: each
+plane is written by one thread.
 
 Imports: NumPy, Numba. Specification: ``../reference/interpolate.py``. Read next: ``norm.py``.
 """

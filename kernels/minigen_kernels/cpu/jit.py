@@ -1,15 +1,15 @@
-"""How this room compiles: Numba's `njit` with a cache on disk, and the one set of float liberties it takes.
+"""The compilation of CPU kernels: Numba's `njit` with a cache on disk, and the fastmath flags.
 
-What Python calls, a kernel, is decorated with `njit_cached`: it is compiled once per machine and dtype, kept on disk
-(``cache.py``), then loaded in milliseconds. What only kernels call, a helper, is decorated with Numba's own ``njit``.
+A kernel, which Python calls, is decorated with `njit_cached`: it is compiled once per machine and dtype, cached on disk
+(``cache.py``), then loaded in milliseconds. A helper, which only kernels call, is decorated with Numba's own ``njit``.
 
-Numba puts a copy of a helper into the object of every kernel that calls it. The copy is optimised there once more, so
-where sums may be reordered it can differ in its last bits from the helper, and from the copies elsewhere. All have one
-name, and the linker takes the first that it meets: as Numba does it, what a kernel computes depends on what the process
-compiled or loaded before. So here a copy is private: a kernel calls the one in its own object, always.
+Numba puts a copy of a helper into the object code of every kernel that calls it. The copy is optimised again, so if
+sums may be reordered its last bits can differ from those of other copies. All copies have the same name, and the linker
+takes the first one: with plain Numba the result of a kernel depends on what the process compiled or loaded before. So
+here the copies are private: a kernel always calls the one in its own object code.
 
-Copy an array in a loop, not by ``a[:] = b``: with that comes the message of a misfit, and compiling Numba's strings
-takes seconds.
+Copy an array in a loop, not by ``a[:] = b``: that contains an error message for a wrong shape, and compiling Numba's
+strings takes seconds.
 
 Imports: Numba, cache. Read next: ``conv.py``.
 """
@@ -38,7 +38,7 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
 
 def njit_cached(**options: Any) -> Callable[[F], F]:
-    """A decorator for kernels: ``numba.njit(**options)`` with private helpers, kept on disk where that is possible."""
+    """A decorator for kernels: ``numba.njit(**options)`` with private helpers, cached on disk if possible."""
 
     def decorate(function: F) -> F:
         kernel = numba.njit(pipeline_class=KernelCompiler, **options)(function)
@@ -64,10 +64,10 @@ class KernelCode(JITCodeLibrary):
 
 
 class KernelCompiler(Compiler):
-    """Numba's compiler, with `KernelCode` as the place for what it makes."""
+    """Numba's compiler, with `KernelCode` for its object code."""
 
     def define_pipelines(self) -> Any:
-        """As always; this is where a compiler knows what it is about to compile."""
+        """As in the base class; called when the compiler knows the function."""
         self.state.library = KernelCode(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
         self.state.library.enable_object_caching()
         return super().define_pipelines()

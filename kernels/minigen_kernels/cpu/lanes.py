@@ -1,8 +1,7 @@
-"""A row of floats in one vector register, as a value that Numba code can hold.
+"""SIMD vectors for Numba code: a row of floats in one vector register as a value.
 
-Numba vectorises plain loops by itself, but it will not keep a block of sums in registers over a
-long loop, nor fill a register from a line of 14 cells; that is what separates a fast kernel from a
-slow one. A few small functions make it sayable. They exist only inside functions compiled by Numba,
+Numba vectorises simple loops, but it does not keep a block of sums in registers over a long loop, nor fill a register
+from a line of 14 cells, and fast kernels need both. The functions here exist only inside functions compiled by Numba,
 and each becomes a few machine instructions:
 
 * ``load`` and ``store``: all lanes, from and to neighbouring places of a flat array;
@@ -11,7 +10,7 @@ and each becomes a few machine instructions:
 * ``add``, ``mul_add``, ``divide``: arithmetic in every lane; ``total``: the sum of the lanes;
 * ``keep_larger``: a step of a search for the maximum.
 
-An index is not checked: a place is touched if its lane is.
+Indices are not checked; only the places of the selected lanes are accessed.
 
 Imports: Numba and llvmlite. Read next: ``squares.py``.
 """
@@ -44,7 +43,7 @@ def intrinsic(typing: Callable[..., Any]) -> Any:
 
 
 class Lanes(types.Type):
-    """Numba's type of such a row: as many numbers of type `dtype` as fit into a register."""
+    """Numba's type of such a vector: as many numbers of type `dtype` as fit into a register."""
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
@@ -54,7 +53,7 @@ class Lanes(types.Type):
 
 @register_model(Lanes)
 class LanesModel(models.PrimitiveModel):
-    """How LLVM holds `Lanes`: as its own vector type."""
+    """The LLVM type of `Lanes`: a vector."""
 
     def __init__(self, manager: Any, lanes: Any) -> None:
         number = manager.lookup(lanes.dtype).get_value_type()

@@ -1,9 +1,8 @@
-"""Losses on the CPU: the elements of a sum are added up as they are computed, without an array for all of them.
+"""Losses on the CPU: the elements are summed as they are computed, without an array for all of them.
 
-float32 elements are added in float32 over short runs, in as many partial sums as a vector register has lanes (so at
-most some twenty roundings follow each other), and the sums of the runs in float64: a register holds half as many
-float64, and converting every element would cost a third of the time. How the sum is cut depends on the number of
-elements alone. For float64 and exp see ``elementwise.py``.
+float32 elements are summed in float32 over short runs, in as many partial sums as a vector register has lanes (so at
+most some twenty roundings follow each other), and the sums of the runs in float64: converting every element would cost
+a third of the time. The runs depend only on the number of elements. For float64 and exp see ``elementwise.py``.
 
 Imports: NumPy, Numba, exponential; from ``reference`` the specification of the same file, and its checks.
 Read next: ``elementwise.py``.
@@ -27,7 +26,7 @@ RUN = 512  # elements
 
 #: The series of exp from its square on: 1 / 2!, 1 / 3!, ...; in float32 nine are enough up to 1.
 E = tuple(np.float32(1 / math.factorial(k)) for k in range(2, 11))
-ELEMENTS = {"contract"}  # the float liberties that an element may take
+ELEMENTS = {"contract"}  # the fastmath flags of an element
 
 
 def bce_with_logits(x: Array, y: Array) -> Array:

@@ -1,9 +1,9 @@
-"""Batch norm and layer norm on the CPU: two passes over a piece that stays in the cache, then the result.
+"""Batch norm and layer norm on the CPU: two passes over a strip that stays in the cache, then the result.
 
 Batch norm sees x (N, C, L) as N rows of C * L columns and works on strips of whole channels. Each
 column of a strip has its own float64 sum over the rows, so the inner loop runs along contiguous
-memory and is vectorised for every L, also L = 1; then the columns of a channel are added up. What
-belongs to a channel (mean, scale) is spread over its columns first, for the same reason.
+memory and is vectorised for every L, also L = 1; then the columns of a channel are added up. The
+statistics of a channel (mean, scale) are copied to its columns first, for the same reason.
 
 Imports: NumPy, Numba; the check of arguments from ``reference``. Read next: ``optim.py``.
 """

@@ -1,8 +1,8 @@
-"""BLAS on one thread, for as long as a block lasts.
+"""A context manager that limits BLAS to one thread.
 
-The products of a convolution by spectra are hundreds of small matrices. Shared out between threads, each of them takes
-longer to hand out than to compute, and BLAS adds up in another order, so that the bits of a result would depend on the
-number of threads. The setting is one for the process: other threads that multiply meanwhile get one thread too.
+The spectral convolution multiplies hundreds of small matrices. With several threads the overhead is larger than the
+product, and BLAS sums in another order, so that the bits of a result would depend on the number of threads. The setting
+is for the whole process: products in other threads use one thread too.
 
 Imports: threadpoolctl. Read next: ``spectral.py``.
 """
@@ -43,5 +43,5 @@ ONE_THREAD = OneThread()
 
 @lru_cache(maxsize=1)
 def _libraries() -> Any:
-    """The BLAS that this process has loaded, NumPy's among them; to look for it takes 10 ms."""
+    """The BLAS libraries that this process has loaded, such as NumPy's; the search takes 10 ms."""
     return threadpoolctl.ThreadpoolController()

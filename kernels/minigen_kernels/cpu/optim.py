@@ -1,10 +1,10 @@
-"""Optimizer updates on the CPU: everything about one parameter in one pass over memory.
+"""Optimizer updates on the CPU: one pass over memory for each parameter.
 
 The scalars are rounded to the dtype of the parameter before the loop: one float64 scalar inside
 would turn a float32 loop into float64 arithmetic, at half the speed. They are rounded by the
-compiled code, which takes a nanosecond; NumPy takes a hundred for each. A weight decay that is
-off is a factor 0 or 1 in the same loop, which costs nothing, since memory is the limit; a momentum
-that is off has its own loop, which does not read the buffer.
+compiled code, which takes a nanosecond; NumPy takes a hundred for each. Without weight decay the
+same loop runs with a factor 0 or 1, which costs nothing, because memory is the limit; without
+momentum there is a loop that does not read the buffer.
 
 Imports: Numba; the check of arguments from ``reference``. Read next: ``random.py``.
 """

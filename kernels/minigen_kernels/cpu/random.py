@@ -2,7 +2,7 @@
 
 The blocks are made in tiles of 64, one array per word, so that LLVM runs Philox and the series in
 wide registers (about four times as fast as block after block); then the tile is written in order.
-No fastmath here: fused or reordered operations would change the bits, and the rooms must agree.
+No fastmath here: fused or reordered operations would change the bits, and all versions must agree.
 
 Imports: NumPy, Numba; the check of arguments from ``reference``. Read next: ``optim.py``.
 """

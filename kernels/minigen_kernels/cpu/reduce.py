@@ -1,14 +1,14 @@
 """Sums over axes on the CPU, in float64, along memory.
 
-NumPy adds in pairs along the axis that lies closest in memory. Along any other it adds row to row in the dtype of x:
-after a million rows of float32 the sum has three right digits. Here
+NumPy uses pairwise summation along the innermost axis. Along any other axis it adds row to row in the dtype of x:
+after a million rows of float32 the sum has three correct digits. Here
 
 * the axes are taken in the order of memory, so that x is (A, R, B) with the sum over R, and for more runs of axes than
   one the same again with the result, from the innermost run outwards;
 * for B = 1 a sum runs along memory, else R rows of B columns are added to a row of sums. Four rows are added to each
   other first, so that only a quarter of the numbers is converted;
-* the sums are in float64, which makes those of float32 all but exact. For x in float64 what is cut off when some
-  terms are added to the total is kept and added last (Neumaier 1974).
+* the sums are in float64, which makes those of float32 nearly exact. For x in float64 the rounding errors are summed
+  too and added last (compensated summation, Neumaier 1974).
 
 Imports: NumPy, Numba. Specification: ``../reference/reduce.py``. Read next: ``norm.py``.
 """
@@ -31,7 +31,7 @@ RUN = 128  # terms along memory that are, in as many partial sums as a few regis
 
 
 class Plan(NamedTuple):
-    """How to go about a sum; it follows from shape, strides and axes alone."""
+    """The steps of a sum; they depend only on shape, strides and axes."""
 
     pick: tuple[Any, ...]  # takes one number where all of a sum are the same: along axes of stride 0 (or length 1)
     repeats: int  # and so often it stands there
@@ -118,8 +118,8 @@ def _sum_rows(x: Array, y: Array) -> None:
                 y[i, left + j] = total[j] + rest[j] if math.isfinite(rest[j]) else total[j]
 
 
-# The inner loops get slices, so that they are vectorised (see the end of ``norm.py``). `_move` takes no liberties:
-# reordered, what is cut off would be nothing.
+# The inner loops get slices, so that they are vectorised (see the end of ``norm.py``). `_move` has no fastmath:
+# reordered, the rounding error would be 0.
 
 
 @njit(error_model="numpy", fastmath=FASTMATH)
@@ -144,7 +144,7 @@ def _one(x: Array, part: Array) -> None:
 
 @njit(error_model="numpy")
 def _move(part: Array, total: Array, rest: Array) -> None:
-    """Add a row of sums to the total; what this addition cuts off goes to the rest (Knuth's TwoSum)."""
+    """Add a row of sums to the total, and the rounding error of this addition to the rest (Knuth's TwoSum)."""
     for j in range(part.size):
         new = total[j] + part[j]
         came = new - total[j]

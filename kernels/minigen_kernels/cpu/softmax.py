@@ -1,7 +1,7 @@
 """Softmax and its logarithm over rows on the CPU: tiles of rows that stay in the cache.
 
-A row may be short (ten classes), and a short loop is not vectorised. So exp runs over a whole tile at once, and only
-the sums go row by row. For float64 see ``elementwise.py``.
+Rows may be short (ten classes), and a short loop is not vectorised. So exp is computed for a whole tile at once, and
+only the sums row by row. For float64 see ``elementwise.py``.
 
 Imports: NumPy, Numba, exponential; from ``reference`` the specification of the same file, and its checks.
 Read next: ``loss.py``.

@@ -1,19 +1,19 @@
 """Convolution as a product of spectra, for small images with many channels.
 
-A convolution around a circle of L places is one product for each of its L frequencies: that is the convolution theorem.
-On a 7 x 7 image a 5 x 5 kernel with padding 2 asks for 25 products a result. Around a circle of 9 x 9 places, 121
-products serve all 49 results. So a layer becomes
+A circular convolution of period L is one product for each of its L frequencies (the convolution theorem). On a 7 x 7
+image a 5 x 5 kernel with padding 2 needs 25 products per result. With a period of 9 x 9, 121 products give all 49
+results. So a layer becomes
 
     y = A.T ((D x) * (E w)),
 
-where D, E and A (``circle.py``) take an image, a kernel and a result to their spectra. The adjoints need nothing new:
-gx = D.T ((A g) * (E w)) and gw = E.T ((D x) * (A g)). For each row of the spectra, the product in the middle is a
-product of matrices, (samples, channels) times (channels, results). BLAS does it, and the transforms too: for a circle
-this small no fast Fourier transform beats a product with the matrix as it stands.
+where D, E and A (``circle.py``) transform an image, a kernel and a result. The adjoints use the same matrices: gx = D.T
+((A g) * (E w)) and gw = E.T ((D x) * (A g)). For each row of the spectra, the product in the middle is a matrix
+product, (samples, channels) times (channels, results). BLAS computes it, and the transforms too: for such small periods
+a fast Fourier transform is not faster than a matrix product.
 
-The price: each result is a sum over its whole image. Measured in float32, the mean error of results and gx is half that
-of the direct sums, that of gw two to three times as large. But it is relative to the largest numbers of the image: what
-should be zero may be a rounding error, and NaN or an infinity reaches all results of its sample (or kernel).
+Each result is a sum over the whole image. Measured in float32, the mean error of results and gx is half that of the
+direct sums, that of gw two to three times as large. But it is relative to the largest numbers of the image: a result
+that should be zero may be a rounding error, and NaN or an infinity reaches all results of its sample (or kernel).
 
 Imports: NumPy, Numba, ``circle.py``, ``one_thread.py``. Read next: ``circle.py``.
 """
@@ -25,11 +25,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from minigen_kernels import Array, Pair
-from minigen_kernels.cpu.circle import SPECTRA_BYTES, Circle, Deal
+from minigen_kernels.cpu.circle import SPECTRA_BYTES, Circle, PhaseMap
 from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.one_thread import ONE_THREAD
 
-#: OpenBLAS multiplies matrices with up to so many products where they are, larger ones it copies first.
+#: OpenBLAS copies matrices before multiplying them, except for products of up to this size.
 SMALL_PRODUCT = 1_000_000
 
 
@@ -41,9 +41,9 @@ def conv2d(x: Array, w: Array, out_hw: Pair, groups: int, circle: Circle) -> Arr
     for c, k in _groups(groups, x.shape[1], len(w)):
         rows = _rows_in_block(x[:, c], y[:, k], circle)
         for n in _slices(0, len(x), rows):
-            image = _spectra(circle.image, _dealt(x[n, c], circle.cells))
+            image = _spectra(circle.image, _to_phases(x[n, c], circle.cells))
             for some in _slices(k.start, k.stop, rows):
-                kernel = _spectra(circle.kernel, _dealt(w[some], circle.taps))
+                kernel = _spectra(circle.kernel, _to_phases(w[some], circle.taps))
                 product = _products(image.swapaxes(0, 1), kernel.transpose(1, 2, 0))
                 _planes(circle.result, product, y[n, some])
     return y.reshape(*y.shape[:2], *out_hw)
@@ -59,9 +59,11 @@ def conv_transpose2d(g: Array, w: Array, out_hw: Pair, groups: int, circle: Circ
         for n in _slices(0, len(g), rows):
             result = _spectra(circle.result, g[n, k])
             for some in _slices(c.start, c.stop, rows):
-                kernel = _spectra(circle.kernel, _dealt(w[k, some.start - c.start : some.stop - c.start], circle.taps))
+                kernel = _spectra(
+                    circle.kernel, _to_phases(w[k, some.start - c.start : some.stop - c.start], circle.taps)
+                )
                 product = _products(result.swapaxes(0, 1), kernel.swapaxes(0, 1))
-                _planes_back(circle.image, product, circle.cells, gx[n, some])
+                _from_phases(circle.image, product, circle.cells, gx[n, some])
     return gx.reshape(*gx.shape[:2], *out_hw)
 
 
@@ -73,12 +75,12 @@ def conv2d_weight_grad(x: Array, g: Array, kernel_hw: Pair, groups: int, circle:
     for c, k in _groups(groups, x.shape[1], g.shape[1]):
         rows = _rows_in_block(x[:, c], g[:, k], circle)
         for n in _slices(0, len(x), rows):
-            image = _spectra(circle.image, _dealt(x[n, c], circle.cells))
+            image = _spectra(circle.image, _to_phases(x[n, c], circle.cells))
             for some in _slices(k.start, k.stop, rows):
                 result = _spectra(circle.result, g[n, some])
                 product = _products(result.transpose(1, 2, 0), image.swapaxes(0, 1))
                 part = np.empty_like(gw[some])
-                _planes_back(circle.kernel, product, circle.taps, part)
+                _from_phases(circle.kernel, product, circle.taps, part)
                 gw[some] += part
     return gw.reshape(*gw.shape[:2], *kernel_hw)
 
@@ -111,31 +113,31 @@ def _products(a: Array, b: Array) -> Array:
     return products
 
 
-def _dealt(planes: Array, deal: Deal) -> Array:
+def _to_phases(planes: Array, phase_map: PhaseMap) -> Array:
     """planes (A, B, H * W) -> (A, B * phases, places)."""
     A, B, size = planes.shape
-    if _as_it_stands(deal):
+    if _is_identity(phase_map):
         return planes
-    dealt = np.empty((A, B * deal.phases, len(deal.there) // deal.phases), planes.dtype)
-    _pick(np.ascontiguousarray(planes).reshape(A * B, size), deal.there, dealt.reshape(A * B, -1))
+    dealt = np.empty((A, B * phase_map.phases, len(phase_map.there) // phase_map.phases), planes.dtype)
+    _pick(np.ascontiguousarray(planes).reshape(A * B, size), phase_map.there, dealt.reshape(A * B, -1))
     return dealt
 
 
-def _planes_back(waves: Array, spectra: Array, deal: Deal, planes: Array) -> None:
-    """From spectra (A, R, B * phases) the planes (A, B, H * W) that were dealt out."""
+def _from_phases(waves: Array, spectra: Array, phase_map: PhaseMap, planes: Array) -> None:
+    """The planes (A, B, H * W) from spectra (A, R, B * phases)."""
     A, B, size = planes.shape
-    if _as_it_stands(deal):
+    if _is_identity(phase_map):
         return _planes(waves, spectra, planes)
-    dealt = np.empty((A, B * deal.phases, waves.shape[1]), planes.dtype)
+    dealt = np.empty((A, B * phase_map.phases, waves.shape[1]), planes.dtype)
     _planes(waves, spectra, dealt)
     picked = np.empty((A * B, size), planes.dtype)
-    _pick(dealt.reshape(A * B, -1), deal.back, picked)
+    _pick(dealt.reshape(A * B, -1), phase_map.back, picked)
     planes[:] = picked.reshape(A, B, size)
 
 
-def _as_it_stands(deal: Deal) -> bool:
-    """Whether the only phase of a plane is the plane."""
-    return deal.phases == 1 and len(deal.there) == len(deal.back)
+def _is_identity(phase_map: PhaseMap) -> bool:
+    """Whether the plane is its own only phase."""
+    return phase_map.phases == 1 and len(phase_map.there) == len(phase_map.back)
 
 
 @njit_cached()

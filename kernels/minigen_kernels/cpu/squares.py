@@ -1,12 +1,12 @@
-"""Squares of numbers, as many registers as a register has lanes, turned over so that rows become columns.
+"""Transposes of square blocks in registers: n registers of n lanes each.
 
-A register that holds one cell of an image for each of many samples has its numbers from as many places. To copy them
-one by one costs more than the arithmetic on small images. So a square is moved at once: some neighbouring cells of some
-samples are loaded, a register for each sample, and turned over: now there is a register for each cell.
+A register with one cell of an image for each of many samples needs numbers from as many places. Copying them one by one
+costs more than the arithmetic on small images. So a square is transposed at once: neighbouring cells of some samples
+are loaded, a register for each sample; after the transpose there is a register for each cell.
 
 * ``put_transposed``: a square from one matrix to another;
-* ``deal_square``: from images to the places of registers that hold a cell of all samples;
-* ``collect_square``: the way back.
+* ``scatter_square``: from images to registers that have one cell of all samples;
+* ``gather_square``: the inverse.
 
 Imports: Numba and llvmlite, ``lanes.py``. Read next: ``taps.py``.
 """
@@ -51,10 +51,10 @@ def put_transposed(typing_context: Any, target: Any, j: Any, down: Any, array: A
 
 
 @intrinsic
-def deal_square(
+def scatter_square(
     typing_context: Any, images: Any, i: Any, pitch: Any, high: Any, wide: Any, frame: Any, at: Any, places: Any, j: Any
 ) -> Any:
-    """``deal_square(images, i, pitch, high, wide, frame, at, places, j)``: a column to each of n places.
+    """``scatter_square(images, i, pitch, high, wide, frame, at, places, j)``: a column to each of n places.
 
     The rows begin at images[i], images[i + pitch], ...; there are `high` of them with `wide` numbers, the rest is zero.
     The columns, whole registers, go to frame[at + places[j]], frame[at + places[j + 1]], ...; none to negative places.
@@ -77,12 +77,12 @@ def deal_square(
 
 
 @intrinsic
-def collect_square(
+def gather_square(
     typing_context: Any, images: Any, i: Any, pitch: Any, high: Any, wide: Any, frame: Any, at: Any, places: Any, j: Any
 ) -> Any:
-    """``collect_square(images, i, pitch, high, wide, frame, at, places, j)``: the way back.
+    """``gather_square(images, i, pitch, high, wide, frame, at, places, j)``: the inverse.
 
-    From a negative place come zeros.
+    Negative places give zeros.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -106,7 +106,7 @@ def collect_square(
 
 
 def turned(builder: Any, rows: list[Any]) -> list[Any]:
-    """The columns of a square of as many registers as they have lanes.
+    """The transpose of a square of n registers of n lanes.
 
     First neighbouring lanes of neighbouring rows change places, then pairs of lanes of the rows after the next, ...
     """

@@ -21,7 +21,7 @@ from minigen_kernels.cpu.lanes import (
     take,
     total,
 )
-from minigen_kernels.cpu.squares import collect_square, deal_square
+from minigen_kernels.cpu.squares import gather_square, scatter_square
 
 Cells = tuple[int, int, int]  # along one axis: the first cell, the step to the next, how many
 
@@ -59,7 +59,7 @@ def pack(images: Array, first: int, count: int, rows: Cells, columns: Cells, cel
 
 @njit_cached()
 def unpack(sums: Array, images: Array, first: int, count: int, rows: Cells, columns: Cells, layout: Layout) -> None:
-    """The way back: copy results to some rows and columns of images `first`, ..., `first + count - 1`.
+    """The inverse: copy results to some rows and columns of images `first`, ..., `first + count - 1`.
 
     sums (groups, at least K/groups, places), images (N, K, H, W).
     """
@@ -85,8 +85,8 @@ def unpack(sums: Array, images: Array, first: int, count: int, rows: Cells, colu
 
 
 @njit_cached()
-def pack_abreast(images: Array, first: int, count: int, places: Array, phases: int, cells: Array) -> None:
-    """`pack` of all phases for samples abreast: a register for each cell, at its place (``frame.places_abreast``)."""
+def pack_interleaved(images: Array, first: int, count: int, places: Array, phases: int, cells: Array) -> None:
+    """`pack` of all phases for interleaved samples: a register for each cell (``frame.interleaved_places``)."""
     C, H, W = images.shape[1:]
     groups, planes, width = cells.shape
     source, target, size = images.reshape(-1), cells.reshape(-1), H * W
@@ -98,12 +98,12 @@ def pack_abreast(images: Array, first: int, count: int, places: Array, phases: i
             plane = (group * planes + member * phases) * width
             s = ((first + strip) * C + c) * size
             for j in range(0, size, lanes):
-                deal_square(source, s + j, C * size, count - strip, size - j, target, plane, place, j)
+                scatter_square(source, s + j, C * size, count - strip, size - j, target, plane, place, j)
 
 
 @njit_cached()
-def unpack_abreast(sums: Array, images: Array, first: int, count: int, places: Array) -> None:
-    """The way back, for all parts of the results; a cell without a place becomes zero."""
+def unpack_interleaved(sums: Array, images: Array, first: int, count: int, places: Array) -> None:
+    """The inverse, for all parts of the results; a cell without a place becomes zero."""
     K, H, W = images.shape[1:]
     groups, planes, width = sums.shape
     source, target, size = sums.reshape(-1), images.reshape(-1), H * W
@@ -115,7 +115,7 @@ def unpack_abreast(sums: Array, images: Array, first: int, count: int, places: A
             plane = (group * planes + member) * width
             t = ((first + strip) * K + k) * size
             for j in range(0, size, lanes):
-                collect_square(target, t + j, K * size, count - strip, size - j, source, plane, place, j)
+                gather_square(target, t + j, K * size, count - strip, size - j, source, plane, place, j)
 
 
 @njit_cached()

@@ -22,7 +22,7 @@ Dim3 = tuple[int, int, int]
 
 
 class Backend(Protocol):
-    """What the launcher needs: memory, and somebody who runs a kernel."""
+    """What the launcher needs: memory, and a way to run a kernel."""
 
     def owns(self, array: Any) -> bool:
         """Whether `array` is one that kernels here can read and write."""

@@ -25,7 +25,7 @@ def batch_norm(x: Array, w: Array, b: Array, eps: float) -> tuple[Array, Array, 
     check_norm("batch_norm", x, C, w=w, b=b)
     y, mean, var = empty(x.shape, x.dtype), empty((C,), x.dtype), empty((C,), x.dtype)
     if x.size == 0:
-        mean.fill(np.nan)  # 0 / 0, as in the other rooms
+        mean.fill(np.nan)  # 0 / 0, as in the other versions
         var.fill(np.nan)
         return y, mean, var
     chunk, chunks = _chunks(N * L, CHUNK)

@@ -1,6 +1,6 @@
-"""The obvious NumPy version of every kernel: the specification. Read ``conv.py`` first.
+"""A simple NumPy version of every kernel: the specification. Read ``conv.py`` first.
 
-Slow and plain; the tests hold the other rooms to it.
+It is slow; the tests compare the other versions with it.
 """
 
 from minigen_kernels.reference.activation import bias_act, bias_act_backward

@@ -58,7 +58,7 @@ def check_bias_act(
 ) -> int:
     """The place of `activation` in `ACTIVATIONS`. Raises ValueError for one that is not there, or arrays that misfit.
 
-    Every room calls this: compiled code would read past the end of a shorter array.
+    All versions call this: compiled code would read past the end of a shorter array.
     """
     if activation not in ACTIVATIONS:
         raise ValueError(f"{name}: activation is one of {', '.join(ACTIVATIONS)}, got {activation!r}")

@@ -123,7 +123,7 @@ def _times_deviation(a: Array, logvar: Array) -> Array:
 def check_like(name: str, x: Array, /, **others: Array) -> None:
     """Raise ValueError unless the others have the shape and dtype of x.
 
-    Every room calls this: compiled code would read past the end of a shorter array.
+    All versions call this: compiled code would read past the end of a shorter array.
     """
     for argument, array in others.items():
         if array.shape != x.shape or array.dtype != x.dtype:

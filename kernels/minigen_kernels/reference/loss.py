@@ -1,11 +1,11 @@
 """Losses, the obvious NumPy version: a number for each element, their sum times a factor, and the gradient of that.
 
 A mean is a sum times 1 / n, so `scale` serves every reduction. The elements are computed in the dtype of the arguments
-and summed in float64 (another room may add up short runs of them in their dtype): the error does not grow with the
+and summed in float64 (other versions may sum short runs of them in their dtype): the error does not grow with the
 number of elements.
 
-The gradients are those of the sum: gy has shape (), and its value is not looked at in Python (on a GPU that would wait
-for the device).
+The gradients are those of the sum: gy has shape (), and its value is not read in Python (on a GPU that would wait for
+the device).
 
 Imports: NumPy; the check of arguments from ``elementwise.py``. Read next: ``elementwise.py``.
 """
@@ -88,7 +88,7 @@ def _factor(gy: Array, scale: float) -> Array:
 
 
 def check_gradient(name: str, gy: Array, x: Array) -> None:
-    """Raise ValueError unless gy has the shape () of a sum, and the dtype of x. Every room calls this."""
+    """Raise ValueError unless gy has the shape () of a sum, and the dtype of x. All versions call this."""
     if gy.shape != () or gy.dtype != x.dtype:
         raise ValueError(
             f"{name}: gy is the gradient of a sum, of shape () and dtype {x.dtype}, "

@@ -92,7 +92,7 @@ def layer_norm_backward(
 def check_norm(name: str, x: Array, size: int, gy: Array | None = None, **vectors: Array) -> None:
     """Raise ValueError unless the vectors have shape (size,), gy that of x, all the dtype of x.
 
-    Every room calls this: compiled code would read past the end of a shorter array.
+    All versions call this: compiled code would read past the end of a shorter array.
     """
     wanted = {argument: (array, (size,)) for argument, array in vectors.items()}
     if gy is not None:

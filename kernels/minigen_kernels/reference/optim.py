@@ -122,7 +122,7 @@ def adam_update(
 def check_update(name: str, p: Array, g: Array, **state: Array) -> None:
     """Raise ValueError unless g and the state fit p, and p and the state can be changed in place.
 
-    Every room calls this: compiled code would read and write past the end of a shorter array.
+    All versions call this: compiled code would read and write past the end of a shorter array.
     """
     shape, dtype = p.shape, p.dtype
     if dtype not in REALS:

@@ -5,7 +5,7 @@ a sequence: block `i` of four 32-bit words is a scramble of the counter `i` unde
 can be computed on its own, on any device, in any order, and the state of a generator is one number.
 
 Every step below is an integer operation or one correctly rounded IEEE operation (+ - * / sqrt), and
-the logarithm, sine and cosine are short series of such steps. Rooms that take the same steps in the
+the logarithm, sine and cosine are short series of such steps. Versions that take the same steps in the
 same order without fusing a multiply and an add therefore agree **bit for bit**, normals included.
 A library's logarithm, by contrast, differs in the last bits from one processor to the next.
 
@@ -108,7 +108,7 @@ def permutation(seed: int, stream: int, position: int, n: int) -> Array:
 
 
 def check_probabilities(p: Array, n: int) -> None:
-    """Raise ValueError unless p is (n,), float32 or float64. Every room calls this."""
+    """Raise ValueError unless p is (n,), float32 or float64. All versions call this."""
     if p.shape != (n,) or p.dtype not in SERIES_TERMS:
         raise ValueError(f"bernoulli: p is a number or a float array of shape ({n},), got {p.dtype} of shape {p.shape}")
 

@@ -46,7 +46,7 @@ def _below_largest(x: Array) -> Array:
 
 
 def check_rows(name: str, gy: Array, y: Array) -> None:
-    """Raise ValueError unless gy is like y (R, K). Every room calls this: compiled code would read past the end."""
+    """Raise ValueError unless gy is like y (R, K). All versions call this: compiled code would read past the end."""
     if y.ndim != 2 or gy.shape != y.shape or gy.dtype != y.dtype:
         raise ValueError(
             f"{name}: gy has shape {gy.shape} and dtype {gy.dtype}, but y has {y.shape} and {y.dtype}; "

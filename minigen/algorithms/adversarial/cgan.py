@@ -17,7 +17,7 @@ from minigen.algorithms.adversarial.conditional import ConditionalGAN, class_cou
 from minigen.algorithms.adversarial.step import Objective
 from minigen.algorithms.experiment import Experiment, Setup
 from minigen.autograd import Tensor
-from minigen.models.conditional_gan import LabelledDiscriminator, with_labels
+from minigen.models.conditional_gan import ConditionalDiscriminator, with_labels
 from minigen.random import Generator
 
 
@@ -34,7 +34,7 @@ def build(setup: Setup, objective: Objective) -> Experiment:
     """Dense networks see the label beside the pixels, convolutions as another channel."""
     options, image, classes = setup.options, setup.image_shape, class_count("cgan", setup)
     rng, embedded = Generator(setup.seed).spawn("weights"), options["network"] == "conv"
-    body = make_discriminator(options, LabelledDiscriminator.input_shape(image, classes, embedded=embedded), rng)
+    body = make_discriminator(options, ConditionalDiscriminator.input_shape(image, classes, embedded=embedded), rng)
     discriminator = with_labels(body, image, classes, embedded=embedded, rng=rng.spawn("label"))
     generator = make_generator(options, image, rng, inputs=options["latent"] + classes)
     model = assemble_gan(CGAN, setup, generator, discriminator, name="cgan", classes=classes)

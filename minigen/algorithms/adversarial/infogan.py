@@ -24,7 +24,7 @@ from minigen.algorithms.experiment import Experiment, Setup, Term
 from minigen.autograd import Tensor
 from minigen.device import array_module
 from minigen.models.conditional_gan import add_head
-from minigen.models.likelihood import bounded
+from minigen.models.likelihood import soft_clamp
 from minigen.random import Generator
 from minigen_kernels import Array
 
@@ -57,12 +57,12 @@ class InfoGAN(ConditionalGAN):
 def information_bound(outputs: Tensor, category: Array, values: Array, categories: int) -> tuple[Tensor, Tensor]:
     """L_I of the category (N,) and of the values (N, M): nats, mean over images; of the values their sum.
 
-    `outputs` (N, K + 2 M): logits of the category, then mean and log-variance (`bounded`) of the values. The first is
-    at most log K; the second has no limit, since a number can be known ever more exactly.
+    `outputs` (N, K + 2 M): logits of the category, then mean and log-variance (`soft_clamp`) of the values. The first
+    is at most log K; the second has no limit, since a number can be known ever more exactly.
     """
     m = values.shape[1]
     of_category = math.log(categories) - losses.cross_entropy(outputs[:, :categories], category)
-    mean, logvar = outputs[:, categories : categories + m], bounded(outputs[:, categories + m :])
+    mean, logvar = outputs[:, categories : categories + m], soft_clamp(outputs[:, categories + m :])
     error = losses.gaussian_nll(mean, Tensor(values), logvar=logvar, reduction="batchmean")
     return of_category, m * math.log(2) - error  # a uniform number from -1 to 1 has the entropy log 2
 

@@ -176,7 +176,7 @@ def adversarial_step(
         terms |= generator_terms(model, objective, real, fake)
         update("generator", terms["generator"])
         if gan.ema_generator is not None:
-            gan.ema_generator.follow(gan.generator)
+            gan.ema_generator.update(gan.generator)
         return terms
 
     return step

@@ -50,13 +50,13 @@ def unroll(
     weights: list[Tensor] = list(optimizer.params)
     states = inner_steps.optimizer_states(optimizer)
     for _ in range(steps):
-        unrolled.discriminator = nn.replaced(discriminator, dict(zip(names, weights, strict=True)))
+        unrolled.discriminator = nn.functional_copy(discriminator, dict(zip(names, weights, strict=True)))
         gradients = grad(discriminator_terms(unrolled, objective, real, fake)["loss"], weights, create_graph=True)
         if clip_norm:
             gradients = tuple(inner_steps.clip_by_norm(gradients, clip_norm))
         weights, states = inner_steps.step(optimizer, weights, gradients, states)
     if steps:
-        unrolled.discriminator = nn.replaced(discriminator, dict(zip(names, weights, strict=True)))
+        unrolled.discriminator = nn.functional_copy(discriminator, dict(zip(names, weights, strict=True)))
     return unrolled
 
 

@@ -95,7 +95,7 @@ class Hybrid(ABC):
             network.train()
         terms = self.training_step(images)
         if self.ema_generator is not None:
-            self.ema_generator.follow(self.generator)
+            self.ema_generator.update(self.generator)
         return terms
 
     def update(self, loss: str, value: Tensor) -> None:

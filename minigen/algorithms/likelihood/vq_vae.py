@@ -70,7 +70,7 @@ class Networks:
         """
         z = self.model.encode(x)
         indices = self.codebook.nearest(z.data)
-        e = self.codebook.vectors(indices)
+        e = self.codebook.embed(indices)
         usage = self.codebook.usage(indices)
         terms = {
             "reconstruction": self.model.likelihood.nll(self.model.logits(straight_through(z, e)), x),
@@ -79,7 +79,7 @@ class Networks:
         }
         loss = terms["reconstruction"] + terms["commitment"] * self.commitment
         if self.codebook.decay is None:
-            terms["codebook"] = self.codebook.pull(z, indices)
+            terms["codebook"] = self.codebook.codebook_loss(z, indices)
             loss = loss + terms["codebook"]
         watched = {"usage": Tensor((usage > 0).mean(dtype=usage.dtype)), "perplexity": perplexity(usage)}
         return {"loss": loss.detach(), **terms, **watched}, z.data, indices
@@ -97,8 +97,8 @@ def vq_step(
         if networks.codebook.decay is None:
             update("codebook", terms["codebook"])
         else:
-            networks.codebook.follow(z, indices)
-        networks.codebook.revive(z, indices, after=restart_after, rng=noise)
+            networks.codebook.ema_update(z, indices)
+        networks.codebook.restart_unused(z, indices, after=restart_after, rng=noise)
         return terms
 
     return step
@@ -156,7 +156,7 @@ def _networks(setup: Setup) -> Networks:
     prior = PixelCNN(
         codes,
         size,
-        architecture.grid_of(setup.image_shape),
+        architecture.grid_shape(setup.image_shape),
         channels=options["prior_channels"],
         layers=options["prior_layers"],
         rng=weights.spawn("prior"),
@@ -195,21 +195,21 @@ def _inference(setup: Setup, networks: Networks) -> dict[str, Any]:
         return predict(model, inputs(setup, images), function=function, device=setup.device)
 
     def encode(images: Array) -> Array:
-        return apply(lambda x: ops.flatten(codebook.vectors(indices(x))), images)
+        return apply(lambda x: ops.flatten(codebook.embed(indices(x))), images)
 
     def reconstruct(images: Array) -> Array:
-        return apply(lambda x: model.decode(codebook.vectors(indices(x))), images)
+        return apply(lambda x: model.decode(codebook.embed(indices(x))), images)
 
     def decode(codes: Array, _: Array | None = None) -> Array:
         """What is no entry - a code between two others - is taken for the nearest one."""
 
         def images_of(z: Tensor) -> Tensor:
-            return model.decode(codebook.vectors(codebook.nearest(z.data.reshape(-1, *shape))))
+            return model.decode(codebook.embed(codebook.nearest(z.data.reshape(-1, *shape))))
 
         return predict(model, codes, function=images_of, device=setup.device)
 
     def draw(n: int, rng: Generator) -> Array:
-        entries = codebook.vectors(prior.draw(n, codebook.embedding.data, rng))
+        entries = codebook.embed(prior.sample(n, codebook.embedding.data, rng))
         return np.asarray(entries.numpy().reshape(n, size))
 
     def pictures(images: Array) -> list[Array]:
@@ -224,7 +224,7 @@ def _inference(setup: Setup, networks: Networks) -> dict[str, Any]:
 
         def bound(x: Tensor) -> Tensor:
             chosen = indices(x)
-            e = codebook.vectors(chosen)
+            e = codebook.embed(chosen)
             log_p = model.likelihood.log_prob(ops.reshape(model.logits(e), (1, *x.shape)), x)
             return log_p[0] - prior.nll(e, chosen)
 

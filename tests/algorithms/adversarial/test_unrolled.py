@@ -56,7 +56,7 @@ def test_a_replaced_network_answers_like_one_that_was_loaded_with_these_weights(
     before = module.state_dict()
     once = {name: array for name, array in before.items() if not name.startswith("again.")}  # the layer's other names
     other.load_state_dict({**once, **state})
-    swapped = nn.replaced(module, {name: Tensor(array, requires_grad=True) for name, array in state.items()})
+    swapped = nn.functional_copy(module, {name: Tensor(array, requires_grad=True) for name, array in state.items()})
     np.testing.assert_array_equal(swapped(x).numpy(), other(x).numpy())
     assert_same(before, module.state_dict())  # the running statistics of batch norm too
     assert swapped.again is swapped.first is not module.first
@@ -69,7 +69,7 @@ def test_a_gradient_flows_into_the_replacements_and_what_they_came_from() -> Non
 
     def loss(*weights: Tensor) -> Tensor:
         doubled = {name: w * 2 for name, w in zip(names, weights, strict=True)}
-        return ops.mean(nn.replaced(module, doubled)(x) ** 2)
+        return ops.mean(nn.functional_copy(module, doubled)(x) ** 2)
 
     mg.gradcheck(loss, *(p.data / 2 for p in module.parameters()), order=2)
     for p in module.parameters():
@@ -78,7 +78,7 @@ def test_a_gradient_flows_into_the_replacements_and_what_they_came_from() -> Non
 
 def test_parameters_that_are_not_replaced_are_shared() -> None:
     module = nn.Sequential(nn.Dense(2, 2), nn.Dense(2, 2))
-    swapped = nn.replaced(module, {"0.weight": Tensor(np.ones((2, 2), np.float32))})
+    swapped = nn.functional_copy(module, {"0.weight": Tensor(np.ones((2, 2), np.float32))})
     assert swapped[1].weight is module[1].weight and swapped[0].bias is module[0].bias
     assert swapped[0].weight is not module[0].weight
 
@@ -93,7 +93,7 @@ def test_parameters_that_are_not_replaced_are_shared() -> None:
 )
 def test_what_does_not_fit_is_refused_by_name(name: str, array: Array, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        nn.replaced(nn.Sequential(nn.Dense(2, 2)), {name: Tensor(array)})
+        nn.functional_copy(nn.Sequential(nn.Dense(2, 2)), {name: Tensor(array)})
 
 
 # Steps of an optimizer.

@@ -232,10 +232,10 @@ def test_gradients_of_the_losses(name: str, options: dict[str, Any], make: Any) 
 
 def test_log_variances_are_bounded_smoothly() -> None:
     raw = np.array([-1e4, -80, -1, 0, 1, 80, 1e4], np.float32)
-    found = likelihood.bounded(Tensor(raw)).numpy()
+    found = likelihood.soft_clamp(Tensor(raw)).numpy()
     assert np.isfinite(np.exp(found)).all() and abs(found).max() <= likelihood.LOGVAR_LIMIT
     np.testing.assert_allclose(found[2:5], [-1, 0, 1], rtol=2e-3)  # 1 - tanh(1/15) * 15 = 1.5e-3
-    check_gradients(likelihood.bounded, [np.linspace(-40, 40, 7)], 2, np.random.default_rng(0))
+    check_gradients(likelihood.soft_clamp, [np.linspace(-40, 40, 7)], 2, np.random.default_rng(0))
     model = vae.dense(SHAPE, likelihood.Bernoulli(), hidden=(4,), latent=2, rng=Generator(0))
     model.logvar.load_state_dict({"weight": np.full((2, 4), 1e4), "bias": np.full(2, 1e4)})
     terms = negative_elbo(model)(Tensor(batch(3, SHAPE).x), None, Generator(0))

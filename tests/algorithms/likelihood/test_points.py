@@ -172,7 +172,7 @@ def test_gradients_against_differences() -> None:
         names = [name for name, _ in model.named_parameters()]
 
         def loss(*values: Tensor) -> Tensor:
-            network = nn.replaced(model, dict(zip(names, values, strict=True)))
+            network = nn.functional_copy(model, dict(zip(names, values, strict=True)))
             return make(network)(x, None, Generator(4))["loss"]  # type: ignore[no-any-return]
 
         check_gradients(loss, [p.data for p in model.parameters()], 1, rng)
@@ -185,7 +185,7 @@ def test_gradients_against_differences() -> None:
     names = [name for name, _ in model.decoder.named_parameters()]
 
     def penalty(*values: Tensor) -> Tensor:
-        other = nn.replaced(model, {f"decoder.{k}": v for k, v in zip(names, values, strict=True)})
+        other = nn.functional_copy(model, {f"decoder.{k}": v for k, v in zip(names, values, strict=True)})
         return rae.gradient_penalty(other)(z, Generator(4))
 
     check_gradients(penalty, [p.data for p in model.decoder.parameters()], 1, rng)

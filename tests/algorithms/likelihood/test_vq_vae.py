@@ -19,7 +19,7 @@ from minigen.algorithms.likelihood.vq_vae import Networks
 from minigen.autograd import Tensor, grad
 from minigen.data import Batch
 from minigen.models.pixel_cnn import PixelCNN
-from minigen.models.vq_vae import VQVAE, Codebook, grid_of
+from minigen.models.vq_vae import VQVAE, Codebook, grid_shape
 from minigen.random import Generator
 
 Array = np.ndarray[Any, Any]
@@ -112,18 +112,18 @@ def test_gradients_against_differences() -> None:
                     setattr(module, key, ops.softplus)
     z = model.encode(x)
     found = entries.nearest(z.data)
-    e = entries.vectors(found)
+    e = entries.embed(found)
     rng = np.random.default_rng(0)
 
     def check(module: nn.Module, loss: Any, order: int) -> None:
         names = [name for name, _ in module.named_parameters()]
 
         def of(*values: Tensor) -> Tensor:
-            return loss(nn.replaced(module, dict(zip(names, values, strict=True))))  # type: ignore[no-any-return]
+            return loss(nn.functional_copy(module, dict(zip(names, values, strict=True))))  # type: ignore[no-any-return]
 
         check_gradients(of, [p.data for p in module.parameters()], order, rng)
 
-    check(entries, lambda m: m.pull(z, found), 2)
+    check(entries, lambda m: m.codebook_loss(z, found), 2)
     check(prior, lambda m: ops.mean(m.nll(e, found)), 1)
     check(model.decoder, lambda m: model.likelihood.nll(m(e), x), 1)
     check(model.encoder, lambda m: ops.sum((m(x - model.centre) - e) ** 2), 1)
@@ -158,7 +158,7 @@ def test_codes_are_entries_and_anything_else_is_taken_for_the_nearest() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="sides must be multiples of 4, got 30x28; resize"):
-        grid_of((1, 30, 28))
+        grid_shape((1, 30, 28))
     with pytest.raises(ValueError, match="--codebook-decay has no effect with --codebook gradient; leave it out"):
         build_small("vq-vae", codebook="gradient", codebook_decay=0.5)
 

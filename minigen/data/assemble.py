@@ -1,7 +1,7 @@
-"""From what a reader found to a `Dataset`: what holds for all of it is decided once, and only then a split is taken.
+"""Make a `Dataset` from the arrays that a reader found. Value range and classes are the same for all splits.
 
-The value range and the classes belong to the data set, not to a part of it: a model that is trained on one part is
-asked about the others. The training images decide about the range, the labels of all splits about the classes.
+A model that is trained on one split is evaluated on another. So the value range is determined from the training images,
+and the classes from the labels of all splits.
 
 Imports: NumPy, ``values.py``, ``classes.py``, ``layout.py``. Read next: the readers, ``arrays.py`` and ``folder.py``.
 """
@@ -19,14 +19,14 @@ from minigen.data import classes, values
 from minigen.data.dataset import Dataset
 from minigen.data.layout import as_nchw, holdout
 
-LATEST = 2  #: The rules for reading; 1: as version 0.1.0 did, for runs that began with it.
+LATEST_RULES = 2  #: Version of the rules for reading; 1 is that of version 0.1.0, for runs that were started with it.
 
 
 @dataclass(frozen=True)
 class Part:
-    """The images of one split, in any layout of ``layout.py``, with their labels or None; and what messages call them.
+    """The images of one split, in any layout of ``layout.py``, their labels or None, and their names for messages.
 
-    The images are read when they are asked for: not each split needs the other.
+    `images` reads them when it is called, because they are not always needed.
     """
 
     images: Callable[[], NDArray[Any]]
@@ -43,11 +43,11 @@ def assemble(
     seed: int | None,
     known: Sequence[str] | None = None,
     notes: Sequence[str] = (),
-    rules: int = LATEST,
+    rules: int = LATEST_RULES,
 ) -> Dataset:
-    """The split of a data set whose `parts` are "train" and "test", or one "" of which a tenth (by `seed`) is the test.
+    """One split of a data set. `parts` are "train" and "test", or only "": then a tenth (by `seed`) is the test set.
 
-    `known` are names of the classes. ValueError, naming the source, for what is no image or label.
+    `known` are names of the classes. ValueError, naming the source, for invalid images or labels.
     """
     key = split if split in parts else ""
     part, first = parts[key], parts.get("train")
@@ -57,7 +57,7 @@ def assemble(
     elif first is None or first is part:
         value_range, clipped = values.value_range(x, part.images_source)
     else:
-        value_range, clipped = _range_beside(x, first, part.images_source)
+        value_range, clipped = _range_of_test_images(x, first, part.images_source)
     labels, names = _labels(parts, key, len(x), known, rules)
     x = values.as_pixels(x, value_range)
     notes = [*notes, *([clipped] if clipped else [])]
@@ -67,16 +67,16 @@ def assemble(
     return whole.subset(holdout(len(x), split=split, seed=seed, source=part.images_source))
 
 
-def _range_beside(x: NDArray[Any], train: Part, source: str) -> tuple[values.Range, str | None]:
-    """The range of test images: that of the training images, if they lie in it; alone they might look like another."""
+def _range_of_test_images(x: NDArray[Any], train: Part, source: str) -> tuple[values.Range, str | None]:
+    """The value range of test images: that of the training images, if the test images fit into it."""
     if x.dtype == np.uint8 and x.max() > 1:
         return (0.0, 1.0), None
     y = as_nchw(train.images(), train.images_source)
     if x.dtype == y.dtype == np.uint8 and y.max() > 1:
         return (0.0, 1.0), None
     decided, _ = values.value_range(y, train.images_source)
-    if decided[0] < 0 and values.fits(x, decided) and np.isfinite(x).all():
-        return decided, values.clipping(x, decided)
+    if decided[0] < 0 and values.is_near_range(x, decided) and np.isfinite(x).all():
+        return decided, values.clipping_note(x, decided)
     return values.value_range(x, source)
 
 
@@ -87,15 +87,15 @@ def _labels(
     mine = parts[key]
     if rules == 1:
         return (
-            None if mine.labels is None else classes.as_stored(mine.labels, count, mine.labels_source),
+            None if mine.labels is None else classes.stored_labels(mine.labels, count, mine.labels_source),
             None if known is None else tuple(known),
         )
     found = {
-        k: classes.names_of(part.labels, count if k == key else None, part.labels_source)
+        k: classes.unique_labels(part.labels, count if k == key else None, part.labels_source)
         for k, part in parts.items()
         if part.labels is not None
     }
     if key not in found:
         return None, None if known is None else tuple(known)
-    names, numbers = classes.number(found, known)
+    names, numbers = classes.encode_labels(found, known)
     return numbers[key], names
