@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,53 +18,29 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted([*(ROOT / "minigen").rglob("*.py"), *(ROOT / "kernels" / "minigen_kernels").rglob("*.py")])
 
-# A file may import from the rooms named here and from its own. `A` stands for `minigen.A`.
-KERNELS = frozenset({"minigen_kernels"})
-ENGINE = KERNELS | {"called", "device", "names", "random", "shapes", "autograd"}
-LAYERS = ENGINE | {"ops", "nn", "losses"}
-MAY_IMPORT: dict[str, frozenset[str]] = {
-    "minigen_kernels": frozenset(),
-    "atomic": frozenset(),
-    "interrupt": frozenset(),
-    "device": KERNELS,
-    "called": frozenset(),
-    "random": KERNELS | {"shapes"},
-    "names": frozenset(),
-    "shapes": frozenset(),
-    "autograd": KERNELS | {"called", "device", "names", "shapes"},
-    "gradcheck": ENGINE | {"atomic", "ops", "nn"},  # a Module's parameters are checked too
-    "optim": ENGINE,
-    "ops": ENGINE,
-    "nn": ENGINE | {"ops"},
-    "losses": ENGINE | {"ops"},
-    "serialization": ENGINE | {"atomic", "nn"},
-    "inventory": LAYERS | {"gradcheck"},
-    "pictures": KERNELS | {"atomic"},
-    "data": KERNELS | {"random", "shapes", "names"},
-    "models": LAYERS,
-    "algorithms": LAYERS | {"models", "data", "optim"},
-    "doctor": LAYERS | {"data", "algorithms"},
-    "metrics": LAYERS | {"models", "data", "optim", "serialization"},
-    "training": LAYERS
-    | {"models", "data", "optim", "algorithms", "doctor", "atomic", "serialization", "pictures", "minigen"},
-    "runs": LAYERS | {"models", "data", "algorithms", "doctor", "metrics", "training", "serialization"},
-    "testing": LAYERS | {"gradcheck", "inventory"},
-    # minigen/__init__.py; training reads its version. It loads runs, which stands above it, when that is asked for
-    "minigen": LAYERS | {"gradcheck", "optim", "serialization", "interrupt", "runs"},
-}
-TOP = {"cli", "__main__"}  # the command may import everything
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+TOP = {"cli", "__main__", "__init__"}  # these may import everything
+
+
+def room_of(path: Path) -> str:
+    """The room of a file or folder: "ops", "device" for minigen/device.py, "kernels"."""
+    first, second, *_ = path.relative_to(ROOT).parts
+    return first if first == "kernels" else second.removesuffix(".py")
+
+
+def table(title: str) -> dict[str, frozenset[str]]:
+    """For each room of the table below that title: the rooms that it imports."""
+    section = PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    return {
+        room_of(ROOT / room.strip(" `")): frozenset(filter(None, imports.strip().split(", ")))
+        for room, _, imports in rows
+    }
+
 
 # Other libraries that may be imported when they are first needed: heavy ones, and one that Windows lacks.
 LATE = {"cupy", "fcntl", "hypothesis", "matplotlib", "numba", "PIL", "pooch", "rich", "safetensors", "threadpoolctl",
         "tomli_w", "torch"}  # fmt: skip
-
-
-def room_of(path: Path) -> str:
-    """The first name below `minigen`, or "minigen_kernels"."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    if parts[0] == "kernels":
-        return "minigen_kernels"
-    return "minigen" if parts[1] == "__init__" else parts[1]
 
 
 def imports_of(path: Path) -> Iterator[tuple[ast.stmt, str]]:
@@ -79,26 +56,46 @@ def imports_of(path: Path) -> Iterator[tuple[ast.stmt, str]]:
 
 
 def room_named(name: str) -> str | None:
-    """The room that a dotted name belongs to; None for other libraries."""
+    """The room that a dotted name belongs to; None for other libraries, and for minigen itself (its version)."""
     first, _, rest = name.partition(".")
     if first == "minigen_kernels":
-        return first
-    return (rest.partition(".")[0] or "minigen") if first == "minigen" else None
+        return "kernels"
+    return rest.partition(".")[0] or None if first == "minigen" else None
 
+
+GROUND, ROOMS = table("The ground floor"), table("The rooms")
 
 each_file = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 
 
-@each_file
-def test_imports_point_one_way(path: Path) -> None:
-    room = room_of(path)
-    if room in TOP:
-        return
-    assert room in MAY_IMPORT, f"{room} is a new room: say in MAY_IMPORT what it may import"
-    allowed = MAY_IMPORT[room] | {room}
-    for node, name in imports_of(path):
-        asked = room_named(name)
-        assert asked is None or asked in allowed, f"{path}:{node.lineno}: {room} must not import {name}"
+def test_the_page_names_every_room_and_its_arrows_point_up() -> None:
+    assert GROUND.keys() | ROOMS.keys() | {"__main__", "__init__"} == {room_of(path) for path in SOURCES} | {"cli"}
+    above: set[str] = set()
+    for room, imports in (GROUND | ROOMS).items():
+        assert imports <= above or room == "cli", f"{room} names a room below it"
+        above.add(room)
+    for path in re.findall(r"`((?:minigen|kernels|tests|docs)/[\w./]+)`", PAGE):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("room", (GROUND | ROOMS).keys() - TOP)
+def test_a_room_imports_what_the_page_says(room: str) -> None:
+    used = {}
+    for path in SOURCES:
+        if room_of(path) == room:
+            used |= {room_named(name): f"{path}:{node.lineno}" for node, name in imports_of(path)}
+    del used[None]
+    used.pop(room, None)
+    common = set() if room in GROUND else GROUND.keys()
+    assert used.keys() - common == (GROUND | ROOMS)[room], (
+        f"{room}: docs/architecture.md and the imports differ: {used}"
+    )
+
+
+def test_no_file_is_longer_than_a_reader_takes_in_one_sitting() -> None:
+    for folder in ("minigen", "minigen_pytest", "kernels", "tests", "examples", "benchmarks", "docs", ".ci"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= 350, f"{path}: split it by subject"
 
 
 @each_file
