@@ -3,7 +3,7 @@
 A file holds arrays by name and a few strings; no code is ever run when it is read. It appears whole or not at all: the
 bytes go to a temporary file in the same folder, which then takes the name in one step.
 
-Imports: atomic, device, tensor, nn (for `Module`); safetensors when a file is written or read. Read next:
+Imports: atomic, device, autograd, nn (for `Module`); safetensors when a file is written or read. Read next:
 ``training/checkpoint.py``.
 """
 

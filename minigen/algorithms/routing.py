@@ -5,7 +5,7 @@ discriminator's loss pull at the generator, a `detach` too many leaves a codeboo
 it should descend, gradients of the last step are still there. An experiment declares where gradients may go (`routes`,
 `through`, `ema_modules`); `check_routing` compares that with what happens, and names loss, module and likely cause.
 
-Imports: tensor, nn, experiment. Read next: ``routing_table.py``, then ``ledger.py``.
+Imports: autograd, nn, experiment. Read next: ``routing_table.py``, then ``ledger.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Inputs for a target: of the shapes that the user gives, its example inputs, or of guessed shapes that work.
 
-Imports: gradcheck, nn, tensor. Read next: ``gradcheck.py``.
+Imports: gradcheck, nn, autograd. Read next: ``gradcheck.py``.
 """
 
 from __future__ import annotations

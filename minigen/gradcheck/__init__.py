@@ -16,7 +16,7 @@ derivative, a central difference. It uses no rule of calculus, so it is independ
 6. A wrong gradient is repaired in each way that is known to go wrong (another factor, axes exchanged, a sum left out, a
    detached constant). The repair that would have passed is the explanation.
 
-Imports: tensor, random. Read next: ``numeric.py``, ``checked_function.py``, ``comparison.py``, ``check.py``, then
+Imports: autograd, random. Read next: ``numeric.py``, ``checked_function.py``, ``comparison.py``, ``check.py``, then
 ``diagnosis/__init__.py``.
 """
 

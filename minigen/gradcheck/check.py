@@ -1,6 +1,6 @@
 """`gradcheck`: the check of all orders, each tensor along all directions, and of the invariances.
 
-Imports: tensor, and the files beside it. Read next: ``ops/elementwise.py``.
+Imports: autograd, and the files beside it. Read next: ``ops/elementwise.py``.
 """
 
 from __future__ import annotations

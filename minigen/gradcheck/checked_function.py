@@ -4,7 +4,7 @@
 function of the same variables and of the cotangents: checking it adds one order. All state (buffers, generators,
 attributes of Modules) is restored before every evaluation, so that the same point gives the same numbers.
 
-Imports: tensor, random. Read next: ``state.py``, then ``linearization.py``.
+Imports: autograd, random. Read next: ``state.py``, then ``linearization.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The recorded graph of a function: its Tensors and Functions, and what each backward is given and returns.
 
-Imports: tensor. Read next: ``diagnosis/contract.py``.
+Imports: autograd. Read next: ``diagnosis/contract.py``.
 """
 
 from __future__ import annotations

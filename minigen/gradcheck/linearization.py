@@ -3,7 +3,7 @@
 Before anything is compared with numeric derivatives: the function has to give the same bits at the same point and leave
 its inputs alone, and backward has to give the same bits twice. If not, `GradientMismatch` is raised here.
 
-Imports: tensor. Read next: ``tensor_check.py``.
+Imports: autograd. Read next: ``tensor_check.py``.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Intermediate results may be larger than the result, and have larger rounding err
 1e-16, and its gradient, which is zero, comes out as 1e-17. A function that is small throughout has no such errors, and
 its derivatives are known as precisely as those of any other.
 
-Imports: tensor, and the files beside it. Read next: ``linearization.py``.
+Imports: autograd, and the files beside it. Read next: ``linearization.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A layer may hold running statistics, random generators and counters. If an evaluation did not start from the same state
 as the one before, a difference of two evaluations would be no derivative.
 
-Imports: tensor, random. Read next: ``linearization.py``.
+Imports: autograd, random. Read next: ``linearization.py``.
 """
 
 from __future__ import annotations

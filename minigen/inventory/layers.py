@@ -1,6 +1,6 @@
 """The layers of `nn`, each with its cases: in training and in evaluation, where that makes a difference.
 
-Imports: nn, ops, tensor. Read next: ``losses.py``.
+Imports: nn, ops, autograd. Read next: ``losses.py``.
 """
 
 from __future__ import annotations

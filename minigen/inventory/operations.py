@@ -1,6 +1,6 @@
 """The operators of a Tensor and the operations of `ops`, each with its cases.
 
-Imports: ops, tensor. Read next: ``layers.py``.
+Imports: ops, autograd. Read next: ``layers.py``.
 """
 
 from __future__ import annotations

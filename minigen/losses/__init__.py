@@ -15,7 +15,7 @@ prediction (N, 1) and a target (N,) would compare every sample with every other,
 Logarithms are natural: likelihoods and divergences are in nats. The range of values ([0, 1], or class numbers) is
 checked on the CPU only: on a GPU the check would synchronise host and device at every step.
 
-Imports: tensor, ops. Read next: ``reconstruction.py``.
+Imports: autograd, ops. Read next: ``reconstruction.py``.
 """
 
 from typing import TYPE_CHECKING

@@ -2,7 +2,7 @@
 
 Units and the meaning of `reduction`: see the docstring of the package.
 
-Imports: tensor, ops, reduction. Read next: ``divergence.py``.
+Imports: autograd, ops, reduction. Read next: ``divergence.py``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ accurate there, and so are its gradients.
 
 The default reduction gives nats per sample ("batchmean"), as in the evidence lower bound.
 
-Imports: tensor, ops, reconstruction, tangent, kernels. Read next: ``penalty.py``.
+Imports: autograd, ops, reconstruction, tangent, kernels. Read next: ``penalty.py``.
 """
 
 from __future__ import annotations

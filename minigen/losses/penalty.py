@@ -1,6 +1,6 @@
 """Penalties, terms of a loss without a target: on the activations of a code, and on weights.
 
-Imports: tensor, ops, divergence. Read next: ``optim/optimizers.py``.
+Imports: autograd, ops, divergence. Read next: ``optim/optimizers.py``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Units and the meaning of `reduction`: see the docstring of the package.
 
-Imports: tensor, ops, kernels. Read next: ``reduction.py``.
+Imports: autograd, ops, kernels. Read next: ``reduction.py``.
 """
 
 from __future__ import annotations

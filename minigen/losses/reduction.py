@@ -1,6 +1,6 @@
 """Checks of the arguments of a loss, and the reduction of its elements to one number.
 
-Imports: tensor, ops. Read next: ``divergence.py``.
+Imports: autograd, ops. Read next: ``divergence.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Both are x^2 / 2 near 0, where the direct formula would lose all digits and might be negative. The kernels use a series
 there. The second is -log1pmx(x) in R and Boost.
 
-Imports: tensor, ops, kernels. Read next: ``divergence.py``.
+Imports: autograd, ops, kernels. Read next: ``divergence.py``.
 """
 
 from __future__ import annotations

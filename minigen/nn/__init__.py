@@ -1,6 +1,6 @@
 """Modules, that is, objects that own parameters. Layers are float32; `module.to(dtype=np.float64)` for checks.
 
-Imports: tensor, ops, random. Read next: ``module.py``, ``layers.py``.
+Imports: autograd, ops, random. Read next: ``module.py``, ``layers.py``.
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
 """Checks of layers: of settings when a layer is made, and of inputs when it is called. Errors carry the layer's name.
 
-Imports: tensor, ops, module. Read next: ``init.py``.
+Imports: autograd, ops, module. Read next: ``init.py``.
 """
 
 from __future__ import annotations

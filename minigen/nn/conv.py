@@ -1,6 +1,6 @@
 """Convolution layers: of images (N, C, H, W), and of sequences (N, C, L) such as sound or text.
 
-Imports: tensor, ops, module, layers, checks. Read next: ``pooling.py``.
+Imports: autograd, ops, module, layers, checks. Read next: ``pooling.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The weights may be the result of a computation, such as a step of gradient descent. The output of the copy is then
 differentiable through that computation. PyTorch's equivalent is ``torch.func.functional_call``.
 
-Imports: tensor, module. Read next: ``minigen/algorithms/adversarial/unrolled.py``, which needs it.
+Imports: autograd, module. Read next: ``minigen/algorithms/adversarial/unrolled.py``, which needs it.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ random numbers takes a `Generator` as `rng`; without one it uses `init.default_r
 A layer with `takes_activation` can be called with an activation, which it computes in the same pass over memory;
 `Sequential` makes use of that.
 
-Imports: tensor, ops, module, init, checks. Read next: ``conv.py``, ``normalization.py``.
+Imports: autograd, ops, module, init, checks. Read next: ``conv.py``, ``normalization.py``.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A Module finds its contents among its attributes, and in lists, tuples and dicts
 trained, any other Tensor is a buffer (such as the running statistics of batch norm), a Module is a child. The name of a
 parameter is the path of attribute names to it, "encoder.0.weight", as in PyTorch.
 
-Imports: tensor. Read next: ``sequential.py``, then ``layers.py``.
+Imports: autograd. Read next: ``sequential.py``, then ``layers.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The exponential moving average (EMA) of the parameters of a network.
 
-Imports: tensor, module. Read next: ``init.py``.
+Imports: autograd, module. Read next: ``init.py``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Batch norm normalises over the batch. The others normalise each sample separately, so they work for a batch of one.
 
-Imports: tensor, ops, module, checks. Read next: ``pooling.py``.
+Imports: autograd, ops, module, checks. Read next: ``pooling.py``.
 """
 
 from __future__ import annotations

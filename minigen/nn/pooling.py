@@ -1,6 +1,6 @@
 """Pooling and its inverse as layers, for images and sequences. None of them owns parameters.
 
-Imports: tensor, ops, module, checks. Read next: ``checks.py``.
+Imports: autograd, ops, module, checks. Read next: ``checks.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Spectral normalisation of discriminators: a layer whose weight is divided by its largest singular value.
 
-Imports: tensor, ops, module, layers. Read next: ``moving_average.py``.
+Imports: autograd, ops, module, layers. Read next: ``moving_average.py``.
 """
 
 from __future__ import annotations

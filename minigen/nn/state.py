@@ -4,7 +4,7 @@ A shared Tensor (a tied weight, a layer used twice) has several names. ``state_d
 does. Files of other programs may have one of them only, because not every format can share memory. So one is enough,
 and several must be equal.
 
-Imports: device, tensor. Read next: ``module.py``.
+Imports: device, autograd. Read next: ``module.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A training step reads: ``opt.lr = schedule(k)``, ``opt.zero_grad()``, ``loss.backward()``, ``clip_grad_norm(opt.params,
 1.0)``, ``opt.step()``.
 
-Imports: tensor, kernels. Read next: ``optimizer.py``.
+Imports: autograd, kernels. Read next: ``optimizer.py``.
 """
 
 from typing import TYPE_CHECKING

@@ -3,7 +3,7 @@
 `.grad` becomes a new Tensor. The array is not scaled in place, because two parameters may share it (both terms of a sum
 get the same gradient) and it would be scaled twice.
 
-Imports: tensor. Read next: ``nn/module.py``.
+Imports: autograd. Read next: ``nn/module.py``.
 """
 
 from __future__ import annotations

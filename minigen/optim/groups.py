@@ -1,6 +1,6 @@
 """Parameter groups: the Tensors that an optimizer updates, in groups with settings of their own.
 
-Imports: device, tensor. Read next: ``optimizer.py``, which uses this.
+Imports: device, autograd. Read next: ``optimizer.py``, which uses this.
 """
 
 from __future__ import annotations

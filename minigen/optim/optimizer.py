@@ -4,7 +4,7 @@ An optimizer has three methods: `configure` keeps the settings, `init_state` mak
 name), `update` changes parameter and state in place. The whole state is in these arrays and in `lr`, so a run that is
 resumed from a `state_dict` continues with the same bits.
 
-Imports: tensor, kernels. Read next: ``optimizers.py``, then ``multi_tensor.py``.
+Imports: autograd, kernels. Read next: ``optimizers.py``, then ``multi_tensor.py``.
 """
 
 from __future__ import annotations

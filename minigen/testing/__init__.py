@@ -18,7 +18,7 @@ With pytest, the marker and the fixture `gradcheck` are there as soon as this li
 
 The strategies need hypothesis, the marker pytest: ``pip install 'minigen-engine[test]'``. The functions need neither.
 
-Imports: tensor, nn, gradcheck. Read next: ``strategies.py``, ``layer.py``, ``minigen_pytest/__init__.py``.
+Imports: autograd, nn, gradcheck. Read next: ``strategies.py``, ``layer.py``, ``minigen_pytest/__init__.py``.
 """
 
 from minigen.testing.findings import Finding, LayerMismatch, LayerReport

@@ -1,6 +1,6 @@
 """A test case of `check_layer`: a layer at one set of inputs, copied for each check, so that checks are independent.
 
-Imports: tensor, nn, ops. Read next: ``layer_checks.py``.
+Imports: autograd, nn, ops. Read next: ``layer_checks.py``.
 """
 
 from __future__ import annotations

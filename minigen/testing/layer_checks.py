@@ -2,7 +2,7 @@
 
 To add a check, write its function and its line in `CHECKS`.
 
-Imports: tensor, nn, gradcheck. Read next: ``layer.py``.
+Imports: autograd, nn, gradcheck. Read next: ``layer.py``.
 """
 
 from __future__ import annotations

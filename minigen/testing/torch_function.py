@@ -3,7 +3,7 @@
 PyTorch runs forward and backward, to any order; the checker of this engine compares the numbers. PyTorch is imported at
 the first call.
 
-Imports: tensor, nn, gradcheck. Read next: ``findings.py``.
+Imports: autograd, nn, gradcheck. Read next: ``findings.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Whatever computes with arrays can be checked: the two functions become a `Function` of this engine, which goes through
 the same checker and gets the same diagnosis.
 
-Imports: tensor, gradcheck. Read next: ``torch_function.py``.
+Imports: autograd, gradcheck. Read next: ``torch_function.py``.
 """
 
 from __future__ import annotations

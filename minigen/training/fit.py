@@ -3,7 +3,7 @@
 A step is a function from a batch to loss terms by name, "loss" first; it has updated the parameters when it returns.
 What should happen between steps - logging, checkpoints, a progress line - is a function that the caller gives.
 
-Imports: data, tensor. Read next: ``nonfinite.py``, ``checkpoint.py``.
+Imports: data, autograd. Read next: ``nonfinite.py``, ``checkpoint.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """NaN and infinity: the error that stops training, and the search for where they began.
 
-Imports: tensor, nn. Read next: ``fit.py``.
+Imports: autograd, nn. Read next: ``fit.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 `optim` changes parameters in place. Here a step gives new Tensors that are functions of weights and gradients, so a
 loss after the step can be differentiated in whatever the gradient depended on.
 
-Imports: tensor, ops, optim. Read next: ``unrolled.py``.
+Imports: autograd, ops, optim. Read next: ``unrolled.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The engine refuses anything else with a GradientError. To explain it, the returned gradient is repaired, and the check
 has to pass with the repaired one.
 
-Imports: tensor, and the files of the checker. Read next: ``detached.py``.
+Imports: autograd, and the files of the checker. Read next: ``detached.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The constants in the graph (Tensors without history, numbers) are evaluated at two points nearby. One that differs is
 no constant. It is reported only if its derivative, added to the analytic gradient, gives the numeric one.
 
-Imports: tensor, and the files of the checker. Read next: ``location.py``.
+Imports: autograd, and the files of the checker. Read next: ``location.py``.
 """
 
 from __future__ import annotations
