@@ -1,6 +1,6 @@
 """Axes, shapes and options, as numbers of Python: what fits, and the errors that say what does not.
 
-Imports: nothing. Read next: ``autograd/autograd.py``.
+Imports: nothing. Read next: ``autograd/tensor.py``.
 """
 
 from __future__ import annotations
