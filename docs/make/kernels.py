@@ -8,7 +8,7 @@ that kernel ran in it; the CUDA entry points are those that the kernel launches;
 report. What a GPU says comes from the report of ``pytest -m gpu --junitxml=docs/kernels_on_device.xml``, if there is
 one. A kernel without evidence, or a test that fails, ends the script, and the page stays as it was.
 
-Imports: minigen_kernels, pytest, ``tests/cuda_host``. Read next: ``kernels.md``.
+Imports: minigen_kernels, pytest, ``tests/kernels/cuda``. Read next: ``kernels.md``.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":
+    sys.path.pop(0)  # the folder of this script, where `kernels` is this file and not the folder of tests
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "kernels"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 import kernels.kernel_calls as kernel_calls
 import numpy as np
 import pytest
-from cuda_host import nvcc
-from cuda_host.build import HostBackend
+from kernels.cuda import nvcc
+from kernels.cuda.build import HostBackend
 
 from minigen_kernels import KernelSet, cuda, reference
 from minigen_kernels.cuda import source
@@ -111,7 +113,7 @@ class Recorder:
 def tests_of_kernels() -> Calls:
     """Run the tests of single kernels; the ids of the tests (without parameters) that called each, by room."""
     files = [p for p in sorted((ROOT / "tests" / "kernels").glob("test_*.py")) if p.name != "test_contract.py"]
-    files += sorted((ROOT / "tests" / "cuda").glob("test_host_*.py"))
+    files += sorted((ROOT / "tests" / "kernels" / "cuda").glob("test_host_*.py"))
     recorder = Recorder()
     options = ["-q", "-m", "not gpu and not slow", "--rootdir", str(ROOT)]
     code = pytest.main([*options, *map(str, files)], plugins=[recorder])
@@ -202,14 +204,14 @@ Written by `python docs/make/kernels.py`; do not edit. One row for each kernel o
   reference. Beyond these, `tests/kernels/test_contract.py` holds every kernel of both rooms to the contract: dtype
   kept, arguments untouched, any strides, the same bits in a second call.
 * **cuda, compiled**: the entry points that the kernel launches compile in float and double, without a warning, and
-  spill no registers in float (nvcc {version}; `tests/cuda/test_compile.py::test_nvcc`). The number is the most
+  spill no registers in float (nvcc {version}; `tests/kernels/cuda/test_compile.py::test_nvcc`). The number is the most
   registers of a thread in float, over all entry points and architectures.
-* **cuda, on the host**: tests that ran the same CUDA source on the host (`tests/cuda_host`), with the threads of a
+* **cuda, on the host**: tests that ran the same CUDA source on the host (`tests/kernels/cuda`), with the threads of a
   block in both orders and the same bits required; there is no GPU in this.
-  `tests/cuda/test_sanitizers.py::test_every_kernel_is_clean` runs every entry point under the address and
+  `tests/kernels/cuda/test_sanitizers.py::test_every_kernel_is_clean` runs every entry point under the address and
   undefined-behaviour sanitizers.
 * **cuda, on a device**: what `pytest -m gpu --junitxml=docs/kernels_on_device.xml` reported of
-  `tests/cuda/test_on_device.py::test_all_rooms_agree`.
+  `tests/kernels/cuda/test_on_device.py::test_all_rooms_agree`.
 
 Names of tests and entry points stand below the table.
 """

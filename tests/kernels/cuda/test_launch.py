@@ -9,7 +9,7 @@ import types
 
 import numpy as np
 import pytest
-from cuda_host.host import HostRoom
+from kernels.cuda.host import HostRoom
 from kernels.kernel_calls import CALLS, IDS, assert_agree, assert_complete, results
 
 from minigen_kernels import cuda, reference

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cuda_host.build import HostBackend
+from kernels.cuda.build import HostBackend
 from kernels.kernel_calls import NAMES
 
 from minigen_kernels import cuda

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cuda_host.build import HostBackend
+from kernels.cuda.build import HostBackend
 from hypothesis import given
 from hypothesis import strategies as st
 

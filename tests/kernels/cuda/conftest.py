@@ -1,6 +1,6 @@
 """Fixtures of the tests of the CUDA room: where compiled kernels lie, and the host that runs them.
 
-Read next: ``../cuda_host/host.py``.
+Read next: ``host.py``.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cuda_host.build import compiler
-from cuda_host.host import Host
+from kernels.cuda.build import compiler
+from kernels.cuda.host import Host
 
 
 def needed(tool: str, found: Any) -> Any:

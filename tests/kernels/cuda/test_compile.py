@@ -11,7 +11,7 @@ import importlib
 
 import numpy as np
 import pytest
-from cuda_host.nvcc import NEWER, NVCC, REQUIRED, architectures, compiled, figures
+from kernels.cuda.nvcc import NEWER, NVCC, REQUIRED, architectures, compiled, figures
 from kernels.kernel_calls import NAMES
 
 from minigen_kernels import cuda

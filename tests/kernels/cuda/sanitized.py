@@ -1,4 +1,4 @@
-"""Run under the sanitizers, in a process of its own (``tests/cuda/test_sanitizers.py`` starts it).
+"""Run under the sanitizers, in a process of its own (``tests/kernels/cuda/test_sanitizers.py`` starts it).
 
     python sanitized.py FOLDER all                             every kernel, and proof that it was every one
     python sanitized.py FOLDER KERNEL THREADS CELLS [NUMBER]   a planted mistake, which must end this process
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cuda_host.build import HostBackend
+from kernels.cuda.build import HostBackend
 from kernels.kernel_calls import CALLS, results
 
 from minigen_kernels import cuda

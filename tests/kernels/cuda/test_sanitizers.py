@@ -3,7 +3,7 @@
 `planted.cu` holds the mistakes. Then every kernel of the room runs once under the address and undefined-behaviour
 sanitizers, in a process of its own, as these must be loaded before Python.
 
-Read next: ``../cuda_host/cuda_host_shim.h``.
+Read next: ``cuda_host_shim.h``.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cuda_host import build, sanitized
+from kernels.cuda import build, sanitized
 
 from minigen_kernels.cuda.launch import launch, using
 
 PLANTED = sanitized.PLANTED
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def in_both_orders(folder: Path, kernel: str, grid: int, block: int, *arguments, cells: int) -> list[np.ndarray]:

@@ -1,9 +1,9 @@
 """Compile a program of the CUDA room with nvcc for one architecture, and read what its assembler reports.
 
-For the test that all of it compiles (``tests/cuda/test_compile.py``) and for the table of kernels
+For the test that all of it compiles (``tests/kernels/cuda/test_compile.py``) and for the table of kernels
 (``docs/make/kernels.py``). No GPU is needed.
 
-Imports: ``minigen_kernels.cuda.source``. Read next: ``../cuda/test_compile.py``.
+Imports: ``minigen_kernels.cuda.source``. Read next: ``test_compile.py``.
 """
 
 from __future__ import annotations
