@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernels.cuda.build import HostBackend
 from hypothesis import given
 from hypothesis import strategies as st
+from kernels.cuda.build import HostBackend
 
 from minigen.autograd import Tensor
 from minigen.optim import Adam, multi_tensor, optimizers
