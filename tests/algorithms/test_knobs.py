@@ -20,7 +20,7 @@ from minigen.algorithms.experiment import Recipe
 from minigen.random import Generator
 from minigen.training.config import GENERAL
 
-STEPS = 3
+STEPS = 2
 
 #: Where an option acts, if not with the defaults: the other options that it wants.
 WHERE: dict[str, dict[str, Any]] = {
@@ -76,7 +76,7 @@ def footprint(name: str, settings: tuple[tuple[str, Any], ...], images: int) -> 
     """What a few updates on so many images leave: rates, terms, parameters, evaluation, pictures and samples."""
     options = dict(settings)
     batch = images_for(name, images=images)
-    built = build_small(name, steps=2 * STEPS, **options)
+    built = build_small(name, steps=STEPS + 1, **options)
     seen: list[Any] = []
     for k in range(STEPS):
         built.schedule(k)

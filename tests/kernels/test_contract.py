@@ -43,13 +43,15 @@ def test_dtype_is_kept_and_a_second_call_gives_the_same_bits(room, dtype, call):
 
 
 @each_room
+@pytest.mark.parametrize("guarded", [False, pytest.param(True, marks=pytest.mark.slow)])
 @each_call_of_arrays
-def test_arguments_stay_as_they_were(room, call):
+def test_arguments_stay_as_they_were(room, guarded, call):
+    """Guarded: arrays that cannot be written to are taken; Numba compiles for them anew, which takes 15 s."""
     given, in_place = arguments(call, np.float32), IDS[call].endswith("_update")
     arrays = [a for a in given if isinstance(a, np.ndarray)]
     before = [a.copy() for a in arrays]
     for a in arrays:
-        a.flags.writeable = in_place
+        a.flags.writeable = in_place or not guarded
     made = produced(room, IDS[call], given)
     if not in_place:
         for a, b in zip(arrays, before, strict=True):

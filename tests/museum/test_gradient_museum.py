@@ -41,9 +41,9 @@ def judge(exhibit: Exhibit, seed: int) -> str:
 
 
 @each
-@pytest.mark.parametrize("seed", [0, 1])
-def test_exhibit(exhibit: Exhibit, seed: int) -> None:
-    assert not judge(exhibit, seed)
+def test_exhibit(exhibit: Exhibit) -> None:
+    """The first of the 200 draws below."""
+    assert not judge(exhibit, 0)
 
 
 @pytest.mark.slow

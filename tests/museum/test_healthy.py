@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from museum.trained_models import digits, train_and_examine
+from museum.trained_models import SEEDS, digits, train_and_examine
 
 from minigen.data.toys import toy
 
@@ -33,7 +33,7 @@ SLOW: list[tuple[str, int, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(("name", "steps", "options"), FAST)
 def test_all_is_well(name: str, steps: int, options: dict[str, Any], seed: int) -> None:
     checkup = train_and_examine(name, digits(), steps, seed=seed, **options)

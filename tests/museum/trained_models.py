@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from algorithms.autoencoders.autoencoder_runs import glyphs
 
 from minigen.algorithms.catalog import MODELS, OPTIONS
@@ -23,6 +24,8 @@ from minigen.training.config import resolve
 from minigen_kernels import Array
 
 IMAGES_EXAMINED = 512  # images that `examine` is given, as in a run
+#: For what takes seconds to train: one seed always, another one with the slow tests.
+SEEDS = [0, pytest.param(1, marks=pytest.mark.slow)]
 
 
 @functools.cache
@@ -78,7 +81,14 @@ def train(built: Experiment, data: Dataset, size: int, steps: int, *, epoch: int
                 return history
 
 
-def train_and_examine(
+def train_and_examine(name: str, data: Dataset, steps: int, **settings: Any) -> Checkup:
+    """As `train_and_examine_with`, without a classifier."""
+    (checkup,) = train_and_examine_with([None], name, data, steps, **settings)
+    return checkup
+
+
+def train_and_examine_with(
+    classifiers: list[Classifier | None],
     name: str,
     data: Dataset,
     steps: int,
@@ -86,25 +96,21 @@ def train_and_examine(
     seed: int = 0,
     change: Callable[[Experiment], Any] = lambda built: None,
     other_data: Dataset | None = None,
-    classifier: Classifier | None = None,
     **options: Any,
-) -> Checkup:
-    """Build, `change`, train and `examine` a model, on images of `other_data` if it is given."""
+) -> list[Checkup]:
+    """Build, `change`, train and `examine` a model with each classifier, on images of `other_data` if it is given."""
     built, data, size = build(name, data, seed=seed, **options)
     change(built)
     low, high = data.value_range
     seen = (other_data or data).in_range((low, high))
 
-    def classify(images: Array) -> Array:
-        assert classifier is not None
-        return probabilities(classifier, ((images - np.float32(low)) / np.float32(high - low)).clip(0, 1))
+    def classify_by(classifier: Classifier | None) -> Callable[[Array], Array] | None:
+        if classifier is None:
+            return None
+        return lambda x: probabilities(classifier, ((x - np.float32(low)) / np.float32(high - low)).clip(0, 1))
 
     with np.errstate(all="ignore"):  # as in a run: an explosion has to be named, without warnings
         history = train(built, data, size, steps)
-        return examine(
-            built,
-            seen.images_float(slice(IMAGES_EXAMINED)),
-            None if seen.labels is None else seen.labels[:IMAGES_EXAMINED],
-            history,
-            classify=None if classifier is None else classify,
-        )
+        images = seen.images_float(slice(IMAGES_EXAMINED))
+        labels = None if seen.labels is None else seen.labels[:IMAGES_EXAMINED]
+        return [examine(built, images, labels, history, classify=classify_by(c)) for c in classifiers]

@@ -5,6 +5,7 @@ Read next: ``central_differences.py``.
 
 from __future__ import annotations
 
+import functools
 import pkgutil
 from collections.abc import Callable, Set
 from importlib import import_module
@@ -181,7 +182,9 @@ def test_gradients_of_every_order_agree_with_differences(row: Row, data: st.Data
 @given(data=st.data())
 def test_the_public_gradient_check_agrees(row: Row, data: st.DataObject) -> None:
     case = data.draw(row.cases)
-    report = gradcheck(lambda *xs: row.run(*xs, **case.options)[0], *tensors_of(case), order=row.order, allow_zero=True)
+    run = functools.partial(row.run, **case.options)
+    # Every element of the small inputs, random directions through the large ones.
+    report = gradcheck(lambda *xs: run(*xs)[0], *tensors_of(case), order=row.order, allow_zero=True, max_elements=60)
     assert {line.order for line in report.rows} == set(range(1, row.order + 1))
 
 
