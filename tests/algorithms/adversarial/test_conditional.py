@@ -134,24 +134,24 @@ def test_a_joint_batch_has_every_label_twice() -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_data(tmp_path_factory.mktemp("data") / "images.npz", n=270, side=8)
+    return make_data(tmp_path_factory.mktemp("data") / "images.npz", n=135, side=8)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_run_resumes_bit_for_bit_and_can_be_opened(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """30 steps at once, and 30 with a stop after 13; with every random number that there can be. Then samples of it."""
+    """16 steps at once, and 16 with a stop after 9; with every random number that there can be. Then samples of it."""
     options = {"instance_noise": 0.2, "augment": "diffaugment", "schedule": "cosine", "ema": 0.9, "n_critic": 2}
     size = "hidden" if MODELS[name].options["network"] == "dense" else "channels"
     more = {"unroll": 2} if name == "unrolled-gan" else {}
     sizes = {key: 2 for key in ("latent", size)}
-    settings = {**options, **sizes, **more, "batch_size": 8, "max_steps": 30, "epochs": 99, "log_every": 10}
+    settings = {**options, **sizes, **more, "batch_size": 8, "max_steps": 16, "epochs": 99, "log_every": 5}
     whole = run(data, tmp_path / "whole", model=name, **settings)
-    assert whole.state.step == 30
+    assert whole.state.step == 16
     count = iter(range(1, 100))
     with pytest.raises(Interrupted):
-        run(data, tmp_path / "parts", model=name, stop=lambda: next(count) == 13, **settings)
+        run(data, tmp_path / "parts", model=name, stop=lambda: next(count) == 9, **settings)
     run(data, tmp_path / "parts", model=name, resume=True, **settings)
     assert left_behind(tmp_path / "parts") == left_behind(tmp_path / "whole")
 

@@ -27,27 +27,27 @@ from minigen.training.session import Interrupted, open_trained
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return make_data(tmp_path_factory.mktemp("data") / "images.npz", n=270, side=8)
+    return make_data(tmp_path_factory.mktemp("data") / "images.npz", n=135, side=8)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_run_resumes_bit_for_bit_and_can_be_opened(name: str, data: Any, tmp_path: Any) -> None:
-    """30 steps at once, and 30 with a stop after 13; with every random number that there can be."""
+    """16 steps at once, and 16 with a stop after 9; with every random number that there can be."""
     options = {"instance_noise": 0.2, "augment": "diffaugment", "schedule": "cosine", "ema": 0.9}
     sizes = ("channels",) if network_of(name, {}) == "conv" else ("hidden",)
     sizes = {key: 2 for key in ("latent", *sizes)}
     if MODELS[name].options["n_critic"] > 1:
         options["n_critic"] = 2
-    settings = {**options, **sizes, "batch_size": 8, "max_steps": 30, "epochs": 99, "log_every": 10}
+    settings = {**options, **sizes, "batch_size": 8, "max_steps": 16, "epochs": 99, "log_every": 5}
     whole = run(data, tmp_path / "whole", model=name, **settings)
-    assert whole.state.step == 30
+    assert whole.state.step == 16
 
     count = 0
 
     def stop() -> bool:
         nonlocal count
         count += 1
-        return count == 13
+        return count == 9
 
     with pytest.raises(Interrupted):
         run(data, tmp_path / "parts", model=name, stop=stop, **settings)
