@@ -1,11 +1,13 @@
-"""What holds for the whole suite: how hypothesis draws, and what happens to GPU tests on a machine without a GPU.
+"""What holds for the whole suite: how hypothesis draws, which process gets which file, and GPU tests without a GPU.
 
 Read next: ``op_table.py``.
 """
 
 from __future__ import annotations
 
+import gc
 import os
+from typing import Any
 
 # One thread, before NumPy is loaded: BLAS threads spin while they wait, which on shared cores takes many times as long.
 os.environ.update(
@@ -18,16 +20,40 @@ from hypothesis import settings
 from minigen.device import cuda_status
 
 # No deadline: the first example of a kernel compiles it. On a CI machine the same examples come in every run.
-settings.register_profile("default", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
-# `--hypothesis-profile=seeded --hypothesis-seed=N`: the examples of N. Derandomised tests do not look at the seed, and
-# on a CI machine hypothesis derandomises every profile that does not say otherwise.
+settings.register_profile("default", deadline=None, max_examples=50)
+settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
+# `--hypothesis-profile=seeded --hypothesis-seed=N`: twice as many examples, those of N. Derandomised tests do not look
+# at the seed, and on a CI machine hypothesis derandomises every profile that does not say otherwise.
 settings.register_profile("seeded", deadline=None, derandomize=False)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+#: With several processes the first begins by compiling Numba's kernels, the others with nvcc and g++ meanwhile: kernels
+#: lie on disk when they are needed, and none is compiled twice.
+FIRST = [f"tests/kernels/{name}" for name in ("test_contract.py", "cuda/test_compile.py", "cuda/test_sanitizers.py")]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file is run by one process, as with `--dist loadfile`: what it trains and compiles is made once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    if config.getoption("dist") != "load":  # another one is asked for
+        return None
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the thousands of tests that were collected out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests marked `gpu`, with the reason, where no GPU works."""
+    """Put the files of `FIRST` first. Skip the tests marked `gpu`, with the reason, where no GPU works."""
+    places = {file: place for place, file in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(FIRST)))
     gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not gpu:
         return
