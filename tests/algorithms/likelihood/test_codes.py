@@ -36,18 +36,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_a_run_resumes_bit_for_bit_and_can_be_opened(name: str, options: Any, data: Any, tmp_path: Any) -> None:
-    """16 steps at once, and 16 with a stop after 9."""
+    """30 steps at once, and 30 with a stop after 13."""
     own = {key: value for key, value in SMALL.items() if key in MODELS[name].options}
-    settings = {**own, **options, "batch_size": 8, "max_steps": 16, "epochs": 99, "log_every": 5, "doctor": False}
+    settings = {**own, **options, "batch_size": 8, "max_steps": 30, "epochs": 99, "log_every": 10, "doctor": False}
     whole = run(data, tmp_path / "whole", model=name, **settings)
-    assert whole.state.step == 16 and whole.best is not None
+    assert whole.state.step == 30 and whole.best is not None
 
     count = 0
 
     def stop() -> bool:
         nonlocal count
         count += 1
-        return count == 9
+        return count == 13
 
     with pytest.raises(Interrupted):
         run(data, tmp_path / "parts", model=name, stop=stop, **settings)
