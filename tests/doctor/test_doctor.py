@@ -1,5 +1,5 @@
-"""The doctor: each judgement at both sides of its threshold, what counts as a check, when it looks, and that looking
-changes nothing. Whole diseases are in ``tests/museum``.
+"""The doctor: each judgement at both sides of its threshold, what counts as a check, and that looking changes
+nothing. Whole diseases are in ``tests/museum``; when it looks, in ``test_schedule.py``.
 """
 
 from __future__ import annotations
