@@ -13,7 +13,7 @@ from museum.trained_models import IMAGES_EXAMINED, build, digits, train, train_a
 from numpy.typing import NDArray
 
 from minigen.doctor import examine
-from minigen.doctor.evidence import distances
+from minigen.doctor.evidence import squared_distances
 from minigen.random import Generator
 
 
@@ -37,12 +37,12 @@ def test_a_codebook_that_begins_far_away(spread: float, dead: bool) -> None:
     codes = built.encode(data.images_float())
     codebook = Generator(0).normal((64, 4)) * codes.std() * spread
     for _ in range(10):  # only entries that are the nearest of some code move
-        nearest = distances(codes, codebook).argmin(1)
+        nearest = squared_distances(codes, codebook).argmin(1)
         codebook = np.stack([codes[nearest == k].mean(0) if (nearest == k).any() else codebook[k] for k in range(64)])
 
     def diagnostics(images: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
         assert built.encode is not None
-        return {"code_usage": np.bincount(distances(built.encode(images), codebook).argmin(1), minlength=64)}
+        return {"code_usage": np.bincount(squared_distances(built.encode(images), codebook).argmin(1), minlength=64)}
 
     found = examine(
         replace(built, diagnostics=diagnostics),

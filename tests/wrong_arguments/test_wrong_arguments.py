@@ -58,12 +58,14 @@ WRONG: dict[str, Any] = {
 #: Arguments that are called: what they raise is theirs.
 FUNCTIONS = ("activation", "weight_init", "fn", "first", "derivative_of")
 
-#: Rows of other kinds than one of a name: what is no function, has no arguments, or is somebody's to fill.
+#: Names without a row: what is no function, has no arguments, or is the user's to fill. The errors of `train`, `open_run`
+#: and `Run` have the words of the command, and are in ``tests/runs``.
 WITHOUT_ROW = {
     "nn.ShapeError", "losses.Reduction", "optim.Group", "optim.Optimizer", "optim.Schedule",
     "data.NAMES", "data.Batch", "data.DownloadError", "data.cache_folder", "mg.Function", "mg.FusedFunction",
     "mg.GradientError", "mg.GradientMismatch", "mg.autograd", "mg.cuda_status", "mg.losses", "mg.manual_seed", "mg.nn",
-    "mg.no_grad", "mg.ops", "mg.optim",
+    "mg.no_grad", "mg.ops", "mg.optim", "mg.train", "mg.open_run", "mg.Run", "mg.ConfigError", "mg.CheckpointError",
+    "mg.NonFiniteLoss", "mg.RunFolderError",
 }  # fmt: skip
 
 #: Words of Python, NumPy and Numba about what stands inside of the project.
