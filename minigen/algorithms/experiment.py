@@ -4,7 +4,7 @@ A `Recipe` is a model by name; its `build` turns a `Setup` (options, image shape
 the networks, the optimizers, and the functions that use them. What a model cannot do - a GAN has no encoder - is None,
 and the command line says so. The table of all recipes is ``catalog.py``.
 
-Imports: nn, optim, random, data, options. Read next: ``updates.py``, ``autoencoders/build.py``, then ``training/fit.py``.
+Imports: nn, optim, random, data, options. Read next: ``updates.py``, ``autoencoders/build.py``, ``training/fit.py``.
 """
 
 from __future__ import annotations

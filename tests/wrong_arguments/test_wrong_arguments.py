@@ -58,8 +58,8 @@ WRONG: dict[str, Any] = {
 #: Arguments that are called: what they raise is theirs.
 FUNCTIONS = ("activation", "weight_init", "fn", "first", "derivative_of")
 
-#: Names without a row: what is no function, has no arguments, or is the user's to fill. The errors of `train`, `open_run`
-#: and `Run` have the words of the command, and are in ``tests/runs``.
+#: Names without a row: what is no function, has no arguments, or is the user's to fill. The errors of `train`,
+#: `open_run` and `Run` have the words of the command, and are in ``tests/runs``.
 WITHOUT_ROW = {
     "nn.ShapeError", "losses.Reduction", "optim.Group", "optim.Optimizer", "optim.Schedule",
     "data.NAMES", "data.Batch", "data.DownloadError", "data.cache_folder", "mg.Function", "mg.FusedFunction",
