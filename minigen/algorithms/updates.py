@@ -57,16 +57,18 @@ def make_optimizer(
     return optim.Adam(parameters, lr=lr, betas=betas)
 
 
-def make_schedule(name: str, optimizer: optim.Optimizer, steps: int) -> Callable[[int], None]:
-    """A function that sets the optimizer's learning rate for step k of `steps`."""
-    rate = {
-        "constant": lambda lr: optim.constant_schedule(lr),
+def make_schedule(name: str, optimizers: Iterable[optim.Optimizer], steps: int) -> Callable[[int], None]:
+    """A function that sets the optimizers' learning rates for step k of `steps`."""
+    make_rate: Callable[[float], Callable[[int], float]] = {
+        "constant": optim.constant_schedule,
         "step": lambda lr: optim.step_schedule(lr, max(1, -(-steps // 3))),
         "cosine": lambda lr: optim.cosine_schedule(lr, steps),
         "exponential": lambda lr: optim.exponential_schedule(lr, 0.01 ** (1 / max(1, steps))),
-    }[name](optimizer.lr)
+    }[name]
+    rates = [(optimizer, make_rate(optimizer.lr)) for optimizer in optimizers]
 
     def schedule(k: int) -> None:
-        optimizer.lr = rate(k)
+        for optimizer, rate in rates:
+            optimizer.lr = rate(k)
 
     return schedule

@@ -9,8 +9,6 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from minigen import nn, optim
 from minigen.algorithms.adversarial.augment import AUGMENTATIONS, linear_decay
 from minigen.algorithms.adversarial.options import COMMON, CONV, DENSE
@@ -23,6 +21,8 @@ from minigen.algorithms.donors import (
     check_samples_apart,
 )
 from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Step
+from minigen.algorithms.options import hidden_widths
+from minigen.algorithms.prediction import predict
 from minigen.algorithms.updates import Updates, make_optimizer, make_schedule
 from minigen.autograd import Tensor, no_grad
 from minigen.device import to_device
@@ -61,7 +61,8 @@ def recipe(
 
     def checked(setup: Setup) -> Experiment:
         objective = make_objective(setup.options)
-        check_options(name, options, setup, objective)
+        check_setup(name, options, setup)
+        check_discriminator(name, setup.options, objective)
         check_borrowed(name, options, setup.options)
         if build is not None:
             return build(setup, objective)
@@ -81,19 +82,26 @@ def batches_per_step(options: Options) -> int:
     return int(options["n_critic"] * options.get("pack", 1))
 
 
-def check_options(name: str, defaults: Options, setup: Setup, objective: Objective) -> None:
-    """ValueError for options that contradict each other or have no effect, and for data out of the range of tanh."""
-    options, idle = setup.options, []
+def check_setup(name: str, defaults: Options, setup: Setup, dense_with_conv: tuple[str, ...] = ()) -> None:
+    """ValueError for options without effect, and for data out of the range of tanh.
+
+    `dense_with_conv` are sizes of dense layers that have an effect beside convolutions, too.
+    """
+    options, idle = setup.options, list[tuple[str, str]]()
     if setup.value_range != (-1.0, 1.0):
         raise ValueError(f"{name}: the generator ends in tanh: expected data in (-1, 1), got {setup.value_range}")
-    network = options.get("network")
-    if network is not None:
-        idle += [(key, f"--network {network}") for key in (CONV if network == "dense" else DENSE)]
+    if "network" in options:
+        sizes = CONV if options["network"] == "dense" else [key for key in DENSE if key not in dense_with_conv]
+        idle += [(key, f"--network {options['network']}") for key in sizes]
     if options["optimizer"] not in ("adam", "adamw"):
         idle += [(key, f"--optimizer {options['optimizer']}") for key in ("beta1", "beta2")]
     for key, cause in idle:
         if options[key] != defaults[key]:
             raise ValueError(f"{name}: --{key.replace('_', '-')} has no effect with {cause}; leave it out")
+
+
+def check_discriminator(name: str, options: Options, objective: Objective) -> None:
+    """ValueError for options of the discriminator that contradict each other or its penalty."""
     if options["norm"] == "batch" and objective.penalty is not None:
         raise ValueError(
             f"{name}: the penalty is on the gradient of each sample, and batch norm mixes the samples of a batch; "
@@ -160,11 +168,6 @@ def assemble_gan(
     )
 
 
-def hidden_widths(options: Options) -> tuple[int, ...]:
-    """Of the hidden dense layers."""
-    return (options["hidden"],) * int(options["layers"])
-
-
 def make_updates(setup: Setup, gan: GAN) -> tuple[Updates, Callable[[int], None]]:
     """The optimizers of both networks, and what sets their learning rates and the noise for update k."""
     options, steps = setup.options, setup.steps
@@ -173,11 +176,10 @@ def make_updates(setup: Setup, gan: GAN) -> tuple[Updates, Callable[[int], None]
         "discriminator": make_optimizer(kind, gan.discriminator, options["lr_discriminator"], betas=betas),
         "generator": make_optimizer(kind, gan.generator, options["lr_generator"], betas=betas),
     }
-    rates = [make_schedule(options["schedule"], optimizer, steps) for optimizer in optimizers.values()]
+    set_rates = make_schedule(options["schedule"], optimizers.values(), steps)
 
     def schedule(k: int) -> None:
-        for rate in rates:
-            rate(k)
+        set_rates(k)
         gan.noise_std = linear_decay(options["instance_noise"], k, steps)
 
     return Updates(optimizers, clip_norm=options["clip_norm"]), schedule
@@ -197,14 +199,14 @@ def make_experiment(
         return to_device(rng.normal((n, gan.latent)), "cpu")
 
     def decode(codes: Array, labels: Array | None = None) -> Array:
-        return predict(gan.sampler, codes, device)
+        return predict(gan.sampler, codes, device=device)
 
     def pictures(images: Array) -> list[Array]:
         return [decode(draw(len(images), Generator(seed).spawn("pictures")))]
 
     def diagnostics(images: Array) -> dict[str, Array]:
         def generate(n: int) -> Array:
-            return predict(gan.generator, draw(n, Generator(seed).spawn("signs")), device)
+            return predict(gan.generator, draw(n, Generator(seed).spawn("signs")), device=device)
 
         return training_scores(gan, images, generate, device)
 
@@ -240,14 +242,3 @@ def training_scores(gan: GAN, images: Array, generate: Callable[[int], Array], d
         scores = [copied.scores(Tensor(to_device(x, device))).numpy() for x in (images[:n], samples)]
     real, fake = (s if s.ndim == 1 else s[:, 0] for s in scores)
     return {"real_score": real, "fake_score": fake}
-
-
-def predict(generator: nn.Module, codes: Array, device: str = "cpu", batch_size: int = 500) -> Array:
-    """The images (N, C, H, W) that codes (N, D) become in evaluation mode, as a NumPy array."""
-    inputs = codes if len(codes) else np.zeros((1, *codes.shape[1:]), codes.dtype)  # batch norm takes no empty batch
-    with generator.evaluation():
-        images = [
-            generator(Tensor(to_device(np.ascontiguousarray(inputs[i : i + batch_size]), device))).numpy()
-            for i in range(0, len(inputs), batch_size)
-        ]
-    return np.concatenate(images)[: len(codes)]

@@ -17,6 +17,7 @@ from minigen.algorithms.adversarial import build, gan
 from minigen.algorithms.adversarial.step import GAN, Objective, adversarial_step
 from minigen.algorithms.donors import BORROWED
 from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Step, Term
+from minigen.algorithms.prediction import predict
 from minigen.autograd import Tensor
 from minigen.device import to_device
 from minigen.models.vae import one_hot
@@ -95,7 +96,7 @@ def make_experiment(
         return np.concatenate([codes[:, m:], one_hot(labels, model.classes), codes[:, :m]], axis=1)
 
     def decode(codes: Array, labels: Array | None) -> Array:
-        return build.predict(model.sampler, generator_input(codes, labels), device)
+        return predict(model.sampler, generator_input(codes, labels), device=device)
 
     def pictures(images: Array) -> list[Array]:
         """In each row one code as every class (the first ten)."""
@@ -106,7 +107,7 @@ def make_experiment(
         def generate(n: int) -> Array:
             codes = draw(n, Generator(setup.seed).spawn("signs"))
             labels = np.array(known)[np.arange(n) % len(known)]
-            return build.predict(model.generator, generator_input(codes, labels), device)
+            return predict(model.generator, generator_input(codes, labels), device=device)
 
         return build.training_scores(model, images, generate, device)
 

@@ -72,7 +72,7 @@ def build(
     optimizer = make_optimizer(options["optimizer"], model, options["lr"])
     update = Updates({"model": optimizer}, clip_norm=options["clip_norm"])
     noise = Generator(setup.seed, device=device).spawn("noise")
-    learning_rate, preprocess = make_schedule(options["schedule"], optimizer, setup.steps), preprocessing(setup)
+    learning_rate, preprocess = make_schedule(options["schedule"], [optimizer], setup.steps), preprocessing(setup)
 
     def before_update(k: int) -> None:
         learning_rate(k)

@@ -19,12 +19,12 @@ from dataclasses import replace
 
 from minigen import losses
 from minigen.algorithms.adversarial import gan
-from minigen.algorithms.adversarial.build import predict
 from minigen.algorithms.adversarial.step import score_terms
 from minigen.algorithms.experiment import Experiment, Setup, Term, Terms
 from minigen.algorithms.hybrid import networks
 from minigen.algorithms.hybrid.build import SCORE_TERMS, Hybrid, recipe
 from minigen.algorithms.hybrid.options import AUTOENCODER_RATES, LOGISTIC_LOSS
+from minigen.algorithms.prediction import predict
 from minigen.autograd import Tensor
 from minigen.data import Batch
 from minigen.device import to_device
@@ -83,7 +83,7 @@ class AAE(Hybrid):
 
     def real_and_fake(self, images: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         """Codes from the prior, and codes of the images."""
-        return (self.fixed_codes(len(images), "signs"),), (predict(self.encoder, images, self.device),)
+        return (self.fixed_codes(len(images), "signs"),), (predict(self.encoder, images, device=self.device),)
 
 
 RECIPES = (

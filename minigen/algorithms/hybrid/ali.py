@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from minigen import ops
 from minigen.algorithms.adversarial import gan
-from minigen.algorithms.adversarial.build import predict
 from minigen.algorithms.adversarial.step import score_terms
 from minigen.algorithms.experiment import Setup, Term, Terms
 from minigen.algorithms.hybrid import networks
 from minigen.algorithms.hybrid.build import SCORE_TERMS, Hybrid, recipe
 from minigen.algorithms.hybrid.options import IMAGE_DISCRIMINATOR
+from minigen.algorithms.prediction import predict
 from minigen.autograd import Tensor
 from minigen_kernels import Array
 
@@ -72,7 +72,7 @@ class ALI(Hybrid):
     def real_and_fake(self, images: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         """Images with the mean of their codes, and samples with theirs."""
         z = self.fixed_codes(len(images), "signs")
-        return (images, self.encode(images)), (predict(self.generator, z, self.device), z)
+        return (images, self.encode(images)), (predict(self.generator, z, device=self.device), z)
 
 
 RECIPES = (

@@ -17,13 +17,13 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from minigen import nn, ops, optim
-from minigen.algorithms.adversarial.build import Options, batches_per_step, predict
-from minigen.algorithms.adversarial.options import CONV, DENSE
+from minigen.algorithms.adversarial.build import Options, batches_per_step, check_setup
 from minigen.algorithms.adversarial.step import split_batch
 from minigen.algorithms.donors import check_borrowed
 from minigen.algorithms.experiment import Experiment, Latent, Recipe, Setup, Term, Terms
 from minigen.algorithms.hybrid.augment_pipe import AugmentPipe
 from minigen.algorithms.hybrid.options import COMMON
+from minigen.algorithms.prediction import predict
 from minigen.algorithms.updates import Updates, make_optimizer, make_schedule
 from minigen.autograd import Tensor, no_grad
 from minigen.data import Batch
@@ -74,8 +74,7 @@ class Hybrid(ABC):
         self.augment = AugmentPipe(setup, self.noise)
         optimizers = {loss: self._optimizer(loss) for loss in self.routes}
         self.updates = Updates(optimizers, clip_norm=self.options["clip_norm"])
-        kind, steps = self.options["schedule"], setup.steps
-        self._lr_schedules = [make_schedule(kind, optimizer, steps) for optimizer in optimizers.values()]
+        self._set_rates = make_schedule(self.options["schedule"], optimizers.values(), setup.steps)
 
     @abstractmethod
     def training_step(self, batches: list[Tensor]) -> Terms:
@@ -120,8 +119,7 @@ class Hybrid(ABC):
 
     def schedule(self, k: int) -> None:
         """Set the learning rates and the instance noise of update k, from 0."""
-        for set_rate in self._lr_schedules:
-            set_rate(k)
+        self._set_rates(k)
         self.augment.decay(k)
 
     def experiment(self) -> Experiment:
@@ -155,17 +153,17 @@ class Hybrid(ABC):
 
     def decode(self, codes: Array, labels: Array | None = None) -> Array:
         """Codes (N, D) to samples (N, C, H, W)."""
-        return predict(self.generator if self.ema_generator is None else self.ema_generator, codes, self.device)
+        return predict(self.ema_generator or self.generator, codes, device=self.device)
 
     def encode(self, images: Array) -> Array:
         """Images (N, C, H, W) to codes (N, D)."""
         assert self.autoencoder is not None
-        return predict(self.autoencoder[0], images, self.device)
+        return predict(self.autoencoder[0], images, device=self.device)
 
     def reconstruct(self, images: Array) -> Array:
         """Images (N, C, H, W) to images, between -1 and 1."""
         assert self.autoencoder is not None
-        return predict(self.autoencoder[1], self.encode(images), self.device).clip(-1, 1)
+        return predict(self.autoencoder[1], self.encode(images), device=self.device).clip(-1, 1)
 
     def pictures(self, images: Array) -> list[Array]:
         """With an encoder images, their reconstructions, and samples; without one samples alone."""
@@ -174,7 +172,7 @@ class Hybrid(ABC):
 
     def real_and_fake(self, images: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         """What the discriminator compares, as its inputs: images, and as many samples of the trained generator."""
-        return (images,), (predict(self.generator, self.fixed_codes(len(images), "signs"), self.device),)
+        return (images,), (predict(self.generator, self.fixed_codes(len(images), "signs"), device=self.device),)
 
     def diagnostics(self, images: Array) -> dict[str, Array]:
         """The logits of what is real and of what is generated, each with its own batch statistics, as in training.
@@ -219,7 +217,7 @@ def recipe(
     options = {**COMMON, **{key: value for table in shared for key, value in table.items()}, **own}
 
     def build(setup: Setup) -> Experiment:
-        check(name, options, setup, dense_with_conv)
+        check_setup(name, options, setup, dense_with_conv)
         check_borrowed(name, options, setup.options)
         if setup.options.get("norm", "") is None:
             norm = "none" if setup.options["network"] == "dense" else "batch"
@@ -228,17 +226,3 @@ def recipe(
 
     images = (-1.0, 1.0)
     return Recipe(name, "hybrid", summary, paper, options, build, value_range=images, batches_per_step=batches_per_step)
-
-
-def check(name: str, defaults: Options, setup: Setup, dense_with_conv: tuple[str, ...]) -> None:
-    """ValueError for options without effect, and for data outside the range of tanh."""
-    if setup.value_range != (-1.0, 1.0):
-        raise ValueError(f"{name}: the generator ends in tanh: expected data in (-1, 1), got {setup.value_range}")
-    network, optimizer = setup.options["network"], setup.options["optimizer"]
-    sizes = CONV if network == "dense" else [key for key in DENSE if key not in dense_with_conv]
-    idle = [(key, f"--network {network}") for key in sizes]
-    if optimizer not in ("adam", "adamw"):
-        idle += [(key, f"--optimizer {optimizer}") for key in ("beta1", "beta2")]
-    for key, cause in idle:
-        if setup.options[key] != defaults[key]:
-            raise ValueError(f"{name}: --{key.replace('_', '-')} has no effect with {cause}; leave it out")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from minigen import nn
 from minigen.algorithms.adversarial.build import make_discriminator, make_generator
 from minigen.algorithms.experiment import Setup
+from minigen.algorithms.options import hidden_widths
 from minigen.models import gan, hybrid
 from minigen.models.gan import Discriminator
 from minigen.models.hybrid import AutoencodingDiscriminator, Encoder, GaussianEncoder, JointDiscriminator
@@ -27,7 +28,7 @@ def discriminator(setup: Setup) -> Discriminator:
 def code_discriminator(setup: Setup) -> Discriminator:
     """Codes (N, D) to scores (N,), with dense layers."""
     code, rng = (setup.options["latent"], 1, 1), _rng(setup, "discriminator")
-    return gan.dense_discriminator(code, widths=_widths(setup), rng=rng)
+    return gan.dense_discriminator(code, widths=hidden_widths(setup.options), rng=rng)
 
 
 def joint_discriminator(setup: Setup) -> JointDiscriminator:
@@ -42,7 +43,7 @@ def autoencoding_discriminator(setup: Setup) -> AutoencodingDiscriminator:
     latent, channels, kernel = options["latent"], options["channels"], options["kernel"]
     encoder = hybrid.encoder(discriminator(setup), latent=latent, rng=_rng(setup, "code"))
     if options["network"] == "dense":
-        decoder = hybrid.dense_decoder(image, latent=latent, widths=_widths(setup), rng=rng)
+        decoder = hybrid.dense_decoder(image, latent=latent, widths=hidden_widths(options), rng=rng)
     else:
         decoder = hybrid.conv_decoder(image, latent=latent, channels=channels, kernel=kernel, rng=rng)
     return AutoencodingDiscriminator(encoder, decoder)
@@ -68,11 +69,6 @@ def _features(setup: Setup) -> Discriminator:
     """A discriminator whose layers, up to the score, an encoder takes."""
     options = {**setup.options, "norm": "batch", "discriminator": None}
     return make_discriminator(options, setup.image_shape, _rng(setup, "encoder"))
-
-
-def _widths(setup: Setup) -> tuple[int, ...]:
-    """Of the hidden dense layers."""
-    return (setup.options["hidden"],) * int(setup.options["layers"])
 
 
 def _rng(setup: Setup, network: str | None = None) -> Generator:

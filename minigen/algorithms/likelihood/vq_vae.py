@@ -113,13 +113,8 @@ def _build(setup: Setup) -> Experiment:
     trained = [name for name, module in modules.items() if module.parameters()]
     lr = {name: options["lr_prior" if name == "prior" else "lr"] for name in trained}
     optimizers = {name: make_optimizer(options["optimizer"], modules[name], lr[name]) for name in trained}
-    rates = [make_schedule(options["schedule"], optimizer, setup.steps) for optimizer in optimizers.values()]
     update = Updates(optimizers, clip_norm=options["clip_norm"])
     noise, preprocess = Generator(setup.seed, device=device).spawn("noise"), preprocessing(setup)
-
-    def schedule(k: int) -> None:
-        for rate in rates:
-            rate(k)
 
     def evaluate(batch: Batch) -> Terms:
         with networks.model.evaluation():
@@ -130,7 +125,7 @@ def _build(setup: Setup) -> Experiment:
         updates=update,
         generators={"noise": noise},
         step=vq_step(networks, update, preprocess, noise, restart_after=options["restart_after"]),
-        schedule=schedule,
+        schedule=make_schedule(options["schedule"], optimizers.values(), setup.steps),
         ledger=_ledger(options),
         routes={name: (name,) for name in trained},
         evaluate=evaluate,

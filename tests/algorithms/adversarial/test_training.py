@@ -18,6 +18,7 @@ from minigen.algorithms.adversarial import OPTIONS, RECIPES, build
 from minigen.algorithms.adversarial.step import discriminator_terms
 from minigen.algorithms.experiment import Experiment
 from minigen.algorithms.options import ConfigError
+from minigen.algorithms.prediction import predict
 from minigen.autograd import Tensor, grad
 from minigen.data import Batch
 from minigen.random import Generator
@@ -205,11 +206,11 @@ def test_samples_come_from_the_average_if_there_is_one(ema: float) -> None:
     for k in range(3):
         experiment.step(batch(8, seed=k))
     codes, samples = samples_of(experiment)
-    by_generator = build.predict(experiment.modules["generator"], codes)
+    by_generator = predict(experiment.modules["generator"], codes)
     assert ("average" in experiment.modules) == (ema > 0) == (experiment.ema_modules == ("average",))
     assert np.array_equal(samples, by_generator) == (ema == 0)
     if ema:
-        np.testing.assert_array_equal(samples, build.predict(experiment.modules["average"], codes))
+        np.testing.assert_array_equal(samples, predict(experiment.modules["average"], codes))
 
 
 def test_the_noise_falls_to_zero_over_the_run() -> None:

@@ -180,7 +180,7 @@ def test_schedules_are_what_their_help_says(steps: int) -> None:
     rates = {}
     for name in OPTIONS["schedule"].choices:
         optimizer = optim.SGD([nn.Parameter(np.ones(1, np.float32))], lr=0.5)
-        schedule = make_schedule(name, optimizer, steps)
+        schedule = make_schedule(name, [optimizer], steps)
         rates[name] = []
         for k in range(steps + 1):
             schedule(k)

@@ -14,8 +14,8 @@ from algorithms.hybrid.hybrid_runs import MODELS, batch, setup_for, small
 from training.runs import left_behind, make_data, run
 
 from minigen import nn
-from minigen.algorithms.adversarial.build import predict
 from minigen.algorithms.experiment import Experiment
+from minigen.algorithms.prediction import predict
 from minigen.data import Batch
 from minigen.random import Generator
 from minigen.training.session import Interrupted, open_trained
