@@ -77,12 +77,11 @@ def entries(experiment: Experiment, terms: Mapping[str, Any]) -> list[Entry]:
     for name, term in ledger.items():
         if name not in terms:
             continue
-        value = float(terms[name])
-        if term.of is None:
-            found.append(Entry(name, term.unit, value, None, None, None))
-            continue
-        weight, total = weight_of(term), totals[term.of]
-        found.append(Entry(name, term.unit, value, weight, term.of, abs(weight * value) / total if total else 0.0))
+        value, weight, share = float(terms[name]), None, None
+        if term.of is not None:
+            weight, total = weight_of(term), totals[term.of]
+            share = abs(weight * value) / total if total else 0.0
+        found.append(Entry(name, term.unit, value, weight, term.of, share))
     return found
 
 

@@ -11,9 +11,10 @@ Imports: autograd, nn, experiment. Read next: ``routing_table.py``, then ``ledge
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def watch_routing(experiment: Experiment, batch: Batch) -> RoutingReport:
         experiment.schedule(0)
         terms = experiment.step(batch)
         experiment.updates.watch = None
-        watcher.between_updates(None)
+        watcher.between_updates()
         after = _values(experiment)
     surprises = watcher.surprises
     _judge_flow(experiment, watcher)
@@ -80,7 +81,7 @@ class _Watcher:
 
     def look(self, name: str, loss: Tensor) -> Callable[[], None]:
         """Called by `Updates` before the parameters move; what it returns is called after."""
-        self.between_updates(self.last)
+        self.between_updates()
         used = _leaves(loss)
         gradients = _gradients(self.experiment, name, loss, used)
         row = self.table.setdefault(name, {})
@@ -93,12 +94,7 @@ class _Watcher:
             norm = _norm([gradients.get(id(p)) for p in parameters.values() if id(p) in used])
             old = row.get(module, Cell())
             row[module] = Cell(max(old.norm, norm) if old.flows else norm, old.flows or flows, old.moves)
-        before = _values(self.experiment)
-
-        def moved() -> None:
-            self.after_update(name, before, gradients)
-
-        return moved
+        return functools.partial(self.after_update, name, _values(self.experiment), gradients)
 
     def after_update(self, name: str, before: dict[str, dict[str, Array]], gradients: dict[int, Array]) -> None:
         """What has the optimizer of loss `name` changed, and was it downhill?"""
@@ -107,8 +103,7 @@ class _Watcher:
         for module, parameters in _parameters(self.experiment).items():
             moves = _differing(before[module], now[module])
             if moves:
-                cell = self.table[name][module]
-                self.table[name][module] = Cell(cell.norm, cell.flows, True)
+                self.table[name][module] = replace(self.table[name][module], moves=True)
             for key in moves:
                 g = gradients.get(id(parameters[key]))
                 if g is not None:
@@ -120,10 +115,10 @@ class _Watcher:
             )
         self.last, self.before = name, now
 
-    def between_updates(self, last: str | None) -> None:
+    def between_updates(self) -> None:
         """What changed while no optimizer was at work: averages may follow, and weights be clipped that just moved."""
         now = _values(self.experiment)
-        may = {*self.experiment.ema_modules, *self.experiment.routes.get(last or self.last or "", ())}
+        may = {*self.experiment.ema_modules, *self.experiment.routes.get(self.last or "", ())}
         for module in self.experiment.modules:
             if module not in may and _differing(self.before[module], now[module]):
                 self.surprises.append(

@@ -62,12 +62,6 @@ class Donor:
         except ValueError as error:
             raise ConfigError(f"{self.path}: {error}") from error
 
-    def rescaled(self, scale_to: tuple[float, float] = (-1.0, 1.0)) -> tuple[float, float]:
-        """Scale and shift from a range of values to that of the images it was trained on."""
-        (low, high), (a, b) = self.facts["value_range"], scale_to
-        scale = (high - low) / (b - a)
-        return scale, low - scale * a
-
 
 def adopt(
     recipe: Recipe, settings: Mapping[str, Any], given: Mapping[str, Any], part: str, donor: Donor
@@ -112,7 +106,9 @@ def give_decoder(donor: Donor, experiment: Experiment, images: Dataset) -> str:
     told = f"its codes, near {PRIOR}, are taken as they are"
     latent = donor.experiment.latent
     if latent is None or latent.draw is None:
-        codes = _codes(donor, images)
+        assert donor.experiment.encode is not None
+        low, high = donor.facts["value_range"]
+        codes = donor.experiment.encode(images.in_range((low, high)).images_float(slice(CODES)))
         mean, root = spread_of(codes)
         weight = state["0.weight"].astype("f8")
         state["0.bias"] = (state["0.bias"] + weight @ mean).astype(state["0.bias"].dtype)
@@ -123,10 +119,9 @@ def give_decoder(donor: Donor, experiment: Experiment, images: Dataset) -> str:
             state[key] = state[key] * state[key].dtype.type(0.5)
     name = "generator" if "generator" in experiment.modules else "decoder"
     _load(donor, name, experiment.modules[name], state)
-    if "average" in experiment.modules:
-        average = experiment.modules["average"]
-        if isinstance(average, nn.MovingAverage):
-            average.network.load_state_dict(experiment.modules[name].state_dict())
+    average = experiment.modules.get("average")
+    if isinstance(average, nn.MovingAverage):
+        average.network.load_state_dict(experiment.modules[name].state_dict())
     return f"the {name} begins as the decoder of {donor.path} ({donor.recipe.name}); {told}"
 
 
@@ -135,10 +130,11 @@ def give_encoder(donor: Donor, experiment: Experiment, image_shape: tuple[int, i
     _check_images(donor, image_shape)
     discriminator, model = experiment.modules["discriminator"], donor.model
     trunk = donors.trunk_of(donor.recipe.name, model)
-    scale, shift = donor.rescaled()
+    low, high = donor.facts["value_range"]
+    scale = (high - low) / 2  # from (-1, 1), the range of a GAN
     given = nn.Sequential(donors.Rescale(), *trunk).state_dict()
     given["0.scale"] = np.array(scale, np.float32)
-    given["0.shift"] = np.array(shift - float(model.centre), np.float32)
+    given["0.shift"] = np.array(low + scale - float(model.centre), np.float32)
     assert isinstance(discriminator, Discriminator)
     _load(donor, "discriminator", discriminator.features, given)
     return f"the discriminator begins as the encoder of {donor.path} ({donor.recipe.name}); its last layer is new"
@@ -153,13 +149,6 @@ def spread_of(codes: Array) -> tuple[Array, Array]:
     mean = x.mean(0)
     values, vectors = np.linalg.eigh((x - mean).T @ (x - mean) / max(1, len(x) - 1))
     return mean, vectors * np.sqrt(np.maximum(values, 0))
-
-
-def _codes(donor: Donor, images: Dataset) -> Array:
-    """The donor's codes (N, D) of the images, which are brought to the range that it knows."""
-    low, high = donor.facts["value_range"]
-    assert donor.experiment.encode is not None
-    return donor.experiment.encode(images.in_range((low, high)).images_float(slice(CODES)))
 
 
 def _check_images(donor: Donor, image_shape: tuple[int, int, int]) -> None:
