@@ -12,7 +12,7 @@ import numpy as np
 
 from minigen.algorithms.experiment import Experiment
 from minigen.data import Dataset
-from minigen.doctor.diseases import explosion
+from minigen.doctor.diseases import CHECKS, explosion
 from minigen.doctor.examine import Checkup, examine
 from minigen_kernels import Array
 
@@ -41,11 +41,11 @@ class Doctor:
         passed = now * self.batch_size // SEEN > before * self.batch_size // SEEN
         if not final and (now < EARLY or not passed):
             return None
+        checks, note = CHECKS, ""
         if now < EARLY:
-            found = examine(self.experiment, self.images, self.labels, history, checks=[explosion], names=self.names)
-            self.checkup = replace(found, note=f"too few updates to look for collapse: {now} of {EARLY:,}")
-        else:
-            self.checkup = examine(self.experiment, self.images, self.labels, history, names=self.names)
+            checks, note = (explosion,), f"too few updates to look for collapse: {now} of {EARLY:,}"
+        found = examine(self.experiment, self.images, self.labels, history, checks=checks, names=self.names)
+        self.checkup = replace(found, note=note)
         return self.checkup
 
 

@@ -145,11 +145,7 @@ def restore(experiment: Experiment, checkpoint: Checkpoint) -> None:
         for name, state in _by_name(checkpoint, "optimizers", experiment.optimizers).items():
             experiment.optimizers[name].load_state_dict(state)
         states = checkpoint.facts["generators"]
-        if states.keys() != experiment.generators.keys():
-            raise CheckpointError(
-                f"{checkpoint.path} is of another model: it has the generators {', '.join(states)}, wanted are "
-                f"{', '.join(experiment.generators)}"
-            )
+        _check_names(checkpoint, "generators", states, experiment.generators)
         for name, generator in experiment.generators.items():
             generator.state = states[name]
     except CheckpointError:
@@ -166,9 +162,11 @@ def _by_name(checkpoint: Checkpoint, group: str, wanted: Mapping[str, Any]) -> d
         name, _, entry = rest.partition("/")
         if kind == group:
             found.setdefault(name, {})[entry] = array
-    if found.keys() != wanted.keys():
-        raise CheckpointError(
-            f"{checkpoint.path} is of another model: it has the {group} {', '.join(found)}, "
-            f"wanted are {', '.join(wanted)}"
-        )
+    _check_names(checkpoint, group, found, wanted)
     return found
+
+
+def _check_names(checkpoint: Checkpoint, group: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    if found.keys() != wanted.keys():
+        names, others = ", ".join(found), ", ".join(wanted)
+        raise CheckpointError(f"{checkpoint.path} is of another model: it has the {group} {names}, wanted are {others}")

@@ -5,6 +5,7 @@ Imports: device, data (for the cache folder). Read next: ``run_folder.py``.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -63,35 +64,28 @@ def available_cores() -> int:
 def _version(package: str) -> str | None:
     names = ("cupy", "cupy-cuda12x", "cupy-cuda13x") if package == "cupy" else (package,)
     for name in names:
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return None
 
 
 def _processor() -> str:
     """The processor's name, as precisely as the system tells it."""
-    try:
+    with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine()
 
 
 def _threads() -> dict[str, Any]:
     """Threads of the libraries that are loaded, as they are set now."""
     pools = importlib.import_module("threadpoolctl").threadpool_info()
-    blas = [
-        f"{pool['internal_api']} {pool.get('version') or ''}".strip() for pool in pools if pool["user_api"] == "blas"
-    ]
-    numba = importlib.import_module("numba")
+    blas = [pool for pool in pools if pool["user_api"] == "blas"]
     return {
-        "blas": blas[0] if blas else "unknown",
-        "blas threads": max((pool["num_threads"] for pool in pools if pool["user_api"] == "blas"), default=None),
-        "numba threads": numba.get_num_threads(),
+        "blas": f"{blas[0]['internal_api']} {blas[0].get('version') or ''}".strip() if blas else "unknown",
+        "blas threads": max((pool["num_threads"] for pool in blas), default=None),
+        "numba threads": importlib.import_module("numba").get_num_threads(),
     }
 
 
@@ -109,13 +103,8 @@ def _commit() -> str | None:
     """The commit of minigen if it runs from a git checkout, with a mark if files were changed."""
     if not (SOURCE / ".git").exists():
         return None
-    try:
-        commit = _git("rev-parse", "HEAD")
-        return f"{commit} (changed)" if _git("status", "--porcelain", "--untracked-files=no") else commit
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(*words: str) -> str:
-    command = ["git", "-C", str(SOURCE), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    words = ("--always", "--abbrev=40", "--exclude=*", "--dirty= (changed)")
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        command = ["git", "-C", str(SOURCE), "describe", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    return None

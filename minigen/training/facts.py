@@ -70,8 +70,11 @@ CLASSES = {
 BEST = {"loss": NUMBER, "epoch": COUNT, "step": COUNT}
 
 
-def check_facts(checkpoint: Checkpoint) -> None:
-    """CheckpointError, which names the file and the first fact that is missing or is not what it has to be."""
+def check_facts(checkpoint: Checkpoint, model: str | None = None) -> None:
+    """CheckpointError, which names the file and the first fact that is missing or is not what it has to be.
+
+    With `model` also if the checkpoint is of another one.
+    """
     facts = checkpoint.facts
     try:
         _check(facts, FACTS, "")
@@ -96,6 +99,8 @@ def check_facts(checkpoint: Checkpoint) -> None:
                 raise ValueError(f"{name} counts {epoch} epochs of {length} and {batch}, state.step is not their sum")
     except ValueError as error:
         raise CheckpointError(f"{checkpoint.path} cannot be used, its facts are damaged: {error}") from error
+    if model not in (None, facts["model"]):
+        raise CheckpointError(f"{checkpoint.path} is of model {facts['model']!r}, the run is of {model!r}")
 
 
 def _check(facts: Any, wanted: Mapping[str, Any], path: str) -> None:

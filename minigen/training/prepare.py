@@ -65,8 +65,8 @@ def prepare(recipe: Recipe, config: Mapping[str, Any], memory_data: InMemoryData
         "batches_per_epoch": len(batches),
         "images": fingerprint(train),
         "labels": fingerprint_of_labels(train),
-        "validation_images": None if validation is None else fingerprint(validation),
-        "validation_labels": None if validation is None else fingerprint_of_labels(validation),
+        "validation_images": validation and fingerprint(validation),
+        "validation_labels": validation and fingerprint_of_labels(validation),
     }
     config = {**config, "device": device, "threads": threads, "batch_size": size}
     try:
@@ -163,16 +163,10 @@ def load_split(
     check_source(config, memory_data)
     if memory_data is not None:
         dataset = memory_data.test if split == "test" else memory_data.train
-        return dataset if value_range is None else dataset.in_range(value_range)
-    dataset = load(
-        config["dataset"],
-        split=split,
-        data_dir=config["data_dir"],
-        seed=DATA_SEED,
-        image_size=config["image_size"],
-        letters=config["letters"],
-        rules=config.get("data_rules", 1),
-    )
+    else:
+        settings = {name: config[name] for name in ("data_dir", "image_size", "letters")}
+        rules = config.get("data_rules", 1)
+        dataset = load(config["dataset"], split=split, seed=DATA_SEED, rules=rules, **settings)
     return dataset if value_range is None else dataset.in_range(value_range)
 
 

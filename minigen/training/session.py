@@ -99,12 +99,8 @@ class TrainingSession:
         CheckpointError: it is of another model or of other data, or its facts are damaged. ConfigError: it is beyond
         the end that the config sets.
         """
-        check_facts(checkpoint)
         facts, prepared = checkpoint.facts, self.prepared
-        if facts["model"] != prepared.recipe.name:
-            raise CheckpointError(
-                f"{checkpoint.path} is of model {facts['model']!r}, the run is of {prepared.recipe.name!r}"
-            )
+        check_facts(checkpoint, prepared.recipe.name)
         check_images(prepared.facts, facts["data"], prepared.config["dataset"])
         restore(prepared.experiment, checkpoint)
         try:
@@ -204,7 +200,7 @@ class TrainingSession:
         self.validated = self.state.step
         self.draw(self.folder.samples / f"{name}.png")
         better = validation is not None and (self.best is None or validation["loss"] < self.best.loss)
-        if better and validation is not None:
+        if validation is not None and better:
             self.best = Best(validation["loss"], epoch, self.state.step)
             self.save(self.folder.best)
         self.save(self.folder.last)
@@ -314,11 +310,8 @@ def open_trained(
     """
     if isinstance(checkpoint, Path):
         checkpoint = load_checkpoint(checkpoint)
-    check_facts(checkpoint)
-    path, facts = Path(checkpoint.path), checkpoint.facts
-    if facts["model"] != recipe.name:
-        raise CheckpointError(f"{path} is of model {facts['model']!r}, the run is of {recipe.name!r}")
-    check_edits(recipe, config, checkpoint, path.parent.parent / "config.toml")
-    experiment = build(recipe, config, facts["data"], device)
+    check_facts(checkpoint, recipe.name)
+    check_edits(recipe, config, checkpoint, Path(checkpoint.path).parent.parent / "config.toml")
+    experiment = build(recipe, config, checkpoint.facts["data"], device)
     restore_modules(experiment, checkpoint)
-    return experiment, facts["data"]
+    return experiment, checkpoint.facts["data"]
