@@ -28,11 +28,9 @@ from minigen.cli.info import info
 from minigen.cli.models import list_models
 from minigen.cli.reconstruct import reconstruct
 from minigen.cli.sample import sample
-from minigen.cli.train import train
+from minigen.cli.train import INTERRUPTED, train
 from minigen.interrupt import until_here
 from minigen.training.printable import printable
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 class Commands(click.Group):

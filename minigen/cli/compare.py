@@ -6,6 +6,7 @@ Imports: runs, pictures. Read next: ``evaluate.py``, ``minigen/runs/evaluation.p
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 import numpy as np
@@ -35,17 +36,7 @@ COLUMNS, POINTS = 16, 2000  # images in a row of the picture; points in a panel 
 @opens_run(PICTURE)
 @json_option
 @click.pass_context
-def compare(
-    ctx: click.Context,
-    /,
-    trained: list[Run],
-    target: Output | None,
-    samples: int | None,
-    k: int,
-    density: str | None,
-    seed: int,
-    as_json: bool,
-) -> None:
+def compare(ctx: click.Context, /, trained: list[Run], target: Output | None, as_json: bool, **options: Any) -> None:
     """Measure several runs on the same test images, side by side.
 
     Each RUN is the folder of a run; all must be of one data set. What is measured: see minigen evaluate.
@@ -54,13 +45,11 @@ def compare(
     if len(runs) < 2:
         raise ConfigError("minigen compare needs two runs or more; for one there is minigen evaluate")
     _check_same_data(runs, trained)
-    plans = [_plan(one, samples, k, density, seed) for one in trained]
-    for one, plan in zip(trained, plans, strict=True):
+    plans = [_plan(one, **options) for one in trained]
+    for one, plan in zip(trained, plans):
         check_plan(one, plan)  # all of them, before the first is measured
     with np.errstate(all="ignore"):
-        found = [
-            measure(one, plan, lambda text: echo(text, err=True)) for one, plan in zip(trained, plans, strict=True)
-        ]
+        found = [measure(one, plan, lambda text: echo(text, err=True)) for one, plan in zip(trained, plans)]
         legend = [] if target is None else _picture(target, runs, trained, plans)
     if as_json:
         facts = [{"run": run, **f.as_dict()} for run, f in zip(runs, found, strict=True)]

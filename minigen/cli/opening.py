@@ -13,9 +13,9 @@ import click
 import numpy as np
 
 from minigen.cli.console import say_note
-from minigen.cli.output import Kind, Output, force_option
+from minigen.cli.output import Kind, Output, data_places, force_option
 from minigen.runs import Run
-from minigen.runs.settings import absolute_paths, read_run
+from minigen.runs.settings import read_run
 from minigen.training.run_folder import RunFolder
 from minigen_kernels import Array
 
@@ -59,7 +59,8 @@ def density_instead_of_prior(without_prior: str) -> Decorator:
 def opens_run(kinds: Mapping[str, Kind] | None = None) -> Decorator:
     """The last options of a command on RUN (or several), whose function is given the open Run (or a list of them).
 
-    `kinds` are those of the files that the command writes: its ``-o`` then becomes the Output `target`, or None.
+    `kinds` are those of the files that the command writes: its ``-o`` then becomes the Output `target`, or None. It
+    must be no file of a run, or of its data set.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,24 +71,18 @@ def opens_run(kinds: Mapping[str, Kind] | None = None) -> Decorator:
                 output, force = values.pop("output"), values.pop("force")
                 target = values["target"] = None if output is None else Output(output, kinds, force=force)
             paths = values.pop("runs", None) or (values.pop("run"),)
-            opened = [open_run(path, checkpoint, data_dir, device, target) for path in paths]
+            opened = []
+            for path in paths:
+                folder = RunFolder(path)
+                recipe, config = read_run(folder, note=say_note, data_dir=data_dir)
+                if target is not None:
+                    target.keep(*folder.files(), *data_places(config))
+                opened.append(Run.load(folder, recipe, config, checkpoint, device, note=say_note))
             function(opened if "runs" in click.get_current_context().params else opened[0], **values)
 
         return checkpoint_option(data_dir_option(device_option(call if kinds is None else force_option(call))))
 
     return decorate
-
-
-def open_run(path: str, checkpoint: Any, data_dir: str | None, device: str, output: Output | None = None) -> Run:
-    """Open a run folder for a command. `output` must be no file of it, or of its data set."""
-    folder = RunFolder(path)
-    recipe, config = read_run(folder, note=say_note)
-    if data_dir is not None:
-        config = absolute_paths({**config, "data_dir": data_dir})
-    if output is not None:
-        output.keep(*folder.files())
-        output.keep_data(config)
-    return Run.load(folder, recipe, config, checkpoint, device, note=say_note)
 
 
 def labelled(labels: Array, names: tuple[str, ...]) -> dict[str, Array]:

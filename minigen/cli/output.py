@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,10 +89,6 @@ class Output:
         self._inputs += [path for path in inputs if path.exists()]
         self.check()
 
-    def keep_data(self, config: Mapping[str, Any]) -> None:
-        """The same for the data set that a config names."""
-        self.keep(*data_places(config))
-
     def check(self) -> None:
         """OSError if the file must not be written."""
         real = Path(os.path.realpath(self.path))
@@ -146,9 +142,7 @@ def _is_in(real: Path, place: Path) -> bool:
         mine = real.stat()
         if not place.is_dir():
             return os.path.samestat(mine, place.stat())
-        return mine.st_nlink > 1 and any(os.path.samestat(mine, path.stat()) for path in _files(place))
+        return mine.st_nlink > 1 and any(
+            os.path.samestat(mine, path.stat()) for path in place.rglob("*") if path.is_file()
+        )
     return False
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())

@@ -77,12 +77,9 @@ class SettingsCommand(click.Command):
             if records:
                 with formatter.section(section):
                     formatter.write_dl(records)
-        if recipe is None:
-            formatter.write_paragraph()
-            formatter.write_text("Each model has options of its own: minigen train MODEL --help; models: minigen list")
-        else:
-            formatter.write_paragraph()
-            formatter.write_text(f"{recipe.name}: {recipe.summary}. {recipe.paper}")
+        text = "Each model has options of its own: minigen train MODEL --help; models: minigen list"
+        formatter.write_paragraph()
+        formatter.write_text(text if recipe is None else f"{recipe.name}: {recipe.summary}. {recipe.paper}")
 
 
 NAMED = "minigen.model"  # where the context keeps the model that the command line names

@@ -31,7 +31,7 @@ from minigen.training.progress import duration
 from minigen.training.run_folder import RunFolder, choose_path
 from minigen.training.session import Interrupted, TrainingSession
 
-INTERRUPTED = 130
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 @click.command(cls=SettingsCommand, params=all_settings())
@@ -103,27 +103,24 @@ def train(
 
 def _train(console: ClosableConsole, session: TrainingSession, stop: Stop) -> int:
     """Train to the end; return the exit code."""
-    config, path = session.prepared.config, session.folder.path
+    again = ("train", "--resume", session.folder.path)
     if session.finished:
         ends = doubled_length(session).items()
         options = [word for name, steps in ends for word in (f"--{name.replace('_', '-')}", steps)]
-        console.say(f"this run is finished; to train it longer: {command_line('train', '--resume', path, *options)}")
-        for line in schedule_settings(config):
-            text = (
+        console.say(f"this run is finished; to train it longer: {command_line(*again, *options)}")
+        for line in schedule_settings(session.prepared.config):
+            console.say(
                 f"note: {line} is planned for the length of a run; one that was as long from the start is another one"
             )
-            console.say(text)
         return 0
     try:
         train_to_end(session, console, stop.requested)
     except KeyboardInterrupt:  # the second one: the step that was going on is lost
         if session.folder.has(session.folder.last):
-            text = f"stopped; step {session.saved} is saved. To go on: {command_line('train', '--resume', path)}"
-            console.say(text)
+            console.say(f"stopped; step {session.saved} is saved. To go on: {command_line(*again)}")
         raise
     except Interrupted:
-        again = command_line("train", "--resume", path)
-        console.say(f"interrupted after step {session.state.step}; saved. To go on: {again}")
+        console.say(f"interrupted after step {session.state.step}; saved. To go on: {command_line(*again)}")
         return INTERRUPTED
     best = session.best
     lowest = "" if best is None else f"; best validation loss {best.loss:.5g} after epoch {best.epoch}"
@@ -208,6 +205,8 @@ def _summary(session: TrainingSession, status: str) -> dict[str, Any]:
     config, terms = session.prepared.config, session.last_terms
     newest = {**terms.get("validation", {}), **terms.get("train", {})}  # those of training before those of validation
     ledger = {entry.name: asdict(entry) for entry in entries(session.prepared.experiment, newest)}
+    for entry in ledger.values():
+        del entry["name"], entry["value"]
     return {
         "status": status,
         "run": str(session.folder.path),
@@ -222,10 +221,7 @@ def _summary(session: TrainingSession, status: str) -> dict[str, Any]:
         "train": terms.get("train"),
         "validation": terms.get("validation"),
         "best": None if session.best is None else asdict(session.best),
-        "ledger": {
-            name: {key: value for key, value in entry.items() if key not in ("name", "value")}
-            for name, entry in ledger.items()
-        },
+        "ledger": ledger,
         "doctor": None if session.doctor is None else asdict(session.doctor.checkup),
         "checkpoint": str(session.folder.last),
     }

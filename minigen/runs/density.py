@@ -3,7 +3,7 @@
 Ghosh et al. 2020 ("From variational to deterministic autoencoders", arXiv:1903.12436, section 4) fit a Gaussian with a
 full covariance, or a mixture of ten, to the codes of training images, and decode what they draw from it.
 
-Imports: NumPy, random. Read next: ``sampling.py``.
+Imports: NumPy, random, algorithms.importance_sampling. Read next: ``sampling.py``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minigen.algorithms.importance_sampling import logsumexp
 from minigen.random import Generator
 from minigen_kernels import Array
 
@@ -30,7 +31,7 @@ class Mixture:
 
     def log_density(self, x: Array) -> Array:
         """log p(x) of codes (N, D) in nats, (N,)."""
-        return _log_sum_exp(self.log_joint(x))
+        return logsumexp(self.log_joint(x).T)
 
     def log_joint(self, x: Array) -> Array:
         """log p(x, component), (N, K)."""
@@ -79,7 +80,7 @@ def fit_mixture(codes: Array, components: int, *, seed: int = 0) -> Mixture:
     before = -np.inf
     for _ in range(ITERATIONS if components > 1 else 0):
         joint = mixture.log_joint(x)
-        evidence = _log_sum_exp(joint)
+        evidence = logsumexp(joint.T)
         now = float(evidence.mean())
         if now - before < TOLERANCE:
             break
@@ -120,8 +121,3 @@ def _k_means(x: Array, components: int, rng: Generator, rounds: int = 10) -> Arr
         for k in np.unique(nearest):
             means[k] = x[nearest == k].mean(0)
     return nearest
-
-
-def _log_sum_exp(logs: Array) -> Array:
-    top = logs.max(1)
-    return top + np.log(np.exp(logs - top[:, None]).sum(1))

@@ -29,9 +29,7 @@ ROWS, SAMPLES, SIDE = 8, 64, 12  # what n is by default: rows, images, images on
 
 @dataclass(frozen=True)
 class Drawing:
-    """Images (N, C, H, W) with their codes (N, D) and labels (N,), if the model has classes, and how many steps a row
-    has; `origin` says where the codes come from.
-    """
+    """Images (N, C, H, W), their codes (N, D) and, of a model with classes, labels (N,). `origin`: of the codes."""
 
     images: Array
     codes: Array
@@ -155,9 +153,10 @@ def class_number(trained: Trained, wanted: Any) -> int:
     if classes is None:
         raise ConfigError(f"--class {text}: {trained.recipe.name} knows no classes; leave it out")
     names, untrained = class_names(trained), _untrained(trained)
+    names_only = isinstance(wanted, str) and all(name.removeprefix("-").isdecimal() for name in names)
     if isinstance(wanted, str) and wanted in names:
         number = names.index(wanted)
-    elif text.isdecimal() and int(text) < classes and not (isinstance(wanted, str) and all(map(_is_number, names))):
+    elif text.isdecimal() and int(text) < classes and not names_only:
         number = int(text)
     else:
         plain = names == tuple(map(str, range(classes)))
@@ -167,10 +166,6 @@ def class_number(trained: Trained, wanted: Any) -> int:
     if number in untrained:
         raise ConfigError(f"--class {text}: there was no image of this class to train on")
     return number
-
-
-def _is_number(name: str) -> bool:
-    return name.removeprefix("-").isdecimal()
 
 
 def turns(trained: Trained, n: int, wanted: int | Array | None = None) -> Array | None:

@@ -129,7 +129,9 @@ def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Evalua
     if reason is not None:
         found.left_out["samples"] = reason
     elif trained.config["dataset"] in TOYS:
-        _points(trained, plan, found)
+        toy = TOYS[trained.config["dataset"]]
+        points = toy.points(_drawn(trained, plan, SAMPLES, found), trained.value_range)
+        found.report |= evaluation.measure_points(points, toy)
     else:
         features = _samples(trained, plan, train, trained.some(test, evaluation.COMPARED), found, tell)
     packs = trained.config.get("pack", 1)
@@ -219,12 +221,6 @@ def _drawn(trained: Trained, plan: Plan, usual: int, found: Evaluation) -> Array
     return images
 
 
-def _points(trained: Trained, plan: Plan, found: Evaluation) -> None:
-    toy = TOYS[trained.config["dataset"]]
-    points = toy.points(_drawn(trained, plan, SAMPLES, found), trained.value_range)
-    found.report |= evaluation.measure_points(points, toy)
-
-
 def _samples(
     trained: Trained, plan: Plan, train: Dataset, test: Dataset, found: Evaluation, tell: Callable[[str], None]
 ) -> Features:
@@ -255,16 +251,15 @@ def _features(trained: Trained, tell: Callable[[str], None]) -> Features:
 
 def checkup_of(trained: Trained, test: Dataset, features: Features | None = None) -> Checkup:
     """What the doctor finds in the checkpoint; with `features`, their classifier tells the classes of samples."""
-    classify = None if features is None else features.classify
 
-    def recognised(images: Array) -> Array:
-        assert classify is not None
-        return classify(to_unit_range(images, trained.value_range))
+    def classify(images: Array) -> Array:
+        assert features is not None and features.classify is not None
+        return features.classify(to_unit_range(images, trained.value_range))
 
+    asked = None if features is None or features.classify is None else classify
     names = test.classes or ()
-    told: dict[str, Any] = {} if names == tuple(map(str, range(len(names)))) else {"names": names}
-    answers = None if classify is None else recognised
-    return examine(trained.experiment, *examined_images(test), trained.history(), classify=answers, **told)
+    names = () if names == tuple(map(str, range(len(names)))) else names
+    return examine(trained.experiment, *examined_images(test), trained.history(), classify=asked, names=names)
 
 
 def to_unit_range(images: Array, value_range: tuple[float, float]) -> Array:

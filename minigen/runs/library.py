@@ -81,9 +81,7 @@ def open_run(
     RunFolderError: there is no run. CheckpointError: the checkpoint is damaged.
     """
     folder = RunFolder(path)
-    recipe, config = read_run(folder, None if model is None else find_recipe(model), note)
-    if data_dir is not None:
-        config = absolute_paths({**config, "data_dir": os.fspath(data_dir)})
+    recipe, config = read_run(folder, None if model is None else find_recipe(model), note, data_dir)
     memory_data = None if data is None else in_memory_data(data, labels, test)
     return Run.load(folder, recipe, config, checkpoint, device, memory_data, note)
 

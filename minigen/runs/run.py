@@ -209,9 +209,6 @@ class Run(Trained):
             raise ValueError(f"codes: expected (N, {size}), got {codes.shape}")
         return codes
 
-    def _encode_alike(self, x: ArrayLike, numbers: int | Array | None) -> Array:
-        return self.encode(x, None if numbers is None else np.full(np.shape(x)[:1], numbers))
-
     def _images(self, x: Dataset | ArrayLike, labels: ArrayLike | None) -> Dataset:
         """Images that a user gives, in `value_range`. ValueError for another shape or for other values."""
         low, high = self.value_range

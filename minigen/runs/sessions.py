@@ -28,7 +28,7 @@ from minigen.training import session
 from minigen.training.changes import check_edits, schedule_notes
 from minigen.training.config import check_change
 from minigen.training.in_memory import InMemoryData
-from minigen.training.prepare import Prepared, prepare
+from minigen.training.prepare import prepare
 from minigen.training.printable import printable
 from minigen.training.progress import Progress
 from minigen.training.run_folder import RunFolder, RunFolderError
@@ -57,7 +57,11 @@ def begin_session(
         _check_new_folder(path, config)
     config, donors = _adopt_donors(recipe, config, options, note)
     prepared = prepare(recipe, config, memory_data)
-    notes = _begin_from_donors(prepared, donors)
+    notes = []
+    if "generator" in donors:
+        notes.append(give_decoder(donors["generator"], prepared.experiment, prepared.train))
+    if "discriminator" in donors:
+        notes.append(give_encoder(donors["discriminator"], prepared.experiment, prepared.train.image_shape))
     ready()
     return session.start(prepared, path, rename=rename), notes
 
@@ -104,13 +108,9 @@ def train_to_end(training: TrainingSession, console: Console, stop: Callable[[],
 
 def doubled_length(training: TrainingSession) -> dict[str, int]:
     """The settings that let a finished run go on: each end that it has reached, twice as far."""
-    epochs, max_steps = training.prepared.config["epochs"], training.prepared.config["max_steps"]
-    settings = {}
-    if training.state.epoch >= epochs:
-        settings["epochs"] = epochs * 2
-    if max_steps is not None and training.state.step >= max_steps:
-        settings["max_steps"] = max_steps * 2
-    return settings
+    config, state = training.prepared.config, training.state
+    done = {"epochs": state.epoch, "max_steps": state.step}
+    return {name: 2 * config[name] for name in done if config[name] is not None and done[name] >= config[name]}
 
 
 def _adopt_donors(
@@ -126,16 +126,6 @@ def _adopt_donors(
             donors[part] = Donor(path, run.recipe, run.config, run.experiment, run.facts)
             adopted = adopt(recipe, adopted, given, part, donors[part])
     return adopted, donors
-
-
-def _begin_from_donors(prepared: Prepared, donors: Mapping[str, Donor]) -> list[str]:
-    """Give the networks of a run in memory their first weights; what was done, in lines."""
-    lines = []
-    if "generator" in donors:
-        lines.append(give_decoder(donors["generator"], prepared.experiment, prepared.train))
-    if "discriminator" in donors:
-        lines.append(give_encoder(donors["discriminator"], prepared.experiment, prepared.train.image_shape))
-    return lines
 
 
 def _check_new_folder(path: Path, config: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ Imports: algorithms.catalog, training.config. Read next: ``trained.py``, ``sessi
 
 from __future__ import annotations
 
+import os
 import shlex
 import warnings
 from collections.abc import Callable, Mapping
@@ -50,10 +51,11 @@ def new_config(model: Any, file: str | None, options: Mapping[str, Any]) -> tupl
 
 
 def read_run(
-    folder: RunFolder, recipe: Recipe | None = None, note: Note = warnings.warn
+    folder: RunFolder, recipe: Recipe | None = None, note: Note = warnings.warn, data_dir: Any = None
 ) -> tuple[Recipe, dict[str, Any]]:
     """The recipe and config of an existing run; `recipe` is that of a model of the user's own.
 
+    `data_dir` is where its data set is now, if it has moved.
     ValueError, with what to do, if its config does not fit.
     """
     stored = folder.read_config()
@@ -70,9 +72,10 @@ def read_run(
                 f"{recipe.name} has no option {', '.join(map(repr, gone))}. To open the run all the same, delete the "
                 "line from that file; it fits if the option was not in use"
             )
-        return recipe, resolve(recipe, OPTIONS, stored)
+        config = resolve(recipe, OPTIONS, stored)
     except ConfigError as error:
         raise ValueError(f"{folder.config} was damaged or made by another version of minigen: {error}") from error
+    return recipe, config if data_dir is None else absolute_paths({**config, "data_dir": os.fspath(data_dir)})
 
 
 def _recipe_of_run(model: str, stored: Mapping[str, Any], note: Note) -> Recipe:

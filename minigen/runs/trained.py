@@ -11,7 +11,7 @@ import contextlib
 import csv
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,7 +44,7 @@ class Trained:
     device: str  # as it was asked for
     memory_data: InMemoryData | None  # its images, if a program gave them in memory
     note: Note
-    noted: list[str] = field(default_factory=list)  # what was said already
+    noted: bool = False  # has it been said that its images have changed?
 
     @classmethod
     def load(
@@ -69,7 +69,7 @@ class Trained:
             found = folder.read_checkpoint(path)
             experiment, _ = open_trained(recipe, config, found, chosen)
         except DamagedCheckpoint as error:
-            raise suggest_other(folder, path, error) from error
+            raise suggest_other(folder, path, error, lambda other, _: f": --checkpoint {other}") from error
         return cls(experiment, recipe, config, folder, path, found.facts, device, memory_data, note)
 
     @property
@@ -112,9 +112,8 @@ class Trained:
         then = {name: self.facts.get(name) for name in parts}  # None: not kept by an older version
         changed = [data for name, data in parts.items() if data and then[name] and fingerprint(data) != then[name]]
         if changed and not self.noted:
-            text = f"the {split} images are not those of the run: {self.config['dataset']} has changed since then"
-            self.noted.append(text)
-            self.note(text)
+            self.noted = True
+            self.note(f"the {split} images are not those of the run: {self.config['dataset']} has changed since then")
 
     def some(self, dataset: Dataset, count: int) -> Dataset:
         """A part of one of its data sets that stands for all of it, in random order.
@@ -174,42 +173,37 @@ def checkpoint_to_resume(folder: RunFolder, name: str) -> Checkpoint:
 
     CheckpointError: it is damaged; where the other one is whole, the message says how to use it and what it lacks.
     """
+
+    def advice(other: str, step: int) -> str:
+        last = _last_step(folder)
+        lost = f"updates {step + 1} to {last}" if last > step else "all that came after it"
+        command = command_line("train", "--resume", folder.path, "--checkpoint", other)
+        return f"; to go on from there: {command} ({lost} are lost, and will be done again)"
+
     path = folder.checkpoint_path(name)
     try:
-        checkpoint = folder.read_checkpoint(path)
-        check_facts(checkpoint)
-        return checkpoint
+        return _read_checked(folder, path)
     except CheckpointError as error:
-        other = other_checkpoint(folder, path)
-        if other is None:
-            raise
-        step, last = other.facts["state"]["step"], _last_step(folder)
-        lost = f"updates {step + 1} to {last}" if last > step else "all that came after it"
-        command = command_line("train", "--resume", folder.path, "--checkpoint", Path(other.path).stem)
-        raise CheckpointError(
-            f"{error}. {other.path} is whole, it holds step {step}; to go on from there: {command} ({lost} are "
-            "lost, and will be done again)"
-        ) from error
+        raise suggest_other(folder, path, error, advice) from error
 
 
-def suggest_other(folder: RunFolder, damaged: Path, error: DamagedCheckpoint) -> CheckpointError:
-    """The error of a damaged checkpoint that was to be used, with the other one, if that is whole."""
-    other = other_checkpoint(folder, damaged)
-    if other is None:
+def suggest_other(
+    folder: RunFolder, damaged: Path, error: CheckpointError, advice: Callable[[str, int], str]
+) -> CheckpointError:
+    """The error of a damaged checkpoint; if the other one of the run is whole, with its step and how to use it."""
+    try:
+        other = _read_checked(folder, folder.last if damaged == folder.best else folder.best)
+    except CheckpointError:
         return error
     step = other.facts["state"]["step"]
-    return CheckpointError(
-        f"{error}. {other.path} is whole, it holds step {step}: --checkpoint {Path(other.path).stem}"
-    )
+    how = advice(Path(other.path).stem, step)
+    return CheckpointError(f"{error}. {other.path} is whole, it holds step {step}{how}")
 
 
-def other_checkpoint(folder: RunFolder, damaged: Path) -> Checkpoint | None:
-    """The other checkpoint of the run, if it is whole."""
-    with contextlib.suppress(CheckpointError):
-        other = folder.read_checkpoint(folder.last if damaged == folder.best else folder.best)
-        check_facts(other)
-        return other
-    return None
+def _read_checked(folder: RunFolder, path: Path) -> Checkpoint:
+    checkpoint = folder.read_checkpoint(path)
+    check_facts(checkpoint)
+    return checkpoint
 
 
 def _last_step(folder: RunFolder) -> int:
