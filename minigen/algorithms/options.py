@@ -25,6 +25,7 @@ class Option:
     minimum: float | None = None  # the smallest legal value
     exclusive: bool = False  # the minimum itself is not legal
     maximum: float | None = None
+    default: Any = None  # of a setting of every run; those of a model stand in its recipe
 
 
 #: Options of nearly all models; a recipe with one optimizer takes them from `UPDATE`.

@@ -21,50 +21,38 @@ from minigen.data import NAMES
 from minigen.data.assemble import LATEST_RULES
 
 GENERAL: Mapping[str, Option] = {
-    "dataset": Option(str, f"{', '.join(NAMES)}, or the path of a data set"),
+    "dataset": Option(str, f"{', '.join(NAMES)}, or the path of a data set", default="glyphs"),
     "data_dir": Option(str, "folder with the files of the data set; without it MINIGEN_DATA, else a download"),
-    "letters": Option(bool, "glyphs: letters besides digits"),
+    "letters": Option(bool, "glyphs: letters besides digits", default=False),
     "image_size": Option(int, "folders of pictures: scale them to this height and width", minimum=1),
     "limit": Option(int, "use this many training images only, drawn at random", minimum=1),
-    "validation": Option(float, "share of the training images held out for validation", minimum=0, maximum=0.5),
-    "data_rules": Option(int, "how data is read: 2, or 1 as by minigen 0.1.0", minimum=1, maximum=LATEST_RULES),
-    "device": Option(str, "where to compute", choices=("auto", "cpu", "cuda")),
+    "validation": Option(
+        float, "share of the training images held out for validation", minimum=0, maximum=0.5, default=0.05
+    ),
+    "data_rules": Option(
+        int, "how data is read: 2, or 1 as by minigen 0.1.0", minimum=1, maximum=LATEST_RULES, default=LATEST_RULES
+    ),
+    "device": Option(str, "where to compute", choices=("auto", "cpu", "cuda"), default="auto"),
     "threads": Option(
         int,
         "threads of matrix products; another number changes the last bits  [default: 1; OMP_NUM_THREADS if set]",
         minimum=1,
     ),
-    "epochs": Option(int, "passes over the training images", minimum=1),
+    "epochs": Option(int, "passes over the training images", minimum=1, default=10),
     "max_steps": Option(int, "stop after this many updates", minimum=1),
-    "batch_size": Option(int, "images in an update", minimum=1),
-    "seed": Option(int, "seed of weights, noise and order of the data", minimum=0, maximum=2**63 - 1),
+    "batch_size": Option(int, "images in an update", minimum=1, default=128),
+    "seed": Option(int, "seed of weights, noise and order of the data", minimum=0, maximum=2**63 - 1, default=0),
     "init_generator_from": Option(str, "GANs: begin with the decoder of this trained autoencoder or VAE, a run folder"),
     "init_discriminator_from": Option(str, "GANs: begin with the encoder of this trained autoencoder or VAE"),
-    "log_every": Option(int, "updates between two rows of metrics.csv", minimum=1),
-    "checkpoint_every": Option(int, "updates between two checkpoints, besides the end of each epoch", minimum=1),
-    "doctor": Option(bool, "name diseases of the model (collapse, dead units) after an epoch"),
+    "log_every": Option(int, "updates between two rows of metrics.csv", minimum=1, default=50),
+    "checkpoint_every": Option(
+        int, "updates between two checkpoints, besides the end of each epoch", minimum=1, default=500
+    ),
+    "doctor": Option(bool, "name diseases of the model (collapse, dead units) after an epoch", default=True),
 }
 
-DEFAULTS: Mapping[str, Any] = {
-    "dataset": "glyphs",
-    "data_dir": None,
-    "letters": False,
-    "image_size": None,
-    "limit": None,
-    "validation": 0.05,
-    "data_rules": LATEST_RULES,
-    "device": "auto",
-    "threads": None,
-    "epochs": 10,
-    "max_steps": None,
-    "batch_size": 128,
-    "seed": 0,
-    "init_generator_from": None,
-    "init_discriminator_from": None,
-    "log_every": 50,
-    "checkpoint_every": 500,
-    "doctor": True,
-}
+#: What a setting is where nothing says otherwise.
+DEFAULTS: Mapping[str, Any] = {name: option.default for name, option in GENERAL.items()}
 
 #: What a setting is in a run that began before there was such a setting, if that is not the default of today.
 ABSENT: Mapping[str, Any] = {"data_rules": 1}

@@ -33,7 +33,7 @@ def describe_environment() -> dict[str, Any]:
         "packages": {name: version for name in PACKAGES if (version := _version(name)) is not None},
         "platform": platform.platform(),
         "processor": _processor(),
-        "cores": available_cores(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "threads": _threads(),
         "devices": {"cpu": "always", "cuda": text if usable else f"no: {text}"},
         "folders": {
@@ -52,13 +52,6 @@ def default_threads() -> int:
     """
     named = os.environ.get("OMP_NUM_THREADS", "")
     return int(named) if named.isdigit() and int(named) > 0 else 1
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _version(package: str) -> str | None:

@@ -96,7 +96,8 @@ def fit(
             state.step, state.batch = state.step + 1, state.batch + 1
             if "loss" not in terms:
                 raise ValueError(f"fit: step must return terms with 'loss' among them, got {sorted(terms)}")
-            if _look_now(terms, state.step):
+            on_gpu = any(isinstance(value, Tensor) and value.device == "cuda" for value in terms.values())
+            if not on_gpu or state.step % READ_EVERY == 0:
                 check_finite(terms, parameters, f"step {state.step}")
             state.means.add(terms)
             if after_step is not None:
@@ -123,8 +124,3 @@ def check_finite(terms: Terms, parameters: Mapping[str, Tensor], when: str) -> N
 
 
 ADVICE = "Try a smaller learning rate, or a limit on the norm of the gradient"
-
-
-def _look_now(terms: Terms, step: int) -> bool:
-    on_gpu = any(isinstance(value, Tensor) and value.device == "cuda" for value in terms.values())
-    return not on_gpu or step % READ_EVERY == 0

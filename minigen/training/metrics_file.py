@@ -37,23 +37,26 @@ class MetricsFile:
         self._file: io.TextIOWrapper | None = None
 
     def append(self, step: int, epoch: int, split: str, seconds: float, terms: Mapping[str, float]) -> None:
-        """Add a row. A term that is new adds a column: then the file is written anew."""
+        """Add a row."""
+        self._add({"step": step, "epoch": epoch, "split": split, "seconds": f"{seconds:.3f}", **terms})
+        self.rows += 1
+
+    def _add(self, row: Mapping[str, object]) -> None:
+        """A term that is new adds a column: then the file is written anew."""
         if self._file is not None and not self._is_open_file():
             self.close()
             if not self.path.exists():
-                self.notes.append(f"{self.path} has vanished; a new table begins with step {step}")
+                self.notes.append(f"{self.path} has vanished; a new table begins with step {row['step']}")
                 self.columns, self.rows = list(COLUMNS), 0
-        new = [name for name in terms if name not in self.columns]
+        new = [name for name in row if name not in self.columns]
         if new:
             before = self.read()[1:]
             self.columns += new
             self._replace(before)
-        row = _row(step, epoch, split, seconds, terms)
         if self._file is None:
             self._file = open(self.path, "a", encoding="utf-8", newline="")  # noqa: SIM115 - open as long as the run
         self._file.write(_line([row.get(name, "") for name in self.columns]))
         self._file.flush()
-        self.rows += 1
 
     def read(self) -> list[list[str]]:
         """The header and the rows below it, as they stand in the file; nothing if there is no file."""
@@ -142,12 +145,11 @@ class MetricsMemory(MetricsFile):
 
     def __init__(self) -> None:
         super().__init__(Path("memory"))
-        self._cells: list[dict[str, object]] = []
+        self._cells: list[Mapping[str, object]] = []
 
-    def append(self, step: int, epoch: int, split: str, seconds: float, terms: Mapping[str, float]) -> None:
-        self._cells.append(_row(step, epoch, split, seconds, terms))
-        self.columns += [name for name in terms if name not in self.columns]
-        self.rows += 1
+    def _add(self, row: Mapping[str, object]) -> None:
+        self._cells.append(row)
+        self.columns += [name for name in row if name not in self.columns]
 
     def read(self) -> list[list[str]]:
         return [self.columns, *([str(row.get(name, "")) for name in self.columns] for row in self._cells)]
@@ -155,10 +157,6 @@ class MetricsMemory(MetricsFile):
     def cut(self, rows: int) -> None:
         del self._cells[rows:]
         self.rows = rows
-
-
-def _row(step: int, epoch: int, split: str, seconds: float, terms: Mapping[str, float]) -> dict[str, object]:
-    return {"step": step, "epoch": epoch, "split": split, "seconds": f"{seconds:.3f}", **terms}
 
 
 def _check_table(header: Sequence[str], kept: Sequence[Sequence[str]], rows: int) -> None:

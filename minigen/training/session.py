@@ -65,7 +65,9 @@ class TrainingSession:
         self.last_terms: dict[str, dict[str, float]] = {}  # newest means by split, for the summary
         self.metrics = folder.open_metrics()
         self.history: list[dict[str, float]] = []  # the mean terms of each epoch so far
-        self.doctor = _doctor(prepared) if prepared.config["doctor"] else None
+        held, batch_size = prepared.validation, prepared.batches.batch_size
+        examined = prepared.train if held is None or len(held) < IMAGES else held
+        self.doctor = Doctor(prepared.experiment, examined, batch_size) if prepared.config["doctor"] else None
         self.unused = False  # a new folder in which no step was made yet: of no use to anybody if training fails
         self._seconds, self._began = 0.0, time.perf_counter()
 
@@ -174,13 +176,10 @@ class TrainingSession:
                 means, epoch = self.state.means.values(), self.state.epoch + 1
                 self.close_epoch(means, f"step_{self.state.step:06}", epoch, progress)
         except BaseException as error:
-            if self.folder.in_memory:
-                raise
             if self.unused:
                 self.folder.delete()
-            elif isinstance(error, NonFiniteLoss):
-                text = f"{error}. {self.folder.last} holds step {self.saved}"
-                raise NonFiniteLoss(text) from error
+            elif isinstance(error, NonFiniteLoss) and not self.folder.in_memory:
+                raise NonFiniteLoss(f"{error}. {self.folder.last} holds step {self.saved}") from error
             raise
         finally:
             self.metrics.close()
@@ -265,13 +264,6 @@ class TrainingSession:
         }
         self.folder.write_checkpoint(path, take_checkpoint(self.prepared.experiment, facts, path))
         self.saved = state.step
-
-
-def _doctor(prepared: Prepared) -> Doctor:
-    """With held-out images, if there are enough of them; else with those of training."""
-    held = prepared.validation
-    dataset = prepared.train if held is None or len(held) < IMAGES else held
-    return Doctor(prepared.experiment, dataset, prepared.batches.batch_size)
 
 
 def start(prepared: Prepared, path: Path | None, *, rename: bool = False) -> TrainingSession:
