@@ -19,13 +19,8 @@ from minigen.cli.console import echo
 def list_models(as_json: bool) -> None:
     """List the models, family by family, with their papers."""
     if as_json:
-        models = [
-            {
-                "name": r.name, "family": r.family, "summary": r.summary, "paper": r.paper, "order": r.order,
-                "options": dict(r.options),
-            }
-            for r in MODELS.values()
-        ]  # fmt: skip
+        names = ("name", "family", "summary", "paper", "order", "options")
+        models = [{name: getattr(recipe, name) for name in names} for recipe in MODELS.values()]
         echo(json.dumps({"models": models}))
         return
     width = max(map(len, MODELS))

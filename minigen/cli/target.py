@@ -39,19 +39,6 @@ def open_target(spec: str, kwargs: Mapping[str, Any], seed: int) -> Target:
     (a function). `rng` is supplied where a constructor asks for it and `kwargs` has none.
     """
     found, name, _ = find_in_module(spec, checkable, "Module, Function or function")
-    return _target(found, name, kwargs, seed)
-
-
-def checkable(value: Any) -> bool:
-    """Is it a Module, a Function, or a plain function?"""
-    return inspect.isfunction(value) or isinstance(value, nn.Module) or _is_class_of(value, (nn.Module, Function))
-
-
-def _is_class_of(value: Any, bases: tuple[type, ...]) -> bool:
-    return isinstance(value, type) and issubclass(value, bases)
-
-
-def _target(found: Any, name: str, kwargs: Mapping[str, Any], seed: int) -> Target:
     if _is_class_of(found, (nn.Module,)):
         nn.manual_seed(seed)  # for layers inside that are given no rng
         made = _construct(found, name, kwargs, seed)
@@ -75,6 +62,15 @@ def _target(found: Any, name: str, kwargs: Mapping[str, Any], seed: int) -> Targ
     return Target(name, call, required, max_inputs, found)
 
 
+def checkable(value: Any) -> bool:
+    """Is it a Module, a Function, or a plain function?"""
+    return inspect.isfunction(value) or isinstance(value, nn.Module) or _is_class_of(value, (nn.Module, Function))
+
+
+def _is_class_of(value: Any, bases: tuple[type, ...]) -> bool:
+    return isinstance(value, type) and issubclass(value, bases)
+
+
 def _construct(cls: type[nn.Module], name: str, kwargs: Mapping[str, Any], seed: int) -> nn.Module:
     """An object of a Module class."""
     arguments = dict(kwargs)
@@ -94,8 +90,7 @@ def _construct(cls: type[nn.Module], name: str, kwargs: Mapping[str, Any], seed:
             f"the constructor of {name} needs {listed}: give them as JSON, for example --kwargs '{{{example}}}'"
         )
     with running(f"the constructor of {name}"):
-        made = cls(**arguments)
-    return made
+        return cls(**arguments)
 
 
 def _described(parameter: inspect.Parameter) -> str:

@@ -24,7 +24,7 @@ from minigen.cli.console import ClosableConsole, echo, encoding_help, say_note
 from minigen.cli.settings import SettingsCommand, all_settings
 from minigen.data import Dataset
 from minigen.runs.sessions import Stop, begin_session, doubled_length, resume_session, train_to_end
-from minigen.runs.settings import absolute_paths, command_line, new_config, read_run
+from minigen.runs.settings import command_line, new_config, plain_options, read_run
 from minigen.training.changes import schedule_settings
 from minigen.training.printable import printable
 from minigen.training.progress import duration
@@ -62,7 +62,7 @@ def train(
     minigen train conv-ae --dataset mnist --epochs 3 --seed 1
     minigen train --resume runs/ae-glyphs-2026-11-20_17-30-09 --epochs 20
     """  # noqa: D301 - click wants the true backspace: it keeps the lines below apart
-    given = absolute_paths({name: value for name, value in flags.items() if value is not None})
+    given = plain_options(flags)
     console = ClosableConsole(stderr=as_json, highlight=False)
     for name, value in {"--config": config, "--out": out, "--resume": resume}.items():
         if value == "":

@@ -9,6 +9,7 @@ Imports: nn, ops, experiment. Read next: ``diseases.py``.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -106,24 +107,19 @@ def record_relu_activity(modules: Mapping[str, nn.Module]) -> Iterator[dict[str,
     ]
     try:
         for module, key, name in places:
-            setattr(module, key, _RecordingReLU(name, active))
+            setattr(module, key, functools.partial(_recorded_relu, name, active))
         yield active
     finally:
         for module, key, _ in places:
             setattr(module, key, ops.relu)
 
 
-class _RecordingReLU:
-    """ReLU that records which units are active."""
-
-    def __init__(self, name: str, active: dict[str, Array]) -> None:
-        self.name, self.active = name, active
-
-    def __call__(self, x: Tensor) -> Tensor:
-        y = ops.relu(x)
-        above = to_device(array_module(y.data).max(y.data, axis=(0, *range(2, y.ndim))) > 0, "cpu")
-        self.active[self.name] = above | self.active.get(self.name, above)
-        return y
+def _recorded_relu(name: str, active: dict[str, Array], x: Tensor) -> Tensor:
+    """ReLU of x, which records the units that are active."""
+    y = ops.relu(x)
+    above = to_device(array_module(y.data).max(y.data, axis=(0, *range(2, y.ndim))) > 0, "cpu")
+    active[name] = above | active.get(name, above)
+    return y
 
 
 def k_means(images: Array, k: int = CLUSTERS, rounds: int = 5) -> Array:

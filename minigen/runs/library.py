@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from minigen.algorithms.catalog import find_recipe
 from minigen.data import Dataset
 from minigen.runs.run import Run
-from minigen.runs.sessions import Stop, begin_session, finish, plain_options
-from minigen.runs.settings import Note, absolute_paths, new_config, read_run
+from minigen.runs.sessions import Stop, begin_session, finish
+from minigen.runs.settings import Note, new_config, plain_options, read_run
 from minigen.training.in_memory import IN_MEMORY, InMemoryData, in_memory_data
 from minigen.training.run_folder import RunFolder, choose_path
 
@@ -50,8 +50,8 @@ def train(
     if "dataset" in options:
         raise TypeError("train: the images are data=..., not dataset=...")
     dataset, memory_data = _data(data, labels, test)
-    options = {"dataset": dataset, **plain_options(options)}
-    recipe, config = new_config(model, None, absolute_paths(options))
+    options = plain_options({"dataset": dataset, **options})
+    recipe, config = new_config(model, None, options)
     path = None if out is None else choose_path(out, recipe.name, dataset)
     with np.errstate(all="ignore"), Stop() as stop, contextlib.ExitStack() as stack:
         session, notes = begin_session(recipe, config, options, path, memory_data=memory_data, ready=stop.wait_for_step)

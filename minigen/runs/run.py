@@ -24,8 +24,8 @@ from minigen.doctor import Checkup
 from minigen.runs import drawing, sampling
 from minigen.runs.drawing import Classes, Drawing, Kind
 from minigen.runs.evaluation import Evaluation, Plan, checkup_of, measure
-from minigen.runs.sessions import Stop, finish, plain_options, resume_session
-from minigen.runs.settings import absolute_paths, read_run
+from minigen.runs.sessions import Stop, finish, resume_session
+from minigen.runs.settings import plain_options, read_run
 from minigen.runs.trained import Trained
 from minigen.training.in_memory import in_memory_data
 from minigen_kernels import Array
@@ -185,7 +185,7 @@ class Run(Trained):
         memory that was opened without them needs them here, the same ones. Ctrl-C as in `train`.
         """
         memory_data = self.memory_data if data is None else in_memory_data(data, labels, test)
-        changes = absolute_paths(plain_options({"data_dir": self.config["data_dir"], **options}))
+        changes = plain_options({"data_dir": self.config["data_dir"], **options})
         recipe, config = self.recipe, self.config
         with np.errstate(all="ignore"), Stop() as stop, self.folder.lock():
             if self.path is not None:

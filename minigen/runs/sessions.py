@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from minigen import nn
@@ -138,13 +137,6 @@ def _check_new_folder(path: Path, config: Mapping[str, Any]) -> None:
             f"the run folder {path} would lie in the data set {data}, and its pictures be taken for images of it; "
             "choose another --out"
         )
-
-
-def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as the command line would give them: paths are texts, numbers are Python's, None is not given."""
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
-    texts = {name: os.fspath(value) for name, value in plain.items() if isinstance(value, os.PathLike)}
-    return {name: value for name, value in {**plain, **texts}.items() if value is not None}
 
 
 def finish(session: TrainingSession, notes: list[str], progress: bool, stop: Stop) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minigen.algorithms.catalog import MODELS, OPTIONS, find_recipe, is_place
 from minigen.algorithms.experiment import Recipe
 from minigen.algorithms.options import ConfigError, check_value, did_you_mean
@@ -105,6 +107,13 @@ def absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
     if dataset is not None and dataset not in NAMES and Path(dataset).expanduser().exists():
         changed["dataset"] = str(Path(dataset).expanduser().absolute())
     return changed
+
+
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as the command line would give them: paths are absolute texts, numbers are Python's, no None."""
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
+    texts = {name: os.fspath(value) for name, value in plain.items() if isinstance(value, os.PathLike)}
+    return absolute_paths({name: value for name, value in {**plain, **texts}.items() if value is not None})
 
 
 def command_line(*words: object) -> str:
