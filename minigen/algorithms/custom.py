@@ -155,7 +155,7 @@ class OwnNetwork(VAE):
             self.likelihood, self.head = likelihood, likelihood.head
         self.code_shape: tuple[int, ...] = ()
         self.ledger: dict[str, Term] = {}  # of what is logged; empty until the first look
-        self.centre = Tensor(np.zeros((), np.float32))  # tells the device
+        self.centre = Tensor(np.zeros((), np.float32))  # has the device of the network
 
     def set_data_mean(self, mean: float) -> None:
         """Nothing: the first weights are those that the user chose."""

@@ -87,7 +87,7 @@ class Latent:
 
     `draw` takes codes from the prior: (n, generator) -> (N, size). It is None where training shapes the codes to no
     distribution (a plain autoencoder): then a density is fitted to the codes of training images. Arrays are NumPy's.
-    `look` codes tell how the prior is spread: fewer where a draw takes long.
+    `look` codes are drawn to learn how the prior is spread: fewer where a draw takes long.
     `given_classes`: are the classes those of the data, or categories that the model finds by itself?
     """
 

@@ -3,7 +3,7 @@
 ``minigen train dcgan --init-generator-from RUN`` builds the generator like the decoder of that run (``donors.py``) and
 gives it the decoder's weights; ``--init-discriminator-from RUN`` does so with the encoder. The run is named in the
 config, together with the layers that were taken over, so that nothing of it is needed to resume. Three things are
-brought into line, exactly, so that the generator first paints what the decoder did:
+brought into line, exactly, so that the generator first draws what the decoder did:
 
 * Range. A decoder for pixels from 0 to 1 ends in a sigmoid. 2 sigmoid(y) - 1 = tanh(y / 2): the last layer is halved.
 * Codes. Those of a VAE are near the prior N(0, 1), and are taken as they are. Those of a plain autoencoder follow no
@@ -34,7 +34,7 @@ from minigen.models.autoencoder import Autoencoder
 from minigen.models.gan import Discriminator
 from minigen_kernels import Array
 
-CODES = 10_000  # images whose codes tell mean and covariance
+CODES = 10_000  # images whose codes give mean and covariance
 PRIOR = "N(0, 1)"
 SETTINGS = {"generator": "init_generator_from", "discriminator": "init_discriminator_from"}
 
@@ -103,7 +103,7 @@ def give_decoder(donor: Donor, experiment: Experiment, images: Dataset) -> str:
     _check_images(donor, images.image_shape)
     model = donor.model
     state = model.decoder.state_dict()
-    told = f"its codes, near {PRIOR}, are taken as they are"
+    how = f"its codes, near {PRIOR}, are taken as they are"
     latent = donor.experiment.latent
     if latent is None or latent.draw is None:
         assert donor.experiment.encode is not None
@@ -113,7 +113,9 @@ def give_decoder(donor: Donor, experiment: Experiment, images: Dataset) -> str:
         weight = state["0.weight"].astype("f8")
         state["0.bias"] = (state["0.bias"] + weight @ mean).astype(state["0.bias"].dtype)
         state["0.weight"] = (weight @ root).astype(state["0.weight"].dtype)
-        told = f"its codes follow no prior: {PRIOR} is brought to the mean and covariance of {len(codes):,} of them"
+        how = (
+            f"its codes follow no prior: {PRIOR} is brought to the mean and covariance of {len(codes):,} of them"
+        )
     if model.head is ops.sigmoid:
         for key in list(state)[-2:]:  # weight and bias of the last layer
             state[key] = state[key] * state[key].dtype.type(0.5)
@@ -122,7 +124,7 @@ def give_decoder(donor: Donor, experiment: Experiment, images: Dataset) -> str:
     average = experiment.modules.get("average")
     if isinstance(average, nn.MovingAverage):
         average.network.load_state_dict(experiment.modules[name].state_dict())
-    return f"the {name} begins as the decoder of {donor.path} ({donor.recipe.name}); {told}"
+    return f"the {name} begins as the decoder of {donor.path} ({donor.recipe.name}); {how}"
 
 
 def give_encoder(donor: Donor, experiment: Experiment, image_shape: tuple[int, int, int]) -> str:

@@ -101,7 +101,7 @@ def _short(filename: str) -> str:
 def find_in_module(spec: str, usable: Callable[[Any], bool], kinds: str) -> tuple[Any, str, str]:
     """The object that `spec`, "module:Name" or "file.py:Name", names; its name; and the absolute file, or the module.
 
-    `usable` tells what could be named there, which are `kinds`, for the ConfigError about a name that is not there.
+    `usable` is true of what could be named there, `kinds` in words, for the ConfigError about an unknown name.
     """
     place, _, name = spec.rpartition(":")
     if not place or not name:

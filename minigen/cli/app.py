@@ -75,7 +75,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         _complain("interrupted")
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # who read our output has left: nobody is there to be told
+    except BrokenPipeError:  # the reader of the output has closed it: no message
         redirect_to_devnull(sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What the command prints on stdout and stderr, and how it lives without somebody who reads it.
+"""What the command prints on stdout and stderr, also where the reader has closed them.
 
 Imports: training.printable. Read next: ``app.py``.
 """
@@ -65,7 +65,7 @@ class Line(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if sys.stderr is not None:  # it is None if whoever called has closed it
-            with contextlib.suppress(OSError):  # who read it has left: no reason to stop computing
+            with contextlib.suppress(OSError):  # the reader has closed it: no reason to stop computing
                 print(f"minigen: {record.getMessage()}", file=sys.stderr, flush=True)
 
 

@@ -30,7 +30,7 @@ force_option = click.option("--force", is_flag=True, help="replace a file of ano
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file, in words, and the test that tells it."""
+    """A kind of file, in words, and the test for it."""
 
     words: str
     fits: Callable[[Path], bool]

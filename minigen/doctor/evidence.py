@@ -75,8 +75,8 @@ def collect_evidence(
         if latent is not None and latent.draw is not None:
             sample_labels = None
             if latent.classes is not None:  # balanced; only classes with images if the model was trained with labels
-                told = latent.given_classes and labels is not None
-                known = np.unique(classes) if told else np.arange(latent.classes)
+                given = latent.given_classes and labels is not None
+                known = np.unique(classes) if given else np.arange(latent.classes)
                 sample_labels = known[np.arange(len(images)) % len(known)]
             samples = latent.decode(latent.draw(len(images), Generator(0).spawn("doctor")), sample_labels)
         elif experiment.reconstruct is not None:

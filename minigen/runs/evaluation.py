@@ -1,7 +1,7 @@
 """Which numbers a trained model can be given, and what they were measured with.
 
 What an experiment can do decides what is measured: reconstructions, a likelihood, codes, generated images; last the
-doctor looks. What is left out is said, with the reason.
+doctor examines the model. `Evaluation.left_out` gives the reason for what is not measured.
 
 Imports: metrics, doctor, drawing, trained. Read next: ``run.py``, ``minigen/metrics/evaluation.py``.
 """
@@ -101,8 +101,8 @@ class Evaluation:
         self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - began, 2)
 
 
-def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Evaluation:
-    """Everything that can be measured of a trained model, on the test images. `tell` is told of what takes long.
+def measure(trained: Trained, plan: Plan, log: Callable[[str], None]) -> Evaluation:
+    """Everything that can be measured of a trained model, on the test images. `log` gets a line on what takes long.
 
     ConfigError: the options ask for samples that cannot be drawn, or for too few.
     """
@@ -133,7 +133,7 @@ def measure(trained: Trained, plan: Plan, tell: Callable[[str], None]) -> Evalua
         points = toy.points(_drawn(trained, plan, SAMPLES, found), trained.value_range)
         found.report |= evaluation.measure_points(points, toy)
     else:
-        features = _samples(trained, plan, train, trained.some(test, evaluation.COMPARED), found, tell)
+        features = _samples(trained, plan, train, trained.some(test, evaluation.COMPARED), found, log)
     packs = trained.config.get("pack", 1)
     if "discriminator" in experiment.modules and len(test) < 2 * packs:
         judged = f"packs of {packs} images" if packs > 1 else "images"
@@ -204,7 +204,7 @@ def _no_samples(trained: Trained, plan: Plan, train: Dataset, test: Dataset) -> 
 
 
 def _drawn(trained: Trained, plan: Plan, usual: int, found: Evaluation) -> Array:
-    """The generated images; classes that the model is told as often as in the training images, its own all alike."""
+    """The generated images. Given classes have their shares of the training images, the model's own equal ones."""
     n, latent = plan.samples or usual, trained.latent
     with found.clock("drawing"):
         draw, origin = codes_from(trained, plan.density, seed=plan.seed)
@@ -222,12 +222,12 @@ def _drawn(trained: Trained, plan: Plan, usual: int, found: Evaluation) -> Array
 
 
 def _samples(
-    trained: Trained, plan: Plan, train: Dataset, test: Dataset, found: Evaluation, tell: Callable[[str], None]
+    trained: Trained, plan: Plan, train: Dataset, test: Dataset, found: Evaluation, log: Callable[[str], None]
 ) -> Features:
     """Measure generated images; return what they were measured by."""
     name = trained.config["dataset"]
     with found.clock("classifier"):
-        features = _features(trained, tell)
+        features = _features(trained, log)
     images = _drawn(trained, plan, STACKED["test"] if name in BASES else SAMPLES, found)
     unit = to_unit_range(images, trained.value_range)
     with found.clock("samples"):
@@ -238,19 +238,19 @@ def _samples(
     return features
 
 
-def _features(trained: Trained, tell: Callable[[str], None]) -> Features:
+def _features(trained: Trained, log: Callable[[str], None]) -> Features:
     """Of the whole data set, so that all runs on it share one classifier."""
     name = trained.config["dataset"]
     config = {**trained.config, "dataset": BASES.get(name, name)}
     train, test = (load_split(config, split, memory_data=trained.memory_data) for split in ("train", "test"))
     if train.labels is None:
         train = trained.some(train, COMPONENT_IMAGES)
-    features = trained_features(train, test, log=tell)
+    features = trained_features(train, test, log=log)
     return stacked_features(features) if name in BASES else features
 
 
 def checkup_of(trained: Trained, test: Dataset, features: Features | None = None) -> Checkup:
-    """What the doctor finds in the checkpoint; with `features`, their classifier tells the classes of samples."""
+    """What the doctor finds in the checkpoint; with `features`, their classifier finds the classes of samples."""
 
     def classify(images: Array) -> Array:
         assert features is not None and features.classify is not None

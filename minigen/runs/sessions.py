@@ -168,7 +168,7 @@ class Stop:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Stop:
-        if threading.current_thread() is threading.main_thread():  # only that one can be told of signals
+        if threading.current_thread() is threading.main_thread():  # only this one can set signal handlers
             self._before = {number: signal.signal(number, self._ask) for number in self._signals}
         return self
 

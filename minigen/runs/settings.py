@@ -81,7 +81,7 @@ def read_run(
 
 
 def _recipe_of_run(model: str, stored: Mapping[str, Any], note: Note) -> Recipe:
-    """The recipe that a config names. Of a user's own it is said which file is executed, and whether it has changed."""
+    """The recipe that a config names. Of a user's own, notes name the file that is executed, and a change of it."""
     if not is_place(model):
         return find_recipe(model)
     note(f"the network of this run is {model}; that file is executed")

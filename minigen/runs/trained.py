@@ -44,7 +44,7 @@ class Trained:
     device: str  # as it was asked for
     memory_data: InMemoryData | None  # its images, if a program gave them in memory
     note: Note
-    noted: bool = False  # has it been said that its images have changed?
+    noted: bool = False  # the note that its images have changed was given
 
     @classmethod
     def load(
@@ -108,7 +108,7 @@ class Trained:
         return dataset
 
     def _compare(self, split: str, **parts: Dataset | None) -> None:
-        """Say once if these images are not those of the training: then `split` is not what it was, either."""
+        """Note once that these images are not those of the training: then `split` has changed, too."""
         then = {name: self.facts.get(name) for name in parts}  # None: not kept by an older version
         changed = [data for name, data in parts.items() if data and then[name] and fingerprint(data) != then[name]]
         if changed and not self.noted:
@@ -207,7 +207,7 @@ def _read_checked(folder: RunFolder, path: Path) -> Checkpoint:
 
 
 def _last_step(folder: RunFolder) -> int:
-    """The last update that the table of metrics knows of; 0 if it tells nothing."""
+    """The last update in the table of metrics; 0 if that is empty or damaged."""
     with contextlib.suppress(OSError, ValueError, csv.Error):
         return max(int(row[0]) for row in folder.open_metrics().read()[1:] if row)
     return 0

@@ -45,7 +45,7 @@ def describe_environment() -> dict[str, Any]:
 
 
 def default_threads() -> int:
-    """How many threads a run takes that is not told: ``OMP_NUM_THREADS`` if set, else one.
+    """How many threads a run takes by default: ``OMP_NUM_THREADS`` if set, else one.
 
     These networks gain little from a second thread, and lose several times over when another program wants its core,
     since BLAS threads wait for each other by spinning.
@@ -63,7 +63,7 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> str:
-    """The processor's name, as precisely as the system tells it."""
+    """The processor's name, as precisely as the system gives it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

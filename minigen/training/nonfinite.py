@@ -23,7 +23,7 @@ class NonFiniteLoss(ArithmeticError):  # noqa: N818 - the name says what happene
 def is_finite(x: Array) -> bool:
     """Are all elements finite? Costs one fast pass; on the GPU the answer is waited for.
 
-    The sum of squares tells it without a temporary array, unless it overflows itself; only then each element is asked.
+    The sum of squares shows it without a temporary array. Only where that overflows is each element looked at.
     """
     flat = x.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):  # what NumPy would warn of is what is asked
@@ -37,7 +37,7 @@ def first_not_finite(parameters: Mapping[str, Tensor]) -> str | None:
 
 
 def explain(loss: Any, parameters: Mapping[str, Tensor]) -> str:
-    """Which operation made the `loss` not finite, as the end of a sentence; "" if its history does not tell.
+    """Which operation made the `loss` not finite, as the end of a sentence; "" if it has no history.
 
     From the loss back along the Tensors that are not finite; the one that was made first is the culprit. Parameters are
     taken as finite before the step: `fit` has looked, and the update since may have spoilt them.

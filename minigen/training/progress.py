@@ -21,7 +21,7 @@ BAR, SHORTEST = 20, 5  # its bar's length in characters; in a narrow terminal it
 
 
 class Progress:
-    """Prints to `console`. `epochs`, `max_steps` and `steps_per_epoch` tell how far there is to go."""
+    """Prints to `console`. `epochs`, `max_steps` and `steps_per_epoch` give the end of the run."""
 
     def __init__(self, console: Console, *, epochs: int, max_steps: int | None, steps_per_epoch: int) -> None:
         self.console, self.epochs, self.steps_per_epoch = console, epochs, steps_per_epoch

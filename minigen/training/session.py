@@ -187,7 +187,7 @@ class TrainingSession:
     def close_epoch(self, means: dict[str, float], name: str, epoch: int, progress: Progress) -> None:
         """What follows an epoch: its rows, validation, a picture; then, with all of that in it, the checkpoint.
 
-        Last the doctor looks, who changes nothing.
+        Last the doctor examines the model; that changes nothing.
         """
         self.log("train", epoch, means)
         self.history.append(means)
