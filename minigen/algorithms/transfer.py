@@ -113,9 +113,7 @@ def give_decoder(donor: Donor, experiment: Experiment, images: Dataset) -> str:
         weight = state["0.weight"].astype("f8")
         state["0.bias"] = (state["0.bias"] + weight @ mean).astype(state["0.bias"].dtype)
         state["0.weight"] = (weight @ root).astype(state["0.weight"].dtype)
-        how = (
-            f"its codes follow no prior: {PRIOR} is brought to the mean and covariance of {len(codes):,} of them"
-        )
+        how = f"its codes follow no prior: {PRIOR} is brought to the mean and covariance of {len(codes):,} of them"
     if model.head is ops.sigmoid:
         for key in list(state)[-2:]:  # weight and bias of the last layer
             state[key] = state[key] * state[key].dtype.type(0.5)

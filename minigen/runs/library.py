@@ -18,7 +18,7 @@ from minigen.data import Dataset
 from minigen.runs.run import Run
 from minigen.runs.sessions import Stop, begin_session, finish
 from minigen.runs.settings import Note, new_config, plain_options, read_run
-from minigen.training.in_memory import IN_MEMORY, InMemoryData, in_memory_data
+from minigen.training.in_memory import IN_MEMORY, in_memory_data
 from minigen.training.run_folder import RunFolder, choose_path
 
 Data = str | os.PathLike[str] | Dataset | ArrayLike
@@ -49,7 +49,13 @@ def train(
     """
     if "dataset" in options:
         raise TypeError("train: the images are data=..., not dataset=...")
-    dataset, memory_data = _data(data, labels, test)
+    dataset, memory_data = IN_MEMORY, None
+    if not isinstance(data, str | os.PathLike):
+        memory_data = in_memory_data(data, labels, test)
+    elif labels is not None or test is not None:
+        raise TypeError("train: labels and test belong to images in memory; a data set has its own")
+    else:
+        dataset = os.fspath(data)
     options = plain_options({"dataset": dataset, **options})
     recipe, config = new_config(model, None, options)
     path = None if out is None else choose_path(out, recipe.name, dataset)
@@ -84,12 +90,3 @@ def open_run(
     recipe, config = read_run(folder, None if model is None else find_recipe(model), note, data_dir)
     memory_data = None if data is None else in_memory_data(data, labels, test)
     return Run.load(folder, recipe, config, checkpoint, device, memory_data, note)
-
-
-def _data(data: Data, labels: ArrayLike | None, test: Any) -> tuple[str, InMemoryData | None]:
-    """The data set of a config, and the images if they are given in memory."""
-    if not isinstance(data, str | os.PathLike):
-        return IN_MEMORY, in_memory_data(data, labels, test)
-    if labels is not None or test is not None:
-        raise TypeError("train: labels and test belong to images in memory; a data set has its own")
-    return os.fspath(data), None

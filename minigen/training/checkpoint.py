@@ -85,30 +85,29 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
     CheckpointError: it is whole, but no checkpoint of a run, or of a version of minigen that this one cannot read.
     """
+    name = os.fspath(path)
     try:
         arrays, strings = load(path), load_metadata(path)
     except CheckpointError as error:
         raise DamagedCheckpoint(str(error)) from error
     text = strings.get(KEY, "null")
     if KEY_SUM in strings and strings[KEY_SUM] != _crc32(text.encode()):
-        raise DamagedCheckpoint(f"{os.fspath(path)} is damaged: its facts have changed since it was written")
+        raise DamagedCheckpoint(f"{name} is damaged: its facts have changed since it was written")
     try:
         facts = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DamagedCheckpoint(f"{os.fspath(path)} is damaged: its facts are no JSON: {error}") from error
+        raise DamagedCheckpoint(f"{name} is damaged: its facts are no JSON: {error}") from error
     if not isinstance(facts, dict) or "format" not in facts:
-        raise CheckpointError(f"{os.fspath(path)} holds arrays, but is no checkpoint of a training run")
+        raise CheckpointError(f"{name} holds arrays, but is no checkpoint of a training run")
     if facts["format"] != FORMAT:
-        raise CheckpointError(
-            f"{os.fspath(path)} has format {facts['format']!r}, this version of minigen reads {FORMAT}"
-        )
+        raise CheckpointError(f"{name} has format {facts['format']!r}, this version of minigen reads {FORMAT}")
     changed = _changed(arrays, facts.get("checksums"), KEY_SUM in strings)
     if changed:
         several = f", and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise DamagedCheckpoint(
-            f"{os.fspath(path)} is damaged: since it was written, {', '.join(changed[:SHOWN])}{several} changed"
+            f"{name} is damaged: since it was written, {', '.join(changed[:SHOWN])}{several} changed"
         )
-    return Checkpoint(os.fspath(path), arrays, facts)
+    return Checkpoint(name, arrays, facts)
 
 
 SHOWN = 5  # damaged entries that are named

@@ -75,7 +75,7 @@ def prepare(recipe: Recipe, config: Mapping[str, Any], memory_data: InMemoryData
         if train.labels is None and "needs labels" in str(error) and train.notes:  # perhaps they were passed over
             raise ConfigError(f"{error}. {'; '.join(train.notes)}") from error
         raise
-    notes = (*train.notes, *_untrained(train, facts), *notes)
+    notes = (*train.notes, *_untrained(facts), *notes)
     return Prepared(recipe, config, train, validation, batches, experiment, line, facts, notes)
 
 
@@ -114,7 +114,7 @@ def _class_facts(train: Dataset, rules: int) -> dict[str, Any]:
     }
 
 
-def _untrained(train: Dataset, facts: Mapping[str, Any]) -> tuple[str, ...]:
+def _untrained(facts: Mapping[str, Any]) -> tuple[str, ...]:
     untrained = [facts["class_names"][k] for k in facts.get("untrained_classes", ())]
     if not untrained:
         return ()
