@@ -56,7 +56,7 @@ def watch_routing(experiment: Experiment, batch: Batch) -> RoutingReport:
     _judge_flow(experiment, watcher)
     _judge_unused(experiment, watcher)
     _judge_logged(watcher, terms)
-    stale = list(_moved_otherwise(experiment, batch, after))
+    stale = _moved_otherwise(experiment, batch, after)
     if stale:
         surprises.append(
             f"the step moves {', '.join(stale)} differently when old gradients lie in .grad: they are added to the new "
@@ -87,13 +87,11 @@ class _Watcher:
         row = self.table.setdefault(name, {})
         self.values.setdefault(name, []).append(float(loss))
         for module, parameters in _parameters(self.experiment).items():
-            for p in parameters.values():
-                if id(p) in used:
-                    self.reached.setdefault(id(p), set()).add(name)
-            flows = any(id(p) in used for p in parameters.values())
-            norm = _norm([gradients.get(id(p)) for p in parameters.values() if id(p) in used])
-            old = row.get(module, Cell())
-            row[module] = Cell(max(old.norm, norm) if old.flows else norm, old.flows or flows, old.moves)
+            mine = [id(p) for p in parameters.values() if id(p) in used]
+            for key in mine:
+                self.reached.setdefault(key, set()).add(name)
+            norm, old = _norm([gradients.get(key) for key in mine]), row.get(module, Cell())
+            row[module] = Cell(max(old.norm, norm) if old.flows else norm, old.flows or bool(mine), old.moves)
         return functools.partial(self.after_update, name, _values(self.experiment), gradients)
 
     def after_update(self, name: str, before: dict[str, dict[str, Array]], gradients: dict[int, Array]) -> None:
@@ -221,7 +219,7 @@ def _close(a: float, b: float) -> bool:
     return math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-12)  # float32 keeps 7 digits of a loss
 
 
-def _moved_otherwise(experiment: Experiment, batch: Batch, after: dict[str, dict[str, Array]]) -> Iterator[str]:
+def _moved_otherwise(experiment: Experiment, batch: Batch, after: dict[str, dict[str, Array]]) -> list[str]:
     """The modules that another step from the same state leaves elsewhere, if old gradients lie in .grad."""
     with _undone(experiment):
         for parameters in _parameters(experiment).values():
@@ -230,9 +228,7 @@ def _moved_otherwise(experiment: Experiment, batch: Batch, after: dict[str, dict
         experiment.schedule(0)
         experiment.step(batch)
         now = _values(experiment)
-    for module in experiment.modules:
-        if _differing(after[module], now[module]):
-            yield repr(module)
+    return [repr(module) for module in experiment.modules if _differing(after[module], now[module])]
 
 
 @contextlib.contextmanager
@@ -310,6 +306,4 @@ def _gradients(experiment: Experiment, name: str, loss: Tensor, used: set[int]) 
 
 def _norm(gradients: list[Array | None]) -> float:
     """The norm of all of them together; NaN if one is not known."""
-    if any(g is None for g in gradients):
-        return math.nan
-    return math.sqrt(sum(float(np.square(g, dtype="f8").sum()) for g in gradients if g is not None))
+    return math.sqrt(sum(math.nan if g is None else float(np.square(g, dtype="f8").sum()) for g in gradients))

@@ -258,8 +258,8 @@ def checkup_of(trained: Trained, test: Dataset, features: Features | None = None
 
     asked = None if features is None or features.classify is None else classify
     names = test.classes or ()
-    names = () if names == tuple(map(str, range(len(names)))) else names
-    return examine(trained.experiment, *examined_images(test), trained.history(), classify=asked, names=names)
+    named: dict[str, Any] = {} if names == tuple(map(str, range(len(names)))) else {"names": names}
+    return examine(trained.experiment, *examined_images(test), trained.history(), classify=asked, **named)
 
 
 def to_unit_range(images: Array, value_range: tuple[float, float]) -> Array:

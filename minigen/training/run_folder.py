@@ -57,9 +57,7 @@ class RunFolder:
     def move_to(self, path: Path) -> None:
         """The folder has this path from now on."""
         self.path = path
-        self.config, self.environment, self.metrics = (
-            path / name for name in ("config.toml", "env.json", "metrics.csv")
-        )
+        self.config, self.environment, self.metrics = (path / name for name in (*OWN, "metrics.csv"))
         self.last, self.best = (path / "checkpoints" / f"{name}.safetensors" for name in ("last", "best"))
         self.samples = path / "samples"
 
