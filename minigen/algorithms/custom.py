@@ -56,6 +56,7 @@ from minigen_kernels import Array
 
 GIVEN = ("image_shape", "classes", "value_range", "mean", "seed", "rng")
 TAKEN = ("model", "config", "out", "resume", "checkpoint", "json", "as_json", "help", "model_digest")
+NOT_TERMS = ("step", "epoch", "split", "seconds", "")  # columns of metrics.csv
 #: The losses of a reconstruction, with their units.
 LOSSES: Mapping[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
     "mse": (losses.mse, "squared error, mean per pixel"),
@@ -79,11 +80,14 @@ def recipe_of(thing: Any, place: str = "") -> Recipe:
     """
     if isinstance(thing, Recipe):
         return replace(thing, place=place or thing.place)
+    if not inspect.isfunction(thing) and not (isinstance(thing, type) and issubclass(thing, nn.Module)):
+        what = f"{place or 'the model'} is {shown(thing)}"
+        if isinstance(thing, nn.Module):
+            what = f"{place or 'the model'} is a Module; a run makes its own from the class {type(thing).__name__}"
+        raise ConfigError(f"{what}; to train it, it has to be a class of nn.Module, or a Recipe")
     place = place or _place_of(thing)
     file, _, path = place.rpartition(":")
     name = path.rpartition(".")[2]
-    if not inspect.isfunction(thing) and not (isinstance(thing, type) and issubclass(thing, nn.Module)):
-        raise ConfigError(f"{place} is {shown(thing)}; to train it, it has to be a class of nn.Module, or a Recipe")
     kind = getattr(thing, "objective", None)
     if isinstance(thing, type) and not callable(kind):
         _check_objective(name, kind)
@@ -125,8 +129,8 @@ def _is_network(value: Any) -> bool:
 def _place_of(thing: Any) -> str:
     """Where a class or function was defined: "FILE.py:Name", or "module:Name" in a notebook."""
     file = getattr(sys.modules.get(getattr(thing, "__module__", "")), "__file__", None)
-    found = getattr(thing, "__module__", type(thing).__module__) if file is None else Path(file).absolute()
-    return f"{found}:{getattr(thing, '__qualname__', getattr(thing, 'name', shown(thing)))}"
+    found = thing.__module__ if file is None else Path(file).absolute()
+    return f"{found}:{thing.__qualname__}"
 
 
 def _check_objective(name: str, kind: Any) -> None:
@@ -199,6 +203,8 @@ class OwnNetwork(VAE):
         images, wanted = _first(found), (n, *self.image)
         if not isinstance(images, Tensor) or images.shape != wanted:
             raise ValueError(f"{self.name}: {method} has to give images {wanted}, and gave {shown(images)}")
+        if isinstance(self.objective, str) and images.dtype != np.float32:
+            raise ValueError(f"{self.name}: {method} has to give float32, as the images are, and gave {images.dtype}")
         return images
 
     def terms(self, x: Tensor, y: Tensor | None, noise: Generator) -> dict[str, Any]:
@@ -208,8 +214,10 @@ class OwnNetwork(VAE):
         found = self.ask("objective", x, noise)
         terms = dict(found) if isinstance(found, Mapping) else {"loss": found}
         for key, value in terms.items():
-            if getattr(value, "size", 1) != 1 or not isinstance(value, (Tensor, float, int)):
+            if getattr(value, "shape", ()) or not isinstance(value, (Tensor, float, int, np.number, np.ndarray)):
                 raise ValueError(f"{self.name}: objective has to give one number, and {key!r} is {shown(value)}")
+            if not isinstance(key, str) or key in NOT_TERMS:
+                raise ValueError(f"{self.name}: objective cannot call a term {key!r}; names are texts, and other ones")
         if not isinstance(terms.get("loss"), Tensor):
             raise ValueError(f"{self.name}: objective has to give a Tensor as 'loss', and gave {shown(found)}")
         if self.ledger and terms.keys() != self.ledger.keys():

@@ -66,8 +66,10 @@ def read_run(
             raise ConfigError("it names no model")
         stored = {**ABSENT, **stored}
         model = str(stored.pop("model"))
-        if recipe is None or model not in (recipe.name, recipe.place):
-            recipe = _recipe_of_run(model, stored, note)
+        if recipe is None:
+            recipe = _recipe_of_run(folder, model, stored, note)
+        elif model != recipe.name and not (recipe.place and is_place(model)):
+            raise ValueError(f"{folder.config} names the model {model!r}, not {recipe.name!r}")
         gone = [name for name in stored if name not in DEFAULTS and name not in recipe.options]
         if gone:
             raise ConfigError(
@@ -80,15 +82,18 @@ def read_run(
     return recipe, config if data_dir is None else absolute_paths({**config, "data_dir": os.fspath(data_dir)})
 
 
-def _recipe_of_run(model: str, stored: Mapping[str, Any], note: Note) -> Recipe:
-    """The recipe that a config names. Of a user's own, notes name the file that is executed, and a change of it."""
+def _recipe_of_run(folder: RunFolder, model: str, stored: Mapping[str, Any], note: Note) -> Recipe:
+    """The recipe that a config names. Of a user's own it is said which file is executed, and whether it has changed."""
     if not is_place(model):
         return find_recipe(model)
-    note(f"the network of this run is {model}; that file is executed")
+    note(f"the network of this run is {model}; that code is executed")
     try:
         recipe = find_recipe(model)
     except ConfigError as error:
-        raise ConfigError(f"{error}. Put it back, or write where it is now into that line `model = ...`") from error
+        raise ValueError(
+            f"{str(error).rstrip('.')}{'' if str(error).endswith('?') else '.'} Put it back, or write where it is now into "
+            f"the line `model = ...` of {folder.config}, or give it: mg.open_run(path, model=...)"
+        ) from error
     if recipe.options.get(DIGEST) != stored.get(DIGEST):
         note(
             f"{recipe.place} is not as it was when this run began: a network of other layers cannot be opened, and "

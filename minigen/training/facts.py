@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from minigen.algorithms.experiment import Recipe
 from minigen.serialization import CheckpointError
 from minigen.training.checkpoint import Checkpoint
 
@@ -70,10 +71,10 @@ CLASSES = {
 BEST = {"loss": NUMBER, "epoch": COUNT, "step": COUNT}
 
 
-def check_facts(checkpoint: Checkpoint, model: str | None = None) -> None:
+def check_facts(checkpoint: Checkpoint, recipe: Recipe | None = None) -> None:
     """CheckpointError, which names the file and the first fact that is missing or is not what it has to be.
 
-    With `model` also if the checkpoint is of another one.
+    With `recipe` also if the checkpoint is of another model. One of the user's own may be called otherwise by now.
     """
     facts = checkpoint.facts
     try:
@@ -99,8 +100,8 @@ def check_facts(checkpoint: Checkpoint, model: str | None = None) -> None:
                 raise ValueError(f"{name} counts {epoch} epochs of {length} and {batch}, state.step is not their sum")
     except ValueError as error:
         raise CheckpointError(f"{checkpoint.path} cannot be used, its facts are damaged: {error}") from error
-    if model not in (None, facts["model"]):
-        raise CheckpointError(f"{checkpoint.path} is of model {facts['model']!r}, the run is of {model!r}")
+    if recipe is not None and not recipe.place and recipe.name != facts["model"]:
+        raise CheckpointError(f"{checkpoint.path} is of model {facts['model']!r}, the run is of {recipe.name!r}")
 
 
 def _check(facts: Any, wanted: Mapping[str, Any], path: str) -> None:

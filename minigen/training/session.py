@@ -102,7 +102,7 @@ class TrainingSession:
         the end that the config sets.
         """
         facts, prepared = checkpoint.facts, self.prepared
-        check_facts(checkpoint, prepared.recipe.name)
+        check_facts(checkpoint, prepared.recipe)
         check_images(prepared.facts, facts["data"], prepared.config["dataset"])
         restore(prepared.experiment, checkpoint)
         try:
@@ -302,7 +302,7 @@ def open_trained(
     """
     if isinstance(checkpoint, Path):
         checkpoint = load_checkpoint(checkpoint)
-    check_facts(checkpoint, recipe.name)
+    check_facts(checkpoint, recipe)
     check_edits(recipe, config, checkpoint, Path(checkpoint.path).parent.parent / "config.toml")
     experiment = build(recipe, config, checkpoint.facts["data"], device)
     restore_modules(experiment, checkpoint)

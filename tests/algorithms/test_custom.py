@@ -262,8 +262,26 @@ def test_refusals() -> None:
     assert said == "Mine: its latent is 3, but encode gives codes of 64 numbers"
     said = refused(decode=narrow, **own_loss)
     assert said == "Mine: decode has to give images (2, 1, 8, 8), and gave a Tensor of shape (2, 64)"
-    with pytest.raises(ConfigError, match="it has to be a class of nn.Module, or a Recipe"):
+    said = refused(objective="mse", forward=lambda self, x: fit(self, x).to(dtype=np.float64))
+    assert said == "Mine: forward has to give float32, as the images are, and gave float64"
+    said = refused(objective=lambda self, x, rng: ops.mean(fit(self, x)).reshape(1))
+    assert said == "Mine: objective has to give one number, and 'loss' is a Tensor of shape (1,)"
+    for name in ("step", "seconds", 3):
+        said = refused(objective=lambda self, x, rng, key=name: {"loss": ops.mean(fit(self, x)), key: 1.0})
+        assert said == f"Mine: objective cannot call a term {name!r}; names are texts, and other ones"
+    with pytest.raises(
+        ConfigError, match="the model is 3; to train it, it has to be a class of nn.Module, or a Recipe"
+    ):
         find_recipe(3)
+    with pytest.raises(ConfigError, match="the model is a Module; a run makes its own from the class Dense; to train"):
+        find_recipe(nn.Dense(2, 3))
+
+
+def test_terms_may_be_numbers_of_any_kind() -> None:
+    terms = {"python": 1, "numpy": np.float32(2), "array": np.full((), 3.0)}
+    members = {"objective": lambda self, x, rng: {"loss": ops.mean(fit(self, x)), **terms}}
+    logged = made(type("Mine", (Bad,), members)).step(batch())
+    assert {key: float(logged[key]) for key in terms} == {"python": 1, "numpy": 2, "array": 3}
 
 
 def test_an_objective_that_changes_what_it_logs() -> None:

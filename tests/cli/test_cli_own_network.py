@@ -36,7 +36,7 @@ def test_everything_that_a_named_model_has(minigen, data, file, monkeypatch, tmp
     assert config["model"] == f"{file}:LikeVAE" and (config["hidden"], config["latent"]) == (12, 3)
     monkeypatch.chdir("/")
     run = tmp_path / "run"
-    told = f"minigen: note: the network of this run is {file}:LikeVAE; that file is executed\n"
+    told = f"minigen: note: the network of this run is {file}:LikeVAE; that code is executed\n"
     for command in (
         ("sample", run, "-n", 4, "-o", tmp_path / "s.png"),
         ("reconstruct", run, "-n", 4, "-o", tmp_path / "r.png"),
@@ -139,12 +139,19 @@ def test_a_file_that_has_changed_or_gone(minigen, data, file):
         for command in (("reconstruct", "run", "-o", "c.png"), ("train", "--resume", "run", "--epochs", 2)):
             result = minigen(*command)
             assert result.code == 1 and message in result.err.splitlines()[-1], result
-    assert "Put it back, or write where it is now into that line" in result.err
+    assert (
+        f"Put it back, or write where it is now into the line `model = ...` of {Path('run/config.toml')}" in result.err
+    )
+    assert "damaged" not in result.err
     Path("elsewhere.py").write_text(SOURCE)
     config = Path("run/config.toml")
     config.write_text(config.read_text().replace(str(file), str(Path("elsewhere.py").absolute())))
     result = minigen("train", "--resume", "run", "--epochs", 2)
     assert result.code == 0 and "is not as it was" not in result.err, result
+    Path("elsewhere.py").write_text(SOURCE.replace("class Dense", "class Other").replace("(Dense)", "(Other)"))
+    config.write_text(config.read_text().replace("elsewhere.py:Dense", "elsewhere.py:Other"))
+    assert minigen("reconstruct", "run", "-o", "c.png").code == 0
+    assert minigen("train", "--resume", "run", "--epochs", 3).code == 0
 
 
 def test_a_gan_cannot_begin_from_it(minigen, data, file):
