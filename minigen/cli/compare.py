@@ -23,8 +23,14 @@ from minigen.runs.evaluation import Evaluation, Plan, check_plan, measure, to_un
 COLUMNS, POINTS = 16, 2000  # images in a row of the picture; points in a panel of it
 
 
+def _several(ctx: click.Context, param: click.Parameter, runs: tuple[str, ...]) -> tuple[str, ...]:
+    if len(runs) < 2:
+        raise ConfigError("minigen compare needs two runs or more; for one there is minigen evaluate")
+    return runs
+
+
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN ...")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN ...", callback=_several)
 @click.option("-o", "--output", metavar="FILE.png", help="a picture with rows of each run; an old one is replaced")
 @samples_option
 @k_option
@@ -42,8 +48,6 @@ def compare(ctx: click.Context, /, trained: list[Run], target: Output | None, as
     Each RUN is the folder of a run; all must be of one data set. What is measured: see minigen evaluate.
     """
     runs: tuple[str, ...] = ctx.params["runs"]
-    if len(runs) < 2:
-        raise ConfigError("minigen compare needs two runs or more; for one there is minigen evaluate")
     _check_same_data(runs, trained)
     plans = [_plan(one, **options) for one in trained]
     for one, plan in zip(trained, plans):

@@ -265,6 +265,7 @@ def test_what_cannot_be_compared(minigen, data, many, trained, monkeypatch):
     for words, message in {
         (): "Missing argument 'RUN RUN ...'",
         (trained,): "minigen compare needs two runs or more; for one there is minigen evaluate",
+        ("missing",): "minigen compare needs two runs or more; for one there is minigen evaluate",
         (trained, "many"): f"many was trained with dataset {many}, {trained} with {data}; compare runs of one data set",
         (trained, trained, "-o", "x.jpg"): "pictures are written as PNG",
     }.items():
