@@ -273,10 +273,15 @@ class _Answer:
 
 
 def answer_attributes(owner: type, own: Mapping[str, str], names: Iterable[str] = ()) -> None:
-    """Let objects of a class say what to write for attributes that they do not have: those of `own`, and `names`."""
+    """Let objects of a class say what to write for attributes that they do not have: those of `own`, and `names`.
+
+    ``dir`` does not show them, nor does what completes names by it.
+    """
     for name in {*own, *names}:
         if not hasattr(owner, name):
             setattr(owner, name, _Answer(name, own))
+    answers = {name for name, value in vars(owner).items() if isinstance(value, _Answer)}
+    owner.__dir__ = lambda one: {*object.__dir__(one)} - answers  # type: ignore
 
 
 def _in_a_room(name: str, plain: Callable[[str], str]) -> str | None:

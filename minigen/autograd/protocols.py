@@ -51,9 +51,6 @@ class Protocols:
     __slots__ = ()
     __array_ufunc__ = _Ufuncs()
 
-    def __dir__(self) -> list[str]:  # without the names that only say what to write instead
-        return [name for name in super().__dir__() if hasattr(self, name)]
-
     def __repr__(self: Any) -> str:
         parts = [f"shape={self.shape}", str(self.dtype), self.device]
         parts += describe(self.numpy())
