@@ -58,8 +58,7 @@ def sample(
         raise ConfigError(f"{' and '.join(way for way, on in ways.items() if on)} exclude each other; give one")
     number = None if label is None else class_number(run, label)
     kind: Any = "grid" if plane else interpolate or ("traverse" if traverse is not None else "samples")
-    unit = None if traverse == "all" else traverse
-    drawn = run.draw(kind, count, unit=unit, classes=number, **options)
+    drawn = run.draw(kind, count, unit=traverse, classes=number, **options)
     _write(target, run, kind, drawn)
     n = len(drawn.images)
     side = round(n**0.5)

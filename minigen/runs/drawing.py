@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from minigen.runs import sampling
 from minigen.runs.density import fit_density
 from minigen.runs.sampling import Draw
 from minigen.runs.trained import Trained
+from minigen.shapes import one_of, whole_number
 from minigen_kernels import Array
 
 Kind = Literal["samples", "grid", "linear", "spherical", "traverse"]
@@ -51,17 +52,21 @@ def draw(
     """Images of `n` codes; the plane of codes, n x n ("grid"); or `n` rows of 10 images.
 
     "linear" and "spherical" rows lead from one sample to another; rows of "traverse" go along code unit `unit`, or each
-    along a unit of its own. Codes come from the prior, truncated if so wanted, or from a density. ConfigError: the
-    model cannot do what is asked for. ValueError: it makes images that are not finite.
+    ("all", or None) along a unit of its own. Codes come from the prior, truncated if so wanted, or from a density.
+    ConfigError: the model cannot do what is asked for. ValueError: it makes images that are not finite.
     """
-    latent = trained.latent
+    one_of("draw", "kind", kind, get_args(Kind))
+    latent, unit = trained.latent, None if unit == "all" else unit
     labels = None if classes is None else class_numbers(trained, classes)
+    if unit is not None and kind != "traverse":
+        raise ConfigError(f"unit {unit}: only rows of 'traverse' go along a unit; leave it out")
     if unit is not None and not (str(unit).isdecimal() and int(unit) < latent.size):
         raise ConfigError(f"--traverse {unit}: the code has the units 0 to {latent.size - 1}; give one, or 'all'")
     if kind == "grid" and latent.size != 2:
         raise ConfigError(f"--grid needs codes of 2 units, this model has {latent.size}; train it with --latent 2")
     every = kind == "traverse" and unit is None
-    n = n or {"samples": SAMPLES, "grid": SIDE}.get(kind, min(ROWS, latent.size) if every else ROWS)
+    usual = {"samples": SAMPLES, "grid": SIDE}.get(kind, min(ROWS, latent.size) if every else ROWS)
+    n = usual if n is None else whole_number("draw", "n", n, 1)
     if every and n > latent.size:
         raise ConfigError(f"-n {n}: there are {latent.size} code units to traverse")
     source, origin = codes_from(trained, density, seed=seed)
@@ -136,9 +141,9 @@ def codes_from(trained: Trained, density: str | None, *, seed: int = 0) -> tuple
     return fit_density(codes, kind, seed=seed).draw, f"{kind} fitted to the codes of {len(codes)} training images"
 
 
-def class_numbers(trained: Trained, classes: Classes) -> int | Array:
+def class_numbers(trained: Trained, classes: Any) -> int | Array:
     """The number of a class, or those of several; see `class_number`."""
-    if isinstance(classes, str | int | np.integer):
+    if np.ndim(classes) == 0:
         return class_number(trained, classes)
     return np.array([class_number(trained, one) for one in classes], np.int64)
 
@@ -149,7 +154,7 @@ def class_number(trained: Trained, wanted: Any) -> int:
     Where names are numbers themselves a text is a name alone: of labels from 1 to 3, "1" is the first class and there
     is no "0". ConfigError for a class that there is not, or that the model was never shown.
     """
-    classes, text = trained.latent.classes, str(wanted)
+    classes, text = trained.latent.classes, f"{wanted:g}" if isinstance(wanted, float | np.floating) else str(wanted)
     if classes is None:
         raise ConfigError(f"--class {text}: {trained.recipe.name} knows no classes; leave it out")
     names, untrained = class_names(trained), _untrained(trained)

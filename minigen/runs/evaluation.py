@@ -37,6 +37,7 @@ from minigen.random import Generator
 from minigen.runs import sampling
 from minigen.runs.drawing import check_encoder, codes_from
 from minigen.runs.trained import Trained
+from minigen.shapes import one_of, whole_number
 from minigen.training.prepare import load_split
 from minigen_kernels import Array
 
@@ -168,6 +169,11 @@ def _likelihood(trained: Trained, test: Dataset, k: int, found: Evaluation) -> N
 
 def check_plan(trained: Trained, plan: Plan) -> None:
     """ConfigError if there is nothing to measure, or samples were asked for that the model does not draw."""
+    whole_number("evaluate", "k", plan.k, 1)
+    if plan.samples is not None:
+        whole_number("evaluate", "samples", plan.samples, 0)
+    if plan.density is not None:
+        one_of("evaluate", "density", plan.density, ("gaussian", "mixture"))
     experiment = trained.experiment
     if experiment.reconstruct is None and experiment.log_likelihood is None and experiment.latent is None:
         raise ConfigError(f"{trained.recipe.name} neither reconstructs nor draws images: there is nothing to measure")

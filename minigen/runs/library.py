@@ -18,7 +18,7 @@ from minigen.data import Dataset
 from minigen.runs.run import Run
 from minigen.runs.sessions import Stop, begin_session, finish
 from minigen.runs.settings import Note, new_config, plain_options, read_run
-from minigen.training.in_memory import IN_MEMORY, in_memory_data
+from minigen.training.in_memory import IN_MEMORY, images_again, in_memory_data
 from minigen.training.run_folder import RunFolder, choose_path
 
 Data = str | os.PathLike[str] | Dataset | ArrayLike
@@ -88,5 +88,4 @@ def open_run(
     """
     folder = RunFolder(path)
     recipe, config = read_run(folder, None if model is None else find_recipe(model), note, data_dir)
-    memory_data = None if data is None else in_memory_data(data, labels, test)
-    return Run.load(folder, recipe, config, checkpoint, device, memory_data, note)
+    return Run.load(folder, recipe, config, checkpoint, device, images_again(data, labels, test), note)

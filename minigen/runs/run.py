@@ -27,7 +27,8 @@ from minigen.runs.evaluation import Evaluation, Plan, checkup_of, measure
 from minigen.runs.sessions import Stop, finish, resume_session
 from minigen.runs.settings import plain_options, read_run
 from minigen.runs.trained import Trained
-from minigen.training.in_memory import in_memory_data
+from minigen.shapes import one_of
+from minigen.training.in_memory import images_again
 from minigen_kernels import Array
 
 
@@ -37,6 +38,9 @@ class Run(Trained):
     Images are (N, C, H, W) in `value_range`, which for most GANs is (-1, 1). Images that are given may be floats in
     that range, bytes, or a Dataset.
     """
+
+    def __getstate__(self) -> Any:
+        raise TypeError("a Run cannot be copied or pickled; mg.open_run(run.path) opens its folder anew")
 
     def __repr__(self) -> str:
         where = "in memory" if self.path is None else f"in {self.path}"
@@ -104,7 +108,7 @@ class Run(Trained):
         return drawing.draw(self, kind, n, **options)
 
     def encode(self, x: Dataset | ArrayLike, labels: ArrayLike | None = None) -> Array:
-        """The codes (N, D) of images. `labels` (N,) are for models whose encoder sees classes."""
+        """The codes (N, D) of images. `labels` (N,), numbers or names, are for models whose encoder sees classes."""
         images = self._images(x, labels)
         return self.encoder(images.labels)(images.images_float())
 
@@ -143,11 +147,12 @@ class Run(Trained):
         "spherical" goes along a great circle, "linear" straight. `classes` as in `sample`, one for each pair.
         """
         numbers = None if classes is None else drawing.class_numbers(self, classes)
-        each = None if numbers is None else np.full(np.shape(a)[:1], numbers)
+        one_of("interpolate", "kind", kind, ("linear", "spherical"))
+        labels = drawing.turns(self, len(a), numbers)  # type: ignore[arg-type]
+        each = None if numbers is None else labels
         start, end = (self._codes(x) if np.ndim(x) == 2 else self.encode(x, each) for x in (a, b))
         if start.shape != end.shape:
             raise ValueError(f"interpolate: a and b must have one shape, got {start.shape} and {end.shape}")
-        labels = drawing.turns(self, len(start), numbers)
         codes = self._codes(sampling.between(start, end, steps, kind).reshape(-1, start.shape[1]))
         images = drawing.decode(self, codes, None if labels is None else np.repeat(labels, steps))
         return images.reshape(-1, steps, *images.shape[1:])
@@ -184,7 +189,7 @@ class Run(Trained):
         `options` are those that may change: epochs, max_steps, checkpoint_every, doctor, data_dir. A run on images in
         memory that was opened without them needs them here, the same ones. Ctrl-C as in `train`.
         """
-        memory_data = self.memory_data if data is None else in_memory_data(data, labels, test)
+        memory_data = images_again(data, labels, test) or self.memory_data
         changes = plain_options({"data_dir": self.config["data_dir"], **options})
         recipe, config = self.recipe, self.config
         with np.errstate(all="ignore"), Stop() as stop, self.folder.lock():
@@ -203,16 +208,20 @@ class Run(Trained):
         return Run.load(self.folder, self.recipe, self.config, checkpoint, self.device, self.memory_data, self.note)
 
     def _codes(self, z: ArrayLike) -> Array:
-        """Codes that a user gives. ValueError for another shape."""
+        """Codes that a user gives. ValueError for another shape, or NaN."""
         codes, size = np.asarray(z, np.float32), self.latent.size
         if codes.ndim != 2 or codes.shape[1] != size or not len(codes):
             raise ValueError(f"codes: expected (N, {size}), got {codes.shape}")
+        if not np.isfinite(codes).all():
+            raise ValueError("codes: they hold NaN or infinity")
         return codes
 
     def _images(self, x: Dataset | ArrayLike, labels: ArrayLike | None) -> Dataset:
         """Images that a user gives, in `value_range`. ValueError for another shape or for other values."""
         low, high = self.value_range
         if isinstance(x, Dataset):
+            if labels is not None:
+                raise TypeError("labels: a Dataset holds its own; leave them out")
             images = x.in_range(self.value_range)
         else:
             array = np.asanyarray(x)
@@ -227,7 +236,11 @@ class Run(Trained):
                     )
             elif array.dtype == np.bool_:
                 array = as_pixels(array, (low, high))
-            numbers = None if labels is None else np.asarray(labels).astype(np.int64)
+            numbers = None
+            if self.experiment.conditioned_on is not None:
+                if labels is None:
+                    raise ValueError(f"the encoder of {self.recipe.name} sees labels beside images; give them, too")
+                numbers = np.asarray(drawing.class_numbers(self, labels))
             images = Dataset("images", "given", array, numbers, value_range=(low, high))
         if images.image_shape != self.image_shape:
             raise ValueError(

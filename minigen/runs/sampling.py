@@ -17,6 +17,7 @@ import numpy as np
 
 from minigen.algorithms.experiment import LOOK, Latent
 from minigen.random import Generator
+from minigen.shapes import whole_number
 from minigen_kernels import Array
 
 BLOCK = 100  # codes drawn and decoded together
@@ -71,9 +72,7 @@ def between(a: Array, b: Array, steps: int, kind: Literal["linear", "spherical"]
     "linear": a + t (b - a). "spherical": along the great circle, so that the length of the code passes from |a| to |b|
     instead of dipping where normal codes never lie (White 2016, arXiv:1609.04468).
     """
-    if steps < 2:
-        raise ValueError(f"between: at least 2 steps are needed, got {steps}")
-    t = np.linspace(0, 1, steps)[None, :, None]
+    t = np.linspace(0, 1, whole_number("interpolate", "steps", steps, 2))[None, :, None]
     x, y = a[:, None].astype(np.float64), b[:, None].astype(np.float64)
     if kind == "linear":
         return ((1 - t) * x + t * y).astype(a.dtype)

@@ -21,6 +21,7 @@ from minigen.data import NAMES, Dataset
 from minigen.device import choose_device, set_num_threads
 from minigen.runs.settings import Note, command_line
 from minigen.serialization import CheckpointError
+from minigen.shapes import one_of
 from minigen.training.checkpoint import Checkpoint, DamagedCheckpoint
 from minigen.training.environment import default_threads
 from minigen.training.facts import check_facts
@@ -31,7 +32,7 @@ from minigen.training.session import open_trained
 from minigen_kernels import Array
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, eq=False)
 class Trained:
     """A trained model, the settings it was trained with, and where its parameters come from. `Run` is one for users."""
 
@@ -89,6 +90,7 @@ class Trained:
         If these are others by now, a note says so. ConfigError if none were held out. ValueError if these images are of
         another size, or have other values, than those that it was trained on.
         """
+        one_of("images", "split", split, ("train", "valid", "test"))
         wanted = self.recipe.value_range
         if split == "test":
             dataset = load_split(self.config, split, wanted, self.memory_data)

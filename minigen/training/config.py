@@ -125,9 +125,12 @@ def planned_steps(config: Mapping[str, Any], batches_per_epoch: int) -> int:
 def check_change(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The config of a run that is resumed: `old`, with the few settings that may change taken from `given`.
 
-    ConfigError names every setting of `given` that differs and may not.
+    ConfigError names every setting of `given` that differs and may not, or one with a bad value.
     """
     changed = {name: value for name, value in given.items() if value != old.get(name)}
+    for name in CHANGEABLE:
+        if changed.get(name) is not None:
+            check_value(name, changed[name], GENERAL[name])
     refused = [f"{name} ({old.get(name)} -> {value})" for name, value in changed.items() if name not in CHANGEABLE]
     if refused:
         why = "Another number of threads changes the last bits. " if "threads" in changed else ""

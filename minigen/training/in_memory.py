@@ -5,6 +5,7 @@ Imports: data. Read next: ``prepare.py``.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from minigen.algorithms.options import ConfigError
 from minigen.data import Dataset
 from minigen.data.assemble import Part, assemble
 from minigen.data.layout import holdout
+from minigen.shapes import shown
 
 IN_MEMORY = "in-memory"  # what stands in the place of a data set's name or path in the config of such a run
 DATA_SEED = 0  # draws glyphs, held-out images and a tenth as test images: two runs that differ in --seed see the same
@@ -38,7 +40,7 @@ def in_memory_data(data: Any, labels: Any = None, test: Any = None) -> InMemoryD
         if labels is not None:
             raise TypeError("labels: a Dataset holds its own; leave them out")
         if isinstance(test, Dataset):
-            return InMemoryData(data, test)
+            return _fitting(data, test)
         if test is not None:
             raise TypeError("test: beside a Dataset, give the test images as a Dataset, too")
         parts = [data.subset(holdout(len(data), split=s, seed=DATA_SEED, source="data")) for s in ("train", "test")]
@@ -47,13 +49,30 @@ def in_memory_data(data: Any, labels: Any = None, test: Any = None) -> InMemoryD
         raise TypeError("test: beside an array, give the test images as an array, or a pair of images and labels")
     sources = {"": _part(data, labels, "data")}
     if test is not None:
-        images, test_labels = test if isinstance(test, tuple) else (test, None)
+        images, test_labels = test if isinstance(test, tuple) and len(test) == 2 else (test, None)
         sources = {"train": sources[""], "test": _part(images, test_labels, "test")}
-    return InMemoryData(*(assemble(IN_MEMORY, sources, split=s, seed=DATA_SEED) for s in ("train", "test")))
+    return _fitting(*(assemble(IN_MEMORY, sources, split=s, seed=DATA_SEED) for s in ("train", "test")))
+
+
+def images_again(data: Any, labels: Any, test: Any) -> InMemoryData | None:
+    """The images of a run that was trained on images in memory, if they are given again."""
+    if data is None and (labels is not None or test is not None):
+        raise TypeError("labels and test belong to images in memory; give data, too")
+    return None if data is None else in_memory_data(data, labels, test)
+
+
+def _fitting(train: Dataset, test: Dataset) -> InMemoryData:
+    if train.image_shape != test.image_shape:
+        raise ValueError(f"test: the images are {test.image_shape}, those to train on {train.image_shape}")
+    return InMemoryData(train, test)
 
 
 def _part(images: Any, labels: Any, name: str) -> Part:
-    x = np.array(images, subok=True)  # a copy: the program may go on to change its own; `Dataset` refuses masks
+    x = None
+    with contextlib.suppress(ValueError):  # lists of different lengths
+        x = np.array(images, subok=True)  # a copy: the program may go on to change its own; `Dataset` refuses masks
+    if x is None or x.dtype.kind in "OSU":
+        raise TypeError(f"{name}: expected an array of images, got {shown(images)}")
     y = None if labels is None else np.array(labels, subok=True)
     return Part(lambda: x, y, name, "labels" if name == "data" else f"{name}: labels")
 

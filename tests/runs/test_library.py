@@ -284,6 +284,12 @@ def test_a_network_of_ones_own(tmp_path: Path) -> None:
     assert isinstance(run.model, Tiny) and run.model.layers[1].out_features == 3
     opened = mg.open_run(tmp_path / "run", model=Tiny)
     np.testing.assert_array_equal(opened.reconstruct(IMAGES[:2]), run.reconstruct(IMAGES[:2]))
+    config = tmp_path / "run/config.toml"  # in a file that is gone
+    config.write_text(config.read_text().replace("test_library.py:Tiny", "gone.py:Small"))
+    again = mg.open_run(tmp_path / "run", model=Tiny, data=IMAGES)
+    assert arrays(again) == arrays(run) and isinstance(again.resume(epochs=2, progress=False).model, Tiny)
+    with pytest.raises(ValueError, match=r"config.toml names the model .*, not 'ae'"):
+        mg.open_run(tmp_path / "run", model="ae")
 
 
 def test_progress_is_printed_where_it_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:

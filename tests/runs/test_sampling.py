@@ -105,7 +105,7 @@ def test_where_no_great_circle_leads():
         np.testing.assert_allclose(
             sampling.between(a, b, 3, "spherical"), sampling.between(a, b, 3, "linear"), atol=1e-5
         )
-    with pytest.raises(ValueError, match="at least 2 steps"):
+    with pytest.raises(ValueError, match="steps is a whole number of at least 2, got 1"):
         sampling.between(a, a, 1, "linear")
 
 
