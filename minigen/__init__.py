@@ -44,7 +44,7 @@ else:  # to a type checker an unknown name stays unknown
         return getattr(importlib.import_module("minigen.runs"), name) if name in LATE else _unknown(name)
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *LATE})
+        return sorted({"__version__", *__all__, *(OF_MINIGEN.keys() & globals().keys())})
 
 
 __version__ = "0.2.0"

@@ -29,6 +29,7 @@ def encode(run: Run, target: Output, split: str) -> None:
     labels (N,) from 0 if there are any (with class_names, if their names are not the
     numbers), and the split's name; np.load reads it.
     """
+    run.check_can("encode")  # before images are read, or downloaded
     dataset = run.images(split)
     codes = run.encode(dataset)
     arrays: dict[str, Any] = {"codes": codes, "split": np.array(split)}

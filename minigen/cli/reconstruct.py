@@ -30,6 +30,7 @@ def reconstruct(run: Run, target: Output, count: int | None, seed: int, split: s
     RUN is the folder of a run; the images are drawn from a split at random, of each class
     some. Of a denoising model the corrupted images that it saw stand in the middle.
     """
+    run.check_can("reconstruct")  # before images are read, or downloaded
     dataset = run.images(split)
     if count is not None and count > len(dataset):
         raise ConfigError(f"-n {count}: the split {split!r} has {len(dataset)} images")

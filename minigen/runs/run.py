@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minigen import nn
-from minigen.algorithms.options import ConfigError
 from minigen.data import Dataset
 from minigen.data.layout import as_nchw
 from minigen.data.values import as_pixels
@@ -109,6 +108,7 @@ class Run(Trained):
 
     def encode(self, x: Dataset | ArrayLike, labels: ArrayLike | None = None) -> Array:
         """The codes (N, D) of images. `labels` (N,), numbers or names, are for models whose encoder sees classes."""
+        self.check_can("encode")
         images = self._images(x, labels)
         return self.encoder(images.labels)(images.images_float())
 
@@ -120,10 +120,10 @@ class Run(Trained):
 
     def reconstruct(self, x: Dataset | ArrayLike, labels: ArrayLike | None = None) -> Array:
         """What the model makes of images, (N, C, H, W); `labels` as in `encode`."""
+        self.check_can("reconstruct")
         images = self._images(x, labels)
         reconstruct = self.conditioned_on(images.labels).reconstruct
-        if reconstruct is None:
-            raise ConfigError(f"{self.recipe.name} has no encoder, so it cannot reconstruct; draw with minigen sample")
+        assert reconstruct is not None
         return reconstruct(images.images_float())
 
     def reconstruction_columns(self, images: Dataset) -> list[Array]:

@@ -91,8 +91,8 @@ def _recipe_of_run(folder: RunFolder, model: str, stored: Mapping[str, Any], not
         recipe = find_recipe(model)
     except ConfigError as error:
         raise ValueError(
-            f"{str(error).rstrip('.')}{'' if str(error).endswith('?') else '.'} Put it back, or write where it is now into "
-            f"the line `model = ...` of {folder.config}, or give it: mg.open_run(path, model=...)"
+            f"{str(error).rstrip('.')}{'' if str(error).endswith('?') else '.'} Put it back, or write where it is now "
+            f"into the line `model = ...` of {folder.config}, or give it: mg.open_run(path, model=...)"
         ) from error
     if recipe.options.get(DIGEST) != stored.get(DIGEST):
         note(

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from minigen.algorithms.experiment import Experiment, Latent, Recipe
 from minigen.algorithms.options import ConfigError
@@ -138,10 +138,16 @@ class Trained:
 
     def encoder(self, labels: Array | None) -> Callable[[Array], Array]:
         """Images (N, C, H, W) to codes, for images of the classes `labels` (N,) if the encoder sees them, too."""
+        self.check_can("encode")
         encode = self.conditioned_on(labels).encode
-        if encode is None:
-            raise ConfigError(f"{self.recipe.name} has no encoder, so images have no codes")
+        assert encode is not None
         return encode
+
+    def check_can(self, what: Literal["encode", "reconstruct"]) -> None:
+        """ConfigError if the model cannot encode or reconstruct images, whatever their labels."""
+        if getattr(self.experiment, what) is None and self.experiment.conditioned_on is None:
+            why = {"encode": "images have no codes", "reconstruct": "it cannot reconstruct; draw with minigen sample"}
+            raise ConfigError(f"{self.recipe.name} has no encoder, so {why[what]}")
 
     def conditioned_on(self, labels: Array | None) -> Experiment:
         """The experiment with what it can do for images of the classes `labels` (N,), if its encoder sees them, too.

@@ -77,8 +77,9 @@ def test_a_model_without_an_encoder_says_so(minigen, data):
     words = ("--dataset", data, "--out", "run", "--max-steps", 2, "--batch-size", 16)
     assert minigen("train", "gan", *words).code == 0
     for command in ("reconstruct", "encode"):
-        result = minigen(command, "run", "-o", "x.png" if command == "reconstruct" else "x.npz")
-        assert result.code == 2 and "gan has no encoder, so" in result.err
+        for more in ((), ("--split", "valid", "--data-dir", "missing")):
+            result = minigen(command, "run", "-o", "x.png" if command == "reconstruct" else "x.npz", *more)
+            assert result.code == 2 and "gan has no encoder, so" in result.err
 
 
 def test_evaluate(minigen, trained):

@@ -320,5 +320,6 @@ def test_samples_are_measured_as_the_command_measures_them(
 def test_what_users_catch_is_exported() -> None:
     for name in runs.__all__:
         assert getattr(mg, name) is getattr(runs, name) and name in mg.__all__ and name in dir(mg)
+    assert "TYPE_CHECKING" not in dir(mg) and "__version__" in dir(mg)
     with pytest.raises(mg.RunFolderError, match="does not exist"), warnings.catch_warnings():
         mg.open_run("nowhere")
