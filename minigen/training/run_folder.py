@@ -127,8 +127,10 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Keep a second process from training in this folder. Ends with the process, however that ends.
 
-        RunFolderError if another one holds it. On systems without ``flock`` (Windows) there is no lock.
+        RunFolderError if another one holds it, or it is gone. On systems without ``flock`` (Windows) there is no lock.
         """
+        if not self.path.is_dir():
+            raise RunFolderError(f"run folder {self.path} does not exist any more")
         try:
             fcntl = importlib.import_module("fcntl")
         except ImportError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,9 @@ def test_a_run_is_itself_alone(run: Any, tmp_path: Path) -> None:
     for make in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="a Run cannot be copied or pickled; mg.open_run"):
             make(run)
-    train(out=tmp_path / "run")
+    other = train(out=tmp_path / "run")
     with pytest.raises(TypeError, match="labels and test belong to images in memory; give data, too"):
         mg.open_run(tmp_path / "run", test=IMAGES)
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(mg.RunFolderError, match="run folder .*run does not exist any more"):
+        other.resume(epochs=2, progress=False)
