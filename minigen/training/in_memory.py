@@ -29,6 +29,12 @@ class InMemoryData:
     train: Dataset
     test: Dataset
 
+    def __post_init__(self) -> None:
+        if self.train.image_shape != self.test.image_shape:
+            raise ValueError(
+                f"test: the images are {self.test.image_shape}, those to train on {self.train.image_shape}"
+            )
+
 
 def in_memory_data(data: Any, labels: Any = None, test: Any = None) -> InMemoryData:
     """Images in memory: a Dataset, or an array as ``minigen/data/arrays.py`` takes them from a file, with labels.
@@ -40,7 +46,7 @@ def in_memory_data(data: Any, labels: Any = None, test: Any = None) -> InMemoryD
         if labels is not None:
             raise TypeError("labels: a Dataset holds its own; leave them out")
         if isinstance(test, Dataset):
-            return _fitting(data, test)
+            return InMemoryData(data, test)
         if test is not None:
             raise TypeError("test: beside a Dataset, give the test images as a Dataset, too")
         parts = [data.subset(holdout(len(data), split=s, seed=DATA_SEED, source="data")) for s in ("train", "test")]
@@ -51,7 +57,7 @@ def in_memory_data(data: Any, labels: Any = None, test: Any = None) -> InMemoryD
     if test is not None:
         images, test_labels = test if isinstance(test, tuple) and len(test) == 2 else (test, None)
         sources = {"train": sources[""], "test": _part(images, test_labels, "test")}
-    return _fitting(*(assemble(IN_MEMORY, sources, split=s, seed=DATA_SEED) for s in ("train", "test")))
+    return InMemoryData(*(assemble(IN_MEMORY, sources, split=s, seed=DATA_SEED) for s in ("train", "test")))
 
 
 def images_again(data: Any, labels: Any, test: Any) -> InMemoryData | None:
@@ -59,12 +65,6 @@ def images_again(data: Any, labels: Any, test: Any) -> InMemoryData | None:
     if data is None and (labels is not None or test is not None):
         raise TypeError("labels and test belong to images in memory; give data, too")
     return None if data is None else in_memory_data(data, labels, test)
-
-
-def _fitting(train: Dataset, test: Dataset) -> InMemoryData:
-    if train.image_shape != test.image_shape:
-        raise ValueError(f"test: the images are {test.image_shape}, those to train on {train.image_shape}")
-    return InMemoryData(train, test)
 
 
 def _part(images: Any, labels: Any, name: str) -> Part:
