@@ -1,6 +1,6 @@
 """What holds for the whole suite: how hypothesis draws, which process gets which file, and GPU tests without a GPU.
 
-Read next: ``op_table.py``.
+Read next: ``ops/op_table.py``.
 """
 
 from __future__ import annotations

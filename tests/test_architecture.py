@@ -1,6 +1,6 @@
 """The order of the rooms, read from the source: who may import whom, and what `import minigen` must not load.
 
-Read next: ``op_table.py``.
+Read next: ``ops/op_table.py``.
 """
 
 from __future__ import annotations
@@ -135,6 +135,9 @@ def test_a_file_opens_with_what_it_is_and_what_to_read_next(path: Path) -> None:
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     assert len(text) > 40
     assert "Read next:" in text or path.name in ("__init__.py", "__main__.py")
+    near = [path.parent, path.parent.parent, ROOT / "minigen", ROOT]
+    for name in re.findall(r"`([\w./-]+\.(?:py|md|cu|cuh))`", text):
+        assert any((folder / name).exists() for folder in near), f"{path}: there is no {name}"
 
 
 def fresh_import(check: str) -> str:

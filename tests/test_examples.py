@@ -1,6 +1,6 @@
 """Every example runs as its docstring says, with a few steps on a few images, and leaves its picture.
 
-Read next: ``test_readme.py``.
+Read next: ``docs/test_readme.py``.
 """
 
 from __future__ import annotations

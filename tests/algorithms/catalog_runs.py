@@ -1,6 +1,6 @@
 """Helpers of the tests that hold for every model of the catalog: each of them small, and images that it takes.
 
-Read next: ``training/test_routing.py``.
+Read next: ``test_routing.py``.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ with fixed random u. Each s_k is a number, so its derivative along a random dire
 the engine, as <d s_k / d v_i, d>, and from values of s_k alone, as a difference quotient. Order k + 1 is right if both
 agree for every variable; the cotangent is one of them, since a gradient is differentiated with respect to it as well.
 
-Imports: NumPy, minigen.autograd. Read next: ``test_op_table.py``.
+Imports: NumPy, minigen.autograd. Read next: ``tests/ops/test_op_table.py``.
 """
 
 from __future__ import annotations

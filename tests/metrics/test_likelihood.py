@@ -1,6 +1,6 @@
 """Reports of likelihoods and of what a code carries, on numbers whose answer is known.
 
-Read next: ``test_metrics_samples.py``.
+Read next: ``test_samples.py``.
 """
 
 from __future__ import annotations

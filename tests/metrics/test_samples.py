@@ -1,6 +1,6 @@
 """Numbers for generated images: closed forms where there are any, slow loops where there are none.
 
-Read next: ``test_metrics_codes.py``.
+Read next: ``test_codes.py``.
 """
 
 from __future__ import annotations

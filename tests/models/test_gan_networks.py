@@ -1,6 +1,6 @@
 """The networks of GANs: shapes, spectral normalisation, the moving average, and augmentation that lets gradients pass.
 
-Read next: ``test_adversarial_training.py``.
+Read next: ``tests/algorithms/adversarial/test_training.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a Module finds in itself: dicts and nested lists, other dtypes, shared and circular parts; and its mistakes.
 
-Read next: ``test_nn_layers.py``.
+Read next: ``test_layers.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Modules: what they own, how they are saved and loaded, how they behave in training, what they refuse.
 
-Read next: ``test_nn_layers.py``.
+Read next: ``test_layers.py``.
 """
 
 from __future__ import annotations

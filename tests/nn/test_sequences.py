@@ -1,6 +1,6 @@
 """Group and instance norm, sequences and embeddings: what every layer promises, PyTorch, and the edges.
 
-Read next: ``test_nn_layers.py``.
+Read next: ``test_layers.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Weights that stand in two places: their names, files of PyTorch both ways, and what is refused.
 
-Read next: ``test_nn_contents.py``.
+Read next: ``test_contents.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows of the op table: padding and pixels from channels (`minigen/ops/padding.py`, `shape.py`).
+"""Rows of the op table: padding and pixels from channels (`minigen/ops/padding.py`, `op_rows_shape.py`).
 
 Read next: ``op_rows_conv.py``.
 """

@@ -1,6 +1,6 @@
 """Operations that bear a name of PyTorch's beside PyTorch: values and both derivatives, on random shapes and options.
 
-Skipped without torch. Read next: ``test_torch_parity.py``.
+Skipped without torch. Read next: ``tests/nn/test_torch_parity.py``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The op table stays away from these places, where no difference quotient exists. Warnings are errors in this suite, so
 an overflow on the way to a finite result fails too.
 
-Read next: ``test_torch_parity.py``.
+Read next: ``tests/nn/test_torch_parity.py``.
 """
 
 from __future__ import annotations

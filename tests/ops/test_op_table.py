@@ -1,6 +1,6 @@
 """What is asked of every row of the op table, and a test that every public operation has one.
 
-Read next: ``central_differences.py``.
+Read next: ``tests/gradcheck/central_differences.py``.
 """
 
 from __future__ import annotations

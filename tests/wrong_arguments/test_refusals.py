@@ -1,6 +1,6 @@
 """What operations refuse, and in which words: function, argument, what came, what was wanted.
 
-Read next: ``test_ops_edges.py``.
+Read next: ``tests/ops/test_edges.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Helpers of the tests of VAEs: small models of the catalog, and their formulas once more in plain NumPy, in float64.
 
-Read next: ``test_likelihood_losses.py``.
+Read next: ``test_losses.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """vq-vae, wae-mmd and rae as models of the catalog: runs that resume bit for bit, looks that change nothing, learning.
 
-Read next: ``training/test_routing.py``.
+Read next: ``../test_routing.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The linear VAE is probabilistic PCA: what is known in closed form, held against the bounds and against training.
 
-Read next: ``test_likelihood_training.py``.
+Read next: ``test_training.py``.
 """
 
 from __future__ import annotations

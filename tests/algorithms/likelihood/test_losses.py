@@ -1,6 +1,6 @@
 """The losses of VAEs against their formulas in NumPy, and their gradients against differences. All in float64.
 
-Read next: ``test_likelihood_linear.py``.
+Read next: ``test_linear_vae.py``.
 """
 
 from __future__ import annotations

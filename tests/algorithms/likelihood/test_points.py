@@ -1,6 +1,6 @@
 """WAE-MMD and regularised autoencoders: discrepancy, penalties and losses against formulas; all in float64.
 
-Read next: ``test_likelihood_codes.py``.
+Read next: ``test_codes.py``.
 """
 
 from __future__ import annotations

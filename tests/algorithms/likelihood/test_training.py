@@ -1,6 +1,6 @@
 """VAEs as models of the catalog: runs that resume bit for bit, looks that change nothing, options, refusals, learning.
 
-Read next: ``test_metrics_likelihood.py``.
+Read next: ``tests/metrics/test_likelihood.py``.
 """
 
 from __future__ import annotations
