@@ -2,7 +2,7 @@
 
 Names, defaults and numbers are PyTorch's.
 
-Imports: ``optimizer.py``, kernels. Read next: ``minigen_kernels/reference/optim.py`` for the formulas, then
+Imports: ``optimizer.py``, kernels. Read next: ``kernels/minigen_kernels/reference/optim.py`` for the formulas, then
 ``schedules.py``.
 """
 

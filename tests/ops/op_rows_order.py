@@ -1,4 +1,4 @@
-"""Rows of the op table: order and what accumulates (`minigen/ops/order.py`, `op_rows_reduce.py`, `einsum.py`).
+"""Rows of the op table: order and what accumulates (`minigen/ops/order.py`, `reduce.py`, `einsum.py`).
 
 Read next: ``op_rows_reduce.py``.
 """

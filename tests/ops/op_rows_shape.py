@@ -1,4 +1,4 @@
-"""Rows of the op table: operations that move elements (`minigen/ops/shape.py`) and products of matrices (`op_table.py`).
+"""Rows of the op table: operations that move elements (`minigen/ops/shape.py`) and products of matrices (`linalg.py`).
 
 Read next: ``op_rows_reduce.py``.
 """
