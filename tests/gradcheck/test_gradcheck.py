@@ -54,12 +54,12 @@ SMOOTH: dict[str, tuple[Callable[..., Tensor], Draw]] = {
 }
 
 
-@pytest.mark.parametrize("first", [0, *(pytest.param(first, marks=pytest.mark.slow) for first in range(25, 200, 25))])
+@pytest.mark.parametrize("first", [0, *(pytest.param(first, marks=pytest.mark.slow) for first in range(10, 200, 10))])
 @pytest.mark.parametrize("name", SMOOTH)
 def test_no_false_alarm_in_200_draws(name: str, first: int) -> None:
-    """Twenty-five draws always, the others with the slow tests."""
+    """Ten draws always, the others with the slow tests."""
     fn, draw = SMOOTH[name]
-    for seed in range(first, first + 25):
+    for seed in range(first, first + 10):
         report = gradcheck(fn, *draw(np.random.default_rng(seed)), seed=seed)
         assert all(row.verdict in ("OK", "VACUOUS") for row in report.rows)
 
@@ -72,7 +72,7 @@ def test_no_false_alarm_at_second_order(name: str, seed: int) -> None:
     gradcheck(fn, *draw(np.random.default_rng(seed)), seed=seed, order=2)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 8))])
 def test_no_false_alarm_with_relu_and_pooling(seed: int) -> None:
     rng = Generator(seed)
     net = nn.Sequential(

@@ -265,9 +265,10 @@ def test_the_heat_maps_are_both_sides_and_their_difference() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "changes"),
-    [(shape, {}) for shape in [(), (7,), (2, 3, 4), (1, 2, 2, 1, 2), (0,)]]
-    + [((2, 0, 3), changes) for changes in ({"ladder": []}, {"explanations": []})]
-    + [((2, 3), changes) for changes in ({"maps": None}, {"ladder": []})],
+    [(shape, {}) for shape in [(), (2, 3, 4), (0,)]]
+    + [((2, 3), changes) for changes in ({"maps": None}, {"ladder": []})]
+    + [pytest.param(shape, {}, marks=pytest.mark.slow) for shape in [(7,), (1, 2, 2, 1, 2)]]
+    + [pytest.param((2, 0, 3), c, marks=pytest.mark.slow) for c in ({"ladder": []}, {"explanations": []})],
     ids=str,
 )
 def test_any_failure_can_be_drawn(shape: tuple[int, ...], changes: dict[str, Any], tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from minigen.data.toys import toy
 from minigen.doctor import Finding, examine
 
 RUNAWAY = {"hidden": 64, "lr_generator": 0.02, "lr_discriminator": 1e-4}
+#: After half of the updates it has run away as surely: 92 to 100 % of the samples are of two digits (three seeds).
+SEEDS_AND_STEPS = [(0, 400), *(pytest.param(seed, 800, marks=pytest.mark.slow) for seed in (0, 1))]
 
 
 def collapse(findings: tuple[Finding, ...]) -> Finding:
@@ -25,9 +27,9 @@ def collapse(findings: tuple[Finding, ...]) -> Finding:
     return found
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_generator_that_runs_away_on_digits(seed: int) -> None:
-    found = collapse(train_and_examine("gan", digits(), 800, seed=seed, **RUNAWAY).findings)
+@pytest.mark.parametrize(("seed", "steps"), SEEDS_AND_STEPS)
+def test_a_generator_that_runs_away_on_digits(seed: int, steps: int) -> None:
+    found = collapse(train_and_examine("gan", digits(), steps, seed=seed, **RUNAWAY).findings)
     assert "512 samples" in found.evidence and "pacgan" in found.remedy
 
 
@@ -38,18 +40,19 @@ def test_a_balance_that_asks_for_images_that_are_easier_than_real_ones(seed: int
     assert collapse(train_and_examine("began", digits(), 800, seed=seed, **easy).findings).disease == "mode collapse"
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_modes_of_the_ring_are_missing(seed: int) -> None:
-    checkup = train_and_examine("gan", toy("ring", count=2000), 800, seed=seed, latent=8, **RUNAWAY)
+@pytest.mark.parametrize(("seed", "steps"), SEEDS_AND_STEPS)
+def test_modes_of_the_ring_are_missing(seed: int, steps: int) -> None:
+    checkup = train_and_examine("gan", toy("ring", count=2000), steps, seed=seed, latent=8, **RUNAWAY)
     assert collapse(checkup.findings)
 
 
-def test_classes_that_were_never_shown_are_named() -> None:
+@pytest.mark.parametrize("steps", [1500, pytest.param(3000, marks=pytest.mark.slow)])
+def test_classes_that_were_never_shown_are_named(steps: int) -> None:
     """Trained on five modes of the ring that are neighbours, looked at with all eight."""
     ring = toy("ring", count=2000)
     assert ring.labels is not None
     built, shown, size = build("gan", ring.subset(np.flatnonzero(ring.labels < 5)), hidden=64, latent=8)
-    history = train(built, shown, size, 3000)
+    history = train(built, shown, size, steps)
     found = collapse(examine(built, ring.images_float(slice(512)), ring.labels[:512], history).findings)
     named = {int(mode) for mode in found.evidence.partition("classes (")[2].rstrip(")").split(", ")}
     assert found.disease == "partial mode collapse"

@@ -236,12 +236,24 @@ def compare(name: str, theirs: Callable[..., Any], case: Case, rng: np.random.Ge
         agree(a.data, b, "second order")
 
 
+def compare_geometry(name: str, data: st.DataObject) -> None:
+    case = data.draw(BY_NAME[name].cases.filter(lambda case: not differing_unpool(name, case)))
+    compare(name, GEOMETRIES[name], case, np.random.default_rng(data.draw(st.integers(0, 2**32 - 1))))
+
+
+@pytest.mark.parametrize("name", GEOMETRIES)
+@settings(max_examples=50)
+@given(data=st.data())
+def test_geometries(name: str, data: st.DataObject) -> None:
+    compare_geometry(name, data)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GEOMETRIES)
 @settings(max_examples=200)
 @given(data=st.data())
 def test_200_geometries(name: str, data: st.DataObject) -> None:
-    case = data.draw(BY_NAME[name].cases.filter(lambda case: not differing_unpool(name, case)))
-    compare(name, GEOMETRIES[name], case, np.random.default_rng(data.draw(st.integers(0, 2**32 - 1))))
+    compare_geometry(name, data)
 
 
 @pytest.mark.parametrize("name", [*OTHERS, *SEQUENCES])

@@ -71,9 +71,10 @@ SHIPPED: dict[str, tuple[Callable[[], nn.Module], Any, bool]] = {
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_layers_that_ship_keep_every_promise(name: str) -> None:
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_layers_that_ship_keep_every_promise(name: str, count: int) -> None:
     make, inputs, independent = SHIPPED[name]
-    report = check_layer(make, inputs, batch_independent=independent, max_examples=2, draws=2)
+    report = check_layer(make, inputs, batch_independent=independent, max_examples=count, draws=2)
     assert report.ok and report.of("not run") in (["device"], []) and str(report).count("passed") >= 10
 
 
