@@ -168,24 +168,48 @@ def test_arrays_are_taken_as_constants(row: Row, data: st.DataObject) -> None:
         np.testing.assert_array_equal(a.data, b.data)
 
 
-@differentiable
-@settings(max_examples=20)
-@given(data=st.data())
-def test_gradients_of_every_order_agree_with_differences(row: Row, data: st.DataObject) -> None:
+def check_every_order(row: Row, data: st.DataObject) -> None:
     case = data.draw(row.cases)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     check_gradients(lambda *xs: row.run(*xs, **case.options)[0], case.inputs, row.order, rng)
+
+
+def check_publicly(row: Row, data: st.DataObject, **effort: int) -> None:
+    case = data.draw(row.cases)
+    run = functools.partial(row.run, **case.options)
+    report = gradcheck(lambda *xs: run(*xs)[0], *tensors_of(case), order=row.order, allow_zero=True, **effort)
+    assert {line.order for line in report.rows} == set(range(1, row.order + 1))
+
+
+@differentiable
+@settings(max_examples=8)
+@given(data=st.data())
+def test_gradients_of_every_order_agree_with_differences(row: Row, data: st.DataObject) -> None:
+    check_every_order(row, data)
 
 
 @differentiable
 @settings(max_examples=3)
 @given(data=st.data())
 def test_the_public_gradient_check_agrees(row: Row, data: st.DataObject) -> None:
-    case = data.draw(row.cases)
-    run = functools.partial(row.run, **case.options)
-    # Every element of the small inputs, random directions through the large ones.
-    report = gradcheck(lambda *xs: run(*xs)[0], *tensors_of(case), order=row.order, allow_zero=True, max_elements=60)
-    assert {line.order for line in report.rows} == set(range(1, row.order + 1))
+    """Every element of the smallest inputs, random directions through the others. It plants errors of its own."""
+    check_publicly(row, data, draws=2, directions=2, max_elements=12)
+
+
+@pytest.mark.slow
+@differentiable
+@settings(max_examples=20)
+@given(data=st.data())
+def test_gradients_of_many_cases(row: Row, data: st.DataObject) -> None:
+    check_every_order(row, data)
+
+
+@pytest.mark.slow
+@differentiable
+@settings(max_examples=3)
+@given(data=st.data())
+def test_the_public_gradient_check_agrees_at_length(row: Row, data: st.DataObject) -> None:
+    check_publicly(row, data, max_elements=60)
 
 
 @pytest.mark.parametrize("bad", BADS)

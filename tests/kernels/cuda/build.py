@@ -12,6 +12,7 @@ Read next: ``cuda_host_shim.h``.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import functools
 import hashlib
 import os
@@ -22,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kernels.cuda.nvcc import together
 
-from minigen_kernels.cuda.backend import compile_error
-from minigen_kernels.cuda.source import Program, kernels
+from minigen_kernels.cuda import source
+from minigen_kernels.cuda.source import HERE, Program, kernels
 
 SHIM = Path(__file__).with_name("cuda_host_shim.h")
 #: No contraction of a * b + c: the host must round as -fmad=false does; where a kernel allows contraction, tolerances
@@ -80,26 +82,35 @@ class HostBackend:
         return np.ctypeslib.as_ctypes_type(value.dtype)(value.item())
 
 
-@functools.cache
 def load(program: Program, folder: Path, sanitize: bool) -> ctypes.CDLL:
-    """Build the program, unless a library of the same content is in the folder, and load it."""
-    names = [name for name in kernels(program.file)]
-    launchers = "".join(
-        f'extern "C" const char* host_{name}(const unsigned int* grid, const unsigned int* block, void** arguments) '
-        f"{{ return hostcuda::launch({name}, grid, block, arguments); }}\n"
-        for name in names
-    )
-    text = f'{program.text}\n#line 1 "launchers"\n{launchers}'
-    flags = [*FLAGS, *(SANITIZE if sanitize else ()), *(f for f in program.options if f.startswith("-D"))]
+    """The library that holds the program: all of the room in one, or a file from elsewhere alone."""
+    room = tuple(sorted(path.name for path in HERE.glob("*.cu")))
+    return _library(room if program.file in room else (program.file,), program.dtype, folder, sanitize)
+
+
+@functools.cache
+def _library(files: tuple[str, ...], dtype: Any, folder: Path, sanitize: bool) -> ctypes.CDLL:
+    """Build the programs of `files`, unless a library of the same content is in the folder, and load it."""
+    text = together([source.program(file, dtype) for file in files], _launchers)
+    flags = [*FLAGS, *(SANITIZE if sanitize else ()), f"-DREAL={source.REALS[dtype]}"]
     digest = _digest(SHIM.read_text(encoding="utf-8"), text, *flags)
-    kind = f"{Path(program.file).stem}-{program.dtype}" + ("-sanitized" if sanitize else "")
+    kind = f"{Path(files[0]).stem if len(files) == 1 else 'room'}-{dtype}" + ("-sanitized" if sanitize else "")
     library = folder / f"{kind}-{digest}.so"
     if not library.exists():
         for old in folder.glob(f"{kind}-{'?' * 16}.so"):
             old.unlink(missing_ok=True)
         shim = precompiled_shim(folder, sanitize)
-        _compile(program, text, [*flags, "-include", str(shim), "-x", "c++", "-"], library)
+        _compile(text, [*flags, "-include", str(shim), "-x", "c++", "-"], library)
     return ctypes.CDLL(str(library))
+
+
+def _launchers(program: Program) -> str:
+    """What starts each kernel of a program on the host."""
+    return '#line 1 "launchers"\n' + "".join(
+        f'extern "C" const char* host_{name}(const unsigned int* grid, const unsigned int* block, void** arguments) '
+        f"{{ return hostcuda::launch({name}, grid, block, arguments); }}\n"
+        for name in kernels(program.file)
+    )
 
 
 @functools.cache
@@ -111,8 +122,10 @@ def precompiled_shim(folder: Path, sanitize: bool) -> Path:
     made = header.with_name(f"{header.name}.gch")
     if not made.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        header.write_text(f'#line 1 "{SHIM.name}"\n{text}', encoding="utf-8")
-        _compile(None, None, [*flags, "-x", "c++-header", str(header)], made)
+        scratch = header.with_suffix(f".{os.getpid()}.tmp")
+        scratch.write_text(f'#line 1 "{SHIM.name}"\n{text}', encoding="utf-8")
+        os.replace(scratch, header)
+        _compile(None, [*flags, "-x", "c++-header", str(header)], made)
     return header
 
 
@@ -120,12 +133,19 @@ def _digest(*texts: str) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
-def _compile(program: Program | None, text: str | None, flags: list[str], result: Path) -> None:
-    """Write what g++ makes of the text in one step, so that another process never loads half of it."""
+def _compile(text: str | None, flags: list[str], result: Path) -> None:
+    """Write what g++ makes of the text in one step, so that another process never loads half of it.
+
+    Of several processes that want it at the same time one makes it, and the others wait.
+    """
     result.parent.mkdir(parents=True, exist_ok=True)
-    scratch = result.with_suffix(f".{os.getpid()}.tmp")
-    command = [compiler() or "g++", *flags, "-o", str(scratch)]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr if program is None else compile_error(program, done.stderr))
-    os.replace(scratch, result)
+    with result.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if result.exists():
+            return
+        scratch = result.with_suffix(f".{os.getpid()}.tmp")
+        command = [compiler() or "g++", *flags, "-o", str(scratch)]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}\n{done.stderr}")
+        os.replace(scratch, result)

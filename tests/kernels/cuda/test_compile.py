@@ -8,10 +8,11 @@ compiler is a skip with its name, and a failure where CI is set.
 from __future__ import annotations
 
 import importlib
+import itertools
 
 import numpy as np
 import pytest
-from kernels.cuda.nvcc import NEWER, NVCC, REQUIRED, architectures, compiled, figures
+from kernels.cuda.nvcc import NEWER, NVCC, REQUIRED, architectures, compiled, figures, together
 from kernels.kernel_calls import NAMES
 
 from minigen_kernels import cuda
@@ -19,35 +20,49 @@ from minigen_kernels.cuda import source
 
 FILES = sorted(path.name for path in source.HERE.glob("*.cu"))
 each_file = pytest.mark.parametrize("file", FILES)
-OLDEST, NEWEST = REQUIRED[0], NEWER[-1]
-#: (dtype, architecture): each dtype and each end of the range always, all others with the slow tests.
-NVCC_TARGETS = {"always": [("float32", OLDEST), ("float32", NEWEST), ("float64", REQUIRED[-1])]}
-NVCC_TARGETS["slow"] = [(d, a) for a in REQUIRED for d in ("float32", "float64")] + [("float32", a) for a in NEWER]
+#: All that a file is compiled for, slowly: (dtype, architecture).
+NVCC_TARGETS = [(d, a) for a in REQUIRED for d in ("float32", "float64")] + [("float32", a) for a in NEWER]
 # The oldest and the newest: nvcc compiles for those between.
-NVRTC_TARGETS = {"always": [("float32", NEWEST), ("float64", OLDEST)]}
-NVRTC_TARGETS["slow"] = [("float32", OLDEST), ("float64", NEWEST)]
+NVRTC_TARGETS = [("float32", NEWER[-1])]
+NVRTC_TARGETS += [
+    pytest.param(*target, marks=pytest.mark.slow)
+    for target in (("float32", REQUIRED[0]), ("float64", REQUIRED[0]), ("float64", NEWER[-1]))
+]
 
 
-def each_target(targets: dict[str, list[tuple[str, int]]]) -> pytest.MarkDecorator:
-    slow = [pytest.param(*t, marks=pytest.mark.slow) for t in targets["slow"] if t not in targets["always"]]
-    return pytest.mark.parametrize(("dtype", "architecture"), [*targets["always"], *slow])
+@pytest.mark.parametrize(("dtype", "place"), [("float32", 0), ("float64", -1)])
+def test_nvcc_compiles_all_files(need, dtype, place, tmp_path):
+    """Each dtype, and the oldest and the newest architecture; one text for each set of options."""
+    need("nvcc", NVCC)
+    programs = sorted((source.program(file, np.dtype(dtype)) for file in FILES), key=lambda p: p.options)
+    for _, group in itertools.groupby(programs, lambda p: p.options):
+        alike = list(group)
+        check_nvcc(alike[0], architectures()[place], tmp_path, [p.file for p in alike], text=together(alike))
 
 
-@each_target(NVCC_TARGETS)
+@pytest.mark.slow
+@pytest.mark.parametrize(("dtype", "architecture"), NVCC_TARGETS)
 @each_file
 def test_nvcc(need, file, dtype, architecture, tmp_path):
+    """Every file alone, for every target."""
     need("nvcc", NVCC)
     if architecture not in architectures():
         pytest.skip(f"this nvcc does not know sm_{architecture}")
-    done = compiled(source.program(file, np.dtype(dtype)), architecture, tmp_path)
+    check_nvcc(source.program(file, np.dtype(dtype)), architecture, tmp_path, [file])
+
+
+def check_nvcc(program, architecture, folder, files, text=None):
+    """No error, no warning, the kernels that the launcher sees in `files`; and in float no spilled register."""
+    done = compiled(program, architecture, folder, text=text)
     assert done.returncode == 0, done.stderr
     reported = figures(done.stderr)
-    assert set(reported) == set(source.kernels(file)), "the compiler and the launcher see different kernels"
-    if dtype == "float32":
+    declared = {kernel for file in files for kernel in source.kernels(file)}
+    assert set(reported) == declared, "the compiler and the launcher see different kernels"
+    if program.dtype == np.float32:
         assert all(kernel.spilled == 0 for kernel in reported.values()), done.stderr
 
 
-@each_target(NVRTC_TARGETS)
+@pytest.mark.parametrize(("dtype", "architecture"), NVRTC_TARGETS)
 @each_file
 def test_nvrtc(need, file, dtype, architecture):
     bindings = need("NVRTC (pip install -e '.[nvrtc]')", nvrtc())
