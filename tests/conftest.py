@@ -20,10 +20,10 @@ from hypothesis import settings
 from minigen.device import cuda_status
 
 # No deadline: the first example of a kernel compiles it. On a CI machine the same examples come in every run.
-settings.register_profile("default", deadline=None, max_examples=50)
-settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
-# `--hypothesis-profile=seeded --hypothesis-seed=N`: twice as many examples, those of N. Derandomised tests do not look
-# at the seed, and on a CI machine hypothesis derandomises every profile that does not say otherwise.
+settings.register_profile("default", deadline=None, max_examples=25)
+settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True)
+# `--hypothesis-profile=seeded --hypothesis-seed=N`: four times as many examples, those of N. Derandomised tests
+# do not look at the seed, and on a CI machine hypothesis derandomises every profile that does not say otherwise.
 settings.register_profile("seeded", deadline=None, derandomize=False)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -20,7 +20,6 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 each_room = pytest.mark.parametrize("room", ROOMS)
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
-quick = settings(max_examples=40)
 
 
 def bce(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -56,7 +55,6 @@ def exact(*arrays: np.ndarray) -> list[np.ndarray]:
 
 @each_room
 @each_dtype
-@quick
 @given(shape=SHAPES, seed=SEEDS)
 def test_elements(room, dtype, shape, seed):
     x, y = draw("bce", shape, seed, dtype)
@@ -69,7 +67,6 @@ def test_elements(room, dtype, shape, seed):
 @each_sum
 @each_room
 @each_dtype
-@quick
 @given(shape=SHAPES, seed=SEEDS, scale=st.sampled_from([1.0, 0.25, 1 / 30]))
 def test_sums(name, room, dtype, shape, seed, scale):
     a, b = draw(name, shape, seed, dtype)
@@ -84,7 +81,6 @@ def test_sums(name, room, dtype, shape, seed, scale):
 @each_sum
 @each_room
 @each_dtype
-@quick
 @given(shape=SHAPES, seed=SEEDS, scale=st.sampled_from([1.0, 0.25, 1 / 30]), gy=st.sampled_from([1.0, -0.7]))
 def test_gradients(name, room, dtype, shape, seed, scale, gy):
     a, b = draw(name, shape, seed, dtype)

@@ -45,7 +45,6 @@ def agree(ours: Callable[..., Any], theirs: Callable[..., Any], *arrays: np.ndar
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
-@settings(max_examples=60)
 @given(data=st.data(), hw=st.tuples(SIZES, SIZES), seed=SEEDS)
 def test_interpolate(mode: Any, data: st.DataObject, hw: tuple[int, int], seed: int) -> None:
     # Which pixel a place on an edge belongs to is a matter of rounding: torch's kernels for float64 do not agree about

@@ -76,7 +76,6 @@ def test_the_row_of_an_operation_that_is_not_there_yet_fails_alone() -> None:
 
 
 @every_row
-@settings(max_examples=30)
 @given(data=st.data())
 def test_forward_agrees_with_the_reference_in_float64(row: Row, data: st.DataObject) -> None:
     case = data.draw(row.cases)

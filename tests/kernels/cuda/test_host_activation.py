@@ -30,7 +30,7 @@ def small_chunks(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(shape=SHAPES, named=NAMED, seed=SEEDS)
 def test_against_the_reference(host, dtype, shape, named, seed):
     rng, eps = np.random.default_rng(seed), np.finfo(dtype).eps

@@ -15,7 +15,7 @@ SIZES = st.integers(1, 9)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     sizes=st.tuples(SIZES, SIZES, SIZES, SIZES), by=st.sampled_from([1.0, 0.9, 1.1]), align=st.booleans(), seed=SEEDS
 )

@@ -44,7 +44,7 @@ def assert_near(got: np.ndarray, wanted: np.ndarray, dtype, scale: float) -> Non
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", SHAPES)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(data=st.data(), seed=SEEDS)
 def test_forward(host, name, dtype, data, seed):
     shape, rng = data.draw(SHAPES[name]), np.random.default_rng(seed)
@@ -63,7 +63,7 @@ def test_forward(host, name, dtype, data, seed):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", SHAPES)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(data=st.data(), seed=SEEDS)
 def test_backward(host, name, dtype, data, seed):
     shape, rng = data.draw(SHAPES[name]), np.random.default_rng(seed)

@@ -86,7 +86,7 @@ def test_gather_and_scatter_of_a_pooling(host, dtype, case):
     assert_same(gx, reference.plane_scatter(g, index, case.shape[2:], None))
 
 
-@settings(max_examples=30)  # one warp at work: each result costs the host 128 barriers
+@settings(max_examples=20)  # one warp at work: each result costs the host 128 barriers
 @given(
     dtype=st.sampled_from(DTYPES),
     index_dtype=st.sampled_from([np.int64, np.int32]),

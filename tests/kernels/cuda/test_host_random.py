@@ -105,7 +105,7 @@ def test_the_compiler_may_not_fuse():
     assert "-fmad=false" in program("random.cu", np.dtype(np.float32)).options
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(seed=WORD64, stream=WORD64, position=WORD64, n=st.integers(0, 1100), p=st.floats(0, 1))
 def test_bernoulli(host, seed, stream, position, n, p):
     u = reference.uniform(seed, stream, position, n, np.float32)
@@ -125,7 +125,7 @@ def test_permutation(host, monkeypatch, n):
     np.testing.assert_array_equal(order, reference.permutation(3, 2**63 + 1, 2**64 - 1, n))
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(n=st.integers(0, 40), seed=st.integers(0, 2**32 - 1))
 def test_a_merge_puts_equal_keys_of_the_left_run_first(host, n, seed):
     """No seed is known that draws equal keys, so the merge is given some: runs of 6, the last one shorter."""
