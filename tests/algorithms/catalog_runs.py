@@ -5,9 +5,11 @@ Read next: ``test_routing.py``.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from minigen.algorithms.catalog import MODELS, OPTIONS
 from minigen.algorithms.experiment import Experiment, Setup
@@ -18,7 +20,23 @@ SHAPE = (1, 8, 8)
 CLASSES = 3
 BATCH = 8
 #: Smaller than the defaults, where a model has such an option, and it has an effect.
-SMALL = {"latent": 4, "hidden": 16, "channels": 4}
+SMALL = {"latent": 4, "hidden": 16, "channels": 4, "prior_channels": 8}
+#: Of each kind of model one or two: what is done with them alone is fast, and done with all it is marked slow.
+KINDS = ("ae", "conv-ae", "denoising-ae", "vae", "cvae", "vq-vae", "rae")
+KINDS += ("gan", "wgan-gp", "cgan", "infogan", "unrolled-gan", "aae", "began", "vae-gan")
+
+
+def slow_unless(fast: Callable[[Any], bool], cases: Iterable[Any]) -> list[Any]:
+    """The cases of a test, with the mark `slow` where `fast` does not choose them: those run in `.ci/run`."""
+    rows = [(case, case if isinstance(case, tuple) else (case,)) for case in cases]
+    return [pytest.param(*row, marks=() if fast(case) else pytest.mark.slow) for case, row in rows]
+
+
+def first_of_each(key: Callable[[Any], Hashable], cases: Iterable[Any]) -> list[Any]:
+    """The same, where the first case of each key is fast."""
+    cases = list(cases)
+    firsts = {key(case): case for case in reversed(cases)}.values()
+    return slow_unless(lambda case: case in firsts, cases)
 
 
 def small_options(name: str, **options: Any) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """No option without effect: every option of every model, moved, changes the first updates, the schedule or the samples.
 
+Fast is, of each option, the first model of each family that has it; the other models are slow tests.
+
 Where an update with the other value takes more images, both get the same ones: else their number alone would tell the
 two apart. An option that acts only beside another one is moved where it acts (`WHERE`). Models refuse options that
 would have no effect; what is refused here fails the test, so that `WHERE` has to say where the option acts.
@@ -13,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from algorithms.catalog_runs import MODELS, build_small, images_for, small_options
+from algorithms.catalog_runs import KINDS, MODELS, build_small, first_of_each, images_for, slow_unless, small_options
 
 from minigen.algorithms.catalog import OPTIONS
 from minigen.algorithms.experiment import Recipe
@@ -101,7 +103,7 @@ KNOBS = [(name, option) for name, recipe in MODELS.items() for option in recipe.
 
 
 @pytest.mark.filterwarnings("ignore:ConvTranspose2d:UserWarning")  # a kernel of 5 is warned of, and not the matter here
-@pytest.mark.parametrize(("name", "option"), KNOBS)
+@pytest.mark.parametrize(("name", "option"), first_of_each(lambda case: (MODELS[case[0]].family, case[1]), KNOBS))
 def test_an_option_has_an_effect(name: str, option: str) -> None:
     recipe = MODELS[name]
     if (name, option) in EXCEPTIONS:
@@ -121,10 +123,10 @@ def test_an_option_has_an_effect(name: str, option: str) -> None:
     pytest.fail(f"{name}: no other value of --{option.replace('_', '-')} is accepted: {'; '.join(refused)}")
 
 
-def test_the_footprint_is_that_of_the_options_alone() -> None:
+@pytest.mark.parametrize("name", slow_unless(KINDS.__contains__, MODELS))
+def test_the_footprint_is_that_of_the_options_alone(name: str) -> None:
     """Two builds of one model leave the same; else every option would seem to have an effect."""
-    for name in MODELS:
-        images = images_of_one_update(name, {})
-        first = footprint(name, (), images)
-        footprint.cache_clear()
-        assert footprint(name, (), images) == first, name
+    images = images_of_one_update(name, {})
+    first = footprint(name, (), images)
+    footprint.cache_clear()
+    assert footprint(name, (), images) == first

@@ -28,13 +28,14 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
 
 
-def test_a_run_keeps_its_numbers_and_writes_the_page(tmp_path: Path) -> None:
+@pytest.mark.parametrize("models", ["dense-ae", pytest.param("dense-ae,dcgan", marks=pytest.mark.slow)])
+def test_a_run_keeps_its_numbers_and_writes_the_page(models: str, tmp_path: Path) -> None:
     tiny = ["--batch-size", str(BATCH), "--rounds", "2", "--steps", "1", "--out", str(tmp_path)]
-    done = run("--peers", "", "--models", "dense-ae,dcgan", "--note", "a test", *tiny)
+    done = run("--peers", "", "--models", models, "--note", "a test", *tiny)
     assert done.returncode == 0, done.stderr
     (file,) = tmp_path.glob("speed-*-1-threads.json")
     result = json.loads(file.read_text(encoding="utf-8"))
-    assert list(result["models"]) == ["dense-ae", "dcgan"]
+    assert list(result["models"]) == models.split(",")
     for model in result["models"].values():
         (kind,) = model["runs"]
         own = model["runs"][kind]

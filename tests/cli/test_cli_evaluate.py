@@ -17,16 +17,22 @@ from minigen.runs import evaluation, open_run
 SMALL = ("--batch-size", 16, "--max-steps", 1)
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def quick(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+def quick(monkeypatch, cache):
+    """A classifier of few steps, trained once for each data set."""
+    monkeypatch.setenv("MINIGEN_CACHE", str(cache))
     monkeypatch.setattr(classifier, "STEPS", 30)
 
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory):
-    """1500 images with labels: 150 are the test split, enough for 64 features."""
-    return make_many(tmp_path_factory.mktemp("many") / "many.npz")
+    """1300 images with labels: 130 are the test split, enough for 64 features."""
+    return make_many(tmp_path_factory.mktemp("many") / "many.npz", n=1300)
 
 
 def train(minigen, data, *words, model="drawer", out="run"):
@@ -47,7 +53,8 @@ SAMPLES = {
 }  # fmt: skip
 
 
-def test_a_model_that_only_draws(minigen, many, monkeypatch):
+def test_a_model_that_only_draws(minigen, many, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path / "cache"))
     add(monkeypatch)
     train(minigen, many)
     result = minigen("evaluate", "run", "--json", "--samples", 800)
@@ -83,7 +90,7 @@ def test_the_doctor_looks_at_the_checkpoint(minigen, many, monkeypatch):
     result = minigen("evaluate", "run", "--samples", 0)
     assert "  doctor: ague: x. y\n" in result.out
     ((_, images, labels, history), more), ((_, _, _, _), without) = asked
-    assert len(images) == len(labels) == 150 and len(history) == 1 and "loss" in history[0]
+    assert len(images) == len(labels) == 130 and len(history) == 1 and "loss" in history[0]
     answers = more["classify"](images)
     np.testing.assert_allclose(answers.sum(1), 1, atol=1e-9)  # float64
     assert without == {"classify": None}  # without samples no classifier is trained
@@ -168,7 +175,7 @@ def test_a_model_whose_encoder_sees_labels(minigen, many):
     assert sum(found["kl_per_dimension"]) == pytest.approx(found["metrics"]["kl"], rel=1e-6)
     assert found["settings"]["codes"].startswith("gaussian fitted to the codes")
     result = minigen("evaluate", "run", "--samples", 0)
-    assert f"on 150 test images of {many}, the encoder told their classes\n" in result.out
+    assert f"on 130 test images of {many}, the encoder told their classes\n" in result.out
     one = open_run("run", "last", device="cpu")
     test = one.images("test")
     seeing = one.experiment.conditioned_on(test.labels)

@@ -1,5 +1,7 @@
 """Glyphs: the same seed gives the same bytes, the factors are what was drawn, the cache is safe."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -8,9 +10,13 @@ from minigen.data import load
 from minigen.data.glyphs import FONTS, RANGES, draw, glyphs
 from minigen.random import Generator
 
+SHEETS = functools.cache(module._draw_sheets)
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
+    """An empty folder for images. The large letters that they are made of are drawn once."""
+    monkeypatch.setattr(module, "_draw_sheets", SHEETS)
     folder = tmp_path / "cache"
     monkeypatch.setenv("MINIGEN_CACHE", str(folder))
     return folder
@@ -176,6 +182,7 @@ def test_interrupted_write_leaves_nothing(cache, monkeypatch):
 
 
 def test_missing_font_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_draw_sheets", SHEETS.__wrapped__)
     monkeypatch.setattr("minigen.data.glyphs._font_folder", lambda: tmp_path)
     with pytest.raises(FileNotFoundError, match="DejaVuSans.ttf is missing; reinstall matplotlib"):
         glyphs(count=10)

@@ -106,7 +106,15 @@ def test_a_setting_that_is_newer_than_a_training_is_no_change() -> None:
     assert maker.has_changed({key: value for key, value in now.items() if key != "data_rules"}, now)
 
 
-def test_as_many_steps_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of 1,500 digits: enough for the classifier that measures samples."""
+    drawn, path = glyphs("train", 1500), tmp_path_factory.mktemp("digits") / "digits.npz"
+    np.savez(path, images=drawn.images, labels=drawn.labels)
+    return str(path)
+
+
+def test_as_many_steps_as_fit(digits: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a clock that each update moves on by 0.1 s."""
     clock = {"now": 0.0}
     recipe = MODELS["linear-ae"]
@@ -118,21 +126,19 @@ def test_as_many_steps_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("docs.make.gallery.prepare", prepare)
     monkeypatch.setattr("time.process_time", lambda: clock["now"])
-    assert maker.steps_within(recipe, "glyphs", 7.83) == 78
-    assert maker.steps_within(recipe, "glyphs", 1e-6) == 1
-    config = maker.options_of(recipe, "glyphs")
+    assert maker.steps_within(recipe, digits, 7.83) == 78
+    assert maker.steps_within(recipe, digits, 1e-6) == 1
+    config = maker.options_of(recipe, digits)
     most = config["epochs"] * len(real_prepare(recipe, config).batches)
-    assert maker.steps_within(recipe, "glyphs", 1e9) == most
+    assert maker.steps_within(recipe, digits, 1e9) == most
 
 
-def test_a_model_is_trained_measured_and_drawn(tmp_path: Path) -> None:
-    """With the true commands, on 2,000 digits."""
-    digits = glyphs("train", 2000)
-    np.savez(tmp_path / "digits.npz", images=digits.images, labels=digits.labels)
+def test_a_model_is_trained_measured_and_drawn(digits: str, tmp_path: Path) -> None:
+    """With the true commands."""
     gallery = maker.Gallery(tmp_path / "gallery")
-    maker.main(["--only", "linear-ae", "--dataset", f"{tmp_path}/digits.npz", "--budget", "1"], gallery)
+    maker.main(["--only", "linear-ae", "--dataset", digits, "--budget", "1"], gallery)
     entry = gallery.read()["linear-ae"]
-    assert entry["command"] == f"minigen train linear-ae --dataset {tmp_path}/digits.npz --max-steps {entry['steps']}"
+    assert entry["command"] == f"minigen train linear-ae --dataset {digits} --max-steps {entry['steps']}"
     assert entry["seconds"] > 0 and 0 < entry["metrics"]["mse"] < 0.2
     sheet = np.asarray(Image.open(gallery.picture("linear-ae")).convert("L")).astype(int)
     rows = [sheet[top : top + 28].ravel() for top in range(0, len(sheet), 30)]  # of images: 28 pixels and 2 between

@@ -1,5 +1,7 @@
 """What the library does for all 40 models is what the command does: the same bits of parameters, metrics and results.
 
+Fast with a model or two of each kind, slow with the others.
+
 Read next: ``test_library.py``.
 """
 
@@ -11,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from algorithms.catalog_runs import BATCH, SHAPE, small_options
+from algorithms.catalog_runs import BATCH, KINDS, SHAPE, slow_unless, small_options
 from training.runs import left_behind
 
 import minigen as mg
@@ -53,7 +55,7 @@ def settings_of(name: str) -> dict[str, Any]:
     return {**small, "batch_size": BATCH, "max_steps": STEPS, "log_every": 1, "seed": 5}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", slow_unless(KINDS.__contains__, MODELS))
 def test_the_library_does_what_the_command_does(
     name: str, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,7 @@
-"""Runs in processes of their own, killed and interrupted at random moments: all end in the same bits."""
+"""Runs in processes of their own, killed and interrupted at random moments: all end in the same bits.
+
+Fast is one run that is interrupted twice and killed once; the slow tests are of more moments.
+"""
 
 import random
 import re
@@ -55,10 +58,22 @@ class Process:
         return text
 
 
-def kill_and_resume(kills, data, folder, expected, seed):
+def interrupt(number, *words):
+    """Begin the command, send the signal in the training, and return the words of the command that goes on."""
+    process = Process(*words)
+    process.wait_for_training()
+    process.popen.send_signal(number)
+    out = process.finish(code=130)
+    command = re.search(r"interrupted after step \d+; saved\. To go on: (.*)", out).group(1)
+    name, *words = shlex.split(command)
+    assert name == "minigen"
+    return words
+
+
+def kill_and_resume(kills, data, folder, expected, seed, words=None):
     rng = random.Random(seed)
     left, seconds = expected
-    words = ("train", "denoising-ae", "--dataset", data, "--out", folder, *SETTINGS)
+    words = words or ("train", "denoising-ae", "--dataset", data, "--out", folder, *SETTINGS)
     killed = 0
     for _ in range(kills):
         process = Process(*words)
@@ -74,6 +89,7 @@ def kill_and_resume(kills, data, folder, expected, seed):
     return killed
 
 
+@pytest.mark.slow
 def test_killed_three_times(data, expected, tmp_path):
     killed = kill_and_resume(3, data, tmp_path / "run", expected, seed=1)
     assert killed >= 1  # a process may be through before its moment comes; then there was nothing to kill
@@ -85,15 +101,16 @@ def test_killed_twenty_times(data, expected, tmp_path, seed):
     kill_and_resume(4, data, tmp_path / "run", expected, seed=100 + seed)
 
 
+def test_interrupted_twice_and_killed(data, expected, tmp_path):
+    words = ("train", "denoising-ae", "--dataset", data, "--out", tmp_path / "run", *SETTINGS)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        words = interrupt(number, *words)
+    assert kill_and_resume(1, data, tmp_path / "run", expected, seed=1, words=words) == 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(data, expected, tmp_path, number):
     folder = tmp_path / "run"
-    process = Process("train", "denoising-ae", "--dataset", data, "--out", folder, *SETTINGS)
-    process.wait_for_training()
-    process.popen.send_signal(number)
-    out = process.finish(code=130)
-    command = re.search(r"interrupted after step \d+; saved\. To go on: (.*)", out).group(1)
-    name, *words = shlex.split(command)
-    assert name == "minigen"
-    Process(*words).finish()
+    Process(*interrupt(number, "train", "denoising-ae", "--dataset", data, "--out", folder, *SETTINGS)).finish()
     assert left_behind(folder) == expected[0]

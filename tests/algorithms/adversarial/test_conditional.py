@@ -24,6 +24,7 @@ from algorithms.adversarial.conditional_runs import (
     setup_for,
     small,
 )
+from algorithms.catalog_runs import slow_unless
 from click.testing import CliRunner
 from training.runs import left_behind, make_data, run
 
@@ -137,7 +138,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_data(tmp_path_factory.mktemp("data") / "images.npz", n=135, side=8)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", slow_unless(("cgan", "unrolled-gan").__contains__, MODELS))
 def test_a_run_resumes_bit_for_bit_and_can_be_opened(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,7 +228,7 @@ def sample_means(experiment: Experiment) -> list[Array]:
     return [latent.decode(codes, np.full(100, k)).mean((1, 2, 3)) for k in range(CLASSES)]
 
 
-@pytest.mark.parametrize("name", ["cgan", "acgan"])
+@pytest.mark.parametrize("name", slow_unless("acgan".__eq__, ["cgan", "acgan"]))
 def test_each_class_is_generated(name: str) -> None:
     means = [grey.mean() for grey in sample_means(trained(name, 300)[0])]
     np.testing.assert_allclose(means, [-0.7, 0.0, 0.7], atol=0.25)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from algorithms.adversarial.adversarial_runs import MODELS, OBJECTIVES, batch, network_of, setup_for, small
+from algorithms.catalog_runs import first_of_each, slow_unless
 from training.runs import left_behind, make_data, run
 
 from minigen import nn
@@ -31,7 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return make_data(tmp_path_factory.mktemp("data") / "images.npz", n=135, side=8)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", slow_unless(("gan", "wgan-gp").__contains__, MODELS))
 def test_a_run_resumes_bit_for_bit_and_can_be_opened(name: str, data: Any, tmp_path: Any) -> None:
     """16 steps at once, and 16 with a stop after 9; with every random number that there can be."""
     options = {"instance_noise": 0.2, "augment": "diffaugment", "schedule": "cosine", "ema": 0.9}
@@ -148,22 +149,18 @@ OTHER: dict[str, Any] = {
 EFFECTS = [(name, option) for name, recipe in MODELS.items() for option in recipe.options if option in OTHER]
 
 
-@pytest.mark.parametrize(("name", "option"), EFFECTS)
+@pytest.mark.parametrize(("name", "option"), first_of_each(lambda case: case[1], EFFECTS))
 @pytest.mark.filterwarnings("ignore:ConvTranspose2d")
 def test_every_option_has_an_effect(name: str, option: str) -> None:
-    """Other networks, other weights after two steps, or other samples; or it is refused, with the reason."""
+    """Other networks, other weights after two steps, or other samples. Of every model: ``algorithms/test_knobs.py``."""
     value, more = OTHER[option], {}
     if option in ("beta1", "beta2"):
         more["optimizer"] = "adam"
     if option == "optimizer" and MODELS[name].options["optimizer"] == "rmsprop":
         value = "sgd"
-    if option == "joint_batch" and MODELS[name].options["norm"] != "batch":
-        with pytest.raises(ValueError, match="--joint-batch has no effect without --norm batch"):
-            small(name, joint_batch=True)
-        return
+    if option == "joint_batch":
+        more["norm"] = "batch"
     if option in ("hidden", "layers") and "network" in MODELS[name].options:
-        with pytest.raises(ValueError, match=f"--{option} has no effect with --network conv"):
-            small(name, **{option: value})
         more["network"] = "dense"
     ends = [after_two_steps(name, **{**more, **given}) for given in ({}, {option: value})]
     same = [
@@ -171,6 +168,18 @@ def test_every_option_has_an_effect(name: str, option: str) -> None:
         for a, b in [ends]
     ]
     assert same == [False]
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), [case for case in EFFECTS if case[1] in ("hidden", "joint_batch", "layers")]
+)
+def test_an_option_without_effect_is_refused_with_the_reason(name: str, option: str) -> None:
+    options = MODELS[name].options
+    idle = options["norm"] != "batch" if option == "joint_batch" else "network" in options
+    reason = "without --norm batch" if option == "joint_batch" else "with --network conv"
+    if idle:
+        with pytest.raises(ValueError, match=f"--{option.replace('_', '-')} has no effect {reason}"):
+            small(name, **{option: OTHER[option]})
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -306,12 +315,12 @@ def test_images_that_do_not_fit_convolutions() -> None:
 # Learning.
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", slow_unless(("gan", "wgan-gp").__contains__, (name for name in MODELS if name != "dcgan"))
+)
 def test_a_point_is_found(name: str) -> None:
-    """All images are one image: after some hundred steps of dense networks the samples are near it."""
+    """All images are one image: after some hundred steps of dense networks the samples are near it (dcgan is gan)."""
     options = {"network": "dense"} if "network" in MODELS[name].options else {}
-    if name == "dcgan":
-        pytest.skip("it is gan with convolutions, which are too slow here")
     rates = {"lr_generator": 2e-3, "lr_discriminator": 2e-3}
     more = {"wgan": {"weight_clip": 0.05, "n_critic": 2}, "wgan-gp": {"n_critic": 2}}.get(name, {})
     if MODELS[name].options["norm"] == "batch":  # of images that are all alike it leaves nothing

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from algorithms.autoencoders.autoencoder_runs import MODELS, batch, build, glyphs, network, train
+from algorithms.catalog_runs import first_of_each, slow_unless
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -147,7 +148,10 @@ def trace_of_training(name: str, seed: int = 0, **options: Any) -> tuple[Any, ..
     return tuple(rows), tuple(gradients)
 
 
-@pytest.mark.parametrize(("name", "option"), [(name, option) for name in MODELS for option in MODELS[name].options])
+@pytest.mark.parametrize(
+    ("name", "option"),
+    first_of_each(lambda case: case[1], [(name, option) for name in MODELS for option in MODELS[name].options]),
+)
 def test_every_option_moves_something(name: str, option: str) -> None:
     values = OPTIONS[option].choices or (MODELS[name].options[option], MOVED[option])
     if (name, option) == ("linear-ae", "loss"):
@@ -197,7 +201,7 @@ def test_schedules_are_what_their_help_says(steps: int) -> None:
         assert all(abs(count - steps / 3) < 2 for count in counts.values())
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", slow_unless(lambda name: name != "dcgan-ae", MODELS))
 def test_thirty_steps_reduce_the_loss_and_the_result_can_be_kept(name: str, tmp_path: Any) -> None:
     images = glyphs("train", 800)
     experiment = build(name, mean=images.mean())

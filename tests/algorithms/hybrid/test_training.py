@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from algorithms.catalog_runs import slow_unless
 from algorithms.hybrid.hybrid_runs import MODELS, batch, setup_for, small
 from training.runs import left_behind, make_data, run
 
@@ -26,7 +27,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return make_data(tmp_path_factory.mktemp("data") / "images.npz", n=135, side=8)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", slow_unless(("aae", "vae-gan").__contains__, MODELS))
 def test_a_run_resumes_bit_for_bit_and_can_be_opened(name: str, data: Any, tmp_path: Any) -> None:
     """16 steps at once, and 16 with a stop after 9; with every random number that there can be."""
     network = {"mdgan": "conv", "began": "conv"}.get(name, "dense")
@@ -184,7 +185,7 @@ LEARNERS = {
 }
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", slow_unless(("aae", "began").__contains__, LEARNERS))
 def test_it_learns_to_reconstruct(name: str) -> None:
     """Images of two numbers: after 150 steps the error is below a half of what it was."""
     experiment = small(name, hidden=24, latent=2, **LEARNERS[name])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from algorithms.catalog_runs import SMALL, build_small, images_for, small_options
+from algorithms.catalog_runs import SMALL, build_small, images_for, slow_unless, small_options
 from training.runs import left_behind, make_data, run
 
 from minigen.algorithms.catalog import MODELS
@@ -27,6 +27,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("rae", {"decoder_penalty": "gradient"}),
     ("rae", {"decoder_penalty": "spectral"}),
 ]
+FAST = (CASES[0], CASES[2], CASES[5])
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return make_data(tmp_path_factory.mktemp("data") / "images.npz", n=90, side=8)
 
 
-@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize(("name", "options"), slow_unless(FAST.__contains__, CASES))
 def test_a_run_resumes_bit_for_bit_and_can_be_opened(name: str, options: Any, data: Any, tmp_path: Any) -> None:
     """30 steps at once, and 30 with a stop after 13."""
     own = {key: value for key, value in SMALL.items() if key in MODELS[name].options}
@@ -125,7 +126,7 @@ def test_common_images_fit(name: str, options: Any, shape: tuple[int, int, int])
     assert experiment.pictures(x)[1].shape == x.shape
 
 
-@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize(("name", "options"), slow_unless(FAST.__contains__, CASES))
 def test_training_lowers_the_loss(name: str, options: Any) -> None:
     experiment = build_small(name, lr=3e-3, **options)
     assert experiment.evaluate is not None

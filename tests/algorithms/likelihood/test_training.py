@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from algorithms.catalog_runs import slow_unless
 from algorithms.likelihood.likelihood_runs import CLASSES, MODELS, SMALL, batch, network, setup_for, small
 from training.runs import left_behind, make_data, run
 
@@ -33,7 +34,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return make_data(tmp_path_factory.mktemp("data") / "images.npz", n=90, side=8)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", slow_unless(("vae", "cvae", "burda-vae").__contains__, MODELS))
 def test_a_run_resumes_bit_for_bit_and_can_be_opened(name: str, data: Any, tmp_path: Any) -> None:
     """30 steps at once, and 30 with a stop after 13."""
     own = {key: value for key, value in {**SMALL, **OPTIONS}.items() if key in MODELS[name].options}
@@ -299,7 +300,7 @@ def test_the_likelihood_of_a_conditional_vae_is_that_of_the_image_alone() -> Non
     np.testing.assert_allclose(experiment.log_likelihood(one.x, k), wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", slow_unless(("vae", "cvae", "burda-vae").__contains__, MODELS))
 def test_training_lowers_the_loss(name: str) -> None:
     experiment = small(name, lr=1e-2)
     assert experiment.evaluate is not None

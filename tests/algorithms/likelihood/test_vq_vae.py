@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from algorithms.catalog_runs import build_small, images_for
+from algorithms.catalog_runs import build_small, images_for, slow_unless
 from gradcheck.central_differences import check_gradients
 
 from minigen import nn, ops
@@ -167,7 +167,7 @@ PATTERNS = np.zeros((4, 1, 8, 8), np.float32)
 PATTERNS[0, 0, :4], PATTERNS[1, 0, 4:], PATTERNS[2, 0, :, :4], PATTERNS[3, 0, :, 4:] = 1, 1, 1, 1
 
 
-@pytest.mark.parametrize("codebook", ["ema", "gradient"])
+@pytest.mark.parametrize("codebook", slow_unless("ema".__eq__, ["ema", "gradient"]))
 def test_it_learns_four_pictures_and_draws_them(codebook: str) -> None:
     """Halves that are bright: a prior that drew places on their own would make all 16 pictures of quadrants."""
     experiment = build_small(
