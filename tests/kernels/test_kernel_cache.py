@@ -47,6 +47,12 @@ def kernel(x):
 SINGLE, DOUBLE = np.float32(5), np.float64(5)
 
 
+@pytest.fixture(autouse=True)
+def no_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python keeps none of `sample.py`: it would lie among the files that are looked at here."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+
 def kernel_in(folder: Path, factor: float = 3.0) -> CPUDispatcher:
     """The kernel of SOURCE as a process sees it that has just begun; its code is kept below `folder`."""
     file = folder / "sample.py"

@@ -235,7 +235,7 @@ def test_images_in_memory_are_given_again(tmp_path: Path, capsys: pytest.Capture
 
 @pytest.mark.parametrize("folder", [False, True])
 def test_ctrl_c_returns_the_run_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool) -> None:
-    original, steps = MODELS["vae"], []
+    original, steps, handler = MODELS["vae"], [], signal.getsignal(signal.SIGINT)
 
     def build(setup: Any) -> Any:
         experiment = original.build(setup)
@@ -252,7 +252,7 @@ def test_ctrl_c_returns_the_run_so_far(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setitem(MODELS, "vae", replace(original, build=build))
     with pytest.warns(RuntimeWarning, match=r"interrupted after step 3; saved. To go on: run.resume\(\)"):
         run = vae(out=tmp_path / "run" if folder else None)
-    assert run.checkpoint_facts["state"]["step"] == 3 and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert run.checkpoint_facts["state"]["step"] == 3 and signal.getsignal(signal.SIGINT) is handler
     run.resume(progress=False)
     assert arrays(run) == arrays(vae())
 
