@@ -47,9 +47,11 @@ def test_packs_of_one_test_image(minigen, network):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_on_a_handful_of_images(minigen, name):
-    small = {"latent": 4, "hidden": 16, "channels": 4}
-    idle = {"conv": "hidden", "dense": "channels"}.get(MODELS[name].options.get("network"))
-    given = [(k, v) for k, v in small.items() if k in MODELS[name].options and k != idle]
+    small, options = {"latent": 4, "hidden": 16, "channels": 4}, MODELS[name].options
+    idle = {"conv": "hidden", "dense": "channels"}.get(options.get("network"))
+    if options.get("layers") == 0:  # then there is no hidden layer
+        idle = "hidden"
+    given = [(k, v) for k, v in small.items() if k in options and k != idle]
     words = [word for key, value in given for word in (f"--{key}", value)]
     assert len(list(is_evaluated(minigen, name, "--batch-size", 4, *words))) == 3
 
