@@ -38,8 +38,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A file is run by one process, as with `--dist loadfile`: what it trains and compiles is made once."""
     from xdist.scheduler import LoadFileScheduling
 
-    if config.getoption("dist") != "load":  # another one is asked for
-        return None
+    if config.getoption("dist") != "load" or config.getoption("markexpr") == "slow":
+        return None  # another one is asked for; or some files would take minutes when all others are done
     config.option.loadscopereorder = False
     return LoadFileScheduling(config, log)
 
