@@ -76,7 +76,7 @@ def train(
             session, lines = begin_session(
                 recipe, settings, given, path, rename=out is None, ready=stop.wait_for_step, note=say_note
             )
-            stack.enter_context(RunFolder(session.folder.path).lock())
+            stack.enter_context(session.folder.lock())
         else:
             if config is not None or out is not None:
                 raise ConfigError(

@@ -151,13 +151,19 @@ class RunFolder:
         """Delete the folder with all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def remove_leftovers(self) -> None:
-        """Delete temporary files that a killed process has left (version 0.1.0 named them by process)."""
+    def tidy(self, config: Mapping[str, Any]) -> None:
+        """Make a run ready to go on with these settings: they are written, and what a killed process left is deleted.
+
+        (Version 0.1.0 named temporary files by process.)
+        """
         for folder in (self.path, self.last.parent, self.samples):
             for pattern in (PATTERN, ".*.[0-9]*.tmp"):
                 for path in folder.glob(pattern):
                     if path.is_symlink() or path.is_file():
                         path.unlink(missing_ok=True)
+        self.samples.mkdir(exist_ok=True)  # pictures may have been cleared away
+        if self.read_config() != {name: value for name, value in config.items() if value is not None}:
+            self.write_config(config)
 
 
 class RunMemory(RunFolder):
@@ -190,6 +196,12 @@ class RunMemory(RunFolder):
 
     def open_metrics(self) -> MetricsFile:
         return self.table
+
+    def tidy(self, config: Mapping[str, Any]) -> None:
+        pass  # there are no files
+
+    def delete(self) -> None:
+        pass
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

@@ -121,17 +121,11 @@ class TrainingSession:
 
     def rewind(self, checkpoint: Checkpoint) -> None:
         """Bring what is kept to the point of the checkpoint that was restored, so that training can go on."""
-        folder, config = self.folder, self.prepared.config
-        if not folder.in_memory:
-            folder.remove_leftovers()
-            folder.samples.mkdir(exist_ok=True)  # pictures may have been cleared away
+        self.folder.tidy(self.prepared.config)
         self.metrics.cut(checkpoint.facts["rows"])
         self.history = self.metrics.terms("train")
-        stored = {name: value for name, value in config.items() if value is not None}
-        if not folder.in_memory and folder.read_config() != stored:
-            folder.write_config(config)
-        if Path(checkpoint.path) != folder.last:
-            self.save(folder.last)
+        if Path(checkpoint.path) != self.folder.last:
+            self.save(self.folder.last)
 
     # Training.
 

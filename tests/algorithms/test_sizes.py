@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from algorithms.catalog_runs import build_small, images_for, small_options
+from models.test_autoencoder import PARAMETERS
 from training.runs import make_data, run
 
 from minigen.algorithms import donors
@@ -26,15 +27,7 @@ SIZES = ("latent", "hidden", "layers", "channels")
 
 #: Parameters of the networks that the defaults gave before there were such options; of vq-vae without its prior.
 BEFORE = {
-    "ae": 101_200,
-    "deep-ae": 218_192,
-    "stacked-ae": 106_448,
-    "conv-ae": 4_385,
-    "dcgan-ae": 3_152_485,
-    "sparse-ae": 101_200,
-    "denoising-ae": 435_536,
-    "contractive-ae": 50_992,
-    "linear-ae": 50_992,
+    **PARAMETERS,
     "vae": 652_824,
     "conv-vae": 1_691_369,
     "beta-vae": 652_824,

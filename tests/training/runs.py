@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from minigen.algorithms.catalog import MODELS, OPTIONS
@@ -16,6 +17,7 @@ from minigen.training.config import resolve
 from minigen.training.prepare import prepare
 from minigen.training.progress import Progress
 from minigen.training.run_folder import RunFolder
+from minigen.training.session import Interrupted
 
 
 def make_data(path, n=90, side=6):
@@ -40,6 +42,20 @@ def run(data, folder, *, model="denoising-ae", resume=False, stop=lambda: False,
     ) as progress:
         made.train(progress, stop)
     return made
+
+
+def stopped_and_resumed(data, folder, *, after, **settings):
+    """Train without a stop; and once more, stopped after so many steps and resumed. Both have to leave the same.
+
+    The TrainingSession of the first is returned.
+    """
+    whole = run(data, folder / "whole", **settings)
+    steps = iter(range(1, after + 1))
+    with pytest.raises(Interrupted):
+        run(data, folder / "parts", stop=lambda: next(steps) == after, **settings)
+    run(data, folder / "parts", resume=True, **settings)
+    assert left_behind(folder / "parts") == left_behind(folder / "whole")
+    return whole
 
 
 def left_behind(folder):

@@ -106,5 +106,7 @@ def test_leftovers_are_removed(tmp_path):
     for path in (tmp_path / ".config.toml.77.tmp", folder.last.parent / ".minigen-0123456789abcdef.tmp"):
         path.write_text("half")
     folder.last.write_text("whole")
-    folder.remove_leftovers()
-    assert not list(tmp_path.glob("**/*.tmp")) and folder.last.exists()
+    folder.write_config({"seed": 0})
+    folder.tidy({"seed": 0, "limit": None})
+    assert not list(tmp_path.glob("**/*.tmp")) and folder.last.exists() and folder.samples.is_dir()
+    assert folder.read_config() == {"seed": 0}

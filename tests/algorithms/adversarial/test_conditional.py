@@ -26,7 +26,7 @@ from algorithms.adversarial.conditional_runs import (
 )
 from algorithms.catalog_runs import slow_unless
 from click.testing import CliRunner
-from training.runs import left_behind, make_data, run
+from training.runs import make_data, stopped_and_resumed
 
 from minigen import nn
 from minigen.algorithms.adversarial import build
@@ -37,7 +37,7 @@ from minigen.autograd import Tensor
 from minigen.cli.app import commands
 from minigen.data import Batch
 from minigen.random import Generator
-from minigen.training.session import Interrupted, open_trained
+from minigen.training.session import open_trained
 
 # Labels.
 
@@ -148,13 +148,8 @@ def test_a_run_resumes_bit_for_bit_and_can_be_opened(
     more = {"unroll": 2} if name == "unrolled-gan" else {}
     sizes = {key: 2 for key in ("latent", size)}
     settings = {**options, **sizes, **more, "batch_size": 8, "max_steps": 16, "epochs": 99, "log_every": 5}
-    whole = run(data, tmp_path / "whole", model=name, **settings)
+    whole = stopped_and_resumed(data, tmp_path, after=9, model=name, **settings)
     assert whole.state.step == 16
-    count = iter(range(1, 100))
-    with pytest.raises(Interrupted):
-        run(data, tmp_path / "parts", model=name, stop=lambda: next(count) == 9, **settings)
-    run(data, tmp_path / "parts", model=name, resume=True, **settings)
-    assert left_behind(tmp_path / "parts") == left_behind(tmp_path / "whole")
 
     experiment, _ = open_trained(MODELS[name], whole.prepared.config, whole.folder.last, "cpu")
     own, kept = experiment.latent, whole.prepared.experiment.latent

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from algorithms.adversarial.adversarial_runs import MODELS, OBJECTIVES, batch, network_of, setup_for, small
 from algorithms.catalog_runs import first_of_each, slow_unless
-from training.runs import left_behind, make_data, run
+from training.runs import make_data, stopped_and_resumed
 
 from minigen import nn
 from minigen.algorithms.adversarial import OPTIONS, RECIPES, build
@@ -24,7 +24,7 @@ from minigen.autograd import Tensor, grad
 from minigen.data import Batch
 from minigen.random import Generator
 from minigen.training.config import resolve
-from minigen.training.session import Interrupted, open_trained
+from minigen.training.session import open_trained
 
 
 @pytest.fixture(scope="module")
@@ -41,20 +41,8 @@ def test_a_run_resumes_bit_for_bit_and_can_be_opened(name: str, data: Any, tmp_p
     if MODELS[name].options["n_critic"] > 1:
         options["n_critic"] = 2
     settings = {**options, **sizes, "batch_size": 8, "max_steps": 16, "epochs": 99, "log_every": 5}
-    whole = run(data, tmp_path / "whole", model=name, **settings)
+    whole = stopped_and_resumed(data, tmp_path, after=9, model=name, **settings)
     assert whole.state.step == 16
-
-    count = 0
-
-    def stop() -> bool:
-        nonlocal count
-        count += 1
-        return count == 9
-
-    with pytest.raises(Interrupted):
-        run(data, tmp_path / "parts", model=name, stop=stop, **settings)
-    run(data, tmp_path / "parts", model=name, resume=True, **settings)
-    assert left_behind(tmp_path / "parts") == left_behind(tmp_path / "whole")
 
     experiment, _ = open_trained(MODELS[name], whole.prepared.config, whole.folder.last, "cpu")
     codes = samples_of(experiment)[0]

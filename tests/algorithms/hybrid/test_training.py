@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from algorithms.catalog_runs import slow_unless
 from algorithms.hybrid.hybrid_runs import MODELS, batch, setup_for, small
-from training.runs import left_behind, make_data, run
+from training.runs import make_data, stopped_and_resumed
 
 from minigen import nn
 from minigen.algorithms.experiment import Experiment
 from minigen.algorithms.prediction import predict
 from minigen.data import Batch
 from minigen.random import Generator
-from minigen.training.session import Interrupted, open_trained
+from minigen.training.session import open_trained
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +36,8 @@ def test_a_run_resumes_bit_for_bit_and_can_be_opened(name: str, data: Any, tmp_p
     settings |= {"batch_size": 8, "max_steps": 16, "epochs": 99, "n_critic": 2, "ema": 0.9}
     if name != "aae":
         settings |= {"instance_noise": 0.2, "augment": "diffaugment"}
-    whole = run(data, tmp_path / "whole", model=name, **settings)
+    whole = stopped_and_resumed(data, tmp_path, after=9, model=name, **settings)
     assert whole.state.step == 16 and whole.prepared.batches.batch_size == 16
-    count = 0
-
-    def stop() -> bool:
-        nonlocal count
-        count += 1
-        return count == 9
-
-    with pytest.raises(Interrupted):
-        run(data, tmp_path / "parts", model=name, stop=stop, **settings)
-    run(data, tmp_path / "parts", model=name, resume=True, **settings)
-    assert left_behind(tmp_path / "parts") == left_behind(tmp_path / "whole")
 
     opened, _ = open_trained(MODELS[name], whole.prepared.config, whole.folder.last, "cpu")
     x = batch(5).x

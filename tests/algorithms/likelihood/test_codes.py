@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from algorithms.catalog_runs import SMALL, build_small, images_for, slow_unless, small_options
-from training.runs import left_behind, make_data, run
+from training.runs import make_data, stopped_and_resumed
 
 from minigen.algorithms.catalog import MODELS
 from minigen.algorithms.experiment import Experiment, Setup
 from minigen.data import Batch
 from minigen.random import Generator
 from minigen.runs.density import fit_density
-from minigen.training.session import Interrupted, open_trained
+from minigen.training.session import open_trained
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("vq-vae", {"codes": 8, "restart_after": 3, "binarize": "dynamic"}),
@@ -40,20 +40,8 @@ def test_a_run_resumes_bit_for_bit_and_can_be_opened(name: str, options: Any, da
     """30 steps at once, and 30 with a stop after 13."""
     own = {key: value for key, value in SMALL.items() if key in MODELS[name].options}
     settings = {**own, **options, "batch_size": 8, "max_steps": 30, "epochs": 99, "log_every": 10, "doctor": False}
-    whole = run(data, tmp_path / "whole", model=name, **settings)
+    whole = stopped_and_resumed(data, tmp_path, after=13, model=name, **settings)
     assert whole.state.step == 30 and whole.best is not None
-
-    count = 0
-
-    def stop() -> bool:
-        nonlocal count
-        count += 1
-        return count == 13
-
-    with pytest.raises(Interrupted):
-        run(data, tmp_path / "parts", model=name, stop=stop, **settings)
-    run(data, tmp_path / "parts", model=name, resume=True, **settings)
-    assert left_behind(tmp_path / "parts") == left_behind(tmp_path / "whole")
 
     experiment, _ = open_trained(MODELS[name], whole.prepared.config, whole.folder.last, "cpu")
     codes = codes_of(experiment)

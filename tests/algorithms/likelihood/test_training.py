@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from algorithms.catalog_runs import slow_unless
 from algorithms.likelihood.likelihood_runs import CLASSES, MODELS, SMALL, batch, network, setup_for, small
-from training.runs import left_behind, make_data, run
+from training.runs import make_data, stopped_and_resumed
 
 from minigen.algorithms.catalog import MODELS as CATALOG
 from minigen.algorithms.experiment import Experiment, Term
@@ -24,7 +24,7 @@ from minigen.models.vae import VAE, one_hot
 from minigen.random import Generator
 from minigen.training import prepare
 from minigen.training.config import DEFAULTS
-from minigen.training.session import Interrupted, open_trained
+from minigen.training.session import open_trained
 
 OPTIONS = {"binarize": "dynamic", "schedule": "cosine", "beta_warmup": 20, "free_bits": 0.1}  # noise, and what changes
 
@@ -39,20 +39,8 @@ def test_a_run_resumes_bit_for_bit_and_can_be_opened(name: str, data: Any, tmp_p
     """30 steps at once, and 30 with a stop after 13."""
     own = {key: value for key, value in {**SMALL, **OPTIONS}.items() if key in MODELS[name].options}
     settings = {**own, "batch_size": 8, "max_steps": 30, "epochs": 99, "log_every": 10}
-    whole = run(data, tmp_path / "whole", model=name, **settings)
+    whole = stopped_and_resumed(data, tmp_path, after=13, model=name, **settings)
     assert whole.state.step == 30 and whole.best is not None
-
-    count = 0
-
-    def stop() -> bool:
-        nonlocal count
-        count += 1
-        return count == 13
-
-    with pytest.raises(Interrupted):
-        run(data, tmp_path / "parts", model=name, stop=stop, **settings)
-    run(data, tmp_path / "parts", model=name, resume=True, **settings)
-    assert left_behind(tmp_path / "parts") == left_behind(tmp_path / "whole")
 
     experiment, _ = open_trained(MODELS[name], whole.prepared.config, whole.folder.last, "cpu")
     for a, b in zip(samples_of(experiment), samples_of(whole.prepared.experiment), strict=True):
