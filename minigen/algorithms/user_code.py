@@ -1,4 +1,4 @@
-"""Code of the user: how it is imported, and his own exception, at his own file and line, if it raises.
+"""Code of the user: how it is imported, and what it raises, with the user's own file and line.
 
 Imports: options. Read next: ``custom.py``, and ``minigen/cli/target.py`` for gradcheck.
 """
@@ -35,9 +35,9 @@ OURS = tuple(
 
 
 class UserCodeError(RuntimeError):
-    """Code of the user raised. `str` is what to print: what was going on, the exception, his lines, and a hint.
+    """Code of the user raised. `str` is what to print: what was going on, the exception, the user's lines, and a hint.
 
-    `in_backward`: his backward cannot be run, so the gradient is wrong; anywhere else nothing could be checked.
+    `in_backward`: the user's backward cannot be run, so the gradient is wrong; anywhere else nothing could be checked.
     """
 
     def __init__(self, doing: str, error: BaseException, hint: str = "", *, in_backward: bool = False) -> None:
@@ -62,7 +62,7 @@ def running(doing: str, hint: str = "") -> Iterator[None]:
 
 
 def own_lines(error: BaseException) -> list[str]:
-    """Where in the user's own files it happened: for each of his frames the file and line, and the line itself."""
+    """Where in the user's own files it happened: for each of these frames the file and line, and the line itself."""
     if isinstance(error, SyntaxError) and error.filename:
         line = [f"    {error.text.strip()}"] if error.text else []
         return [f"  {_short(error.filename)}, line {error.lineno}", *line]
@@ -158,7 +158,8 @@ def _load_file(path: Path) -> ModuleType:
         raise ConfigError(f"there is no file {path}{near}")
     if path.suffix != ".py":
         raise ConfigError(f"{path} is no Python file: its name has to end in .py")
-    key = os.path.abspath(path), path.read_bytes()
+    source = path.read_bytes()
+    key = os.path.abspath(path), source
     if key in _loaded:
         return _loaded[key]
     folder = str(path.resolve().parent)
@@ -171,7 +172,7 @@ def _load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look there
     with running(f"the import of {path}"):
-        exec(compile(path.read_bytes(), path, "exec", dont_inherit=True), vars(module))  # not bytecode of an older text
+        exec(compile(source, path, "exec", dont_inherit=True), vars(module))  # never the bytecode of an older text
     _loaded[key] = module
     return module
 
