@@ -1,6 +1,6 @@
 """Metrics of reconstructions, codes, generated images and likelihoods.
 
-Imports: NumPy, data. Read next: ``evaluation.py``, which joins them; ``reconstruction.py`` for the simplest.
+Imports: data, models, optim. Read next: ``evaluation.py``, which joins them; ``reconstruction.py`` for the simplest.
 """
 
 from minigen.metrics.disentanglement import mutual_information_gap

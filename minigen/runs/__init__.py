@@ -1,4 +1,4 @@
-"""Room 9: a trained model as an object. ``minigen`` exports these names, and loads this room when one is first used.
+"""A trained model as an object. ``minigen`` exports these names, and loads this room when one is first used.
 
 Read next: ``run.py``; for users, ``docs/library.md``.
 """

@@ -1,4 +1,4 @@
-"""Room 7: the machinery of training: the loop, run folders, configs, checkpoints. It knows no model.
+"""The machinery of training: the loop, run folders, configs, checkpoints. It knows no model.
 
 Read next: ``fit.py``, ``session.py``.
 """
