@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 # One thread, before NumPy is loaded: BLAS threads spin while they wait, which on shared cores takes many times as long.
@@ -26,6 +28,21 @@ settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True
 # do not look at the seed, and on a CI machine hypothesis derandomises every profile that does not say otherwise.
 settings.register_profile("seeded", deadline=None, derandomize=False)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+#: A package of the name `cupy` that stands for CuPy and a GPU, see its README.
+CUDA_DOUBLE = Path(__file__).with_name("cuda_double")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cuda-double", action="store_true", help="device 'cuda' is the double in tests/cuda_double")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With `--cuda-double`, here and in processes that tests start, `import cupy` finds the double."""
+    if config.getoption("cuda_double"):
+        sys.path.insert(0, str(CUDA_DOUBLE))
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CUDA_DOUBLE), os.environ.get("PYTHONPATH")]))
 
 
 #: With several processes the first begins by compiling Numba's kernels, the others with nvcc and g++ meanwhile: kernels
