@@ -9,18 +9,24 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
+import math
+import operator
 import os
 import re
 import subprocess
+import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import _ledger
-from ._array import PYTHON_SCALARS, ndarray
+from . import _launch
+from ._core import PYTHON_SCALARS, Base
+from ._errors import CUDADriverError
 from .cuda.compiler import CompileException
-from .cuda.driver import CUDADriverError
+from .cuda.memory import Memory
+from .cuda.runtime import MAX_BLOCK, MAX_GRID
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _CONSTANT = re.compile(r"\bconstexpr\s+int\s+(\w+)\s*=\s*(\d+)\s*;")
@@ -33,13 +39,14 @@ _TYPES = {
 }  # fmt: skip
 FLAGS = ("-O2", "-std=c++17", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
 #: What NVRTC takes and a kernel here could need; anything else is refused, to be looked up.
-OPTIONS = re.compile(r"-D\w+(=\S*)?|-?-std=c\+\+\d\d|-?-fmad=(true|false)|-?-ftz=(true|false)|-I\S+|-lineinfo|-use_fast_math")
+OPTIONS = re.compile(
+    r"-D\w+(=\S*)?|-?-std=c\+\+\d\d|-?-fmad=(true|false)|-?-ftz=(true|false)|-I\S+|-lineinfo|-use_fast_math"
+)
 
 #: 0: threads and blocks from first to last, 1: from last to first.
 order = int(os.environ.get("CUPY_DOUBLE_ORDER", "0"))
-flush = os.environ.get("CUPY_DOUBLE_FTZ", "1") != "0"
-
-
+#: Compiled programs, by a hash of all that went into them. Each is put in place in one step, so processes may share it.
+FOLDER = Path(tempfile.gettempdir()) / f"cupy-double-{os.getuid()}"
 SHIM = Path(__file__).parents[2] / "kernels" / "cuda" / "cuda_host_shim.h"
 
 
@@ -73,55 +80,89 @@ class RawModule:
 
 
 class RawKernel:
+    """A kernel of a program: `kernel(grid, block, args)` launches it on the current stream."""
+
     def __init__(self, code: str, name: str, options: tuple[str, ...] = (), backend: str = "nvrtc", **_: Any) -> None:
         self.name = self.__name__ = name
         library, kernels = _build(code, options)
         if name not in kernels:
-            raise CUDADriverError(f"CUDA_ERROR_NOT_FOUND: named symbol not found ({name})")
+            raise CUDADriverError(500)
         self.max_threads_per_block, self._parameters = kernels[name]
-        self._library, self._real32 = library, "-DREAL=double" not in options
+        self._library, self._flush = library, "-DREAL=double" not in options
         self._function = library[f"host_{name}"]
         self._function.restype = ctypes.c_char_p
 
     def __call__(self, grid: Any, block: Any, args: Any, shared_mem: int = 0, stream: Any = None) -> None:
-        if not isinstance(grid, tuple) or not isinstance(block, tuple):
-            raise TypeError("Argument 'grid' has incorrect type (expected tuple)")
-        grid3 = tuple(max(1, int(n)) for n in (grid + (1, 1))[:3])
-        block3 = tuple(max(1, int(n)) for n in (block + (1, 1))[:3])
-        if grid3[0] >= 2**31 or max(grid3[1:]) > 65535 or block3[2] > 64:
-            raise CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument")
-        if block3[0] * block3[1] * block3[2] > self.max_threads_per_block:
-            raise CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument (too many threads)")
+        grid3 = _dimensions("grid", grid, MAX_GRID)
+        block3 = _dimensions("block", block, MAX_BLOCK)
+        if math.prod(block3) > self.max_threads_per_block:
+            raise CUDADriverError(1)
+        if shared_mem:
+            raise NotImplementedError("double: shared memory of a size given at the launch")
         if len(args) != len(self._parameters):
             raise TypeError(f"double: {self.name} takes {len(self._parameters)} arguments, got {len(args)}")
         values = [self._argument(p, a) for p, a in zip(self._parameters, args)]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(v) for v in values))
-        _ledger.record("raw", self.name)
-        ctypes.c_int.in_dll(self._library, "host_order").value = order
-        if flush and self._real32:
-            self._library.host_flush(1)
-        try:
-            failure = self._function((ctypes.c_uint * 3)(*grid3), (ctypes.c_uint * 3)(*block3), pointers)
-        finally:
-            self._library.host_flush(0)
-        if failure is not None:
-            raise RuntimeError(f"double: kernel {self.name}: {failure.decode()}")
+        arrays = [a._a for a in args if isinstance(a, Base)]
+        owners = [weakref.ref(a._mem) for a in args if isinstance(a, Base)]
+        name, library, function, flush = self.name, self._library, self._function, self._flush
+        dimensions = (ctypes.c_uint * 3)(*grid3), (ctypes.c_uint * 3)(*block3)
+
+        def work() -> None:
+            _ = arrays, values  # what the addresses point to: the graph knows the memory, `pointers` needs the values
+            ctypes.c_int.in_dll(library, "host_order").value = order
+            library.host_flush(flush)
+            failure = function(*dimensions, pointers)
+            library.host_flush(0)
+            if failure is not None:
+                raise RuntimeError(f"double: kernel {name}: {failure.decode()}")
+            for owner in owners:
+                place = _written_outside(owner())
+                if place:
+                    raise RuntimeError(f"double: kernel {name} wrote {place} the memory of an argument")
+
+        _launch.launch("raw", name, work, stream=stream)
 
     def _argument(self, parameter: tuple[Any, bool], value: Any) -> Any:
+        """A C object as CuPy makes it (cupy/cuda/function.pyx:56, `_pointer`), if it is of the declared type.
+
+        CuPy passes a number of Python's as 64 bits (int: long long, float: double), a number of NumPy's or an array of
+        NumPy's with one element in its own type, None as a null pointer, and an array by its address whatever its
+        strides.
+        """
         wanted, pointer = parameter
         if pointer:
-            if not isinstance(value, ndarray):
+            if value is None:
+                return ctypes.c_void_p(0)
+            if not isinstance(value, Base):
                 raise TypeError(f"double: {self.name}: a pointer was given {type(value)}")
             if value.dtype != wanted:
                 raise TypeError(f"double: {self.name}: a pointer to {wanted.__name__} was given {value.dtype}")
             if not value._a.flags.c_contiguous:
                 raise TypeError(f"double: {self.name}: a pointer to memory that is not C-contiguous")
-            return ctypes.c_void_p(value._a.ctypes.data)
+            if value._a.ctypes.data % value.itemsize:
+                raise TypeError(f"double: {self.name}: a pointer that is not aligned to its {value.dtype}")
+            return ctypes.c_void_p(value._a.ctypes.data if value.size else 0)
         if type(value) in PYTHON_SCALARS:
             value = np.asarray(value)[()]
         if not isinstance(value, (np.generic, np.ndarray)) or value.dtype != wanted or value.size != 1:
             raise TypeError(f"double: {self.name}: a {wanted.__name__} was given {value!r} of {type(value)}")
         return np.ctypeslib.as_ctypes_type(value.dtype)(value.item())
+
+
+def _dimensions(name: str, given: Any, most: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Three whole numbers, at least 1 each (function.pyx:143), within the device's limits."""
+    if not isinstance(given, tuple):
+        raise TypeError(f"Argument '{name}' has incorrect type (expected tuple, got {type(given).__name__})")
+    x, y, z = (max(1, operator.index(n)) for n in (given + (1, 1))[:3])
+    if any(n > limit for n, limit in zip((x, y, z), most)):
+        raise CUDADriverError(1)
+    return x, y, z
+
+
+def _written_outside(memory: Memory | None) -> str | None:
+    """Where guards were written, of memory that still exists."""
+    return memory.check() if memory is not None and memory.ptr else None
 
 
 @functools.cache
@@ -150,10 +191,9 @@ def _build(code: str, options: tuple[str, ...]) -> tuple[ctypes.CDLL, dict[str, 
     text = f'#line 1 "shim"\n{SHIM.read_text()}\n{FLUSHING}\n{code}\n#line 1 "launchers"\n{launchers}'
     flags = [*FLAGS, *(o for o in options if o.startswith("-D"))]
     digest = hashlib.sha256("\n".join([text, *flags]).encode()).hexdigest()[:20]
-    folder = Path(os.environ.get("CUPY_DOUBLE_CACHE", Path.home() / ".cache" / "cupy_double"))
-    library = folder / f"{digest}.so"
+    library = FOLDER / f"{digest}.so"
     if not library.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        FOLDER.mkdir(parents=True, exist_ok=True)
         scratch = library.with_suffix(f".{os.getpid()}.tmp")
         command = ["g++", *flags, "-x", "c++", "-", "-o", str(scratch)]
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
