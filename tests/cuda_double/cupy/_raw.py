@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
 import math
 import operator
 import os
 import re
-import subprocess
-import tempfile
 import weakref
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from . import _launch
+from ._build import BuildError, shared_library
 from ._core import PYTHON_SCALARS, Base
 from ._errors import CUDADriverError
 from .cuda.compiler import CompileException
@@ -45,8 +43,6 @@ OPTIONS = re.compile(
 
 #: 0: threads and blocks from first to last, 1: from last to first.
 order = int(os.environ.get("CUPY_DOUBLE_ORDER", "0"))
-#: Compiled programs, by a hash of all that went into them. Each is put in place in one step, so processes may share it.
-FOLDER = Path(tempfile.gettempdir()) / f"cupy-double-{os.getuid()}"
 SHIM = Path(__file__).parents[2] / "kernels" / "cuda" / "cuda_host_shim.h"
 
 
@@ -190,16 +186,9 @@ def _build(code: str, options: tuple[str, ...]) -> tuple[ctypes.CDLL, dict[str, 
     )
     text = f'#line 1 "shim"\n{SHIM.read_text()}\n{FLUSHING}\n{code}\n#line 1 "launchers"\n{launchers}'
     flags = [*FLAGS, *(o for o in options if o.startswith("-D"))]
-    digest = hashlib.sha256("\n".join([text, *flags]).encode()).hexdigest()[:20]
-    library = FOLDER / f"{digest}.so"
-    if not library.exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        scratch = library.with_suffix(f".{os.getpid()}.tmp")
-        command = ["g++", *flags, "-x", "c++", "-", "-o", str(scratch)]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            # NVRTC's form of a message is file(line): error: ...
-            log = re.sub(r"^(\S+?):(\d+):(?:\d+:)? (error|warning):", r"\1(\2): \3:", done.stderr, flags=re.M)
-            raise CompileException(log, code, "", options, "nvrtc")
-        os.replace(scratch, library)
-    return ctypes.CDLL(str(library)), kernels
+    try:
+        library = shared_library(text, flags)
+    except BuildError as error:  # NVRTC's form of a message is file(line): error: ...
+        log = re.sub(r"^(\S+?):(\d+):(?:\d+:)? (error|warning):", r"\1(\2): \3:", str(error), flags=re.M)
+        raise CompileException(log, code, "", options, "nvrtc") from None
+    return library, kernels
