@@ -24,8 +24,12 @@ Dim3 = tuple[int, int, int]
 class Backend(Protocol):
     """What the launcher needs: memory, and a way to run a kernel."""
 
-    def owns(self, array: Any) -> bool:
-        """Whether `array` is one that kernels here can read and write."""
+    def owns(self, *arrays: Any) -> bool:
+        """Whether all of them are arrays that kernels here can read and write."""
+        ...
+
+    def address(self, array: Array) -> int:
+        """Where the first element of an array of `owns` lies."""
         ...
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -40,12 +44,21 @@ class Backend(Protocol):
 class CupyBackend:
     """Kernels on the current CUDA device. Launches are asynchronous, on CuPy's current stream."""
 
-    def owns(self, array: Any) -> bool:
-        """Whether `array` is CuPy's and lies on the current device."""
-        if type(array).__module__.partition(".")[0] != "cupy":
-            return False
-        here: bool = array.device.id == importlib.import_module("cupy").cuda.runtime.getDevice()
-        return here
+    def owns(self, *arrays: Any) -> bool:
+        """Whether all are CuPy's and lie on the current device, which is asked for once."""
+        here = None
+        for array in arrays:
+            if type(array).__module__ != "cupy":
+                return False
+            if here is None:
+                here = importlib.import_module("cupy").cuda.runtime.getDevice()
+            if array.data.device_id != here:
+                return False
+        return True
+
+    def address(self, array: Array) -> int:
+        """The address on the device."""
+        return array.data.ptr  # type: ignore[attr-defined]
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """A new array on the device. When memory runs out, CuPy's pool is emptied and the request made once more."""

@@ -7,22 +7,21 @@ and `contiguous`, which ask the same backend (``backend.py``) that the kernels r
     y = empty(x.shape, x.dtype)
     launch("elementwise.cu", "erf_kernel", blocks_for(x.size), THREADS, contiguous(x), y, x.size)
 
-Imports: NumPy, ``backend.py``, ``source.py``. Read next: ``elementwise.py`` beside ``elementwise.cu``.
+Imports: ``backend.py``, ``plan.py``, ``source.py``. Read next: ``elementwise.py`` beside ``elementwise.cu``.
 """
 
 from __future__ import annotations
 
-import numbers
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import numpy as np
-
 from minigen_kernels import Array
-from minigen_kernels.cuda.backend import Backend, CupyBackend, Dim3
-from minigen_kernels.cuda.source import C_TYPES, REALS, Kernel, Parameter, kernels, program
+from minigen_kernels.cuda.backend import Backend, CupyBackend
+from minigen_kernels.cuda.plan import MOST_ARRAYS, Plan, chunks_of
+from minigen_kernels.cuda.source import kernels
 
 #: Threads of a block where the kernel does not ask for another number.
 THREADS = 256
@@ -30,22 +29,9 @@ THREADS = 256
 #: number that depends on the device would let results depend on it.
 MOST_BLOCKS = 4096
 
-#: The hardware's limits, the same for every architecture since 3.0.
-MOST_THREADS = 1024
-BLOCK_LIMITS = (1024, 1024, 64)
-GRID_LIMITS = (2**31 - 1, 65535, 65535)
-
-#: The smallest and the largest number of each whole type. A table: a convolution has twenty such arguments.
-RANGES: dict[type[np.generic], tuple[int, int]] = {
-    np.bool_: (0, 1),
-    np.int32: (-(2**31), 2**31 - 1),
-    np.uint32: (0, 2**32 - 1),
-    np.int64: (-(2**63), 2**63 - 1),
-    np.uint64: (0, 2**64 - 1),
-}
-
 _device = CupyBackend()
 _instead: ContextVar[Backend] = ContextVar("instead")
+_plans: dict[tuple[str, str], Plan] = {}
 
 
 @contextmanager
@@ -89,92 +75,45 @@ def launch(file: str, kernel: str, grid: int | tuple[int, ...], block: int | tup
 
     `arguments` are the kernel's parameters in order. For a pointer: an array on the device, C-contiguous, of the
     declared dtype; all `real` pointers have one dtype, which is that of the launch. For a scalar: a Python or NumPy
-    number, cast to the declared type; a whole number must fit, a bool may stand for 0 or 1.
+    number, cast to the declared type; a whole number must fit, a bool may stand for 0 or 1. For a table
+    (``together.cuh``): a list of arrays. A pointer whose name ends in ``_or_null`` may be None.
 
     Raises TypeError or ValueError that names file, kernel and parameter when an argument does not fit its
     declaration or the grid exceeds the hardware's or the kernel's bounds, RuntimeError when the file does not compile.
     """
     backend = _instead.get(_device)
-    declared = kernels(file).get(kernel)
-    if declared is None:
-        raise ValueError(f"{file}: there is no kernel {kernel!r}; the file has {', '.join(kernels(file))}")
-    if len(arguments) != len(declared.parameters):
-        names = ", ".join(parameter.name for parameter in declared.parameters)
-        raise TypeError(
-            f"{file}: kernel {kernel} takes {len(declared.parameters)} arguments ({names}), got {len(arguments)}"
-        )
-    grid3, block3 = _shape_of_launch(declared, grid, block)
-    dtype = _dtype_of_launch(declared, arguments)
-    real = dtype.type
-    cast = [
-        _array(declared, parameter, value, real, backend)
-        if parameter.pointer
-        else _scalar(declared, parameter, value, real)
-        for parameter, value in zip(declared.parameters, arguments)
-    ]
-    backend.run(program(file, dtype), kernel, grid3, block3, cast)
+    plan = _plans.get((file, kernel))
+    if plan is None:
+        declared = kernels(file).get(kernel)
+        if declared is None:
+            raise ValueError(f"{file}: there is no kernel {kernel!r}; the file has {', '.join(kernels(file))}")
+        plan = _plans[file, kernel] = Plan(declared)
+    parameters = plan.kernel.parameters
+    if len(arguments) != len(parameters):
+        names = ", ".join(parameter.name for parameter in parameters)
+        raise TypeError(f"{file}: kernel {kernel} takes {len(parameters)} arguments ({names}), got {len(arguments)}")
+    grid3, block3 = plan.grid(grid, block)
+    real = plan.dtype(arguments)
+    cast = plan.at_a_glance(arguments, real, backend)
+    if cast is None:
+        cast = plan.one_by_one(arguments, real, backend)
+    backend.run(plan.programs[real], kernel, grid3, block3, cast)
 
 
-def _shape_of_launch(kernel: Kernel, grid: int | tuple[int, ...], block: int | tuple[int, ...]) -> tuple[Dim3, Dim3]:
-    grid3, block3 = _dim3(grid), _dim3(block)
-    for name, sizes, limits in (("grid", grid3, GRID_LIMITS), ("block", block3, BLOCK_LIMITS)):
-        if any(not 1 <= size <= limit for size, limit in zip(sizes, limits)):
-            raise ValueError(f"{kernel.file}: kernel {kernel.name}: {name} {sizes} is outside of 1 to {limits}")
-    threads = block3[0] * block3[1] * block3[2]
-    most = min(MOST_THREADS, kernel.max_threads)
-    if threads > most:
-        raise ValueError(f"{kernel.file}: kernel {kernel.name}: a block has at most {most} threads, got {threads}")
-    return grid3, block3
+def launch_together(file: str, kernel: str, tables: Sequence[Sequence[Array]], *arguments: Any) -> None:
+    """Run a kernel that takes many arrays over all elements of them, in as few launches as they fit in.
+
+    Its first parameters are one table for each list of `tables`, then the chunks. Array k of every list has as many
+    elements as that of the first.
+    """
+    for first in range(0, len(tables[0]), MOST_ARRAYS):
+        few = [table[first : first + MOST_ARRAYS] for table in tables]
+        blocks, chunks = _cut(tuple([array.size for array in few[0]]))
+        launch(file, kernel, blocks, THREADS, *few, chunks, *arguments)
 
 
-def _dim3(size: int | tuple[int, ...]) -> Dim3:
-    x, y, z = (*(size if isinstance(size, tuple) else (size,)), 1, 1)[:3]
-    return x, y, z
-
-
-def _dtype_of_launch(kernel: Kernel, arguments: tuple[Any, ...]) -> np.dtype[Any]:
-    """What `real` is: the dtype of the first `real` pointer; float32 for a kernel that has none."""
-    for parameter, value in zip(kernel.parameters, arguments):
-        if parameter.type == "real" and parameter.pointer:
-            dtype = getattr(value, "dtype", None)
-            if dtype not in REALS:
-                raise TypeError(f"{_where(kernel, parameter)} takes a float32 or float64 array, got {_what(value)}")
-            return np.dtype(dtype)
-    return np.dtype(np.float32)
-
-
-def _array(kernel: Kernel, parameter: Parameter, value: Any, real: type[np.generic], backend: Backend) -> Any:
-    if not backend.owns(value):
-        raise TypeError(f"{_where(kernel, parameter)} takes an array on the current device, got {_what(value)}")
-    wanted = real if parameter.type == "real" else C_TYPES[parameter.type]
-    if value.dtype != wanted:
-        raise TypeError(f"{_where(kernel, parameter)} takes {np.dtype(wanted)} here, got {_what(value)}")
-    if not value.flags.c_contiguous:
-        raise ValueError(f"{_where(kernel, parameter)} takes a C-contiguous array: pass it through contiguous()")
-    return value
-
-
-def _scalar(kernel: Kernel, parameter: Parameter, value: Any, real: type[np.generic]) -> np.generic:
-    wanted = real if parameter.type == "real" else C_TYPES[parameter.type]
-    if wanted not in RANGES:
-        if not isinstance(value, (int, float, numbers.Real, np.bool_)):
-            raise TypeError(f"{_where(kernel, parameter)} takes a number, got {_what(value)}")
-        return wanted(value)
-    if not isinstance(value, (int, numbers.Integral, np.bool_)):
-        raise TypeError(f"{_where(kernel, parameter)} takes a whole number, got {_what(value)}")
-    low, high = RANGES[wanted]
-    if not low <= int(value) <= high:
-        raise ValueError(f"{_where(kernel, parameter)} takes {low} to {high}, got {value}")
-    return wanted(value)
-
-
-def _where(kernel: Kernel, parameter: Parameter) -> str:
-    star = "*" if parameter.pointer else ""
-    return f"{kernel.file}: kernel {kernel.name}: parameter `{parameter.type}{star} {parameter.name}`"
-
-
-def _what(value: Any) -> str:
-    if hasattr(value, "dtype") and hasattr(value, "shape"):
-        module = type(value).__module__.partition(".")[0]
-        return f"a {module} array of dtype {value.dtype} and shape {value.shape}"
-    return f"{type(value).__name__} {value!r}"
+@functools.lru_cache(maxsize=1024)
+def _cut(sizes: tuple[int, ...]) -> tuple[int, Array]:
+    """The blocks for arrays of these sizes, and their chunks."""
+    total, chunks = chunks_of(sizes)
+    return max(1, min(total, MOST_BLOCKS)), chunks

@@ -25,7 +25,7 @@ import numpy as np
 HERE = Path(__file__).parent
 
 #: What `real` means. These two are the only dtypes of the library.
-REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+REALS: dict[np.dtype[Any], str] = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
 #: The types a parameter may have. `real` is that of the launch.
 C_TYPES: dict[str, type[np.generic]] = {
@@ -38,6 +38,11 @@ C_TYPES: dict[str, type[np.generic]] = {
     "double": np.float64,
 }
 
+#: Structures of ``together.cuh``, which go to a kernel by value: tables of addresses of arrays with this element type,
+#: and what says how large these arrays are.
+TABLES = {"Arrays": "real", "Doubles": "double"}
+CHUNKS = "Chunks"
+
 _INCLUDE = re.compile(r'#include "(\w+\.cuh)"')
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _OPTIONS = re.compile(r"^// options:(.*)$", re.MULTILINE)
@@ -45,16 +50,23 @@ _CONSTANT = re.compile(r"\bconstexpr\s+int\s+(\w+)\s*=\s*(\d+)\s*;")
 _KERNEL = re.compile(
     r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\(\s*(\w+)\s*(?:,\s*\w+\s*)?\)\s*)?(\w+)\s*\(([^()]*)\)'
 )
-_PARAMETER = re.compile(r"(?P<const>const\s+)?(?P<type>[a-z]+(?:\s+[a-z]+)*?)\s*(?P<pointer>\*)?\s*(?P<name>\w+)")
+_PARAMETER = re.compile(
+    r"(?P<const>const\s+)?(?P<type>[a-z]+(?:\s+[a-z]+)*?|Arrays|Doubles|Chunks)\s*(?P<pointer>\*)?\s*(?P<name>\w+)"
+)
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a kernel: `type` is "real" or a key of `C_TYPES`."""
+    """One parameter of a kernel: `type` is "real", a key of `C_TYPES` or of `TABLES`, or `CHUNKS`."""
 
     name: str
     type: str
     pointer: bool
+
+    @property
+    def nullable(self) -> bool:
+        """Whether None may be passed, as a null pointer: the name says so."""
+        return self.pointer and self.name.endswith("_or_null")
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +136,7 @@ def _pasted(file: str) -> str:
 
 def _parameter(file: str, kernel: str, declaration: str) -> Parameter:
     match = _PARAMETER.fullmatch(" ".join(declaration.replace("__restrict__", " ").split()))
-    if match is None or match["type"] not in (*C_TYPES, "real"):
+    if match is None or match["type"] not in (*C_TYPES, "real", *TABLES, CHUNKS):
         raise ValueError(
             f"{file}: kernel {kernel}: cannot launch with a parameter `{declaration.strip()}`; "
             f"its type is one of real, {', '.join(C_TYPES)}, or a pointer to one"

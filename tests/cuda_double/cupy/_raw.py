@@ -23,7 +23,7 @@ from ._build import BuildError, shared_library
 from ._core import PYTHON_SCALARS, Base
 from ._errors import CUDADriverError
 from .cuda.compiler import CompileException
-from .cuda.memory import Memory
+from .cuda import memory
 from .cuda.runtime import MAX_BLOCK, MAX_GRID
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -35,6 +35,9 @@ _TYPES = {
     "bool": np.bool_, "int": np.int32, "unsigned int": np.uint32, "long long": np.int64,
     "unsigned long long": np.uint64, "float": np.float32, "double": np.float64,
 }  # fmt: skip
+#: Structures that kernels take by value (together.cuh, beside the programs): addresses of arrays, and their sizes.
+_TABLES = ("Arrays", "Doubles")
+_STRUCTURES = (*_TABLES, "Chunks")
 FLAGS = ("-O2", "-std=c++17", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
 #: What NVRTC takes and a kernel here could need; anything else is refused, to be looked up.
 OPTIONS = re.compile(
@@ -99,8 +102,11 @@ class RawKernel:
             raise TypeError(f"double: {self.name} takes {len(self._parameters)} arguments, got {len(args)}")
         values = [self._argument(p, a) for p, a in zip(self._parameters, args)]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(v) for v in values))
-        arrays = [a._a for a in args if isinstance(a, Base)]
-        owners = [weakref.ref(a._mem) for a in args if isinstance(a, Base)]
+        tables = [a for (kind, _), a in zip(self._parameters, args) if kind in _TABLES]
+        memories = [a._mem for a in args if isinstance(a, Base)]
+        memories += [self._memory(n) for table in tables for n in table.view(np.uint64).tolist() if n]  # 0: no elements
+        arrays = [a._a for a in args if isinstance(a, Base)] + [m.data for m in memories]
+        owners = [weakref.ref(m) for m in memories]
         name, library, function, flush = self.name, self._library, self._function, self._flush
         dimensions = (ctypes.c_uint * 3)(*grid3), (ctypes.c_uint * 3)(*block3)
 
@@ -127,6 +133,10 @@ class RawKernel:
         strides.
         """
         wanted, pointer = parameter
+        if isinstance(wanted, str):  # a structure goes by value, as an array of NumPy's of size one
+            if not isinstance(value, np.ndarray) or value.dtype.kind != "V" or value.size != 1:
+                raise TypeError(f"double: {self.name}: a {wanted} was given {value!r} of {type(value)}")
+            return (ctypes.c_char * value.nbytes).from_buffer_copy(value)
         if pointer:
             if value is None:
                 return ctypes.c_void_p(0)
@@ -145,6 +155,13 @@ class RawKernel:
             raise TypeError(f"double: {self.name}: a {wanted.__name__} was given {value!r} of {type(value)}")
         return np.ctypeslib.as_ctypes_type(value.dtype)(value.item())
 
+    def _memory(self, address: int) -> memory.Memory:
+        """The memory that an address in a table lies in."""
+        found = memory.owner(address, 1)
+        if found is None:
+            raise TypeError(f"double: {self.name}: a table with the address {address:#x}, where no array lies")
+        return found
+
 
 def _dimensions(name: str, given: Any, most: tuple[int, int, int]) -> tuple[int, int, int]:
     """Three whole numbers, at least 1 each (function.pyx:143), within the device's limits."""
@@ -156,9 +173,9 @@ def _dimensions(name: str, given: Any, most: tuple[int, int, int]) -> tuple[int,
     return x, y, z
 
 
-def _written_outside(memory: Memory | None) -> str | None:
+def _written_outside(of: memory.Memory | None) -> str | None:
     """Where guards were written, of memory that still exists."""
-    return memory.check() if memory is not None and memory.ptr else None
+    return of.check() if of is not None and of.ptr else None
 
 
 @functools.cache
@@ -177,7 +194,7 @@ def _build(code: str, options: tuple[str, ...]) -> tuple[ctypes.CDLL, dict[str, 
             words = part.replace("__restrict__", " ").replace("const ", " ").replace("*", " * ").split()
             pointer = "*" in words
             kind = " ".join(w for w in words[:-1] if w != "*")
-            parameters.append((_TYPES[real if kind == "real" else kind], pointer))
+            parameters.append((kind if kind in _STRUCTURES else _TYPES[real if kind == "real" else kind], pointer))
         kernels[name] = (limit, parameters)
     launchers = "".join(
         f'extern "C" const char* host_{name}(const unsigned int* grid, const unsigned int* block, void** arguments) '

@@ -55,8 +55,11 @@ class HostBackend:
         self.order = order
         self.sanitize = sanitize
 
-    def owns(self, array: Any) -> bool:
-        return isinstance(array, np.ndarray)
+    def owns(self, *arrays: Any) -> bool:
+        return all(isinstance(array, np.ndarray) for array in arrays)
+
+    def address(self, array: np.ndarray) -> int:
+        return array.ctypes.data
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         """Filled with NaN, or with bytes 0xff: a cell that no thread writes shows in the result."""
@@ -76,7 +79,11 @@ class HostBackend:
             raise RuntimeError(f"{program.file}: kernel {kernel}: {failure.decode()}")
 
     def _as_c(self, value: Any) -> Any:
-        """A C object that holds the argument: an address, or the number itself."""
+        """A C object that holds the argument: an address, a structure, or the number itself."""
+        if value is None:
+            return ctypes.c_void_p(None)
+        if value.dtype.kind == "V":
+            return (ctypes.c_char * value.nbytes).from_buffer_copy(value)
         if isinstance(value, np.ndarray):
             return ctypes.c_void_p(value.ctypes.data)
         return np.ctypeslib.as_ctypes_type(value.dtype)(value.item())

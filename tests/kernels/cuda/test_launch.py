@@ -16,7 +16,8 @@ from minigen_kernels import cuda, reference
 from minigen_kernels.cuda import launch as launcher
 from minigen_kernels.cuda import source
 from minigen_kernels.cuda.backend import CupyBackend, compile_error
-from minigen_kernels.cuda.launch import launch, using
+from minigen_kernels.cuda.launch import launch, launch_together, using
+from minigen_kernels.cuda.plan import MOST_ARRAYS, chunks_of
 
 DTYPES = [np.float32, np.float64]
 
@@ -36,8 +37,11 @@ class Recorder:
     def __init__(self):
         self.calls = []
 
-    def owns(self, array):
-        return isinstance(array, np.ndarray)
+    def owns(self, *arrays):
+        return all(isinstance(array, np.ndarray) for array in arrays)
+
+    def address(self, array):
+        return array.ctypes.data
 
     def empty(self, shape, dtype):
         return np.empty(shape, dtype)
@@ -118,6 +122,69 @@ def test_real_pointers_have_one_dtype(recorder):
     x, mask = np.ones(3), np.ones(3, bool)
     with pytest.raises(TypeError, match=r"`real\* y` takes float64 here, got a numpy array of dtype float32"):
         launch("elementwise.cu", "scale_where_kernel", 1, 32, x, mask, 0.1, np.ones(3, np.float32), 3)
+
+
+TABLES = """
+#include "common.cuh"
+#include "together.cuh"
+extern "C" __global__ void many(const Arrays x, const Doubles y, const Chunks chunks,
+                                const double* __restrict__ s_or_null) {}
+"""
+
+
+@pytest.fixture
+def many(tmp_path):
+    path = tmp_path / "many.cu"
+    path.write_text(TABLES, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_many_arrays_go_by_their_addresses(many, recorder, dtype):
+    xs, ys = [np.ones(3, dtype), np.ones(1500, dtype), np.ones(0, dtype)], [np.ones(3), np.ones(1500), np.ones(0)]
+    launch_together(many, "many", [xs, ys], None)
+    launch_together(many, "many", [xs, ys], np.ones(1))
+    for k, (program, _, grid, _, (x, y, chunks, scalars)) in enumerate(recorder.calls):
+        assert program.dtype == dtype and grid == (3, 1, 1) and (scalars is None) == (k == 0)
+        for table, arrays in ((x, xs), (y, ys)):
+            assert table.size == 1 and isinstance(table, np.ndarray)  # what CuPy hands over by value
+            assert table.view(np.uint64).tolist() == [a.ctypes.data for a in arrays] + [0] * (MOST_ARRAYS - 3)
+        whole = chunks.view(np.int32).tolist()
+        assert whole[: 2 * MOST_ARRAYS : 2] == [3, 1500, 0] + [0] * (MOST_ARRAYS - 3)
+        assert whole[2 * MOST_ARRAYS :] == [0, 1, 3, 3] + [0] * (MOST_ARRAYS - 3) + [3]
+
+
+def test_wrong_tables_are_refused(many, recorder):
+    x, y = np.ones(3, np.float32), np.ones(3)
+    _, chunks = chunks_of([3])
+    for given, error, message in [
+        ([[x], [x], chunks, None], TypeError, r"`Doubles y` takes float64 here, got a numpy array of dtype float32"),
+        ([[x, y], [y], chunks, None], TypeError, r"`Arrays x` takes float32 here, got a numpy array of dtype float64"),
+        ([x, [y], chunks, None], TypeError, r"`Arrays x` takes a list of at most 32 arrays, got a numpy array"),
+        ([[x] * 33, [y], chunks, None], TypeError, r"`Arrays x` takes a list of at most 32 arrays, got 33 of them"),
+        ([[x, None], [y], chunks, None], TypeError, r"`Arrays x` takes an array on the current device, got NoneType"),
+        ([[np.ones((2, 3)).T], [y], chunks, None], ValueError, r"`Arrays x` takes a C-contiguous array"),
+        ([[x], [y], 3, None], TypeError, r"`Chunks chunks` takes what chunks_of\(\) returns, got int 3"),
+        ([[x], [y], chunks, x], TypeError, r"`double\* s_or_null` takes float64 here"),
+        ([["x"], [y], chunks, None], TypeError, r"`Arrays x` takes a float32 or float64 array, got str 'x'"),
+    ]:
+        with pytest.raises(error, match="many.cu: kernel many: parameter " + message):
+            launch(many, "many", 1, 32, *given)
+    assert not recorder.calls
+
+
+def test_whole_numbers_cast_before_are_still_looked_at(file, recorder):
+    """A plan keeps what it cast. 1, 1.0 and True are equal, and have one hash: their types tell them apart."""
+    for one in (1, True, np.int64(1)):
+        launch(file, "plain", 1, 1, one)
+    with pytest.raises(TypeError, match=r"`int n` takes a whole number, got float 1.0"):
+        launch(file, "plain", 1, 1, 1.0)
+    with pytest.raises(TypeError, match=r"`int n` takes a whole number, got list"):
+        launch(file, "plain", 1, 1, [1])
+    for n in range(1000):
+        launch(file, "plain", 1, 1, n)
+    assert [arguments[0] for *_, arguments in recorder.calls] == [1, 1, 1, *range(1000)]
+    assert {type(arguments[0]) for *_, arguments in recorder.calls} == {np.int32}
 
 
 def test_wrong_launches_are_refused(file, recorder):
