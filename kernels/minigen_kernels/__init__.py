@@ -12,7 +12,8 @@ every kernel exists under the same name, in a file of the same name, in three fo
 The contract of every kernel:
 
 * Pure: it allocates its results, and does not change its arguments. The exception are the optimizer updates
-  (`sgd_update`, `rmsprop_update`, `adam_update`), which change parameter and state in place.
+  (`sgd_update`, `rmsprop_update`, `adam_update`), which change parameter and state in place, and `average_update` and
+  `total_update`.
 * float32 in, float32 out; float64 in, float64 out.
 * Any strides are accepted.
 * Deterministic: each output element is written by one thread, so the bits of a result depend only on the arguments.
@@ -32,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]  # or a cupy.ndarray, which has the same interface
+Arrays = Any  # an array, or a list of arrays that are all treated alike, on a GPU by one launch
 Pair = tuple[int, int]  # (vertical, horizontal)
 Step = tuple[float, float]  # (vertical, horizontal), in pixels
 Window = tuple[Pair, Pair, Pair]  # kernel, stride, padding of a pooling window
@@ -110,9 +112,13 @@ class KernelSet(Protocol):
     def reparameterize_backward(self, gz: Array, logvar: Array, noise: Array) -> tuple[Array, Array]: ...
 
     # optim.py - these change p and its state in place.
-    def sgd_update(self, p: Array, g: Array, momentum_buffer: Array, lr: float, momentum: float, nesterov: bool, weight_decay: float) -> None: ...
-    def rmsprop_update(self, p: Array, g: Array, square_avg: Array, momentum_buffer: Array, lr: float, alpha: float, eps: float, momentum: float, weight_decay: float) -> None: ...
-    def adam_update(self, p: Array, g: Array, m: Array, v: Array, step: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float, decoupled: bool) -> None: ...
+    def sgd_update(self, p: Arrays, g: Arrays, momentum_buffer: Arrays, lr: float, momentum: float, nesterov: bool, weight_decay: float) -> None: ...
+    def rmsprop_update(self, p: Arrays, g: Arrays, square_avg: Arrays, momentum_buffer: Arrays, lr: float, alpha: float, eps: float, momentum: float, weight_decay: float) -> None: ...
+    def adam_update(self, p: Arrays, g: Arrays, m: Arrays, v: Arrays, step: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float, decoupled: bool) -> None: ...
+
+    # running.py - what is kept over many steps, changed in place.
+    def average_update(self, average: Arrays, value: Arrays, count: Array, decay: float, copied: int) -> None: ...
+    def total_update(self, total: Arrays, term: Arrays, weight: float) -> None: ...
 
     # random.py - counter-based: the numbers depend on (seed, stream, position) alone.
     def philox(self, seed: int, stream: int, position: int, blocks: int) -> Array: ...

@@ -1,6 +1,6 @@
 """The exponential moving average (EMA) of the parameters of a network.
 
-Imports: autograd, module. Read next: ``init.py``.
+Imports: autograd, module, kernels. Read next: ``init.py``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from minigen.autograd import Tensor, note_change
 from minigen.device import array_module
 from minigen.nn.module import Module, Parameter, check_module
 from minigen.shapes import one_number
+from minigen_kernels import Array, for_array
+
+Pair = tuple[Array, Array]  # an average, and the value of today
 
 
 class MovingAverage(Module):
@@ -41,19 +44,24 @@ class MovingAverage(Module):
     def update(self, network: Module) -> None:
         """Update the average with the current weights of `network`, the one that was copied."""
         check_module("MovingAverage.update", network)
-        xp = array_module(self.updates.data)
-        k = self.updates.data = xp.asarray(self.updates.data + 1)
-        rest = 1 - xp.minimum(self.decay, (1 + k) / (10 + k))
+        self.updates.data += 1
+        note_change(self.updates)
         trained = {name for name, _ in network.named_parameters()}
         current = dict(network._named_tensors())
+        together: dict[Any, tuple[list[Pair], list[Pair]]] = {}  # by dtype: what is averaged, and what is copied
         for name, average in self.network._named_tensors():
-            new = current[name].data
-            if name in trained:
-                average.data += (new - average.data) * rest.astype(new.dtype)
-            else:
-                average.data = new.copy()
             note_change(average)
-        note_change(self.updates)
+            new = current[name].data
+            if new.dtype.kind != "f":
+                average.data = new.copy()
+                continue
+            if not average.data.flags.c_contiguous:  # the kernel writes in place
+                average.data = array_module(average.data).ascontiguousarray(average.data)
+            together.setdefault(new.dtype, ([], []))[name not in trained].append((average.data, new))
+        for averaged, copied in together.values():
+            averages, values = map(list, zip(*averaged, *copied))
+            room = for_array(averages[0])
+            room.average_update(averages, values, self.updates.data, self.decay, len(copied))
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         return self.network(*inputs, **options)

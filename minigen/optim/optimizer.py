@@ -19,10 +19,10 @@ import numpy as np
 from minigen.autograd import Tensor, note_change
 from minigen.device import device_of, refuse_masked, to_device
 from minigen.optim.groups import Group, Parameters, split_groups
-from minigen.optim.multi_tensor import Layout, State
+from minigen.optim.multi_tensor import State, calls, listed
 from minigen.optim.settings import check_number
 from minigen.shapes import by_name, shown
-from minigen_kernels import Array
+from minigen_kernels import Array, Arrays
 
 
 class Optimizer(abc.ABC):
@@ -31,12 +31,11 @@ class Optimizer(abc.ABC):
     `params` are the Tensors to train, usually ``module.parameters()``: different float leaves. Or they are groups with
     settings of their own, ``[{"params": ..., "lr": 1e-4}, {"params": ..., "weight_decay": 0}]``; the other arguments
     are the defaults. `lr` is the learning rate; it may be set at any time, and the rates of groups keep their ratio to
-    it. Make the optimizer after ``module.to(...)``: on a GPU it copies the parameters into one buffer, and ``p.data``
-    becomes a view of it.
+    it. Make the optimizer after ``module.to(...)``: its state lies where the parameters are.
     """
 
-    #: Whether `update` is element-wise. If so, it may get several parameters as one flat array.
-    elementwise: ClassVar[bool] = False
+    #: Whether `update` takes several parameters in one call: lists in place of p, g and each array of the state.
+    takes_lists: ClassVar[bool] = False
 
     params: list[Tensor]
     states: list[State]
@@ -51,8 +50,6 @@ class Optimizer(abc.ABC):
         self._group_of = [k for k, tensors in enumerate(lists) for _ in tensors]
         self._group_optimizers = [self._group_optimizer(k, given) for k, given in enumerate(own or ())]
         self.states = self.initial_states()
-        self._layout: Layout | None = None
-        self._current_layout()
 
     def configure(self, *_: Any, **settings: Any) -> None:
         """Check the settings and keep them as attributes; `_name` is the optimizer or the group, for errors."""
@@ -70,9 +67,6 @@ class Optimizer(abc.ABC):
         if member.lr and not self.lr:
             raise ValueError(f"{member._name}: lr is {lr} where that of the optimizer is 0, and has no ratio to it")
         return member
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_layout": None}  # a copy of the optimizer makes its own buffers
 
     def __repr__(self) -> str:
         plain = {
@@ -117,7 +111,7 @@ class Optimizer(abc.ABC):
         """The initial state of a parameter: arrays by name."""
 
     @abc.abstractmethod
-    def update(self, p: Array, g: Array, state: State) -> None:
+    def update(self, p: Arrays, g: Arrays, state: dict[str, Arrays]) -> None:
         """One step: change the parameter `p` and the arrays of `state` in place. `g` may have any strides."""
 
     @final
@@ -127,25 +121,33 @@ class Optimizer(abc.ABC):
         The arrays change in place, so results computed before can no longer be differentiated.
         """
         active = [i for i, p in enumerate(self.params) if p.grad is not None and p.requires_grad]
-        for run in self._current_layout().slices(self.params, self.states, active):
-            first, *others = run.indices
-            try:
-                self.settings_of(first).update(run.p, run.g, run.state)
-            except ValueError as error:
-                hint = "if the module was moved or converted since, make a new optimizer"
-                raise ValueError(f"{type(self).__name__}.step: parameter {first}: {error}; {hint}") from error
-            note_change(self.params[first])
-            for i in others:
+        alone = [[i] for i in active]
+        for indices in calls(self.params, self.states, self._group_of, active) if self.takes_lists else alone:
+            if len(indices) > 1:
+                try:
+                    self._update(indices)
+                except ValueError:  # before anything was changed. One by one, to find out for which of them
+                    for i in indices:
+                        self._update_one(i)
+            else:
+                self._update_one(indices[0])
+            for i in indices:
                 note_change(self.params[i])
-                for name, array in self.states[i].items():
-                    if name in run.step_counts:
-                        array[...] = run.state[name]
 
-    def _current_layout(self) -> Layout:
-        """The flat buffers (where they pay), made again if arrays were replaced."""
-        if self._layout is None or not self._layout.is_current(self.params, self.states):
-            self._layout = Layout(self.params, self.states, self._group_of) if self.elementwise else Layout([], [], [])
-        return self._layout
+    def _update(self, indices: list[int]) -> None:
+        """Update several parameters by one call."""
+        p = [self.params[i].data for i in indices]
+        g = [self.params[i].grad.data for i in indices]  # type: ignore[union-attr]
+        self.settings_of(indices[0]).update(p, g, listed([self.states[i] for i in indices]))
+
+    def _update_one(self, i: int) -> None:
+        p, g = self.params[i], self.params[i].grad
+        assert g is not None
+        try:
+            self.settings_of(i).update(p.data, g.data, self.states[i])
+        except ValueError as error:
+            hint = "if the module was moved or converted since, make a new optimizer"
+            raise ValueError(f"{type(self).__name__}.step: parameter {i}: {error}; {hint}") from error
 
     @final
     def zero_grad(self) -> None:

@@ -18,7 +18,7 @@ from minigen.optim.multi_tensor import State
 from minigen.optim.optimizer import Optimizer
 from minigen.optim.settings import check_number
 from minigen.shapes import flag
-from minigen_kernels import Array, for_array
+from minigen_kernels import Array, Arrays, KernelSet, for_array
 
 
 @final
@@ -28,7 +28,7 @@ class SGD(Optimizer):
     `nesterov` takes g + momentum b instead of b (Sutskever et al. 2013). `weight_decay` w adds w p to g.
     """
 
-    elementwise = True
+    takes_lists = True
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class SGD(Optimizer):
     def init_state(self, p: Array) -> State:
         return {"momentum_buffer": array_module(p).zeros_like(p)} if self.momentum else {}
 
-    def update(self, p: Array, g: Array, state: State) -> None:
+    def update(self, p: Arrays, g: Arrays, state: dict[str, Arrays]) -> None:
         buffer = state["momentum_buffer"] if self.momentum else p  # without momentum the kernel leaves it alone
-        for_array(p).sgd_update(p, g, buffer, self.lr, self.momentum, self.nesterov, self.weight_decay)
+        _kernels(p).sgd_update(p, g, buffer, self.lr, self.momentum, self.nesterov, self.weight_decay)
 
 
 @final
@@ -64,7 +64,7 @@ class RMSprop(Optimizer):
     adds w p to g.
     """
 
-    elementwise = True
+    takes_lists = True
 
     def __init__(
         self,
@@ -88,9 +88,9 @@ class RMSprop(Optimizer):
         zeros = array_module(p).zeros_like
         return {"square_avg": zeros(p), "momentum_buffer": zeros(p)} if self.momentum else {"square_avg": zeros(p)}
 
-    def update(self, p: Array, g: Array, state: State) -> None:
+    def update(self, p: Arrays, g: Arrays, state: dict[str, Arrays]) -> None:
         buffer = state["momentum_buffer"] if self.momentum else p  # without momentum the kernel leaves it alone
-        for_array(p).rmsprop_update(
+        _kernels(p).rmsprop_update(
             p, g, state["square_avg"], buffer, self.lr, self.alpha, self.eps, self.momentum, self.weight_decay
         )
 
@@ -98,7 +98,7 @@ class RMSprop(Optimizer):
 class _AdamFamily(Optimizer):
     """Adam and AdamW, which differ in the weight decay."""
 
-    elementwise = True
+    takes_lists = True
     decoupled: bool
 
     def configure(self, *, betas: tuple[float, float], eps: float, weight_decay: float) -> None:
@@ -115,14 +115,16 @@ class _AdamFamily(Optimizer):
         return {"m": zeros(p), "v": zeros(p), "step": np.zeros((), np.int64)}
 
     @final
-    def update(self, p: Array, g: Array, state: State) -> None:
+    def update(self, p: Arrays, g: Arrays, state: dict[str, Arrays]) -> None:
         # The step is counted per parameter: one that was frozen needs the bias correction of its first steps.
-        step = int(state["step"]) + 1
+        counts = state["step"] if isinstance(p, list) else [state["step"]]
+        step = int(counts[0]) + 1
         betas = self.beta1, self.beta2
-        for_array(p).adam_update(
+        _kernels(p).adam_update(
             p, g, state["m"], state["v"], step, self.lr, *betas, self.eps, self.weight_decay, self.decoupled
         )
-        state["step"][...] = step
+        for count in counts:
+            count[...] = step
 
 
 @final
@@ -166,3 +168,7 @@ class AdamW(_AdamFamily):
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__(params, lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+
+def _kernels(p: Arrays) -> KernelSet:
+    return for_array(p[0] if isinstance(p, list) else p)

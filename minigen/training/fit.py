@@ -3,7 +3,7 @@
 A step is a function from a batch to loss terms by name, "loss" first; it has updated the parameters when it returns.
 What should happen between steps - logging, checkpoints, a progress line - is a function that the caller gives.
 
-Imports: data, autograd. Read next: ``nonfinite.py``, ``checkpoint.py``.
+Imports: data, autograd, kernels. Read next: ``nonfinite.py``, ``checkpoint.py``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any, Protocol
 
 from minigen.autograd import Tensor
 from minigen.data import Batch
+from minigen.device import array_module, device_of
 from minigen.training.nonfinite import NonFiniteLoss, explain, first_not_finite
+from minigen_kernels import for_array
 
 Terms = Mapping[str, Tensor | float]
 READ_EVERY = 50  # steps between two looks at losses on the GPU: a look waits for the device
@@ -38,10 +40,22 @@ class Means:
 
     def add(self, terms: Terms, weight: int = 1) -> None:
         """Take in the terms of a step (or of a batch of `weight` images). What is on the GPU stays there."""
+        on_gpu: dict[Any, list[tuple[Any, Any]]] = {}  # totals and terms by dtype: one launch for each
         for name, value in terms.items():
-            number = value.data.astype("f8") if isinstance(value, Tensor) else float(value)
-            self.totals[name] = self.totals.get(name, 0.0) + number * weight
+            total = self.totals.get(name, 0.0)
+            if isinstance(value, Tensor) and value.device == "cuda":
+                term = value.data if value.dtype.kind == "f" else value.data.astype("f8")
+                if isinstance(total, float) or device_of(total) == "cpu":
+                    total = array_module(term).full(term.shape, float(total), "f8")
+                on_gpu.setdefault(term.dtype, []).append((total, term))
+            else:
+                number = value.data.astype("f8") if isinstance(value, Tensor) else float(value)
+                total = total + number * weight
+            self.totals[name] = total
             self.counts[name] = self.counts.get(name, 0) + weight
+        for pairs in on_gpu.values():
+            totals, numbers = map(list, zip(*pairs))
+            for_array(numbers[0]).total_update(totals, numbers, weight)
 
     def values(self) -> dict[str, float]:
         """The means so far."""

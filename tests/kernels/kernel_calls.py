@@ -91,6 +91,8 @@ CALLS: list[tuple[str, list[tuple[int, ...]], tuple[Any, ...]]] = [
     ("rmsprop_update", [(5, 67)] * 4, (0.1, 0.9, 1e-8, 0.0, 0.01)),
     ("rmsprop_update", [(5, 67)] * 4, (0.1, 0.9, 1e-8, 0.9, 0.01)),
     ("adam_update", [(5, 67)] * 4, (3, 0.1, 0.9, 0.99, 1e-8, 0.01, True)),
+    ("average_update", [(5, 67), (5, 67), ()], (0.9, 0)),
+    ("total_update", [(5, 67), (5, 67)], (3,)),
     ("philox", [], (7, 1, 5, 9)),
     ("uniform", [], (7, 1, 5, 9)),
     ("normal", [], (7, 1, 5, 9)),
@@ -114,6 +116,10 @@ def arguments(call: int, dtype: Any) -> list[Any]:
         arrays[1] = reference.max_pool2d(rng.normal(size=(3, 4, 7, 8)), (4, 4), *WINDOW)[1]  # inside of its window
     if name == "scale_where":
         arrays[1] = arrays[1] > 0.5
+    if name == "average_update":
+        arrays[2] = np.array(3, np.float32)  # a count, which is compared with the decay in float32
+    if name == "total_update":
+        arrays[0] = arrays[0].astype(np.float64)
     if name in ("uniform", "normal"):
         others = (*others, dtype)
     if name == "bernoulli":  # its probabilities come last

@@ -1,4 +1,4 @@
-"""Both arrangements of an optimizer's parameters in memory.
+"""Both ways to update parameters.
 
 Read next: ``test_optim.py``.
 """
@@ -10,7 +10,7 @@ import pytest
 from minigen.optim import multi_tensor
 
 
-@pytest.fixture(params=["each by itself", "side by side"])
+@pytest.fixture(params=["each by itself", "together"])
 def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on the CPU, then as on a GPU, where all parameters are updated as one array."""
-    monkeypatch.setattr(multi_tensor, "uses_flat_buffers", lambda device: request.param == "side by side")
+    """As on the CPU, then as on a GPU, where one call updates all parameters."""
+    monkeypatch.setattr(multi_tensor, "updates_together", lambda device: request.param == "together")

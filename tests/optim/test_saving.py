@@ -24,14 +24,14 @@ from minigen_kernels import Array
 
 
 @cases
-@pytest.mark.parametrize("arrangement", ["each by itself", "side by side"])
+@pytest.mark.parametrize("arrangement", ["each by itself", "together"])
 @settings(max_examples=5)
 @given(cut=st.integers(0, 12), seed=st.integers(0, 100), dtype=st.sampled_from([np.float32, np.float64]))
 def test_resuming_gives_the_same_bits(
     arrangement: str, kind: str, options: dict[str, Any], cut: int, seed: int, dtype: Any
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(multi_tensor, "uses_flat_buffers", lambda device: arrangement == "side by side")
+        patch.setattr(multi_tensor, "updates_together", lambda device: arrangement == "together")
         resume(kind, options, cut, seed, dtype)
 
 

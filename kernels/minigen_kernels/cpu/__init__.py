@@ -40,6 +40,7 @@ from minigen_kernels.cpu.optim import adam_update, rmsprop_update, sgd_update
 from minigen_kernels.cpu.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d, plane_gather, plane_scatter
 from minigen_kernels.cpu.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.cpu.reduce import sum_axes
+from minigen_kernels.cpu.running import average_update, total_update
 from minigen_kernels.cpu.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from minigen_kernels.cpu.upsample import (
     block_sum2d,

@@ -14,21 +14,23 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from minigen_kernels import Array
+from minigen_kernels import Array, Arrays
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
-from minigen_kernels.reference.optim import check_update
+from minigen_kernels.reference.optim import check_update, each
 
 
 def sgd_update(
-    p: Array,
-    g: Array,
-    momentum_buffer: Array,
+    p: Arrays,
+    g: Arrays,
+    momentum_buffer: Arrays,
     lr: float,
     momentum: float,
     nesterov: bool,
     weight_decay: float,
 ) -> None:
     """One step of gradient descent: changes p and, unless momentum is 0, momentum_buffer."""
+    if isinstance(p, list):
+        return each(sgd_update, [p, g, momentum_buffer], lr, momentum, nesterov, weight_decay)
     if not momentum:
         p, g = _flat("sgd_update", p, g)
         _sgd(p, g, float(lr), float(weight_decay))
@@ -40,10 +42,10 @@ def sgd_update(
 
 
 def rmsprop_update(
-    p: Array,
-    g: Array,
-    square_avg: Array,
-    momentum_buffer: Array,
+    p: Arrays,
+    g: Arrays,
+    square_avg: Arrays,
+    momentum_buffer: Arrays,
     lr: float,
     alpha: float,
     eps: float,
@@ -51,6 +53,8 @@ def rmsprop_update(
     weight_decay: float,
 ) -> None:
     """One step of RMSprop: changes p, square_avg and, unless momentum is 0, momentum_buffer."""
+    if isinstance(p, list):
+        return each(rmsprop_update, [p, g, square_avg, momentum_buffer], lr, alpha, eps, momentum, weight_decay)
     scalars = (float(lr), float(alpha), float(1 - alpha), float(eps), float(weight_decay))
     if not momentum:
         p, g, square_avg = _flat("rmsprop_update", p, g, square_avg=square_avg)
@@ -63,10 +67,10 @@ def rmsprop_update(
 
 
 def adam_update(
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
+    p: Arrays,
+    g: Arrays,
+    m: Arrays,
+    v: Arrays,
     step: int,
     lr: float,
     beta1: float,
@@ -76,6 +80,8 @@ def adam_update(
     decoupled: bool,
 ) -> None:
     """Step number `step` (from 1 on) of Adam or, decoupled, of AdamW: changes p, m and v."""
+    if isinstance(p, list):
+        return each(adam_update, [p, g, m, v], step, lr, beta1, beta2, eps, weight_decay, decoupled)
     p, g, m, v = _flat("adam_update", p, g, m=m, v=v)
     if step < 1:
         raise ValueError(f"adam_update: step counts from 1, got {step}")

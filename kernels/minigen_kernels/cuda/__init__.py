@@ -39,6 +39,7 @@ from minigen_kernels.cuda.optim import adam_update, rmsprop_update, sgd_update
 from minigen_kernels.cuda.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d, plane_gather, plane_scatter
 from minigen_kernels.cuda.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.cuda.reduce import sum_axes
+from minigen_kernels.cuda.running import average_update, total_update
 from minigen_kernels.cuda.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from minigen_kernels.cuda.upsample import (
     block_sum2d,

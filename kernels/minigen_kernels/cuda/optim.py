@@ -2,22 +2,22 @@
 
 What depends on the step number is computed here, in double, and rounded once to the dtype of the parameter.
 
-Imports: ``launch.py``; the check of arguments from ``reference``. Read next: ``optim.cu``, ``random.py``.
+Imports: ``launch.py``; the check of arguments from ``reference``. Read next: ``optim.cu``, ``running.py``.
 """
 
 from __future__ import annotations
 
 import math
 
-from minigen_kernels import Array
-from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, launch
+from minigen_kernels import Array, Arrays
+from minigen_kernels.cuda.launch import contiguous, launch_together
 from minigen_kernels.reference.optim import check_update
 
 
 def sgd_update(
-    p: Array,
-    g: Array,
-    momentum_buffer: Array,
+    p: Arrays,
+    g: Arrays,
+    momentum_buffer: Arrays,
     lr: float,
     momentum: float,
     nesterov: bool,
@@ -25,20 +25,19 @@ def sgd_update(
 ) -> None:
     """One step of gradient descent: changes p and, unless momentum is 0, momentum_buffer."""
     if not momentum:
-        check_update("sgd_update", p, g)
-        _update("sgd_kernel", p, g, lr, weight_decay)
+        _update("sgd_update", "sgd_kernel", p, g, {}, (lr,), weight_decay)
         return
-    check_update("sgd_update", p, g, momentum_buffer=momentum_buffer)
     # The step is lr * (own * g + kept * buffer).
     own, kept = (1.0, momentum) if nesterov else (0.0, 1.0)
-    _update("sgd_momentum_kernel", p, g, lr, momentum, own, kept, weight_decay, state=(momentum_buffer,))
+    state = {"momentum_buffer": momentum_buffer}
+    _update("sgd_update", "sgd_momentum_kernel", p, g, state, (lr,), momentum, own, kept, weight_decay)
 
 
 def rmsprop_update(
-    p: Array,
-    g: Array,
-    square_avg: Array,
-    momentum_buffer: Array,
+    p: Arrays,
+    g: Arrays,
+    square_avg: Arrays,
+    momentum_buffer: Arrays,
     lr: float,
     alpha: float,
     eps: float,
@@ -46,21 +45,19 @@ def rmsprop_update(
     weight_decay: float,
 ) -> None:
     """One step of RMSprop: changes p, square_avg and, unless momentum is 0, momentum_buffer."""
-    scalars = (lr, alpha, 1 - alpha, eps)
+    state, scalars = {"square_avg": square_avg}, (alpha, 1 - alpha, eps)
     if not momentum:
-        check_update("rmsprop_update", p, g, square_avg=square_avg)
-        _update("rmsprop_kernel", p, g, *scalars, weight_decay, state=(square_avg,))
+        _update("rmsprop_update", "rmsprop_kernel", p, g, state, (lr,), *scalars, weight_decay)
         return
-    check_update("rmsprop_update", p, g, square_avg=square_avg, momentum_buffer=momentum_buffer)
-    state = (square_avg, momentum_buffer)
-    _update("rmsprop_momentum_kernel", p, g, *scalars, momentum, weight_decay, state=state)
+    state["momentum_buffer"] = momentum_buffer
+    _update("rmsprop_update", "rmsprop_momentum_kernel", p, g, state, (lr,), *scalars, momentum, weight_decay)
 
 
 def adam_update(
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
+    p: Arrays,
+    g: Arrays,
+    m: Arrays,
+    v: Arrays,
     step: int,
     lr: float,
     beta1: float,
@@ -70,15 +67,34 @@ def adam_update(
     decoupled: bool,
 ) -> None:
     """Step number `step` (from 1 on) of Adam or, decoupled, of AdamW: changes p, m and v."""
-    check_update("adam_update", p, g, m=m, v=v)
     if step < 1:
         raise ValueError(f"adam_update: step counts from 1, got {step}")
     shrink, decay = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
     step_size = lr / (1 - beta1**step)
     root_scale = 1 / math.sqrt(1 - beta2**step)
-    scalars = (step_size, root_scale, beta1, 1 - beta1, beta2, 1 - beta2, eps, shrink, decay)
-    _update("adam_kernel", p, g, *scalars, state=(m, v))
+    scalars = (beta1, 1 - beta1, beta2, 1 - beta2, eps, decay)
+    _update("adam_update", "adam_kernel", p, g, {"m": m, "v": v}, (step_size, root_scale, shrink), *scalars)
 
 
-def _update(kernel: str, p: Array, g: Array, *scalars: float, state: tuple[Array, ...] = ()) -> None:
-    launch("optim.cu", kernel, blocks_for(p.size), THREADS, p, contiguous(g), *state, p.size, *scalars)
+def _update(
+    name: str, kernel: str, p: Arrays, g: Arrays, state: dict[str, Arrays], changing: tuple[float, ...], *fixed: float
+) -> None:
+    """`changing`: the scalars that are others in every step, which the kernel can also read from memory."""
+    if not isinstance(p, list):
+        p, g, state = [p], [g], {argument: [array] for argument, array in state.items()}
+    check_updates(name, p, g, state)
+    launch_together("optim.cu", kernel, [p, [contiguous(a) for a in g], *state.values()], *changing, None, *fixed)
+
+
+def check_updates(name: str, p: list[Array], g: list[Array], state: dict[str, list[Array]]) -> None:
+    """`check_update` of each parameter, for an error; before that a look at all of them at once."""
+    shapes = [a.shape for a in p]
+    for arrays in (g, *state.values()):
+        if [a.shape for a in arrays] != shapes:
+            break
+    else:
+        dtypes = {a.dtype for arrays in (p, g, *state.values()) for a in arrays}
+        if len(dtypes) == 1 and all([a.flags.c_contiguous for arrays in (p, *state.values()) for a in arrays]):
+            return
+    for k, (one, gradient) in enumerate(zip(p, g, strict=True)):
+        check_update(name, one, gradient, **{argument: arrays[k] for argument, arrays in state.items()})

@@ -39,6 +39,7 @@ from minigen_kernels.reference.optim import adam_update, rmsprop_update, sgd_upd
 from minigen_kernels.reference.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d, plane_gather, plane_scatter
 from minigen_kernels.reference.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.reference.reduce import sum_axes
+from minigen_kernels.reference.running import average_update, total_update
 from minigen_kernels.reference.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from minigen_kernels.reference.upsample import (
     block_sum2d,

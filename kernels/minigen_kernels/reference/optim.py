@@ -6,22 +6,27 @@ compared step by step. Here g is the gradient in p, and <- changes an array that
 Parameter and state are changed in place, so they must be C-contiguous arrays of the same shape and
 dtype (float32 or float64); the gradient may have any strides. The state starts at zeros.
 
+Several parameters at once: a list in place of each array, all lists of one length and all arrays of
+one dtype. The result is that of a call for each; on a GPU it is one launch.
+
 Imports: NumPy. Read next: ``random.py``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from minigen_kernels import Array
+from minigen_kernels import Array, Arrays
 
 REALS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def sgd_update(
-    p: Array,
-    g: Array,
-    momentum_buffer: Array,
+    p: Arrays,
+    g: Arrays,
+    momentum_buffer: Arrays,
     lr: float,
     momentum: float,
     nesterov: bool,
@@ -37,6 +42,8 @@ def sgd_update(
 
     With momentum 0 this is plain descent; the buffer is then left alone and may be empty.
     """
+    if isinstance(p, list):
+        return each(sgd_update, [p, g, momentum_buffer], lr, momentum, nesterov, weight_decay)
     state = {"momentum_buffer": momentum_buffer} if momentum else {}
     check_update("sgd_update", p, g, **state)
     g = g + weight_decay * p
@@ -47,10 +54,10 @@ def sgd_update(
 
 
 def rmsprop_update(
-    p: Array,
-    g: Array,
-    square_avg: Array,
-    momentum_buffer: Array,
+    p: Arrays,
+    g: Arrays,
+    square_avg: Arrays,
+    momentum_buffer: Arrays,
     lr: float,
     alpha: float,
     eps: float,
@@ -69,6 +76,8 @@ def rmsprop_update(
 
     With momentum 0 the step is lr * d; the buffer is then left alone and may be empty.
     """
+    if isinstance(p, list):
+        return each(rmsprop_update, [p, g, square_avg, momentum_buffer], lr, alpha, eps, momentum, weight_decay)
     state = {"momentum_buffer": momentum_buffer} if momentum else {}
     check_update("rmsprop_update", p, g, square_avg=square_avg, **state)
     g = g + weight_decay * p
@@ -81,10 +90,10 @@ def rmsprop_update(
 
 
 def adam_update(
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
+    p: Arrays,
+    g: Arrays,
+    m: Arrays,
+    v: Arrays,
     step: int,
     lr: float,
     beta1: float,
@@ -106,6 +115,8 @@ def adam_update(
     `step` is the number of this step, from 1 on: m and v start at zero, and the divisions undo
     their bias towards it.
     """
+    if isinstance(p, list):
+        return each(adam_update, [p, g, m, v], step, lr, beta1, beta2, eps, weight_decay, decoupled)
     check_update("adam_update", p, g, m=m, v=v)
     if step < 1:
         raise ValueError(f"adam_update: step counts from 1, got {step}")
@@ -117,6 +128,12 @@ def adam_update(
     v[...] = beta2 * v + (1 - beta2) * (g * g)
     mhat, vhat = m / (1 - beta1**step), v / (1 - beta2**step)
     p[...] = p - lr * mhat / (np.sqrt(vhat) + eps)
+
+
+def each(update: Callable[..., None], lists: list[Arrays], *scalars: float) -> None:
+    """Call `update` for each parameter: with the first array of every list, then with the second."""
+    for arrays in zip(*lists, strict=True):
+        update(*arrays, *scalars)
 
 
 def check_update(name: str, p: Array, g: Array, **state: Array) -> None:
