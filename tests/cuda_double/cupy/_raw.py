@@ -22,8 +22,8 @@ from . import _launch
 from ._build import BuildError, shared_library
 from ._core import PYTHON_SCALARS, Base
 from ._errors import CUDADriverError
-from .cuda.compiler import CompileException
 from .cuda import memory
+from .cuda.compiler import CompileException
 from .cuda.runtime import MAX_BLOCK, MAX_GRID
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
