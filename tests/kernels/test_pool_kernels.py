@@ -2,74 +2,24 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernels.pool_windows import windows
 
 from minigen_kernels import cpu, reference
 
 ROOMS = [reference, cpu]
 DTYPES = [np.float32, np.float64]
+#: Also lines of several registers.
+CASES = windows(st.one_of(st.integers(1, 9), st.integers(15, 40)))
 
 
-class Windows(NamedTuple):
-    """A pooling geometry; every window holds at least one real cell, as the callers promise."""
-
-    shape: tuple  # (N, C, H, W)
-    out_hw: tuple
-    kernel: tuple
-    stride: tuple
-    padding: tuple
-    seed: int
-
-    def image(self, dtype=np.float64) -> np.ndarray:
-        """Few different values, so that equal maxima occur."""
-        return np.random.default_rng(self.seed).integers(-4, 5, self.shape).astype(dtype)
-
-    def normal(self, shape) -> np.ndarray:
-        return np.random.default_rng(self.seed).normal(size=shape)
-
-    @property
-    def results(self) -> tuple:
-        return (*self.shape[:2], *self.out_hw)
-
-    def window(self, i: int, j: int) -> tuple[slice, slice]:
-        """The real cells of a window."""
-        top, left = (n * s - p for n, s, p in zip((i, j), self.stride, self.padding))
-        return (
-            slice(max(top, 0), top + self.kernel[0]),
-            slice(max(left, 0), left + self.kernel[1]),
-        )
-
-
-@st.composite
-def windows(draw):
-    """Also lines of several registers, windows over every edge, gaps between windows (stride > kernel)."""
-    sizes = st.one_of(st.integers(1, 9), st.integers(15, 40))
-    hw, kernel, stride, padding, out_hw = [], [], [], [], []
-    for _ in range(2):
-        hw.append(draw(sizes))
-        kernel.append(draw(st.integers(1, 4)))
-        stride.append(draw(st.integers(1, 4)))
-        padding.append(draw(st.integers(0, kernel[-1] - 1)))
-        most = (hw[-1] - 1 + padding[-1]) // stride[-1] + 1
-        out_hw.append(most - draw(st.integers(0, min(2, most - 1))))
-    shape = (draw(st.integers(1, 2)), draw(st.integers(1, 2)), *hw)
-    seed = draw(st.integers(0, 2**32 - 1))
-    return Windows(shape, tuple(out_hw), tuple(kernel), tuple(stride), tuple(padding), seed)
-
-
-def pools(case: Windows) -> tuple:
-    return case.out_hw, case.kernel, case.stride, case.padding
-
-
-@given(case=windows())
+@given(case=CASES)
 def test_reference_takes_the_first_maximum(case):
     x = case.image()
-    y, index = reference.max_pool2d(x, *pools(case))
+    y, index = reference.max_pool2d(x, *case.pools)
     numbers = np.arange(x[0, 0].size).reshape(case.shape[2:])
     for i, j in np.ndindex(case.out_hw):
         rows, columns = case.window(i, j)
@@ -80,13 +30,13 @@ def test_reference_takes_the_first_maximum(case):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("special", [None, np.nan, -np.inf, np.inf])
-@given(case=windows())
+@given(case=CASES)
 def test_cpu_max_equals_reference(dtype, special, case):
     """Nothing is rounded, so the two agree bit for bit; also on planes full of nan or infinities."""
     x = case.image(dtype)
     if special is not None:
         x[np.random.default_rng(case.seed).random(x.shape) < 0.7] = special
-    for got, wanted in zip(cpu.max_pool2d(x, *pools(case)), reference.max_pool2d(x, *pools(case)), strict=True):
+    for got, wanted in zip(cpu.max_pool2d(x, *case.pools), reference.max_pool2d(x, *case.pools), strict=True):
         assert got.dtype == wanted.dtype
         np.testing.assert_array_equal(got, wanted)
 
@@ -104,17 +54,17 @@ def test_nan_is_the_largest_and_padding_never_chosen(room):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("room", ROOMS)
-@given(case=windows())
+@given(case=CASES)
 def test_gather_and_scatter(room, dtype, case):
     """Overlapping windows name a cell more than once, and their numbers add up."""
     x = case.image(dtype)
-    _, index = room.max_pool2d(x, *pools(case))
+    _, index = room.max_pool2d(x, *case.pools)
     g = case.normal(case.results).astype(dtype)
     window = (case.kernel, case.stride, case.padding)
     gx = room.plane_scatter(g, index, case.shape[2:], window)
     assert gx.dtype == dtype and gx.shape == x.shape
     np.testing.assert_array_equal(gx, room.plane_scatter(g, index, case.shape[2:], None))
-    np.testing.assert_array_equal(room.plane_gather(x, index), room.max_pool2d(x, *pools(case))[0])
+    np.testing.assert_array_equal(room.plane_gather(x, index), room.max_pool2d(x, *case.pools)[0])
     for n, c in np.ndindex(case.shape[:2]):
         wanted = np.bincount(index[n, c].ravel(), g[n, c].ravel(), gx[n, c].size)
         # At most 16 windows share a cell; a sum of so many numbers below 8 is rounded 16 times.
@@ -138,10 +88,10 @@ def test_gather_and_scatter_take_any_index(room):
 
 
 @pytest.mark.parametrize("count_include_pad", [True, False])
-@given(case=windows())
+@given(case=CASES)
 def test_reference_averages_windows(count_include_pad, case):
     x = case.image()
-    y = reference.avg_pool2d(x, *pools(case), count_include_pad)
+    y = reference.avg_pool2d(x, *case.pools, count_include_pad)
     padded = np.full([n + 2 * p for n, p in zip(case.shape[2:], case.padding)], count_include_pad, float)
     (ph, pw), (H, W) = case.padding, case.shape[2:]
     padded[ph : ph + H, pw : pw + W] = 1  # the cells that count
@@ -155,13 +105,13 @@ def test_reference_averages_windows(count_include_pad, case):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("count_include_pad", [True, False])
-@given(case=windows())
+@given(case=CASES)
 def test_cpu_average_equals_reference(dtype, count_include_pad, case):
     x, g = case.normal(case.shape), case.normal(case.results)
     tolerance = 16 * 8 * np.finfo(dtype).eps  # up to 16 numbers below 8, each sum rounded once
-    y = cpu.avg_pool2d(x.astype(dtype), *pools(case), count_include_pad)
+    y = cpu.avg_pool2d(x.astype(dtype), *case.pools, count_include_pad)
     assert y.dtype == dtype
-    assert np.abs(y - reference.avg_pool2d(x, *pools(case), count_include_pad)).max() <= tolerance
+    assert np.abs(y - reference.avg_pool2d(x, *case.pools, count_include_pad)).max() <= tolerance
     adjoint = (case.shape[2:], case.kernel, case.stride, case.padding, count_include_pad)
     gx = cpu.avg_pool2d_adjoint(g.astype(dtype), *adjoint)
     assert gx.dtype == dtype and gx.shape == case.shape
@@ -170,10 +120,10 @@ def test_cpu_average_equals_reference(dtype, count_include_pad, case):
 
 @pytest.mark.parametrize("room", ROOMS)
 @pytest.mark.parametrize("count_include_pad", [True, False])
-@given(case=windows())
+@given(case=CASES)
 def test_average_adjoint(room, count_include_pad, case):
     x, g = case.normal(case.shape), case.normal(case.results)
-    y = room.avg_pool2d(x, *pools(case), count_include_pad)
+    y = room.avg_pool2d(x, *case.pools, count_include_pad)
     gx = room.avg_pool2d_adjoint(g, case.shape[2:], case.kernel, case.stride, case.padding, count_include_pad)
     # Sums of the same products, each below 25, in another order.
     assert abs(np.vdot(y, g) - np.vdot(x, gx)) <= 8 * np.finfo(np.float64).eps * 25 * (g.size + x.size)

@@ -1,4 +1,4 @@
-"""Group and instance norm, sequences and embeddings: what every layer promises, PyTorch, and the edges.
+"""Group and instance norm, sequences and embeddings: the checks of every layer, PyTorch, and the edges.
 
 Read next: ``test_layers.py``.
 """
@@ -36,7 +36,7 @@ SAMPLES: dict[str, tuple[Callable[[], nn.Module], tuple[Array, ...]]] = {
 
 
 @pytest.mark.parametrize(("make", "inputs"), [SAMPLES[name] for name in SAMPLES if "evaluation" not in name])
-def test_every_promise_of_a_layer(make: Any, inputs: Any) -> None:
+def test_every_check_of_a_layer(make: Any, inputs: Any) -> None:
     check_layer(make, inputs, batch_independent=True)
 
 

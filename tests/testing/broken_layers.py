@@ -18,7 +18,7 @@ def point(*shape: int, seed: int = 0) -> Any:
 
 
 class Gain(nn.Module):
-    """x * gain + bias, right in every respect; the layers below each break one promise."""
+    """x * gain + bias, right in every respect; the layers below each fail one check."""
 
     def __init__(self) -> None:
         self.gain = nn.Parameter(np.ones(3, np.float32))

@@ -1,4 +1,4 @@
-"""`check_layer`: right layers keep every promise, and for each promise there is a layer here that breaks only that one.
+"""`check_layer`: right layers pass every check, and for each check there is a layer here that fails only that one.
 
 Read next: ``test_check_vjp.py``.
 """
@@ -72,7 +72,7 @@ SHIPPED: dict[str, tuple[Callable[[], nn.Module], Any, bool]] = {
 
 @pytest.mark.parametrize("name", SHIPPED)
 @pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_layers_that_ship_keep_every_promise(name: str, count: int) -> None:
+def test_layers_that_ship_pass_every_check(name: str, count: int) -> None:
     make, inputs, independent = SHIPPED[name]
     report = check_layer(make, inputs, batch_independent=independent, max_examples=count, draws=2)
     assert report.ok and report.of("not run") in (["device"], []) and str(report).count("passed") >= 10
@@ -106,7 +106,7 @@ BROKEN: list[tuple[type[nn.Module], set[str], str]] = [
 
 
 @pytest.mark.parametrize(("layer", "failed", "says"), BROKEN, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_broken_promise_is_named_and_no_other(layer: type[nn.Module], failed: set[str], says: str) -> None:
+def test_a_failed_check_is_named_and_no_other(layer: type[nn.Module], failed: set[str], says: str) -> None:
     report = check_layer(layer, batch_independent=True, raise_on_failure=False)
     assert set(report.of("FAILED")) == failed
     assert says in str(report)
@@ -115,11 +115,11 @@ def test_a_broken_promise_is_named_and_no_other(layer: type[nn.Module], failed: 
     assert str(caught.value) == str(caught.value.report) and not caught.value.report.ok
 
 
-def test_every_promise_is_broken_somewhere() -> None:
+def test_every_check_fails_somewhere() -> None:
     assert {name for name, _ in CHECKS} - {"device"} == set().union(*(failed for _, failed, _ in BROKEN))
 
 
-def test_the_right_one_keeps_all() -> None:
+def test_the_right_one_passes_all() -> None:
     report = check_layer(Gain, batch_independent=True)
     assert isinstance(report, LayerReport) and report.ok
     assert report.of("passed") == [name for name, _ in CHECKS if name not in report.of("not run")]

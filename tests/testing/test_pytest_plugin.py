@@ -170,7 +170,7 @@ def test_offers_inputs():
 """).assert_outcomes(passed=1, xfailed=1)
 
 
-def test_a_layer_that_breaks_promises_reads_as_a_list(run) -> None:  # type: ignore[no-untyped-def]
+def test_a_layer_that_fails_checks_reads_as_a_list(run) -> None:  # type: ignore[no-untyped-def]
     text = run("""
 from minigen.testing import check_layer
 

@@ -5,59 +5,17 @@ Most results are the reference's bits: nothing is rounded, or the same numbers a
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernels.pool_windows import windows
 
 from minigen_kernels import reference
 from minigen_kernels.cuda import pool
 
 DTYPES = [np.float32, np.float64]
-
-
-class Windows(NamedTuple):
-    """A pooling geometry; every window holds at least one real cell, as the callers promise."""
-
-    shape: tuple  # (N, C, H, W)
-    out_hw: tuple
-    kernel: tuple
-    stride: tuple
-    padding: tuple
-    seed: int
-
-    def image(self, dtype) -> np.ndarray:
-        """Few different values, so that equal maxima occur."""
-        return np.random.default_rng(self.seed).integers(-4, 5, self.shape).astype(dtype)
-
-    def normal(self, shape, dtype) -> np.ndarray:
-        return np.random.default_rng(self.seed).normal(size=shape).astype(dtype)
-
-    @property
-    def results(self) -> tuple:
-        return (*self.shape[:2], *self.out_hw)
-
-
-@st.composite
-def windows(draw):
-    """Windows over every edge, gaps between windows (stride > kernel), results that leave cells unseen."""
-    hw, kernel, stride, padding, out_hw = [], [], [], [], []
-    for _ in range(2):
-        hw.append(draw(st.integers(1, 12)))
-        kernel.append(draw(st.integers(1, 4)))
-        stride.append(draw(st.integers(1, 4)))
-        padding.append(draw(st.integers(0, kernel[-1] - 1)))
-        most = (hw[-1] - 1 + padding[-1]) // stride[-1] + 1
-        out_hw.append(most - draw(st.integers(0, min(2, most - 1))))
-    shape = (draw(st.integers(1, 2)), draw(st.integers(1, 3)), *hw)
-    seed = draw(st.integers(0, 2**32 - 1))
-    return Windows(shape, tuple(out_hw), tuple(kernel), tuple(stride), tuple(padding), seed)
-
-
-def pools(case: Windows) -> tuple:
-    return case.out_hw, case.kernel, case.stride, case.padding
+CASES = windows(st.integers(1, 12))
 
 
 def assert_same(got: np.ndarray, wanted: np.ndarray) -> None:
@@ -66,20 +24,20 @@ def assert_same(got: np.ndarray, wanted: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@given(case=windows(), special=st.sampled_from([None, np.nan, -np.inf, np.inf]))
+@given(case=CASES, special=st.sampled_from([None, np.nan, -np.inf, np.inf]))
 def test_max_pool2d(host, dtype, case, special):
     x = case.image(dtype)
     if special is not None:
         x[np.random.default_rng(case.seed).random(x.shape) < 0.7] = special
-    for got, wanted in zip(host.run(pool.max_pool2d, x, *pools(case)), reference.max_pool2d(x, *pools(case))):
+    for got, wanted in zip(host.run(pool.max_pool2d, x, *case.pools), reference.max_pool2d(x, *case.pools)):
         assert_same(got, wanted)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@given(case=windows())
+@given(case=CASES)
 def test_gather_and_scatter_of_a_pooling(host, dtype, case):
     x, g = case.normal(case.shape, dtype), case.normal(case.results, dtype)
-    _, index = reference.max_pool2d(x, *pools(case))
+    _, index = reference.max_pool2d(x, *case.pools)
     assert_same(host.run(pool.plane_gather, x, index), reference.plane_gather(x, index))
     window = (case.kernel, case.stride, case.padding)
     gx = host.run(pool.plane_scatter, g, index, case.shape[2:], window)
@@ -115,11 +73,11 @@ def test_places_outside_of_the_plane_touch_no_memory(host):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@given(case=windows(), count_include_pad=st.booleans())
+@given(case=CASES, count_include_pad=st.booleans())
 def test_averages(host, dtype, case, count_include_pad):
     x, g = case.normal(case.shape, dtype), case.normal(case.results, dtype)
-    y = host.run(pool.avg_pool2d, x, *pools(case), count_include_pad)
-    assert_same(y, reference.avg_pool2d(x, *pools(case), count_include_pad))
+    y = host.run(pool.avg_pool2d, x, *case.pools, count_include_pad)
+    assert_same(y, reference.avg_pool2d(x, *case.pools, count_include_pad))
     adjoint = (case.shape[2:], case.kernel, case.stride, case.padding, count_include_pad)
     assert_same(host.run(pool.avg_pool2d_adjoint, g, *adjoint), reference.avg_pool2d_adjoint(g, *adjoint))
 
@@ -147,6 +105,6 @@ def test_no_samples(host):
     y, index = host.run(pool.max_pool2d, x, *window)
     assert y.shape == index.shape == host.run(pool.avg_pool2d, x, *window, True).shape == (0, 2, 3, 3)
     assert host.run(pool.plane_gather, x, index).shape == (0, 2, 3, 3)
-    for promise in (None, window[1:]):
-        assert host.run(pool.plane_scatter, y, index, (6, 6), promise).shape == x.shape
+    for known_window in (None, window[1:]):
+        assert host.run(pool.plane_scatter, y, index, (6, 6), known_window).shape == x.shape
     assert host.run(pool.avg_pool2d_adjoint, y, (6, 6), *window[1:], True).shape == x.shape
