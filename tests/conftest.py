@@ -45,9 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CUDA_DOUBLE), os.environ.get("PYTHONPATH")]))
 
 
-#: With several processes the first begins by compiling Numba's kernels, the others with nvcc and g++ meanwhile: kernels
-#: lie on disk when they are needed, and none is compiled twice.
-FIRST = [f"tests/kernels/{name}" for name in ("test_contract.py", "cuda/test_compile.py", "cuda/test_sanitizers.py")]
+#: With several processes the first begins by compiling Numba's kernels, the others meanwhile with what needs none of
+#: them: nvcc, g++, reading the source. Kernels lie on disk when they are needed, and none is compiled twice.
+FIRST = ["tests/kernels/test_contract.py", "tests/kernels/cuda/", "tests/test_architecture.py"]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -68,9 +68,8 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files of `FIRST` first. Skip the tests marked `gpu`, with the reason, where no GPU works."""
-    places = {file: place for place, file in enumerate(FIRST)}
-    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(FIRST)))
+    """Put the files and folders of `FIRST` first. Skip the tests marked `gpu`, with the reason, where no GPU works."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(place) for place in FIRST])
     gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not gpu:
         return

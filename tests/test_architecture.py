@@ -6,11 +6,11 @@ Read next: ``ops/op_table.py``.
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,16 +43,23 @@ LATE = {"cupy", "fcntl", "hypothesis", "matplotlib", "numba", "PIL", "pooch", "r
         "tomli_w", "torch"}  # fmt: skip
 
 
-def imports_of(path: Path) -> Iterator[tuple[ast.stmt, str]]:
+@functools.cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """All nodes of the syntax tree of a file."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@functools.cache
+def imports_of(path: Path) -> list[tuple[ast.stmt, str]]:
     """Every import statement in a file with each dotted name that it asks for."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    found: list[tuple[ast.stmt, str]] = []
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node, alias.name
+            found += [(node, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: a relative import"
-            for alias in node.names:
-                yield node, f"{node.module}.{alias.name}"
+            found += [(node, f"{node.module}.{alias.name}") for alias in node.names]
+    return found
 
 
 def room_named(name: str) -> str | None:
@@ -114,7 +121,7 @@ def test_no_import_hides_a_circle(path: Path) -> None:
             assert name.partition(".")[0] in LATE, f"{path}:{node.lineno}: {name} is imported late"
     if path in (ROOT / "kernels" / "minigen_kernels" / "__init__.py", ROOT / "minigen" / "algorithms" / "user_code.py"):
         return
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
             name = ast.literal_eval(node.args[0])
             assert name.partition(".")[0] in LATE, f"{path}:{node.lineno}: {name} is imported late"
@@ -132,7 +139,8 @@ def test_only_device_and_the_cuda_room_name_cupy() -> None:
 
 @each_file
 def test_a_file_opens_with_what_it_is_and_what_to_read_next(path: Path) -> None:
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    (module,) = (node for node in nodes_of(path) if isinstance(node, ast.Module))
+    text = ast.get_docstring(module) or ""
     assert len(text) > 40
     assert "Read next:" in text or path.name in ("__init__.py", "__main__.py")
     near = [path.parent, path.parent.parent, ROOT / "minigen", ROOT]

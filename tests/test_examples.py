@@ -10,6 +10,7 @@ import importlib.util
 import re
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,17 +54,26 @@ def load(name: str) -> ModuleType:
     return module
 
 
+def load_few(make: Callable[[str, int], data.Dataset], monkeypatch: pytest.MonkeyPatch) -> None:
+    def few(name: str, *, split: str = "train", data_dir: str | None = None) -> data.Dataset:
+        assert (name, data_dir) == ("glyphs", None)
+        return make(split, {"train": 800, "test": 300}[split])
+
+    monkeypatch.setattr(data, "load", few)
+
+
 @pytest.fixture
 def few_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to stand in; `data.load` gives 800 glyphs to train on and 300 to test."""
-
-    def few(name: str, *, split: str = "train", data_dir: str | None = None) -> data.Dataset:
-        assert (name, data_dir) == ("glyphs", None)
-        return glyphs(split, {"train": 800, "test": 300}[split])
-
-    monkeypatch.setattr(data, "load", few)
     monkeypatch.chdir(tmp_path)
+    load_few(glyphs, monkeypatch)
     return tmp_path
+
+
+@pytest.fixture
+def small_images(few_images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same images in 14x14 pixels, for what is learnt from them: a fourth of the work."""
+    load_few(digits, monkeypatch)
 
 
 def test_which_examples_there_are() -> None:
@@ -164,14 +174,14 @@ def test_an_example_as_a_program(
         assert (ast.get_docstring(ast.parse(path.read_text())) or "?").splitlines()[0] in capsys.readouterr().out
 
 
-def test_autoencoder_learns(few_images: Path) -> None:
-    assert load("03_autoencoder").main(epochs=25) < 0.06  # seen: 0.043 after 150 updates; the untrained one has 0.23
+def test_autoencoder_learns(small_images: None) -> None:
+    assert load("03_autoencoder").main(epochs=25) < 0.06  # seen: 0.033 after 175 updates; the untrained one has 0.21
 
 
-def test_denoising_gives_back_less_noise_than_it_was_given(few_images: Path) -> None:
+def test_denoising_gives_back_less_noise_than_it_was_given(small_images: None) -> None:
     for noise in ("gaussian", "salt-and-pepper"):
         before, after = load("04_denoising").main(epochs=25, noise=noise)
-        assert after < 0.8 * before  # seen: 0.67 and 0.25 after 150 updates
+        assert after < 0.8 * before  # seen: 0.51 and 0.22 after 175 updates
 
 
 def test_the_penalty_switches_units_off(few_images: Path) -> None:
@@ -179,15 +189,15 @@ def test_the_penalty_switches_units_off(few_images: Path) -> None:
     assert sparse < 0.6 * plain
 
 
-def test_vae_learns(few_images: Path) -> None:
+def test_vae_learns(small_images: None) -> None:
     assert load("07_vae").main(epochs=15) < 0.7 * load("07_vae").main(steps=1)  # 90 updates against one
 
 
-def test_the_latent_map_has_a_place_for_every_code(few_images: Path) -> None:
+def test_the_latent_map_has_a_place_for_every_code(small_images: None) -> None:
     module = load("08_vae_latent_map")
     codes = module.places()
     assert codes.shape == (225, 2) and abs(codes.mean(0)).max() < 1e-6 and abs(codes.std(0) - 1).max() < 0.05
-    assert module.main(epochs=15) < module.main(steps=1) - 30  # nats, after 90 updates
+    assert module.main(epochs=15) < module.main(steps=1) - 15  # nats, after 90 updates; seen: 49 and 74
 
 
 def test_conv_autoencoder_learns(few_images: Path) -> None:
@@ -200,16 +210,16 @@ def test_neither_player_of_the_gan_wins(few_images: Path) -> None:
     assert 0.5 < real < 0.99 and 0.01 < made < real - 0.05  # seen: 0.75 and 0.55
 
 
-def test_the_penalty_holds_the_slope_at_one(few_images: Path) -> None:
+def test_the_penalty_holds_the_slope_at_one(small_images: None) -> None:
     module = load("11_wgan_gp")
     (_, held), (_, free) = module.main(steps=25), module.main(steps=25, penalty=0.0)
     assert abs(held - 1) < 0.7 and free > 2 * held  # after 25 updates it is still on its way to 1
 
 
 @pytest.mark.parametrize("steps", [100, pytest.param(200, marks=pytest.mark.slow)])
-def test_an_autoencoder_as_discriminator_converges(steps: int, few_images: Path) -> None:
+def test_an_autoencoder_as_discriminator_converges(steps: int, small_images: None) -> None:
     module = load("12_autoencoder_inside_gan")
-    assert module.main(steps=steps) < 0.7 * module.main(steps=10)  # seen: 0.41 (100), 0.27 (200) and 0.76
+    assert module.main(steps=steps) < 0.7 * module.main(steps=10)  # seen: 0.33 (100) and 0.72
 
 
 @pytest.mark.parametrize("name", ["14_mode_collapse_and_cure", "16_unrolled_gan"])
@@ -226,7 +236,7 @@ def test_transfer_is_ahead(small: bool, few_images: Path, monkeypatch: pytest.Mo
     """With images of 14x14 pixels and half the units always, as the example is with the slow tests."""
     module = load("13_transfer_decoder_to_generator")
     if small:
-        monkeypatch.setattr(data, "load", lambda name, *, split, data_dir: digits())
+        load_few(digits, monkeypatch)
         monkeypatch.setattr(module, "WIDTH", 200)
     given, fresh = module.main(steps=300, vae_steps=300)
     assert given > fresh + 0.03  # seen: 0.41 and 0.32 of small images, 0.52 and 0.45 of whole ones

@@ -15,7 +15,7 @@ FAST: list[tuple[str, int, dict[str, Any]]] = [
     ("sparse-ae", 300, {}),
     ("vae", 500, {}),
     ("linear-vae", 500, {}),
-    ("gan", 1500, {"hidden": 128}),
+    ("gan", 800, {"hidden": 128}),
 ]
 SLOW: list[tuple[str, int, dict[str, Any]]] = [
     ("deep-ae", 1000, {}),

@@ -29,9 +29,9 @@ SEEDS = [0, pytest.param(1, marks=pytest.mark.slow)]
 
 
 @functools.cache
-def digits() -> Dataset:
-    """800 digits of 14x14 pixels: the 28x28 images with 2x2 blocks of pixels averaged."""
-    whole = glyphs("train", 800)
+def digits(split: str = "train", count: int = 800) -> Dataset:
+    """So many digits of 14x14 pixels: the 28x28 images with 2x2 blocks of pixels averaged."""
+    whole = glyphs(split, count)
     small = whole.images.reshape(-1, 1, 14, 2, 14, 2).mean((3, 5)).round().astype(np.uint8)
     return replace(whole, images=small)
 

@@ -188,7 +188,7 @@ def test_gradients_of_every_order_agree_with_differences(row: Row, data: st.Data
 
 
 @differentiable
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(data=st.data())
 def test_the_public_gradient_check_agrees(row: Row, data: st.DataObject) -> None:
     """Every element of the smallest inputs, random directions through the others. It plants errors of its own."""
