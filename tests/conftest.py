@@ -21,6 +21,8 @@ from hypothesis import settings
 
 from minigen.device import cuda_status
 
+gc.disable()  # until all tests are collected: nothing that collecting them makes is garbage
+
 # No deadline: the first example of a kernel compiles it. On a CI machine the same examples come in every run.
 settings.register_profile("default", deadline=None, max_examples=25)
 settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True)
@@ -65,6 +67,7 @@ def pytest_collection_finish() -> None:
     """Leave the thousands of tests that were collected out of every later search for garbage."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,7 +27,7 @@ LAYOUTS = {
 }
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(deadline=None, derandomize=True)
 @given(ARRAYS, st.sampled_from(sorted(LAYOUTS)), st.text(max_size=5))
 def test_what_goes_in_comes_out(tmp_path_factory, array, layout, name):
     path = tmp_path_factory.getbasetemp() / "round-trip.safetensors"

@@ -66,7 +66,7 @@ def test_digits_that_were_never_shown_are_named(gone: tuple[int, ...]) -> None:
     assert labels is not None
     shown = digits().subset(np.flatnonzero(~np.isin(labels, gone)))
     classifiers = [None, digit_classifier()]
-    without, checkup = train_and_examine_with(classifiers, "vae", shown, 800, latent=6, other_data=digits())
+    without, checkup = train_and_examine_with(classifiers, "vae", shown, 500, latent=6, other_data=digits())
     assert without.findings == ()
     if not gone:
         assert checkup.findings == ()

@@ -163,6 +163,15 @@ def test_what_does_not_fit_is_refused() -> None:
         build_small("vq-vae", codebook="gradient", codebook_decay=0.5)
 
 
+@pytest.mark.parametrize("codebook", ["ema", "gradient"])
+def test_an_update_moves_the_entries(codebook: str) -> None:
+    """Not only where unused ones are put where codes are."""
+    experiment, images = build_small("vq-vae", codebook=codebook, restart_after=0), images_for("vq-vae")
+    before = experiment.modules["codebook"].state_dict()["embedding"]
+    experiment.step(images)
+    assert abs(experiment.modules["codebook"].state_dict()["embedding"] - before).max() > 1e-6
+
+
 PATTERNS = np.zeros((4, 1, 8, 8), np.float32)
 PATTERNS[0, 0, :4], PATTERNS[1, 0, 4:], PATTERNS[2, 0, :, :4], PATTERNS[3, 0, :, 4:] = 1, 1, 1, 1
 

@@ -31,7 +31,7 @@ from minigen_kernels.cuda.source import HERE, Program, kernels
 SHIM = Path(__file__).with_name("cuda_host_shim.h")
 #: No contraction of a * b + c: the host must round as -fmad=false does; where a kernel allows contraction, tolerances
 #: cover both.
-FLAGS = ("-O2", "-std=c++17", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
+FLAGS = ("-O1", "-std=c++17", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
 SANITIZE = ("-g1", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
