@@ -225,13 +225,13 @@ def sample_means(experiment: Experiment) -> list[Array]:
 
 @pytest.mark.parametrize("name", slow_unless("acgan".__eq__, ["cgan", "acgan"]))
 def test_each_class_is_generated(name: str) -> None:
-    means = [grey.mean() for grey in sample_means(trained(name, 300)[0])]
+    means = [grey.mean() for grey in sample_means(trained(name, 200)[0])]
     np.testing.assert_allclose(means, [-0.7, 0.0, 0.7], atol=0.25)
 
 
 def test_infogan_finds_the_classes_by_itself() -> None:
     """The bound comes near log 3, and samples of one category keep to one level."""
-    experiment, terms = trained("infogan", 400)
+    experiment, terms = trained("infogan", 300)
     assert terms["category"] > 0.8 * math.log(CLASSES)
     greys = sample_means(experiment)
     nearest = [np.abs(grey[:, None] - [-0.7, 0.0, 0.7]).argmin(1) for grey in greys]

@@ -183,7 +183,7 @@ def test_it_learns_four_pictures_and_draws_them(codebook: str) -> None:
         "vq-vae", codebook=codebook, codes=8, restart_after=50, lr=5e-3, prior_channels=32, channels=8
     )
     rng = np.random.default_rng(0)
-    for _ in range(160):
+    for _ in range(120):
         labels = rng.integers(0, 4, 32)
         experiment.step(Batch(PATTERNS[labels], labels, np.arange(32)))
     latent, reconstruct = experiment.latent, experiment.reconstruct
