@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,6 @@ import pytest
 from hypothesis import settings
 
 from minigen.device import cuda_status
-
-gc.disable()  # until all tests are collected: nothing that collecting them makes is garbage
 
 # No deadline: the first example of a kernel compiles it. On a CI machine the same examples come in every run.
 settings.register_profile("default", deadline=None, max_examples=25)
@@ -49,7 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 #: With several processes the first begins by compiling Numba's kernels, the others meanwhile with what needs none of
 #: them: nvcc, g++, reading the source. Kernels lie on disk when they are needed, and none is compiled twice.
-FIRST = ["tests/kernels/test_contract.py", "tests/kernels/cuda/", "tests/test_architecture.py"]
+FIRST = [f"tests/kernels/{name}" for name in ("test_contract", "cuda/test_compile", "cuda/test_sanitizers")]
+FIRST += ["tests/kernels/cuda/test_host_", "tests/test_architecture"]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -63,15 +63,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return LoadFileScheduling(config, log)
 
 
-def pytest_collection_finish() -> None:
-    """Leave the thousands of tests that were collected out of every later search for garbage."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Search for no garbage while tests are collected, and never among the thousands that were."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files and folders of `FIRST` first. Skip the tests marked `gpu`, with the reason, where no GPU works."""
+    """Put the files first that begin as in `FIRST`. Skip tests marked `gpu`, with the reason, where no GPU works."""
     items.sort(key=lambda item: [not item.nodeid.startswith(place) for place in FIRST])
     gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not gpu:
