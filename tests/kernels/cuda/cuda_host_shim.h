@@ -1,10 +1,11 @@
 // Run CUDA C++ kernels on the host, to test them where there is no GPU. Included before the text of a .cu file and
 // compiled with g++ (build.py).
 //
-// One fiber per CUDA thread of a block; blocks one after another. A fiber runs until it meets a barrier or a shuffle,
-// then the next one of its warp runs; a warp runs until all its threads wait for the block, then the next warp runs.
-// That goes from first to last (host_order 0) or from last to first (1), for threads, warps and blocks. A kernel
-// without a race gives the same bits in both orders.
+// Blocks run one after another, and in a block the threads of a warp. A thread that meets a barrier or a shuffle waits
+// on its stack, a fiber, and the next thread of its warp runs on another; one that ends leaves its fiber to the next
+// thread, so that kernels without barriers are a plain loop. A warp runs until all its threads wait for the block, then
+// the next warp runs. That goes from first to last (host_order 0) or from last to first (1), for threads, warps and
+// blocks. A kernel without a race gives the same bits in both orders.
 //
 // Found and reported as an error of the launch: a barrier that some threads never reach, threads that meet at
 // different barriers, a shuffle that names lanes which do not exist or do not come. Found by the results: shared memory
@@ -15,7 +16,6 @@
 // PTX. What a kernel takes from CUDA's fast or approximate functions is not tested by this either.
 #pragma once
 #include <math.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,45 +68,104 @@ namespace hostcuda {
 constexpr size_t STACK_BYTES = 128 << 10;
 constexpr int LANES = 32;
 
-struct Fiber {
-  ucontext_t context;
-  jmp_buf place;  // where it was suspended
-  char* stack = nullptr;
-  bool started = false, done = false;
-  dim3 thread;
+// A place to jump back to: __builtin_setjmp saves three words, and the compiler all that it needs itself.
+struct Place {
+  void* words[5];
 };
 
-static std::vector<Fiber> fibers;
-static ucontext_t scheduler;
-static jmp_buf scheduler_place;
+struct Fiber {
+  ucontext_t context;
+  Place place;  // where it was suspended
+  char* stack = nullptr;
+  bool started = false;
+};
+
+struct Barrier;
+
+struct Thread {
+  dim3 index;
+  Fiber* fiber;  // on which it runs
+  const Barrier* at;  // where it waits, for a generation after this one
+  long generation;
+  bool begun, done;
+
+  bool runnable() const;
+};
+
+static Thread team[1024];  // the threads of a block
+static std::vector<Fiber*> fibers;  // all of them
+static std::vector<Fiber*> idle;
+static Fiber scheduler;
+static Fiber* running;
 static int threads;  // of a block
-static int current;  // index of the running fiber
-static bool progress;  // whether a thread finished or a barrier opened
+static int current;  // index of the running thread
 static std::string failure;
 
 static void (*call_kernel)(void*);
 static void* call_arguments;
 
-// Leave the running fiber until the scheduler comes back to it. Plain jumps are five times as fast as swapcontext,
-// which asks the kernel for the signal mask; the address sanitizer follows only swapcontext.
-static __attribute__((noinline)) void suspend() {
-  Fiber& self = fibers[current];
-  if (HOST_ASAN) {
-    swapcontext(&self.context, &scheduler);
-  } else if (_setjmp(self.place) == 0) {
-    _longjmp(scheduler_place, 1);
-  }
+static void fiber_main();
+
+static void prepare(Fiber& fiber) {
+  if (!fiber.stack) fiber.stack = (char*)malloc(STACK_BYTES);
+  getcontext(&fiber.context);
+  fiber.context.uc_stack.ss_sp = fiber.stack;
+  fiber.context.uc_stack.ss_size = STACK_BYTES;
+  fiber.context.uc_link = nullptr;
+  makecontext(&fiber.context, fiber_main, 0);
+  fiber.started = false;
 }
 
-static __attribute__((noinline)) void resume(Fiber& fiber) {
-  threadIdx = fiber.thread;
-  if (HOST_ASAN) {
-    swapcontext(&scheduler, &fiber.context);
-  } else if (_setjmp(scheduler_place) == 0) {
-    if (fiber.started) _longjmp(fiber.place, 1);
-    fiber.started = true;
-    setcontext(&fiber.context);
+static Fiber& idle_fiber() {
+  if (idle.empty()) {
+    fibers.push_back(new Fiber());  // a context points into itself: fibers must not move
+    prepare(*fibers.back());
+    return *fibers.back();
   }
+  Fiber& fiber = *idle.back();
+  idle.pop_back();
+  return fiber;
+}
+
+// Leave the running fiber for another one, until somebody comes back. Plain jumps are many times as fast as swapcontext,
+// which asks the kernel for the signal mask; the address sanitizer follows only swapcontext. The compiler must not look
+// into these functions (OPAQUE): between two jumps the other threads change memory and all registers.
+#define OPAQUE __attribute__((noinline, noipa))
+
+static OPAQUE void jump(Fiber& fiber) {
+  running = &fiber;
+  if (fiber.started) __builtin_longjmp(fiber.place.words, 1);
+  fiber.started = true;
+  setcontext(&fiber.context);
+}
+
+static OPAQUE void switch_to(Fiber& fiber) {
+#if HOST_ASAN
+  Fiber& self = *running;
+  running = &fiber;
+  swapcontext(&self.context, &fiber.context);
+#else
+  if (__builtin_setjmp(running->place.words) == 0) jump(fiber);
+#endif
+}
+
+// The first thread from `thread` on, in order and in the same warp as `current`, that does not wait; or -1.
+static int next_runnable(int thread) {
+  const int warp = current / LANES * LANES, step = host_order ? -1 : 1;
+  for (; thread >= warp && thread < warp + LANES && thread < threads; thread += step) {
+    if (team[thread].runnable()) return thread;
+  }
+  return -1;
+}
+
+static int following() { return next_runnable(host_order ? current - 1 : current + 1); }
+
+// Let `thread` run, or for -1 the scheduler.
+static void run(int thread) {
+  if (thread < 0) return switch_to(scheduler);
+  current = thread;
+  threadIdx = team[thread].index;
+  switch_to(team[thread].begun ? *team[thread].fiber : idle_fiber());
 }
 
 // End the launch with a message. The fibers are thrown away; the kernel's threads own nothing.
@@ -114,7 +173,7 @@ static void fail(const std::string& message) {
   failure = message + ", thread (" + std::to_string(threadIdx.x) + ", " + std::to_string(threadIdx.y) + ", " +
             std::to_string(threadIdx.z) + ") of block (" + std::to_string(blockIdx.x) + ", " +
             std::to_string(blockIdx.y) + ", " + std::to_string(blockIdx.z) + ")";
-  for (;;) suspend();
+  for (;;) switch_to(scheduler);
 }
 
 // ---- barriers ----
@@ -135,14 +194,15 @@ struct Barrier {
            " while other threads wait in line " + std::to_string(line));
     }
     line = from_line;
-    const long mine = generation;
     if (++arrived == members) {
       arrived = 0;
       generation++;
-      progress = true;
       return;
     }
-    while (mine == generation) suspend();
+    team[current].at = this;
+    team[current].generation = generation;
+    run(following());
+    team[current].at = nullptr;
   }
 
   void leave(const char* name) {
@@ -151,26 +211,29 @@ struct Barrier {
   }
 };
 
+bool Thread::runnable() const { return !done && (!at || at->generation != generation); }
+
 static Barrier block_barrier;
 static Barrier warp_barriers[1024 / LANES];
 
 static Barrier& warp_barrier() { return warp_barriers[current / LANES]; }
 
-static uint64_t lane_values[1024];
+// What the lanes give in a shuffle, in turns: a place is written again two barriers later, when all have read it.
+static uint64_t lane_values[2][1024];
 
 template <class T>
 T shuffle(unsigned int mask, T value, int from_lane, int line) {
   static_assert(sizeof(T) <= 8, "a shuffle moves at most 8 bytes");
   if (mask != 0xffffffffu) fail("the host shim has no shuffles of part of a warp");
   const int first = current / LANES * LANES;
-  memcpy(&lane_values[current], &value, sizeof(T));
+  uint64_t* const values = lane_values[warp_barrier().generation % 2];
+  memcpy(&values[current], &value, sizeof(T));
   warp_barrier().wait(line, "a shuffle");
   T result = value;
   if (from_lane >= 0 && from_lane < LANES) {  // beyond the warp a lane keeps its own value
     if (first + from_lane >= threads) fail("a shuffle from a lane that the block does not have");
-    memcpy(&result, &lane_values[first + from_lane], sizeof(T));
+    memcpy(&result, &values[first + from_lane], sizeof(T));
   }
-  warp_barrier().wait(line, "a shuffle");
   return result;
 }
 
@@ -178,49 +241,45 @@ static int lane() { return current % LANES; }
 
 // ---- launch ----
 
+// Run threads that begin, one after another, until the next of the warp is already on a fiber of its own.
 static void fiber_main() {
   for (;;) {
-    call_kernel(call_arguments);
-    fibers[current].done = true;
-    progress = true;
-    block_barrier.leave("__syncthreads()");
-    warp_barrier().leave("a shuffle or __syncwarp()");
-    suspend();
+    Fiber* const self = running;
+    int next = current;
+    do {
+      current = next;
+      threadIdx = team[current].index;
+      team[current].begun = true;
+      team[current].fiber = self;
+      call_kernel(call_arguments);
+      team[current].done = true;
+      block_barrier.leave("__syncthreads()");
+      warp_barrier().leave("a shuffle or __syncwarp()");
+      next = following();
+    } while (next >= 0 && !team[next].begun);
+    idle.push_back(self);
+    run(next);
   }
-}
-
-static void prepare(Fiber& fiber) {
-  if (!fiber.stack) fiber.stack = (char*)malloc(STACK_BYTES);
-  getcontext(&fiber.context);
-  fiber.context.uc_stack.ss_sp = fiber.stack;
-  fiber.context.uc_stack.ss_size = STACK_BYTES;
-  fiber.context.uc_link = nullptr;
-  makecontext(&fiber.context, fiber_main, 0);
-  fiber.started = false;
 }
 
 // Run a warp as far as it gets without the others, which is what hardware may do. Return whether it got anywhere.
 static bool run_warp(int warp) {
   const int first = warp * LANES, last = std::min(first + LANES, threads) - 1;
   bool any = false;
-  do {
-    progress = false;
-    for (int i = first; i <= last && failure.empty(); i++) {
-      current = host_order ? last - (i - first) : i;
-      if (!fibers[current].done) resume(fibers[current]);
-    }
-    any |= progress;
-  } while (progress && failure.empty());
+  while (failure.empty()) {
+    current = host_order ? last : first;
+    const int thread = next_runnable(current);
+    if (thread < 0) break;
+    any = true;
+    run(thread);
+  }
   return any;
 }
 
 static void run_block() {
   block_barrier.open_for(threads);
   for (int w = 0; w * LANES < threads; w++) warp_barriers[w].open_for(std::min(LANES, threads - w * LANES));
-  for (int i = 0; i < threads; i++) {
-    fibers[i].done = false;
-    fibers[i].thread = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
-  }
+  for (int i = 0; i < threads; i++) team[i].at = nullptr, team[i].begun = team[i].done = false;
 #if !HOST_ASAN
   if (__start_cuda_shared) memset(__start_cuda_shared, 0xff, __stop_cuda_shared - __start_cuda_shared);
 #endif
@@ -257,12 +316,10 @@ const char* launch(void (*kernel)(A...), const unsigned int* grid, const unsigne
   blockDim = {block[0], block[1], block[2]};
   threads = block[0] * block[1] * block[2];
   failure.clear();
-  for (int i = 0; i < threads; i++) {
-    if (i == (int)fibers.size()) {
-      fibers.reserve(1024);  // a context points into itself: fibers must not move
-      fibers.emplace_back();
-      prepare(fibers.back());
-    }
+  running = &scheduler;
+  scheduler.started = true;
+  for (unsigned int i = 0; i < unsigned(threads); i++) {
+    team[i].index = {i % block[0], i / block[0] % block[1], i / (block[0] * block[1])};
   }
   const long blocks = (long)grid[0] * grid[1] * grid[2];
   for (long b = 0; b < blocks && failure.empty(); b++) {
@@ -271,7 +328,8 @@ const char* launch(void (*kernel)(A...), const unsigned int* grid, const unsigne
     run_block();
   }
   if (failure.empty()) return nullptr;
-  for (Fiber& fiber : fibers) prepare(fiber);  // abandon what is still suspended
+  idle = fibers;  // abandon what is still suspended
+  for (Fiber* fiber : fibers) prepare(*fiber);
   return failure.c_str();
 }
 
