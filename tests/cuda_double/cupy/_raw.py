@@ -38,7 +38,7 @@ _TYPES = {
 #: Structures that kernels take by value (together.cuh, beside the programs): addresses of arrays, and their sizes.
 _TABLES = ("Arrays", "Doubles")
 _STRUCTURES = (*_TABLES, "Chunks")
-FLAGS = ("-O2", "-std=c++17", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
+FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
 #: What NVRTC takes and a kernel here could need; anything else is refused, to be looked up.
 OPTIONS = re.compile(
     r"-D\w+(=\S*)?|-?-std=c\+\+\d\d|-?-fmad=(true|false)|-?-ftz=(true|false)|-I\S+|-lineinfo|-use_fast_math"
