@@ -263,6 +263,18 @@ def test_launches_transfers_and_waits_are_counted() -> None:
     assert any(__file__ in site for _, _, site in cp._ledger.sites)
 
 
+def test_operands_that_overlap_the_output_are_read_before_it_is_written() -> None:
+    x = cp.arange(5, dtype=np.float32)
+    cp.add(x[:-1], 1, out=x[1:])
+    assert x.get().tolist() == [0, 1, 2, 3, 4]
+    x[:-1] += x[1:]
+    assert x.get().tolist() == [1, 3, 5, 7, 4]
+    if IS_DOUBLE:
+        cp._ledger.reset()
+        cp.add(x[:-1], 1, out=x[1:])
+        assert cp._ledger.counts["elementwise"] == 2, "a copy and the sum"
+
+
 @only_double
 def test_what_the_double_lacks_says_so() -> None:
     with pytest.raises(NotImplementedError, match="double: cupy.blackman"):
