@@ -135,7 +135,12 @@ def _add_gradients(gradients: dict[int, Tensor], function: Node, needed: tuple[b
     for i, (x, gx) in enumerate(zip(inputs, gxs, strict=True)):
         if gx is None or not needed[i]:
             continue
-        if not isinstance(gx, Tensor) or gx.data.shape != x.data.shape or gx.data.dtype != x.data.dtype:
+        if (
+            not isinstance(gx, Tensor)
+            or gx.data.shape != x.data.shape
+            or gx.data.dtype != x.data.dtype
+            or (type(gx.data) is not type(x.data) and gx.device != x.device)
+        ):
             name = type(function).__name__
             raise GradientError(f"{name}.backward: the gradient of input {i} must be like the input, {x!r}; got {gx!r}")
         before = gradients.get(id(x))

@@ -205,30 +205,30 @@ class Tensor(Protocols):
         return methods.getitem(self, index)
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return Tensor(self.data == data_of(other))
+        return Tensor(self.data == beside(self, other))
 
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return Tensor(self.data != data_of(other))
+        return Tensor(self.data != beside(self, other))
 
     def __lt__(self, other: Any) -> Tensor:
-        return Tensor(self.data < data_of(other))
+        return Tensor(self.data < beside(self, other))
 
     def __le__(self, other: Any) -> Tensor:
-        return Tensor(self.data <= data_of(other))
+        return Tensor(self.data <= beside(self, other))
 
     def __gt__(self, other: Any) -> Tensor:
-        return Tensor(self.data > data_of(other))
+        return Tensor(self.data > beside(self, other))
 
     def __ge__(self, other: Any) -> Tensor:
-        return Tensor(self.data >= data_of(other))
+        return Tensor(self.data >= beside(self, other))
 
     # Masks are combined as in NumPy; there is no gradient either.
 
     def __and__(self, other: Any) -> Tensor:
-        return Tensor(self.data & data_of(other))
+        return Tensor(self.data & beside(self, other))
 
     def __or__(self, other: Any) -> Tensor:
-        return Tensor(self.data | data_of(other))
+        return Tensor(self.data | beside(self, other))
 
     def __invert__(self) -> Tensor:
         return Tensor(~self.data)
@@ -267,3 +267,13 @@ def as_tensor(x: Any, name: str = "Tensor", *, device: str | None = None, dtype:
 def data_of(x: Any) -> Any:
     """What a Tensor is compared with, as an array or number; a NumPy number counts like one of Python."""
     return x.data if isinstance(x, Tensor) else x.item() if isinstance(x, np.generic) else x
+
+
+def beside(t: Tensor, x: Any) -> Any:
+    """`data_of(x)`, which `t` is compared with. TypeError if it lies on another device."""
+    data = data_of(x)
+    if type(data) is not type(t.data) and hasattr(data, "dtype") and device_of(data) != t.device:
+        raise TypeError(
+            f"a comparison: inputs on {t.device} and {device_of(data)}. Nothing is moved silently: use .to(device)"
+        )
+    return data

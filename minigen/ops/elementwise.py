@@ -139,6 +139,7 @@ def where(condition: Any, a: Tensor | float, b: Tensor | float) -> Tensor:
         raise TypeError(f"where: the condition has to be bool, got {mask.dtype}; compare first, for example x > 0")
     if isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS):
         a, b = Tensor([a, b], device=device_of(mask))
+    a, b = (x if isinstance(x, _NUMBERS) else as_tensor(x) for x in (a, b))
     tensors = [x for x in (a, b) if isinstance(x, Tensor)]
     for x in tensors:
         if x.device != device_of(mask):

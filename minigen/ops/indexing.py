@@ -4,11 +4,12 @@ The rule is NumPy's. Only a tuple that is the whole index is a list of parts, on
 set of positions (or a mask), also a tuple *inside* an index: ``x[:, (0, 0, 2)]`` is ``x[:, np.array([0, 0, 2])]``. Here
 all such sets become arrays, so that whoever looks at an index later sees at once whether it can name an element twice.
 
-Imports: autograd, device. Read next: ``linalg.py``.
+Imports: autograd, device, kernels. Read next: ``linalg.py``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 from types import EllipsisType
@@ -19,7 +20,7 @@ import numpy as np
 from minigen.autograd import Function, Tensor, as_tensor, is_recording
 from minigen.autograd.tensor import data_of
 from minigen.device import array_module, refuse_masked
-from minigen_kernels import Array
+from minigen_kernels import Array, for_array
 
 _PLAIN = (int, bool, np.bool_, EllipsisType, type(None))
 
@@ -47,19 +48,40 @@ class ScatterAdd(Function):
         many = x.dtype == np.float32 and x.size > math.prod(self.shape)  # an element may get a million terms
         if many:
             x = x.astype(np.float64)
-        y = xp.zeros(self.shape, x.dtype)
-        if repeats(self.index):
-            xp.add.at(y, self.index, x)
-        else:
+        if not repeats(self.index):
+            y = xp.zeros(self.shape, x.dtype)
             y[self.index] = x
+        elif xp is np:
+            y = np.zeros(self.shape, x.dtype)
+            np.add.at(y, self.index, x)
+        else:
+            y = self._in_order(x, xp)
         return y.astype(np.float32) if many else y
+
+    def _in_order(self, x: Array, xp: Any) -> Array:
+        """On a GPU `add.at` adds whatever thread comes first, with other bits in every run; this kernel has an order.
+
+        It adds to planes: axes after those that the index names become planes, the others one line of places.
+        """
+        parts = self.index if isinstance(self.index, tuple) else (self.index,)
+        k = sum(_axes_named(parts, len(self.shape)))
+        places, planes = math.prod(self.shape[:k]), math.prod(self.shape[k:])
+        at = xp.arange(places).reshape(self.shape[:k])[self.index].reshape(-1)
+        lines = xp.ascontiguousarray(x.reshape(at.size, planes).T).reshape(1, planes, 1, at.size)
+        y = for_array(x).plane_scatter(lines, xp.broadcast_to(at, lines.shape), (1, places), None)
+        return xp.ascontiguousarray(y.reshape(planes, places).T).reshape(self.shape)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return GetItem.apply(gy, index=self.index)
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
-    """`x[index]` as in NumPy: numbers, slices, None, ..., and sequences, arrays or Tensors of positions, and masks."""
+    """`x[index]` as in NumPy: numbers, slices, None, ..., and sequences, arrays or Tensors of positions, and masks.
+
+    A position beyond the axis is an IndexError. Positions that lie on a GPU are not looked at, for the host would have
+    to wait: there one beyond the axis is counted modulo its length. A mask makes the host wait, which has to know how
+    many elements there are.
+    """
     x = as_tensor(x)
     keep = x.requires_grad and is_recording()
     return GetItem.apply(x, index=plain_index(x.data, index, keep))
@@ -71,21 +93,51 @@ def plain_index(x: Array, index: Any, keep: bool) -> Any:
     With `keep` the arrays are copies: nobody can change them between the forward and the backward pass. IndexError
     names the part that is no index.
     """
-    if isinstance(index, tuple):
-        return tuple([_plain_part(x, part, keep) for part in index])
-    return _plain_part(x, index, keep)
+    parts = index if isinstance(index, tuple) else (index,)
+    plain = tuple([_plain_part(x, part, keep) for part in parts])
+    if not isinstance(x, np.ndarray):
+        _check_on_host(x, parts, plain)
+    return plain if isinstance(index, tuple) else plain[0]
+
+
+def _axes_named(parts: tuple[Any, ...], ndim: int) -> list[int]:
+    """How many axes of an array each part of an index, made by `plain_index`, names. An ellipsis names the rest."""
+    counts = [_axes_of(part) for part in parts]
+    return [ndim - sum(counts) if part is Ellipsis else count for part, count in zip(parts, counts)]
+
+
+def _axes_of(part: Any) -> int:
+    if part is None or part is Ellipsis or isinstance(part, bool):
+        return 0
+    return part.ndim if getattr(getattr(part, "dtype", None), "kind", "") == "b" else 1
+
+
+def _check_on_host(x: Array, parts: tuple[Any, ...], plain: tuple[Any, ...]) -> None:
+    """IndexError for a position beyond an axis of `x` on a GPU, where the host has it: CuPy would not say."""
+    axis = 0
+    for part, count in zip(parts, _axes_named(plain, x.ndim)):
+        given = data_of(part)
+        if isinstance(given, (list, tuple, np.ndarray)) and count == 1 and axis < x.ndim:
+            with contextlib.suppress(TypeError):  # numbers of a GPU in a list
+                given, length = np.asarray(_nested(given)), x.shape[axis]
+                beyond = given[(given < -length) | (given >= length)]
+                if beyond.size:
+                    raise IndexError(f"getitem: index {beyond[0]} is out of bounds for axis {axis} with size {length}")
+        axis += count
 
 
 def _plain_part(x: Array, part: Any, keep: bool) -> Any:
     kind = type(part)
     if kind is slice:
-        return slice(data_of(part.start), data_of(part.stop), data_of(part.step))
+        return slice(*[_bound(bound) for bound in (part.start, part.stop, part.step)])
     if kind in _PLAIN:
         return part
     if isinstance(part, np.integer) or (hasattr(kind, "__index__") and not hasattr(part, "dtype")):
         return operator.index(part)
     refuse_masked("getitem", part)
     given, xp = _nested(part), array_module(x)
+    if xp is np and array_module(given) is not np:
+        raise TypeError("getitem: the index is on cuda, the Tensor on cpu. Nothing is moved silently: use .to(device)")
     try:
         array: Array = xp.array(given) if keep else xp.asarray(given)
     except ValueError as error:  # a ragged list
@@ -98,6 +150,12 @@ def _plain_part(x: Array, part: Any, keep: bool) -> Any:
             f"{_shown(part)}, of dtype {array.dtype}; make whole numbers of it first"
         )
     return array
+
+
+def _bound(bound: Any) -> Any:
+    """A bound of a slice. One that lies on a GPU makes the host wait, which has to know the shape of the result."""
+    bound = data_of(bound)
+    return bound if array_module(bound) is np else bound.item()
 
 
 def _nested(part: Any) -> Any:
