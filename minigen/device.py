@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 from types import ModuleType
 from typing import Any, Literal
 
@@ -76,11 +77,13 @@ def cuda_status() -> tuple[bool, str]:
     except ImportError as error:
         return (False, f"CuPy is not installed ({error}): pip install 'minigen-engine[cuda13]' or '[cuda12]'")
     try:
-        count = cupy.cuda.runtime.getDeviceCount()
+        cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # CuPy raises its own classes, which cannot be named before the import
+        if "cudaErrorNoDevice" in str(error):
+            hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+            why = "" if hidden is None else f": CUDA_VISIBLE_DEVICES is {hidden!r}"
+            return False, f"no CUDA device is visible{why}"
         return (False, f"CuPy {cupy.__version__} finds no usable NVIDIA driver ({_first_line(error)})")
-    if count == 0:
-        return False, "no CUDA device is visible (is CUDA_VISIBLE_DEVICES empty?)"
     try:
         x = cupy.arange(4, dtype=cupy.float32)
         total, product = float((x + 1).sum()), float((x[None] @ x[:, None])[0, 0])

@@ -49,6 +49,10 @@ def no_driver() -> int:
     raise RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient\nmore lines")
 
 
+def no_device() -> int:  # CuPy never returns 0
+    raise RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")
+
+
 def broken(*_: Any, **__: Any) -> Any:
     raise RuntimeError("no kernel image is available\nfor this device")
 
@@ -60,7 +64,7 @@ UNUSABLE = {
         "CuPy 14.1.0 finds no usable NVIDIA driver",
         "(cudaErrorInsufficientDriver: CUDA driver version is insufficient)",
     ),
-    "no device": (made_up_cupy(lambda: 0), "no CUDA device is visible", "CUDA_VISIBLE_DEVICES"),
+    "no device": (made_up_cupy(no_device), "no CUDA device is visible", "CUDA_VISIBLE_DEVICES is ''"),
     "kernels fail": (
         made_up_cupy(lambda: 1, broken),
         "a test kernel failed",
@@ -79,6 +83,7 @@ def test_cuda_that_cannot_be_used_is_an_error_with_the_reason(
     cupy: Any, reason: str, detail: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "cupy", cupy)  # None makes `import cupy` fail
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     usable, text = cuda_status()
     assert not usable and reason in text and detail in text and "\n" not in text
     requests: list[Callable[[], Any]] = [
