@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigen.autograd import Tensor, no_grad
-from minigen.device import cuda_status
+from minigen.device import cuda_status, to_device
 from minigen.gradcheck import gradcheck
 from minigen.gradcheck.graph import graph_tensors
 from minigen.nn import Module
@@ -235,7 +235,10 @@ def device(case: LayerCase) -> str:
     before, arrays = layer.state_dict(), case.arrays(np.float32)
     ys = outputs_of(copy.deepcopy(layer), as_tensors(arrays))
     layer.to(device="cuda")
-    moved = [Tensor(x).to(device="cuda") if isinstance(x, np.ndarray) else x for x in arrays]
+    moved = [
+        x.to(device="cuda") if isinstance(x, Tensor) else to_device(x, "cuda") if is_array(x) else x
+        for x in as_tensors(arrays)
+    ]
     for y, z in zip(ys, outputs_of(layer, moved), strict=True):
         if z.device != "cuda":
             raise CheckFailed(f"the output is on the {z.device} though inputs and parameters are on the GPU")
