@@ -212,7 +212,7 @@ def _summary(session: TrainingSession, status: str) -> dict[str, Any]:
         "run": str(session.folder.path),
         "model": session.prepared.recipe.name,
         "dataset": config["dataset"],
-        "device": config["device"],
+        "device": session.prepared.device,
         "seed": config["seed"],
         "parameters": sum(p.size for p in session.parameters.values()),
         "epochs": session.state.epoch,

@@ -10,6 +10,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from minigen.algorithms.experiment import Recipe
 from minigen.algorithms.options import ConfigError
 from minigen.algorithms.transfer import SETTINGS, Donor, adopt, give_decoder, give_encoder
 from minigen.data.idx import find_idx
+from minigen.device import cuda_status
 from minigen.nn.module import ShapeError
 from minigen.runs.settings import Note, read_run
 from minigen.runs.trained import Trained, checkpoint_to_resume
 from minigen.training import session
-from minigen.training.changes import check_edits, schedule_notes
+from minigen.training.changes import check_edits, device_notes, schedule_notes
 from minigen.training.config import check_change
 from minigen.training.in_memory import InMemoryData
 from minigen.training.prepare import prepare
@@ -32,8 +34,6 @@ from minigen.training.printable import printable
 from minigen.training.progress import Progress
 from minigen.training.run_folder import RunFolder, RunFolderError
 from minigen.training.session import Interrupted, TrainingSession
-
-AUTO = ("device", "auto")  # fits every run
 
 
 def begin_session(
@@ -81,11 +81,19 @@ def resume_session(
     """
     found = checkpoint_to_resume(folder, checkpoint)
     notes = check_edits(recipe, stored, found, folder.config) if not folder.in_memory else []
-    config = check_change(stored, {name: value for name, value in options.items() if (name, value) != AUTO})
-    prepared = prepare(recipe, config, memory_data)
+    config = check_change(stored, options)
+    usable = config if "device" in options else {**config, "device": _usable(config["device"])}
+    prepared = prepare(recipe, usable, memory_data)
+    prepared = replace(prepared, config={**prepared.config, "device": config["device"]})
     ready()
     resumed = session.resume(prepared, folder, found)
-    return resumed, [*notes, *resumed.pop_notes(), *schedule_notes(recipe, config, found)]
+    notes += [*resumed.pop_notes(), *schedule_notes(recipe, config, found), *device_notes(found, prepared)]
+    return resumed, notes
+
+
+def _usable(device: str) -> str:
+    """The device of a run, or "auto" where it is of a GPU and there is none now: the run goes on on the CPU."""
+    return device if device != "cuda" or cuda_status()[0] else "auto"
 
 
 def train_to_end(training: TrainingSession, console: Console, stop: Callable[[], bool]) -> None:

@@ -3,7 +3,7 @@
 The rule: a setting in `CHANGEABLE` is changed by an option of ``--resume``, and written down; no other one changes. A
 checkpoint holds the settings that it was trained with, so an edited config.toml is noticed.
 
-Imports: config, checkpoint, run_folder. Read next: ``session.py``.
+Imports: config, checkpoint, prepare, run_folder. Read next: ``session.py``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from minigen.algorithms.experiment import Recipe
 from minigen.serialization import CheckpointError
 from minigen.training.checkpoint import Checkpoint
 from minigen.training.config import ABSENT, CHANGEABLE, DEFAULTS, planned_steps
+from minigen.training.prepare import Prepared
 from minigen.training.run_folder import RunFolderError
 
 
@@ -48,6 +49,18 @@ def schedule_notes(recipe: Recipe, config: Mapping[str, Any], checkpoint: Checkp
     return [
         f"{' and '.join(tied)}: planned for {then} updates so far, from update {done + 1} on for {now}; the numbers "
         f"are not those of a run of {now} from the start"
+    ]
+
+
+def device_notes(checkpoint: Checkpoint, prepared: Prepared) -> list[str]:
+    """A line if the run so far was on another device; else none."""
+    facts, now = checkpoint.facts, prepared.device
+    then, done = facts.get("device", facts["config"].get("device")), facts["state"]["step"]
+    if then == now or not done:
+        return []
+    return [
+        f"on {then} so far, from update {done + 1} on on {prepared.device_line}; another device adds in another order, "
+        "so the last bits of numbers differ"
     ]
 
 

@@ -59,8 +59,9 @@ ABSENT: Mapping[str, Any] = {"data_rules": 1}
 
 #: By --resume. They change no weight of the updates that both runs make, but where something is spread over all updates
 #: of a run, as most schedules of the learning rate are: what that is, ``changes.py`` says. An end in the middle of an
-#: epoch has its rows in the table, and may be the best checkpoint.
-CHANGEABLE = ("epochs", "max_steps", "data_dir", "checkpoint_every", "doctor")
+#: epoch has its rows in the table, and may be the best checkpoint. Another device adds in another order: the last bits
+#: of numbers change, which ``changes.py`` says, too.
+CHANGEABLE = ("epochs", "max_steps", "data_dir", "checkpoint_every", "doctor", "device")
 
 
 def resolve(recipe: Recipe, options: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:

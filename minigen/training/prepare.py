@@ -18,7 +18,7 @@ from minigen import nn
 from minigen.algorithms.experiment import Experiment, Recipe, Setup
 from minigen.algorithms.options import ConfigError, did_you_mean
 from minigen.data import NAMES, Batches, Dataset, load
-from minigen.device import choose_device, set_num_threads
+from minigen.device import Device, choose_device, set_num_threads
 from minigen.random import Generator
 from minigen.training.config import DEFAULTS, planned_steps
 from minigen.training.environment import default_threads
@@ -35,6 +35,7 @@ class Prepared:
     validation: Dataset | None
     batches: Batches
     experiment: Experiment
+    device: Device  # the config has the wish, which may be "auto"
     device_line: str  # which device, and why
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()  # what the user should know of the data
@@ -68,7 +69,7 @@ def prepare(recipe: Recipe, config: Mapping[str, Any], memory_data: InMemoryData
         "validation_images": validation and fingerprint(validation),
         "validation_labels": validation and fingerprint_of_labels(validation),
     }
-    config = {**config, "device": device, "threads": threads, "batch_size": size}
+    config = {**config, "threads": threads, "batch_size": size}
     try:
         experiment = build(recipe, config, facts, device)
     except ConfigError as error:
@@ -76,7 +77,7 @@ def prepare(recipe: Recipe, config: Mapping[str, Any], memory_data: InMemoryData
             raise ConfigError(f"{error}. {'; '.join(train.notes)}") from error
         raise
     notes = (*train.notes, *_untrained(facts), *notes)
-    return Prepared(recipe, config, train, validation, batches, experiment, line, facts, notes)
+    return Prepared(recipe, config, train, validation, batches, experiment, device, line, facts, notes)
 
 
 def _batch_size(recipe: Recipe, config: Mapping[str, Any], parts: int, images: int) -> tuple[int, tuple[str, ...]]:

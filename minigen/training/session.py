@@ -241,6 +241,7 @@ class TrainingSession:
             "minigen": minigen.__version__,
             "model": self.prepared.recipe.name,
             "config": self.prepared.config,
+            "device": self.prepared.device,
             "data": self.prepared.facts,
             "batches": self.prepared.batches.state,
             "state": {
