@@ -68,6 +68,7 @@ class Row:
     call: Callable[..., Any] | None = None  # (*tensors, **options); by default the operation itself
     order: int = 2  # 0: the results are whole numbers, without gradient
     float32: float = 1e-5  # error of the float32 result, relative to the largest number of the result (or 1)
+    waits: bool = False  # on a GPU: the host has to know numbers of the inputs, for the shape of the result
 
     def __post_init__(self) -> None:
         assert self.bad, f"row {self.name} has no bad input"

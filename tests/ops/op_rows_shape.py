@@ -211,6 +211,7 @@ ROWS = [
             Bad(lambda: zeros(3)[np.array([0.5])], IndexError, "an index is made of whole numbers, slices"),
             Bad(lambda: zeros(3)[np.array([True, False])], IndexError, "boolean index did not match"),
         ),
+        waits=True,  # for a mask
     ),
     Row(
         "reshape",
