@@ -68,6 +68,7 @@ CLASSES = {
     "class_names": Kind("a list of texts", lambda x: isinstance(x, list) and all(map(TEXT.fits, x))),
     "untrained_classes": Kind("a list of whole numbers", lambda x: isinstance(x, list) and all(map(COUNT.fits, x))),
 }  # of the data, if they were kept
+PLACE = Kind('"cpu" or "cuda"', lambda x: x in ("cpu", "cuda"))  # older versions had it in the config
 BEST = {"loss": NUMBER, "epoch": COUNT, "step": COUNT}
 
 
@@ -79,6 +80,8 @@ def check_facts(checkpoint: Checkpoint, recipe: Recipe | None = None) -> None:
     facts = checkpoint.facts
     try:
         _check(facts, FACTS, "")
+        if "device" in facts or facts["config"].get("device") == "auto":
+            _check(facts, {**FACTS, "device": PLACE}, "")
         data = facts["data"]
         _check(data, {name: kind for name, kind in CLASSES.items() if name in data}, "data.")
         if "class_names" in data and len(data["class_names"]) != data["classes"]:
