@@ -15,7 +15,8 @@ from minigen import ops
 from minigen.autograd import Tensor, note_change
 from minigen.nn.checks import positive_int
 from minigen.nn.module import Module, Parameter, ShapeError
-from minigen.ops.norm import instance_norm_with_statistics
+from minigen.ops.bias_act import Activation
+from minigen.ops.norm import batch_norm_with_running_statistics, instance_norm_with_statistics
 from minigen.shapes import flag, one_number
 from minigen_kernels import Array
 
@@ -28,30 +29,31 @@ class BatchNorm(Module):
     running statistics. Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
 
+    takes_activation = True
+
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         self.num_features = positive_int("BatchNorm", "num_features", num_features)
         self.eps, self.momentum = _eps("BatchNorm", eps), _momentum("BatchNorm", momentum)
         self.weight, self.bias = Parameter(_ones(num_features)), Parameter(_zeros(num_features))
         self.running_mean, self.running_var = Tensor(_zeros(num_features)), Tensor(_ones(num_features))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, activation: Activation | None = None) -> Tensor:
         c = self.num_features
         if len(x.shape) not in (2, 3, 4) or x.shape[1] != c:
             raise ShapeError(self, f"(N, {c}), (N, {c}, L) or (N, {c}, H, W)", x.shape)
         if not self.training:
-            return ops.batch_norm_inference(
-                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
+            y = ops.batch_norm_inference(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+            return y if activation is None else activation(y)
         n = x.size // c
         if n < 2:
             hint = (
                 "The variance of a batch needs two: use a larger batch, or eval(), which takes the running statistics"
             )
             raise ShapeError(self, "with at least 2 values for each channel in training", x.shape, hint)
-        y, mean, var = ops.batch_norm_with_statistics(x, self.weight, self.bias, eps=self.eps)
-        keep, new = 1 - self.momentum, self.momentum
-        self.running_mean.data = self.running_mean.data * keep + mean.data * new
-        self.running_var.data = self.running_var.data * keep + var.data * (new * n / (n - 1))
+        running = self.running_mean.data, self.running_var.data
+        y, self.running_mean.data, self.running_var.data = batch_norm_with_running_statistics(
+            x, self.weight, self.bias, running, momentum=self.momentum, eps=self.eps, activation=activation
+        )
         note_change(self.running_mean)
         note_change(self.running_var)
         return y

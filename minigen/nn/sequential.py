@@ -20,8 +20,9 @@ class Sequential(Module):
 
     A `Dense`, `Conv2d` or `ConvTranspose2d` that is followed by ``ops.relu``, ``ops.sigmoid``, ``ops.tanh`` or
     ``ops.leaky_relu`` (also ``functools.partial(ops.leaky_relu, slope=0.2)``) is fused with it: the layer is called
-    with `activation`, and adds the bias and applies the activation in one pass over memory. The function is the same;
-    the last bit of a result may differ. Subclasses and other functions are called separately.
+    with `activation`, and adds the bias and applies the activation in one pass over memory; so is a `BatchNorm`, with
+    relu and leaky relu. The function is the same; the last bit of a result may differ. Subclasses and other functions
+    are called separately.
     """
 
     def __init__(self, *layers: Callable[..., Any]) -> None:

@@ -27,7 +27,33 @@ class Relu(Function):
         return array_module(x).maximum(x, 0)  # a NaN stays one
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return ScaleWhere.apply(gy, condition=self.inputs[0].data > 0, slope=0.0)
+        return LeakyReluGradient.apply(gy, self.inputs[0], slope=0.0)
+
+
+class LeakyRelu(Function):
+    slope: float
+
+    def forward(self, x: Array) -> Array:
+        return for_array(x).leaky_relu(x, self.slope)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return LeakyReluGradient.apply(gy, self.inputs[0], slope=self.slope)
+
+
+class LeakyReluGradient(Function):
+    """gy where x > 0, slope * gy elsewhere: linear in gy, and its own gradient; in x constant between its jumps.
+
+    With a slope of at least 0, the result of leaky ReLU has the signs of its argument, and may take its place as x.
+    """
+
+    one_dtype = True
+    slope: float
+
+    def forward(self, gy: Array, x: Array) -> Array:
+        return for_array(gy).leaky_relu_backward(gy, x, self.slope)
+
+    def backward(self, ggx: Tensor, gx: Tensor) -> tuple[Tensor, None]:
+        return LeakyReluGradient.apply(ggx, self.inputs[1], slope=self.slope), None
 
 
 class Elu(Function):
@@ -69,8 +95,7 @@ def relu(x: Tensor) -> Tensor:
 
 def leaky_relu(x: Tensor, slope: float = 0.01) -> Tensor:
     """The element x where x > 0, else slope * x (Maas et al. 2013)."""
-    x = as_tensor(x)
-    return ScaleWhere.apply(x, condition=x.data > 0, slope=float(one_number("leaky_relu", "slope", slope)))
+    return LeakyRelu.apply(x, slope=float(one_number("leaky_relu", "slope", slope)))
 
 
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:

@@ -4,7 +4,7 @@ The activation is given as the function that it is: ``bias_act(x, b, ops.relu)``
 functions that the kernels know (see `split_activation`) both steps take one pass over memory, and so do both of their
 gradients; any other function is simply called on x + b.
 
-Imports: autograd, activations, elementwise, reduce, kernels. Read next: ``linalg.py``.
+Imports: autograd, activations, reduce, kernels. Read next: ``linalg.py``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from minigen.autograd import FusedFunction, Tensor, as_tensor
-from minigen.ops.activations import leaky_relu, relu
-from minigen.ops.elementwise import ScaleWhere
+from minigen.ops.activations import LeakyReluGradient, leaky_relu, relu
 from minigen.ops.reduce import sum
 from minigen.ops.transcendental import sigmoid, tanh
 from minigen_kernels import Array, for_array
@@ -66,7 +65,7 @@ def check_activation(name: str, activation: Activation | None) -> None:
 def activation_gradient(fused: Fused, gy: Tensor, y: Tensor) -> Tensor:
     """The gradient of an activation's argument, from that of its result and the result itself, by operations."""
     if fused.name == "leaky_relu":
-        return ScaleWhere.apply(gy, condition=y.data > 0, slope=fused.slope)
+        return LeakyReluGradient.apply(gy, y, slope=fused.slope)
     if fused.name == "sigmoid":
         return gy * (y * (1 - y))
     return gy * (1 - y * y) if fused.name == "tanh" else gy

@@ -2,17 +2,19 @@
 
 Group and instance norm are layer norm's kernel on other rows: a row is what shares a mean.
 
-Imports: autograd, bias_act, reduce, shape, kernels. Read next: ``minigen/nn/module.py``.
+Imports: autograd, activations, bias_act, reduce, shape, kernels. Read next: ``minigen/nn/module.py``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from minigen.autograd import FusedFunction, Tensor, as_tensor
 from minigen.device import array_module
-from minigen.ops.bias_act import as_ncl, bias_act
+from minigen.ops.activations import leaky_relu
+from minigen.ops.bias_act import Activation, as_ncl, bias_act, check_activation, split_activation
 from minigen.ops.reduce import deviations, mean
 from minigen.ops.shape import reshape
 from minigen.shapes import one_number, whole_number
@@ -22,23 +24,31 @@ from minigen_kernels import Array, for_array
 class BatchNorm(FusedFunction):
     one_dtype = True
     eps: float
+    slope: float = 1.0  # of the leaky ReLU that ends it; 1: none
+    momentum: float = 0.0
+    running: tuple[Array, Array] | None = None  # mean and variance (C,) before this batch; `forward` saves the new ones
     mean: Array  # (C,) of the batch; saved by forward
     var: Array  # (C,) biased
 
     def forward(self, x: Array, w: Array, b: Array) -> Array:
-        y, self.mean, self.var = for_array(x).batch_norm(as_ncl(x), w, b, self.eps)
+        running = (b, b) if self.running is None else self.running  # any two: nobody will ask for the new ones
+        numbers = (self.eps, self.momentum, self.slope)
+        y, self.mean, self.var, *new = for_array(x).batch_norm(as_ncl(x), w, b, *running, *numbers)
+        self.running = new[0], new[1]
         return y.reshape(x.shape)
 
     def backward_arrays(self, gy: Array, y: Array) -> tuple[Array, ...]:
         x, w, _ = (t.data for t in self.inputs)
-        gx, gw, gb = for_array(x).batch_norm_backward(as_ncl(gy), as_ncl(x), w, self.mean, self.var, self.eps)
+        operands = as_ncl(gy), as_ncl(y), as_ncl(x), w, self.mean, self.var
+        gx, gw, gb = for_array(x).batch_norm_backward(*operands, self.eps, self.slope)
         return gx.reshape(x.shape), gw, gb
 
     def definition(self, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
         axes = (0, *range(2, x.ndim))
         deviation = deviations(x, axes)
         variance = mean(deviation * deviation, axes, keepdims=True)
-        return deviation * (variance + self.eps) ** -0.5 * _per_channel(w, x) + _per_channel(b, x)
+        y = deviation * (variance + self.eps) ** -0.5 * _per_channel(w, x) + _per_channel(b, x)
+        return y if self.slope == 1 else leaky_relu(y, self.slope)
 
 
 class LayerNorm(FusedFunction):
@@ -66,27 +76,56 @@ class LayerNorm(FusedFunction):
         return deviation * (variance + self.eps) ** -0.5 * w + b
 
 
-def batch_norm(x: Tensor, w: Tensor, b: Tensor, *, eps: float = 1e-5) -> Tensor:
+def batch_norm(x: Tensor, w: Tensor, b: Tensor, *, eps: float = 1e-5, activation: Activation | None = None) -> Tensor:
     """Normalise: y = (x - mean) / sqrt(var + eps) * w + b, mean and biased variance of each channel of this batch.
 
-    x (N, C) or (N, C, H, W), w and b (C,). Ioffe and Szegedy 2015, arXiv:1502.03167.
+    x (N, C) or (N, C, H, W), w and b (C,). `activation` is a function that ends it: `relu` and `leaky_relu` are
+    computed in the same pass, as in `bias_act`. Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
-    return batch_norm_with_statistics(x, w, b, eps=eps)[0]
+    return _batch_norm(x, w, b, eps, activation)[0]
 
 
 def batch_norm_with_statistics(x: Tensor, w: Tensor, b: Tensor, *, eps: float = 1e-5) -> tuple[Tensor, Tensor, Tensor]:
     """`batch_norm`, and the mean and biased variance (C,) of the batch, without gradient."""
+    y, function = _batch_norm(x, w, b, eps, None)
+    return y, Tensor(function.mean), Tensor(function.var)
+
+
+def batch_norm_with_running_statistics(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor,
+    running: tuple[Array, Array],
+    *,
+    momentum: float,
+    eps: float,
+    activation: Activation | None,
+) -> tuple[Tensor, Array, Array]:
+    """`batch_norm`, and what follows on the running mean and variance (C,): they keep 1 - momentum of themselves."""
+    y, function = _batch_norm(x, w, b, eps, activation, running=running, momentum=momentum)
+    assert function.running is not None
+    return y, *function.running
+
+
+def _batch_norm(
+    x: Tensor, w: Tensor, b: Tensor, eps: float, activation: Activation | None, **running: Any
+) -> tuple[Tensor, BatchNorm]:
     x = as_tensor(x)
     _check_channels("batch_norm", x, w, b)
+    check_activation("batch_norm", activation)
     count = x.shape[0] * math.prod(x.shape[2:])
     if count < 2:
         raise ValueError(
             f"batch_norm: shape {x.shape} has {count} value{'' if count == 1 else 's'} for each channel; a batch's own "
             "statistics need at least 2 (a larger batch, or eval mode)"
         )
-    function = BatchNorm(eps=float(one_number("batch_norm", "eps", eps)))
+    fused, left = split_activation(activation)
+    slope = fused.slope if fused.name == "leaky_relu" else 1.0
+    if fused.name not in ("leaky_relu", "identity"):
+        left = activation
+    function = BatchNorm(eps=float(one_number("batch_norm", "eps", eps)), slope=slope, **running)
     y = function(x, w, b)
-    return y, Tensor(function.mean), Tensor(function.var)
+    return y if left is None else left(y), function
 
 
 def batch_norm_inference(x: Tensor, mean: Tensor, var: Tensor, w: Tensor, b: Tensor, *, eps: float = 1e-5) -> Tensor:

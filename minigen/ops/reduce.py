@@ -23,16 +23,17 @@ Axis = int | tuple[int, ...] | None
 
 
 class Sum(Function):
-    """The sum over some axes. Its gradient is broadcast_to, whose gradient is this."""
+    """The sum over some axes, times `scale`. Its gradient is broadcast_to, whose gradient is this."""
 
     axis: tuple[int, ...]
     keepdims: bool
+    scale: float = 1.0
 
     def forward(self, x: Array) -> Array:
-        return sum_axes(x, self.axis, self.keepdims)
+        return sum_axes(x, self.axis, self.keepdims, self.scale)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return expand_reduced(gy, self.inputs[0].shape, self.axis)
+        return expand_reduced(gy if self.scale == 1 else gy * self.scale, self.inputs[0].shape, self.axis)
 
 
 class BroadcastTo(Function):
@@ -101,11 +102,15 @@ class Norm(Function):
         return x * expand_reduced(gy / (y + Tensor(infinite.astype(y.dtype))), x.shape, self.axis)
 
 
-def sum_axes(x: Array, axes: tuple[int, ...], keepdims: bool = False) -> Array:
-    """The sum over axes (from 0 to x.ndim - 1): the one place where the engine adds up. Floats are a kernel's work."""
+def sum_axes(x: Array, axes: tuple[int, ...], keepdims: bool = False, scale: float = 1.0) -> Array:
+    """The sum over axes (from 0 to x.ndim - 1), times `scale`: the one place where the engine adds up.
+
+    Floats are a kernel's work.
+    """
     if x.dtype.kind != "f":
-        return x.sum(axes, keepdims=keepdims)
-    y = for_array(x).sum_axes(x, axes)
+        total = x.sum(axes, keepdims=keepdims)
+        return total if scale == 1 else total * scale
+    y = for_array(x).sum_axes(x, axes, scale)
     return y.reshape(_keepdims_shape(x.shape, axes)) if keepdims else y
 
 
@@ -148,7 +153,7 @@ def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     count = int(np.prod([x.shape[i] for i in axes], dtype=np.int64))
     if count == 0:
         raise ValueError(f"mean: nothing to take the mean of, x has shape {x.shape} and axis is {axis}")
-    return Sum.apply(x, axis=axes, keepdims=flag("mean", "keepdims", keepdims)) * (1.0 / count)
+    return Sum.apply(x, axis=axes, keepdims=flag("mean", "keepdims", keepdims), scale=1.0 / count)
 
 
 def deviations(x: Tensor, axes: tuple[int, ...]) -> Tensor:
@@ -159,7 +164,7 @@ def deviations(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     """
     d = x - mean(x, axes, keepdims=True)
     count = int(np.prod([x.shape[i] for i in axes], dtype=np.int64))
-    d.data -= sum_axes(d.data, axes, keepdims=True) * d.data.dtype.type(1 / count)  # nobody has seen d yet
+    d.data -= sum_axes(d.data, axes, keepdims=True, scale=1 / count)  # nobody has seen d yet
     return d
 
 

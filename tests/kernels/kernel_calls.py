@@ -54,8 +54,11 @@ CALLS: list[tuple[str, list[tuple[int, ...]], tuple[Any, ...]]] = [
     ("interpolate_bilinear2d", [(3, 4, 5, 6)], ((9, 4), (0.5, 5 / 3), True)),
     ("interpolate_bilinear2d_adjoint", [(3, 4, 7, 4)], ((5, 6), (5 / 7, 1.5), False)),
     ("interpolate_bilinear2d_adjoint", [(3, 4, 9, 4)], ((5, 6), (0.5, 5 / 3), True)),
-    ("batch_norm", [(5, 4, 67), (4,), (4,)], (1e-5,)),
-    ("batch_norm_backward", [(5, 4, 67), (5, 4, 67), (4,), (4,), (4,)], (1e-5,)),
+    # channels that one block takes alone, and one that is cut
+    ("batch_norm", [(5, 4, 67), (4,), (4,), (4,), (4,)], (1e-5, 0.1, 1.0)),
+    ("batch_norm", [(5, 1, 3300), (1,), (1,), (1,), (1,)], (1e-5, 0.1, 0.2)),
+    ("batch_norm_backward", [(5, 4, 67)] * 3 + [(4,)] * 3, (1e-5, 0.2)),
+    ("batch_norm_backward", [(5, 1, 3300)] * 3 + [(1,)] * 3, (1e-5, 1.0)),
     ("layer_norm", [(5, 77), (77,), (77,)], (1e-5,)),
     ("layer_norm_backward", [(5, 77), (5, 77), (77,), (5,), (5,)], (1e-5,)),
     ("softmax", [(5, 67)], ()),
@@ -71,7 +74,11 @@ CALLS: list[tuple[str, list[tuple[int, ...]], tuple[Any, ...]]] = [
     ("gaussian_kl_sum_backward", [(), (5, 67), (5, 67)], (0.3,)),
     ("sigmoid", [(5, 67)], ()),
     ("softplus", [(5, 67)], ()),
-    ("sum_axes", [(5, 7, 9)], ((0, 2),)),
+    # a thread, a warp or a block for each sum, and a sum in parts
+    ("sum_axes", [(5, 7, 9)], ((0, 2), 0.3)),
+    ("sum_axes", [(2, 1100)], ((1,), 1.0)),
+    ("sum_axes", [(3, 17000)], ((1,), 0.3)),
+    ("score_statistics", [(67,), (41,)], (0.5, True)),
     ("erfc", [(5, 67)], ()),
     ("exp_excess", [(5, 67)], ()),
     ("log_deficit", [(5, 67)], ()),
@@ -86,6 +93,8 @@ CALLS: list[tuple[str, list[tuple[int, ...]], tuple[Any, ...]]] = [
     ("bias_act_backward", [(70, 37, 1), (70, 37, 1)], ("leaky_relu", 0.0)),
     ("erf", [(5, 67)], ()),
     ("scale_where", [(5, 67), (5, 67)], (0.2,)),
+    ("leaky_relu", [(5, 67)], (0.2,)),
+    ("leaky_relu_backward", [(5, 67)] * 2, (0.0,)),
     ("sgd_update", [(5, 67)] * 3, (0.1, 0.0, False, 0.01)),
     ("sgd_update", [(5, 67)] * 3, (0.1, 0.9, True, 0.01)),
     ("rmsprop_update", [(5, 67)] * 4, (0.1, 0.9, 1e-8, 0.0, 0.01)),
@@ -161,8 +170,8 @@ def assert_complete(room: Any) -> None:
 def assert_agree(got: list[np.ndarray], wanted: list[np.ndarray]) -> None:
     """Integers and shapes agree exactly; numbers as two sums in different orders do.
 
-    No sum here has more than 700 terms, nearly all of them positive, so the rounding errors of two rooms stay together
-    below 700 units in the last place of the largest result.
+    No sum here has more than 700 terms, nearly all of them positive, or it is made of parts in float64; so the rounding
+    errors of two rooms stay together below 700 units in the last place of the largest result.
     """
     for a, b in zip(got, wanted, strict=True):
         assert a.shape == b.shape and a.dtype == b.dtype

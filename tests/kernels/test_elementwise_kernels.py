@@ -81,6 +81,20 @@ def test_slope_zero_stops_what_is_not_finite(bad):
     np.testing.assert_array_equal(y, [0.0, 1.0])
 
 
+@pytest.mark.parametrize("room", [reference, cpu])
+@given(st.data())
+def test_leaky_relu_and_its_gradient(room, data):
+    dtype, slope = data.draw(DTYPES), data.draw(st.sampled_from([0.0, 0.2, -1.5, 1.0]))
+    x, gy = (data.draw(hnp.arrays(dtype, (7,), elements=st.floats(width=32))) for _ in range(2))  # Inf and NaN as well
+    with np.errstate(over="ignore"):
+        y, gx = room.leaky_relu(x, slope), room.leaky_relu_backward(gy, x, slope)
+    for v, g, a, b in zip(x, gy, y, gx, strict=True):
+        other = (v if np.isnan(v) else 0) if slope == 0 else dtype(slope) * v
+        np.testing.assert_array_equal(a, v if v > 0 else other)
+        np.testing.assert_array_equal(b, g if v > 0 else 0 if slope == 0 else dtype(slope) * g)
+    assert y.dtype == gx.dtype == dtype
+
+
 #: Everything that exp can make of a number: subnormal and zero results, 1, huge and infinite ones.
 RANGE = [*np.linspace(-120, 120, 4001), *np.linspace(-1, 1, 1001), *np.geomspace(1e-30, 1e30, 121), 0.0, np.inf]
 

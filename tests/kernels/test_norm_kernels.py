@@ -22,6 +22,19 @@ SHAPES_RD = st.one_of(st.tuples(st.integers(1, 6), st.integers(1, 40)), st.sampl
 SEEDS = st.integers(0, 2**32 - 1)
 
 
+def forward(room, name: str, x, w, b):
+    """Result, mean and biased variance; batch norm without a leaky ReLU."""
+    if name == "layer_norm":
+        return room.layer_norm(x, w, b, EPS)
+    return room.batch_norm(x, w, b, b, b, EPS, 0.1, 1.0)[:3]
+
+
+def backward(room, name: str, gy, x, w, mean, var):
+    if name == "layer_norm":
+        return room.layer_norm_backward(gy, x, w, mean, var, EPS)
+    return room.batch_norm_backward(gy, gy, x, w, mean, var, EPS, 1.0)
+
+
 def tolerance(dtype, expected: np.ndarray, terms: int = 1) -> float:
     """Rounding allowed in `expected`: 8 operations of half an ulp of its largest entry, growing with terms summed."""
     return 8 * np.finfo(dtype).eps * max(1.0, np.abs(expected).max(initial=0)) * max(1.0, terms**0.5)
@@ -46,7 +59,7 @@ def forward_by_row(row: np.ndarray, w, b) -> tuple[np.ndarray, float, float]:
 def test_batch_norm(room, dtype, shape, seed):
     rng = np.random.default_rng(seed)
     x, w, b = (rng.normal(size=s).astype(dtype) for s in (shape, shape[1], shape[1]))
-    y, mean, var = room.batch_norm(x, w, b, EPS)
+    y, mean, var = forward(room, "batch_norm", x, w, b)
     assert y.dtype == mean.dtype == var.dtype == dtype and y.shape == shape and mean.shape == var.shape == w.shape
     for c in range(shape[1]):
         wanted = forward_by_row(batch_of_rows(x)[c], w[c], b[c])
@@ -78,13 +91,13 @@ def test_backward_is_the_derivative(room, name, seed):
     rng, shape = np.random.default_rng(seed), FAMILIES[name]
     x, gy = rng.normal(size=shape), rng.normal(size=shape)
     w, b = rng.normal(size=(2, shape[1]))
-    _, mean, var = getattr(room, name)(x, w, b, EPS)
-    gradients = getattr(room, f"{name}_backward")(gy, x, w, mean, var, EPS)
+    _, mean, var = forward(room, name, x, w, b)
+    gradients = backward(room, name, gy, x, w, mean, var)
     # Central differences along a random direction of x, w and b at once: the error is h^2 times the third derivative
     # (channels of 24 and rows of 5 values have a deviation above 1e-2) plus rounding 1e-16 / h.
     d = [rng.normal(size=a.shape) for a in (x, w, b)]
     h = 1e-5 * min(1.0, float(var.min()) ** 0.5)
-    plus, minus = (getattr(room, name)(*(a + s * h * v for a, v in zip((x, w, b), d)), EPS)[0] for s in (1, -1))
+    plus, minus = (forward(room, name, *(a + s * h * v for a, v in zip((x, w, b), d)))[0] for s in (1, -1))
     numeric = ((plus - minus) * gy).sum() / (2 * h)
     analytic = sum((g * v).sum() for g, v in zip(gradients, d, strict=True))
     scale = sum(np.abs(g * v).sum() for g, v in zip(gradients, d, strict=True))
@@ -98,8 +111,8 @@ def test_rooms_agree_on_backward(name, shapes, dtype, data, seed):
     shape, rng = data.draw(shapes), np.random.default_rng(seed)
     x, gy = (rng.normal(size=shape).astype(dtype) for _ in range(2))
     w = rng.normal(size=shape[1]).astype(dtype)
-    _, mean, var = getattr(reference, name)(x, w, w, EPS)
-    wanted, got = (getattr(room, f"{name}_backward")(gy, x, w, mean, var, EPS) for room in ROOMS)
+    _, mean, var = forward(reference, name, x, w, w)
+    wanted, got = (backward(room, name, gy, x, w, mean, var) for room in ROOMS)
     # gx is a difference of terms of size |w gy| / s, and gw sums gy * z with |z| up to the square root of the count.
     size = np.abs(w).max() * np.abs(gy).max() / np.sqrt(var.min() + EPS)
     scales = (size, np.abs(gy).sum(), np.abs(gy).sum())
@@ -118,8 +131,8 @@ def test_a_large_mean_keeps_the_variance(room, name, shape):
     rng = np.random.default_rng(0)
     x = (rng.normal(size=shape) + 1e4).astype(np.float32)
     w, b = rng.normal(size=(2, shape[1])).astype(np.float32)
-    single = getattr(room, name)(x, w, b, EPS)
-    double = getattr(room, name)(x.astype(np.float64), w.astype(np.float64), b.astype(np.float64), EPS)
+    single = forward(room, name, x, w, b)
+    double = forward(room, name, *(a.astype(np.float64) for a in (x, w, b)))
     assert np.abs(single[0] - double[0]).max() < 4e-6  # |y| < 16: a few ulps
     assert np.abs(single[1] - double[1]).max() <= np.spacing(np.float32(1e4)) / 2  # rounded once
     assert np.abs(single[2] / double[2] - 1).max() < 1e-6
@@ -132,13 +145,17 @@ def test_strides_purity_and_repetition(room, dtype, name, shape):
     rng = np.random.default_rng(1)
     gy, x = (rng.normal(size=shape).astype(dtype) for _ in range(2))
     w, b = rng.normal(size=(2, shape[1])).astype(dtype)
-    _, mean, var = getattr(room, name)(x, w, b, EPS)
-    for kernel, arguments in ((name, (x, w, b)), (f"{name}_backward", (gy, x, w, mean, var))):
+    _, mean, var = forward(room, name, x, w, b)
+    ahead, back = (x, w, b), (gy, x, w, mean, var)
+    numbers: tuple[tuple[float, ...], ...] = (EPS,), (EPS,)
+    if name == "batch_norm":
+        ahead, back, numbers = (*ahead, mean, var), (gy, *back), ((EPS, 0.1, 0.2), (EPS, 0.2))
+    for kernel, arguments, others in zip((name, f"{name}_backward"), (ahead, back), numbers, strict=True):
         before = [a.copy() for a in arguments]
-        first, again = (getattr(room, kernel)(*arguments, EPS) for _ in range(2))
+        first, again = (getattr(room, kernel)(*arguments, *others) for _ in range(2))
         strided = [np.repeat(a[::-1].copy(), 2, axis=-1)[::-1, ..., ::2] for a in arguments if a.ndim > 1]
         vectors = [np.repeat(a, 3)[::3] for a in arguments if a.ndim == 1]
-        third = getattr(room, kernel)(*strided, *vectors, EPS)
+        third = getattr(room, kernel)(*strided, *vectors, *others)
         for a, b2, c in zip(first, again, third, strict=True):
             assert np.array_equal(a, b2)
             # Another layout may sum in another order in NumPy; the compiled room copies first.
@@ -155,7 +172,7 @@ def test_nan_reaches_the_user(room):
     x = np.zeros((4, 3, 2), np.float32)
     x[1, 1, 1] = np.nan
     w = np.ones(3, np.float32)
-    y, mean, var = room.batch_norm(x, w, w, EPS)
+    y, mean, var = forward(room, "batch_norm", x, w, w)
     assert np.isnan(y[:, 1]).all() and np.isnan([mean[1], var[1]]).all()
     assert not np.isnan(y[:, [0, 2]]).any()
 
@@ -165,12 +182,43 @@ def test_errors(room):
     x3, x2 = np.ones((2, 3, 4), np.float32), np.ones((2, 3), np.float32)
     three, two, wide = np.ones(3, np.float32), np.ones(2, np.float32), np.ones(3)
     with pytest.raises(ValueError, match=r"batch_norm: b has shape \(2,\) .* asks for \(3,\) and float32"):
-        room.batch_norm(x3, three, two, EPS)
+        room.batch_norm(x3, three, two, three, three, EPS, 0.1, 1.0)
     with pytest.raises(ValueError, match="batch_norm: w has shape .* and dtype float64"):
-        room.batch_norm(x3, wide, three, EPS)
+        room.batch_norm(x3, wide, three, three, three, EPS, 0.1, 1.0)
     with pytest.raises(ValueError, match="batch_norm_backward: gy has shape"):
-        room.batch_norm_backward(x3[:1], x3, three, three, three, EPS)
+        room.batch_norm_backward(x3[:1], x3, x3, three, three, three, EPS, 1.0)
     with pytest.raises(ValueError, match="layer_norm: w has shape"):
         room.layer_norm(x2, two, three, EPS)
     with pytest.raises(ValueError, match=r"layer_norm_backward: mean has shape \(3,\)"):
         room.layer_norm_backward(x2, x2, three, three, two, EPS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(shape=SHAPES_NCL, seed=SEEDS, momentum=st.sampled_from([0.0, 0.1, 1.0]))
+def test_running_statistics(room, dtype, shape, seed, momentum):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=shape).astype(dtype)
+    w, b, old_mean, old_var = rng.normal(size=(4, shape[1])).astype(dtype)
+    _, mean, var, new_mean, new_var = room.batch_norm(x, w, b, old_mean, old_var, EPS, momentum, 1.0)
+    m = shape[0] * shape[2]
+    for new, old, batch in ((new_mean, old_mean, mean), (new_var, old_var, var * (m / max(m - 1, 1)))):
+        wanted = (1 - momentum) * old.astype(np.float64) + momentum * batch.astype(np.float64)
+        assert new.dtype == dtype and np.abs(new - wanted).max() <= tolerance(dtype, wanted)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("slope", [0.0, 0.2])
+@given(shape=SHAPES_NCL, seed=SEEDS)
+def test_the_leaky_relu_that_ends_batch_norm(room, dtype, slope, shape, seed):
+    rng = np.random.default_rng(seed)
+    x, gy = rng.normal(size=(2, *shape)).astype(dtype)
+    w, b = rng.normal(size=(2, shape[1])).astype(dtype)
+    z, mean, var = forward(room, "batch_norm", x, w, b)
+    y = room.batch_norm(x, w, b, b, b, EPS, 0.1, slope)[0]
+    np.testing.assert_array_equal(y, np.where(z > 0, z, dtype(slope) * z))
+    got = room.batch_norm_backward(gy, y, x, w, mean, var, EPS, slope)
+    wanted = backward(room, "batch_norm", np.where(z > 0, gy, dtype(slope) * gy), x, w, mean, var)
+    for a, b2 in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(a, b2)

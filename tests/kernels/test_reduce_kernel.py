@@ -50,7 +50,7 @@ def as_dtype(x: np.ndarray, dtype: type) -> np.ndarray:
 
 
 def check(room, x: np.ndarray, axes: tuple[int, ...]) -> None:
-    got = room.sum_axes(x, axes)
+    got = room.sum_axes(x, axes, 1.0)
     exact = x.astype(np.longdouble)
     wanted, size = exact.sum(axes), np.abs(exact).sum(axes)
     assert got.shape == wanted.shape and got.dtype == x.dtype and not np.shares_memory(got, x)
@@ -84,8 +84,8 @@ def test_ten_million_rows(dtype, columns):
     # float32 has one rounding at the end, and two where four rows are added first; float64 one for each of some ten.
     rtol = (2 if dtype == np.float32 else 10) * np.finfo(dtype).eps / 2
     wanted = 10**7 * np.longdouble(dtype(0.1))
-    np.testing.assert_allclose(cpu.sum_axes(x, (0,)), np.full(columns, wanted), rtol=rtol)
-    np.testing.assert_allclose(cpu.sum_axes(x, (0, 1)), columns * wanted, rtol=rtol)
+    np.testing.assert_allclose(cpu.sum_axes(x, (0,), 1.0), np.full(columns, wanted), rtol=rtol)
+    np.testing.assert_allclose(cpu.sum_axes(x, (0, 1), 1.0), columns * wanted, rtol=rtol)
 
 
 @each_room
@@ -97,7 +97,7 @@ def test_ten_million_rows(dtype, columns):
 def test_what_is_not_finite(room, dtype, axes, value, other, wanted):
     x = np.ones((300, 300), dtype)
     x[17, 17], x[280, 17], x[17, 280] = value, other, other
-    got = room.sum_axes(x, axes)
+    got = room.sum_axes(x, axes, 1.0)
     np.testing.assert_array_equal(got[17] if got.ndim else got, wanted)
     assert got.ndim == 0 or (np.delete(got, [17, 280]) == 300).all()
 
@@ -106,7 +106,7 @@ def test_what_is_not_finite(room, dtype, axes, value, other, wanted):
 @each_dtype
 def test_a_sum_that_is_too_large_is_infinite(room, dtype):
     huge = np.full((64, 2), np.finfo(dtype).max, dtype)
-    assert (room.sum_axes(huge, (0,)) == np.inf).all()
+    assert (room.sum_axes(huge, (0,), 1.0) == np.inf).all()
 
 
 @each_room
@@ -114,4 +114,4 @@ def test_whole_numbers_up_to_the_last_digit(room):
     """Sums of whole numbers below 2^24 are exact in float32, in whatever order."""
     x = np.random.default_rng(0).integers(-50, 50, (130, 7, 200)).astype(np.float32)
     for axes in ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)):
-        np.testing.assert_array_equal(room.sum_axes(x, axes), x.astype(np.int64).sum(axes))
+        np.testing.assert_array_equal(room.sum_axes(x, axes, 1.0), x.astype(np.int64).sum(axes))

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import hypothesis
 import numpy as np
 from hypothesis import strategies as st
 from ops.op_row import Array, Bad, Case, Row, distinct, normal, ops, positive, refuses_mixed, seeds, zeros
+from ops.op_rows_bias_act import PLAIN
 
 from minigen.autograd import Tensor
 
@@ -35,6 +37,19 @@ def batch_cases(draw: st.DrawFn) -> Case:
     x, rng = draw(images(2)), np.random.default_rng(draw(seeds))
     c = (x.shape[1],)
     return Case((x, normal(rng, c), normal(rng, c)), {"eps": draw(EPS)})
+
+
+@st.composite
+def ended_cases(draw: st.DrawFn) -> Case:
+    """Batch norm with an activation, of results that stay away from 0, where relu has a kink."""
+    case = draw(batch_cases())
+    hypothesis.assume(np.abs(batch_norm(*case.inputs, **case.options)[0]).min() > 2e-2)
+    return Case(case.inputs, {**case.options, "activation": draw(st.sampled_from(PLAIN))[0]})
+
+
+def ended(x: Array, w: Array, b: Array, eps: float, activation: Any) -> Array:
+    (formula,) = (formula for function, formula in PLAIN if function is activation)
+    return formula(batch_norm(x, w, b, eps)[0])
 
 
 @st.composite
@@ -132,8 +147,8 @@ def bad(op: Any) -> tuple[Bad, ...]:
 ROWS = [
     Row(
         "batch_norm",
-        batch_cases(),
-        lambda *inputs, eps: batch_norm(*inputs, eps)[0],
+        ended_cases(),
+        ended,
         bad(ops.batch_norm),
         order=3,
         float32=1e-4,

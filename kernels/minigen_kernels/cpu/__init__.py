@@ -10,6 +10,8 @@ from minigen_kernels.cpu.elementwise import (
     erf,
     erfc,
     exp_excess,
+    leaky_relu,
+    leaky_relu_backward,
     log_deficit,
     mish,
     mish_backward,
@@ -41,6 +43,7 @@ from minigen_kernels.cpu.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d,
 from minigen_kernels.cpu.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.cpu.reduce import sum_axes
 from minigen_kernels.cpu.running import average_update, total_update
+from minigen_kernels.cpu.score import score_statistics
 from minigen_kernels.cpu.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from minigen_kernels.cpu.upsample import (
     block_sum2d,

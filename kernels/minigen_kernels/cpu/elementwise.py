@@ -180,6 +180,53 @@ def scale_where(x: Array, condition: Array, slope: float) -> Array:
     return y.reshape(x.shape)
 
 
+@njit_cached()
+def _leaky_relu(x: Array, slope: Any, y: Array) -> None:
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        y[i] = x[i] if x[i] > zero else slope * x[i]
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    """y = x where x > 0, else slope * x; for slope 0 exactly 0, but a NaN stays one."""
+    y = np.empty(x.shape, x.dtype)
+    leaky_relu_into(y, x, slope)
+    return y
+
+
+def leaky_relu_into(y: Array, x: Array, slope: float) -> None:
+    """`leaky_relu` of x, written into a contiguous y, which may be x itself."""
+    if slope == 0:
+        np.maximum(x, 0, out=y)
+    else:
+        _leaky_relu(_flat(x), x.dtype.type(slope), y.reshape(-1))
+
+
+@njit_cached()
+def _leaky_relu_backward(gy: Array, x: Array, slope: Any, gx: Array) -> None:
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        gx[i] = gy[i] if x[i] > zero else slope * gy[i]
+
+
+@njit_cached()
+def _relu_backward(gy: Array, x: Array, gx: Array) -> None:
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        gx[i] = gy[i] if x[i] > zero else zero
+
+
+def leaky_relu_backward(gy: Array, x: Array, slope: float) -> Array:
+    """gx = gy where x > 0, else slope * gy; for slope 0 exactly 0."""
+    check_like("leaky_relu_backward", gy, x=x)
+    gx = np.empty(x.shape, x.dtype)
+    if slope == 0:
+        _relu_backward(_flat(gy), _flat(x), gx.reshape(-1))
+    else:
+        _leaky_relu_backward(_flat(gy), _flat(x), x.dtype.type(slope), gx.reshape(-1))
+    return gx
+
+
 @njit(error_model="numpy", fastmath=FASTMATH)
 def _times_deviation(a: Any, logvar: Any) -> Any:
     """The product a exp(logvar / 2), where 0 times infinity is 0."""

@@ -5,7 +5,8 @@ column of a strip has its own float64 sum over the rows, so the inner loop runs 
 memory and is vectorised for every L, also L = 1; then the columns of a channel are added up. The
 statistics of a channel (mean, scale) are copied to its columns first, for the same reason.
 
-Imports: NumPy, Numba; the check of arguments from ``reference``. Read next: ``optim.py``.
+Imports: NumPy, Numba, elementwise; from ``reference`` the check of arguments and the running statistics. Read next:
+``optim.py``.
 """
 
 from __future__ import annotations
@@ -16,34 +17,40 @@ import numpy as np
 from numba import njit
 
 from minigen_kernels import Array
+from minigen_kernels.cpu.elementwise import leaky_relu_backward, leaky_relu_into
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
-from minigen_kernels.reference.norm import check_norm
+from minigen_kernels.reference.norm import check_norm, running_statistics
 
 STRIP = 512  # columns in a strip, if a channel has no more than that
 
 
-def batch_norm(x: Array, w: Array, b: Array, eps: float) -> tuple[Array, Array, Array]:
-    """Batch norm: x (N, C, L), w (C,), b (C,) -> y (N, C, L), mean (C,), biased var (C,)."""
+def batch_norm(
+    x: Array, w: Array, b: Array, running_mean: Array, running_var: Array, eps: float, momentum: float, slope: float
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Batch norm and leaky ReLU: x (N, C, L), four of (C,) -> y, and mean, biased var, running mean and var (C,)."""
     n, c, length = x.shape
-    check_norm("batch_norm", x, c, w=w, b=b)
+    check_norm("batch_norm", x, c, w=w, b=b, running_mean=running_mean, running_var=running_var)
     y, mean, var = np.empty(x.shape, x.dtype), np.empty(c, x.dtype), np.empty(c, x.dtype)
     rows = (n, c * length)
     x, w, b = (np.ascontiguousarray(array) for array in (x, w, b))
     _batch_norm(x.reshape(rows), w, b, float(eps), y.reshape(rows), mean, var)
-    return y, mean, var
+    if slope != 1:
+        leaky_relu_into(y, y, slope)
+    return y, mean, var, *running_statistics(mean, var, running_mean, running_var, momentum, n * length)
 
 
 def batch_norm_backward(
-    gy: Array, x: Array, w: Array, mean: Array, var: Array, eps: float
+    gy: Array, y: Array, x: Array, w: Array, mean: Array, var: Array, eps: float, slope: float
 ) -> tuple[Array, Array, Array]:
-    """Gradients: gy, x (N, C, L), w, mean, var (C,) -> gx (N, C, L), gw (C,), gb (C,)."""
+    """Gradients: gy, y, x (N, C, L), w, mean, var (C,) -> gx (N, C, L), gw (C,), gb (C,)."""
     n, c, length = x.shape
-    check_norm("batch_norm_backward", x, c, gy, w=w, mean=mean, var=var)
+    check_norm("batch_norm_backward", x, c, {"gy": gy, "y": y}, w=w, mean=mean, var=var)
     gx, gw, gb = np.empty(x.shape, x.dtype), np.empty(c, x.dtype), np.empty(c, x.dtype)
     rows = (n, c * length)
-    x, gy, w, mean, var = (np.ascontiguousarray(array) for array in (x, gy, w, mean, var))
+    g = gy if slope == 1 else leaky_relu_backward(gy, y, slope)
+    x, g, w, mean, var = (np.ascontiguousarray(array) for array in (x, g, w, mean, var))
     out = (gx.reshape(rows), gw, gb)
-    _batch_norm_backward(gy.reshape(rows), x.reshape(rows), w, mean, var, float(eps), *out)
+    _batch_norm_backward(g.reshape(rows), x.reshape(rows), w, mean, var, float(eps), *out)
     return gx, gw, gb
 
 
@@ -62,7 +69,7 @@ def layer_norm_backward(
 ) -> tuple[Array, Array, Array]:
     """Gradients: gy, x (R, D), w (D,), mean, var (R,) -> gx (R, D), gw (D,), gb (D,)."""
     r, d = x.shape
-    check_norm("layer_norm_backward", x, d, gy, w=w)
+    check_norm("layer_norm_backward", x, d, {"gy": gy}, w=w)
     check_norm("layer_norm_backward", x, r, mean=mean, var=var)
     gx, gw, gb = np.empty(x.shape, x.dtype), np.empty(d, x.dtype), np.empty(d, x.dtype)
     x, gy, w, mean, var = (np.ascontiguousarray(array) for array in (x, gy, w, mean, var))

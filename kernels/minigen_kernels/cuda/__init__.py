@@ -9,6 +9,8 @@ from minigen_kernels.cuda.elementwise import (
     erf,
     erfc,
     exp_excess,
+    leaky_relu,
+    leaky_relu_backward,
     log_deficit,
     mish,
     mish_backward,
@@ -40,6 +42,7 @@ from minigen_kernels.cuda.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d
 from minigen_kernels.cuda.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.cuda.reduce import sum_axes
 from minigen_kernels.cuda.running import average_update, total_update
+from minigen_kernels.cuda.score import score_statistics
 from minigen_kernels.cuda.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from minigen_kernels.cuda.upsample import (
     block_sum2d,

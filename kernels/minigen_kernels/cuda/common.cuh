@@ -31,6 +31,16 @@ static __device__ __forceinline__ real exp_excess(real x) {
   return above == x ? above : above - x;
 }
 
+// The element x where x > 0, else slope * x: for slope 0 exactly 0, but a NaN stays one. For slope 1 it is x.
+static __device__ __forceinline__ real leaky_relu(real x, real slope) {
+  return x > real(0) ? x : (slope == real(0) ? (x == x ? real(0) : x) : slope * x);
+}
+
+// Its gradient, from that of the result, g, and from x; or from the result in the place of x, where slope is not below 0.
+static __device__ __forceinline__ real leaky_relu_gradient(real g, real x, real slope) {
+  return x > real(0) ? g : (slope == real(0) ? real(0) : slope * g);
+}
+
 // The sum over the 32 lanes of a warp, in every lane. Lane l adds its partner l ^ 16, then l ^ 8, ...: a + b and b + a
 // are the same bits, so all lanes end with the same ones. All 32 lanes must take part.
 template <typename T>

@@ -4,6 +4,7 @@
 // Memory traffic per element, with b bytes in a real (4 or 8):
 //     erf_kernel, erfc_kernel, exp_excess_kernel, log_deficit_kernel  read b, write b
 //     scale_where_kernel  reads b + 1 (the condition is one byte), writes b
+//     leaky_relu_kernel   reads b, writes b; leaky_relu_backward_kernel reads 2 b, writes b
 //     sigmoid_kernel, softplus_kernel, mish_kernel  read b, write b; mish_backward_kernel reads 2 b, writes b
 //     reparameterize_kernel            reads 3 b, writes b; its backward reads 3 b, writes 2 b
 // All do a few operations per element and so run at the speed of memory (erf in double nearly so).
@@ -42,6 +43,18 @@ extern "C" __global__ void scale_where_kernel(const real* __restrict__ x, const 
     const real other = slope == real(0) ? real(0) : slope * x[i];
     y[i] = condition[i] ? x[i] : other;
   }
+}
+
+// y = x where x > 0, else slope * x; for slope 0 exactly 0, but a NaN stays one.
+extern "C" __global__ void leaky_relu_kernel(const real* __restrict__ x, real slope, real* __restrict__ y,
+                                             long long n) {
+  for (long long i = first_index(); i < n; i += all_threads()) y[i] = leaky_relu(x[i], slope);
+}
+
+// gx = gy where x > 0, else slope * gy; for slope 0 exactly 0.
+extern "C" __global__ void leaky_relu_backward_kernel(const real* __restrict__ gy, const real* __restrict__ x,
+                                                      real slope, real* __restrict__ gx, long long n) {
+  for (long long i = first_index(); i < n; i += all_threads()) gx[i] = leaky_relu_gradient(gy[i], x[i], slope);
 }
 
 // y = 1 / (1 + exp(-x)), from exp(-|x|), which is at most 1 and so never overflows.

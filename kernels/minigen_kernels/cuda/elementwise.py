@@ -68,6 +68,22 @@ def scale_where(x: Array, condition: Array, slope: float) -> Array:
     return y
 
 
+def leaky_relu(x: Array, slope: float) -> Array:
+    """y = x where x > 0, else slope * x; for slope 0 exactly 0, but a NaN stays one."""
+    y = empty(x.shape, x.dtype)
+    launch("elementwise.cu", "leaky_relu_kernel", blocks_for(x.size), THREADS, contiguous(x), slope, y, x.size)
+    return y
+
+
+def leaky_relu_backward(gy: Array, x: Array, slope: float) -> Array:
+    """gx = gy where x > 0, else slope * gy; for slope 0 exactly 0."""
+    check_like("leaky_relu_backward", gy, x=x)
+    gx = empty(x.shape, x.dtype)
+    operands = contiguous(gy), contiguous(x), slope, gx, x.size
+    launch("elementwise.cu", "leaky_relu_backward_kernel", blocks_for(x.size), THREADS, *operands)
+    return gx
+
+
 def reparameterize(mean: Array, logvar: Array, noise: Array) -> Array:
     """z = mean + exp(logvar / 2) noise of each element, all of any one shape."""
     check_like("reparameterize", mean, logvar=logvar, noise=noise)

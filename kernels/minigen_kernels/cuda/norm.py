@@ -15,45 +15,55 @@ from minigen_kernels.cuda.launch import MOST_BLOCKS, THREADS, blocks_for, contig
 from minigen_kernels.cuda.source import constants
 from minigen_kernels.reference.norm import check_norm
 
-CHUNK = 4096  # values of a channel in one block
+ALONE = 16384  # values of a channel that one block takes alone, in one launch
+ALONE_THREADS = 512  # of such a block, for more than CHUNK values
+CHUNK = 4096  # values of a channel in one block, where there are more
 ROWS = 128  # rows in one block, where columns are summed
 
 
-def batch_norm(x: Array, w: Array, b: Array, eps: float) -> tuple[Array, Array, Array]:
-    """Batch norm: x (N, C, L), w (C,), b (C,) -> y (N, C, L), mean (C,), biased var (C,)."""
+def batch_norm(
+    x: Array, w: Array, b: Array, running_mean: Array, running_var: Array, eps: float, momentum: float, slope: float
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Batch norm and leaky ReLU: x (N, C, L), four of (C,) -> y, and mean, biased var, running mean and var (C,)."""
     N, C, L = x.shape
-    check_norm("batch_norm", x, C, w=w, b=b)
-    y, mean, var = empty(x.shape, x.dtype), empty((C,), x.dtype), empty((C,), x.dtype)
+    check_norm("batch_norm", x, C, w=w, b=b, running_mean=running_mean, running_var=running_var)
+    y = empty(x.shape, x.dtype)
+    mean, var, new_mean, new_var = statistics = tuple(empty((C,), x.dtype) for _ in range(4))
     if x.size == 0:
-        mean.fill(np.nan)  # 0 / 0, as in the other versions
-        var.fill(np.nan)
-        return y, mean, var
-    chunk, chunks = _chunks(N * L, CHUNK)
-    grid, threads, sizes = (C, chunks), _threads(min(N * L, chunk)), (N * L, C, L, chunk)
+        for array in statistics:
+            array.fill(np.nan)  # 0 / 0, as in the other versions
+        return y, mean, var, new_mean, new_var
+    M = N * L
+    grid, threads, chunk = _channels(C, M)
     means, squares = empty(grid, np.float64), empty(grid, np.float64)
-    x, w, b = (contiguous(array) for array in (x, w, b))
-    launch("norm.cu", "batch_norm_statistics_kernel", grid, threads, x, means, squares, *sizes)
-    launch("norm.cu", "batch_norm_apply_kernel", grid, threads, x, w, b, means, squares, y, mean, var, *sizes, eps)
-    return y, mean, var
+    x, w, b, running_mean, running_var = (contiguous(array) for array in (x, w, b, running_mean, running_var))
+    if grid[1] > 1:
+        launch("norm.cu", "batch_norm_statistics_kernel", grid, threads, x, means, squares, M, C, L, chunk)
+    operands = (x, w, b, running_mean, running_var, means, squares, y, mean, var, new_mean, new_var, M, C, L, chunk)
+    numbers = (eps, 1 - momentum, momentum, momentum * M / max(M - 1, 1), slope)
+    launch("norm.cu", "batch_norm_kernel", grid, threads, *operands, *numbers)
+    return y, mean, var, new_mean, new_var
 
 
 def batch_norm_backward(
-    gy: Array, x: Array, w: Array, mean: Array, var: Array, eps: float
+    gy: Array, y: Array, x: Array, w: Array, mean: Array, var: Array, eps: float, slope: float
 ) -> tuple[Array, Array, Array]:
-    """Gradients: gy, x (N, C, L), w, mean, var (C,) -> gx (N, C, L), gw (C,), gb (C,)."""
+    """Gradients: gy, y, x (N, C, L), w, mean, var (C,) -> gx (N, C, L), gw (C,), gb (C,)."""
     N, C, L = x.shape
-    check_norm("batch_norm_backward", x, C, gy, w=w, mean=mean, var=var)
+    check_norm("batch_norm_backward", x, C, {"gy": gy, "y": y}, w=w, mean=mean, var=var)
     gx = empty(x.shape, x.dtype)
     if x.size == 0:
         return gx, zeros((C,), x.dtype), zeros((C,), x.dtype)
     gw, gb = empty((C,), x.dtype), empty((C,), x.dtype)
-    chunk, chunks = _chunks(N * L, CHUNK)
-    grid, threads, sizes = (C, chunks), _threads(min(N * L, chunk)), (N * L, C, L, chunk)
+    grid, threads, chunk = _channels(C, N * L)
     sums, products = empty(grid, np.float64), empty(grid, np.float64)
-    gy, x, w, mean, var = (contiguous(array) for array in (gy, x, w, mean, var))
-    launch("norm.cu", "batch_norm_backward_sums_kernel", grid, threads, gy, x, mean, sums, products, *sizes)
-    operands = (gy, x, w, mean, var, sums, products, gx, gw, gb)
-    launch("norm.cu", "batch_norm_backward_kernel", grid, threads, *operands, *sizes, eps)
+    gy, y, x, w, mean, var = (contiguous(array) for array in (gy, y, x, w, mean, var))
+    sizes = (N * L, C, L, chunk)
+    if grid[1] > 1:
+        parts = (gy, y, x, mean, sums, products)
+        launch("norm.cu", "batch_norm_backward_sums_kernel", grid, threads, *parts, *sizes, slope)
+    operands = (gy, y, x, w, mean, var, sums, products, gx, gw, gb)
+    launch("norm.cu", "batch_norm_backward_kernel", grid, threads, *operands, *sizes, eps, slope)
     return gx, gw, gb
 
 
@@ -72,7 +82,7 @@ def layer_norm_backward(
 ) -> tuple[Array, Array, Array]:
     """Gradients: gy, x (R, D), w (D,), mean, var (R,) -> gx (R, D), gw (D,), gb (D,)."""
     R, D = x.shape
-    check_norm("layer_norm_backward", x, D, gy, w=w)
+    check_norm("layer_norm_backward", x, D, {"gy": gy}, w=w)
     check_norm("layer_norm_backward", x, R, mean=mean, var=var)
     gx, gw, gb = empty(x.shape, x.dtype), empty((D,), x.dtype), empty((D,), x.dtype)
     gy, x, w, mean, var = (contiguous(array) for array in (gy, x, w, mean, var))
@@ -88,6 +98,14 @@ def layer_norm_backward(
     last = (products, sums, gw, gb, D, chunks)
     launch("norm.cu", "layer_norm_backward_finish_kernel", blocks_for(D), THREADS, *last)
     return gx, gw, gb
+
+
+def _channels(C: int, M: int) -> tuple[tuple[int, int], int, int]:
+    """Grid, threads of a block and values of a chunk for C channels of M values: one chunk up to `ALONE` values."""
+    if M <= ALONE:
+        return (C, 1), _threads(M) if M <= CHUNK else ALONE_THREADS, M
+    chunk, chunks = _chunks(M, CHUNK)
+    return (C, chunks), _threads(chunk), chunk
 
 
 def _chunks(n: int, size: int) -> tuple[int, int]:

@@ -88,10 +88,21 @@ def mish_backward(gy: Array, x: Array) -> Array:
 def scale_where(x: Array, condition: Array, slope: float) -> Array:
     """y = x where the bool array `condition` (of the shape of x) is true, else slope * x; for slope 0 exactly 0.
 
-    The gradient of relu (slope 0), leaky relu and clip; and leaky relu itself, with the condition x > 0.
+    The gradient of clip, for one. For leaky relu and its gradient, whose condition is a sign, there are kernels below.
     """
     other = np.zeros_like(x) if slope == 0 else x * x.dtype.type(slope)
     return np.where(condition, x, other)
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    """y = x where x > 0, else slope * x; for slope 0 exactly 0, but a NaN stays one."""
+    return np.where(x > 0, x, np.where(np.isnan(x), x, 0) if slope == 0 else x * x.dtype.type(slope))
+
+
+def leaky_relu_backward(gy: Array, x: Array, slope: float) -> Array:
+    """gx = gy where x > 0, else slope * gy; for slope 0 exactly 0. With a slope of at least 0, y may stand for x."""
+    check_like("leaky_relu_backward", gy, x=x)
+    return scale_where(gy, x > 0, slope)
 
 
 def reparameterize(mean: Array, logvar: Array, noise: Array) -> Array:

@@ -4,52 +4,76 @@ The two differ in who shares a mean: in batch norm all values of a channel, in l
 of a sample. Statistics are computed in two passes (first the mean, then the mean square around it)
 and in float64, so that float32 data with a large mean keep their variance.
 
-Imports: NumPy. Read next: ``optim.py``.
+Imports: NumPy, elementwise. Read next: ``optim.py``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 
 from minigen_kernels import Array
+from minigen_kernels.reference.elementwise import leaky_relu, leaky_relu_backward
 
 
-def batch_norm(x: Array, w: Array, b: Array, eps: float) -> tuple[Array, Array, Array]:
-    """Normalise each channel over the batch (Ioffe and Szegedy 2015, algorithm 1).
+def batch_norm(
+    x: Array, w: Array, b: Array, running_mean: Array, running_var: Array, eps: float, momentum: float, slope: float
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Normalise each channel over the batch (Ioffe and Szegedy 2015, algorithm 1), then a leaky ReLU: slope 1 for none.
 
-    x (N, C, L), w (C,), b (C,) -> y (N, C, L), mean (C,), var (C,); L is H * W, or 1 after a dense
-    layer. With M = N * L values in a channel (at least one)::
+    x (N, C, L), w, b, running_mean, running_var (C,) -> y (N, C, L) and four of (C,): mean, var, and the new running
+    mean and variance; L is H * W, or 1 after a dense layer. With M = N * L values in a channel (at least one)::
 
         mean = sum x / M,  var = sum (x - mean)^2 / M       (over axes 0 and 2; var is biased)
-        y = w * (x - mean) / sqrt(var + eps) + b
+        y = leaky_relu(w * (x - mean) / sqrt(var + eps) + b, slope)
+        running = (1 - momentum) * running + momentum * batch
+
+    where the variance of the batch that the running one takes is unbiased, M / (M - 1) var (for M = 1: var).
     """
-    check_norm("batch_norm", x, x.shape[1], w=w, b=b)
+    check_norm("batch_norm", x, x.shape[1], w=w, b=b, running_mean=running_mean, running_var=running_var)
     mean = x.mean(axis=(0, 2), dtype=np.float64)
     var = ((x - mean[:, None]) ** 2).mean(axis=(0, 2))
-    y = (x - mean[:, None]) * (w / np.sqrt(var + eps))[:, None] + b[:, None]
-    return y.astype(x.dtype), mean.astype(x.dtype), var.astype(x.dtype)
+    z = (x - mean[:, None]) * (w / np.sqrt(var + eps))[:, None] + b[:, None]
+    statistics = mean.astype(x.dtype), var.astype(x.dtype)
+    m = x.shape[0] * x.shape[2]
+    return (
+        leaky_relu(z.astype(x.dtype), slope),
+        *statistics,
+        *running_statistics(*statistics, running_mean, running_var, momentum, m),
+    )
+
+
+def running_statistics(
+    mean: Array, var: Array, running_mean: Array, running_var: Array, momentum: float, m: int
+) -> tuple[Array, Array]:
+    """The running mean and variance (C,) after a batch with m values in a channel, mean and biased var (C,)."""
+    keep, unbiased = 1 - momentum, momentum * m / max(m - 1, 1)
+    return running_mean * keep + mean * momentum, running_var * keep + var * unbiased
 
 
 def batch_norm_backward(
-    gy: Array, x: Array, w: Array, mean: Array, var: Array, eps: float
+    gy: Array, y: Array, x: Array, w: Array, mean: Array, var: Array, eps: float, slope: float
 ) -> tuple[Array, Array, Array]:
-    """Gradients of `batch_norm` in x, w and b, where mean and var are those of x.
+    """Gradients of `batch_norm` in x, w and b, from its result y, and mean and var, which are those of x.
 
-    gy, x (N, C, L), w, mean, var (C,) -> gx (N, C, L), gw (C,), gb (C,). With z = (x - mean) / s,
-    s = sqrt(var + eps)::
+    gy, y, x (N, C, L), w, mean, var (C,) -> gx (N, C, L), gw (C,), gb (C,); slope is at least 0, so that y tells the
+    sign of its argument. With g = gy where y > 0, else slope gy, and z = (x - mean) / s, s = sqrt(var + eps)::
 
-        gw = sum gy * z,  gb = sum gy
-        gx = w / s * (gy - gb / M - z * gw / M)
+        gw = sum g * z,  gb = sum g
+        gx = w / s * (g - gb / M - z * gw / M)
 
     The two subtracted terms are what flows through mean and var.
     """
-    check_norm("batch_norm_backward", x, x.shape[1], gy, w=w, mean=mean, var=var)
+    check_norm("batch_norm_backward", x, x.shape[1], {"gy": gy, "y": y}, w=w, mean=mean, var=var)
+    g = gy if slope == 1 else leaky_relu_backward(gy, y, slope)
     s = np.sqrt(var.astype(np.float64) + eps)[:, None]
     z = (x - mean.astype(np.float64)[:, None]) / s
-    gw = (gy * z).sum(axis=(0, 2))
-    gb = gy.sum(axis=(0, 2), dtype=np.float64)
+    gw = (g * z).sum(axis=(0, 2))
+    gb = g.sum(axis=(0, 2), dtype=np.float64)
     m = x.shape[0] * x.shape[2]
-    gx = w[:, None] / s * (gy - gb[:, None] / m - z * gw[:, None] / m)
+    gx = w[:, None] / s * (g - gb[:, None] / m - z * gw[:, None] / m)
     return gx.astype(x.dtype), gw.astype(x.dtype), gb.astype(x.dtype)
 
 
@@ -79,7 +103,7 @@ def layer_norm_backward(
         gw = sum gy * z,  gb = sum gy                       (over axis 0)
         gx = (gz - mean(gz) - z * mean(gz * z)) / s         (means over axis 1)
     """
-    check_norm("layer_norm_backward", x, x.shape[1], gy, w=w)
+    check_norm("layer_norm_backward", x, x.shape[1], {"gy": gy}, w=w)
     check_norm("layer_norm_backward", x, x.shape[0], mean=mean, var=var)
     s = np.sqrt(var.astype(np.float64) + eps)[:, None]
     z = (x - mean.astype(np.float64)[:, None]) / s
@@ -89,14 +113,15 @@ def layer_norm_backward(
     return (gx / s).astype(x.dtype), gw.astype(x.dtype), gb.astype(x.dtype)
 
 
-def check_norm(name: str, x: Array, size: int, gy: Array | None = None, **vectors: Array) -> None:
-    """Raise ValueError unless the vectors have shape (size,), gy that of x, all the dtype of x.
+def check_norm(
+    name: str, x: Array, size: int, likes: Mapping[str, Array] = MappingProxyType({}), **vectors: Array
+) -> None:
+    """Raise ValueError unless the vectors have shape (size,), the `likes` that of x, all the dtype of x.
 
     All versions call this: compiled code would read past the end of a shorter array.
     """
     wanted = {argument: (array, (size,)) for argument, array in vectors.items()}
-    if gy is not None:
-        wanted["gy"] = (gy, x.shape)
+    wanted |= {argument: (array, x.shape) for argument, array in likes.items()}
     for argument, (array, shape) in wanted.items():
         if array.shape != shape or array.dtype != x.dtype:
             raise ValueError(

@@ -19,9 +19,9 @@ from minigen.algorithms.experiment import Step, Term, Terms
 from minigen.algorithms.updates import Updates
 from minigen.autograd import Tensor
 from minigen.data import Batch
-from minigen.device import array_module, to_device
+from minigen.device import to_device
 from minigen.random import Generator
-from minigen_kernels import Array
+from minigen_kernels import Array, for_array
 
 Critic = Callable[[Tensor], Tensor]  # images (N, C, H, W) -> scores (N,)
 Penalty = Callable[[Critic, Tensor, Tensor, Generator], Tensor]  # (critic, real, fake, noise) -> scalar
@@ -184,15 +184,11 @@ def adversarial_step(
 
 def score_terms(objective: Objective, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     """Statistics of the scores (N,) of real and of fake images: means, and accuracy or Wasserstein distance."""
-    if objective.decision_threshold is None:
-        means = {"real_score": ops.mean(real), "fake_score": ops.mean(fake)}
-        return {**means, "wasserstein": means["real_score"] - means["fake_score"]}
     threshold = objective.decision_threshold
-    correct = ((real.data > threshold).mean() + (fake.data <= threshold).mean()) * 0.5
-    if objective.logits:
-        real, fake = ops.sigmoid(real), ops.sigmoid(fake)
-    accuracy = Tensor(array_module(correct).asarray(correct, real.dtype))
-    return {"real_score": ops.mean(real), "fake_score": ops.mean(fake), "accuracy": accuracy}
+    statistics = for_array(real.data).score_statistics(real.data, fake.data, threshold or 0.0, objective.logits)
+    mean_real, mean_fake, difference, accuracy = map(Tensor, statistics)
+    last = {"wasserstein": difference} if threshold is None else {"accuracy": accuracy}
+    return {"real_score": mean_real, "fake_score": mean_fake, **last}
 
 
 def ledger(objective: Objective) -> dict[str, Term]:

@@ -51,6 +51,19 @@ def test_scale_where(host, data):
     assert y.dtype == dtype
 
 
+@given(data=st.data())
+def test_leaky_relu_and_its_gradient(host, data):
+    dtype, slope = data.draw(DTYPES), data.draw(st.sampled_from([0.0, 0.2, -1.5, 1.0]))
+    x = data.draw(hnp.arrays(dtype, SHAPES, elements=st.floats(width=32)))  # Inf and NaN as well
+    gy = data.draw(hnp.arrays(dtype, x.shape, elements=st.floats(width=32)))
+    with np.errstate(over="ignore"):
+        wanted = reference.leaky_relu(x, slope), reference.leaky_relu_backward(gy, x, slope)
+    got = host.run(cuda.leaky_relu, x, slope), host.run(cuda.leaky_relu_backward, gy, x, slope)
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)  # one rounding in both: the same bits
+        assert a.dtype == dtype
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_slope_zero_stops_what_is_not_finite(host, dtype):
     x = np.array([np.inf, -np.inf, np.nan, 2, np.nan, np.inf], dtype)

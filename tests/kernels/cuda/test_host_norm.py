@@ -30,9 +30,31 @@ SHAPES = {
 SEEDS = st.integers(0, 2**32 - 1)
 
 
+def forward(room, name: str, x, w, b, slope: float = 1.0):
+    """Batch norm with its running statistics, or layer norm; `room` runs a kernel by name."""
+    if name == "layer_norm":
+        return room(name, x, w, b, EPS)
+    return room(name, x, w, b, w, b, EPS, 0.1, slope)
+
+
+def backward(room, name: str, gy, x, w, mean, var, slope: float = 1.0, y=None):
+    if name == "layer_norm":
+        return room("layer_norm_backward", gy, x, w, mean, var, EPS)
+    return room("batch_norm_backward", gy, gy if y is None else y, x, w, mean, var, EPS, slope)
+
+
+def of_reference(name: str, *arguments):
+    return getattr(reference, name)(*arguments)
+
+
+def on(host):
+    return lambda name, *arguments: host.run(getattr(norm, name), *arguments)
+
+
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     monkeypatch.setattr(norm, "CHUNK", 64)
+    monkeypatch.setattr(norm, "ALONE", 256)
     monkeypatch.setattr(norm, "ROWS", 8)
 
 
@@ -49,14 +71,16 @@ def assert_near(got: np.ndarray, wanted: np.ndarray, dtype, scale: float) -> Non
 def test_forward(host, name, dtype, data, seed):
     shape, rng = data.draw(SHAPES[name]), np.random.default_rng(seed)
     x, w, b = (rng.normal(size=s).astype(dtype) for s in (shape, shape[1], shape[1]))
-    y, mean, var = host.run(getattr(norm, name), x, w, b, EPS)
-    wanted = getattr(reference, name)(x, w, b, EPS)
+    y, mean, var, *running = forward(on(host), name, x, w, b)
+    wanted = forward(of_reference, name, x, w, b)
     # Float: sums in double, rounded once; in double, sums of up to 700 numbers near 1 in two orders differ by less than
     # the root of 700 roundings, 27. The result divides by the deviation.
     many = 1 if dtype == np.float32 else 27
     size = np.abs(x).max() ** 2 + 1
     assert_near(mean, wanted[1], dtype, many * size)
     assert_near(var, wanted[2], dtype, many * size)
+    for got, expected in zip(running, wanted[3:], strict=True):
+        assert_near(got, expected, dtype, many * size)
     steepest = np.abs(w).max() / np.sqrt(wanted[2].min() + EPS)
     assert_near(y, wanted[0], dtype, many * (size * steepest * max(1, steepest) + np.abs(b).max()))
 
@@ -68,9 +92,9 @@ def test_forward(host, name, dtype, data, seed):
 def test_backward(host, name, dtype, data, seed):
     shape, rng = data.draw(SHAPES[name]), np.random.default_rng(seed)
     x, gy, w = (rng.normal(size=s).astype(dtype) for s in (shape, shape, shape[1]))
-    _, mean, var = getattr(reference, name)(x, w, w, EPS)
-    got = host.run(getattr(norm, f"{name}_backward"), gy, x, w, mean, var, EPS)
-    wanted = getattr(reference, f"{name}_backward")(gy, x, w, mean, var, EPS)
+    _, mean, var = forward(of_reference, name, x, w, w)[:3]
+    got = backward(on(host), name, gy, x, w, mean, var)
+    wanted = backward(of_reference, name, gy, x, w, mean, var)
     # gx is a difference of terms of size |w gy| / s, where z is at most the root of the number of values; gw and gb are
     # sums of as many roundings as terms, at worst.
     deviation = np.sqrt(var.min() + EPS)
@@ -87,25 +111,27 @@ def test_a_large_mean_keeps_the_variance(host, name, shape):
     rng = np.random.default_rng(0)
     x = (rng.normal(size=shape) + 1e4).astype(np.float32)
     w, b = rng.normal(size=(2, shape[1])).astype(np.float32)
-    got = host.run(getattr(norm, name), x, w, b, EPS)
-    exact = getattr(reference, name)(*(a.astype(np.float64) for a in (x, w, b)), EPS)
+    got = forward(on(host), name, x, w, b)
+    exact = forward(of_reference, name, *(a.astype(np.float64) for a in (x, w, b)))
     assert np.abs(got[0] - exact[0]).max() < 4e-6  # |y| < 16: a few ulps
     assert np.abs(got[1] - exact[1]).max() <= np.spacing(np.float32(1e4)) / 2  # rounded once
     assert np.abs(got[2] / exact[2] - 1).max() < 1e-6
 
 
 def test_chunks_of_real_size(host, monkeypatch):
-    """As users run it: 9000 values of a channel are three chunks, 300 rows are three."""
+    """As users run it: 18000 values of a channel are five chunks, 9000 are taken by one block; 300 rows are three."""
     monkeypatch.undo()
     rng = np.random.default_rng(0)
-    x, gy = rng.normal(size=(2, 3, 2, 3000))
-    w, b = rng.normal(size=(2, 2))
-    y, mean, var = host.run(norm.batch_norm, x, w, b, EPS)
-    for got, wanted in zip((y, mean, var), reference.batch_norm(x, w, b, EPS)):
-        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-13)  # sums of 9000 numbers near 1, divided by 9000
-    gradients = host.run(norm.batch_norm_backward, gy, x, w, mean, var, EPS)
-    for got, wanted in zip(gradients, reference.batch_norm_backward(gy, x, w, mean, var, EPS)):
-        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-11)  # sums of 9000 numbers near 1
+    for channels in (1, 2):
+        x, gy = rng.normal(size=(2, 3, channels, 6000 // channels))
+        w, b = rng.normal(size=(2, channels))
+        results = forward(on(host), "batch_norm", x, w, b, 0.2)
+        for got, wanted in zip(results, forward(of_reference, "batch_norm", x, w, b, 0.2), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-13)  # sums of numbers near 1, over their number
+        y, mean, var = results[:3]
+        gradients = backward(on(host), "batch_norm", gy, x, w, mean, var, 0.2, y)
+        for got, wanted in zip(gradients, backward(of_reference, "batch_norm", gy, x, w, mean, var, 0.2, y)):
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-11)  # sums of 18000 numbers near 1
     x, gy = rng.normal(size=(2, 300, 4))
     w, b = rng.normal(size=(2, 4))
     _, mean, var = reference.layer_norm(x, w, b, EPS)
@@ -126,16 +152,16 @@ def test_nan_stays_in_its_channel(host):
     x = np.zeros((4, 3, 2), np.float32)
     x[1, 1, 1] = np.nan
     w = np.ones(3, np.float32)
-    y, mean, var = host.run(norm.batch_norm, x, w, w, EPS)
+    y, mean, var = forward(on(host), "batch_norm", x, w, w)[:3]
     assert np.isnan(y[:, 1]).all() and np.isnan([mean[1], var[1]]).all()
     assert not np.isnan(y[:, [0, 2]]).any()
 
 
 def test_no_samples(host):
     three, empty = np.ones(3), np.ones(0)
-    y, mean, var = host.run(norm.batch_norm, np.zeros((0, 3, 4)), three, three, EPS)
-    assert y.shape == (0, 3, 4) and np.isnan(mean).all() and np.isnan(var).all()
-    gx, gw, gb = host.run(norm.batch_norm_backward, y, y, three, mean, var, EPS)
+    y, *statistics = forward(on(host), "batch_norm", np.zeros((0, 3, 4)), three, three)
+    assert y.shape == (0, 3, 4) and np.isnan(statistics).all()
+    gx, gw, gb = backward(on(host), "batch_norm", y, y, three, *statistics[:2])
     assert gx.shape == (0, 3, 4) and gw.tolist() == gb.tolist() == [0, 0, 0]
     y, mean, var = host.run(norm.layer_norm, np.zeros((0, 3)), three, three, EPS)
     assert y.shape == (0, 3) and mean.shape == var.shape == (0,)
@@ -146,9 +172,9 @@ def test_no_samples(host):
 def test_wrong_shapes_are_refused():
     x, three, two = np.ones((2, 3, 4), np.float32), np.ones(3, np.float32), np.ones(2, np.float32)
     with pytest.raises(ValueError, match=r"batch_norm: b has shape \(2,\)"):
-        norm.batch_norm(x, three, two, EPS)
+        norm.batch_norm(x, three, two, three, three, EPS, 0.1, 1.0)
     with pytest.raises(ValueError, match="batch_norm_backward: gy has shape"):
-        norm.batch_norm_backward(x[:1], x, three, three, three, EPS)
+        norm.batch_norm_backward(x[:1], x, x, three, three, three, EPS, 1.0)
     with pytest.raises(ValueError, match="layer_norm: w has shape"):
         norm.layer_norm(x[0].T, two, three, EPS)
     with pytest.raises(ValueError, match=r"layer_norm_backward: mean has shape \(2,\)"):
