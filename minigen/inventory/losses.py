@@ -84,5 +84,7 @@ LOSSES = (
     Item("losses.l1_penalty", (
         case(lambda a, b: losses.l1_penalty([a, b]), arrays(normal_away_from(0), (4, 3), (3,))),
     )),
+    Item("losses.wasserstein_critic", (case(losses.wasserstein_critic, arrays(normal, (4,), (3,))),)),
+    Item("losses.unit_norm_penalty", (case(losses.unit_norm_penalty, arrays(normal, (4, 2, 3))),)),
     Item("losses.l2_penalty", (case(lambda a, b: losses.l2_penalty([a, b]), arrays(normal, (4, 3), (3,))),)),
 )  # fmt: skip

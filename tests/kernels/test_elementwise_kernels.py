@@ -95,6 +95,20 @@ def test_leaky_relu_and_its_gradient(room, data):
     assert y.dtype == gx.dtype == dtype
 
 
+@pytest.mark.parametrize("room", [reference, cpu])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_mix(room, dtype):
+    a, b = np.random.default_rng(0).normal(size=(2, 4, 3, 2)).astype(dtype)
+    w = np.array([0, 1, 0.25, 0.7], dtype)
+    y = room.mix(a, b, w)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y[:2], np.stack([b[0], a[1]]))
+    for n in (2, 3):
+        np.testing.assert_allclose(y[n], b[n] + w[n] * (a[n] - b[n]), rtol=0, atol=8 * np.finfo(dtype).eps)
+    with pytest.raises(ValueError, match=r"mix: weight has \(3,\)"):
+        room.mix(a, b, w[:3])
+
+
 #: Everything that exp can make of a number: subnormal and zero results, 1, huge and infinite ones.
 RANGE = [*np.linspace(-120, 120, 4001), *np.linspace(-1, 1, 1001), *np.geomspace(1e-30, 1e30, 121), 0.0, np.inf]
 

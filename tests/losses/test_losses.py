@@ -132,8 +132,10 @@ CASES = {
     "categorical_kl": Case(losses.categorical_kl, normals(2), categorical_kl_elements),
     "l1_activity": Case(losses.l1_activity, lambda rng, shape: [np.subtract(*apart(rng, shape))], abs),
 }
-# These have another signature, and tests of their own in ``test_edges.py``.
-OTHERS = {"cross_entropy", "kl_sparsity", "l1_penalty", "l2_penalty", "Reduction"}
+# These have another signature, and tests of their own in ``test_edges.py`` and ``test_critic.py``.
+OTHERS = {
+    "cross_entropy", "kl_sparsity", "l1_penalty", "l2_penalty", "unit_norm_penalty", "wasserstein_critic", "Reduction",
+}  # fmt: skip
 
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 shapes = hnp.array_shapes(min_dims=1, max_dims=4, max_side=4)

@@ -15,6 +15,7 @@ from minigen_kernels.cpu.elementwise import (
     log_deficit,
     mish,
     mish_backward,
+    mix,
     reparameterize,
     reparameterize_backward,
     scale_where,
@@ -43,7 +44,13 @@ from minigen_kernels.cpu.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d,
 from minigen_kernels.cpu.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.cpu.reduce import sum_axes
 from minigen_kernels.cpu.running import average_update, total_update
-from minigen_kernels.cpu.score import score_statistics
+from minigen_kernels.cpu.score import (
+    mean_difference,
+    mean_difference_backward,
+    score_statistics,
+    unit_norm_penalty,
+    unit_norm_penalty_backward,
+)
 from minigen_kernels.cpu.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from minigen_kernels.cpu.upsample import (
     block_sum2d,

@@ -227,6 +227,11 @@ def leaky_relu_backward(gy: Array, x: Array, slope: float) -> Array:
     return gx
 
 
+def mix(a: Array, b: Array, weight: Array) -> Array:
+    """y_n = w_n a_n + (1 - w_n) b_n of samples, (N, ...)."""
+    return reference.mix(a, b, weight)
+
+
 @njit(error_model="numpy", fastmath=FASTMATH)
 def _times_deviation(a: Any, logvar: Any) -> Any:
     """The product a exp(logvar / 2), where 0 times infinity is 0."""

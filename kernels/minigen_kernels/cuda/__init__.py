@@ -14,6 +14,7 @@ from minigen_kernels.cuda.elementwise import (
     log_deficit,
     mish,
     mish_backward,
+    mix,
     reparameterize,
     reparameterize_backward,
     scale_where,
@@ -42,7 +43,13 @@ from minigen_kernels.cuda.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d
 from minigen_kernels.cuda.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.cuda.reduce import sum_axes
 from minigen_kernels.cuda.running import average_update, total_update
-from minigen_kernels.cuda.score import score_statistics
+from minigen_kernels.cuda.score import (
+    mean_difference,
+    mean_difference_backward,
+    score_statistics,
+    unit_norm_penalty,
+    unit_norm_penalty_backward,
+)
 from minigen_kernels.cuda.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from minigen_kernels.cuda.upsample import (
     block_sum2d,

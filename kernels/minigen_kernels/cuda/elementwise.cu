@@ -6,6 +6,7 @@
 //     scale_where_kernel  reads b + 1 (the condition is one byte), writes b
 //     leaky_relu_kernel   reads b, writes b; leaky_relu_backward_kernel reads 2 b, writes b
 //     sigmoid_kernel, softplus_kernel, mish_kernel  read b, write b; mish_backward_kernel reads 2 b, writes b
+//     mix_kernel                       reads 2 b, writes b
 //     reparameterize_kernel            reads 3 b, writes b; its backward reads 3 b, writes 2 b
 // All do a few operations per element and so run at the speed of memory (erf in double nearly so).
 
@@ -92,6 +93,15 @@ extern "C" __global__ void mish_backward_kernel(const real* __restrict__ gy, con
   for (long long i = first_index(); i < n; i += all_threads()) {
     const Gate gate = mish_gate(x[i]);
     gx[i] = gy[i] * (gate.t + x[i] * gate.slope);
+  }
+}
+
+// y = w a + (1 - w) b, with a weight for each sample of D numbers.
+extern "C" __global__ void mix_kernel(const real* __restrict__ a, const real* __restrict__ b,
+                                      const real* __restrict__ weight, real* __restrict__ y, long long n, long long D) {
+  for (long long i = first_index(); i < n; i += all_threads()) {
+    const real w = weight[i / D];
+    y[i] = w * a[i] + (1 - w) * b[i];
   }
 }
 

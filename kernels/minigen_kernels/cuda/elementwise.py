@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from minigen_kernels import Array
 from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, empty, launch
-from minigen_kernels.reference.elementwise import check_like
+from minigen_kernels.reference.elementwise import check_like, check_mix
 
 
 def erf(x: Array) -> Array:
@@ -82,6 +82,15 @@ def leaky_relu_backward(gy: Array, x: Array, slope: float) -> Array:
     operands = contiguous(gy), contiguous(x), slope, gx, x.size
     launch("elementwise.cu", "leaky_relu_backward_kernel", blocks_for(x.size), THREADS, *operands)
     return gx
+
+
+def mix(a: Array, b: Array, weight: Array) -> Array:
+    """y_n = w_n a_n + (1 - w_n) b_n of samples, (N, ...)."""
+    check_mix(a, b, weight)
+    y = empty(a.shape, a.dtype)
+    operands = contiguous(a), contiguous(b), contiguous(weight), y, y.size, y.size // max(1, len(a))
+    launch("elementwise.cu", "mix_kernel", blocks_for(y.size), THREADS, *operands)
+    return y
 
 
 def reparameterize(mean: Array, logvar: Array, noise: Array) -> Array:

@@ -14,6 +14,7 @@ from minigen_kernels.reference.elementwise import (
     log_deficit,
     mish,
     mish_backward,
+    mix,
     reparameterize,
     reparameterize_backward,
     scale_where,
@@ -42,7 +43,13 @@ from minigen_kernels.reference.pool import avg_pool2d, avg_pool2d_adjoint, max_p
 from minigen_kernels.reference.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.reference.reduce import sum_axes
 from minigen_kernels.reference.running import average_update, total_update
-from minigen_kernels.reference.score import score_statistics
+from minigen_kernels.reference.score import (
+    mean_difference,
+    mean_difference_backward,
+    score_statistics,
+    unit_norm_penalty,
+    unit_norm_penalty_backward,
+)
 from minigen_kernels.reference.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from minigen_kernels.reference.upsample import (
     block_sum2d,

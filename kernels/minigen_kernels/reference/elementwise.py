@@ -105,6 +105,20 @@ def leaky_relu_backward(gy: Array, x: Array, slope: float) -> Array:
     return scale_where(gy, x > 0, slope)
 
 
+def mix(a: Array, b: Array, weight: Array) -> Array:
+    """y_n = w_n a_n + (1 - w_n) b_n: a and b (N, ...) of one shape, weight (N,), a number for each sample."""
+    check_mix(a, b, weight)
+    w = weight.reshape(-1, *(1,) * (a.ndim - 1))
+    return w * a + (1 - w) * b
+
+
+def check_mix(a: Array, b: Array, weight: Array) -> None:
+    """Raise ValueError unless b is like a, and weight has a number of its dtype for each sample."""
+    check_like("mix", a, b=b)
+    if not a.ndim or weight.shape != a.shape[:1] or weight.dtype != a.dtype:
+        raise ValueError(f"mix: weight has {weight.shape} {weight.dtype}, but a of shape {a.shape} is {a.dtype}")
+
+
 def reparameterize(mean: Array, logvar: Array, noise: Array) -> Array:
     """z = mean + exp(logvar / 2) noise of each element, all of any one shape.
 

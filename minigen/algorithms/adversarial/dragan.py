@@ -6,27 +6,25 @@ images, with the noise d of the authors' code: uniform, half a standard deviatio
 
 Two files complete this one: ``gan.py`` has the logistic loss, ``step.py`` the update loop.
 
-Imports: gan, step, build. Read next: ``r1_gan.py``.
+Imports: losses, gan, step, build. Read next: ``r1_gan.py``.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from minigen import ops
+from minigen import losses
 from minigen.algorithms.adversarial import gan
 from minigen.algorithms.adversarial.build import BATCH_NORM_OPTIONS, Options, recipe
-from minigen.algorithms.adversarial.step import Critic, Objective
-from minigen.autograd import Tensor, grad
+from minigen.algorithms.adversarial.step import Critic, Objective, gradient_of_scores
+from minigen.autograd import Tensor
 from minigen.random import Generator
 
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, noise: Generator) -> Tensor:
     """(||ds/dx|| - 1)^2, mean over one noisy copy x of each real image."""
-    x = Tensor(real.data + 0.5 * real.data.std() * noise.uniform(real.shape, dtype=real.dtype), requires_grad=True)
-    (g,) = grad(ops.sum(critic(x)), [x], create_graph=True)  # each score depends on its own image alone
-    norm = ops.sqrt(ops.sum(g * g, axis=(1, 2, 3)) + 1e-12)  # at 0 the root has no finite derivative
-    return ops.mean((norm - 1) ** 2)
+    x = real.data + 0.5 * real.data.std() * noise.uniform(real.shape, dtype=real.dtype)
+    return losses.unit_norm_penalty(gradient_of_scores(critic, x))
 
 
 def objective(options: Options) -> Objective:

@@ -16,15 +16,14 @@ from dataclasses import replace
 from minigen import ops
 from minigen.algorithms.adversarial import gan
 from minigen.algorithms.adversarial.build import BATCH_NORM_OPTIONS, Options, recipe
-from minigen.algorithms.adversarial.step import Critic, Objective
-from minigen.autograd import Tensor, grad
+from minigen.algorithms.adversarial.step import Critic, Objective, gradient_of_scores
+from minigen.autograd import Tensor
 from minigen.random import Generator
 
 
 def r1_penalty(critic: Critic, real: Tensor, fake: Tensor, noise: Generator) -> Tensor:
     """||ds/dx||^2 / 2, mean over the real images (or packs of them); its weight is gamma."""
-    x = Tensor(real.data, requires_grad=True)
-    (g,) = grad(ops.sum(critic(x)), [x], create_graph=True)  # each score depends on its own image alone
+    g = gradient_of_scores(critic, real.data)
     return ops.mean(ops.sum(g * g, axis=(1, 2, 3))) * 0.5
 
 

@@ -17,9 +17,9 @@ from minigen import nn, ops
 from minigen.algorithms.adversarial.augment import Augment, augmented
 from minigen.algorithms.experiment import Step, Term, Terms
 from minigen.algorithms.updates import Updates
-from minigen.autograd import Tensor
+from minigen.autograd import Tensor, grad
 from minigen.data import Batch
-from minigen.device import to_device
+from minigen.device import array_module, to_device
 from minigen.random import Generator
 from minigen_kernels import Array, for_array
 
@@ -189,6 +189,17 @@ def score_terms(objective: Objective, real: Tensor, fake: Tensor) -> dict[str, T
     mean_real, mean_fake, difference, accuracy = map(Tensor, statistics)
     last = {"wasserstein": difference} if threshold is None else {"accuracy": accuracy}
     return {"real_score": mean_real, "fake_score": mean_fake, **last}
+
+
+def gradient_of_scores(critic: Critic, images: Array) -> Tensor:
+    """The gradient of each score in its own image, (N, C, H, W), which can be differentiated again.
+
+    A score (of a pack: of its images) must not depend on the other images.
+    """
+    x = Tensor(images, requires_grad=True)
+    scores = critic(x)
+    (g,) = grad(scores, [x], Tensor(array_module(images).ones_like(scores.data)), create_graph=True)
+    return g
 
 
 def ledger(objective: Objective) -> dict[str, Term]:

@@ -6,21 +6,16 @@ after each of its `n_critic` updates, which bounds its slope, so the distance is
 
 Two files complete this one: ``step.py`` has the update loop, ``build.py`` the networks and optimizers.
 
-Imports: step, build. Read next: ``wgan_gp.py``, which bounds the slope itself.
+Imports: losses, step, build. Read next: ``wgan_gp.py``, which bounds the slope itself.
 """
 
 from __future__ import annotations
 
-from minigen import nn, ops
+from minigen import losses, nn, ops
 from minigen.algorithms.adversarial.build import Options, recipe
 from minigen.algorithms.adversarial.step import Objective
 from minigen.autograd import Tensor, note_change
 from minigen.device import array_module
-
-
-def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """E f(fake) - E f(real), of scores (N,): minus the estimate of the distance."""
-    return ops.mean(fake) - ops.mean(real)
 
 
 def clip_weights(critic: nn.Module, limit: float) -> None:
@@ -39,7 +34,7 @@ def objective(options: Options) -> Objective:
     """All of the objective. Scores have no zero, so there is no decision threshold."""
     limit = options["weight_clip"]
     return Objective(
-        discriminator_loss=critic_loss,
+        discriminator_loss=losses.wasserstein_critic,
         weight_constraint=lambda critic: clip_weights(critic, limit),
         generator_loss=generator_loss,
         unit="score",

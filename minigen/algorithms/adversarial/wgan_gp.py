@@ -9,30 +9,24 @@ whose gradient in the weights is a second derivative. After `n_critic` such upda
 
 Two files complete this one: ``step.py`` has the update loop, ``build.py`` the networks and optimizers.
 
-Imports: step, build. Read next: ``dragan.py``, ``r1_gan.py``.
+Imports: losses, step, build. Read next: ``dragan.py``, ``r1_gan.py``.
 """
 
 from __future__ import annotations
 
-from minigen import ops
+from minigen import losses, ops
 from minigen.algorithms.adversarial.build import BATCH_NORM_OPTIONS, Options, recipe
-from minigen.algorithms.adversarial.step import Critic, Objective
-from minigen.autograd import Tensor, grad
+from minigen.algorithms.adversarial.step import Critic, Objective, gradient_of_scores
+from minigen.autograd import Tensor
 from minigen.random import Generator
-
-
-def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """E f(fake) - E f(real), of scores (N,): minus the estimate of the distance."""
-    return ops.mean(fake) - ops.mean(real)
+from minigen_kernels import for_array
 
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, noise: Generator) -> Tensor:
     """E (||grad f(x_hat)|| - 1)^2 at x_hat = e x + (1 - e) G(z), with e uniform, one for each pair of images."""
-    e = noise.uniform((len(real), 1, 1, 1), dtype=real.dtype)
-    x_hat = Tensor(e * real.data + (1 - e) * fake.data, requires_grad=True)
-    (g,) = grad(ops.sum(critic(x_hat)), [x_hat], create_graph=True)  # each score depends on its own image alone
-    norm = ops.sqrt(ops.sum(g * g, axis=(1, 2, 3)) + 1e-12)  # at 0 the root has no finite derivative
-    return ops.mean((norm - 1) ** 2)
+    e = noise.uniform((len(real),), dtype=real.dtype)
+    x_hat = for_array(e).mix(real.data, fake.data, e)
+    return losses.unit_norm_penalty(gradient_of_scores(critic, x_hat))
 
 
 def generator_loss(fake: Tensor) -> Tensor:
@@ -43,7 +37,7 @@ def generator_loss(fake: Tensor) -> Tensor:
 def objective(options: Options) -> Objective:
     """All of the objective. Scores have no zero, so there is no decision threshold."""
     return Objective(
-        discriminator_loss=critic_loss,
+        discriminator_loss=losses.wasserstein_critic,
         penalty=gradient_penalty,
         penalty_weight=options["penalty_weight"],
         generator_loss=generator_loss,

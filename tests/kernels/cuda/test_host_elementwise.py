@@ -65,6 +65,15 @@ def test_leaky_relu_and_its_gradient(host, data):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(4,), (3, 2, 5), (0, 3), (300, 2)])
+def test_mix(host, dtype, shape):
+    a, b = np.random.default_rng(0).normal(size=(2, *shape)).astype(dtype)
+    w = np.random.default_rng(1).uniform(size=shape[:1]).astype(dtype)
+    close = {"rtol": 0, "atol": 4 * np.finfo(dtype).eps * 4}  # three roundings, of numbers below 4
+    np.testing.assert_allclose(host.run(cuda.mix, a, b, w), reference.mix(a, b, w), **close)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_slope_zero_stops_what_is_not_finite(host, dtype):
     x = np.array([np.inf, -np.inf, np.nan, 2, np.nan, np.inf], dtype)
     y = host.run(cuda.scale_where, x, np.array([False, False, False, False, True, True]), 0.0)
