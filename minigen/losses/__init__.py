@@ -2,7 +2,8 @@
 
 Every loss is made of differentiable operations, so it can be differentiated to any order. The most common (`mse`,
 `bce_with_logits`, `gaussian_kl`, and those of a critic) run as one kernel, which is defined by such operations. There
-is no broadcasting: a prediction (N, 1) and a target (N,) would compare every sample with every other, so this is an error.
+is no broadcasting: a prediction (N, 1) and a target (N,) would compare every sample with every other, so this is an
+error.
 
 `reduction` says how the losses of the elements become one number, and so determines the unit:
 
