@@ -16,7 +16,11 @@ from minigen.autograd.recording import RecordingMode, recording
 from minigen.autograd.tensor import Node, Tensor, as_tensor
 from minigen.device import array_module
 from minigen.shapes import flag, several
+from minigen_kernels import for_array
 
+#: The second and further terms of gradients of leaves, each with the id of its leaf. Nobody asks for these before the
+#: end, and a GPU adds up many arrays as fast as one.
+Late = list[tuple[int, Tensor]]
 Path = list[tuple[Tensor, Node, tuple[bool, ...]]]  # a Tensor, its Function, and which inputs are on a way to a target
 
 
@@ -53,6 +57,7 @@ def _backpropagate(
     gradients = {id(y): _first_gradient(name, y, gy, create_graph)}
     path = _path(name, y, targets)
     targeted = {id(t) for t in targets}
+    late: Late | None = None if create_graph or y.device == "cpu" else []
     outer = recording.function, recording.needs_input_grad  # of a `backward` that has called `grad`
     try:
         with RecordingMode(create_graph):
@@ -60,7 +65,7 @@ def _backpropagate(
                 g = gradients.get(id(t)) if id(t) in targeted else gradients.pop(id(t), None)
                 if g is not None:
                     recording.function, recording.needs_input_grad = function, needed
-                    _add_gradients(gradients, function, needed, function.backward(g, t))
+                    _add_gradients(gradients, late, function, needed, function.backward(g, t))
     except TypeError as error:
         if error.__traceback__ is not None and error.__traceback__.tb_next is None:  # the call of `backward` itself
             signature = "it takes the gradient of the result and the result: def backward(self, gy, y)"
@@ -68,6 +73,7 @@ def _backpropagate(
         raise
     finally:
         recording.function, recording.needs_input_grad = outer
+    _add_late(gradients, late or [])
     return tuple([
         gradients[id(t)] if id(t) in gradients else Tensor(array_module(t.data).zeros_like(t.data)) for t in targets
     ])  # fmt: skip
@@ -124,8 +130,10 @@ def _path(name: str, y: Tensor, targets: list[Tensor]) -> Path:
     return path
 
 
-def _add_gradients(gradients: dict[int, Tensor], function: Node, needed: tuple[bool, ...], gxs: Any) -> None:
-    """Check what a `backward` returned, and add it to the gradients found so far."""
+def _add_gradients(
+    gradients: dict[int, Tensor], late: Late | None, function: Node, needed: tuple[bool, ...], gxs: Any
+) -> None:
+    """Check what a `backward` returned, and add it to the gradients found so far; for leaves to `late`, if there is."""
     inputs = function.inputs
     if not isinstance(gxs, tuple):
         gxs = (gxs,)
@@ -144,4 +152,23 @@ def _add_gradients(gradients: dict[int, Tensor], function: Node, needed: tuple[b
             name = type(function).__name__
             raise GradientError(f"{name}.backward: the gradient of input {i} must be like the input, {x!r}; got {gx!r}")
         before = gradients.get(id(x))
-        gradients[id(x)] = gx if before is None else before + gx
+        if before is None:
+            gradients[id(x)] = gx
+        elif late is not None and x.node is None:
+            late.append((id(x), gx))
+        else:
+            gradients[id(x)] = before + gx
+
+
+def _add_late(gradients: dict[int, Tensor], late: Late) -> None:
+    """Add what came late to the gradients of leaves, term by term in its order: one launch for the terms of many."""
+    while late:
+        dtype, now, rest = late[0][1].dtype, dict[int, Tensor](), Late()
+        for key, g in late:
+            if key in now or g.dtype != dtype:
+                rest.append((key, g))
+            else:
+                now[key] = g
+        sums = for_array(late[0][1].data).add([gradients[key].data for key in now], [g.data for g in now.values()])
+        gradients.update(zip(now, map(Tensor, sums), strict=True))
+        late = rest

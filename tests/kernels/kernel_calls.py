@@ -96,6 +96,7 @@ CALLS: list[tuple[str, list[tuple[int, ...]], tuple[Any, ...]]] = [
     ("bias_act", [(70, 37, 1), (37,)], ("sigmoid", 0.0)),
     ("bias_act_backward", [(5, 4, 67), (5, 4, 67)], ("tanh", 0.0)),
     ("bias_act_backward", [(70, 37, 1), (70, 37, 1)], ("leaky_relu", 0.0)),
+    ("add", [(5, 67)] * 2, ()),
     ("erf", [(5, 67)], ()),
     ("scale_where", [(5, 67), (5, 67)], (0.2,)),
     ("leaky_relu", [(5, 67)], (0.2,)),

@@ -96,6 +96,16 @@ def test_leaky_relu_and_its_gradient(room, data):
 
 
 @pytest.mark.parametrize("room", [reference, cpu])
+def test_sums_of_pairs(room):
+    pairs = [(np.float32([[1, 2]]), np.float32([[0.5, -2]])), (np.float32(3), np.float32(4))]
+    sums = room.add([np.asarray(a) for a, _ in pairs], [np.asarray(b) for _, b in pairs])
+    assert [s.tolist() for s in sums] == [[[1.5, 0]], 7] and {s.dtype for s in sums} == {np.dtype(np.float32)}
+    assert room.add(*pairs[0]).tolist() == [[1.5, 0]]
+    with pytest.raises(ValueError, match="add: shapes and dtypes"):
+        room.add(np.ones(3), np.ones(3, np.float32))
+
+
+@pytest.mark.parametrize("room", [reference, cpu])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_mix(room, dtype):
     a, b = np.random.default_rng(0).normal(size=(2, 4, 3, 2)).astype(dtype)

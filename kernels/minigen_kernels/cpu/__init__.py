@@ -7,6 +7,7 @@ from minigen_kernels.cpu import memory
 from minigen_kernels.cpu.activation import bias_act, bias_act_backward
 from minigen_kernels.cpu.conv import conv2d, conv2d_weight_grad, conv_transpose2d
 from minigen_kernels.cpu.elementwise import (
+    add,
     erf,
     erfc,
     exp_excess,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from minigen_kernels import Array, reference
+from minigen_kernels import Array, Arrays, reference
 from minigen_kernels.cpu.exponential import exp, log1p
 from minigen_kernels.cpu.exponential import sigmoid as sigmoid_of
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
@@ -33,6 +33,11 @@ def _each(kernel: Callable[[Array, Array], None], x: Array) -> Array:
     y = np.empty_like(flat)
     kernel(flat, y)
     return y.reshape(x.shape)
+
+
+def add(a: Arrays, b: Arrays) -> Arrays:
+    """a + b; of two lists of arrays the list of the sums."""
+    return reference.add(a, b)
 
 
 @njit_cached()

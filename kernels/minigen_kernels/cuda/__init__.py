@@ -6,6 +6,7 @@ Compiled on first use, through CuPy. Read ``elementwise.cu`` first, then ``launc
 from minigen_kernels.cuda.activation import bias_act, bias_act_backward
 from minigen_kernels.cuda.conv import conv2d, conv2d_weight_grad, conv_transpose2d
 from minigen_kernels.cuda.elementwise import (
+    add,
     erf,
     erfc,
     exp_excess,

@@ -2,6 +2,7 @@
 //
 // Thread mapping: a grid-stride loop, one element per thread and turn, neighbours by neighbours.
 // Memory traffic per element, with b bytes in a real (4 or 8):
+//     add_kernel  reads 2 b, writes b
 //     erf_kernel, erfc_kernel, exp_excess_kernel, log_deficit_kernel  read b, write b
 //     scale_where_kernel  reads b + 1 (the condition is one byte), writes b
 //     leaky_relu_kernel   reads b, writes b; leaky_relu_backward_kernel reads 2 b, writes b
@@ -11,6 +12,18 @@
 // All do a few operations per element and so run at the speed of memory (erf in double nearly so).
 
 #include "common.cuh"
+#include "together.cuh"
+
+// y = a + b for up to MOST_ARRAYS pairs, by chunks (together.cuh).
+extern "C" __global__ void add_kernel(const Arrays a, const Arrays b, const Arrays y, const Chunks chunks) {
+  for (int chunk = blockIdx.x; chunk < chunks_of_all(chunks); chunk += gridDim.x) {
+    const Span span = span_of(chunks, chunk);
+    const real* __restrict__ ak = a.at[span.k];
+    const real* __restrict__ bk = b.at[span.k];
+    real* __restrict__ yk = y.at[span.k];
+    for (long long i = span.start + threadIdx.x; i < span.stop; i += blockDim.x) yk[i] = ak[i] + bk[i];
+  }
+}
 
 // y = erf(x), by CUDA's own erf, which is within 2 units in the last place.
 extern "C" __global__ void erf_kernel(const real* __restrict__ x, real* __restrict__ y, long long n) {

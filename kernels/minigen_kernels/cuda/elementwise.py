@@ -9,9 +9,18 @@ Imports: ``launch.py``; from ``reference`` the check of arguments. Specification
 
 from __future__ import annotations
 
-from minigen_kernels import Array
-from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, empty, launch
-from minigen_kernels.reference.elementwise import check_like, check_mix
+from minigen_kernels import Array, Arrays
+from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, empty, launch, launch_together
+from minigen_kernels.reference.elementwise import check_like, check_mix, check_pairs
+
+
+def add(a: Arrays, b: Arrays) -> Arrays:
+    """a + b; of two lists of arrays, all of one dtype, the list of the sums."""
+    firsts, seconds = check_pairs(a, b)
+    sums = [empty(x.shape, x.dtype) for x in firsts]
+    tables = [contiguous(x) for x in firsts], [contiguous(x) for x in seconds], sums
+    launch_together("elementwise.cu", "add_kernel", tables)
+    return sums if isinstance(a, list) else sums[0]
 
 
 def erf(x: Array) -> Array:

@@ -6,6 +6,7 @@ It is slow; the tests compare the other versions with it.
 from minigen_kernels.reference.activation import bias_act, bias_act_backward
 from minigen_kernels.reference.conv import conv2d, conv2d_weight_grad, conv_transpose2d
 from minigen_kernels.reference.elementwise import (
+    add,
     erf,
     erfc,
     exp_excess,

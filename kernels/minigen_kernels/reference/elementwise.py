@@ -9,7 +9,23 @@ import math
 
 import numpy as np
 
-from minigen_kernels import Array
+from minigen_kernels import Array, Arrays
+
+
+def add(a: Arrays, b: Arrays) -> Arrays:
+    """a + b, of one shape and dtype; of two lists of arrays, all of one dtype, the list of the sums."""
+    firsts, seconds = check_pairs(a, b)
+    sums = [np.asarray(x + y) for x, y in zip(firsts, seconds)]
+    return sums if isinstance(a, list) else sums[0]
+
+
+def check_pairs(a: Arrays, b: Arrays) -> tuple[list[Array], list[Array]]:
+    """Both as lists; ValueError unless they are alike, pair by pair. All versions call this."""
+    firsts, seconds = (a, b) if isinstance(a, list) else ([a], [b])
+    kinds = [[(x.shape, x.dtype) for x in arrays] for arrays in (firsts, seconds)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(f"add: shapes and dtypes {kinds[0]} meet {kinds[1]}; they have to be the same")
+    return firsts, seconds
 
 
 def erf(x: Array) -> Array:

@@ -7,11 +7,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from kernels.cuda.build import HostBackend
 
 from minigen_kernels import cuda, reference
+from minigen_kernels.cuda.launch import using
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=7)
 DTYPES = st.sampled_from([np.float32, np.float64])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_of_more_pairs_than_a_launch_takes(cuda_host_folder, dtype):
+    shapes = [(), (2, 0), (3, 5), (1030,), *[(k,) for k in range(40)]]
+    a, b = ([np.asarray(np.random.default_rng(i).normal(size=s), dtype) for s in shapes] for i in (0, 1))
+    b[2] = np.asfortranarray(b[2])
+    with using(HostBackend(cuda_host_folder)):
+        sums = cuda.add(a, b)
+        with pytest.raises(ValueError, match="add: shapes and dtypes"):
+            cuda.add(a, b[1:])
+    for x, y, z in zip(a, b, sums, strict=True):
+        assert z.shape == x.shape and z.dtype == dtype
+        np.testing.assert_array_equal(z, x + y)
 
 
 @pytest.mark.parametrize("name", ["erf", "erfc"])
