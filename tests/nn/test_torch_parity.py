@@ -9,6 +9,7 @@ Read next: ``test_nn.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ops.op_row import Array, Case, two
+from ops.op_rows_bias_act import PLAIN
 from ops.op_rows_conv import same_geometry
 from ops.op_rows_sequences import number, plan
 from ops.op_table import BY_NAME
@@ -73,8 +75,19 @@ def upsample(x: Any, scale_factor: Any, mode: str) -> Any:
     return F.interpolate(x, scale_factor=scale_factor, mode=mode, **exact)
 
 
-def batch_norm(x: Any, w: Any, b: Any, *, eps: float) -> Any:
-    return F.batch_norm(x, None, None, w, b, training=True, eps=eps)
+#: PyTorch's function for each activation of ours that an operation may end with.
+ACTIVATIONS = dict(
+    zip(
+        [activation for activation, _ in PLAIN],
+        [lambda z: z, F.relu, torch.sigmoid, torch.tanh, F.leaky_relu, partial(F.leaky_relu, negative_slope=0.2),
+         partial(F.leaky_relu, negative_slope=-0.5), F.silu, lambda z: torch.tanh(2 * z)],
+        strict=True,
+    )
+)  # fmt: skip
+
+
+def batch_norm(x: Any, w: Any, b: Any, *, eps: float, activation: Any) -> Any:
+    return ACTIVATIONS[activation](F.batch_norm(x, None, None, w, b, training=True, eps=eps))
 
 
 def batch_norm_inference(x: Any, mean: Any, var: Any, w: Any, b: Any, *, eps: float) -> Any:
