@@ -279,6 +279,10 @@ def test_operands_that_overlap_the_output_are_read_before_it_is_written() -> Non
 def test_what_the_double_lacks_says_so() -> None:
     with pytest.raises(NotImplementedError, match="double: cupy.blackman"):
         cp.blackman(3)
+    with pytest.raises(NotImplementedError, match="double: cupy.cuda.runtime.memcpyPeer"):
+        cp.cuda.runtime.memcpyPeer()
+    with pytest.raises(NotImplementedError, match="double: cupy.cuda.PinnedMemory"):
+        cp.cuda.PinnedMemory(3)
     with pytest.raises(AttributeError, match="no attribute"):
         cp.no_such_name  # noqa: B018
     with pytest.raises(TypeError, match="unexpected keyword argument"):
