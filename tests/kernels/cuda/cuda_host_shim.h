@@ -16,18 +16,16 @@
 // PTX. What a kernel takes from CUDA's fast or approximate functions is not tested by this either.
 #pragma once
 #include <math.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
 
-#include <algorithm>
 #include <cmath>
-#include <string>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HOST_ASAN 1
@@ -51,6 +49,15 @@
 extern "C" char __start_cuda_shared[] __attribute__((weak));
 extern "C" char __stop_cuda_shared[] __attribute__((weak));
 #endif
+
+template <class T>
+T max(T a, T b) {
+  return a < b ? b : a;
+}
+template <class T>
+T min(T a, T b) {
+  return b < a ? b : a;
+}
 
 struct dim3 {
   unsigned int x = 1, y = 1, z = 1;
@@ -93,13 +100,14 @@ struct Thread {
 };
 
 static Thread team[1024];  // the threads of a block
-static std::vector<Fiber*> fibers;  // all of them
-static std::vector<Fiber*> idle;
+static Fiber* fibers[1024 + 1];  // all of them: one for each thread, and one that just becomes idle
+static Fiber* idle[1024 + 1];
+static int made, idles;  // how many these are
 static Fiber scheduler;
 static Fiber* running;
 static int threads;  // of a block
 static int current;  // index of the running thread
-static std::string failure;
+static char failure[512];  // what went wrong in this launch
 
 static void (*call_kernel)(void*);
 static void* call_arguments;
@@ -117,14 +125,10 @@ static void prepare(Fiber& fiber) {
 }
 
 static Fiber& idle_fiber() {
-  if (idle.empty()) {
-    fibers.push_back(new Fiber());  // a context points into itself: fibers must not move
-    prepare(*fibers.back());
-    return *fibers.back();
-  }
-  Fiber& fiber = *idle.back();
-  idle.pop_back();
-  return fiber;
+  if (idles) return *idle[--idles];
+  fibers[made] = new Fiber();  // a context points into itself: fibers must not move
+  prepare(*fibers[made]);
+  return *fibers[made++];
 }
 
 // Leave the running fiber for another one, until somebody comes back. Plain jumps are many times as fast as swapcontext,
@@ -169,10 +173,14 @@ static void run(int thread) {
 }
 
 // End the launch with a message. The fibers are thrown away; the kernel's threads own nothing.
-static void fail(const std::string& message) {
-  failure = message + ", thread (" + std::to_string(threadIdx.x) + ", " + std::to_string(threadIdx.y) + ", " +
-            std::to_string(threadIdx.z) + ") of block (" + std::to_string(blockIdx.x) + ", " +
-            std::to_string(blockIdx.y) + ", " + std::to_string(blockIdx.z) + ")";
+static void __attribute__((format(printf, 1, 2))) fail(const char* format, ...) {
+  va_list rest;
+  va_start(rest, format);
+  const int length = vsnprintf(failure, sizeof(failure) / 2, format, rest);
+  va_end(rest);
+  snprintf(failure + min(length, (int)sizeof(failure) / 2 - 1), sizeof(failure) / 2,
+           ", thread (%u, %u, %u) of block (%u, %u, %u)", threadIdx.x, threadIdx.y, threadIdx.z, blockIdx.x, blockIdx.y,
+           blockIdx.z);
   for (;;) switch_to(scheduler);
 }
 
@@ -186,12 +194,9 @@ struct Barrier {
   void open_for(int count) { members = count, arrived = finished = 0; }
 
   void wait(int from_line, const char* name) {
-    if (finished > 0) {
-      fail(std::string(name) + " in line " + std::to_string(from_line) + " after another thread has returned");
-    }
+    if (finished > 0) fail("%s in line %d after another thread has returned", name, from_line);
     if (arrived > 0 && line != from_line) {
-      fail("divergent barriers: " + std::string(name) + " in line " + std::to_string(from_line) +
-           " while other threads wait in line " + std::to_string(line));
+      fail("divergent barriers: %s in line %d while other threads wait in line %d", name, from_line, line);
     }
     line = from_line;
     if (++arrived == members) {
@@ -207,7 +212,7 @@ struct Barrier {
 
   void leave(const char* name) {
     finished++;
-    if (arrived > 0) fail("returned while others wait at " + std::string(name) + " in line " + std::to_string(line));
+    if (arrived > 0) fail("returned while others wait at %s in line %d", name, line);
   }
 };
 
@@ -257,16 +262,16 @@ static void fiber_main() {
       warp_barrier().leave("a shuffle or __syncwarp()");
       next = following();
     } while (next >= 0 && !team[next].begun);
-    idle.push_back(self);
+    idle[idles++] = self;
     run(next);
   }
 }
 
 // Run a warp as far as it gets without the others, which is what hardware may do. Return whether it got anywhere.
 static bool run_warp(int warp) {
-  const int first = warp * LANES, last = std::min(first + LANES, threads) - 1;
+  const int first = warp * LANES, last = min(first + LANES, threads) - 1;
   bool any = false;
-  while (failure.empty()) {
+  while (!failure[0]) {
     current = host_order ? last : first;
     const int thread = next_runnable(current);
     if (thread < 0) break;
@@ -278,16 +283,16 @@ static bool run_warp(int warp) {
 
 static void run_block() {
   block_barrier.open_for(threads);
-  for (int w = 0; w * LANES < threads; w++) warp_barriers[w].open_for(std::min(LANES, threads - w * LANES));
+  for (int w = 0; w * LANES < threads; w++) warp_barriers[w].open_for(min(LANES, threads - w * LANES));
   for (int i = 0; i < threads; i++) team[i].at = nullptr, team[i].begun = team[i].done = false;
 #if !HOST_ASAN
   if (__start_cuda_shared) memset(__start_cuda_shared, 0xff, __stop_cuda_shared - __start_cuda_shared);
 #endif
   const int warps = (threads + LANES - 1) / LANES;
-  while (block_barrier.finished < threads && failure.empty()) {
+  while (block_barrier.finished < threads && !failure[0]) {
     bool any = false;
     for (int w = 0; w < warps; w++) any |= run_warp(host_order ? warps - 1 - w : w);
-    if (!any && failure.empty()) failure = "deadlock: threads wait at barriers that never open";
+    if (!any && !failure[0]) strcpy(failure, "deadlock: threads wait at barriers that never open");
   }
 }
 
@@ -315,22 +320,21 @@ const char* launch(void (*kernel)(A...), const unsigned int* grid, const unsigne
   gridDim = {grid[0], grid[1], grid[2]};
   blockDim = {block[0], block[1], block[2]};
   threads = block[0] * block[1] * block[2];
-  failure.clear();
+  failure[0] = 0;
   running = &scheduler;
   scheduler.started = true;
   for (unsigned int i = 0; i < unsigned(threads); i++) {
     team[i].index = {i % block[0], i / block[0] % block[1], i / (block[0] * block[1])};
   }
   const long blocks = (long)grid[0] * grid[1] * grid[2];
-  for (long b = 0; b < blocks && failure.empty(); b++) {
+  for (long b = 0; b < blocks && !failure[0]; b++) {
     const long at = host_order ? blocks - 1 - b : b;
     blockIdx = {unsigned(at % grid[0]), unsigned(at / grid[0] % grid[1]), unsigned(at / ((long)grid[0] * grid[1]))};
     run_block();
   }
-  if (failure.empty()) return nullptr;
-  idle = fibers;  // abandon what is still suspended
-  for (Fiber* fiber : fibers) prepare(*fiber);
-  return failure.c_str();
+  if (!failure[0]) return nullptr;
+  for (idles = 0; idles < made; idles++) prepare(*(idle[idles] = fibers[idles]));  // abandon what is still suspended
+  return failure;
 }
 
 }  // namespace hostcuda
@@ -349,6 +353,3 @@ T __ldg(const T* address) {
   return *address;
 }
 inline unsigned int __umulhi(unsigned int a, unsigned int b) { return (unsigned int)(((uint64_t)a * b) >> 32); }
-
-using std::max;
-using std::min;
