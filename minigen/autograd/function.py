@@ -125,6 +125,6 @@ def _check_alike(function: Function, inputs: tuple[Any, ...]) -> np.dtype[Any] |
         names = " and ".join(dict.fromkeys(map(str, floats + others if function.one_dtype else floats)))
         raise TypeError(f"{called(name)}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)")
     if len(set(devices)) > 1:
-        names = " and ".join(devices)
+        names = " and ".join(dict.fromkeys(devices))
         raise TypeError(f"{called(name)}: inputs on {names}. Nothing is moved silently: use .to(device)")
     return floats[0] if floats and others else None

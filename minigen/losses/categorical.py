@@ -16,6 +16,7 @@ from minigen import ops
 from minigen.autograd import Tensor, as_tensor
 from minigen.device import array_module
 from minigen.losses.reduction import ROUNDING, Reduction, check_reduction, check_unit_interval, reduce
+from minigen.ops.pool import PlaneGather
 from minigen.shapes import is_whole, one_number, shown
 from minigen_kernels import Array
 
@@ -34,7 +35,8 @@ def cross_entropy(
     """-sum over classes k of q_k log p_k for p = softmax(logits) over axis 1: logits (N, K) or (N, K, ...).
 
     `labels` are integers (N,) or (N, ...) from 0 to K - 1, and q is one-hot; or they are q itself, probabilities of the
-    shape of the logits. A class with q_k = 0 adds 0, even where its logit is -Inf.
+    shape of the logits. A class with q_k = 0 adds 0, even where its logit is -Inf. Labels on a GPU are not looked at, as
+    the host would have to wait: there one outside makes the loss NaN.
 
     weight (K,): class weights. ignore_index: elements with this label (in PyTorch -100 by default) add 0 and have no
     gradient. label_smoothing s replaces q by (1 - s) q + s / K (Szegedy et al. 2016, arXiv:1512.00567, section 7).
@@ -58,7 +60,10 @@ def cross_entropy(
     if mask is not None:  # so that a NaN in an ignored row does not reach the loss
         rows = ops.where(mask[:, None], rows, 0.0)
     log_p = ops.log_softmax(rows, axis=1)
-    loss = -log_p[array_module(x.data).arange(len(targets)), targets]
+    m, k = log_p.shape  # each row is a plane of one line, of which one place is read: no two gradients meet
+    places = targets.astype(np.int64).reshape(1, m, 1, 1)
+    picked = PlaneGather.apply(ops.reshape(log_p, (1, m, 1, k)), index=places, window=None)
+    loss = -ops.reshape(picked, (m,))
     counts = None if w is None else w[targets]
     if counts is not None:
         loss = loss * counts

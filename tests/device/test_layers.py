@@ -206,6 +206,15 @@ def test_losses_say_which_devices_meet() -> None:
         assert "cuda" in str(caught.value) and "cpu" in str(caught.value)
 
 
+def test_a_label_beyond_the_classes_is_no_other_class() -> None:
+    """It is not looked at, so it cannot be refused; but the loss says that something is wrong."""
+    x = Tensor(np.zeros((3, 4), "f4"), device="cuda")
+    for label in (4, -1, 70):
+        with no_wait("cross_entropy"):
+            loss = losses.cross_entropy(x, Tensor(np.array([0, label, 2]), device="cuda"))
+        assert np.isnan(loss.item())
+
+
 USERS_LAYER = """
 import numpy as np
 import minigen as mg
