@@ -1,12 +1,10 @@
-"""Capture, graphs and the memory pool: on the double what CuPy and CUDA do, so all of this holds on a device too.
+"""Capture and graphs: on the double what CuPy and CUDA do, so all of this holds on a device too.
 
 Read next: ``cupy/_launch.py``, ``cupy/cuda/memory.py``.
 """
 
 from __future__ import annotations
 
-import ctypes
-import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -203,49 +201,6 @@ def test_a_graph_cannot_be_made_by_hand() -> None:
         cp.cuda.Graph()
 
 
-def test_memory_returns_to_the_pool_and_is_used_again() -> None:
-    pool = cp.cuda.MemoryPool()
-    with cp.cuda.using_allocator(pool.malloc):
-        a = cp.empty(100, cp.float32)
-        assert pool.used_bytes() == 512
-        b = cp.empty(200, cp.float32)
-        assert pool.used_bytes() == 512 + 1024
-        where = a.data.ptr
-        view = a[1:]
-        del a
-        assert pool.used_bytes() == 512 + 1024, "a view keeps its memory"
-        del view
-        assert pool.used_bytes() == 1024 and pool.n_free_blocks() == 1
-        assert cp.empty(90, cp.float32).data.ptr == where
-        total = pool.total_bytes()
-        pool.free_all_blocks()
-        assert pool.total_bytes() < total and pool.used_bytes() == b.nbytes + 224
-        del b
-        pool.free_all_blocks()
-        assert pool.total_bytes() == pool.free_bytes() == 0
-
-
-def test_the_default_pool_counts_what_lives() -> None:
-    pool = cp.get_default_memory_pool()
-    gc.collect()
-    before = pool.used_bytes()
-    x = cp.ones((100, 100), cp.float32)
-    y = x + 1
-    assert pool.used_bytes() == before + 2 * 40448
-    del x, y
-    assert pool.used_bytes() == before
-
-
-def test_a_pool_has_a_limit() -> None:
-    pool = cp.cuda.MemoryPool()
-    pool.set_limit(size=4096)
-    with cp.cuda.using_allocator(pool.malloc):
-        x = cp.empty(2048, cp.uint8)
-        with pytest.raises(cp.cuda.memory.OutOfMemoryError, match="limit set to: 4,096"):
-            cp.empty(4096, cp.uint8)
-        assert x.size == 2048
-
-
 def test_a_temporary_of_a_graph_on_shared_memory_is_overwritten(stream: Any) -> None:
     """Why a graph needs a pool of its own: the memory of `x * 2` is free when the capture ends."""
     x, pool = cp.ones(64, cp.float32), cp.cuda.MemoryPool()
@@ -291,62 +246,3 @@ def test_a_replay_counts_as_one_launch(stream: Any) -> None:
     assert dict(cp._ledger.counts) == {"captured": 2} and pool.total_bytes()
     launched(graph, stream)
     assert cp._ledger.counts["graph"] == 1 and cp._ledger.counts["elementwise"] == 0
-
-
-class Cublas:
-    """cuBLAS with a handle of its own, which may be captured, unlike CuPy's functions."""
-
-    def __init__(self, stream: Any) -> None:
-        cp.cuda.cublas  # noqa: B018  loads the library
-        self.library = ctypes.CDLL(f"libcublas.so.{cp.cuda.runtime.runtimeGetVersion() // 1000}")
-        self.handle = ctypes.c_void_p()
-        self.workspace = cp.empty(1 << 20, cp.uint8)
-        self.call("cublasCreate_v2", ctypes.byref(self.handle))
-        self.call("cublasSetStream_v2", self.handle, ctypes.c_void_p(stream.ptr))
-        where, size = ctypes.c_void_p(self.workspace.data.ptr), ctypes.c_size_t(self.workspace.nbytes)
-        self.call("cublasSetWorkspace_v2", self.handle, where, size)
-
-    def call(self, name: str, *arguments: Any) -> None:
-        status = getattr(self.library, name)(*arguments)
-        assert status == 0, (name, status)
-
-    def product(self, x: Any, y: Any, out: Any) -> None:
-        """out = x @ y for C-contiguous float32: the transposes, column by column."""
-        (n, k), m = x.shape, y.shape[1]
-        one, zero = ctypes.byref(ctypes.c_float(1)), ctypes.byref(ctypes.c_float(0))
-        a, b, c = (ctypes.c_void_p(z.data.ptr) for z in (y, x, out))
-        self.call("cublasSgemm_v2", self.handle, 0, 0, m, n, k, one, a, m, b, k, zero, c, m)
-
-
-def test_cublas_is_captured_with_a_handle_of_its_own(stream: Any) -> None:
-    draw = np.random.default_rng(1)
-    x, y = (cp.asarray(draw.standard_normal(s).astype(np.float32)) for s in ((5, 3), (3, 4)))
-    out, pool = cp.zeros((5, 4), cp.float32), cp.cuda.MemoryPool()
-    cublas = Cublas(stream)
-    stream.synchronize()
-    graph, doubled = captured(stream, lambda: cublas.product(x, y, out) or out * 2, pool)
-    assert not out.get().any()
-    for _ in range(2):
-        x *= 2
-        cp.cuda.Device().synchronize()
-        launched(graph, stream)
-        np.testing.assert_allclose(doubled.get(), 2 * x.get() @ y.get(), rtol=1e-5)
-
-
-@only_double
-def test_cublas_of_a_matrix_beyond_its_memory_fails() -> None:
-    cublas = Cublas(cp.cuda.Stream.null)
-    small = cp.zeros((2, 2), cp.float32)
-    with pytest.raises(AssertionError, match="cublasSgemm_v2"):
-        cublas.product(cp.zeros((5, 2), cp.float32), small, small)
-
-
-def test_cupys_own_cublas_functions_refuse_a_capture(stream: Any) -> None:
-    handle = cp.cuda.cublas.create()
-    cp.cuda.cublas.setStream(handle, stream.ptr)
-    assert cp.cuda.cublas.getStream(handle) == stream.ptr
-    stream.begin_capture()
-    with pytest.raises(NotImplementedError, match="cuBLAS"):
-        cp.cuda.cublas.setStream(handle, stream.ptr)
-    stream.end_capture()
-    cp.cuda.cublas.destroy(handle)
