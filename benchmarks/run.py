@@ -8,12 +8,13 @@ some of the models) it just prints, unless ``--out`` names a folder: what is kep
 
     python benchmarks/run.py --peers torch --models conv-ae,dcgan --rounds 3
 
-    python benchmarks/run.py --device cuda --peers torch,torch-compile,jax
+    python benchmarks/run.py --device cuda --peers minigen-captured,torch,torch-compile,jax
 
-A peer that is not installed, or has no GPU where one is asked for, is left out, and the result says so. ``torch-tuned``
-is PyTorch with channels-last convolutions and its fused Adam, ``torch-compile`` with compiled networks (it cannot
-differentiate twice, so it is left out of WGAN-GP). On a GPU all compute in full float32, without TF32. How the
-measuring works, and what the floor is, stands in ``speed/report.py``.
+A peer that is not installed, has no GPU where one is asked for, or ends with an error is left out, and the result says
+so. ``torch-tuned`` is PyTorch with channels-last convolutions and its fused Adam, ``torch-compile`` with compiled
+networks (it cannot differentiate twice, so it is left out of WGAN-GP), ``minigen-captured`` minigen with each step
+recorded as a CUDA graph. On a GPU all compute in full float32, without TF32. How the measuring works, and what the
+floor is, stands in ``speed/report.py``; ``on_a_gpu.sh`` runs this and all else that a GPU should be asked.
 
 Imports: NumPy, ``speed``. Read next: ``speed/work.py``.
 """
@@ -40,7 +41,13 @@ from speed.work import WORKS
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 MODELS = tuple(WORKS)
-PEERS = {"torch": "torch", "torch-tuned": "torch", "torch-compile": "torch", "jax": "jax"}  # what has to be installed
+PEERS = {
+    "minigen-captured": "minigen",
+    "torch": "torch",
+    "torch-tuned": "torch",
+    "torch-compile": "torch",
+    "jax": "jax",
+}  # fmt: skip - what has to be installed
 DEFAULT_PEERS = {"cpu": "torch,torch-tuned,jax", "cuda": "torch,torch-compile,jax"}
 CANNOT = {("torch-compile", "wgan-gp")}  # its compiled networks have no second derivatives
 #: Python that ends with a reason if a library finds no GPU.
@@ -71,6 +78,10 @@ def worker_environment(threads: int, device: str = "cpu") -> tuple[dict[str, str
     return env, [f"{name}={os.environ[name]}" for name in removed if not name.endswith("_THREADS")]
 
 
+class WorkerEndedError(Exception):
+    """A worker ended before it had answered; the text says why."""
+
+
 class Worker:
     """A process that measures one library (or the machine) on one model; see ``speed/worker.py``."""
 
@@ -78,13 +89,16 @@ class Worker:
         words = [kind, model, str(options.batch_size), str(options.threads), options.device, str(weights)]
         env, _ = worker_environment(options.threads, options.device)
         self.kind = kind
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "speed.worker", *words],
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self.errors = weights.with_name(f"{kind}.txt")
+        with open(self.errors, "wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "speed.worker", *words],
+                env=env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         self.first = self._answer()
         self.times: list[Any] = []
 
@@ -110,17 +124,27 @@ class Worker:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"run.py: the worker for {self.kind} ended with code {self.process.wait()}; see the lines above")
+            said = self.errors.read_text(encoding="utf-8", errors="replace").strip()
+            print(said[-4000:], file=sys.stderr)
+            last = said.rpartition("\n")[2]
+            raise WorkerEndedError(f"the worker for {self.kind} ended with code {self.process.wait()}: {last}")
         return json.loads(line)
 
 
 def measure(model: str, peers: list[str], options: argparse.Namespace) -> dict[str, Any]:
-    """One model in all libraries, in turns."""
+    """One model in all libraries, in turns. A peer whose worker ends at the start is left out of this model."""
+    without: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         workers: dict[str, Worker] = {}
         for kind in ("minigen", "machine", *(peer for peer in peers if (peer, model) not in CANNOT)):
             say(f"{model}: {kind} ...")
-            workers[kind] = Worker(kind, model, options, Path(folder) / "weights.npz")
+            try:
+                workers[kind] = Worker(kind, model, options, Path(folder) / "weights.npz")
+            except WorkerEndedError as error:
+                if kind in ("minigen", "machine"):
+                    raise
+                without[kind] = str(error)
+                continue
             stack.callback(workers[kind].stop)
         machine = workers.pop("machine")
         check_losses(model, workers)
@@ -135,7 +159,7 @@ def measure(model: str, peers: list[str], options: argparse.Namespace) -> dict[s
                 worker.round(steps[kind])
         runs = {kind: summary(worker, steps[kind]) for kind, worker in workers.items()}
     sgemm, copy = (max(rates[key] for rates in machine.times) for key in ("sgemm", "copy"))
-    return {"runs": runs, "sgemm": sgemm, "copy": copy, **machine.first}
+    return {"runs": runs, "sgemm": sgemm, "copy": copy, "left_out": without, **machine.first}
 
 
 def summary(worker: Worker, steps: int) -> dict[str, Any]:
@@ -145,12 +169,14 @@ def summary(worker: Worker, steps: int) -> dict[str, Any]:
         "min_ms": min(ms),
         "median_ms": statistics.median(ms),
         "rounds_ms": ms,
+        "host_ms": statistics.median(1000 * answer["host_seconds"] / steps for answer in worker.times),
         "on_core": sum(a["cpu_seconds"] for a in worker.times) / sum(a["seconds"] for a in worker.times),
         "steps_a_round": steps,
         "first_seconds": worker.first["first_seconds"],
         "peak_mb": worker.peak_bytes() / 1e6,
         "losses": worker.first["losses"],
         "versions": worker.first["versions"],
+        "remark": worker.first["remark"],
     }
 
 
@@ -172,11 +198,16 @@ def without_gpu(library: str) -> str | None:
 
 def left_out(options: argparse.Namespace) -> dict[str, str]:
     """The peers that cannot take part, each with the reason."""
-    found = {p: f"{PEERS[p]} is not installed" for p in options.peers if not importlib.util.find_spec(PEERS[p])}
+    found = {p: f"{PEERS[p]} is not installed" for p in options.peers if not installed(PEERS[p])}
     if options.device == "cuda":
         reasons = {library: without_gpu(library) for library in {PEERS[p] for p in options.peers if p not in found}}
         found |= {p: reason for p in options.peers if p not in found and (reason := reasons[PEERS[p]])}
     return found
+
+
+def installed(library: str) -> bool:
+    """Whether a library is there; minigen always is."""
+    return library == "minigen" or importlib.util.find_spec(library) is not None
 
 
 def processor() -> str:
@@ -249,6 +280,7 @@ def main() -> None:
     }
     for name in options.models:
         model = measure(name, peers, options)
+        missing |= {f"{kind} of {name}": reason for kind, reason in model.pop("left_out").items()}
         work, flops = WORKS[name], WORKS[name].flops * options.batch_size
         machine.update(model.pop("versions"))
         model["title"], model["flops"] = work.title, flops
@@ -266,4 +298,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except WorkerEndedError as error:
+        sys.exit(f"run.py: {error}")

@@ -3,14 +3,17 @@
 CuPy is imported when a GPU is first asked for. `import cupy` also succeeds on a machine without a driver, so
 `cuda_status` finds out by running two small kernels, and says in one sentence why a GPU cannot be used.
 
-Imports: NumPy, minigen_kernels. Read next: ``autograd/tensor.py``.
+Imports: NumPy, minigen_kernels. Read next: ``proof.py``, ``autograd/tensor.py``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
+import re
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -19,9 +22,6 @@ import numpy as np
 from minigen_kernels import Array
 
 Device = Literal["cpu", "cuda"]
-
-#: Have the tests marked `gpu` passed on a device? Until then a GPU is used only by those who ask for it.
-PROVEN_ON_A_GPU = False
 
 
 def array_module(x: Any) -> ModuleType:
@@ -102,21 +102,35 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def choose_device(wanted: str) -> tuple[Device, str]:
-    """Resolve "auto", "cpu" or "cuda" to a device and one line that says what was chosen and why.
+def cuda_facts() -> dict[str, str]:
+    """What results on the current GPU depend on besides minigen: device, driver, libraries. For a GPU that works."""
+    cupy = importlib.import_module("cupy")
+    runtime = cupy.cuda.runtime
+    properties = runtime.getDeviceProperties(runtime.getDevice())
+    driver = _cuda_version(runtime.driverGetVersion())
+    with contextlib.suppress(OSError):  # on Linux it says more: "NVRM version: NVIDIA UNIX ...  580.65.06  ..."
+        found = re.search(r"\d+\.[\d.]+", Path("/proc/driver/nvidia/version").read_text(encoding="utf-8"))
+        driver = f"{found[0]} (CUDA {driver})" if found else driver
+    return {
+        "device": properties["name"].decode(),
+        "compute capability": f"{properties['major']}.{properties['minor']}",
+        "driver": driver,
+        "CUDA runtime": _cuda_version(runtime.runtimeGetVersion()),
+        "NVRTC": ".".join(map(str, cupy.cuda.nvrtc.getVersion())),
+        "CuPy": cupy.__version__,
+    }
 
-    "cuda" without a working GPU raises RuntimeError with the reason. "auto" will take the GPU where it works; as long
-    as the CUDA kernels are proven on the host alone (see `PROVEN_ON_A_GPU`), it takes the CPU and says so.
-    """
-    if wanted != "auto":
-        device = check_device(wanted)
-        return device, device if device == "cpu" else f"cuda ({cuda_status()[1]})"
-    usable, text = cuda_status()
-    if usable and PROVEN_ON_A_GPU:
-        return "cuda", f"cuda ({text})"
-    if usable:
-        text = f"{text} works, but the CUDA kernels have not been run on a GPU yet; device 'cuda' tries them"
-    return "cpu", f"cpu (auto: {text})"
+
+def _cuda_version(number: int) -> str:
+    """Of 13010: "13.1"."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def cuda_memory_in_use() -> int:
+    """Bytes that arrays on the current GPU hold, when all that was asked of it is done; a library's are not counted."""
+    cupy = importlib.import_module("cupy")
+    cupy.cuda.get_current_stream().synchronize()
+    return int(cupy.get_default_memory_pool().used_bytes())
 
 
 def set_num_threads(n: int) -> None:

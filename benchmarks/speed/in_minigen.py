@@ -185,11 +185,13 @@ MODELS = {
 class Training:
     """One of the models, ready to be stepped."""
 
-    def __init__(self, name: str, batch: int, threads: int, device: str = "cpu") -> None:
+    def __init__(self, name: str, batch: int, threads: int, device: str = "cpu", captured: bool = False) -> None:
         mg.set_num_threads(threads)
         mg.manual_seed(0)
         self.work, self.batch, self.rng = WORKS[name], batch, mg.Generator(2, device=device)
         self.networks, self.update = MODELS[name](*(Tensor(x, device=device) for x in self.work.data(batch)))
+        if captured:
+            self.step = importlib.import_module("minigen.capture").capture(self.step)  # type: ignore[method-assign]
 
     def weights(self) -> dict[str, Any]:
         """All parameters and running statistics, under PyTorch's names."""
@@ -206,7 +208,12 @@ class Training:
     def wait(self) -> None:
         """Return when all steps are done: on a CPU at once."""
         if self.rng.device == "cuda":
-            importlib.import_module("cupy").cuda.get_current_stream().synchronize()
+            importlib.import_module("cupy").cuda.Device().synchronize()  # all streams: a graph may have its own
+
+    def remark(self) -> str:
+        """Why a step that should be a graph is none."""
+        reason = getattr(self.step, "reason", None)
+        return f"steps are not captured: {reason}" if reason else ""
 
     def versions(self) -> dict[str, str]:
         """Of the libraries that do the work."""

@@ -51,5 +51,5 @@ class Machine:
         for _ in range(repeats):
             call()
         if self.device == "cuda":
-            self.xp.cuda.get_current_stream().synchronize()
+            self.xp.cuda.Device().synchronize()
         return (time.perf_counter() - start) / repeats

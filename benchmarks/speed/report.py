@@ -13,6 +13,7 @@ from typing import Any
 
 NAMES = {
     "minigen": "minigen",
+    "minigen-captured": "minigen captured",
     "torch": "PyTorch",
     "torch-tuned": "PyTorch tuned",
     "torch-compile": "torch.compile",
@@ -28,7 +29,7 @@ def ratios(result: Result) -> dict[str, float]:
     """
     key, found = f"{compared(result)}_ms", {}
     for name, model in result["models"].items():
-        peers = [run[key] for kind, run in model["runs"].items() if kind != "minigen"]
+        peers = [run[key] for kind, run in model["runs"].items() if not kind.startswith("minigen")]
         if peers:
             found[name] = model["runs"]["minigen"][key] / min(peers)
     return found
@@ -115,6 +116,8 @@ def setting(result: Result) -> str:
             f"Set on this machine, and removed for all processes of the benchmark: {', '.join(machine['removed'])}."
         )
     lines += [f"Left out: {kind}: {reason}." for kind, reason in result["left_out"].items()]
+    runs = [(name, kind, run) for name, model in result["models"].items() for kind, run in model["runs"].items()]
+    lines += [f"{NAMES[kind]}, {name}: {run['remark']}." for name, kind, run in runs if run.get("remark")]
     if result["note"]:
         lines.append(f"**Note:** {result['note']}")
     return "\n".join(lines)

@@ -28,9 +28,11 @@ WARM_UP = {"cpu": 3, "cuda": 30}  # steps: a GPU has clocks to raise and graphs 
 
 def build(kind: str, model: str, batch: int, threads: int, device: str, weights: Path) -> Any:
     """The training step. minigen writes the weights that it starts from; all others read them."""
-    if kind == "minigen":
-        training = importlib.import_module("speed.in_minigen").Training(model, batch, threads, device)
-        np.savez(weights, **training.weights())
+    if kind.startswith("minigen"):
+        in_minigen = importlib.import_module("speed.in_minigen")
+        training = in_minigen.Training(model, batch, threads, device, captured=kind == "minigen-captured")
+        if kind == "minigen":
+            np.savez(weights, **training.weights())
         return training
     with np.load(weights) as file:
         given = dict(file)
@@ -41,12 +43,17 @@ def build(kind: str, model: str, batch: int, threads: int, device: str, weights:
 
 
 def round_of(training: Any, steps: int) -> dict[str, float]:
-    """Seconds for that many steps, and for how many of them this process had the processor."""
+    """Seconds for that many steps, until the host had asked for all, and for which this process had the processor."""
     start, cpu = time.perf_counter(), time.process_time()
     for _ in range(steps):
         training.step()
+    host = time.perf_counter() - start
     training.wait()
-    return {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
+    return {
+        "seconds": time.perf_counter() - start,
+        "host_seconds": host,
+        "cpu_seconds": time.process_time() - cpu,
+    }
 
 
 def serve(training: Any, first: dict[str, Any], answers: Any) -> None:
@@ -83,6 +90,7 @@ def main() -> None:
     compiled = time.perf_counter() - start
     step = round_of(training, WARM_UP[device])["seconds"] / WARM_UP[device]
     answer = {"losses": losses, "versions": training.versions(), "first_seconds": compiled, "step_seconds": step}
+    answer["remark"] = training.remark() if hasattr(training, "remark") else ""
     serve(training, answer, answers)
 
 

@@ -30,13 +30,12 @@ if __name__ == "__main__":
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "kernels"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-import kernels.kernel_calls as kernel_calls
 import numpy as np
 import pytest
 from kernels.cuda import nvcc
 from kernels.cuda.build import HostBackend
 
-from minigen_kernels import KernelSet, cuda, reference
+from minigen_kernels import KernelSet, calls, cuda, reference
 from minigen_kernels.cuda import source
 from minigen_kernels.cuda.launch import using
 
@@ -147,9 +146,9 @@ def entry_points(kernel: str) -> list[tuple[str, str]]:
     """(file, name) of every CUDA entry point that the calls of this kernel launch; none for one that is a library's."""
     backend = Noting()
     with using(backend):
-        for number, (name, _, _) in enumerate(kernel_calls.CALLS):
+        for number, (name, _, _) in enumerate(calls.CALLS):
             if name == kernel:
-                kernel_calls.results(cuda, number, np.float32)
+                calls.results(cuda, number, np.float32)
     return sorted(backend.launched)
 
 
@@ -258,7 +257,7 @@ def _entry_point_table(reports: dict[str, dict[int, dict[str, nvcc.Figures]]]) -
     for file, report in reports.items():
         for name in source.kernels(file):
             if not users[file, name]:
-                sys.exit(f"docs/make/kernels.py: no call launches {name} of {file}; add it to kernel_calls.py")
+                sys.exit(f"docs/make/kernels.py: no call launches {name} of {file}; add it to calls.py")
             by = ", ".join(f"`{kernel}`" for kernel in users[file, name])
             rows.append([f"`{file}: {name}`", by, *(str(report[a][name].registers) for a in architectures)])
     digests = ", ".join(f"`{file}` {digest(file)}" for file in reports)

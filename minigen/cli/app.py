@@ -26,6 +26,7 @@ from minigen.cli.evaluate import evaluate
 from minigen.cli.gradcheck import check_gradients
 from minigen.cli.info import info
 from minigen.cli.models import list_models
+from minigen.cli.prove import prove
 from minigen.cli.reconstruct import reconstruct
 from minigen.cli.sample import sample
 from minigen.cli.train import INTERRUPTED, train
@@ -59,7 +60,7 @@ def commands(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (train, sample, reconstruct, evaluate, compare, encode, check_gradients, list_models, info):
+for command in (train, sample, reconstruct, evaluate, compare, encode, check_gradients, prove, list_models, info):
     commands.add_command(command)
 
 

@@ -5,8 +5,8 @@ Read next: ``dataset.py``.
 
 from typing import TYPE_CHECKING
 
+from minigen.cache import cache_folder
 from minigen.data.batches import Batch, Batches
-from minigen.data.cache import cache_folder
 from minigen.data.dataset import Dataset
 from minigen.data.download import DownloadError
 from minigen.data.idx import read_idx

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minigen.data.cache import cache_folder
+from minigen.cache import cache_folder
 from minigen.data.dataset import Dataset
 from minigen.random import Generator
 from minigen.shapes import one_of, whole_number

@@ -11,10 +11,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from minigen.cache import cache_folder
 from minigen.data.amat import read_amat
 from minigen.data.arrays import load_arrays
 from minigen.data.assemble import LATEST_RULES, Part, assemble
-from minigen.data.cache import cache_folder
 from minigen.data.convert import how_to_convert
 from minigen.data.dataset import Dataset
 from minigen.data.download import REMOTES, DownloadError, fetch

@@ -18,7 +18,8 @@ from typing import Any, Literal, Self
 from minigen.algorithms.experiment import Experiment, Latent, Recipe
 from minigen.algorithms.options import ConfigError
 from minigen.data import NAMES, Dataset
-from minigen.device import choose_device, set_num_threads
+from minigen.device import set_num_threads
+from minigen.proof import choose_device
 from minigen.runs.settings import Note, command_line
 from minigen.serialization import CheckpointError
 from minigen.shapes import one_of

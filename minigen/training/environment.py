@@ -18,6 +18,7 @@ import minigen
 import minigen_kernels
 from minigen.data import cache_folder
 from minigen.device import cuda_status
+from minigen.proof import choose_device
 
 PACKAGES = ("numpy", "numba", "cupy", "safetensors", "pillow", "matplotlib", "pooch", "click", "rich")
 SOURCE = Path(minigen.__file__).resolve().parent.parent
@@ -35,7 +36,7 @@ def describe_environment() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "threads": _threads(),
-        "devices": {"cpu": "always", "cuda": text if usable else f"no: {text}"},
+        "devices": {"cpu": "always", "cuda": text if usable else f"no: {text}", "auto": choose_device("auto")[1]},
         "folders": {
             "data": os.environ.get("MINIGEN_DATA") or None,
             "cache": str(cache_folder()),

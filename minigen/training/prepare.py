@@ -18,7 +18,8 @@ from minigen import nn
 from minigen.algorithms.experiment import Experiment, Recipe, Setup
 from minigen.algorithms.options import ConfigError, did_you_mean
 from minigen.data import NAMES, Batches, Dataset, load
-from minigen.device import Device, choose_device, set_num_threads
+from minigen.device import Device, set_num_threads
+from minigen.proof import choose_device
 from minigen.random import Generator
 from minigen.training.config import DEFAULTS, planned_steps
 from minigen.training.environment import default_threads

@@ -137,7 +137,18 @@ def test_info(minigen):
 def test_help_and_version(minigen):
     assert minigen().out == minigen("--help").out == minigen("-h").out
     assert minigen("--version").out == f"minigen, version {package.__version__}\n"
-    for command in ("train", "sample", "reconstruct", "evaluate", "compare", "encode", "gradcheck", "list", "info"):
+    for command in (
+        "train",
+        "sample",
+        "reconstruct",
+        "evaluate",
+        "compare",
+        "encode",
+        "gradcheck",
+        "prove",
+        "list",
+        "info",
+    ):
         result = minigen(command, "-h")
         assert result.code == 0 and result.out.startswith(f"Usage: minigen {command} ")
 

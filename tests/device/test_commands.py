@@ -19,9 +19,9 @@ from device.both import assert_close, command
 from device.device_runs import IMAGES, LABELS, assert_same_rows, settings_of
 
 import minigen as mg
-from minigen import device
 from minigen.algorithms.catalog import MODELS
 from minigen.doctor import examine
+from minigen.proof import choose_device
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore:ConvTranspose2d:UserWarning")]
 Train = Callable[..., Path]
@@ -259,7 +259,7 @@ def test_auto_is_kept_as_a_wish(train: Train, capsys: pytest.CaptureFixture[str]
     assert 'device = "auto"' in (run / "config.toml").read_text()
     capsys.readouterr()
     command("train", "--resume", run, "--max-steps", 4, "--json")
-    assert json.loads(capsys.readouterr().out)["device"] == device.choose_device("auto")[0]
+    assert json.loads(capsys.readouterr().out)["device"] == choose_device("auto")[0]
 
 
 def test_every_model_is_meant(train: Train) -> None:

@@ -14,12 +14,12 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
-from kernels.kernel_calls import IDS, arguments, produced
 from llvmlite.binding import Linkage
 from numba.core.registry import CPUDispatcher
 from test_contract import DTYPES, RANDOM
 
 from minigen_kernels import cpu
+from minigen_kernels.calls import IDS, arguments, produced
 from minigen_kernels.cpu.cache import KernelCache
 
 SHARED = {Linkage.linkonce_any, Linkage.linkonce_odr, Linkage.weak_any, Linkage.weak_odr}

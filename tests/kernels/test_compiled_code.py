@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from kernels.kernel_calls import NAMES
 from numba.core.registry import CPUDispatcher
 
 from minigen_kernels import cpu
+from minigen_kernels.calls import NAMES
 from minigen_kernels.cpu import cache
 
 HERE = Path(__file__).resolve().parent

@@ -1,15 +1,16 @@
 """The contract of `minigen_kernels`, for every kernel in every room: names, signatures, purity, strides, dtype.
 
-The calls are those of ``kernel_calls.py``; a kernel without one fails `test_every_kernel_has_a_call`.
+The calls are those of ``minigen_kernels/calls.py``; a kernel without one fails `test_every_kernel_has_a_call`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernels.kernel_calls import CALLS, IDS, NAMES, arguments, assert_complete, produced
+from kernels.rooms import assert_complete
 
 from minigen_kernels import cpu, reference
+from minigen_kernels.calls import CALLS, IDS, LAYOUTS, NAMES, arguments, arranged, produced
 
 DTYPES = [np.float32, np.float64]
 RANDOM = {"philox", "uniform", "normal", "bernoulli", "permutation"}  # they take no arrays, or do not compute with them
@@ -27,8 +28,8 @@ def test_every_room_has_the_kernels_of_the_table_of_contents(room):
 
 def test_every_kernel_has_a_call():
     for name in NAMES:
-        assert name in IDS, f"no call of {name}: add one to CALLS in tests/kernels/kernel_calls.py"
-    assert set(IDS) <= set(NAMES), "CALLS in tests/kernels/kernel_calls.py names what is no kernel"
+        assert name in IDS, f"no call of {name}: add one to CALLS in kernels/minigen_kernels/calls.py"
+    assert set(IDS) <= set(NAMES), "CALLS in kernels/minigen_kernels/calls.py names what is no kernel"
 
 
 @each_room
@@ -68,7 +69,7 @@ def test_arguments_stay_as_they_were(room, guarded, call):
 
 
 @each_room
-@pytest.mark.parametrize("layout", ["transposed", "stepped", "backwards"])
+@pytest.mark.parametrize("layout", LAYOUTS[1:])
 @each_call_of_arrays
 def test_any_strides(room, layout, call):
     """The same numbers in another order of memory give the same result.
@@ -76,25 +77,8 @@ def test_any_strides(room, layout, call):
     Up to rounding: a reference may hand its sums to NumPy, which sums in the order of memory. What an optimizer
     changes in place is contiguous; its gradient may be anything.
     """
-    name, given = IDS[call], arguments(call, np.float64)
-    strided = [
-        rearranged(a, layout) if isinstance(a, np.ndarray) and (i == 1 or not name.endswith("_update")) else a
-        for i, a in enumerate(given)
-    ]
+    name = IDS[call]
+    strided = arranged(name, arguments(call, np.float64), layout)
     wanted = produced(room, name, arguments(call, np.float64))
     for got, expected in zip(produced(room, name, strided), wanted, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
-
-
-def rearranged(a: np.ndarray, layout: str) -> np.ndarray:
-    """An equal array with other strides; one number has none."""
-    if not a.ndim:
-        return a
-    if layout == "transposed":
-        out = np.empty(a.shape[::-1], a.dtype).T
-    elif layout == "stepped":
-        out = np.empty([2 * n for n in a.shape], a.dtype)[tuple(slice(None, None, 2) for _ in a.shape)]
-    else:
-        out = np.empty(a.shape, a.dtype)[tuple(slice(None, None, -1) for _ in a.shape)]
-    out[...] = a
-    return out

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from minigen_kernels import Array
-from minigen_kernels.cuda.source import Program
+from minigen_kernels.cuda.source import Program, kernels, program
 
 Dim3 = tuple[int, int, int]
 
@@ -105,3 +105,11 @@ def compile_error(program: Program, log: str) -> str:
     """The message for a program that does not compile: the first error with its file and line, then the whole log."""
     first = next((line for line in log.splitlines() if "error" in line), "no error line in the log")
     return f"{program.file} does not compile with {' '.join(program.options)}: {first.strip()}\n{log}"
+
+
+def compile_all(file: str, dtype: Any) -> int:
+    """Compile a `.cu` file for a dtype and load every kernel of it on the current device; how many these are."""
+    names = kernels(file)
+    for name in names:
+        _function(program(file, np.dtype(dtype)), name)
+    return len(names)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from kernels.cuda.build import HostBackend
-from kernels.kernel_calls import NAMES
 
 from minigen_kernels import cuda
+from minigen_kernels.calls import NAMES
 from minigen_kernels.cuda.launch import using
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from kernels.cuda.build import HostBackend
-from kernels.kernel_calls import CALLS, results
 
 from minigen_kernels import cuda
+from minigen_kernels.calls import CALLS, results
 from minigen_kernels.cuda import source
 from minigen_kernels.cuda.launch import launch, using
 
@@ -43,7 +43,7 @@ def every_kernel(folder: Path) -> None:
     there = {(path.name, kernel) for path in source.HERE.glob("*.cu") for kernel in source.kernels(path.name)}
     if backend.ran != there:
         missing = ", ".join(f"{kernel} of {file}" for file, kernel in sorted(there - backend.ran))
-        raise SystemExit(f"no call launches {missing}: add one to CALLS in tests/kernels/kernel_calls.py")
+        raise SystemExit(f"no call launches {missing}: add one to CALLS in kernels/minigen_kernels/calls.py")
 
 
 def planted(folder: Path, kernel: str, threads: int, cells: int, *scalars: int) -> None:

@@ -13,9 +13,9 @@ import itertools
 import numpy as np
 import pytest
 from kernels.cuda.nvcc import NEWER, NVCC, REQUIRED, architectures, compiled, figures, together
-from kernels.kernel_calls import NAMES
 
 from minigen_kernels import cuda
+from minigen_kernels.calls import NAMES
 from minigen_kernels.cuda import source
 
 FILES = sorted(path.name for path in source.HERE.glob("*.cu"))

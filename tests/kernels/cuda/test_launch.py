@@ -10,9 +10,10 @@ import types
 import numpy as np
 import pytest
 from kernels.cuda.host import HostRoom
-from kernels.kernel_calls import CALLS, IDS, assert_agree, assert_complete, results
+from kernels.rooms import assert_agree, assert_complete
 
 from minigen_kernels import cuda, reference
+from minigen_kernels.calls import CALLS, IDS, results
 from minigen_kernels.cuda import launch as launcher
 from minigen_kernels.cuda import source
 from minigen_kernels.cuda.backend import CupyBackend, compile_error

@@ -10,10 +10,11 @@ import importlib
 import numpy as np
 import pytest
 from kernels.cuda.host import HostRoom
-from kernels.kernel_calls import CALLS, IDS, assert_agree, results
+from kernels.rooms import assert_agree
 
 from minigen.device import cuda_status
 from minigen_kernels import cpu, cuda, reference
+from minigen_kernels.calls import CALLS, IDS, results
 from minigen_kernels.cuda.launch import launch
 
 pytestmark = pytest.mark.gpu

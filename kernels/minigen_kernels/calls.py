@@ -1,14 +1,14 @@
 """The one table of kernel calls: at least one of each kernel, together launching every entry point of the `.cu` files.
 
 The shapes are small and fill neither a tile nor a warp nor a block. Whatever goes through whole rooms takes its calls
-from here: the contract, the CUDA room on the host, under the sanitizers and on a device, the page of proofs.
+from here: ``minigen prove``, the tests of the contract, the CUDA room on the host, under the sanitizers and on a
+device, the page of proofs.
 
-Read next: ``kernels/test_contract.py``.
+Imports: NumPy, ``reference``. Read next: ``drawn.py``, calls of shapes and values that a generator draws.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -23,8 +23,13 @@ PAIR = ((2, 1), (1, 1), (1, 2))  # stride, padding, dilation
 ONE = ((1, 1), (1, 1), (1, 1))
 WINDOW = ((3, 2), (2, 2), (1, 0))  # kernel, stride, padding
 
-#: (kernel of the contract, shapes of its arrays, the other arguments)
-CALLS: list[tuple[str, list[tuple[int, ...]], tuple[Any, ...]]] = [
+#: Orders of memory in which an argument may come.
+LAYOUTS = ("contiguous", "transposed", "stepped", "backwards")
+
+Shape = tuple[int, ...]
+Call = tuple[str, list[Shape], tuple[Any, ...]]  # (kernel of the contract, shapes of its arrays, the other arguments)
+
+CALLS: list[Call] = [
     # conv2d and its adjoint: one row, few rows, tiles of 16 and of 64 rows; groups, stride and dilation
     ("conv2d", [(3, 4, 7, 8), (2, 4, 3, 2)], ((4, 8), *PAIR, 1)),
     ("conv2d", [(3, 4, 7, 8), (2, 2, 3, 2)], ((4, 8), *PAIR, 2)),
@@ -116,21 +121,29 @@ CALLS: list[tuple[str, list[tuple[int, ...]], tuple[Any, ...]]] = [
     ("permutation", [], (7, 1, 5, 2500)),
 ]
 
-#: Names of the calls, for tests.
+#: Names of the calls.
 IDS = [name for name, _, _ in CALLS]
 
 
 def arguments(call: int, dtype: Any) -> list[Any]:
     """The arguments of CALLS[call]: arrays of positive numbers (some are variances), then the others."""
-    name, shapes, others = CALLS[call]
     rng = np.random.default_rng(call)
-    arrays = [rng.uniform(0.1, 1, shape).astype(dtype) for shape in shapes]
-    if name in ("plane_gather", "plane_scatter"):
-        arrays[1] = rng.integers(0, 7 * 8, shapes[1])
-    if WINDOW in others:
-        arrays[1] = reference.max_pool2d(rng.normal(size=(3, 4, 7, 8)), (4, 4), *WINDOW)[1]  # inside of its window
+    return arguments_of(CALLS[call], dtype, rng, lambda i, shape: rng.uniform(0.1, 1, shape))
+
+
+def arguments_of(call: Call, dtype: Any, rng: np.random.Generator, draw: Callable[[int, Shape], Array]) -> list[Any]:
+    """The arguments of a call. `draw` makes array i of them, for its shape; `rng` those of whole numbers."""
+    name, shapes, others = call
+    arrays = [draw(i, shape).astype(dtype) for i, shape in enumerate(shapes)]
+    if name == "plane_gather":
+        arrays[1] = rng.integers(0, int(np.prod(shapes[0][2:])), shapes[1])
+    if name == "plane_scatter":
+        arrays[1] = rng.integers(0, int(np.prod(others[0])), shapes[1])
+        if others[1] is not None:  # each inside of its window
+            image = rng.normal(size=(*shapes[0][:2], *others[0]))
+            arrays[1] = reference.max_pool2d(image, (shapes[0][2], shapes[0][3]), *others[1])[1]
     if name == "scale_where":
-        arrays[1] = arrays[1] > 0.5
+        arrays[1] = np.asarray(arrays[1] > 0.5)
     if name == "average_update":
         arrays[2] = np.array(3, np.float32)  # a count, which is compared with the decay in float32
     if name == "total_update":
@@ -142,46 +155,46 @@ def arguments(call: int, dtype: Any) -> list[Any]:
     return [*arrays, *others]
 
 
-def results(room: Any, call: int, dtype: Any, place: Callable[[Array], Array] = np.asarray) -> list[np.ndarray]:
+def results(room: Any, call: int, dtype: Any, place: Callable[[Array], Array] = np.asarray) -> list[Array]:
     """What a room makes of CALLS[call], as NumPy arrays. `place` puts an argument where the room wants it."""
     given = [place(a) if isinstance(a, np.ndarray) else a for a in arguments(call, dtype)]
-    return [a.get() if hasattr(a, "get") else a for a in produced(room, CALLS[call][0], given)]
+    return on_host(produced(room, CALLS[call][0], given))
 
 
 def produced(room: Any, name: str, given: list[Any]) -> list[Any]:
     """All that a kernel makes of arguments: what it returns; for the updates of optimizers, the arrays they changed."""
     returned = getattr(room, name)(*given)
     if name.endswith("_update"):
-        assert returned is None
-        return [a for a in given if hasattr(a, "shape")]
-    return list(returned) if isinstance(returned, tuple) else [returned]
+        return [a for one in given for a in (one if isinstance(one, list) else [one]) if hasattr(a, "shape")]
+    return list(returned) if isinstance(returned, tuple | list) else [returned]
 
 
-def assert_complete(room: Any) -> None:
-    """A room has the kernels of the table of contents, with its signatures, and no other."""
-    short = room.__name__.rpartition(".")[2]
-    folder = f"kernels/minigen_kernels/{short}"
-    for name in NAMES:
-        there = inspect.isroutine(getattr(room, name, None))  # a file of that name is no kernel
-        assert there, f"{short} has no {name}: write it in {folder}/, import it in {folder}/__init__.py"
-        declared = inspect.signature(getattr(KernelSet, name))
-        wanted = [p.replace(annotation=p.empty) for p in list(declared.parameters.values())[1:]]
-        found = inspect.signature(getattr(room, name)).parameters.values()
-        assert [p.replace(annotation=p.empty) for p in found] == wanted, f"{short}.{name}: arguments {found}"
-        assert getattr(room, name).__module__.startswith(room.__name__), name
-    more = {name for name, value in vars(room).items() if inspect.isroutine(value)} - set(NAMES)
-    assert not more, f"{short} has {more} besides: add a line to KernelSet in kernels/minigen_kernels/__init__.py"
+def on_host(arrays: list[Any]) -> list[Array]:
+    """The same arrays in NumPy."""
+    return [a.get() if hasattr(a, "get") else a for a in arrays]
 
 
-def assert_agree(got: list[np.ndarray], wanted: list[np.ndarray]) -> None:
-    """Integers and shapes agree exactly; numbers as two sums in different orders do.
+def arranged(name: str, given: list[Any], layout: str, empty: Callable[..., Array] = np.empty) -> list[Any]:
+    """The arguments of a kernel with other strides; what an optimizer changes in place stays contiguous.
 
-    No sum here has more than 700 terms, nearly all of them positive, or it is made of parts in float64; so the rounding
-    errors of two rooms stay together below 700 units in the last place of the largest result.
+    `empty` makes arrays where these are.
     """
-    for a, b in zip(got, wanted, strict=True):
-        assert a.shape == b.shape and a.dtype == b.dtype
-        if a.dtype.kind == "f":
-            np.testing.assert_allclose(a, b, rtol=0, atol=700 * np.finfo(a.dtype).eps * np.abs(b).max())
-        else:
-            np.testing.assert_array_equal(a, b)
+    free = (1,) if name.endswith("_update") else range(len(given))
+    return [
+        rearranged(a, layout, empty) if i in free and isinstance(getattr(a, "shape", None), tuple) else a
+        for i, a in enumerate(given)
+    ]
+
+
+def rearranged(a: Array, layout: str, empty: Callable[..., Array] = np.empty) -> Array:
+    """An equal array with other strides, one of `LAYOUTS`; one number has none."""
+    if not a.ndim or layout == "contiguous":
+        return a
+    if layout == "transposed":
+        out = empty(a.shape[::-1], a.dtype).T
+    elif layout == "stepped":
+        out = empty(tuple(2 * n for n in a.shape), a.dtype)[tuple(slice(None, None, 2) for _ in a.shape)]
+    else:
+        out = empty(a.shape, a.dtype)[tuple(slice(None, None, -1) for _ in a.shape)]
+    out[...] = a
+    return out

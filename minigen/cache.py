@@ -1,6 +1,6 @@
-"""The cache folder for downloaded and generated data, at the place that is usual on each platform.
+"""The cache folder, for data that are downloaded or drawn and for proofs, where each platform wants it.
 
-Imports: the standard library. Read next: ``glyphs.py``, ``download.py``.
+Imports: the standard library. Read next: ``data/glyphs.py``, ``proof.py``.
 """
 
 from __future__ import annotations

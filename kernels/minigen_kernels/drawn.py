@@ -1,0 +1,310 @@
+"""Calls of every kernel with drawn shapes and values: sizes of 1, primes, what fills no tile and what fills several.
+
+`draw_call` is what ``minigen prove`` runs on a device. The first draw of a kernel has every size 1; the others take
+their sizes from around those at which kernels change their ways: a warp of 32, a block of 256, tiles of 16 and 64 rows.
+
+Imports: NumPy, ``calls.py``. Read next: ``minigen/proving/kernel_checks.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigen_kernels import Array, Pair
+from minigen_kernels.calls import WINDOW, Call, Shape, arguments_of
+
+Drawn = tuple[list[Shape], tuple[Any, ...]]  # shapes of the arrays, the other arguments
+
+SMALL, ROWS, LENGTHS = (1, 2, 3, 5), (1, 3, 7, 8, 16, 17, 33, 64, 65), (1, 2, 7, 31, 32, 33, 67, 257, 1021)
+ACTIVATIONS = (("identity", 0.0), ("leaky_relu", 0.0), ("leaky_relu", 0.2), ("sigmoid", 0.0), ("tanh", 0.0))
+MANY = 35  # arrays of an update: more than one launch takes
+STATE = 2**63 + 12345  # a seed and a position that fill both halves
+
+
+class Sizes:
+    """Draws sizes; `ones`: the smallest of each."""
+
+    def __init__(self, rng: np.random.Generator, ones: bool) -> None:
+        self.rng, self.ones = rng, ones
+
+    def of(self, *choices: Any) -> Any:
+        """One of the choices; the first, where every size is 1."""
+        return choices[0 if self.ones else int(self.rng.integers(len(choices)))]
+
+    def pair(self, *choices: int) -> Pair:
+        """One of the choices for each axis of an image."""
+        return self.of(*choices), self.of(*choices)
+
+    def any(self) -> Shape:
+        """A shape of up to three axes."""
+        axes = self.of(1, 0, 1, 2, 3)
+        return (self.of(*LENGTHS),) if axes == 1 else tuple(self.of(1, 2, 7, 33) for _ in range(axes))
+
+    def planes(self) -> Shape:
+        """(N, C, H, W)."""
+        return self.of(*SMALL), self.of(*SMALL), self.of(1, 2, 5, 13), self.of(1, 3, 7, 17)
+
+
+def like(count: int, *others: tuple[Any, ...]) -> Callable[[Sizes], Drawn]:
+    """As many arrays of one shape, and one of the choices for each other argument."""
+    return lambda s: ([s.any()] * count, tuple(s.of(*choices) for choices in others))
+
+
+def of_scalar(count: int) -> Callable[[Sizes], Drawn]:
+    """The gradient of a sum: one number, arrays of one shape, a scale."""
+    return lambda s: ([(), *[s.any()] * count], (0.3,))
+
+
+def rows(count: int, *, vectors: int = 0, of_rows: int = 0, others: tuple[Any, ...] = ()) -> Callable[[Sizes], Drawn]:
+    """Arrays (R, K), then vectors (K,) and (R,)."""
+
+    def draw(s: Sizes) -> Drawn:
+        R, K = s.of(1, 3, 7, 33), s.of(*LENGTHS)
+        return [(R, K)] * count + [(K,)] * vectors + [(R,)] * of_rows, others
+
+    return draw
+
+
+def channels(count: int, vectors: int, *others: Any) -> Callable[[Sizes], Drawn]:
+    """Arrays (N, C, L), vectors (C,), others, of a tuple one; an activation, if no others are given."""
+
+    def draw(s: Sizes) -> Drawn:
+        N, C, L = s.of(1, 2, 5, 70), s.of(1, 2, 4, 37), s.of(1, 1, 7, 33, 67)
+        chosen = tuple(s.of(*other) if isinstance(other, tuple) else other for other in others)
+        return [(N, C, L)] * count + [(C,)] * vectors, chosen or s.of(*ACTIVATIONS)
+
+    return draw
+
+
+def conv(arrays: str) -> Callable[[Sizes], Drawn]:
+    """Two of the image x, the kernel w and the gradient g of the result, and the geometry that the third follows."""
+
+    def draw(s: Sizes) -> Drawn:
+        kernel, stride, dilation = s.pair(1, 2, 3, 5), s.pair(1, 1, 2, 3), s.pair(1, 1, 2)
+        out, groups, n = s.pair(1, 2, 5, 7), s.of(1, 1, 2, 3), s.of(*SMALL)
+        deep, wide = s.of(1, 2, 5, 9), s.of(*ROWS)  # many channels of the result, whichever that is
+        cg, kg = (wide, deep) if arrays == "gw" else (deep, wide)
+        reach = [(o - 1) * t + (k - 1) * d for o, t, k, d in zip(out, stride, kernel, dilation)]
+        padding = tuple(min(s.of(0, 0, 1, 2), r // 2) for r in reach)
+        hw = tuple(r + 1 - 2 * p + s.of(*range(t)) for r, p, t in zip(reach, padding, stride))
+        shapes = {"x": (n, cg * groups, *hw), "w": (kg * groups, cg, *kernel), "g": (n, kg * groups, *out)}
+        third = {"xw": out, "gw": hw, "xg": kernel}[arrays]
+        return [shapes[name] for name in arrays], (third, stride, padding, dilation, groups)
+
+    return draw
+
+
+def pool(adjoint: bool, *others: Any) -> Callable[[Sizes], Drawn]:
+    """An image or, for the adjoint, the gradient of the result, and the window."""
+
+    def draw(s: Sizes) -> Drawn:
+        n, c, oh, ow = s.planes()
+        kernel, stride = s.pair(1, 2, 3), s.pair(1, 2, 3)
+        padding = tuple(s.of(*range(k // 2 + 1)) for k in kernel)
+        spans = zip((oh, ow), kernel, stride, padding)
+        hw = tuple(max(1, (o - 1) * t + k - 2 * p) for o, k, t, p in spans)
+        chosen = (s.of(True, False),) if others else ()
+        shape, size = ((n, c, oh, ow), hw) if adjoint else ((n, c, *hw), (oh, ow))
+        return [shape], (size, kernel, stride, padding, *chosen)
+
+    return draw
+
+
+def plane_gather(s: Sizes) -> Drawn:
+    """Planes, and places in them."""
+    x = s.planes()
+    return [x, (*x[:2], s.of(1, 4, 11), s.of(1, 3, 8))], ()
+
+
+def plane_scatter(s: Sizes) -> Drawn:
+    """Results with any places in planes, or with those of a max pooling."""
+    n, c, h, w = s.planes()
+    return s.of(([(n, c, h, w)] * 2, ((s.of(1, 4, 7), s.of(1, 8)), None)), ([(n, c, 4, 4)] * 2, ((7, 8), WINDOW)))
+
+
+def upsample(adjoint: bool) -> Callable[[Sizes], Drawn]:
+    """An image, or one that is a whole number of times as large; the scale."""
+
+    def draw(s: Sizes) -> Drawn:
+        (n, c, h, w), (fh, fw) = s.planes(), s.pair(1, 2, 3)
+        return [(n, c, h * fh, w * fw) if adjoint else (n, c, h, w)], ((fh, fw),)
+
+    return draw
+
+
+def interpolate(adjoint: bool, bilinear: bool) -> Callable[[Sizes], Drawn]:
+    """An image or the gradient of the result, the size of the other, the step; for bilinear ones, which corners."""
+
+    def draw(s: Sizes) -> Drawn:
+        (n, c, h, w), out = s.planes(), s.pair(1, 2, 4, 9, 19)
+        align = bilinear and s.of(False, True)
+        step = tuple((a - 1) / max(o - 1, 1) if align else a / o for a, o in zip((h, w), out))
+        shape, size = ((n, c, *out), (h, w)) if adjoint else ((n, c, h, w), out)
+        return [shape], (size, step, align) if bilinear else (size, step)
+
+    return draw
+
+
+def sum_axes(s: Sizes) -> Drawn:
+    """An array of three axes, and some of them."""
+    shape = (s.of(1, 5, 67), s.of(1, 7, 33), s.of(1, 9, 257))
+    return [shape], (s.of((0,), (0, 2), (1,), (2,), (1, 2), (0, 1, 2), ()), s.of(1.0, 0.3))
+
+
+def matmul(s: Sizes) -> Drawn:
+    """Two matrices."""
+    m, k, n = s.of(*ROWS), s.of(*LENGTHS[:-2]), s.of(*ROWS)
+    return [(m, k), (k, n)], ()
+
+
+def average_update(s: Sizes) -> Drawn:
+    """Two arrays and the number of the update."""
+    shape = s.any()
+    return [shape, shape, ()], (0.9, s.of(0, 1))
+
+
+def scores(*others: Any) -> Callable[[Sizes], Drawn]:
+    """Two vectors, and others, of a tuple one."""
+
+    def draw(s: Sizes) -> Drawn:
+        chosen = tuple(s.of(*other) if isinstance(other, tuple) else other for other in others)
+        return [(s.of(*LENGTHS),), (s.of(*LENGTHS),)], chosen
+
+    return draw
+
+
+def samples(count: int, vectors: int = 0) -> Callable[[Sizes], Drawn]:
+    """Arrays (N, ...) of up to three axes, vectors (N,)."""
+
+    def draw(s: Sizes) -> Drawn:
+        n, shape = s.of(1, 2, 7, 33), s.of((), (1,), (67,), (3, 257))
+        return [(n, *shape)] * count + [(n,)] * vectors, ()
+
+    return draw
+
+
+def random(*others: Any, arrays: int = 0) -> Callable[[Sizes], Drawn]:
+    """Seed, stream, position and number."""
+
+    def draw(s: Sizes) -> Drawn:
+        n = s.of(1, 2, 255, 257, 1021, 2503)
+        return [(n,)] * arrays, (s.of(7, STATE), s.of(1, 2**40 + 1), s.of(0, 5, STATE), n, *others)
+
+    return draw
+
+
+#: The shapes and other arguments of each kernel.
+DRAWS: dict[str, Callable[[Sizes], Drawn]] = {
+    "conv2d": conv("xw"),
+    "conv_transpose2d": conv("gw"),
+    "conv2d_weight_grad": conv("xg"),
+    "max_pool2d": pool(False),
+    "plane_gather": plane_gather,
+    "plane_scatter": plane_scatter,
+    "avg_pool2d": pool(False, "count_include_pad"),
+    "avg_pool2d_adjoint": pool(True, "count_include_pad"),
+    "upsample_nearest2d": upsample(False),
+    "block_sum2d": upsample(True),
+    "upsample_bilinear2d": upsample(False),
+    "upsample_bilinear2d_adjoint": upsample(True),
+    "interpolate_nearest2d": interpolate(False, False),
+    "interpolate_nearest2d_adjoint": interpolate(True, False),
+    "interpolate_bilinear2d": interpolate(False, True),
+    "interpolate_bilinear2d_adjoint": interpolate(True, True),
+    "matmul": matmul,
+    "sum_axes": sum_axes,
+    "bias_act": channels(1, 1),
+    "bias_act_backward": channels(2, 0),
+    "batch_norm": channels(1, 4, 1e-5, 0.1, (1.0, 0.2)),
+    "batch_norm_backward": channels(3, 3, 1e-5, (1.0, 0.2)),
+    "layer_norm": rows(1, vectors=2, others=(1e-5,)),
+    "layer_norm_backward": rows(2, vectors=1, of_rows=2, others=(1e-5,)),
+    "score_statistics": scores(0.5, (True, False)),
+    "mean_difference": scores(),
+    "mean_difference_backward": lambda s: ([()], (s.of(*LENGTHS), s.of(*LENGTHS))),
+    "unit_norm_penalty": samples(1),
+    "unit_norm_penalty_backward": lambda s: ([(), *samples(1, 1)(s)[0]], ()),
+    "mix": samples(2, 1),
+    "softmax": rows(1),
+    "softmax_backward": rows(2),
+    "log_softmax": rows(1),
+    "log_softmax_backward": rows(2),
+    "bce_with_logits": like(2),
+    "bce_with_logits_sum": like(2, (0.3,)),
+    "bce_with_logits_sum_backward": of_scalar(2),
+    "mse_sum": like(2, (0.3,)),
+    "mse_sum_backward": of_scalar(2),
+    "gaussian_kl_sum": like(2, (0.3,)),
+    "gaussian_kl_sum_backward": of_scalar(2),
+    "add": like(2),
+    "erf": like(1),
+    "erfc": like(1),
+    "exp_excess": like(1),
+    "log_deficit": like(1),
+    "sigmoid": like(1),
+    "softplus": like(1),
+    "leaky_relu": like(1, (0.2, 0.0)),
+    "leaky_relu_backward": like(2, (0.2, 0.0)),
+    "mish": like(1),
+    "mish_backward": like(2),
+    "scale_where": like(2, (0.2, 0.0)),
+    "reparameterize": like(3),
+    "reparameterize_backward": like(3),
+    "sgd_update": like(3, (0.1,), (0.0, 0.9), (False, True), (0.01,)),
+    "rmsprop_update": like(4, (0.1,), (0.9,), (1e-8,), (0.0, 0.9), (0.01,)),
+    "adam_update": like(4, (1, 3, 1000), (0.1,), (0.9,), (0.99,), (1e-8,), (0.01,), (True, False)),
+    "average_update": average_update,
+    "total_update": like(2, (1.0, 3.0)),
+    "philox": random(),
+    "uniform": random(),
+    "normal": random(),
+    "bernoulli": random(arrays=1),
+    "permutation": random(),
+}
+
+#: Arrays, by their place, whose numbers are positive: variances, probabilities, terms of a sum that keeps its digits.
+POSITIVE = {
+    "batch_norm": (4,), "batch_norm_backward": (5,), "layer_norm_backward": (4,), "bce_with_logits": (1,),
+    "bce_with_logits_sum": (1,), "bce_with_logits_sum_backward": (0, 2), "mse_sum_backward": (0,),
+    "gaussian_kl_sum_backward": (0,), "sum_axes": (0,), "unit_norm_penalty_backward": (0, 2), "mix": (2,),
+    "rmsprop_update": (2,), "adam_update": (3,), "bernoulli": (0,),
+}  # fmt: skip
+
+
+#: Kernels that take lists in place of arrays.
+OF_LISTS = ("add", "sgd_update", "rmsprop_update", "adam_update", "average_update", "total_update")
+
+
+def draw_lists(name: str, seed: int, dtype: Any) -> list[Any]:
+    """Arguments for `MANY` arrays at once: those of as many calls as lists, the others of the first.
+
+    What is one array for all of them, the count of `average_update`, stays one.
+    """
+    calls = [draw_call(name, seed, draw, dtype)[1] for draw in range(MANY)]
+    return [
+        [given[i] for given in calls] if isinstance(a, np.ndarray) and (name, i) != ("average_update", 2) else a
+        for i, a in enumerate(calls[0])
+    ]
+
+
+def draw_call(name: str, seed: int, draw: int, dtype: Any) -> tuple[Call, list[Any]]:
+    """Call number `draw` of a kernel with this seed, and its arguments, contiguous.
+
+    Numbers are normal, twice as wide as standard; those of `POSITIVE` from 0.1 to 1.
+    """
+    rng = np.random.default_rng([seed, draw, *name.encode()])
+    shapes, others = DRAWS[name](Sizes(rng, draw == 0))
+    if name == "bernoulli" and rng.random() < 0.5:  # one probability for all
+        shapes, others = [], (*others, 0.4)
+    call = (name, shapes, others)
+
+    def values(i: int, shape: Shape) -> Array:
+        if i in POSITIVE.get(name, ()):
+            return np.asarray(rng.uniform(0.1, 1, shape))
+        x = 2 * rng.normal(size=shape)
+        return np.asarray(np.abs(x) - 0.9 if name == "log_deficit" else x)
+
+    return call, arguments_of(call, dtype, rng, values)
