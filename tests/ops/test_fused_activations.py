@@ -134,6 +134,30 @@ def test_sequential_runs_layer_and_activation_together(i: int, activation: Any) 
         np.testing.assert_allclose(g.data, wanted.data, rtol=0, atol=1e-4)  # sums of 200 products of about 1
 
 
+@pytest.mark.parametrize("shape", [(6, 3), (4, 3, 5), (4, 3, 2, 5)])
+@pytest.mark.parametrize("activation", FUSED, ids=called)
+def test_batch_norm_ends_in_an_activation(shape: tuple[int, ...], activation: Any) -> None:
+    """Bit by bit what both do one after the other, in training and evaluation; relus are the same operation."""
+    first, second = nn.BatchNorm(3), nn.BatchNorm(3)
+    rng = np.random.default_rng(0)
+    for layer in (first, second):
+        layer.weight.data, layer.bias.data = np.float32([1.5, -0.5, 0.7]), np.float32([0.1, 0.2, -0.3])
+    for training in (True, True, False):
+        first.train(training), second.train(training)
+        x = Tensor(rng.normal(size=shape).astype(np.float32), requires_grad=True)
+        y, expected = nn.Sequential(first, activation)(x), activation(second(x))
+        if training:
+            relus = split_activation(activation)[0].name == "leaky_relu"
+            assert len(names(y)) == len(names(expected)) - relus
+        gy = Tensor(rng.normal(size=shape).astype(np.float32))
+        found, wanted = (
+            [y.data, *(g.data for g in grad(y, [x, layer.weight, layer.bias], gy)), *layer.state_dict().values()]
+            for y, layer in ((y, first), (expected, second))
+        )
+        for a, b in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 def test_a_long_network_is_the_same_function() -> None:
     rng = Generator(1)
     net = nn.Sequential(

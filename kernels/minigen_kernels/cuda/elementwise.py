@@ -1,7 +1,7 @@
 """Element-wise functions that NumPy and CuPy lack, or do slowly, in CUDA.
 
-CuPy compiles every program with ``-ftz=true``, after all options of its own, and its own kernels too: in float32 a number
-below 1.2e-38 is 0 on a GPU. "Exact in both tails" ends there; float64 has no such limit in reach.
+CuPy compiles every program with ``-ftz=true``, after all options of its own, and its own kernels too: in float32 a
+number below 1.2e-38 is 0 on a GPU. "Exact in both tails" ends there; float64 has no such limit in reach.
 
 Imports: ``launch.py``; from ``reference`` the check of arguments. Specification: the same file there. Read next:
 ``elementwise.cu``, then ``conv.py``.
