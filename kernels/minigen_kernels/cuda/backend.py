@@ -28,8 +28,8 @@ class Backend(Protocol):
         """Whether all of them are arrays that kernels here can read and write."""
         ...
 
-    def address(self, array: Array) -> int:
-        """Where the first element of an array of `owns` lies."""
+    def addresses(self, arrays: Sequence[Array]) -> list[int]:
+        """Where the first element of each lies. They are arrays of `owns`."""
         ...
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -44,25 +44,24 @@ class Backend(Protocol):
 class CupyBackend:
     """Kernels on the current CUDA device. Launches are asynchronous, on CuPy's current stream."""
 
+    @functools.cached_property
+    def _cupy(self) -> Any:
+        return importlib.import_module("cupy")
+
     def owns(self, *arrays: Any) -> bool:
         """Whether all are CuPy's and lie on the current device, which is asked for once."""
-        here = None
-        for array in arrays:
-            if type(array).__module__ != "cupy":
-                return False
-            if here is None:
-                here = importlib.import_module("cupy").cuda.runtime.getDevice()
-            if array.data.device_id != here:
-                return False
-        return True
+        if not all(map(_is_of_cupy, {*map(type, arrays)})):
+            return False
+        here = self._cupy.cuda.runtime.getDevice() if arrays else None
+        return all([array.data.device_id == here for array in arrays])
 
-    def address(self, array: Array) -> int:
-        """The address on the device."""
-        return array.data.ptr  # type: ignore[attr-defined]
+    def addresses(self, arrays: Sequence[Array]) -> list[int]:
+        """The addresses on the device."""
+        return [array.data.ptr for array in arrays]  # type: ignore[attr-defined]
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """A new array on the device. When memory runs out, CuPy's pool is emptied and the request made once more."""
-        cupy = importlib.import_module("cupy")
+        cupy = self._cupy
         try:
             return cupy.empty(shape, dtype)
         except cupy.cuda.memory.OutOfMemoryError:
@@ -87,6 +86,12 @@ class CupyBackend:
                 "of this kernel (registers and shared memory are short); launch smaller blocks"
             )
         function(grid, block, tuple(arguments))
+
+
+@functools.cache
+def _is_of_cupy(kind: type) -> bool:
+    """Whether a type is CuPy's."""
+    return kind.__module__.partition(".")[0] == "cupy"
 
 
 @functools.cache

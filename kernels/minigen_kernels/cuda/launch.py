@@ -88,16 +88,9 @@ def launch(file: str, kernel: str, grid: int | tuple[int, ...], block: int | tup
         if declared is None:
             raise ValueError(f"{file}: there is no kernel {kernel!r}; the file has {', '.join(kernels(file))}")
         plan = _plans[file, kernel] = Plan(declared)
-    parameters = plan.kernel.parameters
-    if len(arguments) != len(parameters):
-        names = ", ".join(parameter.name for parameter in parameters)
-        raise TypeError(f"{file}: kernel {kernel} takes {len(parameters)} arguments ({names}), got {len(arguments)}")
-    grid3, block3 = plan.grid(grid, block)
-    real = plan.dtype(arguments)
-    cast = plan.at_a_glance(arguments, real, backend)
-    if cast is None:
-        cast = plan.one_by_one(arguments, real, backend)
-    backend.run(plan.programs[real], kernel, grid3, block3, cast)
+    grid3, block3 = plan.grids.get((grid, block)) or plan.grid(grid, block)
+    text, cast = plan.arguments(arguments, backend)
+    backend.run(text, kernel, grid3, block3, cast)
 
 
 def launch_together(file: str, kernel: str, tables: Sequence[Sequence[Array]], *arguments: Any) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from minigen_kernels import Array
 from minigen_kernels.cuda.backend import Backend, Dim3
-from minigen_kernels.cuda.source import C_TYPES, CHUNKS, REALS, TABLES, Kernel, Parameter, constants, program
+from minigen_kernels.cuda.source import C_TYPES, CHUNKS, REALS, TABLES, Kernel, Parameter, Program, constants, program
 
 #: The hardware's limits, the same for every architecture since 3.0.
 MOST_THREADS = 1024
@@ -41,8 +41,12 @@ _ADDRESSES = struct.Struct(f"{MOST_ARRAYS}Q")
 _CHUNKS = struct.Struct(f"{MOST_ARRAYS}q{MOST_ARRAYS + 1}ii")
 _TABLE_DTYPE, _CHUNKS_DTYPE = (np.dtype(f"V{layout.size}") for layout in (_ADDRESSES, _CHUNKS))
 
-#: So many grids, and so many lists of whole numbers, a plan keeps.
+_FLOAT32 = np.dtype(np.float32)
+_ONLY_INT, _ONLY_FLOAT = {int}, {float}
+
+#: So many grids, and so many lists of whole numbers, a plan keeps; and so many tables are kept of all plans.
 KEPT = 256
+_tables: dict[tuple[int, ...], Array] = {}  # by the addresses in them
 
 
 class Plan:
@@ -51,29 +55,33 @@ class Plan:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.grids: dict[Any, tuple[Dim3, Dim3]] = {}  # those checked before, by grid and block as they were given
-        self.cast: dict[Any, list[np.generic]] = {}  # the whole numbers cast before, by values and types
-        self.pointers: list[int] = []
-        self.nullable: list[int] = []
+        self.cast: dict[Any, list[np.generic]] = {}  # the whole numbers cast before, as they were given
+        pointers: list[int] = []
+        whole: list[int] = []
+        reals: list[int] = []
         self.tables: list[int] = []
-        self.chunks: list[int] = []
-        self.whole: list[int] = []
-        self.fractions: list[tuple[int, Any]] = []  # with their types; None is that of the launch
+        self.others: list[int] = []  # what is rare: chunks, pointers that may be null, a float or double
         for at, parameter in enumerate(kernel.parameters):
             kind = C_TYPES.get(parameter.type)
-            if parameter.pointer:
-                (self.nullable if parameter.nullable else self.pointers).append(at)
-            elif parameter.type in TABLES:
+            if parameter.type in TABLES:
                 self.tables.append(at)
-            elif parameter.type == CHUNKS:
-                self.chunks.append(at)
+            elif parameter.pointer and not parameter.nullable:
+                pointers.append(at)
             elif kind in RANGES:
-                self.whole.append(at)
+                whole.append(at)
+            elif parameter.type == "real" and not parameter.pointer:
+                reals.append(at)
             else:
-                self.fractions.append((at, kind))
+                self.others.append(at)
+        self.pointers, self.whole, self.reals = _Places(pointers), _Places(whole), _Places(reals)
         first = [at for at, p in enumerate(kernel.parameters) if (p.type == "real" and p.pointer) or p.type == "Arrays"]
         self.real = first[0] if first else None  # where the dtype of the launch comes from
-        self.programs = {real: program(kernel.file, real) for real in REALS}
-        self.dtypes = {real: [self.dtype_of(kernel.parameters[at], real) for at in self.pointers] for real in REALS}
+        #: For each dtype of a launch: it, the program, the dtypes of pointers and of tables.
+        self.kinds: dict[Any, tuple[np.dtype[Any], Program, list[np.dtype[Any]], list[np.dtype[Any]]]] = {}
+        for real in REALS:
+            of_pointers = [self.dtype_of(kernel.parameters[at], real) for at in pointers]
+            of_tables = [self.dtype_of(kernel.parameters[at], real) for at in self.tables]
+            self.kinds[real] = real, program(kernel.file, real), of_pointers, of_tables
 
     @staticmethod
     def dtype_of(parameter: Parameter, real: np.dtype[Any]) -> np.dtype[Any]:
@@ -89,59 +97,100 @@ class Plan:
             _keep(self.grids, (grid, block), found)
         return found
 
-    def dtype(self, arguments: Sequence[Any]) -> np.dtype[Any]:
-        """What `real` is: the dtype of the first `real` array; float32 for a kernel that has none."""
-        if self.real is None:
-            return np.dtype(np.float32)
-        parameter, value = self.kernel.parameters[self.real], arguments[self.real]
-        if not parameter.pointer and isinstance(value, list | tuple) and len(value):
-            value = value[0]
-        dtype = getattr(value, "dtype", None)
-        if dtype not in REALS:
-            raise TypeError(f"{_where(self.kernel, parameter)} takes a float32 or float64 array, got {_what(value)}")
-        return np.dtype(dtype)
+    def arguments(self, given: tuple[Any, ...], backend: Backend) -> tuple[Program, list[Any]]:
+        """The program and its arguments as the kernel takes them; TypeError or ValueError for one that does not fit."""
+        return self._at_a_glance(given, backend) or self._one_by_one(given, backend)
 
-    def at_a_glance(self, arguments: tuple[Any, ...], real: np.dtype[Any], backend: Backend) -> list[Any] | None:
-        """The arguments as the kernel takes them, or None if they need a closer look."""
-        arrays = [arguments[at] for at in self.pointers]
+    def _at_a_glance(self, given: tuple[Any, ...], backend: Backend) -> tuple[Program, list[Any]] | None:
+        """The same, or None if something needs a closer look."""
+        if len(given) != len(self.kernel.parameters):
+            return None
+        dtype = self._dtype(given)
+        if dtype not in self.kinds:
+            return None
+        real, text, dtypes, of_tables = self.kinds[dtype]
+        cast = list(given)
+        arrays = self.pointers.of(given)
+        for at, dtype in zip(self.tables, of_tables):
+            table = given[at]
+            if type(table) is not list or not 0 < len(table) <= MOST_ARRAYS:
+                return None
+            arrays, dtypes = (*arrays, *table), [*dtypes, *[dtype] * len(table)]
         if not backend.owns(*arrays):
             return None
-        for array, dtype in zip(arrays, self.dtypes[real]):
+        for array, dtype in zip(arrays, dtypes):
             if array.dtype is not dtype or not array.flags.c_contiguous:
                 return None
-        cast = list(arguments)
-        if self.whole:
-            values = [arguments[at] for at in self.whole]
-            key = (*values, *map(type, values))
-            try:
-                found = self.cast.get(key)
-            except TypeError:  # what has no hash is no number
+        for at in self.tables:
+            cast[at] = _table(given[at], backend)
+        if self.whole.places:
+            numbers = self.whole.of(given)
+            if {*map(type, numbers)} != _ONLY_INT:  # equal numbers have one hash, but 1.0 is no whole number
                 return None
+            found = self.cast.get(numbers)
             if found is None:
                 found = [
-                    _scalar(self.kernel, self.kernel.parameters[at], arguments[at], real.type) for at in self.whole
+                    _scalar(self.kernel, self.kernel.parameters[at], given[at], real.type) for at in self.whole.places
                 ]
-                _keep(self.cast, key, found)
-            for at, number in zip(self.whole, found):
-                cast[at] = number
-        for at, kind in self.fractions:
-            value = arguments[at]
-            if type(value) is not float:
-                value = _scalar(self.kernel, self.kernel.parameters[at], value, real.type)
-            cast[at] = (kind or real.type)(value)
-        for at in self.tables:
-            cast[at] = _table(self.kernel, self.kernel.parameters[at], arguments[at], real, backend)
-        for at in self.nullable:
-            if arguments[at] is not None:
+                _keep(self.cast, numbers, found)
+            self.whole.put(cast, found)
+        fractions = self.reals.of(given)
+        if len(fractions) > 3:  # an array costs as much as three of NumPy's numbers, whatever its length
+            if {*map(type, fractions)} != _ONLY_FLOAT:
                 return None
-        for at in self.chunks:
-            if getattr(arguments[at], "dtype", None) is not _CHUNKS_DTYPE:
-                return None
-        return cast
+            self.reals.put(cast, list(np.array(fractions, real)))
+        else:
+            for at, fraction in zip(self.reals.places, fractions):
+                if type(fraction) is not float:
+                    return None
+                cast[at] = real.type(fraction)
+        for at in self.others:
+            cast[at] = _checked(self.kernel, self.kernel.parameters[at], given[at], real, backend)
+        return text, cast
 
-    def one_by_one(self, arguments: Sequence[Any], real: np.dtype[Any], backend: Backend) -> list[Any]:
-        """The arguments as the kernel takes them; TypeError or ValueError for the first that does not fit."""
-        return [_checked(self.kernel, p, value, real, backend) for p, value in zip(self.kernel.parameters, arguments)]
+    def _dtype(self, given: tuple[Any, ...]) -> Any:
+        """What `real` is: the dtype of the first `real` array, whatever that is; float32 for a kernel without any."""
+        if self.real is None:
+            return _FLOAT32
+        first = given[self.real]
+        if self.real in self.tables and isinstance(first, list) and first:
+            first = first[0]
+        return getattr(first, "dtype", None)
+
+    def _one_by_one(self, given: tuple[Any, ...], backend: Backend) -> tuple[Program, list[Any]]:
+        kernel, parameters = self.kernel, self.kernel.parameters
+        if len(given) != len(parameters):
+            names = ", ".join(parameter.name for parameter in parameters)
+            raise TypeError(
+                f"{kernel.file}: kernel {kernel.name} takes {len(parameters)} arguments ({names}), got {len(given)}"
+            )
+        dtype = self._dtype(given)
+        if self.real is not None and dtype not in self.kinds:
+            where, value = _where(kernel, parameters[self.real]), given[self.real]
+            if parameters[self.real].type in TABLES and isinstance(value, list) and value:
+                value = value[0]
+            raise TypeError(f"{where} takes a float32 or float64 array, got {_what(value)}")
+        real, text, *_ = self.kinds[dtype]
+        return text, [_checked(kernel, p, value, real, backend) for p, value in zip(parameters, given)]
+
+
+class _Places:
+    """Some of the arguments of a kernel."""
+
+    def __init__(self, places: list[int]) -> None:
+        self.places = places
+        #: Where they stand, if they follow each other: then they are taken and put back in one piece.
+        self.run = slice(places[0], places[-1] + 1) if places and places[-1] - places[0] < len(places) else None
+
+    def of(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        return arguments[self.run] if self.run else tuple([arguments[at] for at in self.places])
+
+    def put(self, arguments: list[Any], values: list[Any]) -> None:
+        if self.run:
+            arguments[self.run] = values
+        else:
+            for at, value in zip(self.places, values):
+                arguments[at] = value
 
 
 def chunks_of(sizes: Sequence[int]) -> tuple[int, Array]:
@@ -175,15 +224,20 @@ def _dim3(size: int | tuple[int, ...]) -> Dim3:
 
 
 def _checked(kernel: Kernel, parameter: Parameter, value: Any, real: np.dtype[Any], backend: Backend) -> Any:
+    if value is None and parameter.nullable:
+        return None
     if parameter.type == CHUNKS:
         if getattr(value, "dtype", None) != _CHUNKS_DTYPE:
             raise TypeError(f"{_where(kernel, parameter)} takes what chunks_of() returns, got {_what(value)}")
         return value
     if parameter.type in TABLES:
-        return _table(kernel, parameter, value, real, backend)
+        if not isinstance(value, list) or not 0 < len(value) <= MOST_ARRAYS:
+            got = f"{len(value)} of them" if isinstance(value, list) else _what(value)
+            raise TypeError(f"{_where(kernel, parameter)} takes a list of 1 to {MOST_ARRAYS} arrays, got {got}")
+        return _table([_array(kernel, parameter, array, real, backend) for array in value], backend)
     if not parameter.pointer:
         return _scalar(kernel, parameter, value, real.type)
-    return None if value is None and parameter.nullable else _array(kernel, parameter, value, real, backend)
+    return _array(kernel, parameter, value, real, backend)
 
 
 def _array(kernel: Kernel, parameter: Parameter, value: Any, real: np.dtype[Any], backend: Backend) -> Any:
@@ -197,18 +251,14 @@ def _array(kernel: Kernel, parameter: Parameter, value: Any, real: np.dtype[Any]
     return value
 
 
-def _table(kernel: Kernel, parameter: Parameter, arrays: Any, real: np.dtype[Any], backend: Backend) -> Array:
-    """The addresses of a list of arrays, as one value."""
-    if not isinstance(arrays, list | tuple) or len(arrays) > MOST_ARRAYS:
-        got = f"{len(arrays)} of them" if isinstance(arrays, list | tuple) else _what(arrays)
-        raise TypeError(f"{_where(kernel, parameter)} takes a list of at most {MOST_ARRAYS} arrays, got {got}")
-    wanted = Plan.dtype_of(parameter, real)
-    in_order = backend.owns(*arrays)
-    for array in arrays:
-        if not in_order or array.dtype is not wanted or not array.flags.c_contiguous:
-            _array(kernel, parameter, array, real, backend)
-    addresses = [backend.address(array) for array in arrays]
-    return np.frombuffer(_ADDRESSES.pack(*addresses, *[0] * (MOST_ARRAYS - len(arrays))), _TABLE_DTYPE)
+def _table(arrays: list[Array], backend: Backend) -> Array:
+    """The addresses of arrays, as one value. The same addresses come again and again."""
+    addresses = tuple(backend.addresses(arrays))
+    found = _tables.get(addresses)
+    if found is None:
+        found = np.frombuffer(_ADDRESSES.pack(*addresses, *[0] * (MOST_ARRAYS - len(arrays))), _TABLE_DTYPE)
+        _keep(_tables, addresses, found)
+    return found
 
 
 def _scalar(kernel: Kernel, parameter: Parameter, value: Any, real: type[np.generic]) -> np.generic:

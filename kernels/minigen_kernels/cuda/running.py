@@ -25,4 +25,4 @@ def average_update(average: Arrays, value: Arrays, count: Array, decay: float, c
 def total_update(total: Arrays, term: Arrays, weight: float) -> None:
     """t <- t + weight x, in float64."""
     totals, terms = check_running("total_update", total, term)
-    launch_together("running.cu", "totals_kernel", [totals, [contiguous(x) for x in terms]], weight)
+    launch_together("running.cu", "totals_kernel", [totals, [contiguous(x) for x in terms]], float(weight))

@@ -58,8 +58,8 @@ class HostBackend:
     def owns(self, *arrays: Any) -> bool:
         return all(isinstance(array, np.ndarray) for array in arrays)
 
-    def address(self, array: np.ndarray) -> int:
-        return array.ctypes.data
+    def addresses(self, arrays: Sequence[np.ndarray]) -> list[int]:
+        return [array.ctypes.data for array in arrays]
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         """Filled with NaN, or with bytes 0xff: a cell that no thread writes shows in the result."""

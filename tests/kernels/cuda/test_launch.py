@@ -41,8 +41,8 @@ class Recorder:
     def owns(self, *arrays):
         return all(isinstance(array, np.ndarray) for array in arrays)
 
-    def address(self, array):
-        return array.ctypes.data
+    def addresses(self, arrays):
+        return [array.ctypes.data for array in arrays]
 
     def empty(self, shape, dtype):
         return np.empty(shape, dtype)
@@ -161,8 +161,10 @@ def test_wrong_tables_are_refused(many, recorder):
     for given, error, message in [
         ([[x], [x], chunks, None], TypeError, r"`Doubles y` takes float64 here, got a numpy array of dtype float32"),
         ([[x, y], [y], chunks, None], TypeError, r"`Arrays x` takes float32 here, got a numpy array of dtype float64"),
-        ([x, [y], chunks, None], TypeError, r"`Arrays x` takes a list of at most 32 arrays, got a numpy array"),
-        ([[x] * 33, [y], chunks, None], TypeError, r"`Arrays x` takes a list of at most 32 arrays, got 33 of them"),
+        ([x, [y], chunks, None], TypeError, r"`Arrays x` takes a list of 1 to 32 arrays, got a numpy array"),
+        ([[x] * 33, [y], chunks, None], TypeError, r"`Arrays x` takes a list of 1 to 32 arrays, got 33 of them"),
+        ([[x], [], chunks, None], TypeError, r"`Doubles y` takes a list of 1 to 32 arrays, got 0 of them"),
+        ([[x], [y, x], chunks, None], TypeError, r"`Doubles y` takes float64 here, got a numpy array of dtype float32"),
         ([[x, None], [y], chunks, None], TypeError, r"`Arrays x` takes an array on the current device, got NoneType"),
         ([[np.ones((2, 3)).T], [y], chunks, None], ValueError, r"`Arrays x` takes a C-contiguous array"),
         ([[x], [y], 3, None], TypeError, r"`Chunks chunks` takes what chunks_of\(\) returns, got int 3"),
