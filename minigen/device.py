@@ -13,6 +13,7 @@ import functools
 import importlib
 import os
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -26,9 +27,15 @@ Device = Literal["cpu", "cuda"]
 
 def array_module(x: Any) -> ModuleType:
     """The library that `x` belongs to: cupy for a CuPy array, numpy for everything else (Python numbers too)."""
-    if type(x).__module__.partition(".")[0] == "cupy":
-        return importlib.import_module("cupy")
-    return np
+    if isinstance(x, np.ndarray):
+        return np
+    kind: Any = type(x)
+    return sys.modules["cupy"] if _is_of_cupy(kind) else np
+
+
+@functools.cache
+def _is_of_cupy(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "cupy"
 
 
 def device_of(x: Array) -> Device:

@@ -13,6 +13,8 @@ from minigen.device import array_module, check_device, refuse_masked, to_device
 from minigen.shapes import as_dtype, shown
 from minigen_kernels import Array
 
+#: The types of arrays that a Tensor holds: NumPy's, and CuPy's from its first array on.
+ARRAYS: set[type] = {np.ndarray}
 DTYPES = frozenset(np.dtype(name) for name in ("f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))
 
 
@@ -37,7 +39,9 @@ def as_array(data: Any, device: str | None, dtype: Any) -> Array:
                 f"x.astype(np.{native})"
             )
         raise TypeError(f"Tensor: dtype {data.dtype} is not supported; use float32 or float64 (or integers, or bool)")
-    return data if device is None else to_device(data, check_device(device, "Tensor: "))
+    data = data if device is None else to_device(data, check_device(device, "Tensor: "))
+    ARRAYS.add(type(data))
+    return data
 
 
 def _of_numbers(data: Any) -> Array:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from minigen.autograd.changes import GradientError, changed_since, check_unchanged
 from minigen.autograd.recording import RecordingMode, recording
 from minigen.autograd.tensor import Node, Tensor, as_tensor
 from minigen.device import array_module
 from minigen.shapes import flag, several
-from minigen_kernels import for_array
+from minigen_kernels import Array, for_array
 
 #: The second and further terms of gradients of leaves, each with the id of its leaf. Nobody asks for these before the
 #: end, and a GPU adds up many arrays as fast as one.
@@ -75,7 +77,8 @@ def _backpropagate(
         recording.function, recording.needs_input_grad = outer
     _add_late(gradients, late or [])
     return tuple([
-        gradients[id(t)] if id(t) in gradients else Tensor(array_module(t.data).zeros_like(t.data)) for t in targets
+        _own(gradients[id(t)]) if id(t) in gradients else Tensor(array_module(t.data).zeros_like(t.data))
+        for t in targets
     ])  # fmt: skip
 
 
@@ -88,11 +91,28 @@ def _first_gradient(name: str, y: Tensor, gy: Tensor | None, create_graph: bool)
     if gy is None:
         if y.size != 1:
             raise ValueError(f"{name}: y has shape {y.shape}; give gy of that shape, or reduce y to one number")
-        return Tensor(array_module(y.data).ones_like(y.data))
+        return Tensor(np.ones_like(y.data) if y.device == "cpu" else _ones(y.data))
     gy = as_tensor(gy, name)
     if (gy.shape, gy.dtype, gy.device) != (y.shape, y.dtype, y.device):
         raise ValueError(f"{name}: gy has to be like y, which is {y!r}, but it is {gy!r}")
     return gy if create_graph else gy.detach()  # it may itself come back as a gradient
+
+
+_device_ones: dict[Any, Array] = {}
+
+
+def _ones(like: Array) -> Array:
+    """Ones on the GPU, where each backward pass would launch a kernel to make its own. Nobody may write to them."""
+    key = like.shape, like.dtype, like.data.device_id  # type: ignore[attr-defined]
+    if key not in _device_ones:
+        _device_ones[key] = array_module(like).ones_like(like)
+    return _device_ones[key]
+
+
+def _own(g: Tensor) -> Tensor:
+    """`g`, or a copy if it is made of `_ones`: whoever gets a gradient may write to it."""
+    shared = g.device == "cuda" and any(a is g.data or a is g.data.base for a in _device_ones.values())
+    return Tensor(g.data.copy()) if shared else g
 
 
 def _path(name: str, y: Tensor, targets: list[Tensor]) -> Path:

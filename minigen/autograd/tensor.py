@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from minigen.autograd.arrays import DTYPES, as_array
+from minigen.autograd.arrays import ARRAYS, DTYPES, as_array
 from minigen.autograd.protocols import Protocols
 from minigen.called import called
 from minigen.device import Device, check_device, device_of, to_device
@@ -53,7 +53,7 @@ class Tensor(Protocols):
     changed: int  # when `note_change` was last told of this Tensor, as a number in the sequence of Functions
 
     def __init__(self, data: Any, requires_grad: bool = False, device: str | None = None, dtype: Any = None) -> None:
-        if type(data) is not np.ndarray or data.dtype not in DTYPES or dtype is not None or device is not None:
+        if type(data) not in ARRAYS or data.dtype not in DTYPES or dtype is not None or device is not None:
             if isinstance(data, Tensor):
                 raise TypeError(
                     f"{type(self).__name__}: got a Tensor; use .detach() for its values without history, .to() to "
