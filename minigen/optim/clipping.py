@@ -3,20 +3,18 @@
 `.grad` becomes a new Tensor. The array is not scaled in place, because two parameters may share it (both terms of a sum
 get the same gradient) and it would be scaled twice.
 
-Imports: autograd. Read next: ``nn/module.py``.
+Imports: autograd, kernels. Read next: ``nn/module.py``.
 """
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Iterable
 
 from minigen.autograd import Tensor
 from minigen.device import array_module
 from minigen.optim.settings import check_number
 from minigen.shapes import several
-from minigen_kernels import Array
+from minigen_kernels import Array, for_array
 
 
 def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> Tensor:
@@ -30,12 +28,10 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> Tensor:
     found = _with_gradient("clip_grad_norm", params)
     if not found:
         return Tensor(0.0)
-    xp = array_module(found[0][1])
-    total = xp.sqrt(functools.reduce(operator.add, [xp.square(g).sum() for _, g in found]))
-    scale = xp.minimum(limit / (total + 1e-6), 1.0)
-    for p, g in found:
-        p.grad = Tensor(g * scale.astype(g.dtype))
-    return Tensor(total)
+    clipped, norm = for_array(found[0][1]).clip_norm([g for _, g in found], limit)
+    for (p, _), g in zip(found, clipped):
+        p.grad = Tensor(g)
+    return Tensor(norm)
 
 
 def clip_grad_value(params: Iterable[Tensor], limit: float) -> None:

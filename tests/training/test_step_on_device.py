@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigen import nn, optim
-from minigen.autograd import Tensor
+from minigen import nn, ops, optim
+from minigen.autograd import Tensor, backward, grad
 from minigen.random import Generator
 from minigen.training.fit import Means
 from minigen_kernels.cuda.backend import CupyBackend
@@ -103,3 +103,37 @@ def test_an_optimizer_is_one_launch_a_group_and_that_of_the_cpu(launched: list[s
     for a, b in zip(results["cuda"], results["cpu"], strict=True):
         # Three steps of ten roundings of numbers below 10; Adam divides by roots that are not near 0 here.
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-13)
+
+
+def test_clipping_is_three_launches_and_that_of_the_cpu(launched: list[str]) -> None:
+    rng = np.random.default_rng(0)
+    gradients = [np.asarray(rng.normal(size=shape)) for shape in ((4, 3), (), (2, 0), (1500,))]
+    results = {}
+    for device in ("cpu", "cuda"):
+        params = [Tensor(np.zeros_like(g), requires_grad=True, device=device) for g in gradients]
+        for p, g in zip(params, gradients):
+            p.grad = Tensor(g, device=device)
+        norm = optim.clip_grad_norm(params, 1.0)
+        assert norm.device == device
+        results[device] = [norm.item(), *[p.grad.numpy() for p in params if p.grad is not None]]
+    assert launched == ["square_sums_kernel", "norm_kernel", "scale_kernel"]
+    for a, b in zip(results["cuda"], results["cpu"], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-14)  # 1500 squares in another order
+
+
+def test_the_ones_of_a_backward_pass_are_made_once_and_nobody_gets_them() -> None:
+    x = Tensor(np.float32(3.0), requires_grad=True, device="cuda")
+    for wrote in (7, 8):
+        (g,) = grad(x, [x])
+        assert g.item() == 1
+        g.data[...] = wrote
+        y = Tensor(np.zeros((2, 3), np.float32), requires_grad=True, device="cuda")
+        (y.sum() + 1.0).backward()
+        assert y.grad is not None and (y.grad.numpy() == 1).all()
+        y.grad.data[...] = wrote
+        (h,) = grad(ops.reshape(x * x, (1, 1)), [x])
+        assert h.item() == 6
+        z = ops.reshape(x, (1,))
+        (k,) = grad(z, [x])
+        k.data[...] = wrote
+    assert len([one for one in backward._device_ones.values() if one.shape == () and one.dtype == np.float32]) == 1

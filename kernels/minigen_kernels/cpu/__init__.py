@@ -40,7 +40,7 @@ from minigen_kernels.cpu.loss import (
     mse_sum_backward,
 )
 from minigen_kernels.cpu.norm import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
-from minigen_kernels.cpu.optim import adam_update, rmsprop_update, sgd_update
+from minigen_kernels.cpu.optim import adam_update, clip_norm, rmsprop_update, sgd_update
 from minigen_kernels.cpu.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d, plane_gather, plane_scatter
 from minigen_kernels.cpu.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.cpu.reduce import sum_axes

@@ -11,8 +11,12 @@ Imports: Numba; the check of arguments from ``reference``. Read next: ``random.p
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from typing import Any
+
+import numpy as np
 
 from minigen_kernels import Array, Arrays
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
@@ -90,6 +94,16 @@ def adam_update(
     root_scale = 1 / math.sqrt(1 - beta2**step)
     scalars = (step_size, root_scale, beta1, 1 - beta1, beta2, 1 - beta2, eps, shrink, decay)
     _adam(p, g, m, v, *(float(scalar) for scalar in scalars))
+
+
+def clip_norm(g: Arrays, max_norm: float) -> tuple[Arrays, Array]:
+    """All gradients times min(1, max_norm / (norm + 1e-6)), and the norm over all of them, shape ()."""
+    if not isinstance(g, list):
+        (one,), norm = clip_norm([g], max_norm)
+        return one, norm
+    norm = np.sqrt(functools.reduce(operator.add, [np.square(a).sum() for a in g]))
+    factor = np.minimum(max_norm / (norm + 1e-6), 1.0)
+    return [a * factor.astype(a.dtype) for a in g], np.asarray(norm)
 
 
 def _flat(name: str, p: Array, g: Array, **state: Array) -> list[Array]:

@@ -39,7 +39,7 @@ from minigen_kernels.cuda.loss import (
     mse_sum_backward,
 )
 from minigen_kernels.cuda.norm import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
-from minigen_kernels.cuda.optim import adam_update, rmsprop_update, sgd_update
+from minigen_kernels.cuda.optim import adam_update, clip_norm, rmsprop_update, sgd_update
 from minigen_kernels.cuda.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d, plane_gather, plane_scatter
 from minigen_kernels.cuda.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.cuda.reduce import sum_axes

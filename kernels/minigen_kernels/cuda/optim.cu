@@ -12,6 +12,7 @@
 //   sgd_update       reads 2 B, writes B; with momentum reads 3 B, writes 2 B
 //   rmsprop_update   reads 3 B, writes 2 B; with momentum reads 4 B, writes 3 B
 //   adam_update      reads 4 B, writes 3 B
+//   clip_norm        reads 2 B, writes B
 
 #include "common.cuh"
 #include "together.cuh"
@@ -115,5 +116,40 @@ extern "C" __global__ void adam_kernel(const Arrays p, const Arrays g, const Arr
       vk[i] = vi;
       pk[i] = shrink * pk[i] - step_size * mi / (sqrt(vi) * root_scale + eps);
     }
+  }
+}
+
+// The sum of the squares that each block has seen, in double.
+extern "C" __global__ void square_sums_kernel(const Arrays g, const Chunks chunks, double* __restrict__ sums) {
+  double sum = 0;
+  for (int chunk = blockIdx.x; chunk < chunks_of_all(chunks); chunk += gridDim.x) {
+    const Span span = span_of(chunks, chunk);
+    const real* __restrict__ gk = g.at[span.k];
+    for (long long i = span.start + threadIdx.x; i < span.stop; i += blockDim.x) sum += (double)gk[i] * gk[i];
+  }
+  sum = block_sum(sum);
+  if (threadIdx.x == 0) sums[blockIdx.x] = sum;
+}
+
+// One block. The norm, and the factor min(1, limit / (norm + 1e-6)), which is NaN where the norm is.
+extern "C" __global__ void norm_kernel(const double* __restrict__ sums, int n, real limit, real* __restrict__ norm,
+                                       real* __restrict__ factor) {
+  double sum = 0;
+  for (int i = threadIdx.x; i < n; i += blockDim.x) sum += sums[i];
+  sum = block_sum(sum);
+  if (threadIdx.x == 0) {
+    const real root = sqrt(sum), least = limit / (root + real(1e-6));
+    norm[0] = root;
+    factor[0] = least >= 1 ? real(1) : least;
+  }
+}
+
+extern "C" __global__ void scale_kernel(const Arrays y, const Arrays x, const Chunks chunks,
+                                        const real* __restrict__ factor) {
+  for (int chunk = blockIdx.x; chunk < chunks_of_all(chunks); chunk += gridDim.x) {
+    const Span span = span_of(chunks, chunk);
+    real* __restrict__ yk = y.at[span.k];
+    const real* __restrict__ xk = x.at[span.k];
+    for (long long i = span.start + threadIdx.x; i < span.stop; i += blockDim.x) yk[i] = xk[i] * factor[0];
   }
 }

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from minigen_kernels import Array, Arrays
-from minigen_kernels.cuda.launch import contiguous, launch_together
+from minigen_kernels.cuda.launch import THREADS, contiguous, empty, launch, launch_together
+from minigen_kernels.cuda.plan import MOST_ARRAYS, chunks_of
 from minigen_kernels.reference.optim import check_update
+
+#: Blocks that sum up squares: enough to fill any device, few enough that one block sums up what they found.
+SUMS = 256
 
 
 def sgd_update(
@@ -74,6 +80,27 @@ def adam_update(
     root_scale = 1 / math.sqrt(1 - beta2**step)
     scalars = (beta1, 1 - beta1, beta2, 1 - beta2, eps, decay)
     _update("adam_update", "adam_kernel", p, g, {"m": m, "v": v}, (step_size, root_scale, shrink), *scalars)
+
+
+def clip_norm(g: Arrays, max_norm: float) -> tuple[Arrays, Array]:
+    """All gradients times min(1, max_norm / (norm + 1e-6)), and the norm over all of them, shape (): three launches."""
+    if not isinstance(g, list):
+        (one,), norm = clip_norm([g], max_norm)
+        return one, norm
+    dtypes = [a.dtype for a in g]
+    dtype = np.result_type(*dtypes)
+    x = [contiguous(a.astype(dtype, copy=False)) for a in g]
+    parts = range(0, len(x), MOST_ARRAYS)
+    sums = empty((len(parts) * SUMS,), np.float64)
+    for k, first in enumerate(parts):
+        _, chunks = chunks_of([a.size for a in x[first : first + MOST_ARRAYS]])
+        mine = sums[k * SUMS : (k + 1) * SUMS]
+        launch("optim.cu", "square_sums_kernel", SUMS, THREADS, x[first : first + MOST_ARRAYS], chunks, mine)
+    norm, factor = empty((), dtype), empty((), dtype)
+    launch("optim.cu", "norm_kernel", 1, THREADS, sums, sums.size, float(max_norm), norm, factor)
+    y = [empty(a.shape, dtype) for a in x]
+    launch_together("optim.cu", "scale_kernel", [y, x], factor)
+    return [a.astype(own, copy=False) for a, own in zip(y, dtypes)], norm
 
 
 def _update(

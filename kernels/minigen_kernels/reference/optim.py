@@ -14,6 +14,8 @@ Imports: NumPy. Read next: ``random.py``.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 
 import numpy as np
@@ -128,6 +130,19 @@ def adam_update(
     v[...] = beta2 * v + (1 - beta2) * (g * g)
     mhat, vhat = m / (1 - beta1**step), v / (1 - beta2**step)
     p[...] = p - lr * mhat / (np.sqrt(vhat) + eps)
+
+
+def clip_norm(g: Arrays, max_norm: float) -> tuple[Arrays, Array]:
+    """All gradients times one factor, so that their norm (L2, over all) is at most `max_norm`; and the norm before, ().
+
+    The factor is min(1, max_norm / (norm + 1e-6)), NaN if the norm is. Each keeps its dtype; the norm has the widest.
+    """
+    if not isinstance(g, list):
+        (one,), norm = clip_norm([g], max_norm)
+        return one, norm
+    norm = np.sqrt(functools.reduce(operator.add, [np.square(a).sum() for a in g]))
+    factor = np.minimum(max_norm / (norm + 1e-6), 1.0)
+    return [a * factor.astype(a.dtype) for a in g], np.asarray(norm)
 
 
 def each(update: Callable[..., None], lists: list[Arrays], *scalars: float) -> None:

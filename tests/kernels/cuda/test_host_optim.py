@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,43 @@ def test_a_step_is_one_launch_for_up_to_32_parameters_of_a_kind(cuda_host_folder
     assert len(launched) == (4 + 5 + 5 if "Adam" in kind else 4 + 4 + 4)
     for a, b in zip(got, wanted, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("count", "launches"), [(5, 3), (33, 5)])
+def test_clipping(cuda_host_folder, order, dtype, count, launches):
+    rng = np.random.default_rng(0)
+    shapes = [(30, 20), (2500,), (2, 0), (), *[(k,) for k in range(count - 4)]]
+    g = [np.asarray(rng.normal(size=shape), dtype) for shape in shapes]
+    g[0] = np.asfortranarray(g[0])
+    before = [a.copy() for a in g]
+    for limit in (0.5, 1e9, math.inf):
+        backend = Counting(cuda_host_folder, order)
+        with using(backend):
+            clipped, norm = cuda.clip_norm(g, limit)
+        wanted, exact = reference.clip_norm([a.astype(np.float64) for a in g], limit)
+        assert len(backend.launched) == launches
+        # One rounding of the norm, which is summed up in double, and four of the factor and the product.
+        np.testing.assert_allclose(norm, exact, rtol=2 * np.finfo(dtype).eps)
+        for a, b, old, same in zip(clipped, wanted, g, before, strict=True):
+            assert a.dtype == dtype and a.shape == b.shape
+            np.testing.assert_allclose(a, b, rtol=5 * np.finfo(dtype).eps)
+            np.testing.assert_array_equal(old, same)
+            assert limit == 0.5 or np.array_equal(a, old)
+
+
+def test_clipping_of_two_dtypes_and_of_what_is_not_finite(cuda_host_folder):
+    with using(HostBackend(cuda_host_folder)):
+        (a, b), norm = cuda.clip_norm([np.full(3, 3, np.float32), np.full(1, 3.0)], 3)
+        assert (a.dtype, b.dtype, norm.dtype, norm.item()) == (np.float32, np.float64, np.float64, 6)
+        np.testing.assert_allclose([*a, *b], 1.5, rtol=1e-6)  # the 1e-6 beside the norm
+        for bad in (math.nan, math.inf):
+            (a,), norm = cuda.clip_norm([np.array([1, bad])], 1)
+            with np.errstate(invalid="ignore"):
+                wanted, same = reference.clip_norm(np.array([1, bad]), 1)
+            np.testing.assert_array_equal(a, wanted)
+            np.testing.assert_array_equal(norm, same)
 
 
 def test_a_strided_gradient_is_read_right(host):
