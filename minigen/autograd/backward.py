@@ -104,9 +104,13 @@ _device_ones: dict[Any, Array] = {}
 def _ones(like: Array) -> Array:
     """Ones on the GPU, where each backward pass would launch a kernel to make its own. Nobody may write to them."""
     key = like.shape, like.dtype, like.data.device_id  # type: ignore[attr-defined]
-    if key not in _device_ones:
-        _device_ones[key] = array_module(like).ones_like(like)
-    return _device_ones[key]
+    if key in _device_ones:
+        return _device_ones[key]
+    xp = array_module(like)
+    made = xp.ones_like(like)
+    if not xp.cuda.get_current_stream().is_capturing():  # what is recorded has not happened yet
+        _device_ones[key] = made
+    return made
 
 
 def _own(g: Tensor) -> Tensor:
