@@ -2,6 +2,7 @@
 
     python benchmarks/launcher.py                # on arrays of NumPy's
     python benchmarks/launcher.py --device cuda  # on the device's arrays: no kernel runs
+    python benchmarks/launcher.py --before FILE  # beside the result of another version
 
 Every kernel is called once, with a backend that runs nothing, and its launch is noted; then that launch is repeated.
 Microseconds of processor time, the smallest of many rounds. Writes ``benchmarks/results/launcher-<cpu>.json``.
@@ -120,6 +121,7 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--out", type=Path, default=HERE / "results")
+    parser.add_argument("--before", type=Path, help="the result of another version, to be kept beside this one")
     options = parser.parse_args()
     xp = importlib.import_module("cupy") if options.device == "cuda" else np
     backend: Any = OnDevice() if options.device == "cuda" else OnHost()
@@ -137,6 +139,8 @@ def main() -> None:
         "arrays": xp.__name__,
         "launches": rows,
     }
+    if options.before is not None:
+        result["before"] = json.loads(options.before.read_text(encoding="utf-8"))["launches"]
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"launcher-{slug(processor())}{'-cuda' if options.device == 'cuda' else ''}.json"
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

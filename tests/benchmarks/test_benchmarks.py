@@ -133,6 +133,16 @@ def test_the_smaller_benchmarks_run(script: str, tmp_path: Path) -> None:
         assert "optim._adam" in found["kernels"] and "never cached" not in found
 
 
+def test_the_launcher_is_measured(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "launcher.py"), "--rounds", "1", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (file,) = tmp_path.glob("*.json")
+    launches = json.loads(file.read_text(encoding="utf-8"))["launches"]
+    assert len(launches) == 11 and all(row["us"] > 0 for row in launches.values())
+    assert launches["conv2d"]["arguments"] == 19
+
+
 def test_the_arithmetic_of_a_dense_layer_and_a_convolution() -> None:
     assert work.dense(3, 5, 2) == [15, 10]
     assert work.conv(2, 4, 3, 6) == 4 * 6 * 6 * 2 * 3 * 3  # results times what each sums

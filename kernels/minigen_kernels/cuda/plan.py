@@ -105,10 +105,10 @@ class Plan:
         """The same, or None if something needs a closer look."""
         if len(given) != len(self.kernel.parameters):
             return None
-        dtype = self._dtype(given)
-        if dtype not in self.kinds:
+        found = self.kinds.get(self._dtype(given))
+        if found is None:
             return None
-        real, text, dtypes, of_tables = self.kinds[dtype]
+        real, text, dtypes, of_tables = found
         cast = list(given)
         arrays = self.pointers.of(given)
         for at, dtype in zip(self.tables, of_tables):
@@ -127,23 +127,23 @@ class Plan:
             numbers = self.whole.of(given)
             if {*map(type, numbers)} != _ONLY_INT:  # equal numbers have one hash, but 1.0 is no whole number
                 return None
-            found = self.cast.get(numbers)
-            if found is None:
-                found = [
+            known = self.cast.get(numbers)
+            if known is None:
+                known = [
                     _scalar(self.kernel, self.kernel.parameters[at], given[at], real.type) for at in self.whole.places
                 ]
-                _keep(self.cast, numbers, found)
-            self.whole.put(cast, found)
-        fractions = self.reals.of(given)
-        if len(fractions) > 3:  # an array costs as much as three of NumPy's numbers, whatever its length
+                _keep(self.cast, numbers, known)
+            self.whole.put(cast, known)
+        if len(self.reals.places) > 3:  # an array costs as much as three of NumPy's numbers, whatever its length
+            fractions = self.reals.of(given)
             if {*map(type, fractions)} != _ONLY_FLOAT:
                 return None
             self.reals.put(cast, list(np.array(fractions, real)))
         else:
-            for at, fraction in zip(self.reals.places, fractions):
-                if type(fraction) is not float:
+            for at in self.reals.places:
+                if type(given[at]) is not float:
                     return None
-                cast[at] = real.type(fraction)
+                cast[at] = real.type(given[at])
         for at in self.others:
             cast[at] = _checked(self.kernel, self.kernel.parameters[at], given[at], real, backend)
         return text, cast
@@ -153,7 +153,7 @@ class Plan:
         if self.real is None:
             return _FLOAT32
         first = given[self.real]
-        if self.real in self.tables and isinstance(first, list) and first:
+        if self.tables and type(first) is list and first:
             first = first[0]
         return getattr(first, "dtype", None)
 
