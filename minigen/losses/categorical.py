@@ -35,8 +35,8 @@ def cross_entropy(
     """-sum over classes k of q_k log p_k for p = softmax(logits) over axis 1: logits (N, K) or (N, K, ...).
 
     `labels` are integers (N,) or (N, ...) from 0 to K - 1, and q is one-hot; or they are q itself, probabilities of the
-    shape of the logits. A class with q_k = 0 adds 0, even where its logit is -Inf. Labels on a GPU are not looked at, as
-    the host would have to wait: there one outside makes the loss NaN.
+    shape of the logits. A class with q_k = 0 adds 0, even where its logit is -Inf. On a GPU labels are not looked at,
+    for the host would have to wait: one outside makes the loss NaN.
 
     weight (K,): class weights. ignore_index: elements with this label (in PyTorch -100 by default) add 0 and have no
     gradient. label_smoothing s replaces q by (1 - s) q + s / K (Szegedy et al. 2016, arXiv:1512.00567, section 7).
@@ -45,7 +45,8 @@ def cross_entropy(
     the mean over labels is weighted: the sum divided by the sum of the weights of all labels that are not ignored. If
     that is 0, for example because all are ignored, the mean is undefined: ValueError, or NaN on a GPU.
     """
-    x, t = as_tensor(logits), as_tensor(labels)
+    x = as_tensor(logits)
+    t = as_tensor(labels, device=None if hasattr(labels, "dtype") else x.device)  # a list lies on no device
     check_reduction(NAME, reduction)
     soft = _labels_are_probabilities(x, t, label_smoothing)
     if soft and ignore_index is not None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigen.autograd import Function, Tensor, as_tensor
-from minigen.device import array_module
+from minigen.device import array_module, to_device
 from minigen.ops.elementwise import where
 from minigen.shapes import is_whole, shown
 from minigen_kernels import Array, for_array
@@ -53,9 +53,10 @@ def embedding(indices: Any, w: Tensor, padding_idx: int | None = None) -> Tensor
     """y[...] = w[indices[...]]: whole numbers of any shape, w (num_embeddings, D) -> (*indices.shape, D).
 
     The row `padding_idx` (-1: the last) is read like any other but gets no gradient. `indices` are from 0 to
-    num_embeddings - 1, an array or a Tensor; that is checked on the CPU alone, for on a GPU a check would make the host
-    wait. Raises IndexError for one outside, TypeError for numbers that are not whole.
+    num_embeddings - 1, a list, an array or a Tensor; that is not checked of those on a GPU, for a check would make the
+    host wait. Raises IndexError for one outside, TypeError for numbers that are not whole.
     """
+    listed = not hasattr(indices, "dtype")  # a list lies on no device: it goes where w is
     w, indices = as_tensor(w), as_tensor(indices)
     if w.ndim != 2 or w.dtype.kind != "f":
         raise ValueError(f"embedding: expected w (num_embeddings, D) of floats, got {w.dtype} {w.shape}")
@@ -63,7 +64,7 @@ def embedding(indices: Any, w: Tensor, padding_idx: int | None = None) -> Tensor
         if indices.size or not isinstance(indices.data, np.ndarray):
             raise TypeError(f"embedding: indices are whole numbers, got {indices.dtype}; use .to(dtype=np.int64)")
         indices = Tensor(indices.data.astype(np.int64))  # an empty list has no numbers to be whole
-    if indices.device != w.device:
+    if indices.device != w.device and not listed:
         raise TypeError(f"embedding: indices are on {indices.device}, w on {w.device}; use .to(device)")
     rows = w.shape[0]
     if padding_idx is not None:
@@ -72,7 +73,7 @@ def embedding(indices: Any, w: Tensor, padding_idx: int | None = None) -> Tensor
         low, high = int(indices.data.min()), int(indices.data.max())
         if low < 0 or high >= rows:
             raise IndexError(f"embedding: indices must be from 0 to {rows - 1} (w {w.shape}), got {low} to {high}")
-    return Embedding.apply(w, index=indices.data.astype(np.int64), padding_idx=padding_idx)
+    return Embedding.apply(w, index=to_device(indices.data.astype(np.int64), w.device), padding_idx=padding_idx)
 
 
 def row(name: str, value: int, rows: int) -> int:

@@ -6,6 +6,7 @@ Read next: ``test_optimizers.py``.
 from __future__ import annotations
 
 import copy
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,19 @@ def test_a_label_beyond_the_classes_is_no_other_class() -> None:
         assert np.isnan(loss.item())
 
 
+def test_lists_go_where_the_others_are() -> None:
+    w = np.random.default_rng(0).normal(size=(4, 3))
+    assert_close(ops.embedding([[0, 2], [3, 2]], Tensor(w, device="cuda")), ops.embedding([[0, 2], [3, 2]], Tensor(w)))
+    with pytest.raises(IndexError, match="indices must be from 0 to 3"):
+        ops.embedding([0, 4], Tensor(w, device="cuda"))
+    assert_close(
+        losses.cross_entropy(Tensor(w, device="cuda"), [0, 2, 1, 1], weight=[1.0, 2.0, 3.0]),
+        losses.cross_entropy(Tensor(w), [0, 2, 1, 1], weight=[1.0, 2.0, 3.0]),
+    )
+
+
+ONCE_WRONG = ("ops.norm", "ops.where", "ops.embedding", "nn.Dropout")
+
 USERS_LAYER = """
 import numpy as np
 import minigen as mg
@@ -240,15 +254,20 @@ def test_gradcheck_of_a_users_file(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "OK" in shown and "WRONG" not in shown and "cuda" in shown
 
 
+def test_gradcheck_of_all_is_what_the_command_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the few names that once failed, to order 2; all of them are below, to order 1."""
+    monkeypatch.setattr(inventory, "ITEMS", [item for item in inventory.ITEMS if item.name in ONCE_WRONG])
+    command("gradcheck", "--all", "--device", "cuda", "--order", 2)
+    shown = capsys.readouterr().out
+    assert "cuda 1" in shown and "cuda 2" in shown and "every gradient is right" in shown
+    assert all(re.search(rf"{name} +\d+  OK +OK", shown) for name in ONCE_WRONG), shown
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("item", inventory.ITEMS, ids=lambda item: item.name)
 def test_the_inventory_there(item: Item) -> None:
-    """What ``minigen gradcheck --all --device cuda`` runs, name by name; the command itself is tried with a few."""
+    """What ``minigen gradcheck --all --device cuda`` runs, name by name."""
     outcome = inventory.check(item, "cuda", order=1)
     assert outcome.ok, [str(report.failure) for report in outcome.reports if report.failure]
-
-
-@pytest.mark.parametrize("name", ["ops.norm", "ops.where", "nn.Dropout", "losses.mse"])
-def test_those_that_once_failed_there(name: str) -> None:
-    (item,) = (item for item in inventory.ITEMS if item.name == name)
-    assert inventory.check(item, "cuda", order=1).ok
