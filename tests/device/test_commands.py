@@ -241,7 +241,7 @@ def test_a_run_whose_gpu_is_gone_goes_on_on_the_cpu(
     run = train("ae", device="cuda")
     capsys.readouterr()
     with monkeypatch.context() as patch:
-        for module in ("minigen.device", "minigen.runs.sessions"):
+        for module in ("minigen.device", "minigen.proof", "minigen.runs.sessions"):
             patch.setattr(f"{module}.cuda_status", lambda: (False, "no CUDA device is visible"))
         command("train", "--resume", run, "--max-steps", 4)
         said = capsys.readouterr().out
