@@ -99,6 +99,8 @@ class Table:
         """The line of a group that is done."""
         if not self.rows:
             return
+        if self.live is not None:
+            self.live.update(Text(), refresh=True)  # both may be one terminal: the line comes where the status was
         rows, self.rows = self.rows, []
         failed = [row for row in rows if row.fault is not None]
         verdict = "ok" if not failed else f"FAILED: {', '.join(row.what for row in failed)}"
@@ -118,7 +120,8 @@ class Table:
                 echo(
                     f"to repeat it: minigen prove --device {device} --only {row.what!r} --seed {seed}".replace("'", '"')
                 )
-        said = "proven" if proof.passed else f"NOT PROVEN: {counted(len(proof.faults), 'fault')}"
+        right = "proven" if proof.settings["only"] is None else "right as far as this goes"
+        said = right if proof.passed else f"NOT PROVEN: {counted(len(proof.faults), 'fault')}"
         echo(f"\n{proof.subject['device']}: {said}; {counted(proof.checks, 'check')} in {proof.seconds:.0f} s")
         if proof.trouble is not None:
             echo(f"the proof cannot be kept ({proof.trouble}); MINIGEN_CACHE can name another folder")
