@@ -14,7 +14,7 @@ root=$PWD
 PYTHONPATH=${PYTHONPATH:+$(python -c 'import os, sys; print(os.pathsep.join(map(os.path.abspath, sys.argv[1].split(os.pathsep))))' "$PYTHONPATH"):}$root:$root/kernels
 export PYTHONPATH
 models="dense-ae conv-ae vae gan dcgan wgan-gp"
-speed=(--rounds 10) tiles=(--batch-size 128)
+speed=(--rounds 6) tiles=(--batch-size 128)
 peers=minigen-captured,torch,torch-compile,jax
 if [ -n "${QUICK:-}" ]; then # a few steps: only whether it runs
   models="dense-ae conv-ae"
@@ -36,11 +36,11 @@ part() { # NAME SECONDS COMMAND...: the command, for so long at most; its end is
 
 part info 60 python -m minigen info --json
 part prove 180 python -m minigen prove --device cuda --json "$out/prove.json" --force ${QUICK:+--only kernels}
-part tests 240 python -m pytest -q -p no:cacheprovider -m gpu --junitxml="$out/tests.xml" tests/kernels/cuda/test_on_device.py tests/test_device.py ${QUICK:+-k erf}
 part launches 90 python benchmarks/launches.py --out "$out/launches.json" ${QUICK:+--models ae,vae}
 part launches-double 90 env PYTHONPATH="$root/tests/cuda_double:$PYTHONPATH" python benchmarks/launches.py --out "$out/launches-double.json" ${QUICK:+--models ae,vae}
 for model in $models; do
   part "speed-$model" 150 python benchmarks/run.py --device cuda --peers "$peers" --models "$model" --out "$out/speed-$model" "${speed[@]}"
 done
+part tests 180 python -m pytest -q -p no:cacheprovider -m gpu --junitxml="$out/tests.xml" ${QUICK:+-k erf}
 part tiles 240 python benchmarks/conv_tiles.py --out "$out/tiles.json" "${tiles[@]}"
 echo "All of it: $out/summary.md"

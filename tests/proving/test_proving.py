@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from cli.conftest import minigen as minigen  # the command as a fixture
 
+from minigen.device import cuda_memory_in_use, to_device
 from minigen.inventory import ITEMS
 from minigen.proof import read_proof
 from minigen.proving import Fault, procedure, prove
@@ -173,10 +174,12 @@ def test_a_device_that_no_longer_answers_ends_it(monkeypatch: pytest.MonkeyPatch
     for name, value in {"check_device": lambda d: d, "cuda_subject": lambda: {"device": "made up"}}.items():
         monkeypatch.setattr(procedure, name, value)
     monkeypatch.setattr(procedure, "cuda_memory_in_use", lambda: 0)
-    proof = prove("cuda", file=tmp_path / "p.json")  # here to_device finds no GPU: it does not answer
+    monkeypatch.setattr(procedure, "silence", lambda: "it is gone")
+    proof = prove("cuda", file=tmp_path / "p.json")
     assert [row.what for row in proof.rows] == ["step0", "step1", "device"] and not proof.passed
     assert proof.rows[1].fault is not None and proof.rows[1].fault.text == "RuntimeError: cudaErrorIllegalAddress"
-    assert proof.rows[2].fault is not None and "3 more were not run" in proof.rows[2].fault.text
+    assert proof.rows[2].fault is not None
+    assert proof.rows[2].fault.text == "the device no longer answers (it is gone): 3 more were not run"
     assert read_proof(tmp_path / "p.json")["faults"] == ["step1", "device"]
 
 
@@ -212,6 +215,24 @@ def test_models_are_held_to_the_reference(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(cpu, "adam_update", lambda p, *given: (right(p, *given), p.__imul__(0.9)) and None)
     proof = prove("cpu", only="vae")
     assert not proof.passed and "vae, step 2, loss: got" in proof.rows[0].fault.text
+
+
+@pytest.mark.gpu
+def test_the_kernels_of_a_gpu_are_proven() -> None:
+    proof = prove("cuda", only="kernels")
+    assert proof.passed, [row.fault for row in proof.faults]
+    assert procedure.silence() == ""
+
+
+@pytest.mark.gpu
+def test_an_array_that_stays_on_the_gpu_is_noticed() -> None:
+    before = cuda_memory_in_use()
+    kept = to_device(np.zeros(2**18), "cuda")
+    assert cuda_memory_in_use() - before == kept.nbytes
+    _, fault = procedure.check_memory(before)
+    assert fault is not None and "bytes are still in use" in fault.text
+    del kept
+    assert procedure.check_memory(before) == (1, None)
 
 
 @pytest.mark.slow
