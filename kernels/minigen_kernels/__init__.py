@@ -27,6 +27,7 @@ import contextlib
 import functools
 import importlib
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -147,6 +148,11 @@ def for_device(device: str) -> KernelSet:
     if device not in ("cpu", "cuda"):
         raise ValueError(f"for_device: device is 'cpu' or 'cuda', got {device!r}")
     return cast(KernelSet, importlib.import_module(f"minigen_kernels.{device}"))
+
+
+def cuda_graphs() -> ModuleType:
+    """What records launches on a CUDA device and repeats them, ``cuda/graph.py``; imported on first use."""
+    return importlib.import_module("minigen_kernels.cuda.graph")
 
 
 _instead_of_cpu: KernelSet | None = None  # see `in_reference`

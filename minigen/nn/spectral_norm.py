@@ -14,6 +14,7 @@ from minigen.nn import init
 from minigen.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from minigen.nn.layers import Dense, Embedding
 from minigen.nn.module import Module, ShapeError, check_module
+from minigen.ops.linalg import gemm
 from minigen.random import Generator
 from minigen_kernels import Array
 
@@ -53,8 +54,8 @@ class SpectralNorm(Module):
             w = self._weight_matrix().data
         u, v = self.u.data, self.v.data
         for _ in range(steps):
-            v = _normalize(w.T @ u)
-            u = _normalize(w @ v)
+            v = _normalize(gemm(w.T, u))
+            u = _normalize(gemm(w, v))
         self.u.data, self.v.data = u, v
         note_change(self.u)
         note_change(self.v)

@@ -18,8 +18,12 @@ from minigen_kernels import Array, for_array
 
 
 def gemm(a: Array, b: Array) -> Array:
-    """a @ b: the one place where the engine multiplies matrices. Two of floats are a kernel's work, see its file."""
-    if a.ndim == b.ndim == 2 and a.dtype == b.dtype and a.dtype.kind == "f":
+    """a @ b: the one place where the engine multiplies matrices. Two of floats are a kernel's work, see its file.
+
+    On a GPU vectors and stacks of matrices are, too.
+    """
+    two = a.ndim == b.ndim == 2 or not isinstance(a, np.ndarray)
+    if two and a.dtype == b.dtype and a.dtype.kind == "f":
         return for_array(a).matmul(a, b)
     return _for_blas(a) @ _for_blas(b)
 

@@ -1,6 +1,8 @@
 """Optimizer updates in CUDA, in place: checks and scalars here, the arithmetic in ``optim.cu``.
 
-What depends on the step number is computed here, in double, and rounded once to the dtype of the parameter.
+What depends on the step number is computed here, in double, and rounded once to the dtype of the parameter. Inside
+`numbers`, these are collected, and kernels can read them from the device, so that a recorded graph can be repeated with
+those of the next step.
 
 Imports: ``launch.py``; the check of arguments from ``reference``. Read next: ``optim.cu``, ``running.py``.
 """
@@ -8,6 +10,9 @@ Imports: ``launch.py``; the check of arguments from ``reference``. Read next: ``
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -18,6 +23,38 @@ from minigen_kernels.reference.optim import check_update
 
 #: Blocks that sum up squares: enough to fill any device, few enough that one block sums up what they found.
 SUMS = 256
+
+
+class Numbers:
+    """The scalars of updates that are others in every step, in the order of the updates, as float64."""
+
+    def __init__(self, memory: Array | None, launching: bool) -> None:
+        self.values: list[float] = []
+        self.memory, self.launching = memory, launching
+
+    def take(self, changing: tuple[float, ...]) -> Array | None:
+        """Collect the scalars of an update; where the kernel finds them on the device, if it does."""
+        start = len(self.values)
+        self.values += changing
+        return None if self.memory is None else self.memory[start : start + len(changing)]
+
+
+_numbers: ContextVar[Numbers | None] = ContextVar("numbers", default=None)
+
+
+@contextmanager
+def numbers(memory: Array | None = None, *, launching: bool = True) -> Iterator[Numbers]:
+    """Inside of the ``with`` block, collect the scalars of updates; with `memory`, kernels read them from there.
+
+    `memory` is float64 (n,) on the device; whoever owns it writes the collected values there. Without `launching`
+    nothing is changed but the step counts.
+    """
+    collected = Numbers(memory, launching)
+    token = _numbers.set(collected)
+    try:
+        yield collected
+    finally:
+        _numbers.reset(token)
 
 
 def sgd_update(
@@ -109,8 +146,12 @@ def _update(
     """`changing`: the scalars that are others in every step, which the kernel can also read from memory."""
     if not isinstance(p, list):
         p, g, state = [p], [g], {argument: [array] for argument, array in state.items()}
+    collected = _numbers.get()
+    memory = None if collected is None else collected.take(changing)
+    if collected is not None and not collected.launching:
+        return
     check_updates(name, p, g, state)
-    launch_together("optim.cu", kernel, [p, [contiguous(a) for a in g], *state.values()], *changing, None, *fixed)
+    launch_together("optim.cu", kernel, [p, [contiguous(a) for a in g], *state.values()], *changing, memory, *fixed)
 
 
 def check_updates(name: str, p: list[Array], g: list[Array], state: dict[str, list[Array]]) -> None:

@@ -126,17 +126,23 @@ __device__ void cos_sin(Word a, real* cosine, real* sine) {
   *sine = quarter & 2 ? -turned_s : turned_s;
 }
 
-// Each kernel fills `blocks` blocks of 16 bytes, from block number `position` on; positions wrap around at 2^64.
+// Each kernel fills `blocks` blocks of 16 bytes, from block number `position` on; positions wrap around at 2^64. What a
+// recorded graph is given by value is the same in every replay, so what moves on can be read from the device: the
+// number at offset_or_null is added to the position (random.py).
 
-extern "C" __global__ void philox_kernel(unsigned int* __restrict__ out, unsigned long long seed,
-                                         unsigned long long stream, unsigned long long position, long long blocks) {
+extern "C" __global__ void philox_kernel(unsigned int* __restrict__ out, unsigned long long position,
+                                         const unsigned long long* __restrict__ offset_or_null, unsigned long long seed,
+                                         unsigned long long stream, long long blocks) {
+  if (offset_or_null) position += *offset_or_null;
   for (long long i = first_index(); i < blocks; i += all_threads())
     reinterpret_cast<Block<unsigned int>*>(out)[i] = philox_block(seed, stream, position + i);
 }
 
 // The upper 24 (53) bits of each number, times 2^-24 (2^-53).
-extern "C" __global__ void uniform_kernel(real* __restrict__ out, unsigned long long seed, unsigned long long stream,
-                                          unsigned long long position, long long blocks) {
+extern "C" __global__ void uniform_kernel(real* __restrict__ out, unsigned long long position,
+                                          const unsigned long long* __restrict__ offset_or_null,
+                                          unsigned long long seed, unsigned long long stream, long long blocks) {
+  if (offset_or_null) position += *offset_or_null;
   const real step = (real)1 / ((Word)1 << F::digits);
   for (long long i = first_index(); i < blocks; i += all_threads()) {
     Block<unsigned int> words = philox_block(seed, stream, position + i);
@@ -149,8 +155,10 @@ extern "C" __global__ void uniform_kernel(real* __restrict__ out, unsigned long 
 }
 
 // Box and Muller: each pair of numbers (k, a) makes radius(k) * cos and radius(k) * sin of the turn a.
-extern "C" __global__ void normal_kernel(real* __restrict__ out, unsigned long long seed, unsigned long long stream,
-                                         unsigned long long position, long long blocks) {
+extern "C" __global__ void normal_kernel(real* __restrict__ out, unsigned long long position,
+                                         const unsigned long long* __restrict__ offset_or_null, unsigned long long seed,
+                                         unsigned long long stream, long long blocks) {
+  if (offset_or_null) position += *offset_or_null;
   for (long long i = first_index(); i < blocks; i += all_threads()) {
     Block<unsigned int> words = philox_block(seed, stream, position + i);
     Block<real> block;
@@ -168,8 +176,10 @@ extern "C" __global__ void normal_kernel(real* __restrict__ out, unsigned long l
 // 1 where the uniform float of the same draw is below p, else 0. Each block of words makes four of the n numbers.
 __device__ float uniform_float(unsigned int word) { return (float)(word >> 8) * (1.0f / (1 << 24)); }
 
-extern "C" __global__ void bernoulli_kernel(float* __restrict__ out, unsigned long long seed, unsigned long long stream,
-                                            unsigned long long position, long long n, float p) {
+extern "C" __global__ void bernoulli_kernel(float* __restrict__ out, unsigned long long position,
+                                            const unsigned long long* __restrict__ offset_or_null,
+                                            unsigned long long seed, unsigned long long stream, long long n, float p) {
+  if (offset_or_null) position += *offset_or_null;
   for (long long i = first_index(); 4 * i < n; i += all_threads()) {
     Block<unsigned int> words = philox_block(seed, stream, position + i);
 #pragma unroll
@@ -179,9 +189,11 @@ extern "C" __global__ void bernoulli_kernel(float* __restrict__ out, unsigned lo
 }
 
 // The same with a probability for each.
-extern "C" __global__ void bernoulli_each_kernel(float* __restrict__ out, unsigned long long seed,
-                                                 unsigned long long stream, unsigned long long position, long long n,
+extern "C" __global__ void bernoulli_each_kernel(float* __restrict__ out, unsigned long long position,
+                                                 const unsigned long long* __restrict__ offset_or_null,
+                                                 unsigned long long seed, unsigned long long stream, long long n,
                                                  const real* __restrict__ p) {
+  if (offset_or_null) position += *offset_or_null;
   for (long long i = first_index(); 4 * i < n; i += all_threads()) {
     Block<unsigned int> words = philox_block(seed, stream, position + i);
 #pragma unroll
@@ -199,8 +211,10 @@ constexpr int SORTED = 1024;
 // Makes the keys of a run and sorts them with their numbers, by Batcher's bitonic network: in each step, thread t
 // compares two places `step` apart. What lies beyond n sorts behind everything.
 extern "C" __global__ void __launch_bounds__(512)
-    sorted_keys_kernel(unsigned long long* __restrict__ keys, long long* __restrict__ order, unsigned long long seed,
-                       unsigned long long stream, unsigned long long position, long long n) {
+    sorted_keys_kernel(unsigned long long* __restrict__ keys, long long* __restrict__ order,
+                       unsigned long long position, const unsigned long long* __restrict__ offset_or_null,
+                       unsigned long long seed, unsigned long long stream, long long n) {
+  if (offset_or_null) position += *offset_or_null;
   __shared__ unsigned long long key[SORTED];
   __shared__ int place[SORTED];
   const long long first = (long long)blockIdx.x * SORTED;

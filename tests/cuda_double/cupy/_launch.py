@@ -50,6 +50,7 @@ class _Thread(threading.local):
     def __init__(self) -> None:
         self.stack: list[Any] = [_Thread.null]
         self.allocators: list[Any] = []
+        self.replaying = False  # a graph
 
 
 thread = _Thread()

@@ -54,6 +54,30 @@ def test_philox(host, seed, stream, position, blocks):
     np.testing.assert_array_equal(got, reference.philox(seed, stream, position, blocks))
 
 
+@given(position=WORD64, value=WORD64)
+def test_an_offset_on_the_device_takes_the_place_of_a_part_of_the_position(host, position, value):
+    """What is drawn is the same, and it moves on when the word does, as in a recorded graph."""
+    word = np.array([value], np.uint64)
+    draws = (
+        ("philox", (5,)), ("uniform", (9, np.float32)), ("normal", (9, np.float64)), ("bernoulli", (9, 0.5)),
+        ("bernoulli", (9, np.full(9, 0.5, np.float32))), ("permutation", (9,)),
+    )  # fmt: skip
+    for name, sizes in draws:
+        draw = getattr(random, name)
+        with random.offsets({(1, 2): random.Offset(word, value)}):
+            np.testing.assert_array_equal(
+                host.run(draw, 1, 2, position, *sizes), getattr(reference, name)(1, 2, position, *sizes)
+            )
+            np.testing.assert_array_equal(  # another sequence
+                host.run(draw, 3, 2, position, *sizes), getattr(reference, name)(3, 2, position, *sizes)
+            )
+        stale = random.Offset(np.array([(value + 7) % 2**64], np.uint64), value)
+        with random.offsets({(1, 2): stale}):
+            np.testing.assert_array_equal(
+                host.run(draw, 1, 2, position, *sizes), getattr(reference, name)(1, 2, (position + 7) % 2**64, *sizes)
+            )
+
+
 def test_positions_wrap_around(host):
     got = host.run(random.philox, 1, 2, 2**64 - 1, 3)
     np.testing.assert_array_equal(got[1:], reference.philox(1, 2, 0, 2))
@@ -155,7 +179,7 @@ def test_equal_keys_of_a_run_keep_their_order(host, tmp_path):
 
     def sort() -> list[np.ndarray]:
         keys, order = empty((1000,), np.uint64), empty((1000,), np.int64)
-        launch(str(file), "sorted_keys_kernel", 1, 512, keys, order, 1, 2, 3, 1000)
+        launch(str(file), "sorted_keys_kernel", 1, 512, keys, order, 3, None, 1, 2, 1000)
         return [keys, order]
 
     keys, order = host.run(sort)

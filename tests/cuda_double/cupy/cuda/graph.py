@@ -39,8 +39,12 @@ class Graph:
         if any(block.freed for block in self._blocks):
             raise CUDARuntimeError(700)
         record("graph", "launch")
-        for node in self._nodes:
-            node()
+        _launch.thread.replaying = True  # what is a guard zone now may have been memory of another size before
+        try:
+            for node in self._nodes:
+                node()
+        finally:
+            _launch.thread.replaying = False
 
     def upload(self, stream: Any = None) -> None:
         record("graph", "upload")
