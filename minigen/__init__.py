@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigen import autograd, device, losses, nn, ops, optim
 from minigen.autograd import Function, FusedFunction, GradientError, Tensor, grad, no_grad
+from minigen.capture import capture
 from minigen.device import cuda_status, set_num_threads
 from minigen.gradcheck import GradientMismatch, gradcheck
 from minigen.names import (
@@ -53,7 +54,8 @@ __version__ = "0.2.0"
 LATE = ("ConfigError", "NonFiniteLoss", "Run", "RunFolderError", "open_run", "train")
 
 __all__ = [
-    "CheckpointError", "ConfigError", "FusedFunction", "Function", "Generator", "GradientError", "GradientMismatch",
-    "NonFiniteLoss", "Run", "RunFolderError", "Tensor", "autograd", "cuda_status", "grad", "gradcheck", "load",
-    "losses", "manual_seed", "nn", "no_grad", "open_run", "ops", "optim", "save", "set_num_threads", "train",
+    "CheckpointError", "ConfigError", "Function", "FusedFunction", "Generator", "GradientError", "GradientMismatch",
+    "NonFiniteLoss", "Run", "RunFolderError", "Tensor", "autograd", "capture", "cuda_status", "grad", "gradcheck",
+    "load", "losses", "manual_seed", "nn", "no_grad", "open_run", "ops", "optim", "save", "set_num_threads",
+    "train",
 ]  # fmt: skip

@@ -16,10 +16,12 @@ import numpy as np
 
 from minigen import losses, nn, ops
 from minigen.autograd import Tensor
+from minigen.device import array_module
 from minigen.models.autoencoder import Autoencoder, ImageShape, dense_layers
 from minigen.models.likelihood import Likelihood, soft_clamp
 from minigen.models.sizes import check_multiples_of_4
 from minigen.random import Generator
+from minigen_kernels import Array
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -104,11 +106,19 @@ class VAE(Autoencoder):
         return ops.concat([x, y], axis=1)
 
 
-def one_hot(labels: Any, classes: int) -> np.ndarray[Any, Any]:
-    """Labels (N,), whole numbers from 0 to classes - 1, as float32 rows (N, classes) with a 1 at the label."""
-    labels = np.asarray(labels)
+def one_hot(labels: Any, classes: int) -> Array:
+    """Labels (N,), whole numbers from 0 to classes - 1, as float32 rows (N, classes) with a 1 at the label.
+
+    The rows are where the labels are. Of labels on a GPU the values are not looked at, which would wait for the device:
+    one that is no class gives a row of zeros.
+    """
+    xp = array_module(labels)
+    labels = xp.asarray(labels)
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise ValueError(f"one_hot: expected whole numbers (N,), got {labels.dtype} {labels.shape}")
+    if xp is not np:
+        rows: Array = (labels[:, None] == xp.arange(classes)).astype(np.float32)
+        return rows
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(f"one_hot: labels must be from 0 to {classes - 1}, got {labels.min()} to {labels.max()}")
     rows = np.zeros((len(labels), classes), np.float32)

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -79,6 +81,8 @@ class Optimizer(abc.ABC):
     @property
     def lr(self) -> float:
         """The learning rate of the next step: finite, at least 0. When it is set, those of groups keep their ratio."""
+        if (noted := _noted.get()) is not None and not noted.inside:
+            noted.rate_was_read = True
         return self._lr
 
     @lr.setter
@@ -120,6 +124,9 @@ class Optimizer(abc.ABC):
 
         The arrays change in place, so results computed before can no longer be differentiated.
         """
+        if (noted := _noted.get()) is not None:
+            noted.inside = True
+            noted.steps.append((self, [p.grad for p in self.params]))
         active = [i for i, p in enumerate(self.params) if p.grad is not None and p.requires_grad]
         alone = [[i] for i in active]
         for indices in calls(self.params, self.states, self._group_of, active) if self.takes_lists else alone:
@@ -133,6 +140,8 @@ class Optimizer(abc.ABC):
                 self._update_one(indices[0])
             for i in indices:
                 note_change(self.params[i])
+        if noted is not None:
+            noted.inside = False
 
     def _update(self, indices: list[int]) -> None:
         """Update several parameters by one call."""
@@ -187,6 +196,29 @@ class Optimizer(abc.ABC):
 
     def _arrays(self) -> State:
         return {f"{i}.{name}": array for i, state in enumerate(self.states) for name, array in state.items()}
+
+
+class Noted:
+    """The steps of optimizers, each with the gradients of its parameters; and whether anyone else read a rate."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[Optimizer, list[Tensor | None]]] = []
+        self.inside = False  # of a step
+        self.rate_was_read = False
+
+
+_noted: ContextVar[Noted | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def noting_steps() -> Iterator[Noted]:
+    """Inside of the ``with`` block, note what a recorded graph has to know of optimizers."""
+    noted = Noted()
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
 
 
 def _as_array(owner: str, name: str, value: Any) -> Array:

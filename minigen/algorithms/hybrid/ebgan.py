@@ -17,15 +17,13 @@ Imports: losses, ops, build. Read next: ``minigen/algorithms/transfer.py``.
 
 from __future__ import annotations
 
-import numpy as np
-
 from minigen import losses, ops
 from minigen.algorithms.experiment import Setup, Term, Terms
 from minigen.algorithms.hybrid import networks
 from minigen.algorithms.hybrid.build import Hybrid, recipe
 from minigen.algorithms.hybrid.options import AUTOENCODER_RATES, IMAGE_DISCRIMINATOR
 from minigen.autograd import Tensor
-from minigen.device import to_device
+from minigen.device import array_module
 
 
 def energy(reconstruction: Tensor, x: Tensor) -> Tensor:
@@ -39,7 +37,7 @@ def pull_away(codes: Tensor) -> Tensor:
     lengths = ops.sqrt(ops.sum(codes * codes, axis=1, keepdims=True) + 1e-12)  # inside: a code of 0 has no direction
     directions = codes / lengths
     squares = ops.matmul(directions, directions.T) ** 2
-    others = Tensor(to_device(1 - np.eye(n, dtype=codes.dtype), codes.device))
+    others = Tensor(1 - array_module(codes.data).eye(n, dtype=codes.dtype))
     return ops.sum(squares * others) * (1 / max(1, n * (n - 1)))
 
 

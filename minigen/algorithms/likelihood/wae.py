@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from minigen import ops
 from minigen.algorithms.autoencoders.build import Objective, build, standard_normal
 from minigen.algorithms.experiment import Experiment, Recipe, Setup, Term
 from minigen.algorithms.likelihood.build import DETERMINISTIC, SQUARED_ERROR, deterministic_network, squared_error
 from minigen.algorithms.options import Option
 from minigen.autograd import Tensor
+from minigen.device import array_module
 from minigen.models.autoencoder import Autoencoder
 from minigen.random import Generator
 
@@ -43,7 +42,7 @@ def mmd(a: Tensor, b: Tensor) -> Tensor:
     if a.ndim != 2 or a.shape != b.shape or len(a) < 2:
         raise ValueError(f"mmd: expected two samples (N, D), N at least 2, got {a.shape} and {b.shape}")
     n, size = a.shape
-    off = Tensor((1 - np.eye(n)).astype(a.dtype)).to(a.device)  # i != j
+    off = Tensor(1 - array_module(a.data).eye(n, dtype=a.dtype))  # i != j
 
     def mean_kernel(x: Tensor, y: Tensor) -> Tensor:
         squares = ops.sum(x * x, axis=1, keepdims=True) + ops.sum(y * y, axis=1) - ops.matmul(x, ops.transpose(y)) * 2

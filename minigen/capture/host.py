@@ -1,0 +1,226 @@
+"""What a step can reach from its closure: the arrays that it changes, and everything on the host that it may depend on.
+
+A captured graph repeats launches, and no Python runs. So whatever Python would have read has to be as it was when the
+graph was recorded. `Host` finds it: from the function over its closure, defaults, global variables and bound objects to
+attributes, lists, tuples and dicts, without end. Of what it finds
+
+* Tensors, arrays on the device and the states of optimizers are *slots*, whose contents may change,
+* Generators and Optimizers have numbers that move on by a rule (positions, step counts, learning rates),
+* all else must stay: numbers, texts, flags, which object stands where.
+
+Global variables are those that the code of a function names, and of functions those of the same file. The functions of
+minigen have none that change. What cannot be seen from here: the clock, files, and what an iterator will give next.
+
+Imports: autograd, optim, random. Read next: ``recording.py``.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigen.autograd import Tensor
+from minigen.device import device_of
+from minigen.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+from minigen.optim.multi_tensor import is_step_count
+from minigen.random import Generator
+from minigen_kernels import Array
+
+_LEAVES = (
+    type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype, type, types.ModuleType,
+    types.BuiltinFunctionType,
+)  # fmt: skip
+#: Optimizers whose rates and counts may change from step to step: their kernels can read such numbers from the device.
+KNOWN: tuple[type[Optimizer], ...] = (SGD, RMSprop, Adam, AdamW)
+_SMALL = 64  # elements; a larger array on the host must be the same object, its contents are not looked at
+
+
+@dataclass
+class Slot:
+    """A place that holds an array on the device: an attribute of a Tensor, an entry of a dict or list."""
+
+    path: str
+    holder: Any
+    key: Any
+
+    @property
+    def array(self) -> Array:
+        """What it holds now."""
+        return self.holder.data if isinstance(self.holder, Tensor) else self.holder[self.key]
+
+    @array.setter
+    def array(self, array: Array) -> None:
+        if isinstance(self.holder, Tensor):
+            self.holder.data = array
+        else:
+            self.holder[self.key] = array
+
+
+class Host:
+    """What a step reaches now, found by a walk that takes about a millisecond."""
+
+    def __init__(self, step: Any) -> None:
+        self.tensors: list[tuple[str, Tensor]] = []
+        self.slots: list[Slot] = []
+        self.generators: list[Generator] = []
+        self.optimizers: list[Optimizer] = []
+        self._items: list[tuple[str, Any, Any, Any]] = []  # path, container, key, what was there
+        self._attributes: list[tuple[str, Any, str, Any]] = []
+        self._lengths: list[tuple[str, Any, int]] = []
+        self._contents: list[tuple[str, Array, bytes]] = []
+        self._seen: dict[int, Any] = {}  # the objects themselves, so that no identity comes twice
+        self._walk("step", step)
+
+    def change(self) -> str | None:
+        """What is not as it was: "step.weight was 0.5 and is 0.6"; None if all is."""
+        for path, container, key, before in self._items:
+            try:
+                now = container[key]
+            except (KeyError, IndexError):
+                return f"{path} is gone"
+            if now is not before and not _same(now, before):
+                return f"{path} {_changed(before, now)}"
+        for path, holder, name, before in self._attributes:
+            now = getattr(holder, name, None)
+            if now is not before and not _same(now, before):
+                return f"{path} {_changed(before, now)}"
+        for path, container, length in self._lengths:
+            if len(container) != length:
+                return f"{path} had {length} entries and has {len(container)}"
+        for path, array, contents in self._contents:
+            if array.tobytes() != contents:
+                return f"the numbers in {path} changed"
+        return None
+
+    def positions(self) -> list[int]:
+        """Where each generator is."""
+        return [generator.state["position"] for generator in self.generators]
+
+    def counts(self) -> dict[tuple[Optimizer, int, str], int]:
+        """The step counts of the optimizers, which are `KNOWN`."""
+        each = [(o, i, state) for o in self.optimizers for i, state in enumerate(o.states)]
+        return {(o, i, k): int(a) for o, i, state in each for k, a in state.items() if is_step_count(a)}
+
+    def _walk(self, path: str, start: Any) -> None:
+        stack = [(path, start)]
+        while stack:
+            path, x = stack.pop()
+            if isinstance(x, _LEAVES) or id(x) in self._seen:
+                continue
+            self._seen[id(x)] = x
+            if isinstance(x, Tensor):
+                self._tensor(path, x)
+            elif isinstance(x, Generator):
+                self.generators.append(x)
+                self._attributes += [(f"{path}{name}", x, name, getattr(x, name)) for name in ("_seed", "_stream")]
+            elif isinstance(x, np.ndarray):
+                if x.size <= _SMALL:
+                    self._contents.append((path, x, x.tobytes()))
+            elif not _is_device_array(x):
+                stack += list(self._parts(path, x))[::-1]
+
+    def _tensor(self, path: str, t: Tensor) -> None:
+        self.tensors.append((path, t))
+        self._attributes.append((path + ".requires_grad", t, "requires_grad", t.requires_grad))
+        if device_of(t.data) == "cuda":
+            self.slots.append(Slot(path, t, "data"))
+        else:
+            self._attributes.append((path, t, "data", t.data))
+
+    def _parts(self, path: str, x: Any) -> Iterator[tuple[str, Any]]:
+        if isinstance(x, Optimizer):
+            yield from self._optimizer(path, x)
+        elif isinstance(x, functools.partial):
+            yield from ((path, x.func), (path, x.args), (path, x.keywords))
+        elif isinstance(x, types.MethodType):
+            yield from ((path, x.__self__), (path, x.__func__))
+        elif isinstance(x, types.FunctionType):
+            yield from self._function(path, x)
+        elif isinstance(x, dict):
+            self._lengths.append((path, x, len(x)))
+            yield from self._entries(lambda key: f"{path}[{key!r}]", x, x.items())
+        elif isinstance(x, (list, tuple)):
+            self._lengths.append((path, x, len(x)))
+            yield from self._entries(lambda key: f"{path}[{key}]", x, enumerate(x))
+        elif isinstance(x, (set, frozenset)):
+            self._lengths.append((path, x, len(x)))
+            yield from ((f"{path}[...]", element) for element in x)
+        else:
+            yield from self._object(path, x, getattr(x, "__dict__", {}))
+
+    def _function(self, path: str, f: types.FunctionType) -> Iterator[tuple[str, Any]]:
+        for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
+            try:
+                value = cell.cell_contents
+            except ValueError:  # not bound yet
+                continue
+            self._attributes.append((f"{path}.{name}", cell, "cell_contents", value))
+            yield f"{path}.{name}", value
+        yield from ((path, value) for value in (f.__defaults__, f.__kwdefaults__))
+        if not _is_of_minigen(f):
+            names = [name for name in _names_in(f.__code__) if name in f.__globals__]
+            found = [(name, f.__globals__[name]) for name in names]
+            own = [(n, x) for n, x in found if getattr(x, "__globals__", f.__globals__) is f.__globals__]
+            yield from self._entries(lambda name: f"global {name}", f.__globals__, own)
+
+    def _object(self, path: str, x: Any, attributes: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        yield from self._entries(lambda key: f"{path}.{key}", attributes, attributes.items())
+        for kind in type(x).__mro__:
+            if not _is_of_minigen(kind):
+                yield from ((path, f) for f in vars(kind).values() if isinstance(f, types.FunctionType))
+            slots = kind.__dict__.get("__slots__", ())
+            for name in (slots,) if isinstance(slots, str) else slots:
+                if name not in ("__weakref__", "__dict__") and hasattr(x, name):
+                    self._attributes.append((f"{path}.{name}", x, name, getattr(x, name)))
+                    yield f"{path}.{name}", getattr(x, name)
+
+    def _optimizer(self, path: str, optimizer: Optimizer) -> Iterator[tuple[str, Any]]:
+        known = isinstance(optimizer, KNOWN)
+        states = getattr(optimizer, "states", ())  # that of a parameter group has none of its own
+        if known and states:
+            self.optimizers.append(optimizer)
+        for i, state in enumerate(states if known else ()):
+            arrays = [name for name, array in state.items() if _is_device_array(array)]
+            self.slots += [Slot(f"{path}.states[{i}][{name!r}]", state, name) for name in arrays]
+        own = {"states", "_lr"} if known else set()
+        fixed = [(name, value) for name, value in vars(optimizer).items() if name not in own]
+        yield from self._entries(lambda key: f"{path}.{key}", vars(optimizer), fixed)
+
+    def _entries(
+        self, path_of: Callable[[Any], str], container: Any, entries: Iterable[tuple[Any, Any]]
+    ) -> Iterator[tuple[str, Any]]:
+        """The entries of a list, a tuple or a dict, which may be that of an object's attributes."""
+        for key, value in list(entries):
+            if _is_device_array(value):
+                self.slots.append(Slot(path_of(key), container, key))
+            elif not isinstance(container, tuple):  # whose entries cannot change
+                self._items.append((path_of(key), container, key, value))
+            yield path_of(key), value
+
+
+def _is_of_minigen(x: Any) -> bool:
+    return str(x.__module__).partition(".")[0] == "minigen"
+
+
+def _names_in(code: types.CodeType) -> set[str]:
+    """The names of global variables (and of attributes) in the code of a function, and of functions inside of it."""
+    inside = [c for c in code.co_consts if isinstance(c, types.CodeType)]
+    return set(code.co_names).union(*map(_names_in, inside))
+
+
+def _is_device_array(x: Any) -> bool:
+    return type(x).__module__.partition(".")[0] == "cupy" and hasattr(x, "dtype") and hasattr(x, "data")
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and isinstance(a, _LEAVES) and bool(a == b)
+
+
+def _changed(before: Any, now: Any) -> str:
+    plain = isinstance(before, _LEAVES) and isinstance(now, _LEAVES)
+    return f"was {before!r} and is {now!r}" if plain else "is another object than it was"
