@@ -153,9 +153,37 @@ Written by `python benchmarks/run.py --peers torch,torch-tuned,jax --threads 1`;
 """
 
 
+GRAPHS = """## A step as one CUDA graph
+
+On a GPU every launch costs the host 5 to 10 us, and the step of a small model is tens to hundreds of them. `minigen
+train --capture`, and `mg.capture(step)` for a step of one's own, record a whole step as a CUDA graph, which is
+launched at once.
+
+* **No GPU has run this yet**, so it is off by default, and no time is given here. It is tested on a double of CuPy
+  (`tests/cuda_double`), which keeps the launches of a capture and repeats them on the same memory, and refuses what
+  CuPy 14.2 refuses while a stream is captured. There a captured run of each of the 40 models leaves what a plain run
+  leaves, bit for bit: metrics, pictures, checkpoints (`tests/capture/test_training.py`).
+* Captured are 39 of the 40 models. `unrolled-gan` is not: the steps that it looks ahead take Adam's rate and step
+  count as numbers of Python's, which a graph would keep as they are. Its runs are those of plain steps, and say so.
+* From the fifth step on, a step is one transfer for all that is new (images, labels, random positions, learning
+  rates, step counts), a copy into place, one launch, and a copy of the results; a test counts them. On the host it
+  then costs looking at what must not have changed, 5 to 15 us, and the optimizers' arithmetic of scalars.
+* The first steps pay for that: one is watched, one recorded, and one made twice, by the graph and plainly, to compare
+  all bits. A step that does not pass is made plainly, and tried again ever more rarely; `CapturedStep.reason` (or the
+  line after an epoch) says why. So is a batch of another size, until it has a graph of its own, and a step whose
+  weight changes, as in `--beta-warmup`, until it stays.
+* CuPy does not let cuBLAS into a capture, so products of matrices are made by a cuBLAS handle beside CuPy's, with a
+  workspace of its own (`kernels/minigen_kernels/cuda/cublas.py`), by the call that CuPy makes. On the double the bits
+  are the same. On a GPU cuBLAS may choose another algorithm with another workspace; so with `--capture` plain steps
+  use that handle, too, and a resumed run has the bits of one that was not stopped.
+* With a graph, NaN is found as before (every 50 steps), but the message cannot name the operation: there is no
+  history.
+"""
+
+
 def page(results: Iterable[Result]) -> str:
     """The whole of ``docs/performance.md``."""
-    parts = [HOW]
+    parts = [HOW, GRAPHS]
     for result in results:
         run = result["run"]
         threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"

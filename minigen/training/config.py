@@ -33,6 +33,11 @@ GENERAL: Mapping[str, Option] = {
         int, "how data is read: 2, or 1 as by minigen 0.1.0", minimum=1, maximum=LATEST_RULES, default=LATEST_RULES
     ),
     "device": Option(str, "where to compute", choices=("auto", "cpu", "cuda"), default="auto"),
+    "capture": Option(
+        bool,
+        "on a GPU, make a whole update by one launch of a CUDA graph; tried on a double of a GPU only",
+        default=False,
+    ),
     "threads": Option(
         int,
         "threads of matrix products; another number changes the last bits  [default: 1; OMP_NUM_THREADS if set]",

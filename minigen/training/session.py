@@ -22,6 +22,7 @@ from minigen.algorithms.experiment import Experiment, Recipe
 from minigen.algorithms.ledger import describe, is_weighed
 from minigen.algorithms.options import ConfigError
 from minigen.autograd import Tensor
+from minigen.capture import capture
 from minigen.data import Batches
 from minigen.doctor import Doctor
 from minigen.doctor.schedule import IMAGES
@@ -68,7 +69,9 @@ class TrainingSession:
         held, batch_size = prepared.validation, prepared.batches.batch_size
         examined = prepared.train if held is None or len(held) < IMAGES else held
         self.doctor = Doctor(prepared.experiment, examined, batch_size) if prepared.config["doctor"] else None
+        self.captured = capture(prepared.experiment.step) if prepared.config["capture"] else None
         self.unused = False  # a new folder in which no step was made yet: of no use to anybody if training fails
+        self._told: str | None = None  # what was last said of the graph
         self._seconds, self._began = 0.0, time.perf_counter()
 
     @property
@@ -156,7 +159,7 @@ class TrainingSession:
 
         try:
             fit(
-                experiment.step,
+                self.captured or experiment.step,
                 self.prepared.batches,
                 epochs=config["epochs"],
                 max_steps=config["max_steps"],
@@ -225,8 +228,12 @@ class TrainingSession:
         self.folder.write_picture(path, sheet(columns, value_range=dataset.value_range))
 
     def pop_notes(self) -> list[str]:
-        """What there is to say of the table of metrics, once."""
+        """What there is to say of the table of metrics and of the graph, once."""
         notes, self.metrics.notes = self.metrics.notes, []
+        told = None if self.captured is None else self.captured.status()
+        if told is not None and told != self._told:
+            notes.append(f"--capture: {told}")
+        self._told = told
         return notes
 
     def log(self, split: str, epoch: int, terms: Mapping[str, float]) -> None:
