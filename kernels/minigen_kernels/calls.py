@@ -166,8 +166,9 @@ def produced(room: Any, name: str, given: list[Any]) -> list[Any]:
     """All that a kernel makes of arguments: what it returns; for the updates of optimizers, the arrays they changed."""
     returned = getattr(room, name)(*given)
     if name.endswith("_update"):
-        return [a for one in given for a in (one if isinstance(one, list) else [one]) if hasattr(a, "shape")]
-    return list(returned) if isinstance(returned, tuple | list) else [returned]
+        returned = [one for one in given if isinstance(one, list) or hasattr(one, "shape")]
+    made = returned if isinstance(returned, tuple | list) else [returned]
+    return [a for one in made for a in (one if isinstance(one, list) else [one])]
 
 
 def on_host(arrays: list[Any]) -> list[Array]:

@@ -256,6 +256,7 @@ DRAWS: dict[str, Callable[[Sizes], Drawn]] = {
     "sgd_update": like(3, (0.1,), (0.0, 0.9), (False, True), (0.01,)),
     "rmsprop_update": like(4, (0.1,), (0.9,), (1e-8,), (0.0, 0.9), (0.01,)),
     "adam_update": like(4, (1, 3, 1000), (0.1,), (0.9,), (0.99,), (1e-8,), (0.01,), (True, False)),
+    "clip_norm": like(1, (0.5, 1e3)),
     "average_update": average_update,
     "total_update": like(2, (1.0, 3.0)),
     "philox": random(),
@@ -275,7 +276,7 @@ POSITIVE = {
 
 
 #: Kernels that take lists in place of arrays.
-OF_LISTS = ("add", "sgd_update", "rmsprop_update", "adam_update", "average_update", "total_update")
+OF_LISTS = ("add", "sgd_update", "rmsprop_update", "adam_update", "clip_norm", "average_update", "total_update")
 
 
 def draw_lists(name: str, seed: int, dtype: Any) -> list[Any]:
