@@ -8,14 +8,18 @@ Imports: NumPy, ``launch.py``; the check of arguments from ``reference``. Read n
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigen_kernels import Array
-from minigen_kernels.cuda.launch import MOST_BLOCKS, THREADS, contiguous, empty, launch, zeros
+from minigen_kernels.cuda.launch import MOST_BLOCKS, THREADS, contiguous, counters, empty, launch, zeros
 from minigen_kernels.cuda.source import constants
 from minigen_kernels.reference.activation import check_bias_act
 
-ROWS = 64  # rows in one block
+ROWS = 64  # rows in one block, forwards
+EACH = 8  # places of a thread in one block, backwards
+WIDTH = 32  # channels of a block, where they lie side by side
 
 
 def bias_act(x: Array, b: Array, activation: str, slope: float) -> Array:
@@ -33,17 +37,28 @@ def bias_act(x: Array, b: Array, activation: str, slope: float) -> Array:
 def bias_act_backward(gy: Array, y: Array, activation: str, slope: float) -> tuple[Array, Array]:
     """Gradients: gy, y (N, C, L) -> gx (N, C, L), gb (C,)."""
     code = check_bias_act("bias_act_backward", y, activation, slope, gy=gy)
-    N, C, L = y.shape
+    C = y.shape[1]
     gx = empty(y.shape, y.dtype)
     if not y.size:
         return gx, zeros((C,), y.dtype)
-    grid, block, chunk = _grid(N, C * L)
-    gb, sums = empty((C,), y.dtype), empty((grid[1], C * L), np.float64)
-    operands = (contiguous(gy), contiguous(y), gx, sums, code, slope, N, C * L, chunk)
-    launch("activation.cu", "bias_act_backward_kernel", grid, block, *operands)
-    threads = min(max(32, 1 << (grid[1] * L - 1).bit_length()), THREADS)
-    launch("activation.cu", "bias_act_finish_kernel", C, threads, sums, gb, C * L, L, grid[1])
+    gb = empty((C,), y.dtype)
+    grid, sums = channel_sums(y.shape)
+    operands = (contiguous(gy), contiguous(y), gx, *sums[:2], gb, code, slope, *sums[2:])
+    launch("activation.cu", "bias_act_backward_kernel", grid, THREADS, *operands)
     return gx, gb
+
+
+def channel_sums(shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[Any, ...]]:
+    """The grid, and the arguments parts, counters, C, L, places, chunk, width, of the kernels that sum over channels.
+
+    They are those of `channel_sums` in ``activation.cuh``, for an array (N, C, L).
+    """
+    N, C, L = shape
+    width = WIDTH if L == 1 else 1
+    places = N * L
+    chunk = max(THREADS // width * EACH, -(-places // MOST_BLOCKS))
+    grid = (-(-C // width), -(-places // chunk))
+    return grid, (empty((grid[1], C), np.float64), counters(grid[0]), C, L, places, chunk, width)
 
 
 def _grid(rows: int, columns: int) -> tuple[tuple[int, int], tuple[int, int], int]:

@@ -19,6 +19,7 @@ from minigen_kernels import Array
 from minigen_kernels.cuda.source import Program, kernels, program
 
 Dim3 = tuple[int, int, int]
+FEWEST_COUNTERS = 4096  # made at once
 
 
 class Backend(Protocol):
@@ -36,6 +37,10 @@ class Backend(Protocol):
         """A new C-contiguous array of any content."""
         ...
 
+    def counters(self, n: int) -> Array:
+        """At least n whole numbers, uint32, which are 0 whenever no kernel runs."""
+        ...
+
     def run(self, program: Program, kernel: str, grid: Dim3, block: Dim3, arguments: Sequence[Any]) -> None:
         """Run a kernel of the program. The arguments are arrays of `owns` and NumPy scalars of the declared types."""
         ...
@@ -43,6 +48,10 @@ class Backend(Protocol):
 
 class CupyBackend:
     """Kernels on the current CUDA device. Launches are asynchronous, on CuPy's current stream."""
+
+    def __init__(self) -> None:
+        #: By device and stream, since launches of one stream take turns; the last of a list is in use.
+        self._counters: dict[tuple[int, int], list[Array]] = {}
 
     @functools.cached_property
     def _cupy(self) -> Any:
@@ -76,6 +85,15 @@ class CupyBackend:
                 f"{(total - free) / 2**20:.0f} of {total / 2**20:.0f} MiB are in use, by this and other processes. "
                 "Use a smaller batch, or free arrays that are no longer needed"
             ) from error
+
+    def counters(self, n: int) -> Array:
+        """Made when a kernel first asks, or asks for more. Those before are kept: a captured graph may use them."""
+        cuda = self._cupy.cuda
+        made = self._counters.setdefault((cuda.runtime.getDevice(), cuda.get_current_stream().ptr), [])
+        if not made or made[-1].size < n:
+            made.append(self.empty((max(n, FEWEST_COUNTERS),), np.uint32))
+            made[-1].fill(0)
+        return made[-1]
 
     def run(self, program: Program, kernel: str, grid: Dim3, block: Dim3, arguments: Sequence[Any]) -> None:
         """Compile on first use, check the device's own bound, launch."""

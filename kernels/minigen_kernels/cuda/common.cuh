@@ -3,8 +3,9 @@
 // A file is compiled twice, with -DREAL=float and with -DREAL=double. The launcher pastes this text where a file
 // includes it (source.py says why).
 //
-// Determinism: no atomics. A sum over threads takes the same tree every time, so its bits depend on the number of
-// threads in the block alone, which the wrapper sets to a constant.
+// Determinism: a sum over threads takes the same tree every time, so its bits depend on the number of threads in the
+// block alone, which the wrapper sets to a constant. A sum over blocks is taken by the block that comes last, whichever
+// that is, in the order of the blocks. Atomics count blocks, and add up nothing.
 
 #ifndef REAL
 #define REAL float
@@ -63,4 +64,19 @@ static __device__ __forceinline__ T block_sum(T value) {
   value = warp_sum(value);
   __syncthreads();  // of_warp may be written again by the next call
   return value;
+}
+
+// Whether this is the last of `blocks` blocks to come here. If so, it sees what the others wrote before they came. All
+// threads of the block must take part. The counter is 0 before and after: see `counters` in launch.py.
+static __device__ __forceinline__ bool last_to_come(unsigned int* counter, unsigned int blocks) {
+  __shared__ bool last;
+  __syncthreads();  // all of this block have written
+  if (threadIdx.x == 0) {
+    __threadfence();  // what they wrote is seen before the count
+    last = atomicAdd(counter, 1u) == blocks - 1;
+    if (last) *counter = 0;
+    __threadfence();  // and what others wrote is read after it
+  }
+  __syncthreads();
+  return last;
 }

@@ -100,23 +100,24 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
             g, gx);
 }
 
-// x (N, C, H, W), g (N, K, oh, ow) -> parts (grid.z / groups, K, C/groups, kh, kw).
+// x (N, C, H, W), g (N, K, oh, ow) -> gw (K, C/groups, kh, kw), by way of parts (grid.z / groups, K, C/groups, kh, kw);
+// with one part, parts and gw are the same array. A counter for each tile of each group.
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
-    conv2d_weight_grad_wide(const real* __restrict__ x, const real* __restrict__ g, real* __restrict__ parts, int N,
-                            int C, int H, int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw,
-                            int dh, int dw, int groups, long long part_terms) {
+    conv2d_weight_grad_wide(const real* __restrict__ x, const real* __restrict__ g, real* parts, real* gw,
+                            unsigned int* counters, int N, int C, int H, int W, int K, int kh, int kw, int oh, int ow,
+                            int sh, int sw, int ph, int pw, int dh, int dw, int groups, long long part_terms) {
   weight_grad_tile<WIDE_ROWS, GRAD_PLACES, 4>(
-      weight_grad(blockIdx.z % groups, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, groups), g, x, parts,
-      blockIdx.z / groups, part_terms);
+      weight_grad(blockIdx.z % groups, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, groups), g, x, parts, gw,
+      counters, blockIdx.z % groups, blockIdx.z / groups, gridDim.z / groups, part_terms);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
-    conv2d_weight_grad_flat(const real* __restrict__ x, const real* __restrict__ g, real* __restrict__ parts, int N,
-                            int C, int H, int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw,
-                            int dh, int dw, int groups, long long part_terms) {
+    conv2d_weight_grad_flat(const real* __restrict__ x, const real* __restrict__ g, real* parts, real* gw,
+                            unsigned int* counters, int N, int C, int H, int W, int K, int kh, int kw, int oh, int ow,
+                            int sh, int sw, int ph, int pw, int dh, int dw, int groups, long long part_terms) {
   weight_grad_tile<FLAT_ROWS, GRAD_PLACES, 2>(
-      weight_grad(blockIdx.z % groups, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, groups), g, x, parts,
-      blockIdx.z / groups, part_terms);
+      weight_grad(blockIdx.z % groups, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, groups), g, x, parts, gw,
+      counters, blockIdx.z % groups, blockIdx.z / groups, gridDim.z / groups, part_terms);
 }
 
 // One block per weight (blockIdx.x counts (k, c, u, v)), which reads its plane of g and of x once: for a few weights.
@@ -134,14 +135,4 @@ extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
   }
   total = block_sum(total);
   if (threadIdx.x == 0) gw[blockIdx.x] = total;
-}
-
-// total[i] = sum over p of parts[p, i], in the order of p. Reads b * parts bytes per element, writes b.
-extern "C" __global__ void sum_of_parts(const real* __restrict__ parts, real* __restrict__ total, int count,
-                                        long long n) {
-  for (long long i = first_index(); i < n; i += all_threads()) {
-    real sum = 0;
-    for (int p = 0; p < count; p++) sum += parts[p * n + i];
-    total[i] = sum;
-  }
 }

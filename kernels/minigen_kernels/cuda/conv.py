@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from minigen_kernels import Array, Pair
-from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, empty, launch, zeros
+from minigen_kernels.cuda.launch import contiguous, counters, empty, launch, zeros
 from minigen_kernels.cuda.source import constants
 
 SIZES = constants("conv.cu")
@@ -106,9 +106,8 @@ def conv2d_weight_grad(
     parts, part_terms = _parts(terms, tiles[0] * tiles[1] * groups)
     partial = gw if parts == 1 else empty((parts, *shape), x.dtype)
     kernel = "conv2d_weight_grad_flat" if flat else "conv2d_weight_grad_wide"
-    launch("conv.cu", kernel, (*tiles, parts * groups), BLOCK, x, g, partial, *sizes, part_terms)
-    if parts > 1:
-        launch("conv.cu", "sum_of_parts", blocks_for(gw.size), THREADS, partial, gw, parts, gw.size)
+    count = counters(tiles[0] * tiles[1] * groups)
+    launch("conv.cu", kernel, (*tiles, parts * groups), BLOCK, x, g, partial, gw, count, *sizes, part_terms)
     return gw
 
 

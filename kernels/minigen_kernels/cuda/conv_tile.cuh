@@ -142,17 +142,26 @@ static __device__ __forceinline__ void direct(const Window& sum, const real* __r
     if (row0 + row < sum.rows) result[at + (row0 + row) * sum.result_row] = sums[row];
 }
 
-// One part of the sums of a weight gradient in one group: terms part * part_terms and on, to parts[part] (K, C/groups,
-// kh, kw).
+// One of `count` parts of the sums of a weight gradient in one group: terms part * part_terms and on, to parts[part] (K,
+// C/groups, kh, kw). The last block of a tile adds up its parts, in their order. With one part, `parts` is gw.
 template <int ROWS, int PLACES, int ROWS_EACH>
 __device__ __forceinline__ void weight_grad_tile(const WeightGrad& sum, const real* __restrict__ g,
-                                                 const real* __restrict__ x, real* __restrict__ parts, int part,
+                                                 const real* __restrict__ x, real* parts, real* gw,
+                                                 unsigned int* counters, int group, int part, int count,
                                                  long long part_terms) {
   const int row0 = blockIdx.y * ROWS;
   const long long place0 = (long long)blockIdx.x * PLACES, first = part * part_terms;
+  const long long size = sum.K * sum.places;
   Tile<ROWS, PLACES, ROWS_EACH> mine;
   mine.compute(sum, g, x, row0, place0, first, min(first + part_terms, sum.terms));
   mine.each(sum, row0, place0, [&](int row, long long place, real value) {
-    parts[((long long)part * sum.K + sum.first_row + row) * sum.places + place] = value;
+    parts[part * size + (sum.first_row + row) * sum.places + place] = value;
+  });
+  if (count == 1 || !last_to_come(&counters[(group * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x], count)) return;
+  mine.each(sum, row0, place0, [&](int row, long long place, real) {
+    const long long at = (sum.first_row + row) * sum.places + place;
+    real total = 0;
+    for (int p = 0; p < count; p++) total += parts[p * size + at];
+    gw[at] = total;
   });
 }

@@ -56,6 +56,14 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> Array:
     return array
 
 
+def counters(n: int) -> Array:
+    """At least n counters, all 0: uint32. With them a kernel finds its last block (`last_to_come`); it leaves them 0.
+
+    They are the same ones for every launch, so none has to clear them.
+    """
+    return _instead.get(_device).counters(n)
+
+
 def contiguous(x: Array) -> Array:
     """`x` itself if it is C-contiguous, else a copy that is."""
     if x.flags.c_contiguous:

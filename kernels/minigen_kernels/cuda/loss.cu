@@ -1,9 +1,9 @@
 // Losses: elements, sums and the gradients of sums. Read beside ../reference/loss.py.
 //
 // Thread mapping: a grid-stride loop, one element per thread and turn. An element is computed in real and added in
-// double; block_sum joins a block, which leaves one number in `partial`; finish_sum_kernel, one block, adds these up.
-// How many blocks there are depends on the number of elements alone. The gradient gy of a sum is read by every thread
-// from memory, so the host never waits for it.
+// double; block_sum joins a block, which leaves one number in `partial`; the last block to come adds these up. How many
+// blocks there are depends on the number of elements alone. The gradient gy of a sum is read by every thread from
+// memory, so the host never waits for it.
 //
 // Memory traffic in bytes for an element, with B = sizeof(real):
 //   bce_with_logits         reads 2 B, writes B
@@ -18,10 +18,17 @@ __device__ real bce(real x, real y) { return max(x, real(0)) - x * y + log1p(exp
 // (mean^2 + exp(logvar) - 1 - logvar) / 2.
 __device__ real gaussian_kl(real mean, real logvar) { return (mean * mean + exp_excess(logvar)) / 2; }
 
-// What a thread has added up, joined with the others of its block.
-__device__ void leave(double sum, double* partial) {
+// out[0] = what all threads of all blocks have added up, times scale.
+static __device__ void finish(double sum, double* partial, unsigned int* counter, real* out, double scale) {
   sum = block_sum(sum);
-  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+  if (gridDim.x > 1) {
+    if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+    if (!last_to_come(counter, gridDim.x)) return;
+    sum = 0;
+    for (int i = threadIdx.x; i < (int)gridDim.x; i += blockDim.x) sum += partial[i];
+    sum = block_sum(sum);
+  }
+  if (threadIdx.x == 0) out[0] = (real)(sum * scale);
 }
 
 extern "C" __global__ void bce_with_logits_kernel(const real* __restrict__ x, const real* __restrict__ y,
@@ -30,36 +37,30 @@ extern "C" __global__ void bce_with_logits_kernel(const real* __restrict__ x, co
 }
 
 extern "C" __global__ void bce_with_logits_sum_kernel(const real* __restrict__ x, const real* __restrict__ y,
-                                                      double* __restrict__ partial, long long n) {
+                                                      double* partial, unsigned int* counter, real* __restrict__ out,
+                                                      long long n, double scale) {
   double sum = 0;
   for (long long i = first_index(); i < n; i += all_threads()) sum += bce(x[i], y[i]);
-  leave(sum, partial);
+  finish(sum, partial, counter, out, scale);
 }
 
 extern "C" __global__ void mse_sum_kernel(const real* __restrict__ p, const real* __restrict__ t,
-                                          double* __restrict__ partial, long long n) {
+                                          double* partial, unsigned int* counter, real* __restrict__ out,
+                                          long long n, double scale) {
   double sum = 0;
   for (long long i = first_index(); i < n; i += all_threads()) {
     const real d = p[i] - t[i];
     sum += d * d;
   }
-  leave(sum, partial);
+  finish(sum, partial, counter, out, scale);
 }
 
 extern "C" __global__ void gaussian_kl_sum_kernel(const real* __restrict__ mean, const real* __restrict__ logvar,
-                                                  double* __restrict__ partial, long long n) {
+                                                  double* partial, unsigned int* counter, real* __restrict__ out,
+                                                  long long n, double scale) {
   double sum = 0;
   for (long long i = first_index(); i < n; i += all_threads()) sum += gaussian_kl(mean[i], logvar[i]);
-  leave(sum, partial);
-}
-
-// The last step of every sum, by one block: out[0] = the sum of the blocks' sums, times scale.
-extern "C" __global__ void finish_sum_kernel(const double* __restrict__ partial, real* __restrict__ out, int blocks,
-                                             double scale) {
-  double sum = 0;
-  for (int i = threadIdx.x; i < blocks; i += blockDim.x) sum += partial[i];
-  sum = block_sum(sum);
-  if (threadIdx.x == 0) out[0] = (real)(sum * scale);
+  finish(sum, partial, counter, out, scale);
 }
 
 // gx = gy scale (sigmoid(x) - y).

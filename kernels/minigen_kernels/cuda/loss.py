@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigen_kernels import Array
-from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, empty, launch
+from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, counters, empty, launch
 from minigen_kernels.reference.elementwise import check_like
 from minigen_kernels.reference.loss import check_gradient
 
@@ -60,11 +60,10 @@ def gaussian_kl_sum_backward(gy: Array, mean: Array, logvar: Array, scale: float
 
 
 def _sum(kernel: str, a: Array, b: Array, scale: float) -> Array:
-    """The sum that a kernel leaves in parts, one for each block."""
-    blocks = blocks_for(a.size)
-    partial, out = empty((blocks,), np.float64), empty((), a.dtype)
-    launch("loss.cu", kernel, blocks, THREADS, contiguous(a), contiguous(b), partial, a.size)
-    launch("loss.cu", "finish_sum_kernel", 1, THREADS, partial, out, blocks, scale)
+    """The sum over all blocks, of each of which the kernel keeps a part."""
+    blocks, out = blocks_for(a.size), empty((), a.dtype)
+    operands = contiguous(a), contiguous(b), empty((blocks,), np.float64), counters(1), out, a.size, scale
+    launch("loss.cu", kernel, blocks, THREADS, *operands)
     return out
 
 

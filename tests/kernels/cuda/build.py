@@ -54,6 +54,7 @@ class HostBackend:
         self.folder = folder
         self.order = order
         self.sanitize = sanitize
+        self._counters = np.zeros(1, np.uint32)
 
     def owns(self, *arrays: Any) -> bool:
         return all(isinstance(array, np.ndarray) for array in arrays)
@@ -67,6 +68,11 @@ class HostBackend:
         array.view().reshape(-1).view(np.uint8).fill(0xFF)
         return array
 
+    def counters(self, n: int) -> np.ndarray:
+        """As many as were asked for, so that the sanitizers see the end."""
+        self._counters = np.zeros(n, np.uint32)
+        return self._counters
+
     def run(self, program: Program, kernel: str, grid: Any, block: Any, arguments: Sequence[Any]) -> None:
         library = load(program, self.folder, self.sanitize)
         ctypes.c_int.in_dll(library, "host_order").value = self.order
@@ -77,6 +83,8 @@ class HostBackend:
         failure = function((ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(*block), pointers)
         if failure is not None:
             raise RuntimeError(f"{program.file}: kernel {kernel}: {failure.decode()}")
+        if self._counters.any():
+            raise RuntimeError(f"{program.file}: kernel {kernel}: left counters that are not 0")
 
     def _as_c(self, value: Any) -> Any:
         """A C object that holds the argument: an address, a structure, or the number itself."""

@@ -12,8 +12,12 @@
 // that is read before it is written (it is filled with NaN, or -1, before each block). Found by a build with
 // -fsanitize=address,undefined: reads and writes outside of arrays, overflow of signed numbers.
 //
-// Not here: extern __shared__, shuffles of part of a warp, cooperative groups, atomics, textures, tensor cores, inline
-// PTX. What a kernel takes from CUDA's fast or approximate functions is not tested by this either.
+// Blocks count themselves by atomicAdd on an unsigned int, to find the last one. Blocks run one after another here, so
+// that another's writes are always seen; on a device they are only behind a fence. So an atomicAdd of a thread that has
+// not called __threadfence() since its last atomicAdd is an error, and atomics on anything else are not there.
+//
+// Not here: extern __shared__, shuffles of part of a warp, cooperative groups, textures, tensor cores, inline PTX. What
+// a kernel takes from CUDA's fast or approximate functions is not tested by this either.
 #pragma once
 #include <math.h>
 #include <stdarg.h>
@@ -95,6 +99,7 @@ struct Thread {
   const Barrier* at;  // where it waits, for a generation after this one
   long generation;
   bool begun, done;
+  bool fenced;  // whether it has called __threadfence() and no atomicAdd since
 
   bool runnable() const;
 };
@@ -244,6 +249,16 @@ T shuffle(unsigned int mask, T value, int from_lane, int line) {
 
 static int lane() { return current % LANES; }
 
+static unsigned int add(unsigned int* address, unsigned int value, int line) {
+  if (!team[current].fenced) {
+    fail("atomicAdd in line %d without __threadfence() before it: no other block sees what this one has written", line);
+  }
+  team[current].fenced = false;
+  const unsigned int before = *address;
+  *address += value;
+  return before;
+}
+
 // ---- launch ----
 
 // Run threads that begin, one after another, until the next of the warp is already on a fiber of its own.
@@ -284,7 +299,7 @@ static bool run_warp(int warp) {
 static void run_block() {
   block_barrier.open_for(threads);
   for (int w = 0; w * LANES < threads; w++) warp_barriers[w].open_for(min(LANES, threads - w * LANES));
-  for (int i = 0; i < threads; i++) team[i].at = nullptr, team[i].begun = team[i].done = false;
+  for (int i = 0; i < threads; i++) team[i].at = nullptr, team[i].begun = team[i].done = team[i].fenced = false;
 #if !HOST_ASAN
   if (__start_cuda_shared) memset(__start_cuda_shared, 0xff, __stop_cuda_shared - __start_cuda_shared);
 #endif
@@ -343,6 +358,8 @@ const char* launch(void (*kernel)(A...), const unsigned int* grid, const unsigne
 
 #define __syncthreads() hostcuda::block_barrier.wait(__LINE__, "__syncthreads()")
 #define __syncwarp() hostcuda::warp_barrier().wait(__LINE__, "__syncwarp()")
+#define __threadfence() (hostcuda::team[hostcuda::current].fenced = true)
+#define atomicAdd(address, value) hostcuda::add(address, value, __LINE__)
 #define __shfl_sync(mask, value, source) hostcuda::shuffle(mask, value, source, __LINE__)
 #define __shfl_xor_sync(mask, value, bits) hostcuda::shuffle(mask, value, hostcuda::lane() ^ (bits), __LINE__)
 #define __shfl_down_sync(mask, value, delta) hostcuda::shuffle(mask, value, hostcuda::lane() + (delta), __LINE__)

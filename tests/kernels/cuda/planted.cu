@@ -66,3 +66,20 @@ extern "C" __global__ void half_a_barrier(real* __restrict__ y, int way) {
     y[threadIdx.x] = warp_sum(y[threadIdx.x]);
   }
 }
+
+// y[0] = the sum of all of x, n numbers for each block of one warp, by the block that comes last. `way` 0 is right; 1
+// without a fence; 2 waits for a block too many; 3 leaves the counter; 4 the last block adds only what it has itself
+// and the blocks before it, as if blocks came in order.
+extern "C" __global__ void last_block_sums(const real* __restrict__ x, real* y, real* parts, unsigned int* counter,
+                                           int n, int way) {
+  real sum = threadIdx.x < n ? x[blockIdx.x * n + threadIdx.x] : real(0);
+  sum = warp_sum(sum);
+  if (threadIdx.x != 0) return;
+  parts[blockIdx.x] = sum;
+  if (way != 1) __threadfence();
+  if (atomicAdd(counter, 1u) != gridDim.x - (way == 2 ? 0 : 1)) return;
+  if (way != 3) *counter = 0;
+  sum = 0;
+  for (int i = 0; i < (way == 4 ? blockIdx.x + 1 : gridDim.x); i++) sum += parts[i];
+  y[0] = sum;
+}

@@ -27,6 +27,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     monkeypatch.setattr(activation, "ROWS", 16)
+    monkeypatch.setattr(activation, "EACH", 1)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from kernels.cuda import build, sanitized
 
-from minigen_kernels.cuda.launch import launch, using
+from minigen_kernels.cuda.launch import counters, launch, using
 
 PLANTED = sanitized.PLANTED
 ROOT = Path(__file__).resolve().parents[3]
@@ -66,6 +66,42 @@ def test_a_race_is_found(cuda_host_folder, grid, block):
 def test_shared_memory_that_nothing_has_written_is_found(cuda_host_folder):
     for result in in_both_orders(cuda_host_folder, "not_cleared", 1, 32, ..., cells=32):
         assert np.isnan(result).all()
+
+
+def last_block_sums(backend: build.HostBackend, way: int) -> np.ndarray:
+    """What the planted sum over five blocks makes of 5 x 20 numbers."""
+    y, parts = (backend.empty(shape, np.float32) for shape in ((1,), (5,)))
+    with using(backend):
+        launch(PLANTED, "last_block_sums", 5, 32, numbers(100), y, parts, counters(1), 20, way)
+    return y
+
+
+def test_a_sum_by_the_last_block_is_the_same_whichever_it_is(cuda_host_folder):
+    forward, reverse = (last_block_sums(build.HostBackend(cuda_host_folder, order), 0) for order in (0, 1))
+    assert forward.tobytes() == reverse.tobytes()
+    np.testing.assert_allclose(forward, numbers(100).sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        (1, "last_block_sums: atomicAdd in line .* without __threadfence"),
+        (2, "last_block_sums: left counters that are not 0"),
+        (3, "last_block_sums: left counters that are not 0"),
+    ],
+)
+def test_a_wrong_count_of_blocks_is_found(cuda_host_folder, way, message, order):
+    """A missing fence, a wrong last block, a counter that is not 0 for the next launch."""
+    backend = build.HostBackend(cuda_host_folder, order)
+    with pytest.raises(RuntimeError, match=message):
+        last_block_sums(backend, way)
+    assert last_block_sums(backend, 0) == last_block_sums(build.HostBackend(cuda_host_folder, 0), 0)
+
+
+def test_a_sum_that_trusts_in_the_order_of_blocks_is_found(cuda_host_folder):
+    forward, reverse = (last_block_sums(build.HostBackend(cuda_host_folder, order), 4) for order in (0, 1))
+    assert forward.tobytes() != reverse.tobytes()
 
 
 @pytest.mark.parametrize(
