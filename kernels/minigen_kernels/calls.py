@@ -39,11 +39,19 @@ CALLS: list[Call] = [
     ("conv_transpose2d", [(3, 4, 4, 8), (4, 1, 3, 2)], ((7, 8), *PAIR, 2)),
     ("conv_transpose2d", [(3, 5, 7, 8), (5, 17, 3, 3)], ((7, 8), *ONE, 1)),
     ("conv_transpose2d", [(3, 9, 4, 4), (9, 65, 5, 5)], ((7, 8), (2, 2), (2, 2), (1, 1), 1)),
+    # with a bias (the third array), an activation and an enlargement
+    ("conv2d", [(3, 4, 7, 8), (2, 4, 3, 2), (2,)], ((4, 8), *PAIR, 1, "sigmoid", 0.0)),
+    ("conv2d", [(3, 5, 7, 8), (34, 5, 3, 3), (34,)], ((7, 8), *ONE, 1, "leaky_relu", 0.2)),
+    ("conv_transpose2d", [(3, 4, 4, 8), (4, 2, 3, 2), (4,)], ((7, 8), *PAIR, 2, "tanh", 0.0)),
+    ("conv2d_upsample", [(3, 4, 7, 8), (2, 2, 3, 2), (2,)], ((4, 8), *PAIR, 2, "leaky_relu", 0.0, (2, 3))),
+    ("conv2d_upsample", [(3, 5, 7, 8), (17, 5, 3, 3), (17,)], ((7, 8), *ONE, 1, "identity", 0.0, (3, 1))),
     # its gradient in w: a block for each weight, tiles of 16 and of 64 rows, sums in parts
     ("conv2d_weight_grad", [(3, 4, 7, 8), (3, 6, 4, 8)], ((3, 2), *PAIR, 2)),
     ("conv2d_weight_grad", [(9, 5, 9, 8), (9, 17, 9, 8)], ((3, 3), *ONE, 1)),
     ("conv2d_weight_grad", [(3, 5, 7, 8), (3, 65, 7, 8)], ((3, 3), *ONE, 1)),
     ("max_pool2d", [(3, 4, 7, 8)], ((4, 4), *WINDOW)),
+    ("bias_act_max_pool2d", [(3, 4, 7, 8), (4,)], ("leaky_relu", 0.2, (4, 4), *WINDOW)),
+    ("bias_act_max_pool2d_backward", [(3, 4, 4, 4)] * 3, ("tanh", 0.0, (7, 8), WINDOW)),
     ("plane_gather", [(3, 4, 7, 8), (3, 4, 5, 6)], ()),
     ("plane_scatter", [(3, 4, 5, 6), (3, 4, 5, 6)], ((7, 8), None)),
     ("plane_scatter", [(3, 4, 4, 4), (3, 4, 4, 4)], ((7, 8), WINDOW)),
@@ -51,6 +59,7 @@ CALLS: list[Call] = [
     ("avg_pool2d_adjoint", [(3, 4, 4, 4)], ((7, 8), *WINDOW, False)),
     ("upsample_nearest2d", [(3, 4, 5, 6)], ((2, 3),)),
     ("block_sum2d", [(3, 4, 10, 18)], ((2, 3),)),
+    ("bias_act_upsample_backward", [(3, 4, 10, 18), (3, 4, 5, 6)], ("sigmoid", 0.0, (2, 3))),
     ("upsample_bilinear2d", [(3, 4, 5, 6)], ((2, 3),)),
     ("upsample_bilinear2d_adjoint", [(3, 4, 10, 18)], ((2, 3),)),
     ("interpolate_nearest2d", [(3, 4, 5, 6)], ((7, 4), (5 / 7, 1.5))),
@@ -75,6 +84,8 @@ CALLS: list[Call] = [
     ("bce_with_logits_sum_backward", [(), (5, 67), (5, 67)], (0.3,)),
     ("mse_sum", [(5, 67)] * 2, (0.3,)),
     ("mse_sum_backward", [(), (5, 67), (5, 67)], (0.3,)),
+    ("mse_act_sum", [(5, 67)] * 2, ("sigmoid", 0.3)),
+    ("mse_act_sum_backward", [(), (5, 67), (5, 67)], ("tanh", 0.3)),
     ("gaussian_kl_sum", [(5, 67)] * 2, (0.3,)),
     ("gaussian_kl_sum_backward", [(), (5, 67), (5, 67)], (0.3,)),
     ("sigmoid", [(5, 67)], ()),
@@ -143,6 +154,9 @@ def arguments_of(call: Call, dtype: Any, rng: np.random.Generator, draw: Callabl
         if others[1] is not None:  # each inside of its window
             image = rng.normal(size=(*shapes[0][:2], *others[0]))
             arrays[1] = reference.max_pool2d(image, (shapes[0][2], shapes[0][3]), *others[1])[1]
+    if name == "bias_act_max_pool2d_backward":
+        image = rng.normal(size=(*shapes[0][:2], *others[2]))
+        arrays[2] = reference.max_pool2d(image, (shapes[0][2], shapes[0][3]), *others[3])[1]
     if name == "scale_where":
         arrays[1] = np.asarray(arrays[1] > 0.5)
     if name == "average_update":
@@ -151,6 +165,8 @@ def arguments_of(call: Call, dtype: Any, rng: np.random.Generator, draw: Callabl
         arrays[0] = arrays[0].astype(np.float64)
     if name in ("uniform", "normal"):
         others = (*others, dtype)
+    if name.startswith("conv") and len(arrays) == 3:  # the bias comes after the geometry
+        return [*arrays[:2], *others[:5], arrays[2], *others[5:]]
     if name == "bernoulli":  # its probabilities come last
         return [*others, *arrays]
     return [*arrays, *others]

@@ -79,8 +79,11 @@ def channels(count: int, vectors: int, *others: Any) -> Callable[[Sizes], Drawn]
     return draw
 
 
-def conv(arrays: str) -> Callable[[Sizes], Drawn]:
-    """Two of the image x, the kernel w and the gradient g of the result, and the geometry that the third follows."""
+def conv(arrays: str, *, enlarged: bool = False) -> Callable[[Sizes], Drawn]:
+    """Two of the image x, the kernel w and the gradient g of the result, and the geometry that the third follows.
+
+    What has a kernel may have a bias and an activation, too, and the factors of an enlargement.
+    """
 
     def draw(s: Sizes) -> Drawn:
         kernel, stride, dilation = s.pair(1, 2, 3, 5), s.pair(1, 1, 2, 3), s.pair(1, 1, 2)
@@ -92,7 +95,12 @@ def conv(arrays: str) -> Callable[[Sizes], Drawn]:
         hw = tuple(r + 1 - 2 * p + s.of(*range(t)) for r, p, t in zip(reach, padding, stride))
         shapes = {"x": (n, cg * groups, *hw), "w": (kg * groups, cg, *kernel), "g": (n, kg * groups, *out)}
         third = {"xw": out, "gw": hw, "xg": kernel}[arrays]
-        return [shapes[name] for name in arrays], (third, stride, padding, dilation, groups)
+        geometry = (third, stride, padding, dilation, groups)
+        if "w" not in arrays or not (enlarged or s.of(False, True)):
+            return [shapes[name] for name in arrays], geometry
+        bias = (shapes["x" if arrays == "gw" else "g"][1],)
+        scale = (s.pair(1, 2, 3),) if enlarged else ()
+        return [*(shapes[name] for name in arrays), bias], (*geometry, *s.of(*ACTIVATIONS), *scale)
 
     return draw
 
@@ -111,6 +119,37 @@ def pool(adjoint: bool, *others: Any) -> Callable[[Sizes], Drawn]:
         return [shape], (size, kernel, stride, padding, *chosen)
 
     return draw
+
+
+def bias_act_max_pool2d(s: Sizes) -> Drawn:
+    """An image, a bias, an activation and the window."""
+    (x,), window = pool(False)(s)
+    return [x, x[1:2]], (*s.of(*ACTIVATIONS), *window)
+
+
+def bias_act_max_pool2d_backward(s: Sizes) -> Drawn:
+    """The gradient of the result, the result, the places of its maxima; an activation, the image's size, the window."""
+    (y,), (hw, *window) = pool(True)(s)
+    return [y, y, y], (*s.of(*ACTIVATIONS), hw, tuple(window))
+
+
+def bias_act_upsample_backward(s: Sizes) -> Drawn:
+    """The gradient of an enlarged image, the image, an activation and the scale."""
+    (gy,), (scale,) = upsample(True)(s)
+    y = (*gy[:2], gy[2] // scale[0], gy[3] // scale[1])
+    return [gy, y], (*s.of(*ACTIVATIONS), scale)
+
+
+def posterior_sample(s: Sizes) -> Drawn:
+    """Two arrays (N, D) and their biases; the bound of a log-variance, a state, a scale."""
+    n, d = s.of(1, 3, 70), s.of(1, 2, 20, 37)
+    return [(n, d), (n, d), (d,), (d,)], (15.0, s.of(7, STATE), s.of(1, 2**40 + 1), s.of(0, STATE), 0.3)
+
+
+def posterior_sample_backward(s: Sizes) -> Drawn:
+    """The gradients of a draw and of its divergence, what was kept, the bound and the scale."""
+    shape = s.of(1, 3, 70), s.of(1, 2, 20, 37)
+    return [shape, (), shape, shape, shape], (15.0, 0.3)
 
 
 def plane_gather(s: Sizes) -> Drawn:
@@ -201,13 +240,17 @@ DRAWS: dict[str, Callable[[Sizes], Drawn]] = {
     "conv2d": conv("xw"),
     "conv_transpose2d": conv("gw"),
     "conv2d_weight_grad": conv("xg"),
+    "conv2d_upsample": conv("xw", enlarged=True),
     "max_pool2d": pool(False),
+    "bias_act_max_pool2d": bias_act_max_pool2d,
+    "bias_act_max_pool2d_backward": bias_act_max_pool2d_backward,
     "plane_gather": plane_gather,
     "plane_scatter": plane_scatter,
     "avg_pool2d": pool(False, "count_include_pad"),
     "avg_pool2d_adjoint": pool(True, "count_include_pad"),
     "upsample_nearest2d": upsample(False),
     "block_sum2d": upsample(True),
+    "bias_act_upsample_backward": bias_act_upsample_backward,
     "upsample_bilinear2d": upsample(False),
     "upsample_bilinear2d_adjoint": upsample(True),
     "interpolate_nearest2d": interpolate(False, False),
@@ -237,9 +280,13 @@ DRAWS: dict[str, Callable[[Sizes], Drawn]] = {
     "bce_with_logits_sum_backward": of_scalar(2),
     "mse_sum": like(2, (0.3,)),
     "mse_sum_backward": of_scalar(2),
+    "mse_act_sum": like(2, ("sigmoid", "tanh"), (0.3,)),
+    "mse_act_sum_backward": lambda s: (of_scalar(2)(s)[0], (s.of("sigmoid", "tanh"), 0.3)),
     "gaussian_kl_sum": like(2, (0.3,)),
     "gaussian_kl_sum_backward": of_scalar(2),
     "add": like(2),
+    "posterior_sample": posterior_sample,
+    "posterior_sample_backward": posterior_sample_backward,
     "erf": like(1),
     "erfc": like(1),
     "exp_excess": like(1),
@@ -270,7 +317,8 @@ DRAWS: dict[str, Callable[[Sizes], Drawn]] = {
 POSITIVE = {
     "batch_norm": (4,), "batch_norm_backward": (5,), "layer_norm_backward": (4,), "bce_with_logits": (1,),
     "bce_with_logits_sum": (1,), "bce_with_logits_sum_backward": (0, 2), "mse_sum_backward": (0,),
-    "gaussian_kl_sum_backward": (0,), "sum_axes": (0,), "unit_norm_penalty_backward": (0, 2), "mix": (2,),
+    "gaussian_kl_sum_backward": (0,), "mse_act_sum_backward": (0, 1), "posterior_sample_backward": (3,),
+    "sum_axes": (0,), "unit_norm_penalty_backward": (0, 2), "mix": (2,),
     "rmsprop_update": (2,), "adam_update": (3,), "bernoulli": (0,),
 }  # fmt: skip
 

@@ -30,6 +30,14 @@ def network(rng: Generator) -> nn.Module:
     )  # fmt: skip
 
 
+def pooled_and_enlarged(rng: Generator) -> nn.Module:
+    """Convolutions whose bias, activation and change of size are fused."""
+    return nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1, rng=rng), ops.tanh, nn.MaxPool2d(2),
+        nn.Conv2d(3, 2, 2, padding=1, rng=rng), ops.sigmoid, nn.Upsample(2),
+    )  # fmt: skip
+
+
 class WithReplacedWeights(nn.Module):
     """A network with one of its weights replaced: differentiable in that."""
 
@@ -123,7 +131,10 @@ LAYERS = (
     Item("nn.PixelUnshuffle", (layer(lambda rng: nn.PixelUnshuffle(2), arrays(normal, (2, 2, 4, 2))),)),
     Item("nn.Flatten", (layer(lambda rng: nn.Flatten(), arrays(normal, (2, 3, 2))),)),
     Item("nn.Reshape", (layer(lambda rng: nn.Reshape((3, -1)), arrays(normal, (2, 6))),)),
-    Item("nn.Sequential", (layer(network, arrays(normal, (3, 2, 4, 4))),)),
+    Item("nn.Sequential", (
+        layer(network, arrays(normal, (3, 2, 4, 4))),
+        layer(pooled_and_enlarged, arrays(normal, (3, 2, 4, 4))),
+    )),
     Item("nn.MovingAverage", (
         layer(lambda rng: nn.MovingAverage(nn.Sequential(nn.Dense(4, 3, rng=rng), ops.tanh), decay=0.9),
               arrays(normal, (3, 4))),

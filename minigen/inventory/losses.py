@@ -1,13 +1,13 @@
 """The losses, each with its cases, in several reductions.
 
-Imports: losses. Read next: ``checking.py``.
+Imports: losses, ops. Read next: ``checking.py``.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from minigen import losses
+from minigen import losses, ops
 from minigen.inventory.cases import Item, arrays, case, normal, normal_away_from, positive, probability
 from minigen_kernels import Array
 
@@ -50,6 +50,8 @@ LOSSES = (
     Item("losses.mse", (
         case(losses.mse, PAIR),
         case(losses.mse, PAIR, reduction="batchmean"),
+        case(losses.mse, PAIR, activation=ops.sigmoid),
+        case(losses.mse, PAIR, activation=ops.tanh, reduction="sum"),
         case(losses.mse, PAIR, reduction="none"),
     )),
     Item("losses.l1", (case(losses.l1, separated),)),

@@ -8,6 +8,8 @@ Imports: autograd, ops, kernels. Read next: ``reduction.py``.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
@@ -45,15 +47,53 @@ class MseSum(FusedFunction):
         return ops.sum((p - t) ** 2) * self.scale
 
 
-def mse(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:
+class MseActSum(FusedFunction):
+    """`MseSum` of activation(x) and t, for the activations that often end a decoder."""
+
+    activation: Literal["sigmoid", "tanh"]
+    scale: float
+    y: Array  # activation(x); saved by forward
+
+    def forward(self, x: Array, t: Array) -> Array:
+        total, self.y = for_array(x).mse_act_sum(x, t, self.activation, self.scale)
+        return total
+
+    def backward_arrays(self, gy: Array, y: Array) -> tuple[Array | None, ...]:
+        t, kernels = self.inputs[1].data, for_array(self.y)
+        return (
+            kernels.mse_act_sum_backward(gy, self.y, t, self.activation, self.scale) if self.needs(0) else None,
+            -kernels.mse_sum_backward(gy, self.y, t, self.scale) if self.needs(1) else None,
+        )
+
+    def definition(self, x: Tensor, t: Tensor) -> Tensor:
+        return ops.sum(((ops.sigmoid if self.activation == "sigmoid" else ops.tanh)(x) - t) ** 2) * self.scale
+
+
+def mse(
+    prediction: Tensor,
+    target: Tensor,
+    *,
+    activation: Callable[[Tensor], Tensor] | None = None,
+    reduction: Reduction = "mean",
+) -> Tensor:
     """Squared error, (prediction - target)^2, both of the same shape.
+
+    With an `activation`, that of activation(prediction); `ops.sigmoid` and `ops.tanh` are computed in the same pass.
 
     Unit: the squared unit of the data; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
+    known: Literal["sigmoid", "tanh", ""] = (
+        "sigmoid" if activation is ops.sigmoid else "tanh" if activation is ops.tanh else ""
+    )
+    if activation is not None and (not known or reduction == "none"):
+        prediction, known = activation(prediction), ""
     prediction, target = check_same_shape("mse", prediction=prediction, target=target)
     if check_reduction("mse", reduction) == "none":
         return (prediction - target) ** 2
-    return MseSum.apply(prediction, target, scale=reduction_scale("mse", prediction, reduction))
+    scale = reduction_scale("mse", prediction, reduction)
+    if known:
+        return MseActSum.apply(prediction, target, activation=known, scale=scale)
+    return MseSum.apply(prediction, target, scale=scale)
 
 
 def l1(prediction: Tensor, target: Tensor, *, reduction: Reduction = "mean") -> Tensor:

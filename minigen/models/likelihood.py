@@ -67,7 +67,7 @@ class Gaussian(nn.Module):
 
     def nll(self, y: Tensor, x: Tensor) -> Tensor:
         """-log p(x | z), mean over the batch, in nats per sample; y and x (N, C, H, W)."""
-        return self._nll(losses.mse(self.head(y), x, reduction="batchmean"), x)
+        return self._nll(losses.mse(y, x, activation=self.head, reduction="batchmean"), x)
 
     def log_prob(self, y: Tensor, x: Tensor) -> Tensor:
         """log p(x | z) (S, N) of S outputs for each image: y (S, N, C, H, W), x (N, C, H, W)."""

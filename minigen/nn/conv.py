@@ -19,6 +19,7 @@ from minigen.ops.bias_act import Activation
 from minigen.ops.conv import Padding, pair
 from minigen.ops.conv1d import Padding1d, one
 from minigen.random import Generator
+from minigen_kernels import Pair
 
 Size = int | tuple[int, ...]  # a number for all axes, or one for each
 
@@ -62,6 +63,9 @@ class _Convolution(Module):
         self.weight, self.bias = weight_and_bias(shape, math.prod(shape[1:]), k, bias, weight_init, rng)
 
     def forward(self, x: Tensor, activation: Activation | None = None) -> Tensor:
+        return self._convolved(x, self.bias, activation=activation)
+
+    def _convolved(self, x: Tensor, bias: Tensor | None, **end: Any) -> Tensor:
         check_input(self, x, self.in_channels, self.spatial_axes)
         expected = "H, W) large enough" if self.spatial_axes == 2 else "L) long enough"
         options = {"output_padding": self.output_padding} if self.transposed else {}
@@ -69,13 +73,13 @@ class _Convolution(Module):
             return self.operation(
                 x,
                 self.weight,
-                self.bias,
+                bias,
                 stride=self.stride,
                 padding=self.padding,
                 dilation=self.dilation,
                 groups=self.groups,
-                activation=activation,
                 **options,
+                **end,
             )
 
 
@@ -128,6 +132,13 @@ class Conv2d(_Conv):
 
     takes_activation = True
     operation = staticmethod(ops.conv2d)
+
+    def forward(self, x: Tensor, activation: Activation | None = None, upsample: Pair = (1, 1)) -> Tensor:
+        return self._convolved(x, self.bias, activation=activation, upsample=upsample)
+
+    def sums(self, x: Tensor) -> Tensor:
+        """The convolution without its bias."""
+        return self._convolved(x, None)
 
 
 class ConvTranspose2d(_ConvTranspose):

@@ -12,6 +12,7 @@ from minigen import ops
 from minigen.autograd import Tensor
 from minigen.nn.checks import check_input, check_window, positive_int, shape_errors
 from minigen.nn.module import Module
+from minigen.ops.bias_act import Activation
 from minigen.ops.conv import pair
 from minigen.ops.conv1d import one
 from minigen.ops.interpolate import Mode, factor_pair
@@ -54,6 +55,15 @@ class MaxPool2d(_Pool):
 
     def forward(self, x: Tensor) -> Any:
         return self._pool(ops.max_pool2d_with_indices if self.return_indices else ops.max_pool2d, x)
+
+    def of_bias_act(self, x: Tensor, b: Tensor, activation: Activation | None) -> Tensor:
+        """The layer's result for activation(x + b), where it needs no indices; b (C,)."""
+
+        def operation(x: Tensor, *window: Any, **options: Any) -> Tensor:
+            return ops.bias_act_max_pool2d(x, b, activation, *window, **options)
+
+        pooled: Tensor = self._pool(operation, x)
+        return pooled
 
 
 class MaxPool1d(_Pool):
@@ -135,13 +145,23 @@ class Upsample(Module):
         self.scale_factor = factors
         self.mode, self.align_corners = mode, align_corners
 
+    @property
+    def blocks(self) -> Pair | None:
+        """The size of the block of equal pixels that each pixel becomes, if it is that; else None."""
+        return self._whole_factors if self.mode == "nearest" else None
+
+    @property
+    def _whole_factors(self) -> Pair | None:
+        factors = self.scale_factor
+        whole = factors is not None and factors[0].is_integer() and factors[1].is_integer() and not self.align_corners
+        return (int(factors[0]), int(factors[1])) if whole and factors is not None else None
+
     def forward(self, x: Tensor) -> Tensor:
         check_input(self, x, None)
-        factors = self.scale_factor
-        if factors is not None and factors[0].is_integer() and factors[1].is_integer() and not self.align_corners:
-            return ops.upsample(x, (int(factors[0]), int(factors[1])), self.mode)
+        if self._whole_factors is not None:
+            return ops.upsample(x, self._whole_factors, self.mode)
         with shape_errors(self, "(N, C, H, W) large enough", x):
-            return ops.interpolate(x, self.size, factors, self.mode, self.align_corners)
+            return ops.interpolate(x, self.size, self.scale_factor, self.mode, self.align_corners)
 
 
 class PixelShuffle(Module):

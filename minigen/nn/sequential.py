@@ -1,15 +1,16 @@
 """Sequential: modules and functions, one after another.
 
-Imports: module, ops. Read next: ``layers.py``.
+Imports: module, conv, pooling, ops. Read next: ``layers.py``.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from minigen.nn.conv import Conv2d
 from minigen.nn.module import Module
+from minigen.nn.pooling import MaxPool2d, Upsample
 from minigen.ops.bias_act import split_activation
 
 
@@ -21,8 +22,9 @@ class Sequential(Module):
     A `Dense`, `Conv2d` or `ConvTranspose2d` that is followed by ``ops.relu``, ``ops.sigmoid``, ``ops.tanh`` or
     ``ops.leaky_relu`` (also ``functools.partial(ops.leaky_relu, slope=0.2)``) is fused with it: the layer is called
     with `activation`, and adds the bias and applies the activation in one pass over memory; so is a `BatchNorm`, with
-    relu and leaky relu. The function is the same; the last bit of a result may differ. Subclasses and other functions
-    are called separately.
+    relu and leaky relu. A `MaxPool2d` or an `Upsample` by whole factors that comes after a `Conv2d` and its activation
+    is computed in that pass, too. The function is the same; the last bit of a result may differ. Subclasses and other
+    functions are called separately.
     """
 
     def __init__(self, *layers: Callable[..., Any]) -> None:
@@ -42,17 +44,33 @@ class Sequential(Module):
         return Sequential(*layers[i]) if isinstance(i, slice) else layers[i]
 
     def forward(self, x: Any) -> Any:
-        done = False
-        for layer, following in itertools.pairwise([*self, None]):
-            if done:  # computed by the layer before it
-                done = False
-                continue
-            done = following is not None and _can_fuse(layer, following)
-            x = layer(x, activation=following) if done else layer(x)
+        done = 0  # how many layers a layer before them has computed
+        for layer, following, third in _with_two_more(self):
+            if done:
+                done -= 1
+            elif following is None or not _can_fuse(layer, following):
+                x = layer(x)
+            elif type(layer) is Conv2d and layer.bias is not None and _plain(third, MaxPool2d):
+                x, done = third.of_bias_act(layer.sums(x), layer.bias, following), 2
+            elif type(layer) is Conv2d and layer.bias is not None and _plain(third, Upsample) and third.blocks:
+                x, done = layer(x, activation=following, upsample=third.blocks), 2
+            else:
+                x, done = layer(x, activation=following), 1
         return x
+
+
+def _with_two_more(layers: Iterable[Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """Each layer and the two that follow it; None where there are none."""
+    several = [*layers, None, None]
+    return zip(several, several[1:], several[2:])
 
 
 def _can_fuse(layer: Any, function: Any) -> bool:
     """Whether the layer can compute the activation `function` of its result. Its own class must say so."""
     states_it = "takes_activation" in vars(type(layer)) and "forward" not in vars(layer)
     return states_it and split_activation(function)[1] is None
+
+
+def _plain(layer: Any, kind: type[Module]) -> bool:
+    """Whether a layer is of that very class, with the `forward` that is written there."""
+    return type(layer) is kind and "forward" not in vars(layer) and not getattr(layer, "return_indices", False)

@@ -33,7 +33,14 @@ from minigen.ops.norm import (
 )
 from minigen.ops.order import argmax, argmin, argsort, sort
 from minigen.ops.padding import pad
-from minigen.ops.pool import avg_pool2d, max_pool2d, max_pool2d_with_indices, max_unpool2d, upsample
+from minigen.ops.pool import (
+    avg_pool2d,
+    bias_act_max_pool2d,
+    max_pool2d,
+    max_pool2d_with_indices,
+    max_unpool2d,
+    upsample,
+)
 from minigen.ops.reduce import broadcast_to, cumsum, max, mean, min, norm, prod, sum, sum_to, var
 from minigen.ops.shape import concat, flatten, pixel_shuffle, pixel_unshuffle, reshape, stack, transpose
 from minigen.ops.softmax import log_softmax, logaddexp, logsumexp, softmax
@@ -44,12 +51,12 @@ if not TYPE_CHECKING:  # to a type checker an unknown name stays unknown
 
 __all__ = [
     "abs", "argmax", "argmin", "argsort", "avg_pool1d", "avg_pool2d", "batch_norm", "batch_norm_inference",
-    "batch_norm_with_statistics", "bias_act", "broadcast_to", "celu", "clip", "concat", "conv1d", "conv2d",
-    "conv2d_weight_grad", "conv_transpose1d", "conv_transpose2d", "cos", "cumsum", "einsum", "elu", "embedding",
-    "erf", "erfc", "exp", "expm1", "flatten", "gelu", "getitem", "group_norm", "hardswish", "instance_norm",
-    "interpolate", "layer_norm", "leaky_relu", "linear", "log", "log1p", "log_softmax", "logaddexp", "logsumexp",
-    "matmul", "max", "max_pool1d", "max_pool2d", "max_pool2d_with_indices", "max_unpool2d", "maximum", "mean",
-    "min", "minimum", "mish", "norm", "pad", "pixel_shuffle", "pixel_unshuffle", "power", "prelu", "prod", "relu",
-    "reparameterize", "reshape", "selu", "sigmoid", "silu", "sin", "softmax", "softplus", "sort", "sqrt", "stack",
-    "sum", "sum_to", "tanh", "transpose", "upsample", "var", "where",
+    "batch_norm_with_statistics", "bias_act", "bias_act_max_pool2d", "broadcast_to", "celu", "clip", "concat",
+    "conv1d", "conv2d", "conv2d_weight_grad", "conv_transpose1d", "conv_transpose2d", "cos", "cumsum", "einsum",
+    "elu", "embedding", "erf", "erfc", "exp", "expm1", "flatten", "gelu", "getitem", "group_norm", "hardswish",
+    "instance_norm", "interpolate", "layer_norm", "leaky_relu", "linear", "log", "log1p", "log_softmax",
+    "logaddexp", "logsumexp", "matmul", "max", "max_pool1d", "max_pool2d", "max_pool2d_with_indices",
+    "max_unpool2d", "maximum", "mean", "min", "minimum", "mish", "norm", "pad", "pixel_shuffle", "pixel_unshuffle",
+    "power", "prelu", "prod", "relu", "reparameterize", "reshape", "selu", "sigmoid", "silu", "sin", "softmax",
+    "softplus", "sort", "sqrt", "stack", "sum", "sum_to", "tanh", "transpose", "upsample", "var", "where",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from minigen.autograd import FusedFunction, Tensor, as_tensor
 from minigen.ops.activations import LeakyReluGradient, leaky_relu, relu
 from minigen.ops.reduce import sum
 from minigen.ops.transcendental import sigmoid, tanh
-from minigen_kernels import Array, for_array
+from minigen_kernels import Array, as_ncl, for_array
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -96,11 +96,6 @@ def bias_act(x: Tensor, b: Tensor, activation: Activation | None = None) -> Tens
     fused, left = split_activation(activation)
     y = BiasAct.apply(x, b, fused=fused)
     return y if left is None else left(y)
-
-
-def as_ncl(x: Array) -> Array:
-    """(N, C) or (N, C, H, W) as (N, C, L): all that a channel has in one image as one axis."""
-    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
 __all__ = ["bias_act"]

@@ -1,84 +1,20 @@
-"""The convolution family: three operations that are each other's gradients.
-
-Write y = conv(x, w), a sum of products of x and w, linear in both. Its gradient in x is conv_transpose(gy, w), its
-gradient in w is weight_grad(x, gy). These two are again linear in both of their arguments, and
-
-    conv(x, w)            gx = conv_transpose(gy, w)      gw = weight_grad(x, gy)
-    conv_transpose(g, w)  gg = conv(gx, w)                gw = weight_grad(gx, g)
-    weight_grad(x, g)     gx = conv_transpose(g, gw)      gg = conv(x, gw)
-
-so three kernels give convolution and transposed convolution with every derivative of any order. A transposed
-convolution is not an inverse: it is the adjoint, the gradient of a convolution in its input.
+"""Convolution and transposed convolution, and the gradient in the weights: arguments, checked, for their Functions.
 
 Padding is stated as (top, left) with the size of the output; what lies outside an image counts as zero.
 
-Imports: autograd, bias_act, kernels. Read next: ``kernels/minigen_kernels/reference/conv.py``.
+Imports: autograd, bias_act, conv_functions. Read next: ``conv_functions.py``.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from minigen.autograd import Function, Tensor, as_tensor
-from minigen.ops.bias_act import Activation, bias_act, check_activation
+from minigen.autograd import Tensor, as_tensor
+from minigen.ops.bias_act import Activation, bias_act, check_activation, split_activation
+from minigen.ops.conv_functions import Conv2d, Conv2dWeightGrad, ConvAct, ConvActUpsample, ConvTranspose2d
+from minigen.ops.enlarge import UpsampleNearest
 from minigen.shapes import is_whole, shown, whole_number
-from minigen_kernels import Array, Pair, for_array
-
-
-class _Family(Function):
-    one_dtype = True
-    stride: Pair
-    padding: Pair
-    dilation: Pair
-    groups: int
-
-    @property
-    def geometry(self) -> dict[str, Any]:
-        """What the three members of the family share."""
-        return dict(stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups)
-
-
-class Conv2d(_Family):
-    out_hw: Pair
-
-    def forward(self, x: Array, w: Array) -> Array:
-        return for_array(x).conv2d(x, w, self.out_hw, **self.geometry)
-
-    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
-        x, w = self.inputs
-        return (
-            ConvTranspose2d.apply(gy, w, out_hw=x.shape[2:], **self.geometry) if self.needs(0) else None,
-            Conv2dWeightGrad.apply(x, gy, kernel_hw=w.shape[2:], **self.geometry) if self.needs(1) else None,
-        )
-
-
-class ConvTranspose2d(_Family):
-    out_hw: Pair
-
-    def forward(self, g: Array, w: Array) -> Array:
-        return for_array(g).conv_transpose2d(g, w, self.out_hw, **self.geometry)
-
-    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
-        g, w = self.inputs
-        return (
-            Conv2d.apply(gy, w, out_hw=g.shape[2:], **self.geometry) if self.needs(0) else None,
-            Conv2dWeightGrad.apply(gy, g, kernel_hw=w.shape[2:], **self.geometry) if self.needs(1) else None,
-        )
-
-
-class Conv2dWeightGrad(_Family):
-    kernel_hw: Pair
-
-    def forward(self, x: Array, g: Array) -> Array:
-        return for_array(x).conv2d_weight_grad(x, g, self.kernel_hw, **self.geometry)
-
-    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
-        x, g = self.inputs
-        return (
-            ConvTranspose2d.apply(g, gy, out_hw=x.shape[2:], **self.geometry) if self.needs(0) else None,
-            Conv2d.apply(x, gy, out_hw=g.shape[2:], **self.geometry) if self.needs(1) else None,
-        )
-
+from minigen_kernels import Pair
 
 Padding = int | Pair | Literal["same", "valid"]
 
@@ -93,13 +29,14 @@ def conv2d(
     dilation: int | Pair = 1,
     groups: int = 1,
     activation: Activation | None = None,
+    upsample: int | Pair = 1,
 ) -> Tensor:
     """Cross-correlate images with kernels, as every deep-learning library does under the name of convolution.
 
     x (N, C, H, W), w (K, C/groups, kh, kw), b (K,) -> (N, K, oh, ow) with oh = (H + 2 ph - dh (kh-1) - 1) // sh + 1.
     Padding "same" gives oh = ceil(H / sh); where the zeros cannot be split evenly, the bottom and right get one more;
     "valid" is none. `activation` is a function that ends it; after a bias, one that `bias_act` knows is computed in the
-    same pass.
+    same pass. So is `upsample`, the factor of a nearest enlargement of the result.
     """
     x, w = as_tensor(x), as_tensor(w)
     check_inputs("conv2d", x, w, groups, of_input=w.shape[1:2])
@@ -117,8 +54,8 @@ def conv2d(
             f"conv2d: images {x.shape[2:]} with padding {padding} are smaller than the kernel's span {spans}; "
             "use a smaller kernel or dilation, or more padding"
         )
-    y = Conv2d.apply(x, w, out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
-    return bias_and_activation("conv2d", y, b, activation)
+    geometry = dict(out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
+    return _convolved("conv2d", Conv2d, (x, w), b, activation, geometry, pair("conv2d", "upsample", upsample, 1))
 
 
 def conv_transpose2d(
@@ -148,7 +85,9 @@ def conv_transpose2d(
     extra = pair(name, "output_padding", output_padding, 0)
     spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, w.shape[2:], strict=True))
     if isinstance(padding, str) and padding == "same":
-        return bias_and_activation(name, _transposed_same(x, w, extra, spans, stride, dilation, groups), b, activation)
+        out, top_left = _transposed_same(x, extra, spans, stride)
+        geometry = dict(out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
+        return _convolved(name, ConvTranspose2d, (x, w), b, activation, geometry)
     padding = pair(name, "padding", 0 if isinstance(padding, str) and padding == "valid" else padding, 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
         raise ValueError(f"{name}: output_padding {extra} must be below stride {stride} or dilation {dilation}")
@@ -157,21 +96,20 @@ def conv_transpose2d(
     )
     if min(out) < 1:
         raise ValueError(f"{name}: padding {padding} leaves nothing of images {x.shape[2:]}; use less padding")
-    y = ConvTranspose2d.apply(x, w, out_hw=out, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return bias_and_activation(name, y, b, activation)
+    geometry = dict(out_hw=out, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return _convolved(name, ConvTranspose2d, (x, w), b, activation, geometry)
 
 
 def _transposed_same(
-    x: Tensor, w: Tensor, extra: Pair, spans: tuple[int, ...], stride: Pair, dilation: Pair, groups: int
-) -> Tensor:
-    """The adjoint of a convolution with padding "same" of images that are `stride` times as large as x."""
+    x: Tensor, extra: Pair, spans: tuple[int, ...], stride: Pair
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Size and padding of the adjoint of a "same" convolution, of images that are `stride` times as large as x."""
     if extra != (0, 0):
         raise ValueError(f"conv_transpose2d: padding 'same' gives one size, so output_padding is 0; got {extra}")
     out = tuple(n * s for n, s in zip(x.shape[2:], stride, strict=True))
     if min(out) < 1:
         raise ValueError(f"conv_transpose2d: images {x.shape[2:]} have no pixel")
-    top_left = tuple(max(k - s, 0) // 2 for k, s in zip(spans, stride, strict=True))
-    return ConvTranspose2d.apply(x, w, out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
+    return out, tuple(max(k - s, 0) // 2 for k, s in zip(spans, stride, strict=True))
 
 
 def conv2d_weight_grad(
@@ -261,9 +199,38 @@ def bias_and_activation(name: str, y: Tensor, b: Tensor | None, activation: Acti
     check_activation(name, activation)
     if b is None:
         return y if activation is None else activation(y)
-    if as_tensor(b).shape != (y.shape[1],):
-        raise ValueError(f"{name}: expected b ({y.shape[1]},), got {as_tensor(b).shape}")
+    _check_bias(name, b, y.shape[1])
     return bias_act(y, b, activation)
+
+
+def _convolved(
+    name: str,
+    kind: type[Conv2d] | type[ConvTranspose2d],
+    inputs: tuple[Tensor, Tensor],
+    b: Tensor | None,
+    activation: Activation | None,
+    geometry: dict[str, Any],
+    scale: Pair = (1, 1),
+) -> Tensor:
+    """A convolution, then bias, activation and enlargement: what the kernels know of these is done in one pass."""
+    check_activation(name, activation)
+    if b is None:
+        y = kind.apply(*inputs, **geometry)
+        y = y if activation is None else activation(y)
+    else:
+        w = inputs[1]
+        _check_bias(name, b, w.shape[0] if kind is Conv2d else w.shape[1] * geometry["groups"])
+        fused, left = split_activation(activation)
+        if left is None and scale != (1, 1):
+            return ConvActUpsample.apply(*inputs, b, kind=kind, geometry=geometry, fused=fused, scale=scale)
+        y = ConvAct.apply(*inputs, b, kind=kind, geometry=geometry, fused=fused)
+        y = y if left is None else left(y)
+    return y if scale == (1, 1) else UpsampleNearest.apply(y, scale=scale)
+
+
+def _check_bias(name: str, b: Tensor, channels: int) -> None:
+    if as_tensor(b).shape != (channels,):
+        raise ValueError(f"{name}: expected b ({channels},), got {as_tensor(b).shape}")
 
 
 __all__ = ["conv2d", "conv2d_weight_grad", "conv_transpose2d"]

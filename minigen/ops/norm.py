@@ -14,11 +14,11 @@ from typing import Any
 from minigen.autograd import FusedFunction, Tensor, as_tensor
 from minigen.device import array_module
 from minigen.ops.activations import leaky_relu
-from minigen.ops.bias_act import Activation, as_ncl, bias_act, check_activation, split_activation
+from minigen.ops.bias_act import Activation, bias_act, check_activation, split_activation
 from minigen.ops.reduce import deviations, mean
 from minigen.ops.shape import reshape
 from minigen.shapes import one_number, whole_number
-from minigen_kernels import Array, for_array
+from minigen_kernels import Array, as_ncl, for_array
 
 
 class BatchNorm(FusedFunction):

@@ -5,19 +5,27 @@ is the adjoint, whose gradient is the operation again:
 
     plane_gather   <-> plane_scatter       (max pooling takes the values at `index`, its gradient puts values there)
     avg_pool2d     <-> avg_pool2d_adjoint
-    nearest        <-> block_sum
-    bilinear       <-> bilinear_adjoint
 
-Imports: autograd, conv (for `pair`), kernels. Read next: ``norm.py``.
+Imports: autograd, bias_act, conv (for `pair`), enlarge, kernels. Read next: ``norm.py``.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from minigen.autograd import Function, Tensor, as_tensor
+from minigen.autograd import Function, FusedFunction, Tensor, as_tensor
 from minigen.device import array_module
+from minigen.ops.bias_act import (
+    Activation,
+    Fused,
+    activation_gradient,
+    bias_act,
+    check_activation,
+    split_activation,
+)
 from minigen.ops.conv import pair
+from minigen.ops.enlarge import UpsampleBilinear, UpsampleNearest
+from minigen.ops.reduce import sum
 from minigen.shapes import flag, one_of
 from minigen_kernels import Array, Pair, Window, for_array
 
@@ -33,6 +41,27 @@ class MaxPool2d(Function):
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return PlaneScatter.apply(gy, index=self.index, hw=self.inputs[0].shape[2:], window=self.window)
+
+
+class BiasActMaxPool2d(FusedFunction):
+    one_dtype = True
+    out_hw: Pair
+    window: Window
+    fused: Fused
+    index: Array  # as in MaxPool2d
+
+    def forward(self, x: Array, b: Array) -> Array:
+        y, self.index = for_array(x).bias_act_max_pool2d(x, b, *self.fused, self.out_hw, *self.window)
+        return y
+
+    def backward_arrays(self, gy: Array, y: Array) -> tuple[Array, Array]:
+        _, _, H, W = self.inputs[0].shape
+        return for_array(y).bias_act_max_pool2d_backward(gy, y, self.index, *self.fused, (H, W), self.window)
+
+    def gradient(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        g = activation_gradient(self.fused, gy, y)  # at the maxima; the others have none
+        gx = PlaneScatter.apply(g, index=self.index, hw=self.inputs[0].shape[2:], window=self.window)
+        return gx, sum(g, (0, 2, 3)) if self.needs(1) else None
 
 
 class PlaneScatter(Function):
@@ -84,46 +113,6 @@ class AvgPool2dAdjoint(Function):
         return AvgPool2d.apply(gy, out_hw=self.inputs[0].shape[2:], **shared)
 
 
-class UpsampleNearest(Function):
-    scale: Pair
-
-    def forward(self, x: Array) -> Array:
-        return for_array(x).upsample_nearest2d(x, self.scale)
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return BlockSum.apply(gy, scale=self.scale)
-
-
-class BlockSum(Function):
-    scale: Pair
-
-    def forward(self, g: Array) -> Array:
-        return for_array(g).block_sum2d(g, self.scale)
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return UpsampleNearest.apply(gy, scale=self.scale)
-
-
-class UpsampleBilinear(Function):
-    scale: Pair
-
-    def forward(self, x: Array) -> Array:
-        return for_array(x).upsample_bilinear2d(x, self.scale)
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return UpsampleBilinearAdjoint.apply(gy, scale=self.scale)
-
-
-class UpsampleBilinearAdjoint(Function):
-    scale: Pair
-
-    def forward(self, g: Array) -> Array:
-        return for_array(g).upsample_bilinear2d_adjoint(g, self.scale)
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return UpsampleBilinear.apply(gy, scale=self.scale)
-
-
 def max_pool2d(
     x: Tensor,
     kernel_size: int | Pair,
@@ -154,6 +143,32 @@ def max_pool2d_with_indices(
     pooling = MaxPool2d(out_hw=out, window=window)
     y = pooling(x)
     return y, Tensor(pooling.index)
+
+
+def bias_act_max_pool2d(
+    x: Tensor,
+    b: Tensor,
+    activation: Activation | None,
+    kernel_size: int | Pair,
+    stride: int | Pair | None = None,
+    padding: int | Pair = 0,
+    *,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """`max_pool2d` of ``bias_act(x, b, activation)``: what often ends a convolution; x (N, C, H, W), b (C,).
+
+    Where windows do not overlap and `bias_act` knows the activation, it is one pass, which keeps the maxima alone.
+    """
+    name = "bias_act_max_pool2d"
+    check_activation(name, activation)
+    x, b = as_tensor(x), as_tensor(b)
+    out, window = _pooling(name, x, kernel_size, stride, padding, ceil_mode)
+    if b.shape != x.shape[1:2]:
+        raise ValueError(f"{name}: expected x (N, C, H, W) and b (C,), got x {x.shape} and b {b.shape}")
+    fused, left = split_activation(activation)
+    if left is not None or any(step < size for size, step in zip(*window[:2], strict=True)):
+        return MaxPool2d.apply(bias_act(x, b, activation), out_hw=out, window=window)
+    return BiasActMaxPool2d.apply(x, b, out_hw=out, window=window, fused=fused)
 
 
 def max_unpool2d(
@@ -260,4 +275,4 @@ def upsample(x: Tensor, scale_factor: int | Pair, mode: Literal["nearest", "bili
     return (UpsampleNearest if mode == "nearest" else UpsampleBilinear).apply(x, scale=scale)
 
 
-__all__ = ["avg_pool2d", "max_pool2d", "max_pool2d_with_indices", "max_unpool2d", "upsample"]
+__all__ = ["avg_pool2d", "bias_act_max_pool2d", "max_pool2d", "max_pool2d_with_indices", "max_unpool2d", "upsample"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import hypothesis.extra.numpy as hnp
@@ -19,7 +20,7 @@ from gradcheck.central_differences import WrongGradientError, check_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigen import losses
+from minigen import losses, ops
 from minigen.autograd import Tensor, grad
 
 Array = np.ndarray[Any, Any]
@@ -88,6 +89,13 @@ def gaussian_kl_elements(m1: Array, l1: Array, m2: Array | float, l2: Array | fl
 
 CASES = {
     "mse": Case(losses.mse, normals(2), lambda p, t: p * p - 2 * p * t + t * t),
+    "mse of sigmoid": Case(
+        losses.mse, normals(2), lambda x, t: (1 / (1 + np.exp(-x)) - t) ** 2, {"activation": ops.sigmoid}
+    ),
+    "mse of tanh": Case(losses.mse, normals(2), lambda x, t: (np.tanh(x) - t) ** 2, {"activation": ops.tanh}),
+    "mse of softplus": Case(
+        losses.mse, normals(2), lambda x, t: (np.log1p(np.exp(x)) - t) ** 2, {"activation": ops.softplus}
+    ),
     "l1": Case(losses.l1, apart, lambda p, t: np.maximum(p - t, t - p)),
     "huber": Case(losses.huber, apart, lambda p, t: np.where(abs(p - t) <= 1, (p - t) ** 2 / 2, abs(p - t) - 0.5)),
     "huber delta": Case(
@@ -188,6 +196,8 @@ def test_derivatives_of_first_and_second_order(case: Case, shape: tuple[int, ...
 #: The losses whose sum is a kernel, with the operation that it belongs to.
 FUSED = {
     "mse": losses.reconstruction.MseSum,
+    "mse of sigmoid": partial(losses.reconstruction.MseActSum, activation="sigmoid"),
+    "mse of tanh": partial(losses.reconstruction.MseActSum, activation="tanh"),
     "bce_with_logits": losses.reconstruction.BceWithLogitsSum,
     "gaussian_kl": losses.divergence.GaussianKlSum,
 }
@@ -199,15 +209,15 @@ FUSED = {
 @given(shape=hnp.array_shapes(min_dims=1, max_dims=3, max_side=4), seed=seeds)
 def test_a_fused_sum_is_its_definition(name: str, reduction: Any, shape: tuple[int, ...], seed: int) -> None:
     rng, case = np.random.default_rng(seed), CASES[name]
-    arrays = case.draw(rng, shape)
+    arrays, loss = case.draw(rng, shape), partial(case.loss, **case.options)
     # With create_graph the definition is differentiated: `check_gradients` holds that to the kernel, and both to
     # differences.
-    check_gradients(lambda a, b: case.loss(a, b, reduction=reduction), arrays, order=2, rng=rng)
+    check_gradients(lambda a, b: loss(a, b, reduction=reduction), arrays, order=2, rng=rng)
     both = tensors(arrays)
-    expected = grad(case.loss(*both, reduction=reduction), both)
+    expected = grad(loss(*both, reduction=reduction), both)
     for i in (0, 1):  # one argument that wants a gradient, beside a constant
         one = [Tensor(a, requires_grad=i == j) for j, a in enumerate(arrays)]
-        (alone,) = grad(case.loss(*one, reduction=reduction), [one[i]])
+        (alone,) = grad(loss(*one, reduction=reduction), [one[i]])
         np.testing.assert_array_equal(alone.data, expected[i].data)
     fused = FUSED[name](scale=0.37)
     value = fused(*tensors(arrays))

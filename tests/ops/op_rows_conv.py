@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
-from ops.op_row import Array, Bad, Case, Row, normal, ops, refuses_mixed, seeds, two, zeros
+from ops.op_row import Array, Bad, Case, Row, both, normal, ops, refuses_mixed, seeds, two, zeros
 
 from minigen.testing.strategies import conv_geometry
 
@@ -44,13 +44,22 @@ def products(N: int, C: int, K: int, image: Any, out: Any, kernel: Any, before: 
                             yield (n, first + c, row, column), (k, c, u, v), (n, k, i, j)
 
 
-def conv2d(x: Array, w: Array, b: Array | None = None, **options: Any) -> Array:
+def conv2d(
+    x: Array, w: Array, b: Array | None = None, activation: Any = None, upsample: Any = 1, **options: Any
+) -> Array:
+    y = sums(x, w, **options)
+    y = y if b is None else y + b.reshape(1, -1, 1, 1)
+    y = y if activation is None else np.tanh(y)
+    return np.kron(y, np.ones(two(upsample)))
+
+
+def sums(x: Array, w: Array, **options: Any) -> Array:
     image, kernel = x.shape[2:], w.shape[2:]
     out, before = plan(image, kernel, options["stride"], options["padding"], options["dilation"])
     y = np.zeros((len(x), len(w), *out))
     for at_x, at_w, at_y in products(len(x), x.shape[1], len(w), image, out, kernel, before, options):
         y[at_y] += x[at_x] * w[at_w]
-    return y if b is None else y + b.reshape(1, -1, 1, 1)
+    return y
 
 
 def conv_transpose2d(x: Array, w: Array, b: Array | None = None, *, output_padding: Any, **options: Any) -> Array:
@@ -91,7 +100,8 @@ def conv2d_weight_grad(x: Array, g: Array, kernel_size: Any, **options: Any) -> 
 @st.composite
 def conv_cases(draw: st.DrawFn) -> Case:
     g = draw(conv_geometry())
-    return Case(g.arrays(draw(seeds))[: draw(st.integers(2, 3))], g.options)
+    end = {"activation": draw(st.sampled_from([None, ops.tanh])), "upsample": draw(st.one_of(st.just(1), both(1, 2)))}
+    return Case(g.arrays(draw(seeds))[: draw(st.integers(2, 3))], {**g.options, **end})
 
 
 @st.composite
@@ -137,6 +147,7 @@ ROWS = [
             Bad(lambda: ops.conv2d(X, W, padding=-1), ValueError, "padding is a whole number of at least 0"),
             Bad(lambda: ops.conv2d(X, W, padding="full"), ValueError, "conv2d: padding is"),
             Bad(lambda: ops.conv2d(X, zeros(6, 4, 0, 3)), ValueError, "conv2d: a kernel has at least one place"),
+            Bad(lambda: ops.conv2d(X, W, upsample=0), ValueError, "upsample is a whole number of at least 1"),
             Bad(lambda: ops.conv2d(X, W, dilation=(1, 2, 3)), ValueError, "got (1, 2, 3)"),
             Bad(lambda: ops.conv2d(zeros(2, 4, 2, 5), W), ValueError, "are smaller than the kernel's span (3, 3)"),
             refuses_mixed(ops.conv2d, X.shape, W.shape),

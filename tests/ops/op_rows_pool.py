@@ -10,7 +10,22 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from ops.op_row import Array, Bad, Case, Draw, Row, Strategy, both, distinct, normal, ops, seeds, two, zeros
+from ops.op_row import (
+    Array,
+    Bad,
+    Case,
+    Draw,
+    Row,
+    Strategy,
+    both,
+    distinct,
+    normal,
+    ops,
+    refuses_mixed,
+    seeds,
+    two,
+    zeros,
+)
 
 from minigen.autograd import Tensor
 
@@ -68,6 +83,21 @@ def avg_pool(x: Array, kernel_size: Any, stride: Any, padding: Any, ceil_mode: b
             padded = [(r, s) for r, s in cells if -ph <= r < H + ph and -pw <= s < W + pw]
             y[n, c, *place] = sum(x[n, c, r, s] for r, s in inside) / len(padded if count_include_pad else inside)
     return y
+
+
+@st.composite
+def bias_act_cases(draw: st.DrawFn) -> Case:
+    """x is what remains of distinct values without the bias; none of the activations changes their order."""
+    pooled = draw(pool_cases(distinct, ceil_mode=st.booleans()))
+    (z,) = pooled.inputs
+    b = normal(np.random.default_rng(draw(seeds)), z.shape[1:2])
+    activation = draw(st.sampled_from([None, ops.sigmoid, ops.tanh, ops.softplus]))
+    return Case((z - b[:, None, None], b), {**pooled.options, "activation": activation})
+
+
+def bias_act_max_pool(x: Array, b: Array, activation: Any, **options: Any) -> Array:
+    z = max_pool(x + b[:, None, None], **options)[0]
+    return z if activation is None else activation(Tensor(z)).data
 
 
 @st.composite
@@ -141,6 +171,21 @@ ROWS = [
         pool_cases(distinct, ceil_mode=st.booleans()),
         max_pool,
         bad(ops.max_pool2d_with_indices),
+    ),
+    Row(
+        "bias_act_max_pool2d",
+        bias_act_cases(),
+        bias_act_max_pool,
+        (
+            Bad(lambda: ops.bias_act_max_pool2d(zeros(4, 4), zeros(4), ops.relu, 2), ValueError, "got (4, 4)"),
+            Bad(lambda: ops.bias_act_max_pool2d(X, zeros(2), ops.relu, 2), ValueError, "got x (1, 1, 4, 4) and b (2,)"),
+            Bad(lambda: ops.bias_act_max_pool2d(X, zeros(1), "relu", 2), TypeError, "activation is a function such as"),
+            Bad(lambda: ops.bias_act_max_pool2d(X, zeros(1), None, 5), ValueError, "smaller than the window (5, 5)"),
+            refuses_mixed(lambda x, b: ops.bias_act_max_pool2d(x, b, None, 2), X.shape, (1,)),
+        ),
+        call=lambda x, b, *, activation, kernel_size, **options: ops.bias_act_max_pool2d(
+            x, b, activation, kernel_size, **options
+        ),
     ),
     Row(
         "avg_pool2d",

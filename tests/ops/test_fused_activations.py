@@ -28,6 +28,7 @@ SHAPES: dict[str, tuple[Callable[..., Tensor], list[tuple[int, ...]]]] = {
     "linear": (ops.linear, [(5, 3), (4, 3), (4,)]),
     "linear of a sequence": (ops.linear, [(2, 5, 3), (4, 3), (4,)]),
     "conv2d": (partial(ops.conv2d, stride=2, padding=1), [(2, 3, 5, 4), (4, 3, 3, 2), (4,)]),
+    "conv2d enlarged": (partial(ops.conv2d, stride=2, padding=1, upsample=(2, 3)), [(2, 3, 5, 4), (4, 3, 3, 2), (4,)]),
     "conv_transpose2d": (partial(ops.conv_transpose2d, stride=2), [(2, 3, 3, 2), (3, 4, 3, 2), (4,)]),
 }
 FUSED = [activation for activation, _ in PLAIN if activation is not None and split_activation(activation)[1] is None]

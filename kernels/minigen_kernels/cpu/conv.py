@@ -26,11 +26,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigen_kernels import Array, Pair
+from minigen_kernels import Array, Pair, as_ncl
 from minigen_kernels.cpu import spectral
+from minigen_kernels.cpu.activation import bias_act
 from minigen_kernels.cpu.circle import Geometry, circle, spectral_is_faster
 from minigen_kernels.cpu.frame import Axis, Frame, filled_up
 from minigen_kernels.cpu.taps import dot_of_taps, sum_of_taps, sum_of_taps_single
+from minigen_kernels.cpu.upsample import upsample_nearest2d
 
 #: What the frame and the results of a group of samples may take together. Sums read a frame many times and want it in
 #: the second-level cache; dot products gain more from long rows.
@@ -40,8 +42,23 @@ DOT_GROUP_BYTES = 1 << 21
 CACHE_BYTES = 3 << 17
 
 
-def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
-    """Cross-correlation: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
+def conv2d(
+    x: Array,
+    w: Array,
+    out_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    b: Array | None = None,
+    activation: str = "identity",
+    slope: float = 0.0,
+) -> Array:
+    """Cross-correlation and, with a bias, what ends it: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
+    return _ended(_conv2d(x, w, out_hw, stride, padding, dilation, groups), b, activation, slope)
+
+
+def _conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     K, Cg, kh, kw = w.shape
     if _one_cell(w, x.shape[2:], out_hw, stride, padding, groups):
         return _mix_channels(w[:, :, 0, 0], _met(x, out_hw, stride))
@@ -52,9 +69,24 @@ def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilati
 
 
 def conv_transpose2d(
+    g: Array,
+    w: Array,
+    out_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    b: Array | None = None,
+    activation: str = "identity",
+    slope: float = 0.0,
+) -> Array:
+    """The adjoint in x and, with a bias, what ends it: g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W)."""
+    return _ended(_conv_transpose2d(g, w, out_hw, stride, padding, dilation, groups), b, activation, slope)
+
+
+def _conv_transpose2d(
     g: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
-    """The adjoint in x: g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W)."""
     K, Cg, kh, kw = w.shape
     if _one_cell(w, out_hw, g.shape[2:], stride, padding, groups):
         mixed = _mix_channels(w[:, :, 0, 0].T, g)
@@ -96,6 +128,29 @@ def conv2d_weight_grad(
         frame.pack_results(g, first, count, results)
         dot_of_taps(frame.cells, offsets, results, gw, frame.starts(count, part, 1), at_once)
     return gw[:, : K // groups, :T].reshape(K, C // groups, *kernel_hw)
+
+
+def conv2d_upsample(
+    x: Array,
+    w: Array,
+    out_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    b: Array,
+    activation: str,
+    slope: float,
+    scale: Pair,
+) -> tuple[Array, Array]:
+    """`conv2d` with a bias, and its nearest enlargement: -> y (N, K, oh, ow), large (N, K, oh*fh, ow*fw)."""
+    y = conv2d(x, w, out_hw, stride, padding, dilation, groups, b, activation, slope)
+    return y, upsample_nearest2d(y, scale)
+
+
+def _ended(y: Array, b: Array | None, activation: str, slope: float) -> Array:
+    """Add the bias and apply the activation, if there is a bias."""
+    return y if b is None else bias_act(as_ncl(y), b, activation, slope).reshape(y.shape)
 
 
 def _one_cell(w: Array, hw: tuple[int, ...], out_hw: tuple[int, ...], stride: Pair, padding: Pair, groups: int) -> bool:

@@ -17,10 +17,11 @@ import numpy as np
 from numba import njit
 
 from minigen_kernels import Array, reference
+from minigen_kernels.cpu import elementwise
 from minigen_kernels.cpu.exponential import exp, log1p, sigmoid
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
 from minigen_kernels.reference.elementwise import check_like
-from minigen_kernels.reference.loss import check_gradient
+from minigen_kernels.reference.loss import check_gradient, check_head
 
 RUN = 512  # elements
 
@@ -75,6 +76,18 @@ def mse_sum_backward(gy: Array, p: Array, t: Array, scale: float) -> Array:
     gp = np.empty(p.shape, p.dtype)
     _mse_backward(gy, _flat(p), _flat(t), float(scale), gp.reshape(-1))
     return gp
+
+
+def mse_act_sum(x: Array, t: Array, activation: str, scale: float) -> tuple[Array, Array]:
+    """`mse_sum` of y = activation(x) and t, and y: the shapes () and that of x. `activation`: "sigmoid" or "tanh"."""
+    y = elementwise.sigmoid(x) if check_head("mse_act_sum", activation) else np.tanh(x)
+    return mse_sum(y, t, scale), y
+
+
+def mse_act_sum_backward(gy: Array, y: Array, t: Array, activation: str, scale: float) -> Array:
+    """Gradient of `mse_act_sum` in x, told from y."""
+    slope = y * (1 - y) if check_head("mse_act_sum_backward", activation) else 1 - y * y
+    return mse_sum_backward(gy, y, t, scale) * slope
 
 
 def gaussian_kl_sum(mean: Array, logvar: Array, scale: float) -> Array:

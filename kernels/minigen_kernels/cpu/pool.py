@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigen_kernels import Array, Pair, Window
+from minigen_kernels import Array, Pair, Window, as_ncl
+from minigen_kernels.cpu.activation import bias_act, bias_act_backward
 from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import (
     add,
@@ -34,6 +35,23 @@ def max_pool2d(x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair
     columns = _met(x.shape[3], out_hw[1], kernel[1], stride[1], padding[1])
     _max_pool(_planes(x), _planes(y), _planes(index), rows, columns, stride, padding)
     return y, index
+
+
+def bias_act_max_pool2d(
+    x: Array, b: Array, activation: str, slope: float, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair
+) -> tuple[Array, Array]:
+    """Maxima of activation(x + b): x (N, C, H, W), b (C,) -> y (N, C, oh, ow), and where in their planes they stand."""
+    return max_pool2d(bias_act(as_ncl(x), b, activation, slope).reshape(x.shape), out_hw, kernel, stride, padding)
+
+
+def bias_act_max_pool2d_backward(
+    gy: Array, y: Array, index: Array, activation: str, slope: float, hw: Pair, window: Window
+) -> tuple[Array, Array]:
+    """Gradients: gy, y, index (N, C, oh, ow) -> gx (N, C, *hw), gb (C,)."""
+    small, _ = bias_act_backward(as_ncl(gy), as_ncl(y), activation, slope)
+    scattered = as_ncl(plane_scatter(small.reshape(y.shape), index, hw, window))
+    gx, gb = bias_act_backward(scattered, scattered, "identity", 0.0)
+    return gx.reshape(*y.shape[:2], *hw), gb
 
 
 def plane_gather(x: Array, index: Array) -> Array:

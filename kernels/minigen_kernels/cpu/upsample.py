@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigen_kernels import Array, Pair
+from minigen_kernels import Array, Pair, as_ncl
+from minigen_kernels.cpu.activation import bias_act_backward
 from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import add, lane_count, load, mul_add, put, splat, take
+from minigen_kernels.reference.upsample import check_enlarged
 
 
 def upsample_nearest2d(x: Array, scale: Pair) -> Array:
@@ -50,6 +52,13 @@ def upsample_bilinear2d_adjoint(g: Array, scale: Pair) -> Array:
     gx = np.empty((N, C, oh // scale[0], ow // scale[1]), g.dtype)
     _bilinear_adjoint(_planes(g), _planes(gx), *_phases(scale[0], g.dtype), *_phases(scale[1], g.dtype))
     return gx
+
+
+def bias_act_upsample_backward(gy: Array, y: Array, activation: str, slope: float, scale: Pair) -> tuple[Array, Array]:
+    """Gradients before an enlargement: gy (N, C, H*fh, W*fw), y (N, C, H, W) -> gx (N, C, H, W), gb (C,)."""
+    check_enlarged("bias_act_upsample_backward", gy, y, scale)
+    gx, gb = bias_act_backward(as_ncl(block_sum2d(gy, scale)), as_ncl(y), activation, slope)
+    return gx.reshape(y.shape), gb
 
 
 def _planes(a: Array) -> Array:

@@ -4,7 +4,7 @@ Compiled on first use, through CuPy. Read ``elementwise.cu`` first, then ``launc
 """
 
 from minigen_kernels.cuda.activation import bias_act, bias_act_backward
-from minigen_kernels.cuda.conv import conv2d, conv2d_weight_grad, conv_transpose2d
+from minigen_kernels.cuda.conv import conv2d, conv2d_upsample, conv2d_weight_grad, conv_transpose2d
 from minigen_kernels.cuda.elementwise import (
     add,
     erf,
@@ -35,12 +35,22 @@ from minigen_kernels.cuda.loss import (
     bce_with_logits_sum_backward,
     gaussian_kl_sum,
     gaussian_kl_sum_backward,
+    mse_act_sum,
+    mse_act_sum_backward,
     mse_sum,
     mse_sum_backward,
 )
 from minigen_kernels.cuda.norm import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
 from minigen_kernels.cuda.optim import adam_update, clip_norm, rmsprop_update, sgd_update
-from minigen_kernels.cuda.pool import avg_pool2d, avg_pool2d_adjoint, max_pool2d, plane_gather, plane_scatter
+from minigen_kernels.cuda.pool import (
+    avg_pool2d,
+    avg_pool2d_adjoint,
+    bias_act_max_pool2d,
+    bias_act_max_pool2d_backward,
+    max_pool2d,
+    plane_gather,
+    plane_scatter,
+)
 from minigen_kernels.cuda.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.cuda.reduce import sum_axes
 from minigen_kernels.cuda.running import average_update, total_update
@@ -53,6 +63,7 @@ from minigen_kernels.cuda.score import (
 )
 from minigen_kernels.cuda.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from minigen_kernels.cuda.upsample import (
+    bias_act_upsample_backward,
     block_sum2d,
     upsample_bilinear2d,
     upsample_bilinear2d_adjoint,

@@ -26,78 +26,92 @@
 // b * ROWS * PLACES, so it reads b * (1/ROWS + 1/PLACES) / 2 bytes per operation (multiply or add), 0.05 for 64 x 128
 // floats; neighbouring places share cells, so caches answer most of it. `direct`: b / (2 * rows) bytes per operation.
 //
+// What follows a convolution, bias and activation and an enlargement, is done before a result is written (struct End).
+//
 // Sums are taken in the order of the terms, parts of a long sum in the order of the parts: always the same bits. Zeros
 // outside of an image are multiplied like any number: an infinite weight can make NaN where the reference has none.
 //
 // conv_spots.cuh has the rows, places and terms of the three, conv_tile.cuh the core; conv.py chooses the kernel.
 
 #include "common.cuh"
+#include "activation.cuh"
 #include "conv_spots.cuh"
 #include "conv_tile.cuh"
 
-// x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow). blockIdx.z is the group.
+// x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow), and what struct End adds: b (K,), large (N, K, oh * fh,
+// ow * fw). blockIdx.z is the group.
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
-    conv2d_wide(const real* __restrict__ x, const real* __restrict__ w, real* __restrict__ y, int N, int C, int H,
-                int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw, int dh, int dw,
-                int groups) {
-  tile<WIDE_ROWS, WIDE_PLACES, 8>(
-      convolution(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, groups), w, x, y);
+    conv2d_wide(const real* __restrict__ x, const real* __restrict__ w, real* __restrict__ y,
+                const real* __restrict__ b, real* __restrict__ large, int activation, real slope, int fh, int fw,
+                int N, int C, int H, int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw,
+                int dh, int dw, int groups) {
+  tile<WIDE_ROWS, WIDE_PLACES, 8>(convolution(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, groups), w, x, y,
+                                  {b, activation, slope, large, fh, fw});
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
-    conv2d_flat(const real* __restrict__ x, const real* __restrict__ w, real* __restrict__ y, int N, int C, int H,
-                int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw, int dh, int dw,
-                int groups) {
-  tile<FLAT_ROWS, FLAT_PLACES, 4>(
-      convolution(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, groups), w, x, y);
+    conv2d_flat(const real* __restrict__ x, const real* __restrict__ w, real* __restrict__ y,
+                const real* __restrict__ b, real* __restrict__ large, int activation, real slope, int fh, int fw,
+                int N, int C, int H, int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw,
+                int dh, int dw, int groups) {
+  tile<FLAT_ROWS, FLAT_PLACES, 4>(convolution(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, groups), w, x, y,
+                                  {b, activation, slope, large, fh, fw});
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
-    conv2d_direct8(const real* __restrict__ x, const real* __restrict__ w, real* __restrict__ y, int N, int C, int H,
-                   int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw, int dh, int dw,
-                   int groups) {
-  direct<8>(convolution(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, groups), w, x, y);
+    conv2d_direct8(const real* __restrict__ x, const real* __restrict__ w, real* __restrict__ y,
+                   const real* __restrict__ b, real* __restrict__ large, int activation, real slope, int fh, int fw,
+                   int N, int C, int H, int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw,
+                   int dh, int dw, int groups) {
+  direct<8>(convolution(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, groups), w, x, y,
+            {b, activation, slope, large, fh, fw});
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
-    conv2d_direct1(const real* __restrict__ x, const real* __restrict__ w, real* __restrict__ y, int N, int C, int H,
-                   int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw, int dh, int dw,
-                   int groups) {
-  direct<1>(convolution(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, groups), w, x, y);
+    conv2d_direct1(const real* __restrict__ x, const real* __restrict__ w, real* __restrict__ y,
+                   const real* __restrict__ b, real* __restrict__ large, int activation, real slope, int fh, int fw,
+                   int N, int C, int H, int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw,
+                   int dh, int dw, int groups) {
+  direct<1>(convolution(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, groups), w, x, y,
+            {b, activation, slope, large, fh, fw});
 }
 
-// g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W).
+// g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W), and what struct End adds: b (C,).
 // blockIdx.z = (group * sh + phase of a) * sw + phase of b; step_h = sh / gcd(sh, dh), step_w alike.
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
-    conv_transpose2d_wide(const real* __restrict__ g, const real* __restrict__ w, real* __restrict__ gx, int N, int C,
-                          int H, int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw, int dh,
-                          int dw, int groups, int step_h, int step_w) {
-  tile<WIDE_ROWS, WIDE_PLACES, 8>(transposed(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, step_h,
-                                             step_w, groups), w, g, gx);
+    conv_transpose2d_wide(const real* __restrict__ g, const real* __restrict__ w, real* __restrict__ gx,
+                          const real* __restrict__ b, int activation, real slope, int N, int C, int H, int W, int K,
+                          int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw, int dh, int dw, int groups,
+                          int step_h, int step_w) {
+  tile<WIDE_ROWS, WIDE_PLACES, 8>(transposed(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, step_h, step_w, groups),
+                                  w, g, gx, {b, activation, slope, nullptr, 0, 0});
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
-    conv_transpose2d_flat(const real* __restrict__ g, const real* __restrict__ w, real* __restrict__ gx, int N, int C,
-                          int H, int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw, int dh,
-                          int dw, int groups, int step_h, int step_w) {
-  tile<FLAT_ROWS, FLAT_PLACES, 4>(transposed(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, step_h,
-                                             step_w, groups), w, g, gx);
+    conv_transpose2d_flat(const real* __restrict__ g, const real* __restrict__ w, real* __restrict__ gx,
+                          const real* __restrict__ b, int activation, real slope, int N, int C, int H, int W, int K,
+                          int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw, int dh, int dw, int groups,
+                          int step_h, int step_w) {
+  tile<FLAT_ROWS, FLAT_PLACES, 4>(transposed(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, step_h, step_w, groups),
+                                  w, g, gx, {b, activation, slope, nullptr, 0, 0});
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
-    conv_transpose2d_direct8(const real* __restrict__ g, const real* __restrict__ w, real* __restrict__ gx, int N,
-                             int C, int H, int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph,
-                             int pw, int dh, int dw, int groups, int step_h, int step_w) {
-  direct<8>(transposed(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, step_h, step_w, groups), w,
-            g, gx);
+    conv_transpose2d_direct8(const real* __restrict__ g, const real* __restrict__ w, real* __restrict__ gx,
+                             const real* __restrict__ b, int activation, real slope, int N, int C, int H, int W, int K,
+                             int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw, int dh, int dw, int groups,
+                             int step_h, int step_w) {
+  direct<8>(transposed(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, step_h, step_w, groups),
+            w, g, gx, {b, activation, slope, nullptr, 0, 0});
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT)
-    conv_transpose2d_direct1(const real* __restrict__ g, const real* __restrict__ w, real* __restrict__ gx, int N,
-                             int C, int H, int W, int K, int kh, int kw, int oh, int ow, int sh, int sw, int ph,
-                             int pw, int dh, int dw, int groups, int step_h, int step_w) {
-  direct<1>(transposed(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, step_h, step_w, groups), w,
-            g, gx);
+    conv_transpose2d_direct1(const real* __restrict__ g, const real* __restrict__ w, real* __restrict__ gx,
+                             const real* __restrict__ b, int activation, real slope, int N, int C, int H, int W, int K,
+                             int kh, int kw, int oh, int ow, int sh, int sw, int ph, int pw, int dh, int dw, int groups,
+                             int step_h, int step_w) {
+  direct<1>(transposed(blockIdx.z, N, C, H, W, K, kh, kw, oh, ow, sh, sw, ph, pw, dh, dw, step_h, step_w, groups),
+            w, g, gx, {b, activation, slope, nullptr, 0, 0});
 }
 
 // x (N, C, H, W), g (N, K, oh, ow) -> gw (K, C/groups, kh, kw), by way of parts (grid.z / groups, K, C/groups, kh, kw);

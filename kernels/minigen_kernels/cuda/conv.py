@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 
-from minigen_kernels import Array, Pair
+from minigen_kernels import Array, Pair, as_ncl
 from minigen_kernels.cuda.launch import contiguous, counters, empty, launch, zeros
 from minigen_kernels.cuda.source import constants
+from minigen_kernels.reference.activation import check_bias_act
 
 SIZES = constants("conv.cu")
 BLOCK = SIZES["BLOCK"]
@@ -30,8 +31,53 @@ WANTED_BLOCKS = 512
 PART_TERMS = 512
 
 
-def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
-    """Cross-correlation: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
+def conv2d(
+    x: Array,
+    w: Array,
+    out_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    b: Array | None = None,
+    activation: str = "identity",
+    slope: float = 0.0,
+) -> Array:
+    """Cross-correlation and, with a bias, what ends it: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
+    return _conv2d(x, w, out_hw, stride, padding, dilation, groups, b, activation, slope, None)[0]
+
+
+def conv2d_upsample(
+    x: Array,
+    w: Array,
+    out_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    b: Array,
+    activation: str,
+    slope: float,
+    scale: Pair,
+) -> tuple[Array, Array]:
+    """`conv2d` with a bias, and its nearest enlargement: -> y (N, K, oh, ow), large (N, K, oh*fh, ow*fw)."""
+    return _conv2d(x, w, out_hw, stride, padding, dilation, groups, b, activation, slope, scale)
+
+
+def _conv2d(
+    x: Array,
+    w: Array,
+    out_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    b: Array | None,
+    activation: str,
+    slope: float,
+    scale: Pair | None,
+) -> tuple[Array, Array]:
+    """The result and its enlargement by `scale`, which is the result itself for none."""
     N, C, H, W = x.shape
     K, Cg, kh, kw = w.shape
     if C != Cg * groups or K % groups:
@@ -41,19 +87,31 @@ def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilati
         )
     _check_planes("conv2d", (H, W), out_hw)
     y = empty((N, K, *out_hw), x.dtype)
+    large = y if scale is None else empty((N, K, out_hw[0] * scale[0], out_hw[1] * scale[1]), x.dtype)
+    ended = _ended("conv2d", y, b, activation, slope)
     if y.size == 0:
-        return y
+        return y, large
     kernel, rows, places = _window_kernel(K // groups, Cg * kh * kw)
     grid = (-(-(N * out_hw[0] * out_hw[1]) // places), -(-(K // groups) // rows), groups)
     sizes = (N, C, H, W, K, kh, kw, *out_hw, *stride, *padding, *dilation, groups)
-    launch("conv.cu", f"conv2d_{kernel}", grid, BLOCK, contiguous(x), contiguous(w), y, *sizes)
-    return y
+    arrays = contiguous(x), contiguous(w), y, ended[0], large
+    launch("conv.cu", f"conv2d_{kernel}", grid, BLOCK, *arrays, *ended[1:], *(scale or (0, 0)), *sizes)
+    return y, large
 
 
 def conv_transpose2d(
-    g: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    g: Array,
+    w: Array,
+    out_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    b: Array | None = None,
+    activation: str = "identity",
+    slope: float = 0.0,
 ) -> Array:
-    """The adjoint in x: g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W)."""
+    """The adjoint in x and, with a bias, what ends it: g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W)."""
     N, K, oh, ow = g.shape
     Cg, kh, kw = w.shape[1:]
     if K != w.shape[0] or K % groups:
@@ -64,6 +122,7 @@ def conv_transpose2d(
     _check_planes("conv_transpose2d", out_hw, (oh, ow))
     C = Cg * groups
     gx = empty((N, C, *out_hw), g.dtype)
+    ended = _ended("conv_transpose2d", gx, b, activation, slope)
     if gx.size == 0:
         return gx
     # Of the kernel's offsets, a cell meets every step-th one.
@@ -72,7 +131,7 @@ def conv_transpose2d(
     cells = N * -(-out_hw[0] // stride[0]) * -(-out_hw[1] // stride[1])  # of the largest phase
     grid = (-(-cells // places), -(-Cg // rows), groups * stride[0] * stride[1])
     sizes = (N, C, *out_hw, K, kh, kw, oh, ow, *stride, *padding, *dilation, groups, *steps)
-    launch("conv.cu", f"conv_transpose2d_{kernel}", grid, BLOCK, contiguous(g), contiguous(w), gx, *sizes)
+    launch("conv.cu", f"conv_transpose2d_{kernel}", grid, BLOCK, contiguous(g), contiguous(w), gx, *ended, *sizes)
     return gx
 
 
@@ -109,6 +168,13 @@ def conv2d_weight_grad(
     count = counters(tiles[0] * tiles[1] * groups)
     launch("conv.cu", kernel, (*tiles, parts * groups), BLOCK, x, g, partial, gw, count, *sizes, part_terms)
     return gw
+
+
+def _ended(name: str, y: Array, b: Array | None, activation: str, slope: float) -> tuple[Array, int, float]:
+    """Bias, activation and slope as the kernels take them; for no bias an array that they do not read, and -1."""
+    if b is None:
+        return y, -1, 0.0
+    return contiguous(b), check_bias_act(name, as_ncl(y), activation, slope, b=b), slope
 
 
 def _window_kernel(rows: int, terms: int) -> tuple[str, int, int]:

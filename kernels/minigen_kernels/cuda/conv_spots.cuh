@@ -29,7 +29,7 @@ struct Window {
   int places_h, places_w, step_y, step_x, origin_y, origin_x;  // place (i, j) reads from origin + (i, j) * step on
   long long places;
   long long result_sample, result_row, first_result;  // steps in the result
-  int result_y, result_x;
+  int result_y, result_x, first_channel, result_width;
 
   __device__ Spot term(long long t) const {
     if (t >= terms) return nowhere();
@@ -62,7 +62,7 @@ __device__ Window convolution(int group, int N, int C, int H, int W, int K, int 
   s.places_h = oh, s.places_w = ow, s.step_y = sh, s.step_x = sw, s.origin_y = -ph, s.origin_x = -pw;
   s.places = N * result;
   s.result_sample = K * result, s.result_row = result, s.first_result = group * Kg * result;
-  s.result_y = ow, s.result_x = 1;
+  s.result_y = ow, s.result_x = 1, s.first_channel = group * Kg, s.result_width = ow;
   return s;
 }
 
@@ -95,7 +95,7 @@ __device__ Window transposed(int z, int N, int C, int H, int W, int K, int kh, i
   s.origin_y = (a + ph - u * dh) / sh, s.origin_x = (b + pw - v * dw) / sw;
   s.places = (long long)N * s.places_h * s.places_w;
   s.result_sample = C * result, s.result_row = result, s.first_result = group * Cg * result + (long long)a * W + b;
-  s.result_y = sh * W, s.result_x = sw;
+  s.result_y = sh * W, s.result_x = sw, s.first_channel = group * Cg, s.result_width = W;
   return s;
 }
 

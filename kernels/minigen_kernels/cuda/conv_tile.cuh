@@ -92,26 +92,68 @@ struct Tile {
       }
     }
   }
+
+  // visit(row, place) for the same results, in loops that are not unrolled
+  template <class Sum, class Visit>
+  static __device__ __forceinline__ void one_by_one(const Sum& sum, int row0, long long place0, Visit visit) {
+#pragma unroll 1
+    for (int k = 0; k < PLACES_EACH * ROWS_EACH; k++) {
+      const long long place = place0 + threadIdx.x % ACROSS + k / ROWS_EACH * ACROSS;
+      const int row = row0 + (int)threadIdx.x / ACROSS * ROWS_EACH + k % ROWS_EACH;
+      if (row < sum.rows && place < sum.places) visit(row, place);
+    }
+  }
+};
+
+// What ends a convolution: nothing (`activation` below 0), or the bias of its channel and an activation; and whether
+// each result is also written as a block of fh x fw equal cells of `large` (fh 0: not). A thread has many sums in
+// registers, which are addressed in unrolled loops. So only what is short is done to them there; the rest is done to
+// results, one after another: the thread reads back what it has written.
+struct End {
+  const real* b;
+  int activation;
+  real slope;
+  real* large;
+  int fh, fw;
+
+  __device__ __forceinline__ real short_part(const Window& sum, int row, real value) const {
+    if (activation < 0) return value;
+    value += b[sum.first_channel + row];
+    return activation == LEAKY_RELU ? activate(value, LEAKY_RELU, slope) : value;
+  }
+  __device__ __forceinline__ bool has_more() const { return activation > LEAKY_RELU || fh > 0; }
+  __device__ __forceinline__ void rest(const Window& sum, real* result, long long at) const {
+    real value = result[at];
+    if (activation > LEAKY_RELU) result[at] = value = activate(value, activation, slope);
+    const int width = sum.result_width;
+    real* block = fh > 0 ? large + (at / width * fh * width + at % width) * fw : nullptr;
+    for (int u = 0; u < fh; u++)
+      for (int v = 0; v < fw; v++) block[(long long)u * width * fw + v] = value;
+  }
 };
 
 template <int ROWS, int PLACES, int ROWS_EACH>
 __device__ __forceinline__ void tile(const Window& sum, const real* __restrict__ matrix, const real* __restrict__ image,
-                                     real* __restrict__ result) {
+                                     real* result, const End& end) {
   const int row0 = blockIdx.y * ROWS;
   const long long place0 = (long long)blockIdx.x * PLACES;
   if (place0 >= sum.places) return;  // the whole block: this phase is smaller than the largest one
   Tile<ROWS, PLACES, ROWS_EACH> mine;
   mine.compute(sum, matrix, image, row0, place0, 0, sum.terms);
   mine.each(sum, row0, place0, [&](int row, long long place, real value) {
-    result[sum.result_at(place) + row * sum.result_row] = value;
+    result[sum.result_at(place) + row * sum.result_row] = end.short_part(sum, row, value);
   });
+  if (end.has_more())
+    mine.one_by_one(sum, row0, place0, [&](int row, long long place) {
+      end.rest(sum, result, sum.result_at(place) + row * sum.result_row);
+    });
 }
 
 // One place per thread, ROWS rows. The weights and terms pass through shared memory, where all threads read the same
 // number at the same time; the image is read straight from the caches.
 template <int ROWS>
 static __device__ __forceinline__ void direct(const Window& sum, const real* __restrict__ matrix,
-                                              const real* __restrict__ image, real* __restrict__ result) {
+                                              const real* __restrict__ image, real* result, const End& end) {
   __shared__ Spot terms[CHUNK];
   __shared__ real weights[CHUNK][ROWS];
   const int row0 = blockIdx.y * ROWS;
@@ -139,7 +181,11 @@ static __device__ __forceinline__ void direct(const Window& sum, const real* __r
   const long long at = sum.result_at(p);
 #pragma unroll
   for (int row = 0; row < ROWS; row++)
-    if (row0 + row < sum.rows) result[at + (row0 + row) * sum.result_row] = sums[row];
+    if (row0 + row < sum.rows)
+      result[at + (row0 + row) * sum.result_row] = end.short_part(sum, row0 + row, sums[row]);
+  if (end.has_more())
+#pragma unroll 1
+    for (int row = row0; row < min(row0 + ROWS, sum.rows); row++) end.rest(sum, result, at + row * sum.result_row);
 }
 
 // One of `count` parts of the sums of a weight gradient in one group: terms part * part_terms and on, to parts[part] (K,
@@ -158,7 +204,7 @@ __device__ __forceinline__ void weight_grad_tile(const WeightGrad& sum, const re
     parts[part * size + (sum.first_row + row) * sum.places + place] = value;
   });
   if (count == 1 || !last_to_come(&counters[(group * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x], count)) return;
-  mine.each(sum, row0, place0, [&](int row, long long place, real) {
+  mine.one_by_one(sum, row0, place0, [&](int row, long long place) {
     const long long at = (sum.first_row + row) * sum.places + place;
     real total = 0;
     for (int p = 0; p < count; p++) total += parts[p * size + at];

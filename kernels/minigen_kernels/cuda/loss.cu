@@ -7,10 +7,11 @@
 //
 // Memory traffic in bytes for an element, with B = sizeof(real):
 //   bce_with_logits         reads 2 B, writes B
-//   ..._sum                 reads 2 B (and 8 written and read for each block)
+//   ..._sum                 reads 2 B (and 8 written and read for each block); mse_act writes B
 //   ..._sum_backward        reads 2 B, writes B (gaussian_kl: 2 B)
 
 #include "common.cuh"
+#include "activation.cuh"
 
 // log(1 + exp(x)) - x y without overflow, and without the cancellation of large numbers. A NaN stays one in x y.
 __device__ real bce(real x, real y) { return max(x, real(0)) - x * y + log1p(exp(-fabs(x))); }
@@ -55,6 +56,18 @@ extern "C" __global__ void mse_sum_kernel(const real* __restrict__ p, const real
   finish(sum, partial, counter, out, scale);
 }
 
+// The same of y = sigmoid(x) or tanh(x), which is kept.
+extern "C" __global__ void mse_act_sum_kernel(const real* __restrict__ x, const real* __restrict__ t, double* partial,
+                                              unsigned int* counter, real* __restrict__ out, long long n, double scale,
+                                              real* __restrict__ y, bool sigmoid) {
+  double sum = 0;
+  for (long long i = first_index(); i < n; i += all_threads()) {
+    const real p = y[i] = activate(x[i], sigmoid ? SIGMOID : TANH, real(0)), d = p - t[i];
+    sum += d * d;
+  }
+  finish(sum, partial, counter, out, scale);
+}
+
 extern "C" __global__ void gaussian_kl_sum_kernel(const real* __restrict__ mean, const real* __restrict__ logvar,
                                                   double* partial, unsigned int* counter, real* __restrict__ out,
                                                   long long n, double scale) {
@@ -80,6 +93,15 @@ extern "C" __global__ void mse_sum_backward_kernel(const real* __restrict__ gy, 
                                                    double scale) {
   const real factor = (real)(gy[0] * (2 * scale));
   for (long long i = first_index(); i < n; i += all_threads()) gp[i] = (p[i] - t[i]) * factor;
+}
+
+// gx = gy scale 2 (y - t) y', with the derivative y' told from y.
+extern "C" __global__ void mse_act_sum_backward_kernel(const real* __restrict__ gy, const real* __restrict__ y,
+                                                       const real* __restrict__ t, real* __restrict__ gx, long long n,
+                                                       double scale, bool sigmoid) {
+  const real factor = (real)(gy[0] * (2 * scale));
+  for (long long i = first_index(); i < n; i += all_threads())
+    gx[i] = gradient((y[i] - t[i]) * factor, y[i], sigmoid ? SIGMOID : TANH, real(0));
 }
 
 // gmean = gy scale mean, glogvar = gy scale expm1(logvar) / 2.

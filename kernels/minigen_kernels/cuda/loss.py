@@ -5,12 +5,14 @@ Imports: NumPy, ``launch.py``; the checks of arguments from ``reference``. Read 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigen_kernels import Array
 from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, counters, empty, launch
 from minigen_kernels.reference.elementwise import check_like
-from minigen_kernels.reference.loss import check_gradient
+from minigen_kernels.reference.loss import check_gradient, check_head
 
 
 def bce_with_logits(x: Array, y: Array) -> Array:
@@ -46,6 +48,20 @@ def mse_sum_backward(gy: Array, p: Array, t: Array, scale: float) -> Array:
     return _gradients("mse_sum_backward", 1, gy, p, t, scale)[0]
 
 
+def mse_act_sum(x: Array, t: Array, activation: str, scale: float) -> tuple[Array, Array]:
+    """`mse_sum` of y = activation(x) and t, and y: the shapes () and that of x. `activation`: "sigmoid" or "tanh"."""
+    check_like("mse_act_sum", x, t=t)
+    y = empty(x.shape, x.dtype)
+    return _sum("mse_act_sum_kernel", x, t, scale, y, check_head("mse_act_sum", activation)), y
+
+
+def mse_act_sum_backward(gy: Array, y: Array, t: Array, activation: str, scale: float) -> Array:
+    """Gradient of `mse_act_sum` in x, told from y."""
+    check_like("mse_act_sum_backward", y, t=t)
+    head = check_head("mse_act_sum_backward", activation)
+    return _gradients("mse_act_sum_backward", 1, gy, y, t, scale, head)[0]
+
+
 def gaussian_kl_sum(mean: Array, logvar: Array, scale: float) -> Array:
     """The sum of KL(N(mean, exp(logvar)) || N(0, 1)) over all elements of any one shape, times scale: shape ()."""
     check_like("gaussian_kl_sum", mean, logvar=logvar)
@@ -59,18 +75,18 @@ def gaussian_kl_sum_backward(gy: Array, mean: Array, logvar: Array, scale: float
     return gmean, glogvar
 
 
-def _sum(kernel: str, a: Array, b: Array, scale: float) -> Array:
+def _sum(kernel: str, a: Array, b: Array, scale: float, *more: Any) -> Array:
     """The sum over all blocks, of each of which the kernel keeps a part."""
     blocks, out = blocks_for(a.size), empty((), a.dtype)
-    operands = contiguous(a), contiguous(b), empty((blocks,), np.float64), counters(1), out, a.size, scale
+    operands = contiguous(a), contiguous(b), empty((blocks,), np.float64), counters(1), out, a.size, scale, *more
     launch("loss.cu", kernel, blocks, THREADS, *operands)
     return out
 
 
-def _gradients(name: str, count: int, gy: Array, a: Array, b: Array, scale: float) -> list[Array]:
+def _gradients(name: str, count: int, gy: Array, a: Array, b: Array, scale: float, *more: Any) -> list[Array]:
     """The `count` gradients of a sum over a and b, each like a."""
     check_gradient(name, gy, a)
     gradients = [empty(a.shape, a.dtype) for _ in range(count)]
-    operands = gy, contiguous(a), contiguous(b), *gradients, a.size, scale
+    operands = gy, contiguous(a), contiguous(b), *gradients, a.size, scale, *more
     launch("loss.cu", f"{name}_kernel", blocks_for(a.size), THREADS, *operands)
     return gradients

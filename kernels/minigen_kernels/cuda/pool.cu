@@ -7,6 +7,8 @@
 // Memory traffic in bytes, with B = sizeof(real) and k = the cells of a window; what overlapping windows read twice
 // comes from a cache:
 //   max_pool2d            result: reads up to k B, writes B + 8
+//   bias_act_max_pool2d   the same; its backward: reads 8 for each window over a cell and 2 B for each that names it,
+//                         writes B
 //   plane_gather          result: reads 8 + B, writes B
 //   plane_scatter_window  cell:   reads 8 for each window over it and B for each that names it, writes B
 //   plane_scatter_any     result: reads 8 + 2 B, writes B; cell: writes B
@@ -14,6 +16,7 @@
 //   avg_pool2d_adjoint    cell:   reads B for each window over it, writes B
 
 #include "common.cuh"
+#include "activation.cuh"
 
 // The results whose windows cover a cell, along one axis: first, ..., last - 1. The window of result i begins with
 // cell i * stride - padding and is `kernel` long.
@@ -33,22 +36,24 @@ __device__ int counted(int result, int size, int kernel, int stride, int padding
   return min(begin + kernel, high) - max(begin, low);
 }
 
-// y = the largest cell of each window, index = its place in the plane; planes of H * W cells and oh * ow results.
-extern "C" __global__ void max_pool2d_kernel(const real* __restrict__ x, real* __restrict__ y,
-                                             long long* __restrict__ index, long long planes, int H, int W, int oh,
-                                             int ow, int kh, int kw, int sh, int sw, int ph, int pw) {
+// y = the largest cell of each window, index = its place in the plane; planes of H * W cells and oh * ow results. A cell
+// is what `cell(plane, place)` reads.
+template <class Cell>
+__device__ __forceinline__ void largest_cells(Cell cell, real* __restrict__ y, long long* __restrict__ index,
+                                              long long planes, int H, int W, int oh, int ow, int kh, int kw, int sh,
+                                              int sw, int ph, int pw) {
   long long n = planes * oh * ow;
   for (long long r = first_index(); r < n; r += all_threads()) {
     int j = (int)(r % ow), i = (int)(r / ow % oh);
-    const real* plane = x + r / ow / oh * H * W;
+    long long plane = r / ow / oh;
     int top = max(i * sh - ph, 0), bottom = min(i * sh - ph + kh, H);
     int left = max(j * sw - pw, 0), right = min(j * sw - pw + kw, W);
     long long place = (long long)top * W + left;  // stays for a window of nothing but -inf
-    real best = plane[place];
+    real best = cell(plane, place);
     for (int u = top; u < bottom; u++)
       for (int v = left; v < right; v++) {
         long long at = (long long)u * W + v;
-        real here = plane[at];
+        real here = cell(plane, at);
         if (here > best || (here != here && best == best)) {  // NaN counts as the largest
           best = here;
           place = at;
@@ -57,6 +62,26 @@ extern "C" __global__ void max_pool2d_kernel(const real* __restrict__ x, real* _
     y[r] = best;
     index[r] = place;
   }
+}
+
+extern "C" __global__ void max_pool2d_kernel(const real* __restrict__ x, real* __restrict__ y,
+                                             long long* __restrict__ index, long long planes, int H, int W, int oh,
+                                             int ow, int kh, int kw, int sh, int sw, int ph, int pw) {
+  largest_cells([&](long long plane, long long place) { return x[plane * H * W + place]; }, y, index, planes, H, W, oh,
+                ow, kh, kw, sh, sw, ph, pw);
+}
+
+// The same of activation(x + b); C channels.
+extern "C" __global__ void bias_act_max_pool2d_kernel(const real* __restrict__ x, const real* __restrict__ b,
+                                                      real* __restrict__ y, long long* __restrict__ index,
+                                                      int activation, real slope, int C, long long planes, int H,
+                                                      int W, int oh, int ow, int kh, int kw, int sh, int sw, int ph,
+                                                      int pw) {
+  largest_cells(
+      [&](long long plane, long long place) {
+        return activate(x[plane * H * W + place] + b[plane % C], activation, slope);
+      },
+      y, index, planes, H, W, oh, ow, kh, kw, sh, sw, ph, pw);
 }
 
 // y[plane, r] = x[plane, index[plane, r]]. A place outside of the plane, which no pooling makes, gives NaN.
@@ -70,25 +95,47 @@ extern "C" __global__ void plane_gather_kernel(const real* __restrict__ x, const
   }
 }
 
-// gx[plane, cell] = sum of the g[plane, r] with index[plane, r] == cell, where index comes from max_pool2d with this
-// geometry: a cell asks the windows over it, in row-major order.
+// The sum of g(r) over the results r of a plane whose index names the cell (u, v), where index comes from max_pool2d with
+// this geometry: the cell asks the windows over it, in row-major order.
+template <class G>
+__device__ __forceinline__ real gathered(G g, const long long* __restrict__ index, long long plane, int u, int v, int W,
+                                         int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw) {
+  long long first_result = plane * oh * ow, place = (long long)u * W + v;
+  int j0 = first_window(v, kw, sw, pw), j1 = last_window(v, sw, pw, ow);
+  int i0 = first_window(u, kh, sh, ph), i1 = last_window(u, sh, ph, oh);
+  real sum = 0;
+  for (int i = i0; i < i1; i++)
+    for (int j = j0; j < j1; j++) {
+      long long r = first_result + (long long)i * ow + j;
+      if (index[r] == place) sum += g(r);
+    }
+  return sum;
+}
+
+// gx[plane, cell] = sum of the g[plane, r] with index[plane, r] == cell.
 extern "C" __global__ void plane_scatter_window_kernel(const real* __restrict__ g, const long long* __restrict__ index,
                                                        real* __restrict__ gx, long long planes, int H, int W, int oh,
                                                        int ow, int kh, int kw, int sh, int sw, int ph, int pw) {
   long long n = planes * H * W;
-  for (long long cell = first_index(); cell < n; cell += all_threads()) {
-    int v = (int)(cell % W), u = (int)(cell / W % H);
-    long long first_result = cell / W / H * oh * ow, place = (long long)u * W + v;
-    int j0 = first_window(v, kw, sw, pw), j1 = last_window(v, sw, pw, ow);
-    int i0 = first_window(u, kh, sh, ph), i1 = last_window(u, sh, ph, oh);
-    real sum = 0;
-    for (int i = i0; i < i1; i++)
-      for (int j = j0; j < j1; j++) {
-        long long r = first_result + (long long)i * ow + j;
-        if (index[r] == place) sum += g[r];
-      }
-    gx[cell] = sum;
-  }
+  for (long long cell = first_index(); cell < n; cell += all_threads())
+    gx[cell] = gathered([&](long long r) { return g[r]; }, index, cell / W / H, (int)(cell / W % H), (int)(cell % W), W,
+                        oh, ow, kh, kw, sh, sw, ph, pw);
+}
+
+// The same of the gradients of the activation whose largest results are y; gb = the sum over each channel.
+extern "C" __global__ void bias_act_max_pool2d_backward_kernel(
+    const real* __restrict__ gy, const real* __restrict__ y, const long long* __restrict__ index,
+    real* __restrict__ gx, double* parts, unsigned int* counters, real* __restrict__ gb, int activation, real slope,
+    int W, int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw, int C, int L, long long places,
+    long long chunk, int width) {
+  channel_sums(
+      [&](long long n, long long c, int l) {
+        const long long plane = n * C + c;
+        return gx[plane * L + l] =
+                   gathered([&](long long r) { return gradient(gy[r], y[r], activation, slope); }, index, plane, l / W,
+                            l % W, W, oh, ow, kh, kw, sh, sw, ph, pw);
+      },
+      parts, counters, gb, C, L, places, chunk, width);
 }
 
 // The same for any index, in the order of the results. A warp owns a plane and takes 32 results at a time, one a lane.

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigen_kernels import Array, Pair, Window
-from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, empty, launch
+from minigen_kernels import Array, Pair, Window, as_ncl
+from minigen_kernels.cuda.activation import channel_sums
+from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, empty, launch, zeros
 from minigen_kernels.cuda.source import constants
+from minigen_kernels.reference.activation import check_bias_act
 
 
 def max_pool2d(x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair) -> tuple[Array, Array]:
@@ -19,6 +21,37 @@ def max_pool2d(x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair
     geometry = (N * C, H, W, *out_hw, *kernel, *stride, *padding)
     launch("pool.cu", "max_pool2d_kernel", blocks_for(y.size), THREADS, contiguous(x), y, index, *geometry)
     return y, index
+
+
+def bias_act_max_pool2d(
+    x: Array, b: Array, activation: str, slope: float, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair
+) -> tuple[Array, Array]:
+    """Maxima of activation(x + b): x (N, C, H, W), b (C,) -> y (N, C, oh, ow), and where in their planes they stand."""
+    N, C, H, W = x.shape
+    code = check_bias_act("bias_act_max_pool2d", as_ncl(x), activation, slope, b=b)
+    y, index = empty((N, C, *out_hw), x.dtype), empty((N, C, *out_hw), np.int64)
+    operands = contiguous(x), contiguous(b), y, index, code, slope, C
+    geometry = (N * C, H, W, *out_hw, *kernel, *stride, *padding)
+    launch("pool.cu", "bias_act_max_pool2d_kernel", blocks_for(y.size), THREADS, *operands, *geometry)
+    return y, index
+
+
+def bias_act_max_pool2d_backward(
+    gy: Array, y: Array, index: Array, activation: str, slope: float, hw: Pair, window: Window
+) -> tuple[Array, Array]:
+    """Gradients: gy, y, index (N, C, oh, ow) -> gx (N, C, *hw), gb (C,)."""
+    N, C, oh, ow = y.shape
+    code = check_bias_act("bias_act_max_pool2d_backward", as_ncl(y), activation, slope, gy=as_ncl(gy))
+    gx = empty((N, C, *hw), y.dtype)
+    if not gx.size:
+        return gx, zeros((C,), y.dtype)
+    gb = empty((C,), y.dtype)
+    grid, sums = channel_sums((N, C, hw[0] * hw[1]))
+    kernel, stride, padding = window
+    operands = contiguous(gy), contiguous(y), _int64(index), gx, *sums[:2], gb, code, slope
+    geometry = (hw[1], oh, ow, *kernel, *stride, *padding)
+    launch("pool.cu", "bias_act_max_pool2d_backward_kernel", grid, THREADS, *operands, *geometry, *sums[2:])
+    return gx, gb
 
 
 def plane_gather(x: Array, index: Array) -> Array:

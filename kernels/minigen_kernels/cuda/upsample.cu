@@ -6,10 +6,12 @@
 // Memory traffic in bytes for a cell that is written, with B = sizeof(real); cells read twice come from a cache:
 //   upsample_nearest2d            reads B / (fh fw), writes B
 //   block_sum2d                   reads B fh fw, writes B
+//   bias_act_upsample_backward    reads B fh fw and B, writes B
 //   upsample_bilinear2d           reads B / (fh fw), each cell 4 fh fw times; writes B
 //   upsample_bilinear2d_adjoint   reads B fh fw, each cell up to 4 times; writes B
 
 #include "common.cuh"
+#include "activation.cuh"
 
 extern "C" __global__ void upsample_nearest2d_kernel(const real* __restrict__ x, real* __restrict__ y, long long planes,
                                                      int H, int W, int fh, int fw) {
@@ -19,16 +21,35 @@ extern "C" __global__ void upsample_nearest2d_kernel(const real* __restrict__ x,
     y[r] = x[r / ow / fh * W + (int)(r % ow) / fw];  // row r / ow of all planes, divided by fh: the row of x
 }
 
+// The sum of a block of fh x fw cells, in lines of `line` cells.
+__device__ __forceinline__ real block_sum_of(const real* __restrict__ block, int line, int fh, int fw) {
+  real sum = 0;
+  for (int u = 0; u < fh; u++)
+    for (int v = 0; v < fw; v++) sum += block[(long long)u * line + v];
+  return sum;
+}
+
 extern "C" __global__ void block_sum2d_kernel(const real* __restrict__ g, real* __restrict__ gx, long long planes,
                                               int H, int W, int fh, int fw) {
   long long n = planes * H * W;
   for (long long cell = first_index(); cell < n; cell += all_threads()) {
-    const real* block = g + (cell / W * fh * W + cell % W) * fw;
-    real sum = 0;
-    for (int u = 0; u < fh; u++)
-      for (int v = 0; v < fw; v++) sum += block[(long long)u * W * fw + v];
-    gx[cell] = sum;
+    gx[cell] = block_sum_of(g + (cell / W * fh * W + cell % W) * fw, W * fw, fh, fw);
   }
+}
+
+// gx = the gradient of the activation whose result y was enlarged; gb = its sum over each channel.
+extern "C" __global__ void bias_act_upsample_backward_kernel(const real* __restrict__ gy, const real* __restrict__ y,
+                                                             real* __restrict__ gx, double* parts,
+                                                             unsigned int* counters, real* __restrict__ gb,
+                                                             int activation, real slope, int W, int fh, int fw, int C,
+                                                             int L, long long places, long long chunk, int width) {
+  channel_sums(
+      [&](long long n, long long c, int l) {
+        const long long plane = n * C + c, at = plane * L + l;
+        const real sum = block_sum_of(gy + (plane * L * fh + (long long)(l / W) * fh * W + l % W) * fw, W * fw, fh, fw);
+        return gx[at] = gradient(sum, y[at], activation, slope);
+      },
+      parts, counters, gb, C, L, places, chunk, width);
 }
 
 // Along one axis, the centre of result i is (2 i + 1) / (2 f) - 1/2 = m / (2 f) cells from the centre of cell 0, with

@@ -5,8 +5,11 @@ Imports: ``launch.py``. Specification: the same file in ``reference``. Read next
 
 from __future__ import annotations
 
-from minigen_kernels import Array, Pair
-from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, empty, launch
+from minigen_kernels import Array, Pair, as_ncl
+from minigen_kernels.cuda.activation import channel_sums
+from minigen_kernels.cuda.launch import THREADS, blocks_for, contiguous, empty, launch, zeros
+from minigen_kernels.reference.activation import check_bias_act
+from minigen_kernels.reference.upsample import check_enlarged
 
 
 def upsample_nearest2d(x: Array, scale: Pair) -> Array:
@@ -27,6 +30,21 @@ def upsample_bilinear2d(x: Array, scale: Pair) -> Array:
 def upsample_bilinear2d_adjoint(g: Array, scale: Pair) -> Array:
     """The adjoint of `upsample_bilinear2d`: g (N, C, H*fh, W*fw) -> gx (N, C, H, W)."""
     return _reduce("upsample_bilinear2d_adjoint_kernel", g, scale)
+
+
+def bias_act_upsample_backward(gy: Array, y: Array, activation: str, slope: float, scale: Pair) -> tuple[Array, Array]:
+    """Gradients before an enlargement: gy (N, C, H*fh, W*fw), y (N, C, H, W) -> gx (N, C, H, W), gb (C,)."""
+    check_enlarged("bias_act_upsample_backward", gy, y, scale)
+    N, C, H, W = y.shape
+    code = check_bias_act("bias_act_upsample_backward", as_ncl(y), activation, slope, gy=as_ncl(y))
+    gx = empty(y.shape, y.dtype)
+    if not y.size:
+        return gx, zeros((C,), y.dtype)
+    gb = empty((C,), y.dtype)
+    grid, sums = channel_sums((N, C, H * W))
+    operands = contiguous(gy), contiguous(y), gx, *sums[:2], gb, code, slope, W, *scale, *sums[2:]
+    launch("upsample.cu", "bias_act_upsample_backward_kernel", grid, THREADS, *operands)
+    return gx, gb
 
 
 def _enlarge(kernel: str, x: Array, scale: Pair) -> Array:

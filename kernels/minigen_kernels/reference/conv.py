@@ -19,16 +19,31 @@ from typing import Any
 
 import numpy as np
 
-from minigen_kernels import Array, Pair
+from minigen_kernels import Array, Pair, as_ncl
+from minigen_kernels.reference.activation import bias_act
+from minigen_kernels.reference.upsample import upsample_nearest2d
 
 
-def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
+def conv2d(
+    x: Array,
+    w: Array,
+    out_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    b: Array | None = None,
+    activation: str = "identity",
+    slope: float = 0.0,
+) -> Array:
     """Cross-correlation (what networks call convolution) of images with kernels.
 
     y[n, k, i, j] = sum over c, u, v of
     w[k, c, u, v] * x[n, group(k) * C/groups + c, i*sh - ph + u*dh, j*sw - pw + v*dw]
 
     with zero outside the image. x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow).
+
+    With a bias b (K,) the result is `bias_act` of that y and b, with the activation and its slope.
     """
     N, C, H, W = x.shape
     K, Cg, kh, kw = w.shape
@@ -42,17 +57,26 @@ def conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilati
     for u, v in np.ndindex(kh, kw):
         seen = frame[_cells_under(u, v, out_hw, stride, dilation)]
         y += np.einsum("gkc,ngcij->ngkij", wg[..., u, v], seen)
-    return y.reshape(N, K, *out_hw)
+    return _ended(y.reshape(N, K, *out_hw), b, activation, slope)
 
 
 def conv_transpose2d(
-    g: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    g: Array,
+    w: Array,
+    out_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    b: Array | None = None,
+    activation: str = "identity",
+    slope: float = 0.0,
 ) -> Array:
     """The adjoint of `conv2d` in x: every cell of g adds a copy of its kernel to the image.
 
     gx[n, c, i*sh - ph + u*dh, j*sw - pw + v*dw] += w[k, c, u, v] * g[n, k, i, j] for all n, k, i, j,
     u, v and the c of k's group; what falls outside the image is lost. Here `out_hw` is the (H, W) of
-    the image. g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W).
+    the image. g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W). With a bias b (C,) as in `conv2d`.
     """
     N, K, oh, ow = g.shape
     _, Cg, kh, kw = w.shape
@@ -67,7 +91,25 @@ def conv_transpose2d(
     gx = np.zeros((N, groups * Cg, *out_hw), g.dtype)
     inside, image = _overlap(out_hw, frame_hw, padding)
     gx[image] = frame.reshape(N, groups * Cg, *frame_hw)[inside]
-    return gx
+    return _ended(gx, b, activation, slope)
+
+
+def conv2d_upsample(
+    x: Array,
+    w: Array,
+    out_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    b: Array,
+    activation: str,
+    slope: float,
+    scale: Pair,
+) -> tuple[Array, Array]:
+    """`conv2d` with a bias, and the nearest enlargement of that: -> y (N, K, oh, ow), large (N, K, oh*fh, ow*fw)."""
+    y = conv2d(x, w, out_hw, stride, padding, dilation, groups, b, activation, slope)
+    return y, upsample_nearest2d(y, scale)
 
 
 def conv2d_weight_grad(
@@ -94,6 +136,11 @@ def conv2d_weight_grad(
         seen = frame[_cells_under(u, v, (oh, ow), stride, dilation)]
         gw[..., u, v] = np.einsum("ngkij,ngcij->gkc", gg, seen)
     return gw.reshape(K, C // groups, kh, kw)
+
+
+def _ended(y: Array, b: Array | None, activation: str, slope: float) -> Array:
+    """Add the bias and apply the activation, if there is a bias."""
+    return y if b is None else bias_act(as_ncl(y), b, activation, slope).reshape(y.shape)
 
 
 def _frame_hw(out_hw: Pair, kernel_hw: Pair, stride: Pair, dilation: Pair) -> Pair:

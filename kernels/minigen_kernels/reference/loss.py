@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigen_kernels import Array
-from minigen_kernels.reference.elementwise import check_like, exp_excess
+from minigen_kernels.reference.elementwise import check_like, exp_excess, sigmoid
 
 
 def bce_with_logits(x: Array, y: Array) -> Array:
@@ -57,6 +57,18 @@ def mse_sum_backward(gy: Array, p: Array, t: Array, scale: float) -> Array:
         return (p - t) * _factor(gy, 2 * scale)
 
 
+def mse_act_sum(x: Array, t: Array, activation: str, scale: float) -> tuple[Array, Array]:
+    """`mse_sum` of y = activation(x) and t, and y: the shapes () and that of x. `activation`: "sigmoid" or "tanh"."""
+    y = sigmoid(x) if check_head("mse_act_sum", activation) else np.tanh(x)
+    return mse_sum(y, t, scale), y
+
+
+def mse_act_sum_backward(gy: Array, y: Array, t: Array, activation: str, scale: float) -> Array:
+    """Gradient of `mse_act_sum` in x, told from y: that of `mse_sum` times y (1 - y) (sigmoid) or 1 - y^2 (tanh)."""
+    slope = y * (1 - y) if check_head("mse_act_sum_backward", activation) else 1 - y * y
+    return mse_sum_backward(gy, y, t, scale) * slope
+
+
 def gaussian_kl_sum(mean: Array, logvar: Array, scale: float) -> Array:
     """The sum of KL(N(mean, exp(logvar)) || N(0, 1)) over all elements of any one shape, times scale: shape ().
 
@@ -85,6 +97,13 @@ def _factor(gy: Array, scale: float) -> Array:
     """The gradient gy times scale, rounded once."""
     with np.errstate(over="ignore", invalid="ignore"):
         return (gy.astype(np.float64) * scale).astype(gy.dtype)
+
+
+def check_head(name: str, activation: str) -> bool:
+    """Whether the activation is a sigmoid, and not tanh. Raises ValueError for any other. All versions call this."""
+    if activation not in ("sigmoid", "tanh"):
+        raise ValueError(f"{name}: activation is 'sigmoid' or 'tanh', got {activation!r}")
+    return activation == "sigmoid"
 
 
 def check_gradient(name: str, gy: Array, x: Array) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from minigen_kernels import Array, Pair, Window
+from minigen_kernels import Array, Pair, Window, as_ncl
+from minigen_kernels.reference.activation import bias_act, bias_act_backward
 
 
 def max_pool2d(x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair) -> tuple[Array, Array]:
@@ -35,6 +36,25 @@ def max_pool2d(x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair
         y[results] = np.where(larger, here, best)
         index[results] = np.where(larger, position, index[results])
     return y, index
+
+
+def bias_act_max_pool2d(
+    x: Array, b: Array, activation: str, slope: float, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair
+) -> tuple[Array, Array]:
+    """`max_pool2d` of ``bias_act(x, b)``: x (N, C, H, W), b (C,) -> y, index (N, C, oh, ow)."""
+    return max_pool2d(bias_act(as_ncl(x), b, activation, slope).reshape(x.shape), out_hw, kernel, stride, padding)
+
+
+def bias_act_max_pool2d_backward(
+    gy: Array, y: Array, index: Array, activation: str, slope: float, hw: Pair, window: Window
+) -> tuple[Array, Array]:
+    """Gradients of `bias_act_max_pool2d` in x and b: gy, y, index (N, C, oh, ow) -> gx (N, C, *hw), gb (C,).
+
+    The activation's derivative, told from its result, is needed at the maxima alone, and y has them.
+    """
+    small, _ = bias_act_backward(as_ncl(gy), as_ncl(y), activation, slope)
+    gx = plane_scatter(small.reshape(y.shape), index, hw, window)
+    return gx, gx.sum(axis=(0, 2, 3), dtype=np.float64).astype(gx.dtype)
 
 
 def plane_gather(x: Array, index: Array) -> Array:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigen_kernels import Array, Pair
+from minigen_kernels import Array, Pair, as_ncl
+from minigen_kernels.reference.activation import bias_act_backward
 
 
 def upsample_nearest2d(x: Array, scale: Pair) -> Array:
@@ -52,6 +53,25 @@ def upsample_bilinear2d_adjoint(g: Array, scale: Pair) -> Array:
     columns = _interpolation(g.shape[3] // scale[1], scale[1], g.dtype)
     gx: Array = rows.T @ g @ columns
     return gx
+
+
+def bias_act_upsample_backward(gy: Array, y: Array, activation: str, slope: float, scale: Pair) -> tuple[Array, Array]:
+    """Gradients of upsample_nearest2d(y, scale), y = bias_act(x, b), in x and b: `bias_act_backward` of `block_sum2d`.
+
+    gy (N, C, H*fh, W*fw), y (N, C, H, W) -> gx (N, C, H, W), gb (C,).
+    """
+    check_enlarged("bias_act_upsample_backward", gy, y, scale)
+    gx, gb = bias_act_backward(as_ncl(block_sum2d(gy, scale)), as_ncl(y), activation, slope)
+    return gx.reshape(y.shape), gb
+
+
+def check_enlarged(name: str, gy: Array, y: Array, scale: Pair) -> None:
+    """Raise ValueError unless gy is like y, `scale` times as large. All versions call this."""
+    N, C, H, W = y.shape
+    wanted = (N, C, H * scale[0], W * scale[1])
+    if gy.shape != wanted or gy.dtype != y.dtype:
+        got = f"shape {gy.shape} and dtype {gy.dtype}"
+        raise ValueError(f"{name}: gy has {got}, but y {y.shape} and scale {scale} ask for {wanted} and {y.dtype}")
 
 
 def _interpolation(size: int, factor: int, dtype: np.dtype[np.generic]) -> Array:

@@ -37,7 +37,7 @@ Loss = Callable[[Autoencoder, Tensor, Tensor], Tensor]  # (model, decoder output
 
 def mse(model: Autoencoder, output: Tensor, x: Tensor) -> Tensor:
     """Squared error of the reconstruction, mean per pixel."""
-    return losses.mse(model.head(output), x)
+    return losses.mse(output, x, activation=model.head)
 
 
 def bce(model: Autoencoder, output: Tensor, x: Tensor) -> Tensor:

@@ -115,4 +115,4 @@ def deterministic_network(setup: Setup) -> Autoencoder:
 
 def squared_error(model: Autoencoder, code: Tensor, x: Tensor) -> Tensor:
     """|x - decoder(code)|^2: the sum over pixels, the mean over the batch."""
-    return losses.mse(model.decode(code), x, reduction="batchmean")
+    return losses.mse(model.logits(code), x, activation=model.head, reduction="batchmean")
