@@ -99,6 +99,13 @@ class Generator:
             raise ValueError(f"Generator.normal: expected a finite mean and std >= 0, got mean={mean}, std={std}")
         return _affine(self._floats("normal", shape, dtype), std, mean)
 
+    def normal_key(self, n: int, dtype: Any = np.float32) -> tuple[int, int, int]:
+        """Seed, stream and position of the next n normal numbers, for a kernel that draws them itself.
+
+        The generator moves as if `normal` had drawn them.
+        """
+        return self._seed, self._stream, self._advance(n, 16 // np.dtype(dtype).itemsize)
+
     def bernoulli(self, p: float | Array, shape: Shape | None = None, dtype: Any = np.float32) -> Array:
         """Ones with probability `p`, else zeros.
 

@@ -107,6 +107,8 @@ CALLS: list[Call] = [
     ("mix", [(5, 67), (5, 67), (5,)], ()),
     ("reparameterize", [(5, 67)] * 3, ()),
     ("reparameterize_backward", [(5, 67)] * 3, ()),
+    ("posterior_sample", [(70, 7), (70, 7), (7,), (7,)], (15.0, 7, 1, 5, 0.3)),
+    ("posterior_sample_backward", [(70, 37), (), (70, 37), (70, 37), (70, 37)], (15.0, 0.3)),
     ("matmul", [(5, 7), (7, 9)], ()),
     ("bias_act", [(5, 4, 67), (4,)], ("leaky_relu", 0.2)),
     ("bias_act", [(70, 37, 1), (37,)], ("sigmoid", 0.0)),

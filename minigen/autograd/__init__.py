@@ -12,11 +12,11 @@ Imports: device, shapes, called, names, kernels. Read next: ``tensor.py``, ``fun
 from minigen.autograd.backward import grad
 from minigen.autograd.changes import GradientError, note_change
 from minigen.autograd.function import Function
-from minigen.autograd.fused import FusedFunction
+from minigen.autograd.fused import FusedFunction, FusedPair
 from minigen.autograd.recording import is_recording, no_grad
 from minigen.autograd.tensor import Tensor, as_tensor
 
 __all__ = [
-    "Function", "FusedFunction", "GradientError", "Tensor", "as_tensor", "grad", "is_recording", "no_grad",
+    "Function", "FusedFunction", "FusedPair", "GradientError", "Tensor", "as_tensor", "grad", "is_recording", "no_grad",
     "note_change",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ Imports: tensor, changes, recording, shapes. Read next: ``fused.py``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,12 @@ from minigen_kernels import Array, for_array
 #: end, and a GPU adds up many arrays as fast as one.
 Late = list[tuple[int, Tensor]]
 Path = list[tuple[Tensor, Node, tuple[bool, ...]]]  # a Tensor, its Function, and which inputs are on a way to a target
+
+
+class OfSecond(NamedTuple):
+    """What the `backward` of a second result returns: the gradient that its Function gets beside that of the first."""
+
+    gradient: Tensor
 
 
 def grad(
@@ -60,21 +66,30 @@ def _backpropagate(
     path = _path(name, y, targets)
     targeted = {id(t) for t in targets}
     late: Late | None = None if create_graph or y.device == "cpu" else []
-    outer = recording.function, recording.needs_input_grad  # of a `backward` that has called `grad`
+    seconds: dict[int, Tensor] = {}  # gradients of second results, by the first result of the same Function
+    outer = recording.function, recording.needs_input_grad, recording.second  # of a `backward` that has called `grad`
     try:
         with RecordingMode(create_graph):
             for t, function, needed in reversed(path):
                 g = gradients.get(id(t)) if id(t) in targeted else gradients.pop(id(t), None)
+                second = seconds.pop(id(t), None)
+                if g is None and second is not None:
+                    g = Tensor(array_module(t.data).zeros_like(t.data))
                 if g is not None:
-                    recording.function, recording.needs_input_grad = function, needed
-                    _add_gradients(gradients, late, function, needed, function.backward(g, t))
+                    recording.function, recording.needs_input_grad, recording.second = function, needed, second
+                    gxs = function.backward(g, t)
+                    if isinstance(gxs, OfSecond):
+                        first = id(function.inputs[0])
+                        seconds[first] = seconds[first] + gxs.gradient if first in seconds else gxs.gradient
+                    else:
+                        _add_gradients(gradients, late, function, needed, gxs)
     except TypeError as error:
         if error.__traceback__ is not None and error.__traceback__.tb_next is None:  # the call of `backward` itself
             signature = "it takes the gradient of the result and the result: def backward(self, gy, y)"
             raise GradientError(f"{error}; {signature}") from error
         raise
     finally:
-        recording.function, recording.needs_input_grad = outer
+        recording.function, recording.needs_input_grad, recording.second = outer
     _add_late(gradients, late or [])
     return tuple([
         _own(gradients[id(t)]) if id(t) in gradients else Tensor(array_module(t.data).zeros_like(t.data))

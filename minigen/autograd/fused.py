@@ -5,9 +5,10 @@ Imports: function, backward, tensor, recording. Read next: ``recording.py``, the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from minigen.autograd.backward import grad
+from minigen.autograd.backward import OfSecond, grad
 from minigen.autograd.changes import GradientError
 from minigen.autograd.function import Function
 from minigen.autograd.recording import recording
@@ -48,9 +49,7 @@ class FusedFunction(Function):
         """The kernel's gradient, or under `create_graph` the definition's."""
         if recording.on:
             return self.gradient(gy, y)
-        arrays = self.backward_arrays(gy.data, y.data)
-        several = arrays if isinstance(arrays, tuple) else (arrays,)
-        return tuple([None if gx is None else Tensor(gx) for gx in several])
+        return _as_tensors(self.backward_arrays(gy.data, y.data))
 
     def gradient(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         """The gradient of each input in differentiable operations: that of `definition`.
@@ -58,9 +57,66 @@ class FusedFunction(Function):
         An operation whose gradient can be told from its result states that here, and needs no definition: then nothing
         is computed again.
         """
+        return self._of_definition(lambda y: [(y, gy)])
+
+    def _of_definition(self, with_gradients: Callable[[Any], list[tuple[Tensor, Tensor]]]) -> tuple[Tensor | None, ...]:
+        """The gradients of the inputs from those of the results of `definition`, which `with_gradients` puts beside."""
         # New names for the inputs: the inner `grad` ends at them, while its results still depend on the real inputs.
         held = [Identity.apply(x) if isinstance(x, Tensor) and x.requires_grad else x for x in self.inputs]
         asked = [i for i in range(len(held)) if self.needs(i)]
-        gxs = grad(self.definition(*held), [held[i] for i in asked], gy, create_graph=True)
-        found = dict(zip(asked, gxs, strict=True))
+        found: dict[int, Tensor] = {}
+        for y, gy in with_gradients(self.definition(*held)):
+            for i, gx in zip(asked, grad(y, [held[i] for i in asked], gy, create_graph=True), strict=True):
+                found[i] = found[i] + gx if i in found else gx
         return tuple(found.get(i) for i in range(len(held)))
+
+
+class SecondResult(Function):
+    """The second result of a FusedPair, made from the first, to whose Function its gradient goes."""
+
+    value: Array
+
+    def forward(self, y: Array) -> Array:
+        return self.value
+
+    def backward(self, gy: Tensor, y: Tensor) -> Any:
+        return OfSecond(gy)
+
+
+class FusedPair(FusedFunction):
+    """A FusedFunction with two results: `forward` returns the first and saves the second as `second`.
+
+    `pair` gives both. `backward_arrays` gets the gradients of both, that of the second or None as its last argument;
+    `definition` returns both. So what two results share is computed once, also on the way back.
+    """
+
+    second: Array
+
+    @classmethod
+    def pair(cls, *inputs: Any, **static: Any) -> tuple[Tensor, Tensor]:
+        """Run the operation: the first and the second result."""
+        function = cls(**static)
+        y = function(*inputs)
+        return y, SecondResult.apply(y, value=function.second)
+
+    def backward_arrays(
+        self, gy: Array, y: Array, second: Array | None = None
+    ) -> Array | None | tuple[Array | None, ...]:
+        """Gradients of both results to gradients of the inputs, as arrays; None where `needs(i)` is False."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward_arrays")
+
+    def definition(self, *inputs: Any) -> Any:
+        """The same two functions of the same inputs in differentiable operations."""
+        return super().definition(*inputs)
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        """The kernel's gradient, or under `create_graph` the definition's."""
+        second: Tensor | None = recording.second
+        if recording.on:
+            return self._of_definition(lambda ys: [(ys[0], gy)] if second is None else list(zip(ys, (gy, second))))
+        return _as_tensors(self.backward_arrays(gy.data, y.data, None if second is None else second.data))
+
+
+def _as_tensors(arrays: Array | None | tuple[Array | None, ...]) -> tuple[Tensor | None, ...]:
+    several = arrays if isinstance(arrays, tuple) else (arrays,)
+    return tuple([None if gx is None else Tensor(gx) for gx in several])

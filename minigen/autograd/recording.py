@@ -23,6 +23,7 @@ class _Recording(threading.local):
     on = True  # does this thread remember how Tensors are made?
     function: Any = None  # the Function whose `backward` the engine runs in this thread just now
     needs_input_grad: tuple[bool, ...] = ()  # which inputs of it are on the way to a target
+    second: Any = None  # the gradient of its second result, if it has one and that counts
 
 
 recording = _Recording()

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
 from minigen import losses, nn, ops
 from minigen.autograd import Tensor
 from minigen.device import array_module
+from minigen.losses.posterior import draw_posterior
 from minigen.models.autoencoder import Autoencoder, ImageShape, dense_layers
-from minigen.models.likelihood import Likelihood, soft_clamp
+from minigen.models.likelihood import LOGVAR_LIMIT, Likelihood, soft_clamp
 from minigen.models.sizes import check_multiples_of_4
 from minigen.random import Generator
 from minigen_kernels import Array
@@ -51,11 +52,28 @@ class VAE(Autoencoder):
 
     def posterior(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (with `soft_clamp`), each (N, D), of q(z | x) for images (N, C, H, W)."""
+        features = self._features(x, y)
+        return self.call_submodule(self.mean, features), soft_clamp(self.call_submodule(self.logvar, features))
+
+    def draw(self, x: Tensor, noise: Generator, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """A draw z (N, D) from q(z | x), as a function of its parameters, and the divergence KL(q(z | x) || p(z)).
+
+        The divergence is the mean over the batch, in nats per sample. The noise is ``noise.normal((N, D))``.
+        """
+        if type(self).posterior is VAE.posterior and _is_plain(self.mean) and _is_plain(self.logvar):
+            features = self._features(x, y)
+            m, v = (ops.linear(features, head.weight) for head in (self.mean, self.logvar))
+            return draw_posterior(m, v, self.mean.bias, self.logvar.bias, limit=LOGVAR_LIMIT, noise=noise)
+        mean, logvar = self.posterior(x, y)
+        z = ops.reparameterize(mean, logvar, Tensor(noise.normal(mean.shape, dtype=mean.dtype)))
+        return z, losses.gaussian_kl(mean, logvar)
+
+    def _features(self, x: Tensor, y: Tensor | None) -> Any:
+        """What the encoder makes of images, and of labels if the model is conditional."""
         inputs = x - self.centre
         if self.classes:
             inputs = self._concat_labels(ops.flatten(inputs), y)
-        features = self.call_submodule(self.encoder, inputs)
-        return self.call_submodule(self.mean, features), soft_clamp(self.call_submodule(self.logvar, features))
+        return self.call_submodule(self.encoder, inputs)
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The mean of q(z | x), (N, D)."""
@@ -104,6 +122,16 @@ class VAE(Autoencoder):
             got = "none" if y is None else f"shape {y.shape}"
             raise ValueError(f"VAE: expected labels as one-hot rows ({len(x)}, {self.classes}), got {got}")
         return ops.concat([x, y], axis=1)
+
+
+def _is_plain(head: nn.Module) -> TypeGuard[_Head]:
+    """Whether a head is a dense layer with a bias, and with the `forward` that is written there."""
+    return type(head) is nn.Dense and "forward" not in vars(head) and head.bias is not None
+
+
+class _Head(Protocol):
+    weight: Tensor
+    bias: Tensor
 
 
 def one_hot(labels: Any, classes: int) -> Array:

@@ -51,6 +51,7 @@ from minigen_kernels.cuda.pool import (
     plane_gather,
     plane_scatter,
 )
+from minigen_kernels.cuda.posterior import posterior_sample, posterior_sample_backward
 from minigen_kernels.cuda.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.cuda.reduce import sum_axes
 from minigen_kernels.cuda.running import average_update, total_update

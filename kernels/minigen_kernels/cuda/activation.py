@@ -48,17 +48,17 @@ def bias_act_backward(gy: Array, y: Array, activation: str, slope: float) -> tup
     return gx, gb
 
 
-def channel_sums(shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[Any, ...]]:
+def channel_sums(shape: tuple[int, ...], sums: int = 1) -> tuple[tuple[int, int], tuple[Any, ...]]:
     """The grid, and the arguments parts, counters, C, L, places, chunk, width, of the kernels that sum over channels.
 
-    They are those of `channel_sums` in ``activation.cuh``, for an array (N, C, L).
+    They are those of `channel_sums` in ``activation.cuh``, for `sums` sums of arrays (N, C, L).
     """
     N, C, L = shape
     width = WIDTH if L == 1 else 1
     places = N * L
     chunk = max(THREADS // width * EACH, -(-places // MOST_BLOCKS))
     grid = (-(-C // width), -(-places // chunk))
-    return grid, (empty((grid[1], C), np.float64), counters(grid[0]), C, L, places, chunk, width)
+    return grid, (empty((sums * grid[1], C), np.float64), counters(sums * grid[0]), C, L, places, chunk, width)
 
 
 def _grid(rows: int, columns: int) -> tuple[tuple[int, int], tuple[int, int], int]:

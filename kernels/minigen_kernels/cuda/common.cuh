@@ -80,3 +80,16 @@ static __device__ __forceinline__ bool last_to_come(unsigned int* counter, unsig
   __syncthreads();
   return last;
 }
+
+// out[0] = what all threads of all blocks have added up, times scale.
+static __device__ void finish(double sum, double* partial, unsigned int* counter, real* out, double scale) {
+  sum = block_sum(sum);
+  if (gridDim.x > 1) {
+    if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+    if (!last_to_come(counter, gridDim.x)) return;
+    sum = 0;
+    for (int i = threadIdx.x; i < (int)gridDim.x; i += blockDim.x) sum += partial[i];
+    sum = block_sum(sum);
+  }
+  if (threadIdx.x == 0) out[0] = (real)(sum * scale);
+}

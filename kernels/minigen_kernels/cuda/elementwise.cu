@@ -13,6 +13,7 @@
 
 #include "common.cuh"
 #include "together.cuh"
+#include "gaussian.cuh"
 
 // y = a + b for up to MOST_ARRAYS pairs, by chunks (together.cuh).
 extern "C" __global__ void add_kernel(const Arrays a, const Arrays b, const Arrays y, const Chunks chunks) {
@@ -116,12 +117,6 @@ extern "C" __global__ void mix_kernel(const real* __restrict__ a, const real* __
     const real w = weight[i / D];
     y[i] = w * a[i] + (1 - w) * b[i];
   }
-}
-
-// The product a exp(logvar / 2), where 0 times infinity is 0.
-__device__ real times_deviation(real a, real logvar) {
-  const real deviation = exp(logvar / 2);
-  return a == 0 && deviation == deviation ? real(0) : a * deviation;  // a NaN stays one
 }
 
 // z = mean + exp(logvar / 2) noise.

@@ -12,25 +12,10 @@
 
 #include "common.cuh"
 #include "activation.cuh"
+#include "gaussian.cuh"
 
 // log(1 + exp(x)) - x y without overflow, and without the cancellation of large numbers. A NaN stays one in x y.
 __device__ real bce(real x, real y) { return max(x, real(0)) - x * y + log1p(exp(-fabs(x))); }
-
-// (mean^2 + exp(logvar) - 1 - logvar) / 2.
-__device__ real gaussian_kl(real mean, real logvar) { return (mean * mean + exp_excess(logvar)) / 2; }
-
-// out[0] = what all threads of all blocks have added up, times scale.
-static __device__ void finish(double sum, double* partial, unsigned int* counter, real* out, double scale) {
-  sum = block_sum(sum);
-  if (gridDim.x > 1) {
-    if (threadIdx.x == 0) partial[blockIdx.x] = sum;
-    if (!last_to_come(counter, gridDim.x)) return;
-    sum = 0;
-    for (int i = threadIdx.x; i < (int)gridDim.x; i += blockDim.x) sum += partial[i];
-    sum = block_sum(sum);
-  }
-  if (threadIdx.x == 0) out[0] = (real)(sum * scale);
-}
 
 extern "C" __global__ void bce_with_logits_kernel(const real* __restrict__ x, const real* __restrict__ y,
                                                   real* __restrict__ out, long long n) {

@@ -51,6 +51,7 @@ from minigen_kernels.reference.pool import (
     plane_gather,
     plane_scatter,
 )
+from minigen_kernels.reference.posterior import posterior_sample, posterior_sample_backward
 from minigen_kernels.reference.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.reference.reduce import sum_axes
 from minigen_kernels.reference.running import average_update, total_update

@@ -7,12 +7,11 @@
 The update (algorithm 1) moves encoder and decoder along the gradient of that: `gradient_step` in
 ``../autoencoders/build.py``. The networks are in ``minigen/models/vae.py``. No other file is needed to understand this.
 
-Imports: losses, build, models. Read next: ``beta_vae.py``, ``iwae.py``.
+Imports: build, models. Read next: ``beta_vae.py``, ``iwae.py``.
 """
 
 from __future__ import annotations
 
-from minigen import losses, ops
 from minigen.algorithms.autoencoders.build import Objective, build_vae
 from minigen.algorithms.experiment import Experiment, Recipe, Setup
 from minigen.algorithms.likelihood.build import COMMON, CONV, DENSE, ELBO, conv_network, dense_network, pixel_likelihood
@@ -32,10 +31,8 @@ def negative_elbo(model: VAE) -> Objective:
     """
 
     def objective(x: Tensor, y: Tensor | None, noise: Generator) -> dict[str, Tensor]:
-        mean, logvar = model.posterior(x, y)
-        z = ops.reparameterize(mean, logvar, Tensor(noise.normal(mean.shape, dtype=mean.dtype)))
+        z, kl = model.draw(x, noise, y)
         reconstruction = model.likelihood.nll(model.logits(z, y), x)
-        kl = losses.gaussian_kl(mean, logvar)
         return {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
 
     return objective
