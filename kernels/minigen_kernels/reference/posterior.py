@@ -1,4 +1,4 @@
-"""A draw from the Gaussian that an encoder describes, and its divergence from N(0, 1), in one kernel: see ``vae.py``.
+"""A draw from the Gaussian that an encoder describes, and its divergence from N(0, 1), in one kernel.
 
 The encoder's last layers give m and v, (N, D), without their biases. With these,
 
