@@ -50,7 +50,8 @@ class _Watching:
 
     def __init__(self, backend: Backend, launches: list[Launch]) -> None:
         self.backend, self.launches = backend, launches
-        self.owns, self.addresses, self.empty = backend.owns, backend.addresses, backend.empty
+        self.owns, self.addresses = backend.owns, backend.addresses
+        self.empty, self.counters = backend.empty, backend.counters
 
     def run(self, program: Program, kernel: str, grid: Dim3, block: Dim3, arguments: Sequence[Any]) -> None:
         parameters = kernels(program.file)[kernel].parameters

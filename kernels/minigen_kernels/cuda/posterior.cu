@@ -17,10 +17,11 @@ extern "C" __global__ void posterior_sample_kernel(const real* __restrict__ m, c
                                                    const real* __restrict__ b_mean, const real* __restrict__ b_logvar,
                                                    real* __restrict__ z, real* __restrict__ mean,
                                                    real* __restrict__ t, real* __restrict__ noise, double* partial,
-                                                   unsigned int* counter, real* __restrict__ kl, long long n, int D,
-                                                   real limit, double scale, unsigned long long position,
+                                                   unsigned int* counter, real* __restrict__ kl,
+                                                   unsigned long long position,
                                                    const unsigned long long* __restrict__ offset_or_null,
-                                                   unsigned long long seed, unsigned long long stream) {
+                                                   unsigned long long seed, unsigned long long stream, long long n,
+                                                   int D, real limit, double scale) {
   if (offset_or_null) position += *offset_or_null;  // see random.cu
   constexpr int NUMBERS = 16 / sizeof(real);
   double sum = 0;

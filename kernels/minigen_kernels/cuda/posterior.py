@@ -1,7 +1,7 @@
 """A draw from the Gaussian that an encoder describes, and its divergence, in CUDA; the arithmetic: ``posterior.cu``.
 
-Imports: NumPy, ``launch.py``, ``activation.py``, ``random.py``; from ``reference`` the checks of arguments. Specification: the same
-file there. Read next: ``posterior.cu``.
+Imports: NumPy, ``launch.py``, ``activation.py``, ``random.py``; from ``reference`` the checks of arguments.
+Specification: the same file there. Read next: ``posterior.cu``.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ def posterior_sample(
     check_posterior("posterior_sample", m, v, b_mean, b_logvar)
     z, mean, t, noise = (empty(m.shape, m.dtype) for _ in range(4))
     kl, blocks = empty((), m.dtype), blocks_for(-(-m.size * m.itemsize // 16))
-    sums = empty((blocks,), np.float64), counters(1), kl, m.size, m.shape[1], limit, scale
+    sums = empty((blocks,), np.float64), counters(1), kl, *start(seed, stream, position)
     operands = contiguous(m), contiguous(v), contiguous(b_mean), contiguous(b_logvar), z, mean, t, noise
-    launch("posterior.cu", "posterior_sample_kernel", blocks, THREADS, *operands, *sums, *start(seed, stream, position))
+    numbers = m.size, m.shape[1], limit, scale
+    launch("posterior.cu", "posterior_sample_kernel", blocks, THREADS, *operands, *sums, *numbers)
     return z, kl, mean, t, noise
 
 
