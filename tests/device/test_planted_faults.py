@@ -47,4 +47,4 @@ def test_a_planted_fault_is_found(fault: Fault) -> None:
     assert done.returncode == 1, (
         f"exit code {done.returncode}: the tests did not fail\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
     )
-    assert re.search("1 (failed|error) in", done.stdout) and fault.says in done.stdout, done.stdout[-3000:]
+    assert re.search(r"^1 (failed|error)\b", done.stdout, re.M) and fault.says in done.stdout, done.stdout[-3000:]
