@@ -21,7 +21,7 @@ from minigen import losses, nn, ops, optim
 from minigen.autograd import Tensor
 from minigen.device import to_device
 
-from .work import WORKS
+from .work import WORKS, Draw
 
 Update = Callable[..., tuple[Tensor, ...]]
 Networks = dict[str, nn.Module]
@@ -182,16 +182,22 @@ MODELS = {
 }
 
 
+def draw_and_update(update: Update, rng: mg.Generator, batch: int, noise: Sequence[Draw]) -> tuple[Tensor, ...]:
+    """One update with noise of its own."""
+    return update(*[getattr(rng, kind)((batch, *shape)) for kind, shape in noise])
+
+
 class Training:
-    """One of the models, ready to be stepped."""
+    """One of the models, ready to be stepped: `step` makes one update with noise of its own."""
 
     def __init__(self, name: str, batch: int, threads: int, device: str = "cpu", captured: bool = False) -> None:
         mg.set_num_threads(threads)
         mg.manual_seed(0)
         self.work, self.batch, self.rng = WORKS[name], batch, mg.Generator(2, device=device)
         self.networks, self.update = MODELS[name](*(Tensor(x, device=device) for x in self.work.data(batch)))
+        self.step: Callable[[], object] = partial(draw_and_update, self.update, self.rng, self.batch, self.work.noise)
         if captured:
-            self.step = importlib.import_module("minigen.capture").capture(self.step)  # type: ignore[method-assign]
+            self.step = mg.capture(self.step)
 
     def weights(self) -> dict[str, Any]:
         """All parameters and running statistics, under PyTorch's names."""
@@ -200,10 +206,6 @@ class Training:
     def losses(self, noise: Sequence[Any]) -> list[float]:
         """One update with noise that is given."""
         return [loss.item() for loss in self.update(*(to_device(x, self.rng.device) for x in noise))]
-
-    def step(self) -> None:
-        """One update with noise of its own."""
-        self.update(*[getattr(self.rng, kind)((self.batch, *shape)) for kind, shape in self.work.noise])
 
     def wait(self) -> None:
         """Return when all steps are done: on a CPU at once."""
