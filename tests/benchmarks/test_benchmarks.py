@@ -77,6 +77,21 @@ def test_pytorch_computes_the_same(name: str) -> None:
         np.testing.assert_allclose(own.losses(noise), peer.losses(noise), rtol=1e-3)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", work.WORKS)
+def test_a_captured_step_is_a_graph(name: str) -> None:
+    training = in_minigen.Training(name, BATCH, 1, "cuda", captured=True)
+    for _ in range(5):
+        training.step()
+    assert training.remark() == ""
+
+
+def test_on_a_cpu_nothing_is_captured_and_the_table_says_so() -> None:
+    training = in_minigen.Training("dense-ae", BATCH, 1, captured=True)
+    training.step()
+    assert training.remark().startswith("steps are not captured: ")
+
+
 def test_the_table_compares_with_the_fastest_peer() -> None:
     def runs(**ms: float) -> dict[str, dict[str, float]]:
         return {kind.replace("_", "-"): {"min_ms": value} for kind, value in ms.items()}
