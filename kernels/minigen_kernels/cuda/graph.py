@@ -16,14 +16,14 @@ import contextlib
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from minigen_kernels.cuda.backend import Backend, CupyBackend, Dim3
+from minigen_kernels.cuda.backend import Backend, Dim3
 from minigen_kernels.cuda.cublas import Handle
 from minigen_kernels.cuda.gemm import using_handle
-from minigen_kernels.cuda.launch import using
+from minigen_kernels.cuda.launch import backend_here, using
 from minigen_kernels.cuda.optim import numbers
 from minigen_kernels.cuda.random import Offset, offsets
 from minigen_kernels.cuda.source import Program, kernels
@@ -46,12 +46,13 @@ class Launch(NamedTuple):
 
 
 class _Watching:
-    """A backend that writes down what it is asked to launch, and has another one do it."""
+    """A backend that writes down what it is asked to launch. All that it does is done by another one."""
 
     def __init__(self, backend: Backend, launches: list[Launch]) -> None:
         self.backend, self.launches = backend, launches
-        self.owns, self.addresses = backend.owns, backend.addresses
-        self.empty, self.counters = backend.empty, backend.counters
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)
 
     def run(self, program: Program, kernel: str, grid: Dim3, block: Dim3, arguments: Sequence[Any]) -> None:
         parameters = kernels(program.file)[kernel].parameters
@@ -136,6 +137,6 @@ class Recorder:
 
     @contextmanager
     def _ours(self, launches: list[Launch]) -> Iterator[None]:
-        watching = using(_Watching(CupyBackend(), launches))
+        watching = using(cast(Backend, _Watching(backend_here(), launches)))
         with self.lane.here(), watching, self._allocator(self.pool.malloc):
             yield

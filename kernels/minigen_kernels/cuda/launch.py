@@ -44,6 +44,11 @@ def using(backend: Backend) -> Iterator[None]:
         _instead.reset(token)
 
 
+def backend_here() -> Backend:
+    """Where kernels run."""
+    return _instead.get(_device)
+
+
 def empty(shape: tuple[int, ...], dtype: Any) -> Array:
     """A new C-contiguous array of any content where the kernels run."""
     return _instead.get(_device).empty(shape, dtype)
