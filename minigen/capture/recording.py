@@ -42,6 +42,9 @@ class Recording:
         self._graphs = cuda_graphs()
         self._recorder = self._graphs.Recorder(lane)
         self._fixed = [slot.array for slot in host.slots]  # where a graph finds what steps hand on
+        each = list(zip(host.slots, self._fixed))
+        self._in_tensors = [(slot.holder, fixed, slot) for slot, fixed in each if isinstance(slot.holder, Tensor)]
+        self._elsewhere = [(slot, fixed) for slot, fixed in each if not isinstance(slot.holder, Tensor)]
 
     def why_not(self) -> str | None:
         """What speaks against a step from here, if anything does."""
@@ -187,6 +190,8 @@ class Recording:
         self._updates = [
             (optimizer, gradients) for optimizer, gradients in self._noted.steps if isinstance(optimizer, KNOWN)
         ]
+        noted = {id(p) for optimizer, _ in self._updates for p in optimizer.params}  # by the optimizer's own step
+        self._changing = [t for t in self._changing if id(t) not in noted]
         return launches, numbers.values
 
     def _written(self, before: _Snapshot) -> list[Array | None]:
@@ -199,8 +204,8 @@ class Recording:
 
     def _moved(self) -> list[tuple[Slot, Array, Array]]:
         """The slots that hold another array than the one where a graph looks; that; and the one that they hold."""
-        each = zip(self._host.slots, self._fixed)
-        return [(slot, fixed, slot.array) for slot, fixed in each if slot.array is not fixed]
+        moved = [(slot, fixed, t.data) for t, fixed, slot in self._in_tensors if t.data is not fixed]
+        return moved + [(slot, fixed, slot.array) for slot, fixed in self._elsewhere if slot.array is not fixed]
 
     def _misfit(self) -> str | None:
         """A slot whose array has another shape or dtype than it had."""
