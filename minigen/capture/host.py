@@ -40,6 +40,12 @@ KNOWN: tuple[type[Optimizer], ...] = (SGD, RMSprop, Adam, AdamW)
 _SMALL = 64  # elements; a larger array on the host must be the same object, its contents are not looked at
 
 
+class Captured:
+    """The base of what captures `step`: it may stand where the step reaches it, and what it counts is not looked at."""
+
+    step: Callable[..., Any]
+
+
 @dataclass
 class Slot:
     """A place that holds an array on the device: an attribute of a Tensor, an entry of a dict or list."""
@@ -133,7 +139,9 @@ class Host:
             self._attributes.append((path, t, "data", t.data))
 
     def _parts(self, path: str, x: Any) -> Iterator[tuple[str, Any]]:
-        if isinstance(x, Optimizer):
+        if isinstance(x, Captured):
+            yield path, x.step
+        elif isinstance(x, Optimizer):
             yield from self._optimizer(path, x)
         elif isinstance(x, functools.partial):
             yield from ((path, x.func), (path, x.args), (path, x.keywords))

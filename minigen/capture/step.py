@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from minigen.capture.arguments import kind_of
-from minigen.capture.host import Host
+from minigen.capture.host import Captured, Host
 from minigen.capture.recording import Recording
 from minigen.shapes import flag, shown
 from minigen_kernels import cuda_graphs
@@ -37,7 +37,7 @@ class _Kind:
         self.attempt, self.wait = self.calls + 1 + self.wait, 2 * self.wait
 
 
-class CapturedStep(Generic[P, R]):
+class CapturedStep(Captured, Generic[P, R]):
     """A step that makes itself a CUDA graph; called like the step. `capture` makes it and says what it requires.
 
     `reason` says why the last call was a plain step, and is None if it was a replay. `replays` counts these.

@@ -119,6 +119,16 @@ def test_arguments_of_many_forms() -> None:
 
 
 @gpu
+def test_a_captured_step_may_take_the_place_of_the_step() -> None:
+    """What it counts is in reach of the step then, and changes in every call."""
+    plain, toy = Toy(), Toy()
+    toy.step = capture(toy.step)  # type: ignore[method-assign]
+    for x in batches(8):
+        assert toy.step(x)["loss"].item() == plain.step(x)["loss"].item()
+    assert isinstance(toy.step, CapturedStep) and toy.step.replays == 8 - FIRST + 1
+
+
+@gpu
 def test_a_batch_of_another_size_has_a_graph_of_its_own() -> None:
     mixed = [x for pair in zip(batches(8), batches(8, size=3)) for x in pair]
     assert assert_same(lambda toy: toy.step, given=mixed).replays == 2 * (8 - FIRST + 1)
