@@ -85,7 +85,7 @@ def prove(
             hint = f"; did you mean {near[0]!r}?" if near else kinds
             raise ValueError(f"prove: there is nothing called {only!r} to prove{hint}")
     subject = cuda_subject() if device == "cuda" else cpu_subject()
-    paths = [Path(file)] if file is not None else []
+    paths = [Path(file).absolute()] if file is not None else []
     paths += [proof_path(subject)] if only is None else []
     settings = {"backend": device, "only": only, "seed": seed, "draws": DRAWS, "gradcheck": GRADCHECK}
     proof = Proof(subject, {**settings, "environment": describe_environment()}, *paths)
