@@ -153,6 +153,17 @@ Written by `python benchmarks/run.py --peers torch,torch-tuned,jax --threads 1`;
 """
 
 
+TRANSFERS = ("h2d", "d2h", "sync")
+LAUNCHES = """## Launches of a step on a GPU
+
+A launch costs the host 5 to 10 us, whatever its size, so the step of a small model takes as long as its launches do.
+`benchmarks/launches.py` counts those of one training step, as `minigen train` makes it, on the double of CuPy
+(`tests/cuda_double`): before 2026-11-29, and now. No step waits for the device. Adam is one launch for up to 32
+parameters, and so is a moving average; sums end in the last block of their own kernel; bias, activation, pooling or
+enlargement end the convolution before them; a VAE's draw and its divergence are one kernel.
+"""
+
+
 GRAPHS = """## A step as one CUDA graph
 
 On a GPU every launch costs the host 5 to 10 us, and the step of a small model is tens to hundreds of them. `minigen
@@ -183,9 +194,29 @@ launched at once.
 """
 
 
+def launches() -> str:
+    """The launches of a training step of six models, before and now, as ``benchmarks/launches.py`` counted them."""
+    kept = Path(__file__).resolve().parents[1] / "results"
+    before, now = (
+        json.loads((kept / f"launches-on-the-double{version}.json").read_text(encoding="utf-8"))
+        for version in ("-before", "")
+    )
+    lines = [
+        LAUNCHES,
+        "| model | element-wise | reductions | minigen's kernels | cuBLAS | all |",
+        "| --- |" + " ---: |" * 5,
+    ]
+    for model, counted in now.items():
+        old, new = before[model]["all"], counted["all"]
+        kinds = [(old.get(kind, 0), new.get(kind, 0)) for kind in ("elementwise", "reduction", "raw", "cublas")]
+        kinds.append(tuple(sum(n for kind, n in c.items() if kind not in TRANSFERS) for c in (old, new)))
+        lines.append(f"| {model} | " + " | ".join(f"{a} -> {b}" for a, b in kinds) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def page(results: Iterable[Result]) -> str:
     """The whole of ``docs/performance.md``."""
-    parts = [HOW, GRAPHS]
+    parts = [HOW, launches(), GRAPHS]
     for result in results:
         run = result["run"]
         threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"

@@ -205,3 +205,17 @@ def test_errors_change_nothing(room):
     frozen.flags.writeable = False
     with pytest.raises(ValueError, match="read-only"):
         room.sgd_update(frozen, g, g.copy(), 0.1, 0.9, False, 0)
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=["reference", "cpu"])
+@given(st.lists(st.lists(st.floats(-1e3, 1e3), min_size=0, max_size=5), min_size=1, max_size=4), st.floats(1e-3, 1e4))
+def test_clipped_gradients_keep_their_direction_and_have_at_most_the_norm(room, rows, max_norm):
+    gradients = [np.array(row) for row in rows]
+    clipped, norm = room.clip_norm(gradients, max_norm)
+    exact = math.sqrt(math.fsum(x * x for row in rows for x in row))
+    factor = min(1.0, max_norm / (exact + 1e-6))
+    assert norm.shape == () and math.isclose(norm, exact, rel_tol=1e-12, abs_tol=1e-300)
+    for before, after in zip(gradients, clipped, strict=True):
+        np.testing.assert_allclose(after, before * factor, rtol=1e-12)
+    alone, same = room.clip_norm(gradients[0], max_norm)
+    assert isinstance(alone, np.ndarray) and math.isclose(same, math.hypot(*rows[0]), rel_tol=1e-12, abs_tol=1e-300)
