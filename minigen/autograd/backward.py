@@ -3,7 +3,7 @@
 `grad` and `Tensor.backward` both find what lies between the result and the targets, then call the `backward` of each
 Function on this path, the last one first.
 
-Imports: tensor, changes, recording, shapes. Read next: ``fused.py``.
+Imports: tensor, changes, few_launches, recording, shapes. Read next: ``fused.py``.
 """
 
 from __future__ import annotations
@@ -14,15 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigen.autograd.changes import GradientError, changed_since, check_unchanged
+from minigen.autograd.few_launches import Late, add_late, ones, own
 from minigen.autograd.recording import RecordingMode, recording
 from minigen.autograd.tensor import Node, Tensor, as_tensor
 from minigen.device import array_module
 from minigen.shapes import flag, several
-from minigen_kernels import Array, for_array
 
-#: The second and further terms of gradients of leaves, each with the id of its leaf. Nobody asks for these before the
-#: end, and a GPU adds up many arrays as fast as one.
-Late = list[tuple[int, Tensor]]
 Path = list[tuple[Tensor, Node, tuple[bool, ...]]]  # a Tensor, its Function, and which inputs are on a way to a target
 
 
@@ -90,9 +87,9 @@ def _backpropagate(
         raise
     finally:
         recording.function, recording.needs_input_grad, recording.second = outer
-    _add_late(gradients, late or [])
+    add_late(gradients, late or [])
     return tuple([
-        _own(gradients[id(t)]) if id(t) in gradients else Tensor(array_module(t.data).zeros_like(t.data))
+        own(gradients[id(t)]) if id(t) in gradients else Tensor(array_module(t.data).zeros_like(t.data))
         for t in targets
     ])  # fmt: skip
 
@@ -106,32 +103,11 @@ def _first_gradient(name: str, y: Tensor, gy: Tensor | None, create_graph: bool)
     if gy is None:
         if y.size != 1:
             raise ValueError(f"{name}: y has shape {y.shape}; give gy of that shape, or reduce y to one number")
-        return Tensor(np.ones_like(y.data) if y.device == "cpu" else _ones(y.data))
+        return Tensor(np.ones_like(y.data) if y.device == "cpu" else ones(y.data))
     gy = as_tensor(gy, name)
     if (gy.shape, gy.dtype, gy.device) != (y.shape, y.dtype, y.device):
         raise ValueError(f"{name}: gy has to be like y, which is {y!r}, but it is {gy!r}")
     return gy if create_graph else gy.detach()  # it may itself come back as a gradient
-
-
-_device_ones: dict[Any, Array] = {}
-
-
-def _ones(like: Array) -> Array:
-    """Ones on the GPU, where each backward pass would launch a kernel to make its own. Nobody may write to them."""
-    key = like.shape, like.dtype, like.data.device_id  # type: ignore[attr-defined]
-    if key in _device_ones:
-        return _device_ones[key]
-    xp = array_module(like)
-    made = xp.ones_like(like)
-    if not xp.cuda.get_current_stream().is_capturing():  # what is recorded has not happened yet
-        _device_ones[key] = made
-    return made
-
-
-def _own(g: Tensor) -> Tensor:
-    """`g`, or a copy if it is made of `_ones`: whoever gets a gradient may write to it."""
-    shared = g.device == "cuda" and any(a is g.data or a is g.data.base for a in _device_ones.values())
-    return Tensor(g.data.copy()) if shared else g
 
 
 def _path(name: str, y: Tensor, targets: list[Tensor]) -> Path:
@@ -197,17 +173,3 @@ def _add_gradients(
             late.append((id(x), gx))
         else:
             gradients[id(x)] = before + gx
-
-
-def _add_late(gradients: dict[int, Tensor], late: Late) -> None:
-    """Add what came late to the gradients of leaves, term by term in its order: one launch for the terms of many."""
-    while late:
-        dtype, now, rest = late[0][1].dtype, dict[int, Tensor](), Late()
-        for key, g in late:
-            if key in now or g.dtype != dtype:
-                rest.append((key, g))
-            else:
-                now[key] = g
-        sums = for_array(late[0][1].data).add([gradients[key].data for key in now], [g.data for g in now.values()])
-        gradients.update(zip(now, map(Tensor, sums), strict=True))
-        late = rest

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minigen import nn, ops, optim
-from minigen.autograd import Tensor, backward, grad
+from minigen.autograd import Tensor, few_launches, grad
 from minigen.random import Generator
 from minigen.training.fit import Means
 from minigen_kernels.cuda.backend import CupyBackend
@@ -136,4 +136,4 @@ def test_the_ones_of_a_backward_pass_are_made_once_and_nobody_gets_them() -> Non
         z = ops.reshape(x, (1,))
         (k,) = grad(z, [x])
         k.data[...] = wrote
-    assert len([one for one in backward._device_ones.values() if one.shape == () and one.dtype == np.float32]) == 1
+    assert len([one for one in few_launches._device_ones.values() if one.shape == () and one.dtype == np.float32]) == 1
