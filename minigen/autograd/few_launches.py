@@ -1,7 +1,7 @@
 """What keeps the launches of a backward pass few on a GPU, where each costs the host microseconds whatever its size.
 
-A pass starts with ones that were made before, and the terms of the gradients of leaves are added up at its end, those of
-many leaves in one launch. On the CPU none of this is used.
+A pass starts with ones that were made before, and the terms of the gradients of leaves are added up at its end, those
+of many leaves in one launch. On the CPU none of this is used.
 
 Imports: tensor, kernels. Read next: ``fused.py``.
 """
