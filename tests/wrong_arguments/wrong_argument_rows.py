@@ -44,6 +44,7 @@ OPS: dict[str, Callable[[], dict[str, Any]]] = {
     "group_norm": lambda: {"x": t(4, 4, 2), "num_groups": 2, "w": t(4), "b": t(4), "eps": 1e-5},
     "instance_norm": lambda: {"x": t(4, 4, 2), "w": t(4), "b": t(4), "eps": 1e-5},
     "bias_act": lambda: {"x": t(4, 3), "b": t(3), "activation": ops.tanh},
+    "bias_act_max_pool2d": lambda: {"x": t(2, 3, 4, 4), "b": t(3), "activation": ops.tanh, **WINDOW, "ceil_mode": True},
     "broadcast_to": lambda: {"x": t(3), "shape": (2, 3)},
     "sum_to": lambda: {"x": t(2, 3), "shape": (3,)},
     "reshape": lambda: {"x": t(2, 3), "shape": (3, -1)},
