@@ -26,6 +26,7 @@ from minigen.losses.reduction import (
     reduce,
     reduction_scale,
 )
+from minigen.ops.bias_act import check_activation
 from minigen.shapes import one_number
 from minigen_kernels import Array, for_array
 
@@ -82,13 +83,15 @@ def mse(
 
     Unit: the squared unit of the data; per element ("mean"), per batch ("sum"), per sample ("batchmean").
     """
+    check_activation("mse", activation)
+    check_reduction("mse", reduction)
     known: Literal["sigmoid", "tanh", ""] = (
         "sigmoid" if activation is ops.sigmoid else "tanh" if activation is ops.tanh else ""
     )
     if activation is not None and (not known or reduction == "none"):
         prediction, known = activation(prediction), ""
     prediction, target = check_same_shape("mse", prediction=prediction, target=target)
-    if check_reduction("mse", reduction) == "none":
+    if reduction == "none":
         return (prediction - target) ** 2
     scale = reduction_scale("mse", prediction, reduction)
     if known:

@@ -37,7 +37,7 @@ OPS: dict[str, Callable[[], dict[str, Any]]] = {
     "max_pool2d": lambda: {"x": t(2, 3, 4, 4), **WINDOW, "ceil_mode": True},
     "max_pool2d_with_indices": lambda: {"x": t(2, 3, 4, 4), **WINDOW, "ceil_mode": True},
     "max_unpool2d": lambda: {"x": t(2, 3, 2, 2), "indices": whole(2, 3, 2, 2), **WINDOW, "output_size": (3, 3)},
-    "batch_norm": lambda: {"x": t(4, 3), "w": t(3), "b": t(3), "eps": 1e-5},
+    "batch_norm": lambda: {"x": t(4, 3), "w": t(3), "b": t(3), "eps": 1e-5, "activation": ops.relu},
     "batch_norm_with_statistics": lambda: {"x": t(4, 3), "w": t(3), "b": t(3), "eps": 1e-5},
     "batch_norm_inference": lambda: {"x": t(4, 3), "mean": t(3), "var": t(3), "w": t(3), "b": t(3), "eps": 1e-5},
     "layer_norm": lambda: {"x": t(4, 3), "w": t(3), "b": t(3), "eps": 1e-5},
@@ -62,7 +62,7 @@ OPS: dict[str, Callable[[], dict[str, Any]]] = {
     "where": lambda: {"condition": Tensor(np.ones((2, 3), bool)), "a": t(2, 3), "b": t(2, 3)},
     "reparameterize": lambda: {"mean": t(2, 3), "logvar": t(2, 3), "noise": t(2, 3)},
     "conv1d": lambda: {"x": t(2, 3, 5), "w": t(4, 3, 3), "b": t(4), **CONV},
-    "conv2d": lambda: {"x": t(2, 3, 5, 5), "w": t(4, 3, 3, 3), "b": t(4), **CONV},
+    "conv2d": lambda: {"x": t(2, 3, 5, 5), "w": t(4, 3, 3, 3), "b": t(4), **CONV, "upsample": 2},
     "conv_transpose1d": lambda: {"x": t(2, 3, 5), "w": t(3, 4, 3), "b": t(4), **CONV, "output_padding": 0},
     "conv_transpose2d": lambda: {"x": t(2, 3, 5, 5), "w": t(3, 4, 3, 3), "b": t(4), **CONV, "output_padding": 0},
     "conv2d_weight_grad": lambda: {
@@ -107,7 +107,9 @@ LOSSES: dict[str, Callable[[], dict[str, Any]]] = {
     "l1_activity": lambda: {"code": t(2, 3), "reduction": "sum"},
     "l1_penalty": lambda: {"parameters": [t(3)]},
     "l2_penalty": lambda: {"parameters": [t(3)]},
-    "mse": lambda: {**pair_of(2, 3), "reduction": "sum"},
+    "mse": lambda: {**pair_of(2, 3), "activation": ops.tanh, "reduction": "sum"},
+    "unit_norm_penalty": lambda: {"g": t(2, 3)},
+    "wasserstein_critic": lambda: {"real": t(3), "fake": t(2)},
 }  # fmt: skip
 
 
