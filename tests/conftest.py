@@ -74,6 +74,19 @@ def pytest_collection() -> Generator[None, Any, Any]:
         gc.enable()
 
 
+#: All of these need a GPU. Elsewhere they are not even read.
+ON_DEVICE = [Path(__file__).parent / name for name in ("device", "cuda_double", "kernels/cuda/test_on_device.py")]
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    return True if collection_path in ON_DEVICE and not cuda_status()[0] else None
+
+
+def pytest_report_header() -> str:
+    usable, text = cuda_status()
+    return f"device: cuda, {text}" if usable else f"device: cpu; tests of a GPU are left out or skipped: {text}"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files first that begin as in `FIRST`. Skip tests marked `gpu`, with the reason, where no GPU works."""
     items.sort(key=lambda item: [not item.nodeid.startswith(place) for place in FIRST])

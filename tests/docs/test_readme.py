@@ -88,6 +88,7 @@ def own_network() -> str:
     return text
 
 
+@pytest.mark.slow
 def test_ones_own_network_trains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As its command has it, on few images: its loss falls, and samples can be drawn."""
     monkeypatch.chdir(tmp_path)

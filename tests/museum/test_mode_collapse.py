@@ -33,6 +33,7 @@ def test_a_generator_that_runs_away_on_digits(seed: int, steps: int) -> None:
     assert "512 samples" in found.evidence and "pacgan" in found.remedy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_balance_that_asks_for_images_that_are_easier_than_real_ones(seed: int) -> None:
     """BEGAN with a fifth of their error, in absolute numbers: nearly all samples are of two digits, or all alike."""
@@ -46,7 +47,8 @@ def test_modes_of_the_ring_are_missing(seed: int, steps: int) -> None:
     assert collapse(checkup.findings)
 
 
-@pytest.mark.parametrize("steps", [1500, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [1500, 3000])
 def test_classes_that_were_never_shown_are_named(steps: int) -> None:
     """Trained on five modes of the ring that are neighbours, looked at with all eight."""
     ring = toy("ring", count=2000)
@@ -59,6 +61,7 @@ def test_classes_that_were_never_shown_are_named(steps: int) -> None:
     assert 6 in named and named <= {5, 6, 7}  # a point astray may lie nearest to a neighbour of what was shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", [(), (1, 4, 7)])
 def test_digits_that_were_never_shown_are_named(gone: tuple[int, ...]) -> None:
     """Trained without three of the ten digits: they look like others, pixel by pixel, but not to a classifier."""

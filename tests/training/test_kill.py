@@ -1,6 +1,6 @@
 """Runs in processes of their own, killed and interrupted at random moments: all end in the same bits.
 
-Fast is one run that is interrupted twice and killed once; the slow tests are of more moments.
+All are slow. What is fast stops a run in the tests' own process, at every write: ``test_run.py``.
 """
 
 import random
@@ -103,6 +103,7 @@ def test_killed_twenty_times(data, expected, tmp_path, seed):
     kill_and_resume(4, data, tmp_path / "run", expected, seed=100 + seed)
 
 
+@pytest.mark.slow
 def test_interrupted_twice_and_killed(data, expected, tmp_path):
     words = ("train", "denoising-ae", "--dataset", data, "--out", tmp_path / "run", *SETTINGS)
     for number in (signal.SIGINT, signal.SIGTERM):

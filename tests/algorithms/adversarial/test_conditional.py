@@ -229,6 +229,7 @@ def test_each_class_is_generated(name: str) -> None:
     np.testing.assert_allclose(means, [-0.7, 0.0, 0.7], atol=0.25)
 
 
+@pytest.mark.slow
 def test_infogan_finds_the_classes_by_itself() -> None:
     """The bound comes near log 3, and samples of one category keep to one level."""
     experiment, terms = trained("infogan", 300)

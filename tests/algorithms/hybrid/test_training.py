@@ -213,6 +213,7 @@ def test_vae_gan_learns_the_features_of_its_discriminator() -> None:
     assert experiment.diagnostics is not None and experiment.diagnostics(x)["kl"].sum(1).mean() > 1
 
 
+@pytest.mark.slow
 def test_the_codes_of_an_adversarial_autoencoder_become_the_prior() -> None:
     """Images on a line, codes of one number: its mean and spread become those of N(0, 1)."""
     experiment = small("aae", hidden=24, latent=1, lr_generator=2e-3, lr_discriminator=2e-3)

@@ -148,6 +148,7 @@ def test_logsumexp_over_the_first_axis() -> None:
     np.testing.assert_allclose(importance_sampling.logsumexp(x), wanted, rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_training_finds_the_principal_components() -> None:
     x = gaussian_images(512).astype(np.float32)
     experiment = small("linear-vae", shape=SHAPE)

@@ -30,6 +30,7 @@ NVRTC_TARGETS += [
 ]
 
 
+@pytest.mark.slow  # NVRTC, which is what CuPy uses, compiles them in a moment
 @pytest.mark.parametrize(("dtype", "place"), [("float32", 0), ("float64", -1)])
 def test_nvcc_compiles_all_files(need, dtype, place, tmp_path):
     """Each dtype, and the oldest and the newest architecture; one text for each set of options."""
