@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from algorithms.catalog_runs import build_small, images_for, slow_unless
+from algorithms.catalog_runs import build_small, images_for
 from gradcheck.central_differences import check_gradients
 
 from minigen import nn, ops
