@@ -160,6 +160,9 @@ def test_missing_classes_are_named_once() -> None:
         (-2.0, [], False),  # taken for real with probability 0.12
         (-8.0, [{"accuracy": 0.9, "fake_score": 0.1}], False),  # batch norm: training says otherwise
         (1.0, [{"accuracy": 1.0, "fake_score": 0.001}], True),
+        (1.0, [{"accuracy": 0.5, "fake_score": 0.5}, {"accuracy": 1.0, "fake_score": 0.001}], True),  # the last counts
+        (1.0, [{"accuracy": 1.0, "fake_score": 0.5}, {"accuracy": 1.0, "fake_score": 0.001}], True),
+        (1.0, [{"accuracy": 1.0, "fake_score": 0.001}, {"accuracy": 0.5, "fake_score": 0.001}], False),
     ],
 )
 def test_discriminator_won(fake: float, history: list[dict[str, float]], wanted: bool) -> None:
