@@ -9,8 +9,12 @@ import pytest
 from gradcheck import engine_mistakes as engine
 from gradcheck import formula_mistakes as formula
 from gradcheck.formula_mistakes import Case, Rng
+from gradcheck.wrong_gradients import point, spoilt
 
+from minigen import ops
+from minigen.autograd import Function, Tensor
 from minigen.gradcheck import GradientMismatch, gradcheck
+from minigen_kernels import Array
 
 KINDS: dict[str, list[Callable[[Rng], Case]]] = {
     "factor": [formula.by_a_length, formula.by_an_ugly_number, formula.by_a_number_of_the_layer],
@@ -55,3 +59,26 @@ def test_the_kind_of_mistake_is_named_first(kind: str, case: Callable[[Rng], Cas
     with pytest.raises(GradientMismatch) as info:
         gradcheck(fn, *inputs, order=order, seed=seed)
     assert [e.kind for e in info.value.explanations][:1] == [kind], str(info.value)
+
+
+class Exchanged(Function):
+    """a * a * b, with the gradients in the wrong order."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a * a * b
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        a, b = self.inputs
+        return gy * a * a, gy * 2.0 * a * b
+
+
+@pytest.mark.parametrize(("size", "factor", "order"), [(1, [], []), (3, ["factor"], ["other-input"])])
+def test_one_number_is_no_evidence(size: int, factor: list[str], order: list[str]) -> None:
+    """Every number is a multiple of every other, so it shows neither a factor nor a term that is missing."""
+    for fn, inputs, kinds in (
+        (spoilt(ops.tanh, lambda g: g * 1.2345), (point(size),), factor),
+        (Exchanged.apply, (point(size), point(size, seed=1)), order),
+    ):
+        failure = gradcheck(fn, *inputs, raise_on_failure=False).failure
+        assert failure is not None and failure.verdict == "WRONG"
+        assert [e.kind for e in failure.explanations][:1] == kinds
