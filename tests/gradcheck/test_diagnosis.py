@@ -82,3 +82,13 @@ def test_one_number_is_no_evidence(size: int, factor: list[str], order: list[str
         failure = gradcheck(fn, *inputs, raise_on_failure=False).failure
         assert failure is not None and failure.verdict == "WRONG"
         assert [e.kind for e in failure.explanations][:1] == kinds
+
+
+def test_a_repair_within_the_tolerance_is_none_if_it_leaves_much_of_the_difference() -> None:
+    """Errors of a millionth: one factor for both numbers would pass, and explains neither."""
+    x = np.array([0.7, 0.5])
+    for errors, kinds in (([2e-6, 2e-6], ["factor"]), ([2e-6, 4e-7], [])):
+        wrong = spoilt(ops.exp, lambda g, errors=errors: g * Tensor(1 + np.array(errors)))
+        failure = gradcheck(wrong, x, raise_on_failure=False).failure
+        assert failure is not None and failure.verdict == "WRONG"
+        assert [e.kind for e in failure.explanations][:1] == kinds
