@@ -196,6 +196,19 @@ def test_one_tensor_in_two_places() -> None:
         assert not kinds(fn, point(3), point(3, seed=1))
 
 
+class SlightlyOffIfSame(Function):
+    def forward(self, a: Array, b: Array) -> Array:
+        return a * b
+
+    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        a, b = self.inputs
+        return gy * b * (1.01 if a is b else 1.0), gy * a
+
+
+def test_one_per_cent_in_two_places_is_wrong() -> None:
+    assert kinds(SlightlyOffIfSame.apply, point(3), point(3, seed=1)) == ["WRONG", "same-input"]
+
+
 def test_inputs_that_cannot_be_one_are_left_in_peace() -> None:
     assert not kinds(lambda a, b: 1.0 / (a - b), point(3), point(3, seed=1))  # not finite where both are the same
     assert not kinds(lambda a, b: ops.log(a - b), point(3) + 9, point(3, seed=1))

@@ -96,6 +96,35 @@ def test_a_staircase_is_no_precision(seed: int) -> None:
         gradcheck(Rounded.apply, point(4, seed=seed), seed=seed)
 
 
+class SinglePrecision(Function):
+    """tanh in float32, with the right gradient."""
+
+    def forward(self, x: Array) -> Array:
+        return np.tanh(x.astype(np.float32)).astype(x.dtype)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return gy * (1 - y * y)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (60, 50)])  # by elements, and along directions, where the slopes agree
+def test_float32_inside_is_no_precision(shape: tuple[int, ...]) -> None:
+    with pytest.raises(GradientMismatch, match="PRECISION(?s:.)*jitters as if it were computed in float32"):
+        gradcheck(SinglePrecision.apply, point(*shape))
+
+
+def test_the_first_order_that_is_wrong_is_reported() -> None:
+    class CutAtOrder2(Function):
+        def forward(self, x: Array) -> Array:
+            return np.sin(x)
+
+        def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+            return gy * Tensor(np.cos(self.inputs[0].data))
+
+    with pytest.raises(GradientMismatch) as info:
+        gradcheck(CutAtOrder2.apply, point(3), order=3)
+    assert (info.value.verdict, info.value.order) == ("WRONG", 2)
+
+
 def test_chance_that_cannot_be_rewound_is_refused() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(GradientMismatch, match="not deterministic.*Generator"):
