@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from gradcheck.wrong_gradients import point
 
+from minigen.gradcheck.comparison import Comparison
 from minigen.gradcheck.directions import locate
 from minigen.gradcheck.numeric import DirectionalDerivative, directional_derivative
 from minigen.gradcheck.tensor_check import mutants
+from minigen_kernels import Array
 
 
 def never(slope: DirectionalDerivative) -> bool:
@@ -81,3 +83,21 @@ def test_every_planted_error_is_another_gradient(shape: tuple[int, ...], alone: 
 def test_what_changes_nothing_is_not_planted() -> None:
     constant = [kind for kind, _ in mutants(np.ones((3, 6)), (2, 3), np.ones(6), 1.01, True)]
     assert constant == ["factor", "sign", "zero", "perturbed"]
+
+
+def test_a_slope_below_the_last_bit_is_within_its_error() -> None:
+    """No step changes the value, so the numeric slope is 0; its error is the last bit over the largest step."""
+
+    def f(t: float) -> Array:
+        return np.array([1e3 + 1e-14 * t])
+
+    slope = directional_derivative(f, f(0.0), np.ones((1, 1)), 0.0, never)
+    assert slope.value[0] == 0 and 1e-14 < slope.error[0] < 1e-10
+
+
+@pytest.mark.parametrize(("rounding", "verdict"), [(1e-12, "OK"), (1e-3, "VACUOUS")])
+def test_what_noise_may_hide_is_no_zero(rounding: float, verdict: str) -> None:
+    """Numbers below the noise are zeros only where the noise is that of rounding; else planted errors decide."""
+    one, nothing = np.ones((1, 1)), np.zeros((1, 1))
+    compared = Comparison(one, 2 * one, one, nothing, 2 * one, rounding * one, 1e-6)
+    assert compared.agrees(one) and compared.verdict() == verdict
