@@ -116,7 +116,7 @@ FAULTS = (
         "minigen/algorithms/autoencoders/build.py",
         'noise = Generator(setup.seed, device=device).spawn("noise")',
         'noise = Generator(setup.seed).spawn("noise")',
-        "test_training.py::test_terms_are_those_of_the_cpu[vae]",
+        "test_training.py::test_terms_are_those_of_the_cpu[denoising-ae]",
         "inputs on cuda and cpu",
     ),
     Fault(
