@@ -6,6 +6,7 @@ Imports: autograd, device. Read next: ``recording.py``.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +18,35 @@ from minigen.autograd import Tensor
 from minigen.device import array_module, to_device
 from minigen_kernels import Array
 
+_VALUES = (type(None), bool, int, str, bytes, np.dtype, type, enum.Enum)
 _ALIGNED = 256  # bytes; what an allocation on the device is aligned to
 
 
 def is_array(x: Any) -> bool:
-    """Whether it is an array of NumPy or of CuPy."""
-    return isinstance(x, np.ndarray) or type(x).__module__.partition(".")[0] == "cupy"
+    """Whether it is an array of numbers, of NumPy or of CuPy: one that can be on a device."""
+    if isinstance(x, np.ndarray):
+        return x.dtype.kind in "biufc" and x.dtype.isnative
+    return type(x).__module__.partition(".")[0] == "cupy" and hasattr(x, "dtype")
+
+
+def is_record(x: Any) -> bool:
+    """Whether it is a dataclass that is nothing but its fields, and can be made anew from them."""
+    if not dataclasses.is_dataclass(x) or isinstance(x, type) or hasattr(x, "__post_init__"):
+        return False
+    return all(field.init for field in dataclasses.fields(x))
+
+
+@dataclasses.dataclass(eq=False)
+class Same:
+    """Stands for an object and is equal to what stands for the same one, which lives on as long."""
+
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
 
 
 def mapped(value: Any, change: Callable[[Array], Any]) -> Any:
@@ -41,8 +65,8 @@ def mapped(value: Any, change: Callable[[Array], Any]) -> Any:
         return [mapped(x, change) for x in value]
     if isinstance(value, dict):
         return {key: mapped(x, change) for key, x in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
+    if is_record(value):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return dataclasses.replace(value, **{name: mapped(x, change) for name, x in fields.items()})
     return value
 
@@ -75,13 +99,25 @@ def kind_of(value: Any) -> Any:
         return (type(value), *map(kind_of, value))
     if isinstance(value, dict):
         return (dict, *((key, kind_of(x)) for key, x in value.items()))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if is_record(value):
         return (type(value), *(kind_of(getattr(value, field.name)) for field in dataclasses.fields(value)))
-    try:
-        hash(value)
-    except TypeError:
-        return (type(value), id(value))
-    return (type(value), value)
+    if isinstance(value, (float, complex, np.generic)):
+        return (type(value), repr(value))  # 0.0 is not -0.0, and NaN is NaN
+    return (type(value), value) if isinstance(value, _VALUES) else Same(value)
+
+
+def objects_in(value: Any) -> list[Any]:
+    """What a graph is bound to in arguments: all that is neither array nor plain value nor made of these."""
+    found: list[Any] = []
+
+    def look(kind: Any) -> None:
+        if isinstance(kind, Same):
+            found.append(kind.value)
+        for part in kind if isinstance(kind, tuple) else ():
+            look(part)
+
+    look(kind_of(value))
+    return found
 
 
 def host_part(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 A captured graph repeats launches, and no Python runs. So whatever Python would have read has to be as it was when the
 graph was recorded. `Host` finds it: from the function over its closure, defaults, global variables and bound objects to
-attributes, lists, tuples and dicts, without end. Of what it finds
+attributes, classes, lists, tuples, sets and dicts, without end. Of what it finds
 
 * Tensors, arrays on the device and the states of optimizers are *slots*, whose contents may change,
 * Generators and Optimizers have numbers that move on by a rule (positions, step counts, learning rates),
@@ -16,7 +16,9 @@ Imports: autograd, optim, random. Read next: ``recording.py``.
 
 from __future__ import annotations
 
+import collections
 import functools
+import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -32,12 +34,13 @@ from minigen.random import Generator
 from minigen_kernels import Array
 
 _LEAVES = (
-    type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype, type, types.ModuleType,
+    type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype, types.ModuleType,
     types.BuiltinFunctionType,
 )  # fmt: skip
 #: Optimizers whose rates and counts may change from step to step: their kernels can read such numbers from the device.
 KNOWN: tuple[type[Optimizer], ...] = (SGD, RMSprop, Adam, AdamW)
-_SMALL = 64  # elements; a larger array on the host must be the same object, its contents are not looked at
+_LIBRARIES = {"minigen", "minigen_kernels", "numpy", "cupy", *sys.stdlib_module_names} - {"__main__"}
+_SMALL = 4096  # elements; a larger array on the host must be the same object, its contents are not looked at
 
 
 class Captured:
@@ -57,12 +60,16 @@ class Slot:
     @property
     def array(self) -> Array:
         """What it holds now."""
-        return self.holder.data if isinstance(self.holder, Tensor) else self.holder[self.key]
+        if isinstance(self.holder, Tensor):
+            return self.holder.data
+        return vars(self.holder)[self.key] if isinstance(self.holder, type) else self.holder[self.key]
 
     @array.setter
     def array(self, array: Array) -> None:
         if isinstance(self.holder, Tensor):
             self.holder.data = array
+        elif isinstance(self.holder, type):
+            setattr(self.holder, self.key, array)
         else:
             self.holder[self.key] = array
 
@@ -70,7 +77,7 @@ class Slot:
 class Host:
     """What a step reaches now, found by a walk that takes about a millisecond."""
 
-    def __init__(self, step: Any) -> None:
+    def __init__(self, step: Any, arguments: Iterable[Any] = ()) -> None:
         self.tensors: list[tuple[str, Tensor]] = []
         self.slots: list[Slot] = []
         self.generators: list[Generator] = []
@@ -78,9 +85,12 @@ class Host:
         self._items: list[tuple[str, Any, Any, Any]] = []  # path, container, key, what was there
         self._attributes: list[tuple[str, Any, str, Any]] = []
         self._lengths: list[tuple[str, Any, int]] = []
+        self._sets: list[tuple[str, Any, Any]] = []
         self._contents: list[tuple[str, Array, bytes]] = []
         self._seen: dict[int, Any] = {}  # the objects themselves, so that no identity comes twice
         self._walk("step", step)
+        for x in arguments:
+            self._walk(f"the argument of {type(x).__name__}", x)
 
     def change(self) -> str | None:
         """What is not as it was: "step.weight was 0.5 and is 0.6"; None if all is."""
@@ -98,6 +108,9 @@ class Host:
         for path, container, length in self._lengths:
             if len(container) != length:
                 return f"{path} had {length} entries and has {len(container)}"
+        for path, elements, before in self._sets:
+            if elements != before:
+                return f"{path} has other elements than it had"
         for path, array, contents in self._contents:
             if array.tobytes() != contents:
                 return f"the numbers in {path} changed"
@@ -149,19 +162,38 @@ class Host:
             yield from ((path, x.__self__), (path, x.__func__))
         elif isinstance(x, types.FunctionType):
             yield from self._function(path, x)
+        elif isinstance(x, type):
+            yield from self._class(path, x)
+        elif isinstance(x, (staticmethod, classmethod)):
+            yield path, x.__func__
+        elif isinstance(x, property):
+            yield path, x.fget
         elif isinstance(x, dict):
             self._lengths.append((path, x, len(x)))
             yield from self._entries(lambda key: f"{path}[{key!r}]", x, x.items())
-        elif isinstance(x, (list, tuple)):
+        elif isinstance(x, (list, tuple, collections.deque)):
             self._lengths.append((path, x, len(x)))
             yield from self._entries(lambda key: f"{path}[{key}]", x, enumerate(x))
         elif isinstance(x, (set, frozenset)):
-            self._lengths.append((path, x, len(x)))
+            self._sets.append((path, x, x.copy()))
             yield from ((f"{path}[...]", element) for element in x)
         else:
             yield from self._object(path, x, getattr(x, "__dict__", {}))
 
     def _function(self, path: str, f: types.FunctionType) -> Iterator[tuple[str, Any]]:
+        yield from self._closure(path, f)
+        if not _is_of_a_library(f):
+            names = [name for name in _names_in(f.__code__) if name in f.__globals__]
+            found = [(name, f.__globals__[name]) for name in names]
+            own = [(n, x) for n, x in found if getattr(x, "__globals__", f.__globals__) is f.__globals__]
+            yield from self._entries(lambda name: f"global {name}", f.__globals__, own)
+            for name, other in found:  # functions of other files: what they hold, not their global variables
+                functions = isinstance(other, (types.FunctionType, types.MethodType))
+                if functions and other.__globals__ is not f.__globals__:
+                    yield f"global {name}", getattr(other, "__self__", None)
+                    yield from self._closure(f"global {name}", getattr(other, "__func__", other))
+
+    def _closure(self, path: str, f: types.FunctionType) -> Iterator[tuple[str, Any]]:
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
             try:
                 value = cell.cell_contents
@@ -170,22 +202,27 @@ class Host:
             self._attributes.append((f"{path}.{name}", cell, "cell_contents", value))
             yield f"{path}.{name}", value
         yield from ((path, value) for value in (f.__defaults__, f.__kwdefaults__))
-        if not _is_of_minigen(f):
-            names = [name for name in _names_in(f.__code__) if name in f.__globals__]
-            found = [(name, f.__globals__[name]) for name in names]
-            own = [(n, x) for n, x in found if getattr(x, "__globals__", f.__globals__) is f.__globals__]
-            yield from self._entries(lambda name: f"global {name}", f.__globals__, own)
+        yield from self._attributes_of(path, f.__dict__)
 
     def _object(self, path: str, x: Any, attributes: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-        yield from self._entries(lambda key: f"{path}.{key}", attributes, attributes.items())
+        yield from self._attributes_of(path, attributes)
         for kind in type(x).__mro__:
-            if not _is_of_minigen(kind):
-                yield from ((path, f) for f in vars(kind).values() if isinstance(f, types.FunctionType))
+            yield kind.__name__, kind
             slots = kind.__dict__.get("__slots__", ())
             for name in (slots,) if isinstance(slots, str) else slots:
                 if name not in ("__weakref__", "__dict__") and hasattr(x, name):
                     self._attributes.append((f"{path}.{name}", x, name, getattr(x, name)))
                     yield f"{path}.{name}", getattr(x, name)
+
+    def _attributes_of(self, path: str, attributes: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        self._lengths.append((path, attributes, len(attributes)))
+        yield from self._entries(lambda key: f"{path}.{key}", attributes, attributes.items())
+
+    def _class(self, path: str, kind: type) -> Iterator[tuple[str, Any]]:
+        if not _is_of_a_library(kind):
+            own = [(name, value) for name, value in vars(kind).items() if name[:2] != "__" or callable(value)]
+            yield from self._entries(lambda name: f"{path}.{name}", kind, own)
+            yield from ((base.__name__, base) for base in kind.__bases__)
 
     def _optimizer(self, path: str, optimizer: Optimizer) -> Iterator[tuple[str, Any]]:
         known = isinstance(optimizer, KNOWN)
@@ -202,17 +239,20 @@ class Host:
     def _entries(
         self, path_of: Callable[[Any], str], container: Any, entries: Iterable[tuple[Any, Any]]
     ) -> Iterator[tuple[str, Any]]:
-        """The entries of a list, a tuple or a dict, which may be that of an object's attributes."""
+        """The entries of a list, a tuple, a dict, which may be that of an object's attributes, or a class."""
+        holder = container
+        container = vars(container) if isinstance(container, type) else container
         for key, value in list(entries):
             if _is_device_array(value):
-                self.slots.append(Slot(path_of(key), container, key))
+                self.slots.append(Slot(path_of(key), holder, key))
             elif not isinstance(container, tuple):  # whose entries cannot change
                 self._items.append((path_of(key), container, key, value))
             yield path_of(key), value
 
 
-def _is_of_minigen(x: Any) -> bool:
-    return str(x.__module__).partition(".")[0] == "minigen"
+def _is_of_a_library(x: Any) -> bool:
+    """Whether a function or class is of minigen, of Python or of the arrays: none of theirs has numbers that change."""
+    return str(x.__module__).partition(".")[0] in _LIBRARIES
 
 
 def _names_in(code: types.CodeType) -> set[str]:
@@ -226,9 +266,13 @@ def _is_device_array(x: Any) -> bool:
 
 
 def _same(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and isinstance(a, _LEAVES) and bool(a == b)
+    if type(a) is not type(b) or not isinstance(a, _LEAVES):
+        return False
+    return repr(a) == repr(b) if isinstance(a, (float, complex, np.generic)) else bool(a == b)  # 0.0 is not -0.0
 
 
 def _changed(before: Any, now: Any) -> str:
     plain = isinstance(before, _LEAVES) and isinstance(now, _LEAVES)
+    if isinstance(before, Tensor) and isinstance(now, Tensor):
+        return "is another Tensor than it was; keep its array, `t.data`, or put that into the Tensor that is there"
     return f"was {before!r} and is {now!r}" if plain else "is another object than it was"

@@ -23,11 +23,12 @@ from typing import Any
 import numpy as np
 
 from minigen.autograd import Tensor, note_change
-from minigen.capture.arguments import Inputs, Outputs, arrays_in, filled, host_part, mapped
+from minigen.capture.arguments import Inputs, Outputs, arrays_in, filled, host_part, kind_of, mapped, objects_in
 from minigen.capture.host import KNOWN, Host, Slot
 from minigen.device import array_module
 from minigen.optim.optimizer import noting_steps
 from minigen.random import LIMIT
+from minigen.shapes import shown
 from minigen_kernels import Array, cuda_graphs
 
 Given = tuple[tuple[Any, ...], dict[str, Any]]  # positional arguments, and those by name
@@ -41,6 +42,7 @@ class Recording:
         self._step, self._host = step, host
         self._graphs = cuda_graphs()
         self._recorder = self._graphs.Recorder(lane)
+        self._found: list[Tensor | None] = []  # the gradients of before the step that is recorded
         self._fixed = [slot.array for slot in host.slots]  # where a graph finds what steps hand on
         each = list(zip(host.slots, self._fixed))
         self._in_tensors = [(slot.holder, fixed, slot) for slot, fixed in each if isinstance(slot.holder, Tensor)]
@@ -48,11 +50,16 @@ class Recording:
 
     def why_not(self) -> str | None:
         """What speaks against a step from here, if anything does."""
+        for (path, t), found in zip(self._host.tensors, self._found):
+            if found is None and t.grad is not None:
+                return f"{path} had no gradient before the step and has one now, to which the step may add"
         return self._host.change() or self._misfit()
 
     def watch(self, given: Given) -> Answer:
         """Make a plain step, and see what it launches and leaves behind."""
         before = [t.changed for _, t in self._host.tensors]
+        kind, contents = kind_of(given), [array.copy() for array in arrays_in(given)]
+        positions = self._host.positions()
         with self._graphs.numbers() as numbers:
             result, self._launches = self._plainly(given)
         self._constants = host_part(result)
@@ -60,15 +67,24 @@ class Recording:
         self._positions = [np.zeros(1, np.uint64) for _ in self._host.generators]
         self._numbers = np.array(numbers.values, np.float64)
         self._inputs = Inputs([*arrays_in(given), *self._positions, self._numbers])
-        shared = [name for name, uses in Counter(self._sequences()).items() if uses > 1]
+        self._draws = [now != was for now, was in zip(self._host.positions(), positions)]
+        sequences = [name for name, draws in zip(self._sequences(), self._draws) if draws]
+        shared = [name for name, uses in Counter(sequences).items() if uses > 1]
         if shared:
             return result, "two generators draw from one sequence (seed {}, stream {}); spawn them apart".format(
                 *shared[0]
             )
+        if kind_of(given) != kind or not all(map(_same_bits, arrays_in(given), contents)):
+            return result, "the step changes its arguments; keep what changes in what the step is made of"
         if (change := self.why_not()) is not None:
             return result, f"a step changes what the next may read: {change}"
         gc.collect()
         left = self._recorder.used_bytes()
+        if left and (others := objects_in(result)):
+            return result, (
+                f"the step returns {shown(others[0])}, and its arrays are not seen; "
+                "return them alone, in tuples, lists, dicts or dataclasses"
+            )
         if left:
             return result, (
                 f"{left:,} bytes that a step made are still in use after it, by something that capture does not see; "
@@ -92,6 +108,7 @@ class Recording:
             raise
         moves = [(now - was) % LIMIT for now, was in zip(self._host.positions(), before.positions)]
         self._advances = [(g, blocks) for g, blocks in zip(self._host.generators, moves) if blocks]
+        self._found = before.gradients
         each = zip(self._host.tensors, before.gradients)
         self._gradients = [(t, t.grad) for (_, t), old in each if t.grad is not old]
         self._fill(given, before.positions, numbers)
@@ -107,9 +124,13 @@ class Recording:
     def verify(self, given: Given) -> Answer:
         """Make a step by the graph, then once more plainly, and compare."""
         self._settle()
+        found = [*self._found, *(t.grad for _, t in self._host.tensors)]
         for _, t in self._host.tensors:
             if t.grad is not None:
                 t.grad = Tensor(t.grad.data.copy())  # the graph writes new ones where they were
+        for gradient in found:  # which the graph must not read: others will stand there
+            if gradient is not None:
+                gradient.data[...] = np.nan
         before = _Snapshot(self._host, self._fixed)
         arrays = _each_once(self._fixed)
         contents = [array.copy() for array in arrays]
@@ -173,8 +194,8 @@ class Recording:
         count = len(self._host.generators)
         arrays = self._inputs.arrays
         arguments, words, memory = arrays[: -count - 1], arrays[-count - 1 : -1], arrays[-1]
-        each = zip(self._sequences(), words, self._host.positions())
-        moving = {of: self._graphs.Offset(word, position) for of, word, position in each}
+        each = zip(self._draws, self._sequences(), words, self._host.positions())
+        moving = {of: self._graphs.Offset(word, position) for draws, of, word, position in each if draws}
 
         def body() -> None:
             args, kwargs = filled(given, arguments)
@@ -210,6 +231,8 @@ class Recording:
     def _misfit(self) -> str | None:
         """A slot whose array has another shape or dtype than it had."""
         for slot, fixed, array in self._moved():
+            if type(array) is not type(fixed):
+                return f"{slot.path} is no longer on the GPU"
             if (array.shape, array.dtype) != (fixed.shape, fixed.dtype):
                 return f"{slot.path} was {fixed.dtype} {fixed.shape} and is {array.dtype} {array.shape}"
         return None

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-from minigen.capture.arguments import kind_of
+from minigen.autograd import is_recording
+from minigen.capture.arguments import kind_of, objects_in
 from minigen.capture.host import Captured, Host
-from minigen.capture.recording import Recording
+from minigen.capture.recording import Given, Recording
 from minigen.shapes import flag, shown
 from minigen_kernels import cuda_graphs
 
@@ -18,6 +19,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MOST_KINDS = 4  # of arguments that graphs are recorded for; others are given to plain steps
+MOST_SEEN = 64  # kinds that are counted; beyond, one that was seen long ago begins anew
+MANY = "the arguments are of ever new kinds: give numbers that change as arrays, objects as the same ones each time"
 BEGINNING = (
     "a graph is launched from the fifth step on: the first compiles, the next are watched, recorded and compared"
 )
@@ -28,12 +31,13 @@ class _Kind:
 
     def __init__(self) -> None:
         self.calls, self.attempt, self.wait = 0, 2, 1
+        self.reason = BEGINNING  # why its steps are plain
         self.recording: Recording | None = None
         self.next = "watch"
 
-    def later(self) -> None:
+    def later(self, reason: str) -> None:
         """Try again after some plain steps, twice as many each time."""
-        self.recording, self.next = None, "watch"
+        self.recording, self.next, self.reason = None, "watch", reason
         self.attempt, self.wait = self.calls + 1 + self.wait, 2 * self.wait
 
 
@@ -63,20 +67,20 @@ class CapturedStep(Captured, Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Make a step: by the graph if there is one, else plainly. What a graph returns has no history."""
         if self._lane is None and self._never is None:
-            self._start()
+            self._start((args, kwargs))
         if self._lane is None:
             return self.step(*args, **kwargs)
-        kind = self._kinds.setdefault(kind_of((args, kwargs)), _Kind())
+        given = (args, kwargs)
+        kind = self._kind(given)
         kind.calls += 1
         if kind.recording is None and kind.calls >= kind.attempt:
-            self._begin(kind)
+            self._begin(kind, given)
+        if kind.recording is not None and (why_not := kind.recording.why_not()) is not None:
+            kind.later(why_not)
         recording = kind.recording
-        if recording is not None and (why_not := recording.why_not()) is not None:
-            self.reason, recording = why_not, None
-            kind.later()
         if recording is None:
+            self.reason = kind.reason
             return cast(R, self._lane.run(lambda: self.step(*args, **kwargs)))
-        given = (args, kwargs)
         if kind.next == "replay":
             self.reason, self.replays = None, self.replays + 1
             return cast(R, recording.replay(given))
@@ -85,12 +89,12 @@ class CapturedStep(Captured, Generic[P, R]):
         after = {"watch": "record", "record": "verify" if self.check else "replay", "verify": "replay"}
         kind.next, self.reason = after[kind.next], problem or BEGINNING
         if problem is not None:
-            kind.later()
+            kind.later(problem)
         return cast(R, result)
 
-    def _start(self) -> None:
+    def _start(self, given: Given) -> None:
         """Find out whether there can be graphs."""
-        if not Host(self.step).slots:
+        if not Host(self.step, objects_in(given)).slots:
             self.reason = self._never = "nothing that the step reaches is on a CUDA device, and only there are graphs"
             return
         try:
@@ -98,12 +102,22 @@ class CapturedStep(Captured, Generic[P, R]):
         except RuntimeError as error:
             self.reason = self._never = str(error)
 
-    def _begin(self, kind: _Kind) -> None:
+    def _kind(self, given: Given) -> _Kind:
+        """What is known of steps with such arguments, and with gradients or in `no_grad`."""
+        key = (is_recording(), kind_of(given))
+        if key not in self._kinds and len(self._kinds) >= MOST_SEEN:
+            del self._kinds[next(key for key, kind in self._kinds.items() if kind.recording is None)]
+        kind = self._kinds.setdefault(key, _Kind())
+        if kind.calls == 0 and len(self._kinds) > MOST_KINDS:
+            kind.reason = MANY
+        return kind
+
+    def _begin(self, kind: _Kind, given: Given) -> None:
         """Make a recording, unless there are many."""
         if sum(k.recording is not None for k in self._kinds.values()) >= MOST_KINDS:
-            self.reason = f"there are graphs for {MOST_KINDS} kinds of arguments already"
+            kind.reason = f"there are graphs for {MOST_KINDS} kinds of arguments already"
         else:
-            kind.recording = Recording(self.step, Host(self.step), self._lane)
+            kind.recording = Recording(self.step, Host(self.step, objects_in(given)), self._lane)
 
 
 def capture(step: Callable[P, R], *, check: bool = True) -> CapturedStep[P, R]:
@@ -122,13 +136,12 @@ def capture(step: Callable[P, R], *, check: bool = True) -> CapturedStep[P, R]:
     * the positions of the Generators that it draws from (those that lie on the device);
     * learning rates and step counts of SGD, RMSprop, Adam and AdamW.
 
-    All else that `step` reads on the host has to stay: numbers and flags in its closure, in global variables that it
-    names, and in the objects that it reaches from there are compared before every call, and when one has changed, plain
-    steps are made until it stays. What no comparison reaches - the clock, what an iterator gives next, global variables
-    of other files - must not matter to it. It
-    must not wait for the device or transfer (no ``float(loss)``, no random numbers of the CPU), and not add to the
-    gradients of the call before. What it hands on to the next call stands in Tensors (of Modules, optimizers) or in
-    attributes.
+    All else that `step` reads on the host has to stay: numbers and flags among its arguments, in its closure, in global
+    variables that it names, and in the objects and classes that it reaches from there are compared before every call,
+    and when one has changed, plain steps are made until it stays. What no comparison reaches - the clock, what an
+    iterator gives next, global variables of other files - must not matter to it. It must not wait for the device or
+    transfer (no ``float(loss)``, no random numbers of the CPU), not change its arguments, and not add to the gradients
+    of the call before. What it hands on to the next call stands in Tensors (of Modules, optimizers) or in attributes.
 
     Whether that is so is found out, not trusted: the second call is watched, the third recorded, and the fourth is made
     twice, by the graph and plainly, and every bit of results, parameters, buffers, states and gradients compared (not

@@ -12,6 +12,7 @@ from typing import Any
 from .. import _launch
 from .._errors import CUDARuntimeError
 from .._ledger import record
+from .memory import guard_again
 
 
 class Graph:
@@ -45,6 +46,7 @@ class Graph:
                 node()
         finally:
             _launch.thread.replaying = False
+            guard_again(self._blocks)
 
     def upload(self, stream: Any = None) -> None:
         record("graph", "upload")
