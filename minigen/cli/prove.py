@@ -1,6 +1,6 @@
 """``minigen prove``: does minigen compute right on this device? A table, a verdict, a file.
 
-Imports: proving. Read next: ``minigen/proving/procedure.py``.
+Imports: proof, proving. Read next: ``minigen/proving/procedure.py``.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -19,10 +20,18 @@ from minigen.cli.console import ClosableConsole, echo
 from minigen.cli.output import Kind, Output, force_option
 from minigen.device import cuda_status
 from minigen.gradcheck.text import counted
+from minigen.proof import read_proof
 from minigen.proving import Proof, Row
 from minigen.proving import prove as run_procedure
 
-JSON = Kind("JSON file", lambda path: path.read_bytes()[:1] == b"{")
+
+def _is_proof(path: Path) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(read_proof(path))
+    return False
+
+
+PROOF = Kind("proof", _is_proof)
 HEAD = f"{'part':<10} {'what':<18} {'checks':>6} {'seconds':>8}  verdict"
 
 
@@ -44,7 +53,7 @@ def prove(device: str, json_file: str | None, only: str | None, seed: int, force
     """
     if device == "cuda" and not cuda_status()[0]:
         raise ConfigError(f"--device cuda: {cuda_status()[1]}")
-    file = None if json_file is None else Output(json_file, {"": JSON}, force=force, option="--json").path
+    file = None if json_file is None else Output(json_file, {"": PROOF}, force=force, option="--json").path
     table = Table()
     with table.status(Console(stderr=True, highlight=False)):
         try:

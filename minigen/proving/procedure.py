@@ -80,10 +80,7 @@ def prove(
         names = sorted({name for step in chosen for name in (step.part, step.what)})
         chosen = [step for step in chosen if only in (step.part, step.what)]
         if not chosen:
-            near = difflib.get_close_matches(only, names, 1)
-            kinds = ": expected a part, a kernel, ops.NAME, nn.NAME, losses.NAME or a model"
-            hint = f"; did you mean {near[0]!r}?" if near else kinds
-            raise ValueError(f"prove: there is nothing called {only!r} to prove{hint}")
+            raise ValueError(f"prove: there is nothing called {only!r} to prove{_hint(only, names, device)}")
     subject = cuda_subject() if device == "cuda" else cpu_subject()
     paths = [Path(file).absolute()] if file is not None else []
     paths += [proof_path(subject)] if only is None else []
@@ -122,6 +119,18 @@ def steps(device: str, seed: int) -> Iterator[Step]:
         yield Step("gradients", group, item.name, partial(check_gradients, item, device, seed))
     for name in SMALL:
         yield Step("models", name, name, partial(check_model, name, device, seed))
+
+
+def _hint(only: str, names: list[str], device: str) -> str:
+    if only == "memory":
+        return " alone: a whole proof on a GPU ends with it"
+    if device == "cpu" and (only == "programs" or (PROGRAMS / only).suffix == ".cu"):
+        return " on the CPU: the programs are those of a GPU, --device cuda"
+    near = [name for name in names if name.lower() == only.lower() or name.lower().endswith("." + only.lower())]
+    near = near or difflib.get_close_matches(only, names, 1)
+    if near:
+        return f"; did you mean {' or '.join(map(repr, near))}?"
+    return ": expected a part (kernels, gradients, models), a kernel, ops.NAME, nn.NAME, losses.NAME or a model"
 
 
 def guarded(run: Callable[[], Found]) -> Found:

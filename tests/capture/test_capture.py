@@ -220,3 +220,24 @@ def test_what_is_no_step() -> None:
         mg.capture(3)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="capture: check"):
         mg.capture(len, check="no")  # type: ignore[arg-type]
+
+
+@gpu
+def test_an_optimizer_outside_of_the_step() -> None:
+    """What a graph left in the gradients is what the update is given, and its memory is no other launch's."""
+    found = []
+    for captured in (False, True):
+        toy = Toy()
+
+        def gradients(x: Any, toy: Toy = toy) -> Tensor:
+            loss = toy.loss(x)
+            loss.backward()
+            return loss
+
+        step, losses = capture(gradients) if captured else gradients, []
+        for x in batches(10):
+            toy.adam.zero_grad()
+            losses.append(step(x).item())
+            toy.adam.step()
+        found.append((losses, toy.state()))
+    assert found[0] == found[1]

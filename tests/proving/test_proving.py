@@ -199,12 +199,29 @@ def test_a_place_that_cannot_be_written_is_one_line(minigen: Any, monkeypatch: p
     assert result.code == 1 and "there is no folder" in result.err
     Path("picture.json").write_bytes(b"\x89PNG")
     result = minigen("prove", "--device", "cpu", "--json", "picture.json")
-    assert result.code == 1 and "is no JSON file" in result.err
+    assert result.code == 1 and "is no proof" in result.err
+    Path("settings.json").write_text('{"mine": 1}')
+    result = minigen("prove", "--device", "cpu", "--json", "settings.json")
+    assert result.code == 1 and "is no proof" in result.err and Path("settings.json").read_text() == '{"mine": 1}'
+    for _ in range(2):  # a proof takes the place of a proof
+        assert minigen("prove", "--device", "cpu", "--json", "proof.json").code == 0
 
 
-def test_an_unknown_name_is_refused(minigen: Any) -> None:
-    result = minigen("prove", "--device", "cpu", "--only", "conv2")
-    assert result.code == 2 and "there is nothing called 'conv2' to prove; did you mean 'conv2d'?" in result.err
+@pytest.mark.parametrize(
+    "name, hint",
+    [
+        ("conv2", "; did you mean 'conv2d'?"),
+        ("KERNELS", "; did you mean 'kernels'?"),
+        ("dense", "; did you mean 'nn.Dense'?"),
+        ("norm", "; did you mean 'ops.norm'?"),
+        ("memory", " alone: a whole proof on a GPU ends with it"),
+        ("conv.cu", " on the CPU: the programs are those of a GPU, --device cuda"),
+        ("", ": expected a part (kernels, gradients, models), a kernel"),
+    ],
+)
+def test_an_unknown_name_is_refused(minigen: Any, name: str, hint: str) -> None:
+    result = minigen("prove", "--device", "cpu", "--only", name)
+    assert result.code == 2 and f"there is nothing called {name!r} to prove{hint}" in result.err
 
 
 def test_models_are_held_to_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:

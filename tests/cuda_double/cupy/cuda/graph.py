@@ -12,7 +12,7 @@ from typing import Any
 from .. import _launch
 from .._errors import CUDARuntimeError
 from .._ledger import record
-from .memory import guard_again
+from .memory import PooledMemory, living
 
 
 class Graph:
@@ -46,7 +46,9 @@ class Graph:
                 node()
         finally:
             _launch.thread.replaying = False
-            guard_again(self._blocks)
+            for memory in living():  # guards that a launch wrote over while there was other memory
+                if isinstance(memory, PooledMemory) and memory.ptr and memory.chunk.block in self._blocks:
+                    memory.guard()
 
     def upload(self, stream: Any = None) -> None:
         record("graph", "upload")
