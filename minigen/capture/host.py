@@ -8,7 +8,8 @@ attributes, classes, lists, tuples, sets and dicts, without end. Of what it find
 * Generators and Optimizers have numbers that move on by a rule (positions, step counts, learning rates),
 * all else must stay: numbers, texts, flags, which object stands where.
 
-Global variables are those that the code of a function names, and of functions those of the same file. The functions of
+Global variables are those that the code of a function names, numbers of modules (``config.weight``), too, and of
+functions those of the same file. The functions of
 minigen have none that change. What cannot be seen from here: the clock, files, and what an iterator will give next.
 
 Imports: autograd, optim, random. Read next: ``recording.py``.
@@ -183,10 +184,15 @@ class Host:
     def _function(self, path: str, f: types.FunctionType) -> Iterator[tuple[str, Any]]:
         yield from self._closure(path, f)
         if not _is_of_a_library(f):
-            names = [name for name in _names_in(f.__code__) if name in f.__globals__]
+            code = _names_in(f.__code__)
+            names = [name for name in code if name in f.__globals__]
             found = [(name, f.__globals__[name]) for name in names]
             own = [(n, x) for n, x in found if getattr(x, "__globals__", f.__globals__) is f.__globals__]
             yield from self._entries(lambda name: f"global {name}", f.__globals__, own)
+            for name, other in found:
+                if isinstance(other, types.ModuleType) and other.__name__.partition(".")[0] not in _LIBRARIES:
+                    read = [(n, x) for n, x in vars(other).items() if n in code and not callable(x)]
+                    yield from self._entries(functools.partial("{}.{}".format, name), vars(other), read)
             for name, other in found:  # functions of other files: what they hold, not their global variables
                 functions = isinstance(other, (types.FunctionType, types.MethodType))
                 if functions and other.__globals__ is not f.__globals__:

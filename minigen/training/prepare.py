@@ -77,7 +77,7 @@ def prepare(recipe: Recipe, config: Mapping[str, Any], memory_data: InMemoryData
         if train.labels is None and "needs labels" in str(error) and train.notes:  # perhaps they were passed over
             raise ConfigError(f"{error}. {'; '.join(train.notes)}") from error
         raise
-    if config["capture"]:
+    if config["capture"] and device == "cuda":
         notes = (*notes, "--capture: CUDA graphs were tried on a double of a GPU only; compare with a run without it")
     notes = (*train.notes, *_untrained(facts), *notes)
     return Prepared(recipe, config, train, validation, batches, experiment, device, line, facts, notes)

@@ -6,6 +6,7 @@ Read next: ``test_fallback.py``.
 from __future__ import annotations
 
 import collections
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ from minigen.capture.arguments import kind_of, mapped, objects_in
 from minigen.capture.host import Host
 
 weight_of_module = 0.5
+settings = types.ModuleType("settings")  # as a file of a user's
+settings.weight = 0.5  # type: ignore[attr-defined]
 
 
 class Weights:
@@ -41,7 +44,7 @@ class Weights:
 
 
 def by_function() -> float:
-    return by_function.weight  # type: ignore[attr-defined, no-any-return]
+    return by_function.weight  # type: ignore[attr-defined]
 
 
 def _set_global(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,6 +58,11 @@ CHANGES: list[tuple[Callable[[Weights], Any], Callable[[Weights, pytest.MonkeyPa
     (lambda w: w.by_property, _set_global, "global weight_of_module was 0.5 and is 0.25"),
     (lambda w: w.by_static_method(), _set_global, "global weight_of_module was 0.5 and is 0.25"),
     (lambda w: by_function(), lambda w, patch: patch.setattr(by_function, "weight", 0.25), "was 0.5 and is 0.25"),
+    (
+        lambda w: settings.weight,
+        lambda w, p: p.setattr(settings, "weight", 0.25),
+        "settings.weight was 0.5 and is 0.25",
+    ),
     (lambda w: w.queue[0], lambda w, patch: w.queue.__setitem__(0, 0.25), "queue[0] was 0.5 and is 0.25"),
     (lambda w: "a" in w.flags, lambda w, patch: w.flags.symmetric_difference_update("ab"), "flags has other elements"),
 ]

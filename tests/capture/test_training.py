@@ -76,3 +76,10 @@ def test_what_is_said_of_the_graph_is_said_once(tmp_path: Path) -> None:
     assert "--capture: CUDA graphs were tried on a double of a GPU only" in made.prepared.notes[-1]
     assert made.pop_notes() == []  # it was said after an epoch
     assert made.captured is not None and made.captured.status() == "steps are launches of a graph"
+
+
+def test_on_the_cpu_nothing_is_said_of_graphs_that_were_tried(tmp_path: Path) -> None:
+    data = make_images("ae", tmp_path / "images.npz")
+    made = run(data, tmp_path / "run", model="ae", **{**settings_of("ae"), "device": "cpu"}, capture=True)
+    assert not any("--capture" in note for note in made.prepared.notes)
+    assert made.captured is not None and "only there are graphs" in made.captured.status()
