@@ -65,8 +65,9 @@ ABSENT: Mapping[str, Any] = {"data_rules": 1}
 #: By --resume. They change no weight of the updates that both runs make, but where something is spread over all updates
 #: of a run, as most schedules of the learning rate are: what that is, ``changes.py`` says. An end in the middle of an
 #: epoch has its rows in the table, and may be the best checkpoint. Another device adds in another order: the last bits
-#: of numbers change, which ``changes.py`` says, too.
-CHANGEABLE = ("epochs", "max_steps", "data_dir", "checkpoint_every", "doctor", "device")
+#: of numbers change, which ``changes.py`` says, too. On a GPU so may a graph of the steps, whose products of matrices
+#: another handle of cuBLAS makes; but whoever mistrusts a graph has to be able to go on without.
+CHANGEABLE = ("epochs", "max_steps", "data_dir", "checkpoint_every", "doctor", "device", "capture")
 
 
 def resolve(recipe: Recipe, options: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from training.runs import left_behind, run, stopped_and_resumed
 
 from minigen.algorithms.catalog import MODELS
 from minigen.training.config import DEFAULTS
+from minigen.training.session import Interrupted
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore:ConvTranspose2d:UserWarning")]
 
@@ -68,6 +69,17 @@ def test_a_captured_run_goes_on_with_the_same_bits(tmp_path: Path) -> None:
     data = make_images("vae", tmp_path / "images.npz")
     whole = stopped_and_resumed(data, tmp_path, after=6, model="vae", **settings_of("vae"), capture=True)
     assert whole.captured is not None and whole.captured.replays == 4
+
+
+def test_a_captured_run_goes_on_without_graphs(tmp_path: Path) -> None:
+    data, settings = make_images("vae", tmp_path / "images.npz"), settings_of("vae")
+    steps = iter(range(1, 7))
+    with pytest.raises(Interrupted):
+        run(data, tmp_path / "parts", stop=lambda: next(steps) == 6, model="vae", **settings, capture=True)
+    rest = run(data, tmp_path / "parts", resume=True, model="vae", **settings, capture=False)
+    assert rest.captured is None and not rest.prepared.config["capture"]
+    run(data, tmp_path / "plain", model="vae", **settings)
+    assert kept(tmp_path / "parts") == kept(tmp_path / "plain")
 
 
 def test_what_is_said_of_the_graph_is_said_once(tmp_path: Path) -> None:
