@@ -9,6 +9,7 @@ from typing import Any
 
 from minigen import ops
 from minigen.autograd import FusedPair, Tensor
+from minigen.device import array_module
 from minigen.losses.divergence import GaussianKlSum
 from minigen.random import Generator
 from minigen_kernels import Array, for_array
@@ -31,7 +32,7 @@ class PosteriorSample(FusedPair):
 
     def backward_arrays(self, gz: Array, z: Array, gkl: Array | None = None) -> tuple[Array, ...]:
         if gkl is None:
-            gkl = self.second * 0
+            gkl = array_module(z).zeros_like(self.second)  # not times 0: the divergence may be infinite
         return for_array(z).posterior_sample_backward(gz, gkl, *self.kept, self.limit, self.scale)
 
     def definition(self, m: Tensor, v: Tensor, b_mean: Tensor, b_logvar: Tensor) -> Any:

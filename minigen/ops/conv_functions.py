@@ -10,7 +10,8 @@ gradient in w is weight_grad(x, gy). These two are again linear in both of their
 so three kernels give convolution and transposed convolution with every derivative of any order. A transposed
 convolution is not an inverse: it is the adjoint, the gradient of a convolution in its input.
 
-Imports: autograd, bias_act, enlarge, reduce, kernels. Read next: ``kernels/minigen_kernels/reference/conv.py``.
+Imports: autograd, bias_act, enlarge, indexing, reduce, kernels. Read next:
+``kernels/minigen_kernels/reference/conv.py``.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from collections.abc import Callable
 from typing import Any
 
 from minigen.autograd import Function, FusedFunction, Tensor
-from minigen.ops.bias_act import BiasAct, Fused, activation_gradient
-from minigen.ops.enlarge import UpsampleNearest
+from minigen.ops.bias_act import Fused, activation_gradient
+from minigen.ops.enlarge import BlockSum
+from minigen.ops.indexing import getitem
 from minigen.ops.reduce import sum
 from minigen_kernels import Array, Pair, as_ncl, for_array
 
@@ -138,11 +140,9 @@ class ConvActUpsample(ConvAct):
         return *self.of_sums(gz, on_arrays), gb
 
     def gradient(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
-        return FusedFunction.gradient(self, gy, y)
-
-    def definition(self, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-        z = Conv2d.apply(x, w, **self.geometry)
-        return UpsampleNearest.apply(BiasAct.apply(z, b, fused=self.fused), scale=self.scale)
+        rows, columns = (slice(None, None, factor) for factor in self.scale)
+        small = getitem(y, (..., rows, columns))  # `self.y` as a result of this operation, to be differentiated again
+        return super().gradient(BlockSum.apply(gy, scale=self.scale), small)
 
 
 def on_tensors(function: type[Function], *inputs: Any, **static: Any) -> Tensor:

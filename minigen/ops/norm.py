@@ -13,7 +13,7 @@ from typing import Any
 
 from minigen.autograd import FusedFunction, Tensor, as_tensor
 from minigen.device import array_module
-from minigen.ops.activations import leaky_relu
+from minigen.ops.activations import LeakyReluGradient
 from minigen.ops.bias_act import Activation, bias_act, check_activation, split_activation
 from minigen.ops.reduce import deviations, mean
 from minigen.ops.shape import reshape
@@ -43,12 +43,17 @@ class BatchNorm(FusedFunction):
         gx, gw, gb = for_array(x).batch_norm_backward(*operands, self.eps, self.slope)
         return gx.reshape(x.shape), gw, gb
 
+    def gradient(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
+        # The signs are those of y: where the definition is rounded to the other side of 0, they would differ.
+        gz = gy if self.slope == 1 else LeakyReluGradient.apply(gy, y, slope=self.slope)
+        return self._of_definition(lambda z: [(z, gz)])
+
     def definition(self, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+        """The normalisation alone, without the activation that ends it."""
         axes = (0, *range(2, x.ndim))
         deviation = deviations(x, axes)
         variance = mean(deviation * deviation, axes, keepdims=True)
-        y = deviation * (variance + self.eps) ** -0.5 * _per_channel(w, x) + _per_channel(b, x)
-        return y if self.slope == 1 else leaky_relu(y, self.slope)
+        return deviation * (variance + self.eps) ** -0.5 * _per_channel(w, x) + _per_channel(b, x)
 
 
 class LayerNorm(FusedFunction):

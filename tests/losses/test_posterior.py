@@ -42,9 +42,10 @@ def test_bits_of_values_and_gradients_are_those_of_the_parts(shape, dtype):
     for a, b in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(a.data, b.data)
     weights = Tensor(np.random.default_rng(0).normal(size=shape).astype(dtype))
-    gradients = [grad(ops.sum(z * weights) + kl * 0.5, given) for z, kl in (found, wanted)]
-    for a, b in zip(*gradients, strict=True):
-        np.testing.assert_array_equal(a.data, b.data)
+    for loss in (lambda z, kl: ops.sum(z * weights) + kl * 0.5, lambda z, kl: ops.sum(z * weights), lambda z, kl: kl):
+        gradients = [grad(loss(*results), given) for results in (found, wanted)]
+        for a, b in zip(*gradients, strict=True):
+            np.testing.assert_array_equal(a.data, b.data)
 
 
 @pytest.mark.parametrize("of", ["both", "draw", "divergence"])
@@ -54,6 +55,14 @@ def test_derivatives_of_two_orders(of):
         return {"both": ops.sum(z**3) * kl, "draw": z, "divergence": kl}[of]
 
     check_gradients(f, arrays(3, 2), 2, np.random.default_rng(1))
+
+
+def test_a_draw_alone_has_gradients_where_its_divergence_is_infinite():
+    m, v, b, c = (Tensor(a, requires_grad=True) for a in arrays(3, 2, np.float32))
+    m.data[0, 0] = 1e30  # its square is infinite in float32
+    z, kl = draw_posterior(m, v, b, c, limit=15.0, noise=Generator(3))
+    assert np.isinf(kl.data)
+    np.testing.assert_array_equal(grad(ops.sum(z), [m])[0].data, 1)
 
 
 def test_an_empty_batch_and_mixed_dtypes_are_refused():

@@ -159,6 +159,17 @@ def test_batch_norm_ends_in_an_activation(shape: tuple[int, ...], activation: An
             np.testing.assert_array_equal(a, b)
 
 
+def test_a_recorded_gradient_of_batch_norm_has_the_signs_of_the_result() -> None:
+    """The definition is rounded otherwise than the kernel: of results near 0 many come out on the other side."""
+    x = np.random.default_rng(0).normal(size=(16, 200)).astype(np.float32)
+    ones = np.ones(200, np.float32)
+    b = Tensor(-ops.batch_norm(Tensor(x), Tensor(ones), Tensor(ones * 0)).data[0], requires_grad=True)
+    y = ops.batch_norm(Tensor(x), Tensor(ones), b, activation=ops.relu)
+    for create_graph in (False, True):
+        (gb,) = grad(y, [b], Tensor(np.ones_like(x)), create_graph=create_graph)
+        np.testing.assert_array_equal(gb.data, (y.data > 0).sum(0))
+
+
 def test_a_long_network_is_the_same_function() -> None:
     rng = Generator(1)
     net = nn.Sequential(
