@@ -13,7 +13,7 @@ from minigen_kernels import Array
 from minigen_kernels.cuda.launch import MOST_BLOCKS, THREADS, contiguous, empty, launch, zeros
 from minigen_kernels.reference.reduce import plan_of_sum
 
-CHUNK = 16384  # terms of a long sum in one block, where there are few sums
+CHUNK = 16384  # terms of a long sum in one block, where there are few sums; more where that made too many blocks
 FEW = 64  # sums
 
 
@@ -32,9 +32,10 @@ def sum_axes(x: Array, axes: tuple[int, ...], scale: float) -> Array:
 def _sum(x: Array, A: int, R: int, B: int, scale: float) -> Array:
     """The sums over R of x, which is (A, R, B): one launch, or two for few and long sums."""
     y, count = empty((A * B,), x.dtype), A * B
-    chunks = -(-R // CHUNK) if count <= FEW else 1
+    chunk = max(CHUNK, -(-R // MOST_BLOCKS))
+    chunks = -(-R // chunk) if count <= FEW else 1
     if chunks > 1:
-        lanes, chunk = THREADS, CHUNK
+        lanes = THREADS
     else:  # neighbours in memory go to neighbouring threads: those of other sums, or of one
         lanes, chunk = 1 if R == 1 or (B > 1 and (R <= 32 or count >= CHUNK)) else 32 if R <= 1024 else THREADS, R
     blocks = min(-(-count * lanes // THREADS), MOST_BLOCKS), chunks

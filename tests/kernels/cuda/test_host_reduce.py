@@ -9,6 +9,7 @@ from kernels.test_reduce_kernel import as_dtype, sums
 
 from minigen_kernels import cuda
 from minigen_kernels.cuda import reduce
+from minigen_kernels.cuda.launch import launch
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -52,6 +53,15 @@ def test_each_way_to_share_a_sum(host, dtype, shape, axes):
 def test_more_sums_than_blocks(host, monkeypatch):
     monkeypatch.setattr(reduce, "MOST_BLOCKS", 2)
     check(host, np.random.default_rng(0).normal(size=(1500, 40)), (1,))
+
+
+def test_a_sum_has_no_more_parts_than_a_grid_takes(host, monkeypatch):
+    """A billion terms would be 70,000 parts of the usual length: more than a grid has in its second dimension."""
+    monkeypatch.setattr(reduce, "MOST_BLOCKS", 2)
+    grids = []
+    monkeypatch.setattr(reduce, "launch", lambda *given: grids.append(given[2]) or launch(*given))
+    check(host, np.random.default_rng(0).normal(size=(2, 70_001)), (1,))
+    assert {*grids} == {(2, 2), 2}
 
 
 def test_sums_of_nothing_are_zero(host):
