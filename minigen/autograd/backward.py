@@ -62,14 +62,14 @@ def _backpropagate(
     gradients = {id(y): _first_gradient(name, y, gy, create_graph)}
     path = _path(name, y, targets)
     targeted = {id(t) for t in targets}
-    late: Late | None = None if create_graph or y.device == "cpu" else []
+    late: Late | None = None if create_graph or type(y.data) is np.ndarray else []
     seconds: dict[int, Tensor] = {}  # gradients of second results, by the first result of the same Function
     outer = recording.function, recording.needs_input_grad, recording.second  # of a `backward` that has called `grad`
     try:
         with RecordingMode(create_graph):
             for t, function, needed in reversed(path):
                 g = gradients.get(id(t)) if id(t) in targeted else gradients.pop(id(t), None)
-                second = seconds.pop(id(t), None)
+                second = seconds.pop(id(t), None) if seconds else None
                 if g is None and second is not None:
                     g = Tensor(array_module(t.data).zeros_like(t.data))
                 if g is not None:
@@ -87,7 +87,8 @@ def _backpropagate(
         raise
     finally:
         recording.function, recording.needs_input_grad, recording.second = outer
-    add_late(gradients, late or [])
+    if late:
+        add_late(gradients, late)
     return tuple([
         own(gradients[id(t)]) if id(t) in gradients else Tensor(array_module(t.data).zeros_like(t.data))
         for t in targets
@@ -103,7 +104,7 @@ def _first_gradient(name: str, y: Tensor, gy: Tensor | None, create_graph: bool)
     if gy is None:
         if y.size != 1:
             raise ValueError(f"{name}: y has shape {y.shape}; give gy of that shape, or reduce y to one number")
-        return Tensor(np.ones_like(y.data) if y.device == "cpu" else ones(y.data))
+        return Tensor(np.ones_like(y.data) if type(y.data) is np.ndarray else ones(y.data))
     gy = as_tensor(gy, name)
     if (gy.shape, gy.dtype, gy.device) != (y.shape, y.dtype, y.device):
         raise ValueError(f"{name}: gy has to be like y, which is {y!r}, but it is {gy!r}")

@@ -35,8 +35,9 @@ def ones(like: Array) -> Array:
 
 def own(g: Tensor) -> Tensor:
     """`g`, or a copy if it is made of `ones`: whoever gets a gradient may write to it."""
-    shared = g.device == "cuda" and any(a is g.data or a is g.data.base for a in _device_ones.values())
-    return Tensor(g.data.copy()) if shared else g
+    if _device_ones and any([a is g.data or a is g.data.base for a in _device_ones.values()]):
+        return Tensor(g.data.copy())
+    return g
 
 
 def add_late(gradients: dict[int, Tensor], late: Late) -> None:
