@@ -2,7 +2,7 @@
 
 Units and the meaning of `reduction`: see the docstring of the package.
 
-Imports: autograd, ops, reduction. Read next: ``divergence.py``.
+Imports: autograd, ops, reduction, kernels. Read next: ``divergence.py``.
 """
 
 from __future__ import annotations
@@ -13,14 +13,39 @@ from typing import Any
 import numpy as np
 
 from minigen import ops
-from minigen.autograd import Tensor, as_tensor
+from minigen.autograd import Function, Tensor, as_tensor
 from minigen.device import array_module
 from minigen.losses.reduction import ROUNDING, Reduction, check_reduction, check_unit_interval, reduce
-from minigen.ops.pool import PlaneGather
 from minigen.shapes import is_whole, one_number, shown
-from minigen_kernels import Array
+from minigen_kernels import Array, for_array
 
 NAME = "cross_entropy"
+
+
+class Picked(Function):
+    """One element of each row, (M, K) -> (M,): a row is a plane of one line, `places` (1, M, 1, 1) are in it."""
+
+    places: Array
+
+    def forward(self, x: Array) -> Array:
+        return for_array(x).plane_gather(x.reshape(1, len(x), 1, x.shape[1]), self.places).reshape(len(x))
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return Placed.apply(gy, places=self.places, classes=self.inputs[0].shape[1])
+
+
+class Placed(Function):
+    """The adjoint of `Picked`, (M,) -> (M, classes): zeros elsewhere."""
+
+    places: Array
+    classes: int
+
+    def forward(self, g: Array) -> Array:
+        planes = g.reshape(self.places.shape)
+        return for_array(g).plane_scatter(planes, self.places, (1, self.classes), None).reshape(len(g), self.classes)
+
+    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
+        return Picked.apply(gy, places=self.places)
 
 
 def cross_entropy(
@@ -61,10 +86,7 @@ def cross_entropy(
     if mask is not None:  # so that a NaN in an ignored row does not reach the loss
         rows = ops.where(mask[:, None], rows, 0.0)
     log_p = ops.log_softmax(rows, axis=1)
-    m, k = log_p.shape  # each row is a plane of one line, of which one place is read: no two gradients meet
-    places = targets.astype(np.int64).reshape(1, m, 1, 1)
-    picked = PlaneGather.apply(ops.reshape(log_p, (1, m, 1, k)), index=places, window=None)
-    loss = -ops.reshape(picked, (m,))
+    loss = -Picked.apply(log_p, places=targets.astype(np.int64).reshape(1, -1, 1, 1))
     counts = None if w is None else w[targets]
     if counts is not None:
         loss = loss * counts
