@@ -231,7 +231,8 @@ def test_plots_show_the_whole_plane(name: str, few_images: Path) -> None:
     assert panel[:, 0].sum() + panel[-1].sum() < 0.05 * panel.sum()  # seen: 0 and 2 %; cut off at 0: 9 and 56 %
 
 
-@pytest.mark.parametrize("small", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("small", [True, False])
 def test_transfer_is_ahead(small: bool, few_images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With images of 14x14 pixels and half the units always, as the example is with the slow tests."""
     module = load("13_transfer_decoder_to_generator")

@@ -133,6 +133,7 @@ def test_as_many_steps_as_fit(digits: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert maker.steps_within(recipe, digits, 1e9) == most
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_measured_and_drawn(digits: str, tmp_path: Path) -> None:
     """With the true commands."""
     gallery = maker.Gallery(tmp_path / "gallery")

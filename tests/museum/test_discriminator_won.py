@@ -8,6 +8,7 @@ from museum.trained_models import SEEDS, digits, train_and_examine
 SETTINGS = {"hidden": 64, "generator_loss": "minimax", "lr_generator": 1e-5, "lr_discriminator": 5e-3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_discriminator_wins(seed: int) -> None:
     first = train_and_examine("gan", digits(), 600, seed=seed, **SETTINGS).findings[0]

