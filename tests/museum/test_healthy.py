@@ -10,12 +10,12 @@ from museum.trained_models import SEEDS, digits, train_and_examine
 from minigen.data.toys import toy
 
 DENSE = {"network": "dense", "hidden": 128}
-FAST: list[tuple[str, int, dict[str, Any]]] = [
+FAST: list[Any] = [
     ("ae", 300, {}),
     ("sparse-ae", 300, {}),
     ("vae", 500, {}),
     ("linear-vae", 500, {}),
-    ("gan", 800, {"hidden": 128}),
+    pytest.param("gan", 800, {"hidden": 128}, marks=pytest.mark.slow),
 ]
 SLOW: list[tuple[str, int, dict[str, Any]]] = [
     ("deep-ae", 1000, {}),
