@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import numbers
+import operator
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -55,7 +56,8 @@ class Plan:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.grids: dict[Any, tuple[Dim3, Dim3]] = {}  # those checked before, by grid and block as they were given
-        self.cast: dict[Any, list[np.generic]] = {}  # the whole numbers cast before, as they were given
+        #: By the whole numbers as they were given: a list of arguments in which they stand cast, and nothing else yet.
+        self.cast: dict[Any, list[Any]] = {}
         pointers: list[int] = []
         whole: list[int] = []
         reals: list[int] = []
@@ -65,8 +67,8 @@ class Plan:
             kind = C_TYPES.get(parameter.type)
             if parameter.type in TABLES:
                 self.tables.append(at)
-            elif parameter.pointer and not parameter.nullable:
-                pointers.append(at)
+            elif parameter.pointer:
+                (self.others if parameter.nullable else pointers).append(at)
             elif kind in RANGES:
                 whole.append(at)
             elif parameter.type == "real" and not parameter.pointer:
@@ -109,7 +111,6 @@ class Plan:
         if found is None:
             return None
         real, text, dtypes, of_tables = found
-        cast = list(given)
         arrays = self.pointers.of(given)
         for at, dtype in zip(self.tables, of_tables):
             table = given[at]
@@ -121,19 +122,19 @@ class Plan:
         for array, dtype in zip(arrays, dtypes):
             if array.dtype is not dtype or not array.flags.c_contiguous:
                 return None
+        numbers = self.whole.of(given)
+        if numbers and {*map(type, numbers)} != _ONLY_INT:  # equal numbers have one hash, but 1.0 is no whole number
+            return None
+        known = self.cast.get(numbers)
+        if known is None:
+            known = [None] * len(given)
+            for at in self.whole.places:
+                known[at] = _scalar(self.kernel, self.kernel.parameters[at], given[at], real.type)
+            _keep(self.cast, numbers, known)
+        cast = known.copy()
+        self.pointers.put(cast, self.pointers.of(given))
         for at in self.tables:
             cast[at] = _table(given[at], backend)
-        if self.whole.places:
-            numbers = self.whole.of(given)
-            if {*map(type, numbers)} != _ONLY_INT:  # equal numbers have one hash, but 1.0 is no whole number
-                return None
-            known = self.cast.get(numbers)
-            if known is None:
-                known = [
-                    _scalar(self.kernel, self.kernel.parameters[at], given[at], real.type) for at in self.whole.places
-                ]
-                _keep(self.cast, numbers, known)
-            self.whole.put(cast, known)
         if len(self.reals.places) > 3:  # an array costs as much as three of NumPy's numbers, whatever its length
             fractions = self.reals.of(given)
             if {*map(type, fractions)} != _ONLY_FLOAT:
@@ -145,7 +146,8 @@ class Plan:
                     return None
                 cast[at] = real.type(given[at])
         for at in self.others:
-            cast[at] = _checked(self.kernel, self.kernel.parameters[at], given[at], real, backend)
+            if given[at] is not None or not self.kernel.parameters[at].nullable:
+                cast[at] = _checked(self.kernel, self.kernel.parameters[at], given[at], real, backend)
         return text, cast
 
     def _dtype(self, given: tuple[Any, ...]) -> Any:
@@ -181,11 +183,14 @@ class _Places:
         self.places = places
         #: Where they stand, if they follow each other: then they are taken and put back in one piece.
         self.run = slice(places[0], places[-1] + 1) if places and places[-1] - places[0] < len(places) else None
+        self.pick = operator.itemgetter(*places) if len(places) > 1 else None
 
     def of(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        return arguments[self.run] if self.run else tuple([arguments[at] for at in self.places])
+        if self.run:
+            return arguments[self.run]
+        return self.pick(arguments) if self.pick else ()
 
-    def put(self, arguments: list[Any], values: list[Any]) -> None:
+    def put(self, arguments: list[Any], values: Sequence[Any]) -> None:
         if self.run:
             arguments[self.run] = values
         else:
