@@ -62,7 +62,7 @@ def launches(device: dict[str, Any], double: dict[str, Any]) -> Iterator[list[st
             sorted(n for n in names if found["minigen"].get(n) != other["minigen"].get(n)) if model in double else []
         )
         counts = [str(other.get("all", {}).get(kind, 0)) for kind in kinds]
-        times = [f"{found['host_ms']:.2f}", f"{found['ms']:.2f}"]
+        times = [f"{found[name]:.2f}" if name in found else "-" for name in ("host_ms", "ms")]  # none on the double
         yield [model, str(found["of_minigen"]), str(other["of_minigen"]), ", ".join(differing) or "-", *times, *counts]
 
 
