@@ -29,7 +29,10 @@ F = torch.nn.functional
 torch.set_num_threads(1)
 
 
-def conv2d(x: Any, w: Any, b: Any = None, *, padding: Any, stride: Any, dilation: Any, groups: int) -> Any:
+def conv2d(
+    x: Any, w: Any, b: Any = None, *, padding: Any, activation: Any = None, upsample: Any = 1, **options: Any
+) -> Any:
+    stride, dilation = options["stride"], options["dilation"]
     if padding == "same":  # PyTorch has it for stride 1 only
         sides: list[int] = []
         for i in (1, 0):
@@ -38,7 +41,10 @@ def conv2d(x: Any, w: Any, b: Any = None, *, padding: Any, stride: Any, dilation
             out, before = same_geometry(H, span, step, "same", i)
             sides += [before, max(0, (out - 1) * step + span - H) - before]
         x, padding = F.pad(x, sides), 0
-    return F.conv2d(x, w, b, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    y = ACTIVATIONS[activation](F.conv2d(x, w, b, padding=padding, **options))
+    for axis, times in zip((2, 3), two(upsample)):
+        y = y.repeat_interleave(times, axis)
+    return y
 
 
 def conv_transpose2d(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
