@@ -11,15 +11,12 @@ Imports: Numba; the check of arguments from ``reference``. Read next: ``random.p
 
 from __future__ import annotations
 
-import functools
 import math
-import operator
 from typing import Any
-
-import numpy as np
 
 from minigen_kernels import Array, Arrays
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.reference import optim
 from minigen_kernels.reference.optim import check_update, each
 
 
@@ -98,12 +95,7 @@ def adam_update(
 
 def clip_norm(g: Arrays, max_norm: float) -> tuple[Arrays, Array]:
     """All gradients times min(1, max_norm / (norm + 1e-6)), and the norm over all of them, shape ()."""
-    if not isinstance(g, list):
-        (one,), norm = clip_norm([g], max_norm)
-        return one, norm
-    norm = np.sqrt(functools.reduce(operator.add, [np.square(a).sum() for a in g]))
-    factor = np.minimum(max_norm / (norm + 1e-6), 1.0)
-    return [a * factor.astype(a.dtype) for a in g], np.asarray(norm)
+    return optim.clip_norm(g, max_norm)
 
 
 def _flat(name: str, p: Array, g: Array, **state: Array) -> list[Array]:
