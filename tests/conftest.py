@@ -78,6 +78,13 @@ def pytest_collection() -> Generator[None, Any, Any]:
 ON_DEVICE = [Path(__file__).parent / name for name in ("device", "cuda_double", "kernels/cuda/test_on_device.py")]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Layers that are made without a generator start from the same weights, whatever was tested before."""
+    if "minigen.nn" in sys.modules:
+        sys.modules["minigen.nn"].manual_seed(0)
+
+
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return True if collection_path in ON_DEVICE and not cuda_status()[0] else None
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from minigen import nn, ops
 from minigen.autograd import Tensor, grad
+from minigen.random import Generator
 from minigen.testing import check_layer
 
 Array = np.ndarray[Any, Any]
@@ -213,7 +214,7 @@ def test_indices_are_read_when_the_rows_are() -> None:
 
 
 def test_an_embedding_with_spectral_norm() -> None:
-    layer = nn.SpectralNorm(nn.Embedding(4, 3))
+    layer = nn.SpectralNorm(nn.Embedding(4, 3, rng=Generator(0)), rng=Generator(1))
     layer.iterate(100)
     every = layer(np.arange(4)).data
     assert np.linalg.svd(every, compute_uv=False)[0] == pytest.approx(1, abs=1e-5)  # float32
