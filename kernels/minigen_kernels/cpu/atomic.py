@@ -1,9 +1,8 @@
 """Numbers that several threads read and write, for Numba code: indivisible operations, in one order for all threads.
 
-A place is an address: that of the pool plus 8 times its number. ``now`` and ``put`` read and write it, ``fetch_add``
-and ``exchange`` return what was there before. ``acquire`` and ``release`` are Python's own locks, which need no
-interpreter: the first sleeps until the second was called. All these functions exist only inside functions compiled by
-Numba.
+A place is the number of a 64-bit number in a pool, whose address is given. ``now`` and ``put`` read and write it,
+``fetch_add`` and ``exchange`` return what was there before. Besides these, a ``pause`` for loops that wait, and a
+``call`` of a C function. All exist only inside functions compiled by Numba.
 
 Imports: Numba and llvmlite, ``lanes.py``. Read next: ``threads.py``.
 """
@@ -22,9 +21,7 @@ from numba.core import cgutils, types
 
 from minigen_kernels.cpu.lanes import intrinsic
 
-WORD, BYTES, NUMBER = ir.IntType(64), ir.IntType(8).as_pointer(), ir.IntType(32)
-#: What a range of a kernel's work is: function(arguments, first, last), 0 if no error was raised.
-PIECE = ir.FunctionType(NUMBER, [BYTES, WORD, WORD])
+WORD, INT = ir.IntType(64), ir.IntType(32)
 ORDER = "seq_cst"
 
 
@@ -73,7 +70,7 @@ def exchange(typing_context: Any, pool: Any, place: Any, number: Any) -> Any:
 @intrinsic
 def pause(typing_context: Any) -> Any:
     """``pause()``: some 10 to 50 ns in which a thread that waits leaves its core to the core's other thread."""
-    x86, arm = ("llvm.x86.sse2.pause", []), ("llvm.aarch64.isb", [ir.Constant(NUMBER, 15)])
+    x86, arm = ("llvm.x86.sse2.pause", []), ("llvm.aarch64.isb", [ir.Constant(INT, 15)])
     hints = {"x86_64": x86, "AMD64": x86, "aarch64": arm, "arm64": arm}
 
     def build(builder: Any) -> None:
@@ -86,34 +83,14 @@ def pause(typing_context: Any) -> Any:
 
 
 @intrinsic
-def run_piece(typing_context: Any, function: Any, args: Any, first: Any, last: Any) -> Any:
-    """``run_piece(function, args, first, last)``: call the function at this address, a PIECE; 0 if all went well."""
+def call(typing_context: Any, function: Any, a: Any, b: Any, c: Any) -> Any:
+    """``call(function, a, b, c)``: the C function at this address, of up to three numbers or addresses: an int.
 
-    def build(builder: Any, function: Any, args: Any, first: Any, last: Any) -> Any:
-        callee = builder.inttoptr(function, PIECE.as_pointer())
-        return builder.sext(builder.call(callee, [builder.inttoptr(args, BYTES), first, last]), WORD)
+    A function of fewer arguments leaves the last ones alone in every calling convention of today's 64-bit machines.
+    """
+    kind = ir.FunctionType(INT, [WORD] * 3)
+
+    def build(builder: Any, function: Any, *args: Any) -> Any:
+        return builder.sext(builder.call(builder.inttoptr(function, kind.as_pointer()), args), WORD)
 
     return _of_words(4, types.int64, build)()
-
-
-@intrinsic
-def acquire(typing_context: Any, function: Any, lock: Any) -> Any:
-    """``acquire(function, lock)``: by the function at this address, PyThread_acquire_lock, sleep until it is free."""
-    kind = ir.FunctionType(NUMBER, [BYTES, NUMBER])
-
-    def build(builder: Any, function: Any, lock: Any) -> Any:
-        callee = builder.inttoptr(function, kind.as_pointer())
-        return builder.call(callee, [builder.inttoptr(lock, BYTES), ir.Constant(NUMBER, 1)])
-
-    return _of_words(2, types.void, build)()
-
-
-@intrinsic
-def release(typing_context: Any, function: Any, lock: Any) -> Any:
-    """``release(function, lock)``: by the function at this address, PyThread_release_lock."""
-    kind = ir.FunctionType(ir.VoidType(), [BYTES])
-
-    def build(builder: Any, function: Any, lock: Any) -> Any:
-        return builder.call(builder.inttoptr(function, kind.as_pointer()), [builder.inttoptr(lock, BYTES)])
-
-    return _of_words(2, types.void, build)()

@@ -19,6 +19,7 @@ Imports: Numba, cache. Read next: ``conv.py``.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -43,7 +44,7 @@ def njit_cached(**options: Any) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         kernel = numba.njit(pipeline_class=KernelCompiler, **options)(function)
         try:
-            kernel._cache = KernelCache(function)
+            kernel._cache = KernelCache(inspect.unwrap(function))
         except RuntimeError as error:
             if "no locator" not in str(error):
                 raise
