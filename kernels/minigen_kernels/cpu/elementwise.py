@@ -3,7 +3,7 @@
 Functions with exp use NumPy for float64: its exp is vectorised, while compiled loops would call that of the C library
 for one number at a time (``exponential.py``).
 
-Imports: NumPy, Numba, exponential; from ``reference`` the specification of the same file, and its checks.
+Imports: NumPy, Numba, exponential, threads; from ``reference`` the specification of the same file, and its checks.
 Read next: ``random.py``.
 """
 
@@ -19,7 +19,8 @@ from numba import njit
 from minigen_kernels import Array, Arrays, reference
 from minigen_kernels.cpu.exponential import exp, log1p
 from minigen_kernels.cpu.exponential import sigmoid as sigmoid_of
-from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.cpu.jit import FASTMATH
+from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference.elementwise import check_like
 
 
@@ -40,7 +41,7 @@ def add(a: Arrays, b: Arrays) -> Arrays:
     return reference.add(a, b)
 
 
-@njit_cached()
+@njit_shared()
 def _erf(x: Array, y: Array) -> None:
     for i in range(x.size):
         y[i] = math.erf(x[i])
@@ -51,7 +52,7 @@ def erf(x: Array) -> Array:
     return _each(_erf, x)
 
 
-@njit_cached()
+@njit_shared()
 def _erfc(x: Array, y: Array) -> None:
     for i in range(x.size):
         y[i] = 1 - math.erf(x[i]) if x[i] < 0.5 else math.erfc(x[i])  # no cancellation there, and erf is faster
@@ -68,7 +69,7 @@ A = tuple(np.float32(1 / k) for k in range(3, 19, 2))
 ELEMENTS = {"contract"}  # no reordering: a series is summed from its small terms
 
 
-@njit_cached(error_model="numpy", fastmath=ELEMENTS)
+@njit_shared(error_model="numpy", fastmath=ELEMENTS)
 def _exp_excess(x: Array, y: Array) -> None:
     one = np.float32(1)
     for i in range(x.size):
@@ -84,7 +85,7 @@ def exp_excess(x: Array) -> Array:
     return reference.exp_excess(x) if x.dtype == np.float64 else _each(_exp_excess, x)
 
 
-@njit_cached(error_model="numpy", fastmath=ELEMENTS)
+@njit_shared(error_model="numpy", fastmath=ELEMENTS)
 def _log_deficit(x: Array, y: Array) -> None:
     two = np.float32(2)
     for i in range(x.size):
@@ -102,7 +103,7 @@ def log_deficit(x: Array) -> Array:
     return reference.log_deficit(x) if x.dtype == np.float64 else _each(_log_deficit, x)
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
 def _sigmoid(x: Array, y: Array) -> None:
     for i in range(x.size):
         y[i] = sigmoid_of(x[i])
@@ -113,7 +114,7 @@ def sigmoid(x: Array) -> Array:
     return reference.sigmoid(x) if x.dtype == np.float64 else _each(_sigmoid, x)
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
 def _softplus(x: Array, y: Array) -> None:
     zero = x.dtype.type(0)
     for i in range(x.size):
@@ -125,7 +126,7 @@ def softplus(x: Array) -> Array:
     return reference.softplus(x) if x.dtype == np.float64 else _each(_softplus, x)
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
 def _mish(x: Array, y: Array) -> None:
     one, two, zero = np.float32(1), np.float32(2), np.float32(0)
     for i in range(x.size):
@@ -134,7 +135,7 @@ def _mish(x: Array, y: Array) -> None:
         y[i] = x[i] * (one - two * e * e / above if x[i] > zero else e * (e + two) / below)
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
 def _mish_backward(gy: Array, x: Array, gx: Array) -> None:
     one, two, four, zero = np.float32(1), np.float32(2), np.float32(4), np.float32(0)
     for i in range(x.size):
@@ -160,13 +161,13 @@ def mish_backward(gy: Array, x: Array) -> Array:
     return gx
 
 
-@njit_cached()
+@njit_shared()
 def _scale_where(x: Array, condition: Array, slope: Any, y: Array) -> None:
     for i in range(x.size):
         y[i] = x[i] if condition[i] else slope * x[i]
 
 
-@njit_cached()
+@njit_shared()
 def _keep_where(x: Array, condition: Array, y: Array) -> None:
     zero = x.dtype.type(0)
     for i in range(x.size):
@@ -185,7 +186,7 @@ def scale_where(x: Array, condition: Array, slope: float) -> Array:
     return y.reshape(x.shape)
 
 
-@njit_cached()
+@njit_shared()
 def _leaky_relu(x: Array, slope: Any, y: Array) -> None:
     zero = x.dtype.type(0)
     for i in range(x.size):
@@ -207,14 +208,14 @@ def leaky_relu_into(y: Array, x: Array, slope: float) -> None:
         _leaky_relu(_flat(x), x.dtype.type(slope), y.reshape(-1))
 
 
-@njit_cached()
+@njit_shared()
 def _leaky_relu_backward(gy: Array, x: Array, slope: Any, gx: Array) -> None:
     zero = x.dtype.type(0)
     for i in range(x.size):
         gx[i] = gy[i] if x[i] > zero else slope * gy[i]
 
 
-@njit_cached()
+@njit_shared()
 def _relu_backward(gy: Array, x: Array, gx: Array) -> None:
     zero = x.dtype.type(0)
     for i in range(x.size):
@@ -245,13 +246,13 @@ def _times_deviation(a: Any, logvar: Any) -> Any:
     return zero if a == zero and deviation == deviation else a * deviation  # a NaN stays one
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
 def _reparameterize(mean: Array, logvar: Array, noise: Array, z: Array) -> None:
     for i in range(z.size):
         z[i] = mean[i] + _times_deviation(noise[i], logvar[i])
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
 def _reparameterize_backward(gz: Array, logvar: Array, noise: Array, glogvar: Array, gnoise: Array) -> None:
     half = np.float32(0.5)
     for i in range(gz.size):

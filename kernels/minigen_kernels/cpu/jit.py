@@ -19,7 +19,6 @@ Imports: Numba, cache. Read next: ``conv.py``.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -38,19 +37,28 @@ F = TypeVar("F", bound=Callable[..., Any])
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 
 
-def njit_cached(**options: Any) -> Callable[[F], F]:
-    """A decorator for kernels: ``numba.njit(**options)`` with private helpers, cached on disk if possible."""
+def njit_cached(source: Callable[..., Any] | None = None, **options: Any) -> Callable[[F], F]:
+    """A decorator for kernels: ``numba.njit(**options)`` with private helpers, cached on disk if possible.
+
+    The cache tells kernels apart by the place of their source; `source` has one if the kernel has not.
+    """
 
     def decorate(function: F) -> F:
-        kernel = numba.njit(pipeline_class=KernelCompiler, **options)(function)
+        kernel = numba.njit(pipeline_class=KernelCompiler, no_cfunc_wrapper=True, **options)(function)
         try:
-            kernel._cache = KernelCache(inspect.unwrap(function))
+            kernel._cache = KernelCache(source or function)
         except RuntimeError as error:
             if "no locator" not in str(error):
                 raise
             kernel._cache = NoCache()
         return kernel
 
+    return decorate
+
+
+def njit_inner(**options: Any) -> Callable[[F], F]:
+    """A decorator for functions that Python cannot even call: to compile how it would takes 40 ms. It would crash."""
+    decorate: Callable[[F], F] = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
     return decorate
 
 

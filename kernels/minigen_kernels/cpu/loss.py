@@ -2,9 +2,10 @@
 
 float32 elements are summed in float32 over short runs, in as many partial sums as a vector register has lanes (so at
 most some twenty roundings follow each other), and the sums of the runs in float64: converting every element would cost
-a third of the time. The runs depend only on the number of elements. For float64 and exp see ``elementwise.py``.
+a third of the time. Runs and pieces (``threads.py``) depend only on the number of elements. For float64 and exp see
+``elementwise.py``.
 
-Imports: NumPy, Numba, exponential; from ``reference`` the specification of the same file, and its checks.
+Imports: NumPy, Numba, exponential, threads; from ``reference`` the specification of the same file, and its checks.
 Read next: ``elementwise.py``.
 """
 
@@ -20,6 +21,7 @@ from minigen_kernels import Array, reference
 from minigen_kernels.cpu import elementwise
 from minigen_kernels.cpu.exponential import exp, log1p, sigmoid
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.cpu.threads import PIECE, njit_shared
 from minigen_kernels.reference.elementwise import check_like
 from minigen_kernels.reference.loss import check_gradient, check_head
 
@@ -45,9 +47,7 @@ def bce_with_logits_sum(x: Array, y: Array, scale: float) -> Array:
     if x.dtype == np.float64:
         return reference.bce_with_logits_sum(x, y, scale)
     check_like("bce_with_logits_sum", x, y=y)
-    total = np.empty((), x.dtype)
-    _bce_sum(_flat(x), _flat(y), float(scale), total)
-    return total
+    return _sum(_bce_sums, x, y, scale)
 
 
 def bce_with_logits_sum_backward(gy: Array, x: Array, y: Array, scale: float) -> Array:
@@ -57,16 +57,14 @@ def bce_with_logits_sum_backward(gy: Array, x: Array, y: Array, scale: float) ->
     check_like("bce_with_logits_sum_backward", x, y=y)
     check_gradient("bce_with_logits_sum_backward", gy, x)
     gx = np.empty(x.shape, x.dtype)
-    _bce_backward(gy, _flat(x), _flat(y), float(scale), gx.reshape(-1))
+    _bce_backward(_flat(x), _flat(y), gy, float(scale), gx.reshape(-1))
     return gx
 
 
 def mse_sum(p: Array, t: Array, scale: float) -> Array:
     """The sum of (p - t)^2 over all elements of any one shape, times scale: shape ()."""
     check_like("mse_sum", p, t=t)
-    total = np.empty((), p.dtype)
-    _mse_sum(_flat(p), _flat(t), float(scale), total)
-    return total
+    return _sum(_mse_sums, p, t, scale)
 
 
 def mse_sum_backward(gy: Array, p: Array, t: Array, scale: float) -> Array:
@@ -74,7 +72,7 @@ def mse_sum_backward(gy: Array, p: Array, t: Array, scale: float) -> Array:
     check_like("mse_sum_backward", p, t=t)
     check_gradient("mse_sum_backward", gy, p)
     gp = np.empty(p.shape, p.dtype)
-    _mse_backward(gy, _flat(p), _flat(t), float(scale), gp.reshape(-1))
+    _mse_backward(_flat(p), _flat(t), gy, float(scale), gp.reshape(-1))
     return gp
 
 
@@ -95,9 +93,7 @@ def gaussian_kl_sum(mean: Array, logvar: Array, scale: float) -> Array:
     if mean.dtype == np.float64:
         return reference.gaussian_kl_sum(mean, logvar, scale)
     check_like("gaussian_kl_sum", mean, logvar=logvar)
-    total = np.empty((), mean.dtype)
-    _gaussian_kl_sum(_flat(mean), _flat(logvar), float(scale), total)
-    return total
+    return _sum(_gaussian_kl_sums, mean, logvar, scale)
 
 
 def gaussian_kl_sum_backward(gy: Array, mean: Array, logvar: Array, scale: float) -> tuple[Array, Array]:
@@ -107,12 +103,20 @@ def gaussian_kl_sum_backward(gy: Array, mean: Array, logvar: Array, scale: float
     check_like("gaussian_kl_sum_backward", mean, logvar=logvar)
     check_gradient("gaussian_kl_sum_backward", gy, mean)
     gmean, glogvar = np.empty(mean.shape, mean.dtype), np.empty(mean.shape, mean.dtype)
-    _gaussian_kl_backward(gy, _flat(mean), _flat(logvar), float(scale), gmean.reshape(-1), glogvar.reshape(-1))
+    _gaussian_kl_backward(_flat(mean), _flat(logvar), gy, float(scale), gmean.reshape(-1), glogvar.reshape(-1))
     return gmean, glogvar
 
 
 def _flat(x: Array) -> Array:
     return np.ascontiguousarray(x).reshape(-1)
+
+
+def _sum(kernel: Any, a: Array, b: Array, scale: float) -> Array:
+    """The sums that `kernel` makes of pieces of two arrays, added and scaled: shape ()."""
+    sums, total = np.empty(-(-a.size // PIECE)), np.empty((), a.dtype)
+    kernel(a.size, _flat(a), _flat(b), sums)
+    _add_up(sums, float(scale), total)
+    return total
 
 
 # The elements. No operation is reordered here: a large x would swallow the small log1p before x y is subtracted.
@@ -138,13 +142,14 @@ def _excess_near_0(x: Any) -> Any:
     return x * x * (E[0] + x * (E[1] + x * (E[2] + x * (E[3] + x * high))))
 
 
-@njit_cached(error_model="numpy", fastmath=ELEMENTS)
+@njit_shared(error_model="numpy", fastmath=ELEMENTS)
 def _bce(x: Array, y: Array, out: Array) -> None:
     for i in range(x.size):
         out[i] = _bce_of(x[i], y[i])
 
 
-# The sums. The inner loops get slices, so that they are vectorised (see the end of ``norm.py``).
+# The sums: a place for the sum of each piece. The inner loops get slices, so that they are vectorised (see the end of
+# ``norm.py``).
 
 
 @njit(error_model="numpy", fastmath=FASTMATH)
@@ -155,12 +160,13 @@ def _bce_run(x: Array, y: Array) -> Any:
     return total
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
-def _bce_sum(x: Array, y: Array, scale: float, out: Array) -> None:
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
+def _bce_sums(first: int, last: int, x: Array, y: Array, sums: Array) -> None:
     total = 0.0
-    for start in range(0, x.size, RUN):
-        total += _bce_run(x[start : start + RUN], y[start : start + RUN])
-    out[()] = total * scale
+    for start in range(first, last, RUN):
+        stop = min(start + RUN, last)
+        total += _bce_run(x[start:stop], y[start:stop])
+    sums[first // PIECE] = total
 
 
 @njit(error_model="numpy", fastmath=FASTMATH)
@@ -171,42 +177,51 @@ def _gaussian_kl_run(mean: Array, logvar: Array) -> Any:
     return total
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
-def _gaussian_kl_sum(mean: Array, logvar: Array, scale: float, out: Array) -> None:
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
+def _gaussian_kl_sums(first: int, last: int, mean: Array, logvar: Array, sums: Array) -> None:
     total = 0.0
-    for start in range(0, mean.size, RUN):
-        total += _gaussian_kl_run(mean[start : start + RUN], logvar[start : start + RUN])
-    out[()] = total * scale
+    for start in range(first, last, RUN):
+        stop = min(start + RUN, last)
+        total += _gaussian_kl_run(mean[start:stop], logvar[start:stop])
+    sums[first // PIECE] = total
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
-def _mse_sum(p: Array, t: Array, scale: float, out: Array) -> None:
-    total = 0.0
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
+def _mse_sums(first: int, last: int, p: Array, t: Array, sums: Array) -> None:
+    p, t, total = p[first:last], t[first:last], 0.0
     for i in range(p.size):
         d = p[i] - t[i]
         total += np.float64(d * d)
+    sums[first // PIECE] = total
+
+
+@njit_cached(error_model="numpy")
+def _add_up(sums: Array, scale: float, out: Array) -> None:
+    total = 0.0
+    for part in sums:
+        total += part
     out[()] = total * scale
 
 
 # The gradients.
 
 
-@njit_cached(error_model="numpy", fastmath=ELEMENTS)
-def _bce_backward(gy: Array, x: Array, y: Array, scale: float, gx: Array) -> None:
+@njit_shared(error_model="numpy", fastmath=ELEMENTS)
+def _bce_backward(x: Array, y: Array, gy: Array, scale: float, gx: Array) -> None:
     factor = x.dtype.type(gy[()] * scale)
     for i in range(x.size):
         gx[i] = (sigmoid(x[i]) - y[i]) * factor
 
 
-@njit_cached(error_model="numpy", fastmath=ELEMENTS)
-def _mse_backward(gy: Array, p: Array, t: Array, scale: float, gp: Array) -> None:
+@njit_shared(error_model="numpy", fastmath=ELEMENTS)
+def _mse_backward(p: Array, t: Array, gy: Array, scale: float, gp: Array) -> None:
     factor = p.dtype.type(gy[()] * (2 * scale))
     for i in range(p.size):
         gp[i] = (p[i] - t[i]) * factor
 
 
-@njit_cached(error_model="numpy", fastmath=ELEMENTS)
-def _gaussian_kl_backward(gy: Array, mean: Array, logvar: Array, scale: float, gmean: Array, glogvar: Array) -> None:
+@njit_shared(error_model="numpy", fastmath=ELEMENTS)
+def _gaussian_kl_backward(mean: Array, logvar: Array, gy: Array, scale: float, gmean: Array, glogvar: Array) -> None:
     factor, half = mean.dtype.type(gy[()] * scale), mean.dtype.type(gy[()] * (scale / 2))
     for i in range(mean.size):
         gmean[i] = mean[i] * factor

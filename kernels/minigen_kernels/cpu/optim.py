@@ -6,7 +6,7 @@ compiled code, which takes a nanosecond; NumPy takes a hundred for each. Without
 same loop runs with a factor 0 or 1, which costs nothing, because memory is the limit; without
 momentum there is a loop that does not read the buffer.
 
-Imports: Numba; the check of arguments from ``reference``. Read next: ``random.py``.
+Imports: Numba, threads; the check of arguments from ``reference``. Read next: ``random.py``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import math
 from typing import Any
 
 from minigen_kernels import Array, Arrays
-from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.cpu.jit import FASTMATH
+from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference import optim
 from minigen_kernels.reference.optim import check_update, each
 
@@ -107,7 +108,7 @@ def _flat(name: str, p: Array, g: Array, **state: Array) -> list[Array]:
     return [array.reshape(-1) for array in (p, g, *state.values())]
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
 def _sgd(p: Array, g: Array, lr: Any, decay: Any) -> None:
     real = p.dtype.type
     lr, decay = real(lr), real(decay)
@@ -115,7 +116,7 @@ def _sgd(p: Array, g: Array, lr: Any, decay: Any) -> None:
         p[i] -= lr * (g[i] + decay * p[i])
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
 def _sgd_momentum(p: Array, g: Array, buffer: Array, lr: Any, momentum: Any, own: Any, kept: Any, decay: Any) -> None:
     real = p.dtype.type
     lr, momentum, own, kept, decay = real(lr), real(momentum), real(own), real(kept), real(decay)
@@ -126,7 +127,7 @@ def _sgd_momentum(p: Array, g: Array, buffer: Array, lr: Any, momentum: Any, own
         p[i] -= lr * (own * gi + kept * bi)
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
 def _rmsprop(p: Array, g: Array, square_avg: Array, lr: Any, alpha: Any, rest: Any, eps: Any, decay: Any) -> None:
     real = p.dtype.type
     lr, alpha, rest, eps, decay = real(lr), real(alpha), real(rest), real(eps), real(decay)
@@ -137,7 +138,7 @@ def _rmsprop(p: Array, g: Array, square_avg: Array, lr: Any, alpha: Any, rest: A
         p[i] -= lr * gi / (math.sqrt(si) + eps)
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
 def _rmsprop_momentum(
     p: Array,
     g: Array,
@@ -161,7 +162,7 @@ def _rmsprop_momentum(
         p[i] -= lr * bi
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
 def _adam(
     p: Array,
     g: Array,

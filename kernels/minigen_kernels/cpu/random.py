@@ -4,7 +4,7 @@ The blocks are made in tiles of 64, one array per word, so that LLVM runs Philox
 wide registers (about four times as fast as block after block); then the tile is written in order.
 No fastmath here: fused or reordered operations would change the bits, and all versions must agree.
 
-Imports: NumPy, Numba; the check of arguments from ``reference``. Read next: ``optim.py``.
+Imports: NumPy, Numba, threads; the check of arguments from ``reference``. Read next: ``optim.py``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import numpy as np
 from numba import njit
 
 from minigen_kernels import Array
-from minigen_kernels.cpu.jit import njit_cached
+from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference.random import check_probabilities
 
 TILE = 64  # blocks
+BLOCKS = 64 * TILE  # that a thread does at a time
 
 F4, F8, I4, I8, U4, U8 = np.float32, np.float64, np.int32, np.int64, np.uint32, np.uint64
 M0, M1 = U8(0xD2511F53), U8(0xCD9E8D57)
@@ -43,7 +44,7 @@ ROOT4, ROOT8 = F4(math.sqrt(0.5)).view(I4), F8(math.sqrt(0.5)).view(I8)  # sqrt(
 def philox(seed: int, stream: int, position: int, blocks: int) -> Array:
     """Blocks of four random words: uint32 (blocks, 4)."""
     out = np.empty((blocks, 4), dtype=U4)
-    _philox(U8(seed), U8(stream), U8(position), out)
+    _philox(blocks, U8(seed), U8(stream), U8(position), out)
     return out
 
 
@@ -51,7 +52,7 @@ def uniform(seed: int, stream: int, position: int, n: int, dtype: Any) -> Array:
     """`n` numbers from [0, 1): float32 or float64 (n,)."""
     out = _empty_blocks(n, dtype)
     kernel = _uniform4 if out.dtype == F4 else _uniform8
-    kernel(U8(seed), U8(stream), U8(position), out)
+    kernel(len(out), U8(seed), U8(stream), U8(position), out)
     return out.reshape(-1)[:n]
 
 
@@ -59,7 +60,7 @@ def normal(seed: int, stream: int, position: int, n: int, dtype: Any) -> Array:
     """`n` standard normal numbers: float32 or float64 (n,)."""
     out = _empty_blocks(n, dtype)
     kernel = _normal4 if out.dtype == F4 else _normal8
-    kernel(U8(seed), U8(stream), U8(position), out)
+    kernel(len(out), U8(seed), U8(stream), U8(position), out)
     return out.reshape(-1)[:n]
 
 
@@ -67,10 +68,10 @@ def bernoulli(seed: int, stream: int, position: int, n: int, p: float | Array) -
     """`n` numbers that are 1 with probability p (a number, or one for each), else 0: float32 (n,)."""
     out = np.empty(n, dtype=F4)
     if isinstance(p, float):
-        _bernoulli(U8(seed), U8(stream), U8(position), F4(p), out)
+        _bernoulli(n, U8(seed), U8(stream), U8(position), F4(p), out)
     else:
         check_probabilities(p, n)
-        _bernoulli_each(U8(seed), U8(stream), U8(position), np.ascontiguousarray(p), out)
+        _bernoulli_each(n, U8(seed), U8(stream), U8(position), np.ascontiguousarray(p), out)
     return out
 
 
@@ -134,18 +135,18 @@ def _join(low: Any, high: Any) -> Any:
     return U8(low) | (U8(high) << HALF)
 
 
-@njit_cached(error_model="numpy")
-def _philox(seed: Any, stream: Any, position: Any, out: Array) -> None:
+@njit_shared(BLOCKS, error_model="numpy")
+def _philox(first: int, last: int, seed: Any, stream: Any, position: Any, out: Array) -> None:
     words = np.empty((4, TILE), dtype=U4)
-    for start in range(0, out.shape[0], TILE):
+    for start in range(first, last, TILE):
         _tile(seed, stream, position + U8(start), words)
         _store4(words, out[start : start + TILE])
 
 
-@njit_cached(error_model="numpy")
-def _uniform4(seed: Any, stream: Any, position: Any, out: Array) -> None:
+@njit_shared(BLOCKS, error_model="numpy")
+def _uniform4(first: int, last: int, seed: Any, stream: Any, position: Any, out: Array) -> None:
     words, tile = np.empty((4, TILE), dtype=U4), np.empty((4, TILE), dtype=F4)
-    for start in range(0, out.shape[0], TILE):
+    for start in range(first, last, TILE):
         _tile(seed, stream, position + U8(start), words)
         for k in range(4):
             for i in range(TILE):
@@ -153,10 +154,10 @@ def _uniform4(seed: Any, stream: Any, position: Any, out: Array) -> None:
         _store4(tile, out[start : start + TILE])
 
 
-@njit_cached(error_model="numpy")
-def _bernoulli(seed: Any, stream: Any, position: Any, p: Any, out: Array) -> None:
+@njit_shared(4 * BLOCKS, error_model="numpy")
+def _bernoulli(first: int, last: int, seed: Any, stream: Any, position: Any, p: Any, out: Array) -> None:
     words, u = np.empty((4, TILE), dtype=U4), np.empty(4 * TILE, dtype=F4)
-    for start in range(0, out.size, 4 * TILE):
+    for start in range(first, last, 4 * TILE):
         _tile(seed, stream, position + U8(start // 4), words)
         _floats(words, u)
         piece = out[start : start + 4 * TILE]
@@ -164,10 +165,10 @@ def _bernoulli(seed: Any, stream: Any, position: Any, p: Any, out: Array) -> Non
             piece[i] = F4(u[i] < p)
 
 
-@njit_cached(error_model="numpy")
-def _bernoulli_each(seed: Any, stream: Any, position: Any, p: Array, out: Array) -> None:
+@njit_shared(4 * BLOCKS, error_model="numpy")
+def _bernoulli_each(first: int, last: int, seed: Any, stream: Any, position: Any, p: Array, out: Array) -> None:
     words, u = np.empty((4, TILE), dtype=U4), np.empty(4 * TILE, dtype=F4)
-    for start in range(0, out.size, 4 * TILE):
+    for start in range(first, last, 4 * TILE):
         _tile(seed, stream, position + U8(start // 4), words)
         _floats(words, u)
         piece, its_p = out[start : start + 4 * TILE], p[start : start + 4 * TILE]
@@ -183,10 +184,10 @@ def _floats(words: Array, u: Array) -> None:
             u[4 * i + k] = F4(I4(words[k, i] >> U4(8))) * SCALE24
 
 
-@njit_cached(error_model="numpy")
-def _uniform8(seed: Any, stream: Any, position: Any, out: Array) -> None:
+@njit_shared(BLOCKS, error_model="numpy")
+def _uniform8(first: int, last: int, seed: Any, stream: Any, position: Any, out: Array) -> None:
     words, tile = np.empty((4, TILE), dtype=U4), np.empty((2, TILE), dtype=F8)
-    for start in range(0, out.shape[0], TILE):
+    for start in range(first, last, TILE):
         _tile(seed, stream, position + U8(start), words)
         for k in range(2):
             for i in range(TILE):
@@ -195,10 +196,10 @@ def _uniform8(seed: Any, stream: Any, position: Any, out: Array) -> None:
         _store2(tile, out[start : start + TILE])
 
 
-@njit_cached(error_model="numpy")
-def _normal4(seed: Any, stream: Any, position: Any, out: Array) -> None:
+@njit_shared(BLOCKS, error_model="numpy")
+def _normal4(first: int, last: int, seed: Any, stream: Any, position: Any, out: Array) -> None:
     words, tile = np.empty((4, TILE), dtype=U4), np.empty((4, TILE), dtype=F4)
-    for start in range(0, out.shape[0], TILE):
+    for start in range(first, last, TILE):
         _tile(seed, stream, position + U8(start), words)
         for k in (0, 2):
             for i in range(TILE):
@@ -208,10 +209,10 @@ def _normal4(seed: Any, stream: Any, position: Any, out: Array) -> None:
         _store4(tile, out[start : start + TILE])
 
 
-@njit_cached(error_model="numpy")
-def _normal8(seed: Any, stream: Any, position: Any, out: Array) -> None:
+@njit_shared(BLOCKS, error_model="numpy")
+def _normal8(first: int, last: int, seed: Any, stream: Any, position: Any, out: Array) -> None:
     words, tile = np.empty((4, TILE), dtype=U4), np.empty((2, TILE), dtype=F8)
-    for start in range(0, out.shape[0], TILE):
+    for start in range(first, last, TILE):
         _tile(seed, stream, position + U8(start), words)
         for i in range(TILE):
             r = _radius8(_join(words[0, i], words[1, i]))

@@ -3,7 +3,7 @@
 Rows may be short (ten classes), and a short loop is not vectorised. So exp is computed for a whole tile at once, and
 only the sums row by row. For float64 see ``elementwise.py``.
 
-Imports: NumPy, Numba, exponential; from ``reference`` the specification of the same file, and its checks.
+Imports: NumPy, Numba, exponential, threads; from ``reference`` the specification of the same file, and its checks.
 Read next: ``loss.py``.
 """
 
@@ -17,10 +17,12 @@ from numba import njit
 
 from minigen_kernels import Array, reference
 from minigen_kernels.cpu.exponential import exp
-from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.cpu.jit import FASTMATH
+from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference.softmax import check_rows
 
 TILE = 2048  # numbers in a tile, unless a row has more
+ROWS = 256  # that a thread does at a time
 
 
 def softmax(x: Array) -> Array:
@@ -28,7 +30,7 @@ def softmax(x: Array) -> Array:
     if x.dtype == np.float64:
         return reference.softmax(x)
     y = np.empty(x.shape, x.dtype)
-    _softmax(np.ascontiguousarray(x), x.max(axis=1), y)
+    _softmax(len(x), np.ascontiguousarray(x), x.max(axis=1), y)
     return y
 
 
@@ -36,7 +38,7 @@ def softmax_backward(gy: Array, y: Array) -> Array:
     """Gradient of `softmax` in x, from its result y: gx = y (gy - sum gy y)."""
     check_rows("softmax_backward", gy, y)
     gx = np.empty(y.shape, y.dtype)
-    _softmax_backward(np.ascontiguousarray(gy), np.ascontiguousarray(y), gx)
+    _softmax_backward(len(y), np.ascontiguousarray(gy), np.ascontiguousarray(y), gx)
     return gx
 
 
@@ -45,7 +47,7 @@ def log_softmax(x: Array) -> Array:
     if x.dtype == np.float64:
         return reference.log_softmax(x)
     y = np.empty(x.shape, x.dtype)
-    _log_softmax(np.ascontiguousarray(x), x.max(axis=1), y)
+    _log_softmax(len(x), np.ascontiguousarray(x), x.max(axis=1), y)
     return y
 
 
@@ -55,16 +57,16 @@ def log_softmax_backward(gy: Array, y: Array) -> Array:
         return reference.log_softmax_backward(gy, y)
     check_rows("log_softmax_backward", gy, y)
     gx = np.empty(y.shape, y.dtype)
-    _log_softmax_backward(np.ascontiguousarray(gy), np.ascontiguousarray(y), gx)
+    _log_softmax_backward(len(y), np.ascontiguousarray(gy), np.ascontiguousarray(y), gx)
     return gx
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
-def _softmax(x: Array, largest: Array, y: Array) -> None:
+@njit_shared(ROWS, error_model="numpy", fastmath=FASTMATH)
+def _softmax(first: int, last: int, x: Array, largest: Array, y: Array) -> None:
     rows = max(1, TILE // x.shape[1])
     shifted = np.empty((rows, x.shape[1]), x.dtype)  # exp in place would not be vectorised
-    for start in range(0, x.shape[0], rows):
-        stop = min(start + rows, x.shape[0])
+    for start in range(first, last, rows):
+        stop = min(start + rows, last)
         for r in range(start, stop):
             _subtract(x[r], largest[r], shifted[r - start])
         _exp(shifted[: stop - start].reshape(-1), y[start:stop].reshape(-1))
@@ -72,9 +74,9 @@ def _softmax(x: Array, largest: Array, y: Array) -> None:
             _multiply(y[r], x.dtype.type(1 / _sum(y[r])))
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
-def _softmax_backward(gy: Array, y: Array, gx: Array) -> None:
-    for r in range(y.shape[0]):
+@njit_shared(ROWS, error_model="numpy", fastmath=FASTMATH)
+def _softmax_backward(first: int, last: int, gy: Array, y: Array, gx: Array) -> None:
+    for r in range(first, last):
         total = 0.0
         for k in range(y.shape[1]):
             total += np.float64(gy[r, k] * y[r, k])
@@ -83,12 +85,12 @@ def _softmax_backward(gy: Array, y: Array, gx: Array) -> None:
             gx[r, k] = y[r, k] * (gy[r, k] - mean)
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
-def _log_softmax(x: Array, largest: Array, y: Array) -> None:
+@njit_shared(ROWS, error_model="numpy", fastmath=FASTMATH)
+def _log_softmax(first: int, last: int, x: Array, largest: Array, y: Array) -> None:
     rows = max(1, TILE // x.shape[1])
     e = np.empty((rows, x.shape[1]), x.dtype)
-    for start in range(0, x.shape[0], rows):
-        stop = min(start + rows, x.shape[0])
+    for start in range(first, last, rows):
+        stop = min(start + rows, last)
         for r in range(start, stop):
             _subtract(x[r], largest[r], y[r])
         _exp(y[start:stop].reshape(-1), e[: stop - start].reshape(-1))
@@ -96,11 +98,11 @@ def _log_softmax(x: Array, largest: Array, y: Array) -> None:
             _subtract(y[r], x.dtype.type(math.log(_sum(e[r - start]))), y[r])
 
 
-@njit_cached(error_model="numpy", fastmath=FASTMATH)
-def _log_softmax_backward(gy: Array, y: Array, gx: Array) -> None:
+@njit_shared(ROWS, error_model="numpy", fastmath=FASTMATH)
+def _log_softmax_backward(first: int, last: int, gy: Array, y: Array, gx: Array) -> None:
     rows = max(1, TILE // y.shape[1])
-    for start in range(0, y.shape[0], rows):
-        stop = min(start + rows, y.shape[0])
+    for start in range(first, last, rows):
+        stop = min(start + rows, last)
         _exp(y[start:stop].reshape(-1), gx[start:stop].reshape(-1))
         for r in range(start, stop):
             _subtract_from(gy[r], y.dtype.type(_sum(gy[r])), gx[r])

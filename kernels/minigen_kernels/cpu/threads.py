@@ -45,11 +45,10 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from llvmlite import binding, ir
-from numba import njit
 from numba.core import cgutils, types
 
 from minigen_kernels.cpu.atomic import INT, WORD, call, exchange, fetch_add, now, pause, put
-from minigen_kernels.cpu.jit import F, njit_cached
+from minigen_kernels.cpu.jit import njit_cached, njit_inner
 from minigen_kernels.cpu.lanes import intrinsic
 
 #: The most threads.
@@ -184,13 +183,13 @@ def _run_all(builder: Any, function: Any, data: Any, count: Any, piece: Any) -> 
     return builder.load(failed)
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _core(pool: int) -> int:
     """The number of the core that this thread runs on; 0 if the system does not tell."""
     return call(now(pool, GET_CORE), 0, 0, 0) if now(pool, GET_CORE) else 0
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _leave_core(pool: int, core: int, cores: int) -> None:
     """Move this worker to other cores than the caller's, where it would keep the caller from running."""
     for word in range(WORDS):
@@ -200,7 +199,7 @@ def _leave_core(pool: int, core: int, cores: int) -> None:
         call(now(pool, SET_CORES), 0, 8 * WORDS, pool + 8 * cores)
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _take_pieces(pool: int, function: int, data: int, count: int, piece: int) -> None:
     """Take pieces until none is left."""
     while True:
@@ -274,18 +273,27 @@ def _work(pool: int, worker: int) -> None:
             spins = 0
 
 
-def njit_shared(**options: Any) -> Callable[[F], F]:
-    """A decorator for kernels of flat arrays of one size that compute each number by itself: `njit_cached`, shared.
+def njit_shared(piece: int = PIECE, **options: Any) -> Callable[[Callable[..., None]], Any]:
+    """A decorator for kernels whose work is shared: `njit_cached` with the same arguments.
 
-    The first argument is one of the arrays. The function gets slices of them, of PIECE numbers.
+    f(first, last, ...) becomes a kernel of (count, ...), which does the ranges of `piece` numbers below `count`. Any
+    other function has flat arrays of one size, the first argument is one of them, and it computes each number by
+    itself: it gets slices of PIECE numbers.
     """
 
-    def decorate(function: F) -> F:
+    def decorate(function: Callable[..., None]) -> Any:
         names = list(inspect.signature(function).parameters)
-        scope = {"share_slices": share_slices, "body": njit(**options)(function)}
-        exec(f"def kernel({', '.join(names)}): share_slices(body, {names[0]}.size, ({', '.join(names)},))", scope)
-        kernel: Any = functools.wraps(function)(scope["kernel"])
-        return njit_cached(**options)(kernel)
+        if names[:2] == ["first", "last"]:
+            head, args, work = "count", names[2:], "share(body, count, piece"
+        else:
+            head, args, work = names[0], names, f"share_slices(body, {names[0]}.size"
+        parameters = ", ".join(dict.fromkeys([head, *args]))
+        scope = {"share": share, "share_slices": share_slices, "piece": piece, "body": njit_inner(**options)(function)}
+        exec(f"def kernel({parameters}): {work}, ({', '.join(args)},))", scope)
+        kernel: Any = scope["kernel"]
+        functools.update_wrapper(kernel, function)
+        del kernel.__wrapped__  # Numba would take its arguments
+        return njit_cached(function, **options)(kernel)
 
     return decorate
 
