@@ -141,15 +141,12 @@ def cuda_memory_in_use() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Let BLAS use `n` threads for products of matrices, in this process. All else runs on one thread.
+    """Let kernels on the CPU use `n` threads, at most as many as there are cores that this process may use.
 
-    The threads share large products, of 2^18 multiplications and more, and wait for each other by spinning. On cores
-    that are free, two threads are faster from about 2^22 on and take the same time below. On cores that other programs
-    use, every product waits until the slowest thread gets a core, which can take many times as long: leave it at 1.
-
-    With another number BLAS cuts products into other pieces, and the last bits of what is computed can change. A run
-    keeps the number that it began with.
+    The bits of a result are the same for any number. So BLAS, which cuts products into other pieces for other numbers,
+    is held to one thread, in the whole process. A forked process computes with one thread until it calls this.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"set_num_threads: expected a whole number of at least 1, got {n!r}")
-    importlib.import_module("threadpoolctl").threadpool_limits(n, user_api="blas")
+    importlib.import_module("threadpoolctl").threadpool_limits(1, user_api="blas")
+    importlib.import_module("minigen_kernels.cpu.threads").set_threads(n)

@@ -145,8 +145,9 @@ Written by `python benchmarks/run.py --peers torch,torch-tuned,jax --threads 1`;
   convolution as it is defined, products with the zeros around an image included. A convolution that leaves these out,
   or multiplies spectra instead (`kernels/minigen_kernels/cpu/spectral.py`), needs fewer and can come below its part of
   the floor. Both rates are measured in the same rounds.
-* With another number of threads BLAS cuts products into other pieces, and the last bits of a result can change. So a
-  run keeps the number that it began with: it stands in `config.toml`, and `--resume` refuses another.
+* The work of a kernel is cut into pieces that depend on shapes alone, and threads take one piece after the other
+  (`kernels/minigen_kernels/cpu/threads.py`). So the bits of a result are the same for any number of threads, and
+  `--resume` takes another.
 * Peak memory is that of the whole process, libraries and compiler included.
 * JAX 0.10.2 has no fast way on a CPU for the gradient in the kernel of a convolution over spread-out images: it is
   most of JAX's time in the last two models.

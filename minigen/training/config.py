@@ -40,7 +40,7 @@ GENERAL: Mapping[str, Option] = {
     ),
     "threads": Option(
         int,
-        "threads of matrix products; another number changes the last bits  [default: 1; OMP_NUM_THREADS if set]",
+        "threads of the CPU; any number gives the same bits  [default: 1; OMP_NUM_THREADS if set]",
         minimum=1,
     ),
     "epochs": Option(int, "passes over the training images", minimum=1, default=10),
@@ -67,7 +67,7 @@ ABSENT: Mapping[str, Any] = {"data_rules": 1}
 #: epoch has its rows in the table, and may be the best checkpoint. Another device adds in another order: the last bits
 #: of numbers change, which ``changes.py`` says, too. On a GPU so may a graph of the steps, whose products of matrices
 #: another handle of cuBLAS makes; but whoever mistrusts a graph has to be able to go on without.
-CHANGEABLE = ("epochs", "max_steps", "data_dir", "checkpoint_every", "doctor", "device", "capture")
+CHANGEABLE = ("epochs", "max_steps", "data_dir", "checkpoint_every", "doctor", "device", "capture", "threads")
 
 
 def resolve(recipe: Recipe, options: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,9 +140,8 @@ def check_change(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
             check_value(name, changed[name], GENERAL[name])
     refused = [f"{name} ({old.get(name)} -> {value})" for name, value in changed.items() if name not in CHANGEABLE]
     if refused:
-        why = "Another number of threads changes the last bits. " if "threads" in changed else ""
         raise ConfigError(
-            f"a resumed run goes on as it began; it cannot change {', '.join(refused)}. {why}"
+            f"a resumed run goes on as it began; it cannot change {', '.join(refused)}. "
             f"Only {', '.join(CHANGEABLE)} can change. Leave the option out, or start a new run"
         )
     return {**old, **changed}

@@ -48,8 +48,8 @@ def describe_environment() -> dict[str, Any]:
 def default_threads() -> int:
     """How many threads a run takes by default: ``OMP_NUM_THREADS`` if set, else one.
 
-    These networks gain little from a second thread, and lose several times over when another program wants its core,
-    since BLAS threads wait for each other by spinning.
+    Small networks gain little from a second thread, which waits for work by spinning, on a core that another program
+    may want.
     """
     named = os.environ.get("OMP_NUM_THREADS", "")
     return int(named) if named.isdigit() and int(named) > 0 else 1
@@ -79,7 +79,7 @@ def _threads() -> dict[str, Any]:
     return {
         "blas": f"{blas[0]['internal_api']} {blas[0].get('version') or ''}".strip() if blas else "unknown",
         "blas threads": max((pool["num_threads"] for pool in blas), default=None),
-        "numba threads": importlib.import_module("numba").get_num_threads(),
+        "kernel threads": importlib.import_module("minigen_kernels.cpu.threads").threads(),
     }
 
 

@@ -44,7 +44,7 @@ def test_what_a_run_leaves(whole):
     two = [(str(k), "2", "batch") for k in range(5, 9)] + [("8", "2", "train"), ("8", "2", "validation")]
     assert splits == one + two
     environment = json.loads(made.folder.environment.read_text())
-    assert environment["packages"]["numpy"] == np.__version__ and environment["threads"]["numba threads"] >= 1
+    assert environment["packages"]["numpy"] == np.__version__ and environment["threads"]["kernel threads"] >= 1
     assert left["samples"]["epoch_001.png"].startswith(b"\x89PNG")
 
 

@@ -383,3 +383,8 @@ def set_threads(n: int) -> None:
     known = hasattr(os, "sched_getaffinity")
     cores = os.sched_getaffinity(0) if known else range(os.cpu_count() or 1)
     POOL.set_threads(min(n, len(cores), LIMIT), cores)
+
+
+def threads() -> int:
+    """How many threads a kernel uses."""
+    return int(POOL.places[THREADS])
