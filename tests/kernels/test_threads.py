@@ -116,29 +116,31 @@ def test_a_piece_that_fails_ends_the_kernel_and_not_the_workers(n: int) -> None:
             assert (good == 1).all()
 
 
-FACTOR = 401  # how many times as long as in the contract the first arrays are
+NUMBERS = 5 * PIECE + 3  # about as many as the largest array has
 
 
-def longer(array: np.ndarray) -> np.ndarray:
-    """FACTOR times as many rows; those of floats are no copies of each other."""
-    rows = np.concatenate([array] * FACTOR)
+def longer(array: np.ndarray, factor: int) -> np.ndarray:
+    """`factor` times as many rows; those of floats are no copies of each other."""
+    rows = np.concatenate([array] * factor)
     if rows.dtype.kind != "f":
         return rows
     return (rows * np.random.default_rng(0).uniform(0.5, 1, rows.shape)).astype(array.dtype)
 
 
-@pytest.mark.parametrize("call", range(len(IDS)), ids=IDS)
-def test_the_same_bits_for_any_number_of_threads(call: int) -> None:
+@pytest.mark.parametrize(("call", "name"), list(enumerate(IDS)), ids=IDS)
+def test_the_same_bits_for_any_number_of_threads(call: int, name: str) -> None:
     given = arguments(call, np.dtype(np.float32))
-    length = next((len(a) for a in given if isinstance(a, np.ndarray) and a.ndim), None)
-    given = [longer(a) if isinstance(a, np.ndarray) and a.shape[:1] == (length,) else a for a in given]
-    if IDS[call] in ("philox", "uniform", "normal", "bernoulli", "permutation"):
-        given[3] *= FACTOR * 50
+    arrays = [a for a in given if isinstance(a, np.ndarray) and a.ndim]
+    length = len(arrays[0]) if arrays else None
+    factor = NUMBERS // max((a.size for a in arrays), default=9)
+    given = [longer(a, factor) if isinstance(a, np.ndarray) and a.shape[:1] == (length,) else a for a in given]
+    if name in ("philox", "uniform", "normal", "bernoulli", "permutation"):
+        given[3] = 9 * factor
     made = {}
     for n in (1, 2, 3):
         with sharing(n):
             copies = [a.copy() if isinstance(a, np.ndarray) else a for a in given]
-            made[n] = [np.asarray(result).tobytes() for result in produced(cpu, IDS[call], copies)]
+            made[n] = [np.asarray(result).tobytes() for result in produced(cpu, name, copies)]
     assert made[1] == made[2] == made[3]
 
 
