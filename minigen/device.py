@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minigen_kernels import Array
+from minigen_kernels import Array, cpu_threads
 
 Device = Literal["cpu", "cuda"]
 
@@ -149,4 +149,4 @@ def set_num_threads(n: int) -> None:
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"set_num_threads: expected a whole number of at least 1, got {n!r}")
     importlib.import_module("threadpoolctl").threadpool_limits(1, user_api="blas")
-    importlib.import_module("minigen_kernels.cpu.threads").set_threads(n)
+    cpu_threads().set_threads(n)

@@ -168,6 +168,11 @@ def cuda_graphs() -> ModuleType:
     return importlib.import_module("minigen_kernels.cuda.graph")
 
 
+def cpu_threads() -> ModuleType:
+    """How many threads the kernels for the CPU use, ``cpu/workers.py``; imported on first use."""
+    return importlib.import_module("minigen_kernels.cpu.workers")
+
+
 _instead_of_cpu: KernelSet | None = None  # see `in_reference`
 
 

@@ -79,7 +79,7 @@ def _threads() -> dict[str, Any]:
     return {
         "blas": f"{blas[0]['internal_api']} {blas[0].get('version') or ''}".strip() if blas else "unknown",
         "blas threads": max((pool["num_threads"] for pool in blas), default=None),
-        "kernel threads": importlib.import_module("minigen_kernels.cpu.threads").threads(),
+        "kernel threads": minigen_kernels.cpu_threads().threads(),
     }
 
 

@@ -6,15 +6,15 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from minigen_kernels.cpu import threads
+from minigen_kernels.cpu import workers
 
 
 @contextlib.contextmanager
 def sharing(n: int) -> Iterator[None]:
     """Inside, kernels use n threads, as many as there may be cores."""
-    before = threads.threads()
-    threads.POOL.set_threads(n, os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ())
+    before = workers.threads()
+    workers.POOL.set_threads(n, os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ())
     try:
         yield
     finally:
-        threads.POOL.set_threads(before, ())
+        workers.POOL.set_threads(before, ())

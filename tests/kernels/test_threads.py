@@ -148,7 +148,7 @@ def program(text: str, *, patience: float = 60) -> Any:
     """Run a program in a process of its own, which may use two threads."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "kernels"), str(ROOT / "tests")])
     head = "import os, sys, time, numpy as np\nfrom kernels.sharing import sharing\nfrom minigen_kernels import cpu\n"
-    head += "from minigen_kernels.cpu import threads\nx = np.ones(10**6, np.float32)\n"
+    head += "from minigen_kernels.cpu import workers\nx = np.ones(10**6, np.float32)\n"
     return subprocess.run(
         [sys.executable, "-W", "ignore:.*multi-threaded", "-c", head + text],
         env={**os.environ, "PYTHONPATH": path},
@@ -171,12 +171,12 @@ with sharing(3):
     y = cpu.softplus(x)
     child = os.fork()
     if not child:
-        assert threads.threads() == 1 and (cpu.softplus(x) == y).all()
+        assert workers.threads() == 1 and (cpu.softplus(x) == y).all()
         with sharing(2):
-            assert threads.threads() == 2 and (cpu.softplus(x) == y).all()
+            assert workers.threads() == 2 and (cpu.softplus(x) == y).all()
         sys.exit(3)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
-    assert threads.threads() == 3 and (cpu.softplus(x) == y).all()
+    assert workers.threads() == 3 and (cpu.softplus(x) == y).all()
 """)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -204,8 +204,8 @@ def test_a_worker_that_gets_no_core_keeps_nobody_waiting() -> None:
         pytest.skip("needs sched_setaffinity")
     done = program("""
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-threads.set_threads(8)
-assert threads.threads() == 1
+workers.set_threads(8)
+assert workers.threads() == 1
 with sharing(2):
     cpu.softplus(x)
     start = time.perf_counter()

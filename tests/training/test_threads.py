@@ -17,7 +17,7 @@ import minigen as mg
 from minigen import losses, nn, ops, optim
 from minigen.training.config import check_change
 from minigen.training.session import Interrupted
-from minigen_kernels.cpu import threads
+from minigen_kernels.cpu import workers
 
 
 @pytest.fixture(autouse=True)
@@ -101,5 +101,5 @@ def test_a_resumed_run_may_take_another_number(tmp_path):
 def test_a_number_of_threads_is_for_all_kernels_and_none_for_blas():
     mg.set_num_threads(2)
     found = __import__("threadpoolctl").threadpool_info()
-    assert threads.threads() in (1, 2)  # 1 on a machine with one core
+    assert workers.threads() in (1, 2)  # 1 on a machine with one core
     assert all(library["num_threads"] == 1 for library in found if library["user_api"] == "blas")

@@ -70,7 +70,8 @@ def exchange(typing_context: Any, pool: Any, place: Any, number: Any) -> Any:
 @intrinsic
 def pause(typing_context: Any) -> Any:
     """``pause()``: some 10 to 50 ns in which a thread that waits leaves its core to the core's other thread."""
-    x86, arm = ("llvm.x86.sse2.pause", []), ("llvm.aarch64.isb", [ir.Constant(INT, 15)])
+    x86: tuple[str, list[Any]] = ("llvm.x86.sse2.pause", [])
+    arm = ("llvm.aarch64.isb", [ir.Constant(INT, 15)])
     hints = {"x86_64": x86, "AMD64": x86, "aarch64": arm, "arm64": arm}
 
     def build(builder: Any) -> None:

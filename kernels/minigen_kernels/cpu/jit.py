@@ -30,6 +30,7 @@ from numba.core.compiler import Compiler
 from minigen_kernels.cpu.cache import KernelCache, NoCache
 
 F = TypeVar("F", bound=Callable[..., Any])
+njit: Any = numba.njit  # its declared options are not all that it has
 
 #: What LLVM may do to floating point: fuse a multiply and an add, reorder a sum (so that it can be
 #: vectorised), ignore the sign of zero, multiply by a reciprocal. The flags "nnan" and "ninf" are
@@ -44,7 +45,7 @@ def njit_cached(source: Callable[..., Any] | None = None, **options: Any) -> Cal
     """
 
     def decorate(function: F) -> F:
-        kernel = numba.njit(pipeline_class=KernelCompiler, no_cfunc_wrapper=True, **options)(function)
+        kernel = njit(pipeline_class=KernelCompiler, no_cfunc_wrapper=True, **options)(function)
         try:
             kernel._cache = KernelCache(source or function)
         except RuntimeError as error:
@@ -58,7 +59,7 @@ def njit_cached(source: Callable[..., Any] | None = None, **options: Any) -> Cal
 
 def njit_inner(**options: Any) -> Callable[[F], F]:
     """A decorator for functions that Python cannot even call: to compile how it would takes 40 ms. It would crash."""
-    decorate: Callable[[F], F] = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
+    decorate: Callable[[F], F] = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
     return decorate
 
 
