@@ -33,7 +33,10 @@ from numba.core.errors import TypingError
 from minigen_kernels.cpu.lanes import REGISTER_BYTES, Lanes, between, intrinsic, masked, number_address
 
 #: The block that uses most of the registers: rows, registers of columns.
-ROWS, REGISTERS = (8, 3) if REGISTER_BYTES == 64 else (6, 2)
+ROWS, REGISTERS = (8 if REGISTER_BYTES == 64 else 6), 2
+
+#: Numbers of rows that `multiply_rows` has code for; others take the next larger one.
+ROW_COUNTS = (2, 4, 6, 7, 8) if ROWS == 8 else (2, 4, 5, 6)
 
 UNROLLED = 4  # terms in a pass of the inner loop
 
@@ -105,74 +108,158 @@ def multiply(
     Returns sums[r * V + v] + the sum over s < segments and l < length of
     a[rows[r] + s * a_segment + l * a_step] * b[at + s * b_segment + l * b_step + v * lanes + lane].
     """
-    R, n = rows.count, Lanes(a.dtype).count
-    V = sums.count // R
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         sums_value, a_value, rows_value, b_value, at = args[:5]
-        firsts = [
-            number_address(context, builder, a, a_value, row) for row in cgutils.unpack_tuple(builder, rows_value)
-        ]
+        places = cgutils.unpack_tuple(builder, rows_value)
+        firsts = [number_address(context, builder, a, a_value, row) for row in places]
         first = number_address(context, builder, b, b_value, at)
-
-        def term(builder: Any, places: list[Any], totals: list[Any]) -> list[Any]:
-            registers = [_register(builder, first, places[1], v * n, n) for v in range(V)]
-            totals = list(totals)
-            for r in range(R):
-                factor = _spread(builder, builder.load(builder.gep(firsts[r], [places[0]], inbounds=True)), n)
-                for v in range(V):
-                    totals[r * V + v] = _fused(builder, factor, registers[v], totals[r * V + v])
-            return totals
-
-        totals = _two_loops(builder, args[5:7], args[7::2], args[8::2], sums_value, term)
+        totals = cgutils.unpack_tuple(builder, sums_value)
+        totals = _products(builder, totals, firsts, first, args[5:7], args[7::2], args[8::2])
         return context.make_tuple(builder, sums, totals)
 
     intp = types.intp
     return sums(sums, a, rows, b, intp, intp, intp, intp, intp, intp, intp), generate
 
 
-def _writing(add: bool) -> Callable[..., Any]:
-    """The typing and code of `write` and `add_to`."""
+@intrinsic
+def multiply_rows(
+    typing_context: Any,
+    count: Any,
+    a: Any,
+    first: Any,
+    a_row: Any,
+    a_step: Any,
+    b: Any,
+    at: Any,
+    b_step: Any,
+    length: Any,
+    c: Any,
+    place: Any,
+    c_row: Any,
+    width: Any,
+    begin: Any,
+) -> Any:
+    """``multiply_rows(count, a, first, a_row, a_step, b, at, b_step, length, c, place, c_row, width, begin)``: a block.
 
-    def typing(typing_context: Any, c: Any, rows: Any, sums: Any, height: Any, width: Any) -> Any:
-        R, lanes = rows.count, Lanes(c.dtype)
-        V, n = sums.count // R, lanes.count
+    A whole block of the product of matrices, for 1 <= count <= ROWS and 1 <= width <= REGISTERS * lanes, which need not
+    be known before: c[place + r * c_row + j] = (0 if begin, else itself) +
+    sum over l < length of a[first + r * a_row + l * a_step] * b[at + l * b_step + j], for r < count, j < width.
+    """
+    lanes = Lanes(a.dtype)
 
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            c_value, rows_value, sums_value, height, width = args
-            totals = cgutils.unpack_tuple(builder, sums_value)
-            places = cgutils.unpack_tuple(builder, rows_value)
-            zero = ir.Constant(width.type, 0)
-            whole = builder.and_(
-                builder.icmp_signed(">=", height, ir.Constant(height.type, R)),
-                builder.icmp_signed(">=", width, ir.Constant(width.type, V * n)),
-            )
-            with builder.if_else(whole) as (all_of_it, part):
-                with all_of_it:
-                    for r in range(R):
-                        row = number_address(context, builder, c, c_value, places[r])
-                        for v in range(V):
-                            place = _vector_at(builder, row, zero, v * n, n)
-                            value = totals[r * V + v]
-                            if add:
-                                value = builder.fadd(_aligned(builder.load(place), c), value)
-                            _aligned(builder.store(value, place), c)
-                with part:
-                    masks = [between(builder, zero, _plus(builder, width, -v * n), range(n)) for v in range(V)]
-                    for r in range(R):
-                        with builder.if_then(builder.icmp_signed(">", height, ir.Constant(height.type, r))):
-                            row = number_address(context, builder, c, c_value, places[r])
-                            for v in range(V):
-                                place = _vector_at(builder, row, zero, v * n, n)
-                                value = totals[r * V + v]
-                                if add:
-                                    value = builder.fadd(masked(builder, "load", place, masks[v], lanes), value)
-                                masked(builder, "store", place, masks[v], lanes, value)
-            return context.get_dummy_value()
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        count, a_value, first, a_row, a_step, b_value, at, b_step, length, c_value, place, c_row, width, begin = args
+        a_at = number_address(context, builder, a, a_value, first)
+        b_at = number_address(context, builder, b, b_value, at)
+        c_at = number_address(context, builder, c, c_value, place)
+        few = builder.icmp_signed("<=", width, ir.Constant(width.type, lanes.count))
+        case = builder.select(few, ir.Constant(count.type, 0), count)
+        end = builder.append_basic_block("end")
+        switch = builder.switch(case, end)
+        for k in range(ROWS + 1):
+            block = builder.append_basic_block("block")
+            switch.add_case(ir.Constant(count.type, k), block)
+            builder.position_at_end(block)
+            R = next(R for R in ROW_COUNTS if R >= k) if k else ROWS
+            function = _block_function(context, builder.module, lanes, R, REGISTERS if k else 1)
+            builder.call(function, [count, a_at, a_row, a_step, b_at, b_step, length, c_at, c_row, width, begin])
+            builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
 
-        return types.void(c, rows, sums, types.intp, types.intp), generate
+    intp = types.intp
+    return types.void(intp, a, intp, intp, intp, b, intp, intp, intp, c, intp, intp, intp, types.boolean), generate
 
-    return typing
+
+def _block_function(context: Any, module: Any, lanes: Lanes, R: int, V: int) -> Any:
+    """The function for a block of R rows and V registers, for `multiply_rows`.
+
+    A function of its own: the compiler then has all registers for its loop, whatever is around the call.
+    """
+    name = f"block_of_{lanes.dtype}_{R}x{V}"
+    if name in module.globals:
+        return module.globals[name]
+    number, word = context.get_value_type(lanes.dtype).as_pointer(), ir.IntType(64)
+    numbers = [word, number, word, word, number, word, word, number, word, word, ir.IntType(1)]
+    kind = ir.FunctionType(ir.VoidType(), numbers)
+    function = ir.Function(module, kind, name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    builder = ir.IRBuilder(function.append_basic_block())
+    count, a_at, a_row, a_step, b_at, b_step, length, c_at, c_row, width, begin = function.args
+    rows, targets = _apart(builder, a_at, a_row, R, count), _apart(builder, c_at, c_row, R, count)
+    for target in targets:
+        _prefetched(builder, target)
+        _prefetched(builder, builder.gep(target, [builder.sub(width, ir.Constant(word, 1))]))
+    empty = [ir.Constant(context.get_value_type(lanes), None)] * (R * V)
+    zero, one = ir.Constant(word, 0), ir.Constant(word, 1)
+    totals = _products(builder, empty, rows, b_at, [one, length], [zero, zero], [a_step, b_step])
+    _written(builder, lanes, targets, totals, count, width, begin)
+    builder.ret_void()
+    return function
+
+
+def _products(
+    builder: Any, sums: list[Any], rows: list[Any], first: Any, counts: list[Any], outer: list[Any], inner: list[Any]
+) -> list[Any]:
+    """Build the loops of `multiply`: rows and first are addresses; the steps in a and b of segments and terms."""
+    V, n = len(sums) // len(rows), sums[0].type.count
+
+    def term(builder: Any, places: list[Any], totals: list[Any]) -> list[Any]:
+        registers = [_register(builder, first, places[1], v * n, n) for v in range(V)]
+        totals = list(totals)
+        for r, row in enumerate(rows):
+            factor = _spread(builder, builder.load(builder.gep(row, [places[0]], inbounds=True)), n)
+            for v in range(V):
+                totals[r * V + v] = _fused(builder, factor, registers[v], totals[r * V + v])
+        return totals
+
+    return _two_loops(builder, counts, outer, inner, sums, term)
+
+
+def _written(
+    builder: Any, lanes: Lanes, rows: list[Any], totals: list[Any], height: Any, width: Any, begin: Any
+) -> None:
+    """Build the writing of a block of sums to the addresses `rows`, which is an addition unless `begin`."""
+    R, n, align = len(rows), lanes.count, lanes.dtype.bitwidth // 8
+    V, zero = len(totals) // R, ir.Constant(width.type, 0)
+    parts = [(row, v, totals[r * V + v]) for r, row in enumerate(rows) for v in range(V)]
+    enough = builder.icmp_signed(">=", height, ir.Constant(height.type, R))
+    whole = builder.and_(enough, builder.icmp_signed(">=", width, ir.Constant(width.type, V * n)))
+    with builder.if_else(whole) as (all_of_it, part):
+        with all_of_it:
+            with builder.if_else(begin) as (new, more):
+                with new:
+                    for row, v, value in parts:
+                        builder.store(value, _vector_at(builder, row, zero, v * n, n)).align = align
+                with more:
+                    for row, v, value in parts:
+                        value = builder.fadd(_register(builder, row, zero, v * n, n), value)
+                        builder.store(value, _vector_at(builder, row, zero, v * n, n)).align = align
+        with part:
+            masks = [between(builder, zero, _plus(builder, width, -v * n), range(n)) for v in range(V)]
+            nothing = ir.Constant(masks[0].type, None)
+            for r, row in enumerate(rows):
+                with builder.if_then(builder.icmp_signed(">", height, ir.Constant(height.type, r))):
+                    for v, mask in enumerate(masks):
+                        place = _vector_at(builder, row, zero, v * n, n)
+                        old = masked(builder, "load", place, builder.select(begin, nothing, mask), lanes)
+                        masked(builder, "store", place, mask, lanes, builder.fadd(old, totals[r * V + v]))
+
+
+def _writing(c: Any, rows: Any, sums: Any, begin: bool) -> Any:
+    """The signature and code of `write` and `add_to`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        c_value, rows_value, sums_value, height, width = args
+        places = cgutils.unpack_tuple(builder, rows_value)
+        addresses = [number_address(context, builder, c, c_value, place) for place in places]
+        totals = cgutils.unpack_tuple(builder, sums_value)
+        _written(builder, Lanes(c.dtype), addresses, totals, height, width, ir.Constant(ir.IntType(1), begin))
+        return context.get_dummy_value()
+
+    return types.void(c, rows, sums, types.intp, types.intp), generate
 
 
 @intrinsic
@@ -181,13 +268,13 @@ def write(typing_context: Any, c: Any, rows: Any, sums: Any, height: Any, width:
 
     A height of R or more and a width of V * lanes or more mean the whole block.
     """
-    return _writing(False)(typing_context, c, rows, sums, height, width)
+    return _writing(c, rows, sums, True)
 
 
 @intrinsic
 def add_to(typing_context: Any, c: Any, rows: Any, sums: Any, height: Any, width: Any) -> Any:
     """``add_to(c, rows, sums, height, width)``: c[rows[r] + j] += the sums, for r < height and j < width."""
-    return _writing(True)(typing_context, c, rows, sums, height, width)
+    return _writing(c, rows, sums, False)
 
 
 @intrinsic
@@ -195,25 +282,20 @@ def prefetch(typing_context: Any, array: Any, i: Any) -> Any:
     """``prefetch(array, i)``: begin to load the cache line of array[i], which may lie outside of the array."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = builder.bitcast(number_address(context, builder, array, *args), cgutils.voidptr_t)
-        word = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [place.type, word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [place, *(ir.Constant(word, number) for number in (0, 3, 1))])  # read, near, data
+        _prefetched(builder, number_address(context, builder, array, *args))
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
 
 
 def _two_loops(
-    builder: Any, counts: list[Any], outer: list[Any], inner: list[Any], sums: Any, term: Callable[..., Any]
+    builder: Any, counts: list[Any], outer: list[Any], inner: list[Any], sums: list[Any], term: Callable[..., Any]
 ) -> list[Any]:
     """Build the loops over segments and terms; `outer` and `inner` are the steps of the places in both factors."""
     segments, length = counts
     zero = ir.Constant(length.type, 0)
     passes = builder.sdiv(length, ir.Constant(length.type, UNROLLED))
     rest = builder.sub(length, builder.mul(passes, ir.Constant(length.type, UNROLLED)))
-    totals: list[Any] = cgutils.unpack_tuple(builder, sums)
 
     def segment(builder: Any, state: list[Any]) -> list[Any]:
         starts, totals = state[:2], state[2:]
@@ -224,11 +306,21 @@ def _two_loops(
     def several(builder: Any, state: list[Any], count: int) -> list[Any]:
         places, totals = state[:2], state[2:]
         for _ in range(count):
+            places = _hidden(builder, places)
             totals = term(builder, places, totals)
             places = [builder.add(place, step, flags=("nsw",)) for place, step in zip(places, inner)]
         return [*places, *totals]
 
-    return _loop(builder, segments, [zero, zero, *totals], segment)[2:]
+    return _loop(builder, segments, [zero, zero, *sums], segment)[2:]
+
+
+def _hidden(builder: Any, places: list[Any]) -> list[Any]:
+    """Where the compiler must not know the places, and not move a load to before this one.
+
+    It would compute all addresses of a loop beforehand, load far ahead, and run out of registers.
+    """
+    kind = ir.FunctionType(places[0].type, [places[0].type])
+    return [builder.call(ir.InlineAsm(kind, "", "=r,0,~{memory}", side_effect=True), [place]) for place in places]
 
 
 def _loop(builder: Any, count: Any, state: list[Any], body: Callable[..., list[Any]]) -> list[Any]:
@@ -285,10 +377,21 @@ def _vector_at(builder: Any, row: Any, place: Any, further: int, n: int) -> Any:
     return builder.bitcast(address, ir.VectorType(row.type.pointee, n).as_pointer())
 
 
-def _aligned(instruction: Any, array: Any) -> Any:
-    """A load or store at an address that is a multiple of a number's size only."""
-    instruction.align = array.dtype.bitwidth // 8
-    return instruction
+def _apart(builder: Any, first: Any, distance: Any, R: int, count: Any) -> list[Any]:
+    """The addresses first + r * distance, r < R; the last one again where r >= count."""
+    found = [first]
+    for r in range(1, R):
+        there = builder.icmp_signed(">", count, ir.Constant(count.type, r))
+        found.append(builder.gep(found[-1], [builder.select(there, distance, ir.Constant(distance.type, 0))]))
+    return found
+
+
+def _prefetched(builder: Any, address: Any) -> None:
+    """Build a prefetch of the cache line at this address."""
+    place, word = builder.bitcast(address, cgutils.voidptr_t), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [place.type, word, word, word])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [place, *(ir.Constant(word, number) for number in (0, 3, 1))])  # read, near, data
 
 
 def _plus(builder: Any, i: Any, number: int) -> Any:
