@@ -1,4 +1,7 @@
-"""The product of matrices: both rooms against a sum of products, and the transposition that the CPU room uses."""
+"""The product of matrices: both rooms against a sum of products, and all ways that the CPU room cuts and copies.
+
+A block in registers: ``test_tile.py``.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,12 @@ from hypothesis import strategies as st
 
 from minigen_kernels import cpu, reference
 from minigen_kernels.cpu import gemm as cpu_file
+from minigen_kernels.cpu import product as product_file
+from minigen_kernels.cpu.lanes import REGISTER_BYTES
 
 SIZES = st.one_of(st.integers(0, 9), st.sampled_from([15, 16, 17, 33, 64, 65, 130]))
 SEEDS = st.integers(0, 2**32 - 1)
 DTYPES = [np.float32, np.float64]
-
-
-@pytest.fixture(params=[False, True], ids=["plain BLAS", "transposing"], autouse=True)
-def way(request, monkeypatch):
-    """Both ways on every machine, whatever its BLAS likes."""
-    monkeypatch.setattr(cpu_file, "blas_rearranges_slowly", lambda: request.param)
-    return request.param
 
 
 @pytest.mark.parametrize("room", [reference, cpu])
@@ -55,22 +53,103 @@ def test_nan_passes_through_a_product_with_a_vector():
         assert np.isnan(y).ravel().tolist() == [False, True, False]
 
 
-def test_the_transposing_way_is_taken(monkeypatch, way):
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("a_turned", "b_turned"), [(False, False), (False, True), (True, False), (True, True)])
+@given(
+    sizes=st.tuples(*[st.integers(1, 70)] * 3),
+    cuts=st.tuples(*[st.integers(1, 40)] * 2, st.integers(1, 3)),
+    copies=st.tuples(st.booleans(), st.booleans()),
+    seed=SEEDS,
+)
+def test_every_way_to_cut_and_copy(dtype, a_turned, b_turned, sizes, cuts, copies, seed):
+    rng = np.random.default_rng(seed)
+    m, k, n = sizes
+    a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+    depth, height, panels = cuts
+    width = panels * product_file.REGISTERS * REGISTER_BYTES // b.itemsize
+    plan = depth, height, width, copies[0], copies[1] or b_turned
+    c = np.full((m, n), np.nan, dtype)
+    turned = np.ascontiguousarray(a.T if a_turned else a), np.ascontiguousarray(b.T if b_turned else b)
+    product_file.product(turned[0], a_turned, turned[1], b_turned, c, plan)
+    wanted = np.einsum("mk,kn->mn", a.astype(np.float64), b.astype(np.float64))
+    np.testing.assert_allclose(c, wanted, rtol=0, atol=(k + 1) * np.finfo(dtype).eps * 16)
+    again = np.empty((m, n), dtype)
+    product_file.product(a, False, b, False, again, (depth, m, width, False, True))
+    assert c.tobytes() == again.tobytes()  # the bits depend on the runs of terms alone
+
+
+LAYOUTS = [
+    lambda x: x,
+    lambda x: np.asfortranarray(x),
+    lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+    lambda x: x[::-1].copy()[::-1],
+    lambda x: np.concatenate([x, x], axis=1)[:, : x.shape[1]],
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(16, 300, 200), (8, 784, 100), (128, 64, 48), (65, 90, 70), (300, 1030, 37)])
+def test_every_layout(dtype, shape):
+    m, k, n = shape
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+    wanted = np.einsum("mk,kn->mn", a.astype(np.float64), b.astype(np.float64), optimize=True)
+    for of_a in LAYOUTS:
+        for of_b in LAYOUTS:
+            y = cpu.matmul(of_a(a), of_b(b))
+            assert y.dtype == dtype and y.shape == (m, n) and y.flags.c_contiguous
+            # Sums of k products of standard normals: of a size of sqrt(k), with at most k errors of half a unit of it.
+            np.testing.assert_allclose(y, wanted, rtol=0, atol=4 * k * np.finfo(dtype).eps)
+
+
+def test_sums_are_as_exact_as_those_of_blas():
+    rng = np.random.default_rng(0)
+    for k in (300, 784, 5000):
+        a, w = rng.normal(size=(64, k)).astype(np.float32), rng.normal(size=(96, k)).astype(np.float32)
+        exact = a.astype(np.float64) @ w.T.astype(np.float64)
+        ours, theirs = (np.abs(y - exact).std() for y in (cpu.matmul(a, w.T), np.matmul(a, w.T)))
+        assert ours < 1.5 * theirs
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_zero_times_what_is_no_number_is_nan(number):
+    a, b = np.ones((70, 300), np.float32), np.zeros((300, 50), np.float32)
+    a[3, 290] = number
+    for y in (cpu.matmul(a, b), cpu.matmul(np.asfortranarray(a), b), cpu.matmul(b.T, a.T).T):
+        assert np.isnan(y).all(axis=1).tolist() == [i == 3 for i in range(70)]
+
+
+def test_few_rows_are_copied_instead_of_many(monkeypatch):
     calls = []
     monkeypatch.setattr(cpu_file, "transposed", lambda x: calls.append(x.shape) or np.ascontiguousarray(x.T))
-    x, w = np.ones((16, 40), np.float32), np.ones((50, 40), np.float32)
-    cpu.matmul(x, w.T)
-    expected = [(16, 40), (50, 16)] if way else []
-    assert calls == expected
+    x, w = np.ones((16, 400), np.float32), np.ones((500, 400), np.float32)
+    np.testing.assert_array_equal(cpu.matmul(x, w.T), 400)
+    assert calls == [(500, 16)]
     for a, b in (
-        (x[:15], w.T),
+        (np.ones((128, 400), np.float32), w.T),
         (x, w.T.copy()),
-        (x[::-1], w.T),
-        (np.ones((500, 40), np.float32), w.T),
-        (x, w[:, ::-1].T),
+        (np.asfortranarray(x), w.T),
+        (x[:, :9], w.T[:9]),
     ):
-        np.testing.assert_allclose(cpu.matmul(a, b), 40)
-    assert calls == expected  # too few rows, plain factors, strides, and more to transpose than to rearrange
+        np.testing.assert_array_equal(cpu.matmul(a, b), a.shape[1])
+    assert calls == [(500, 16)]
+
+
+def test_the_runs_of_terms_depend_on_their_number_alone():
+    depths = {}
+    for m, k, n in [(16, 784, 400), (128, 784, 20), (784, 784, 784), (64, 100, 6272), (6272, 100, 64), (9, 257, 9)]:
+        for cache in (1 << 18, 1 << 19, 1 << 21):
+            for itemsize in (4, 8):
+                for turned in ((False, False), (True, False), (False, True)):
+                    depth, height, width, _, copy_b = product_file.cuts(m, k, n, *turned, itemsize, cache)
+                    assert depths.setdefault(k, depth) == depth and (copy_b or not turned[1])
+                    assert height * depth * itemsize <= cache // 2 or height <= 8
+                    assert width * itemsize % (product_file.REGISTERS * REGISTER_BYTES) == 0
+    assert depths == {784: 200, 100: 104, 257: 136}
+
+
+def test_the_size_of_the_cache_is_plausible():
+    assert 1 << 17 <= product_file.second_cache() <= 1 << 27
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

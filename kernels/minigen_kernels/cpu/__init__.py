@@ -1,4 +1,4 @@
-"""Every kernel for one processor, in Numba and BLAS, under the names of ``reference``.
+"""Every kernel for one processor, in Numba, under the names of ``reference``.
 
 Compiled on first use, then cached on disk (see ``jit.py``). Read ``conv.py`` first.
 """

@@ -1,34 +1,35 @@
-"""Matrix products on the CPU: BLAS, with two special cases.
+"""Matrix products on the CPU.
 
-OpenBLAS's kernels for AVX-512 copy a transposed second factor element by element. So x @ w.T, the forward pass of every
-dense layer, takes up to twice the time of a product without transpose: w is large. If x is small, as a batch is, it is
-faster to transpose x and the result, a whole register at a time: x @ w.T = (w @ x.T).T.
+A product of large matrices is arithmetic; what makes it slow is fetching its factors. ``tile.py`` keeps a block of
+sums in registers, and ``product.py`` keeps what the block needs next in the caches. Here the layouts of the factors are
+looked at. None needs to be transposed first: in x @ w.T, the forward pass of every dense layer, the copy of w that is
+made anyway is its transpose. If x has few rows, x is copied instead of w, which is larger: x @ w.T = (w @ x.T).T.
 
-If one factor is a vector, the product is limited by memory, and BLAS is not faster than a loop. Its threads would be
-woken, and then spin for milliseconds beside the loops that follow. Long sums are accumulated in float64, because a
-product with a vector of ones is a sum.
+Why not BLAS? It is as fast for large matrices, and slower for a batch of 8 to 64 rows. And its sums depend on the
+number of threads and on the library. Here the order of a sum depends on its length alone.
 
-Imports: NumPy, Numba, threadpoolctl, lanes, squares. Specification: the same file in ``reference``. Read next:
-``activation.py``.
+If one factor is a vector, the product is limited by memory: a loop is enough. Long sums are accumulated in float64,
+because a product with a vector of ones is a sum. A handful of numbers is left to NumPy, whose call costs least.
+
+Imports: NumPy, Numba, product, lanes, squares. Specification: the same file in ``reference``. Read next:
+``product.py``.
 """
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
-import threadpoolctl
 from numba import njit
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
-from minigen_kernels.cpu.lanes import lane_count, load, store
+from minigen_kernels.cpu.lanes import REGISTER_BYTES, lane_count, load, store
+from minigen_kernels.cpu.product import plan, product
 from minigen_kernels.cpu.squares import put_transposed
 
-AVX512 = {"SkylakeX", "Cooperlake", "SapphireRapids"}  # OpenBLAS's names of its sets of kernels
 SIDE = 64  # of a block that is transposed in the first-level cache
 RUN = 512  # products that are added in the dtype of the factors, in as many partial sums as some registers have lanes
 FEW = 32  # rows that are added in the dtype of the factors
+SMALL = 1 << 17  # multiplications for which NumPy's shorter way to its product counts more; BLAS uses one thread
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -40,11 +41,29 @@ def matmul(a: Array, b: Array) -> Array:
         return times_vector(a, np.ascontiguousarray(b[:, 0]))[:, None]
     if m == 1:
         return times_vector(b.T, np.ascontiguousarray(a[0]))[None]
-    # Transposing a number takes about half the time of rearranging it. For a few rows OpenBLAS has other kernels.
-    worth = 16 <= m and m * (k + n) < 2 * k * n and a.flags.c_contiguous and b.T.flags.c_contiguous
-    if worth and blas_rearranges_slowly():
-        return transposed(b.T @ transposed(a))
-    return a @ b
+    if m * k * n <= SMALL:
+        return a.dot(b)
+    a_turned, b_turned = not a.flags.c_contiguous, not b.flags.c_contiguous
+    a = np.ascontiguousarray(a.T) if a_turned else a
+    b = np.ascontiguousarray(b.T) if b_turned else b
+    if b_turned and not a_turned and transposing_pays(m, k, n):
+        y = np.empty((n, m), a.dtype)
+        product(b, False, a, True, y, plan(n, k, m, False, True, a.itemsize))
+        return transposed(y)
+    y = np.empty((m, n), a.dtype)
+    product(a, a_turned, b, b_turned, y, plan(m, k, n, a_turned, b_turned, a.itemsize))
+    return y
+
+
+def transposing_pays(m: int, k: int, n: int) -> bool:
+    """Whether x @ w.T is faster as (w @ x.T).T: x (M, K), w (N, K).
+
+    Its rows are then lanes, and some may be left empty. On the other hand w, which is used M times, is not copied, and
+    copying a number takes as long as some 8 products.
+    """
+    wide = 2 * REGISTER_BYTES // 4
+    empty = -m % wide
+    return 8 <= m <= 64 and m <= n and m * k * n >= 4 * SMALL and empty + 14 * m // k < 8
 
 
 def times_vector(a: Array, v: Array) -> Array:
@@ -97,12 +116,6 @@ def _add_rows(a: Array, v: Array, y: Array) -> None:
             y[j] = 0
     for j in range(len(y)):
         y[j] = total[j]
-
-
-@functools.cache
-def blas_rearranges_slowly() -> bool:
-    """Does NumPy multiply with OpenBLAS's kernels for AVX-512?"""
-    return any(library.get("architecture") in AVX512 for library in threadpoolctl.threadpool_info())
 
 
 def transposed(x: Array) -> Array:

@@ -15,7 +15,7 @@ the windows of a convolution. The terms of a sum are numbered by two loops, each
 
 The compiler knows R and V: they are global integers, or the lengths of tuples. Indices are not checked.
 
-Imports: Numba and llvmlite, ``lanes.py``. Read next: ``product.py``.
+Imports: Numba and llvmlite, ``lanes.py``. Read next: ``block.py``.
 """
 
 # Numba and llvmlite are written without types.
@@ -34,9 +34,6 @@ from minigen_kernels.cpu.lanes import REGISTER_BYTES, Lanes, between, intrinsic,
 
 #: The block that uses most of the registers: rows, registers of columns.
 ROWS, REGISTERS = (8 if REGISTER_BYTES == 64 else 6), 2
-
-#: Numbers of rows that `multiply_rows` has code for; others take the next larger one.
-ROW_COUNTS = (2, 4, 6, 7, 8) if ROWS == 8 else (2, 4, 5, 6)
 
 UNROLLED = 4  # terms in a pass of the inner loop
 
@@ -115,92 +112,14 @@ def multiply(
         firsts = [number_address(context, builder, a, a_value, row) for row in places]
         first = number_address(context, builder, b, b_value, at)
         totals = cgutils.unpack_tuple(builder, sums_value)
-        totals = _products(builder, totals, firsts, first, args[5:7], args[7::2], args[8::2])
+        totals = products(builder, totals, firsts, first, args[5:7], args[7::2], args[8::2])
         return context.make_tuple(builder, sums, totals)
 
     intp = types.intp
     return sums(sums, a, rows, b, intp, intp, intp, intp, intp, intp, intp), generate
 
 
-@intrinsic
-def multiply_rows(
-    typing_context: Any,
-    count: Any,
-    a: Any,
-    first: Any,
-    a_row: Any,
-    a_step: Any,
-    b: Any,
-    at: Any,
-    b_step: Any,
-    length: Any,
-    c: Any,
-    place: Any,
-    c_row: Any,
-    width: Any,
-    begin: Any,
-) -> Any:
-    """``multiply_rows(count, a, first, a_row, a_step, b, at, b_step, length, c, place, c_row, width, begin)``: a block.
-
-    A whole block of the product of matrices, for 1 <= count <= ROWS and 1 <= width <= REGISTERS * lanes, which need not
-    be known before: c[place + r * c_row + j] = (0 if begin, else itself) +
-    sum over l < length of a[first + r * a_row + l * a_step] * b[at + l * b_step + j], for r < count, j < width.
-    """
-    lanes = Lanes(a.dtype)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        count, a_value, first, a_row, a_step, b_value, at, b_step, length, c_value, place, c_row, width, begin = args
-        a_at = number_address(context, builder, a, a_value, first)
-        b_at = number_address(context, builder, b, b_value, at)
-        c_at = number_address(context, builder, c, c_value, place)
-        few = builder.icmp_signed("<=", width, ir.Constant(width.type, lanes.count))
-        case = builder.select(few, ir.Constant(count.type, 0), count)
-        end = builder.append_basic_block("end")
-        switch = builder.switch(case, end)
-        for k in range(ROWS + 1):
-            block = builder.append_basic_block("block")
-            switch.add_case(ir.Constant(count.type, k), block)
-            builder.position_at_end(block)
-            R = next(R for R in ROW_COUNTS if R >= k) if k else ROWS
-            function = _block_function(context, builder.module, lanes, R, REGISTERS if k else 1)
-            builder.call(function, [count, a_at, a_row, a_step, b_at, b_step, length, c_at, c_row, width, begin])
-            builder.branch(end)
-        builder.position_at_end(end)
-        return context.get_dummy_value()
-
-    intp = types.intp
-    return types.void(intp, a, intp, intp, intp, b, intp, intp, intp, c, intp, intp, intp, types.boolean), generate
-
-
-def _block_function(context: Any, module: Any, lanes: Lanes, R: int, V: int) -> Any:
-    """The function for a block of R rows and V registers, for `multiply_rows`.
-
-    A function of its own: the compiler then has all registers for its loop, whatever is around the call.
-    """
-    name = f"block_of_{lanes.dtype}_{R}x{V}"
-    if name in module.globals:
-        return module.globals[name]
-    number, word = context.get_value_type(lanes.dtype).as_pointer(), ir.IntType(64)
-    numbers = [word, number, word, word, number, word, word, number, word, word, ir.IntType(1)]
-    kind = ir.FunctionType(ir.VoidType(), numbers)
-    function = ir.Function(module, kind, name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    builder = ir.IRBuilder(function.append_basic_block())
-    count, a_at, a_row, a_step, b_at, b_step, length, c_at, c_row, width, begin = function.args
-    rows, targets = _apart(builder, a_at, a_row, R, count), _apart(builder, c_at, c_row, R, count)
-    for target in targets:
-        _prefetched(builder, target)
-        _prefetched(builder, builder.gep(target, [builder.sub(width, ir.Constant(word, 1))]))
-    empty = [ir.Constant(context.get_value_type(lanes), None)] * (R * V)
-    zero, one = ir.Constant(word, 0), ir.Constant(word, 1)
-    totals = _products(builder, empty, rows, b_at, [one, length], [zero, zero], [a_step, b_step])
-    _written(builder, lanes, targets, totals, count, width, begin)
-    builder.ret_void()
-    return function
-
-
-def _products(
+def products(
     builder: Any, sums: list[Any], rows: list[Any], first: Any, counts: list[Any], outer: list[Any], inner: list[Any]
 ) -> list[Any]:
     """Build the loops of `multiply`: rows and first are addresses; the steps in a and b of segments and terms."""
@@ -218,10 +137,13 @@ def _products(
     return _two_loops(builder, counts, outer, inner, sums, term)
 
 
-def _written(
-    builder: Any, lanes: Lanes, rows: list[Any], totals: list[Any], height: Any, width: Any, begin: Any
+def written(
+    builder: Any, lanes: Lanes, rows: list[Any], totals: list[Any], height: Any, width: Any, begin: Any, sure: int = 0
 ) -> None:
-    """Build the writing of a block of sums to the addresses `rows`, which is an addition unless `begin`."""
+    """Build the writing of a block of sums to the addresses `rows`, which is an addition unless `begin`.
+
+    The first `sure` registers of a row are always whole. (Writing a part of a register is slow on many machines.)
+    """
     R, n, align = len(rows), lanes.count, lanes.dtype.bitwidth // 8
     V, zero = len(totals) // R, ir.Constant(width.type, 0)
     parts = [(row, v, totals[r * V + v]) for r, row in enumerate(rows) for v in range(V)]
@@ -243,9 +165,15 @@ def _written(
             for r, row in enumerate(rows):
                 with builder.if_then(builder.icmp_signed(">", height, ir.Constant(height.type, r))):
                     for v, mask in enumerate(masks):
-                        place = _vector_at(builder, row, zero, v * n, n)
-                        old = masked(builder, "load", place, builder.select(begin, nothing, mask), lanes)
-                        masked(builder, "store", place, mask, lanes, builder.fadd(old, totals[r * V + v]))
+                        place, value = _vector_at(builder, row, zero, v * n, n), totals[r * V + v]
+                        if v < sure:
+                            old = builder.select(
+                                begin, ir.Constant(value.type, None), _register(builder, row, zero, v * n, n)
+                            )
+                            builder.store(builder.fadd(old, value), place).align = align
+                        else:
+                            old = masked(builder, "load", place, builder.select(begin, nothing, mask), lanes)
+                            masked(builder, "store", place, mask, lanes, builder.fadd(old, value))
 
 
 def _writing(c: Any, rows: Any, sums: Any, begin: bool) -> Any:
@@ -256,7 +184,7 @@ def _writing(c: Any, rows: Any, sums: Any, begin: bool) -> Any:
         places = cgutils.unpack_tuple(builder, rows_value)
         addresses = [number_address(context, builder, c, c_value, place) for place in places]
         totals = cgutils.unpack_tuple(builder, sums_value)
-        _written(builder, Lanes(c.dtype), addresses, totals, height, width, ir.Constant(ir.IntType(1), begin))
+        written(builder, Lanes(c.dtype), addresses, totals, height, width, ir.Constant(ir.IntType(1), begin))
         return context.get_dummy_value()
 
     return types.void(c, rows, sums, types.intp, types.intp), generate
@@ -282,7 +210,7 @@ def prefetch(typing_context: Any, array: Any, i: Any) -> Any:
     """``prefetch(array, i)``: begin to load the cache line of array[i], which may lie outside of the array."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _prefetched(builder, number_address(context, builder, array, *args))
+        prefetched(builder, number_address(context, builder, array, *args))
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
@@ -377,16 +305,7 @@ def _vector_at(builder: Any, row: Any, place: Any, further: int, n: int) -> Any:
     return builder.bitcast(address, ir.VectorType(row.type.pointee, n).as_pointer())
 
 
-def _apart(builder: Any, first: Any, distance: Any, R: int, count: Any) -> list[Any]:
-    """The addresses first + r * distance, r < R; the last one again where r >= count."""
-    found = [first]
-    for r in range(1, R):
-        there = builder.icmp_signed(">", count, ir.Constant(count.type, r))
-        found.append(builder.gep(found[-1], [builder.select(there, distance, ir.Constant(distance.type, 0))]))
-    return found
-
-
-def _prefetched(builder: Any, address: Any) -> None:
+def prefetched(builder: Any, address: Any) -> None:
     """Build a prefetch of the cache line at this address."""
     place, word = builder.bitcast(address, cgutils.voidptr_t), ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [place.type, word, word, word])

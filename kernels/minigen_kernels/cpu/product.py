@@ -1,0 +1,207 @@
+"""The product of two matrices of any layout, by blocks.
+
+A block of sums in registers (``tile.py``) reaches the machine's peak if its factors come from the caches. So
+c = a @ b is cut three times:
+
+* the sums into runs of `depth` terms, so that a *panel* of b, `depth` rows of REGISTERS registers, fits into the
+  first-level cache beside some rows of a;
+* the rows into blocks, so that such a block of a fits into the second-level cache;
+* the columns into *strips* of some panels.
+
+A strip of b is copied, panel after panel: its rows lie too far apart in memory, or its columns must become rows. It
+is then met by all rows of the block. The rows of a are copied only where it pays. Each number of c is the sum of the
+runs in their order: its bits do not depend on the cuts of rows and columns. (Goto and van de Geijn, Anatomy of
+high-performance matrix multiplication, ACM TOMS 34(3), 2008.)
+
+Imports: Numba, ``jit.py``, ``lanes.py``, ``squares.py``, ``tile.py``. Read next: ``gemm.py``.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+from numba import njit
+
+from minigen_kernels import Array
+from minigen_kernels.cpu.block import multiply_rows
+from minigen_kernels.cpu.jit import njit_cached
+from minigen_kernels.cpu.lanes import lane_count, load, store
+from minigen_kernels.cpu.squares import put_transposed
+from minigen_kernels.cpu.tile import REGISTERS, ROWS
+
+Steps = tuple[int, int]  # the distance of two rows and that of two columns
+Plan = tuple[int, int, int, bool, bool]  # how many terms, rows and columns at once; whether to copy a, and b
+
+SPARE = 16  # numbers after a copied row: rows at distances of a power of two would conflict in the cache
+GROUP = 8  # terms that are copied together when columns become rows
+DEPTH = 256  # at most so many terms in a run, on every machine: the bits of a product depend on it
+STRIP_BYTES = 256  # of a row of a strip of b
+
+
+@functools.lru_cache(1024)
+def plan(M: int, K: int, N: int, a_turned: bool, b_turned: bool, itemsize: int) -> Plan:
+    """The `cuts` of a product on this machine, and whether to copy a and b."""
+    return cuts(M, K, N, a_turned, b_turned, itemsize, second_cache())
+
+
+def cuts(M: int, K: int, N: int, a_turned: bool, b_turned: bool, itemsize: int, cache: int) -> Plan:
+    """How to cut a product (M, K) @ (K, N), and whether to copy a and b; cache: bytes of the second level.
+
+    The runs of terms depend on K alone.
+    """
+    depth = _shares(K, DEPTH, 8)
+    height = _shares(M, max(cache // 2 // (depth * itemsize), ROWS), 1)
+    # A number of a is used N times, and copying it takes as long as some ten products. It helps where rows lie in more
+    # pieces than one, most where every term is on a page of memory of its own, or in the same few lines of the cache.
+    far = a_turned and (M * itemsize >= 4096 or M * itemsize % 2048 == 0) and N * itemsize >= 384
+    copy_a = far or (N * itemsize >= 1024 and (a_turned or K > depth))
+    copy_b = b_turned or M > 48 or N * itemsize % 1024 == 0
+    return depth, height, STRIP_BYTES // itemsize, copy_a, copy_b
+
+
+def _shares(count: int, most: int, multiple: int) -> int:
+    """The size of equal shares of `count` things, each at most `most` and a multiple of `multiple`."""
+    share = -(-count // -(-count // most))
+    return -(-share // multiple) * multiple
+
+
+@functools.cache
+def second_cache() -> int:
+    """Bytes of a processor's second-level cache; half a megabyte if the system does not say."""
+    for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        try:
+            level, size = ((index / name).read_text().strip() for name in ("level", "size"))
+            if level == "2":
+                return int(size.rstrip("K")) << 10
+        except (OSError, ValueError):
+            continue
+    return 1 << 19
+
+
+@njit_cached(error_model="numpy")
+def product(a: Array, a_turned: bool, b: Array, b_turned: bool, c: Array, plan: Plan) -> None:
+    """c = a @ b: a (M, K), or (K, M) if it is turned; b (K, N), or (N, K); c (M, N); all C-contiguous, none empty."""
+    (M, N), K = c.shape, a.shape[0 if a_turned else 1]
+    of_a, of_b = (1, M) if a_turned else (K, 1), (1, K) if b_turned else (N, 1)
+    depth, height, width, copy_a, copy_b = plan
+    blocks, strips = (M + height - 1) // height, (N + width - 1) // width
+    flat_a, flat_b = a.reshape(-1), b.reshape(-1)
+    packed = np.empty(blocks * height * (depth + SPARE) if copy_a else 0, a.dtype)
+    for k in range(0, K, depth):
+        if copy_a:
+            _copy_rows(0, blocks, packed, flat_a, of_a, k, K, M, plan)
+        _multiply(0, blocks * strips, packed, flat_a, of_a, flat_b, of_b, c, k, K, plan)
+
+
+@njit(error_model="numpy")
+def _copy_rows(start: int, end: int, packed: Array, a: Array, of_a: Steps, k: int, K: int, M: int, plan: Plan) -> None:
+    """Copy `depth` terms from k on of the blocks of rows start, ..., end - 1.
+
+    Rows that lie in one piece remain so. Else the numbers of a tile's rows lie side by side, term by term.
+    """
+    depth, lanes, (row, step) = min(plan[0], K - k), lane_count(a), of_a
+    for block in range(start, end):
+        i = block * plan[1]
+        height = min(plan[1], M - i)
+        at, target = i * row + k * step, i * (plan[0] + SPARE)
+        if step == 1:
+            whole = depth - depth % lanes
+            for _ in range(height):
+                for t in range(0, whole, lanes):
+                    store(packed, target + t, load(a, at + t))
+                for t in range(whole, depth):
+                    packed[target + t] = a[at + t]
+                at += row
+                target += depth + SPARE
+            continue
+        tiles = (height + ROWS - 1) // ROWS
+        least, more = height // tiles, height % tiles
+        for group in range(0, depth, GROUP):
+            terms, first = min(GROUP, depth - group), 0
+            for tile in range(tiles):
+                count = least + (tile < more)
+                source, place = at + group * step + first, target + first * (depth + SPARE) + group * count
+                inside = source + (terms - 1) * step + ROWS + lanes <= len(a)
+                for _ in range(terms):
+                    if inside:
+                        for r in range(0, ROWS, lanes):
+                            store(packed, place + r, load(a, source + r))
+                    else:
+                        for r in range(count):
+                            packed[place + r] = a[source + r]
+                    source += step
+                    place += count
+                first += count
+
+
+@njit(error_model="numpy")
+def _multiply(
+    start: int,
+    end: int,
+    packed: Array,
+    a: Array,
+    of_a: Steps,
+    b: Array,
+    of_b: Steps,
+    c: Array,
+    k: int,
+    K: int,
+    plan: Plan,
+) -> None:
+    """Add `depth` terms from k on to the pieces start, ..., end - 1 of c: a strip of each block, block after block."""
+    (M, N), depth, wide = c.shape, min(plan[0], K - k), REGISTERS * lane_count(a)
+    strips = (N + plan[2] - 1) // plan[2]
+    panels = np.empty(depth * plan[2], a.dtype)
+    for piece in range(start, end):
+        i, j = piece // strips * plan[1], piece % strips * plan[2]
+        height, width = min(plan[1], M - i), min(plan[2], N - j)
+        rows, base, (row, step) = a, i * of_a[0] + k * of_a[1], of_a
+        if plan[3]:
+            rows, base, row = packed, i * (plan[0] + SPARE), depth + SPARE
+        from_b = k * of_b[0] + j * of_b[1]
+        copied = 0 if plan[4] else width - width % wide
+        _copy_strip(panels, b, from_b + copied * of_b[1], of_b, depth, width - copied)
+        tiles = (height + ROWS - 1) // ROWS
+        least, more = height // tiles, height % tiles
+        for column in range(0, width, wide):
+            factor, place = panels, ((column - copied) * depth, wide)
+            if column < copied:
+                factor, place = b, (from_b + column, of_b[0])
+            first = 0
+            for tile in range(tiles):
+                count = least + (tile < more)
+                line = (base + first * row, row, step)
+                if plan[3] and step != 1:
+                    line = (base + first * row, 1, count)
+                target = ((i + first) * N + j + column, N)
+                multiply_rows(count, rows, line, factor, place, depth, c, target, min(wide, width - column), k == 0)
+                first += count
+
+
+@njit(error_model="numpy")
+def _copy_strip(panels: Array, b: Array, at: int, of_b: Steps, depth: int, width: int) -> None:
+    """The part of b from `at` on, `depth` rows of `width` numbers: panel after panel, zeros after the last column."""
+    lanes = lane_count(b)
+    wide, (row, step) = REGISTERS * lanes, of_b
+    if step == 1:
+        for k in range(depth):
+            for j in range(0, width, wide):
+                target = j * depth + k * wide
+                if j + wide <= width:
+                    for v in range(0, wide, lanes):
+                        store(panels, target + v, load(b, at + j + v))
+                else:
+                    for v in range(wide):
+                        panels[target + v] = b[at + j + v] if j + v < width else 0
+            at += row
+        return
+    for j in range(0, width, lanes):
+        source, target = at + j * step, j // wide * wide * depth + j % wide
+        whole = depth - depth % lanes if j + lanes <= width else 0
+        for k in range(0, whole, lanes):
+            put_transposed(panels, target + k * wide, wide, b, source + k, step)
+        for v in range(lanes):
+            for k in range(whole, depth):
+                panels[target + k * wide + v] = b[source + v * step + k] if j + v < width else 0
