@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernels.sharing import sharing
 
 from minigen_kernels import cpu, reference
 from minigen_kernels.cpu import gemm as cpu_file
@@ -100,6 +101,18 @@ def test_every_layout(dtype, shape):
             assert y.dtype == dtype and y.shape == (m, n) and y.flags.c_contiguous
             # Sums of k products of standard normals: of a size of sqrt(k), with at most k errors of half a unit of it.
             np.testing.assert_allclose(y, wanted, rtol=0, atol=4 * k * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(130, 300, 100), (16, 784, 400), (1100, 520, 20)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_same_bits_for_any_number_of_threads(m, k, n, turned):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(m, k)).astype(np.float32), rng.normal(size=(k, n)).astype(np.float32)
+    a, b = (np.asfortranarray(a), np.asfortranarray(b)) if turned else (a, b)
+    alone = cpu.matmul(a, b)
+    for count in (2, 3):
+        with sharing(count):
+            assert cpu.matmul(a, b).tobytes() == alone.tobytes()
 
 
 def test_sums_are_as_exact_as_those_of_blas():

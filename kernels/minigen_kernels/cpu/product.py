@@ -22,13 +22,13 @@ import functools
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.block import multiply_rows
-from minigen_kernels.cpu.jit import njit_cached
-from minigen_kernels.cpu.lanes import lane_count, load, store
+from minigen_kernels.cpu.jit import njit_cached, njit_inner
+from minigen_kernels.cpu.lanes import REGISTER_BYTES, lane_count, load, store
 from minigen_kernels.cpu.squares import put_transposed
+from minigen_kernels.cpu.threads import share
 from minigen_kernels.cpu.tile import REGISTERS, ROWS
 
 Steps = tuple[int, int]  # the distance of two rows and that of two columns
@@ -37,7 +37,8 @@ Plan = tuple[int, int, int, bool, bool]  # how many terms, rows and columns at o
 SPARE = 16  # numbers after a copied row: rows at distances of a power of two would conflict in the cache
 GROUP = 8  # terms that are copied together when columns become rows
 DEPTH = 256  # at most so many terms in a run, on every machine: the bits of a product depend on it
-STRIP_BYTES = 256  # of a row of a strip of b
+STRIP_BYTES = 256  # of a row of a strip of b, at most
+SHARED = 1 << 19  # multiplications in a run of terms that are worth another thread
 
 
 @functools.lru_cache(1024)
@@ -58,7 +59,9 @@ def cuts(M: int, K: int, N: int, a_turned: bool, b_turned: bool, itemsize: int, 
     far = a_turned and (M * itemsize >= 4096 or M * itemsize % 2048 == 0) and N * itemsize >= 384
     copy_a = far or (N * itemsize >= 1024 and (a_turned or K > depth))
     copy_b = b_turned or M > 48 or N * itemsize % 1024 == 0
-    return depth, height, STRIP_BYTES // itemsize, copy_a, copy_b
+    panel = REGISTERS * REGISTER_BYTES
+    width = max(min(STRIP_BYTES, N * itemsize // 8), panel) // panel * panel // itemsize  # eight pieces or more
+    return depth, height, width, copy_a, copy_b
 
 
 def _shares(count: int, most: int, multiple: int) -> int:
@@ -89,13 +92,14 @@ def product(a: Array, a_turned: bool, b: Array, b_turned: bool, c: Array, plan: 
     blocks, strips = (M + height - 1) // height, (N + width - 1) // width
     flat_a, flat_b = a.reshape(-1), b.reshape(-1)
     packed = np.empty(blocks * height * (depth + SPARE) if copy_a else 0, a.dtype)
+    piece = 1 if M * N * depth >= SHARED else blocks * strips
     for k in range(0, K, depth):
         if copy_a:
-            _copy_rows(0, blocks, packed, flat_a, of_a, k, K, M, plan)
-        _multiply(0, blocks * strips, packed, flat_a, of_a, flat_b, of_b, c, k, K, plan)
+            share(_copy_rows, blocks, piece, (packed, flat_a, of_a, k, K, M, plan))
+        share(_multiply, blocks * strips, piece, (packed, flat_a, of_a, flat_b, of_b, c, k, K, plan))
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _copy_rows(start: int, end: int, packed: Array, a: Array, of_a: Steps, k: int, K: int, M: int, plan: Plan) -> None:
     """Copy `depth` terms from k on of the blocks of rows start, ..., end - 1.
 
@@ -136,7 +140,7 @@ def _copy_rows(start: int, end: int, packed: Array, a: Array, of_a: Steps, k: in
                 first += count
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _multiply(
     start: int,
     end: int,
@@ -180,7 +184,7 @@ def _multiply(
                 first += count
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _copy_strip(panels: Array, b: Array, at: int, of_b: Steps, depth: int, width: int) -> None:
     """The part of b from `at` on, `depth` rows of `width` numbers: panel after panel, zeros after the last column."""
     lanes = lane_count(b)
