@@ -1,11 +1,12 @@
 """Bias and activation on the CPU, and both of their gradients, in one pass over memory each.
 
-x (N, C, L) is contiguous, and the biases repeat with the period C * L. It is cut into rows of one period, or of several
-short ones; so the inner loop runs along contiguous memory, is long and is vectorised for every L, also L = 1. In the
-backward pass every column of these rows has its own sum, in the dtype of x over a few rows, then in float64; at the end
-the columns of a channel are added up. Long rows are cut into strips whose sums stay in the cache.
+x (N, C, L) is contiguous, or channels last and taken for (N * L, C, 1), and the biases repeat with the period C * L. It
+is cut into rows of one period, or of several short ones; so the inner loop runs along contiguous memory, is long and is
+vectorised for every L, also L = 1. In the backward pass every column of these rows has its own sum, in the dtype of x
+over a few rows, then in float64; at the end the columns of a channel are added up. Long rows are cut into strips whose
+sums stay in the cache.
 
-Imports: NumPy, Numba, exponential; the check of arguments from ``reference``. Read next: ``norm.py``.
+Imports: NumPy, Numba, exponential, layout; the check of arguments from ``reference``. Read next: ``norm.py``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numba import njit
 from minigen_kernels import Array
 from minigen_kernels.cpu.exponential import sigmoid, tanh
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.cpu.layout import dense, empty, like, pixels_apart
 from minigen_kernels.reference.activation import ACTIVATIONS, check_bias_act
 
 LEAKY_RELU, SIGMOID, TANH = map(ACTIVATIONS.index, ("leaky_relu", "sigmoid", "tanh"))
@@ -28,20 +30,21 @@ FEW = 16  # rows that are summed in the dtype of x
 def bias_act(x: Array, b: Array, activation: str, slope: float) -> Array:
     """y = activation(x + b): x (N, C, L), b (C,) -> y (N, C, L)."""
     code = check_bias_act("bias_act", x, activation, slope, b=b)
-    y = np.empty(x.shape, x.dtype)
+    x = dense(x)
+    y = empty(x.shape, x.dtype, x)
     if x.size:
-        _bias_act(np.ascontiguousarray(x), np.ascontiguousarray(b), code, float(slope), y)
+        _bias_act(pixels_apart(x), np.ascontiguousarray(b), code, float(slope), pixels_apart(y))
     return y
 
 
 def bias_act_backward(gy: Array, y: Array, activation: str, slope: float) -> tuple[Array, Array]:
     """Gradients: gy, y (N, C, L) -> gx (N, C, L), gb (C,)."""
     code = check_bias_act("bias_act_backward", y, activation, slope, gy=gy)
-    gx = np.empty(y.shape, y.dtype)
-    if not y.size:
-        return gx, np.zeros(y.shape[1], y.dtype)
-    gb = np.empty(y.shape[1], y.dtype)
-    _bias_act_backward(np.ascontiguousarray(gy), np.ascontiguousarray(y), code, float(slope), gx, gb)
+    y = dense(y)
+    gx, gb = empty(y.shape, y.dtype, y), np.zeros(y.shape[1], y.dtype)
+    if y.size:
+        given = pixels_apart(like(gy, y)), pixels_apart(y)
+        _bias_act_backward(*given, code, float(slope), pixels_apart(gx), gb)
     return gx, gb
 
 

@@ -2,8 +2,8 @@
 
 An array of shape (N, C, H, W), or (N, C, L), is *channels first* if its memory is C-contiguous, and *channels last* if
 that of its view (N, H, W, C) is: then the numbers of all channels at one pixel are neighbours. A convolution of many
-channels gives the latter; every kernel takes both, and answers in the layout of its first image. With one channel, or
-one pixel, an array is in both.
+channels gives the latter; every kernel takes both, and answers in the layout of an image it got. With one channel, or
+one pixel, an array is in both. An array of so few channels that they do not fill a register is made channels first.
 
 A conversion is a transpose of a matrix (C, H * W) for each sample: squares of a register's width are turned in
 registers, the last ones of a line overlapping those before.
@@ -14,51 +14,94 @@ Imports: Numba, ``squares.py``. Read next: ``activation.py``.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.jit import njit_cached
-from minigen_kernels.cpu.lanes import lane_count
+from minigen_kernels.cpu.lanes import REGISTER_BYTES, lane_count
 from minigen_kernels.cpu.squares import put_transposed
+
+#: The axes of (N, C, ...) in the order of channels-last memory, and those of that memory in the order of (N, C, ...).
+_TO_LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
+_FROM_LAST = {3: (0, 2, 1), 4: (0, 3, 1, 2)}
 
 
 def is_channels_last(x: Array) -> bool:
-    """Whether the channels of x (N, C, ...) are neighbours in memory, and pixels and samples follow in their order."""
-    return x.ndim > 2 and bool(np.moveaxis(x, 1, -1).flags.c_contiguous)
+    """Whether the channels of x (N, C, L) or (N, C, H, W) are neighbours in memory, and all else follows in order."""
+    return x.ndim in _TO_LAST and bool(last(x).flags.c_contiguous)
 
 
 def lies_last(x: Array) -> bool:
-    """Whether x (N, C, ...) is channels last, and not channels first, too."""
+    """Whether x is channels last, and not channels first, too."""
     return not x.flags.c_contiguous and is_channels_last(x)
 
 
 def as_channels_last(x: Array) -> Array:
-    """x (N, C, ...) itself if it is channels last, else a copy that is: the same shape and numbers."""
+    """x (N, C, L) or (N, C, H, W) itself if it is channels last, else a copy that is."""
     if is_channels_last(x):
         return x
-    x = np.ascontiguousarray(x)
-    n, c, length = x.shape[0], x.shape[1], math.prod(x.shape[2:])
-    y = np.empty((n, *x.shape[2:], c), x.dtype)
-    _convert(x, n, c, length, y)
-    return np.moveaxis(y, -1, 1)
-
-
-def as_channels_first(x: Array) -> Array:
-    """x (N, C, ...) itself if it is channels first, that is C-contiguous, else a copy that is."""
-    if not lies_last(x):
-        return np.ascontiguousarray(x)
-    y = np.empty(x.shape, x.dtype)
-    n, c, length = x.shape[0], x.shape[1], math.prod(x.shape[2:])
-    _convert(np.moveaxis(x, 1, -1), n, length, c, y)
+    x, y = np.ascontiguousarray(x), _empty_last(x.shape, x.dtype)
+    _convert(x, x.shape[1], math.prod(x.shape[2:]), last(y))
     return y
 
 
-def _convert(x: Array, n: int, rows: int, columns: int, y: Array) -> None:
-    if x.dtype.kind == "f" and x.size:
-        _transpose(x.reshape(-1), n, rows, columns, y.reshape(-1))
+def as_channels_first(x: Array) -> Array:
+    """x itself if it is C-contiguous, which is channels first, else a copy that is."""
+    if not lies_last(x):
+        return np.ascontiguousarray(x)
+    y = np.empty(x.shape, x.dtype)
+    _convert(last(x), math.prod(x.shape[2:]), x.shape[1], y)
+    return y
+
+
+def dense(x: Array) -> Array:
+    """x itself if it is channels first, or channels last with channels that fill a register; else channels first."""
+    return x if lies_last(x) and x.shape[1] * x.itemsize >= REGISTER_BYTES else as_channels_first(x)
+
+
+def like(x: Array, other: Array) -> Array:
+    """x in the layout of a dense array."""
+    return as_channels_last(x) if lies_last(other) else as_channels_first(x)
+
+
+def empty(shape: tuple[int, ...], dtype: Any, other: Array) -> Array:
+    """An empty array in the layout of a dense array."""
+    return _empty_last(shape, dtype) if lies_last(other) else np.empty(shape, dtype)
+
+
+def memory(x: Array) -> Array:
+    """A dense array as the line of numbers that it is in memory."""
+    return (last(x) if lies_last(x) else x).reshape(-1)
+
+
+def last(x: Array) -> Array:
+    """The view (N, H, W, C) of x (N, C, H, W), (N, L, C) of (N, C, L)."""
+    return x.transpose(_TO_LAST[x.ndim])
+
+
+def pixels_apart(x: Array) -> Array:
+    """A dense x (N, C, L), C-contiguous, for kernels to which all pixels of a channel are the same.
+
+    Channels last, it is the memory of N * L samples of one pixel: (N * L, C, 1).
+    """
+    return x.transpose(0, 2, 1).reshape(-1, x.shape[1], 1) if lies_last(x) else x
+
+
+def _empty_last(shape: tuple[int, ...], dtype: Any) -> Array:
+    return np.empty((shape[0], *shape[2:], shape[1]), dtype).transpose(_FROM_LAST[len(shape)])
+
+
+def _convert(x: Array, rows: int, columns: int, y: Array) -> None:
+    """C-contiguous matrices (N, rows, columns) to y (N, columns, rows), both of any number of axes."""
+    if not x.size:
+        return
+    if x.itemsize in (4, 8):
+        bits = f"f{x.itemsize}"  # moved, no number changes
+        _transpose(x.view(bits).reshape(-1), len(x), rows, columns, y.view(bits).reshape(-1))
     else:
-        y.reshape(n, columns, rows)[...] = x.reshape(n, rows, columns).swapaxes(1, 2)
+        y.reshape(len(x), columns, rows)[...] = x.reshape(len(x), rows, columns).swapaxes(1, 2)
 
 
 @njit_cached()

@@ -1,9 +1,12 @@
 """Max and average pooling on the processor: a line of results at a time, a register of them at once.
 
+That is for images that lie channels first; ``pool_last.py`` is for the others.
+
 Offset v of the windows meets real cells for the results `first[v]` to `last[v] - 1` of a line (`_met`). Each offset is
 then one load of as many neighbouring windows as a register holds; results whose cell is outside take no part.
 
-Imports: NumPy, Numba, ``lanes.py``. Specification: ``../reference/pool.py``. Read next: ``upsample.py``.
+Imports: NumPy, Numba, activation, layout, lanes, pool_last. Specification: ``../reference/pool.py``.
+Read next: ``pool_last.py``.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigen_kernels import Array, Pair, Window, as_ncl
+from minigen_kernels.cpu import pool_last
 from minigen_kernels.cpu.activation import bias_act, bias_act_backward
 from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import (
@@ -24,13 +28,16 @@ from minigen_kernels.cpu.lanes import (
     splat,
     take,
 )
+from minigen_kernels.cpu.layout import dense, empty, last, lies_last, like, memory
 
 
 def max_pool2d(x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair) -> tuple[Array, Array]:
     """Maxima: x (N, C, H, W) -> y (N, C, oh, ow), and where in their planes they stand, int64."""
-    x = np.ascontiguousarray(x)
-    y = np.empty((*x.shape[:2], *out_hw), x.dtype)
-    index = np.empty(y.shape, np.int64)
+    x = dense(x)
+    y, index = (empty((*x.shape[:2], *out_hw), dtype, x) for dtype in (x.dtype, np.int64))
+    if lies_last(x):
+        pool_last.max_pool(last(x), last(y), last(index), kernel, stride, padding)
+        return y, index
     rows = _met(x.shape[2], out_hw[0], kernel[0], stride[0], padding[0])
     columns = _met(x.shape[3], out_hw[1], kernel[1], stride[1], padding[1])
     _max_pool(_planes(x), _planes(y), _planes(index), rows, columns, stride, padding)
@@ -48,16 +55,17 @@ def bias_act_max_pool2d_backward(
     gy: Array, y: Array, index: Array, activation: str, slope: float, hw: Pair, window: Window
 ) -> tuple[Array, Array]:
     """Gradients: gy, y, index (N, C, oh, ow) -> gx (N, C, *hw), gb (C,)."""
-    small, _ = bias_act_backward(as_ncl(gy), as_ncl(y), activation, slope)
-    scattered = as_ncl(plane_scatter(small.reshape(y.shape), index, hw, window))
-    gx, gb = bias_act_backward(scattered, scattered, "identity", 0.0)
-    return gx.reshape(*y.shape[:2], *hw), gb
+    small, gb = bias_act_backward(as_ncl(gy), as_ncl(y), activation, slope)
+    return plane_scatter(small.reshape(y.shape), index, hw, window), gb
 
 
 def plane_gather(x: Array, index: Array) -> Array:
     """y[n, c, i, j] = x[n, c].flat[index[n, c, i, j]]. x (N, C, H, W), index (N, C, oh, ow) -> y."""
-    x, index = np.ascontiguousarray(x), np.ascontiguousarray(index)
-    y = np.empty(index.shape, x.dtype)
+    x = dense(x)
+    index, y = like(index, x), empty(index.shape, x.dtype, x)
+    if lies_last(x):
+        pool_last.gather(last(x), last(index), last(y))
+        return y
     _gather(_flat_planes(x), _flat_planes(index), _flat_planes(y))
     return y
 
@@ -65,30 +73,43 @@ def plane_gather(x: Array, index: Array) -> Array:
 def plane_scatter(g: Array, index: Array, hw: Pair, window: Window | None) -> Array:
     """gx[n, c].flat[index[n, c, i, j]] += g[n, c, i, j]. g, index (N, C, oh, ow) -> gx (N, C, *hw).
 
-    One plane has one writer, which adds in row-major order; so `window` is not needed here.
+    One plane has one writer, which adds in row-major order; so `window` is needed only to go without zeros.
     """
-    g, index = np.ascontiguousarray(g), np.ascontiguousarray(index)
-    gx = np.zeros((*g.shape[:2], *hw), g.dtype)
+    g = dense(g)
+    index, gx = like(index, g), empty((*g.shape[:2], *hw), g.dtype, g)
+    if lies_last(g) and window is not None and _tiled(hw, index.shape[2:], *window):
+        pool_last.scatter_tiles(last(g), last(index), last(gx), window[0], window[2])
+        return gx
+    memory(gx).fill(0)
+    if lies_last(g):
+        pool_last.scatter(last(g), last(index), last(gx))
+        return gx
     _scatter(_flat_planes(g), _flat_planes(index), _flat_planes(gx))
     return gx
 
 
 def avg_pool2d(x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool) -> Array:
     """The mean of every window: x (N, C, H, W) -> y (N, C, oh, ow)."""
-    x = np.ascontiguousarray(x)
-    y = np.empty((*x.shape[:2], *out_hw), x.dtype)
+    x = dense(x)
+    y = empty((*x.shape[:2], *out_hw), x.dtype, x)
+    counts = _counts(x.shape[2:], out_hw, kernel, stride, padding, count_include_pad, x.dtype)
+    if lies_last(x):
+        pool_last.avg_pool(last(x), last(y), kernel, stride, padding, *counts)
+        return y
     rows = _met(x.shape[2], out_hw[0], kernel[0], stride[0], padding[0])
     columns = _met(x.shape[3], out_hw[1], kernel[1], stride[1], padding[1])
-    counts = _counts(x.shape[2:], out_hw, kernel, stride, padding, count_include_pad, x.dtype)
     _avg_pool(_planes(x), _planes(y), rows, columns, stride, padding, *counts)
     return y
 
 
 def avg_pool2d_adjoint(g: Array, hw: Pair, kernel: Pair, stride: Pair, padding: Pair, count_include_pad: bool) -> Array:
     """Every result spreads its share over its window: g (N, C, oh, ow) -> gx (N, C, *hw)."""
-    g = np.ascontiguousarray(g)
-    gx = np.empty((*g.shape[:2], *hw), g.dtype)
+    g = dense(g)
+    gx = empty((*g.shape[:2], *hw), g.dtype, g)
     counts = _counts(hw, g.shape[2:], kernel, stride, padding, count_include_pad, g.dtype)
+    if lies_last(g):
+        pool_last.avg_pool_adjoint(last(g), last(gx), kernel, stride, padding, *counts)
+        return gx
     _avg_pool_adjoint(_planes(g), _planes(gx), kernel, stride, padding, *counts)
     return gx
 
@@ -99,6 +120,11 @@ def _planes(a: Array) -> Array:
 
 def _flat_planes(a: Array) -> Array:
     return a.reshape(a.shape[0] * a.shape[1], a.shape[2] * a.shape[3])
+
+
+def _tiled(hw: Pair, out_hw: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair) -> bool:
+    """Whether every cell of the plane is in exactly one window."""
+    return kernel == stride and all(o * s - p >= n for n, o, s, p in zip(hw, out_hw, stride, padding))
 
 
 def _met(size: int, out: int, k: int, stride: int, padding: int) -> Array:

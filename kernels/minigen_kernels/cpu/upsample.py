@@ -1,10 +1,13 @@
 """Enlarging images by whole factors on the processor, a register of neighbouring cells at a time.
 
+That is for images that lie channels first; ``upsample_last.py`` is for the others.
+
 Along one axis, result q * f + r of the bilinear kind lies between two neighbouring cells: those with the
 numbers q - 1 and q in the first half of the f phases r, q and q + 1 in the second half, and the weights
 depend on r alone (`_phases`). A number beyond the edge means the edge cell.
 
-Imports: NumPy, Numba, ``lanes.py``. Specification: ``../reference/upsample.py``. Read next: ``norm.py``.
+Imports: NumPy, Numba, activation, layout, lanes, upsample_last. Specification: ``../reference/upsample.py``.
+Read next: ``upsample_last.py``.
 """
 
 from __future__ import annotations
@@ -12,45 +15,61 @@ from __future__ import annotations
 import numpy as np
 
 from minigen_kernels import Array, Pair, as_ncl
+from minigen_kernels.cpu import upsample_last
 from minigen_kernels.cpu.activation import bias_act_backward
 from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import add, lane_count, load, mul_add, put, splat, take
+from minigen_kernels.cpu.layout import dense, empty, last, lies_last
 from minigen_kernels.reference.upsample import check_enlarged
 
 
 def upsample_nearest2d(x: Array, scale: Pair) -> Array:
     """Every cell becomes a block of equal cells: x (N, C, H, W) -> y (N, C, H*fh, W*fw)."""
-    x = np.ascontiguousarray(x)
+    x = dense(x)
     N, C, H, W = x.shape
-    y = np.empty((N, C, H * scale[0], W * scale[1]), x.dtype)
+    y = empty((N, C, H * scale[0], W * scale[1]), x.dtype, x)
+    if lies_last(x):
+        upsample_last.nearest(last(x), last(y), *scale)
+        return y
     _nearest(_planes(x), _planes(y), *scale)
     return y
 
 
 def block_sum2d(g: Array, scale: Pair) -> Array:
     """The sum of every block of cells: g (N, C, H*fh, W*fw) -> gx (N, C, H, W)."""
-    g = np.ascontiguousarray(g)
+    g = dense(g)
     N, C, oh, ow = g.shape
-    gx = np.empty((N, C, oh // scale[0], ow // scale[1]), g.dtype)
+    gx = empty((N, C, oh // scale[0], ow // scale[1]), g.dtype, g)
+    if lies_last(g):
+        upsample_last.block_sum(last(g), last(gx), *scale)
+        return gx
     _block_sum(_planes(g), _planes(gx), *scale)
     return gx
 
 
 def upsample_bilinear2d(x: Array, scale: Pair) -> Array:
     """Straight-line interpolation between cell centres: x (N, C, H, W) -> y (N, C, H*fh, W*fw)."""
-    x = np.ascontiguousarray(x)
+    x = dense(x)
     N, C, H, W = x.shape
-    y = np.empty((N, C, H * scale[0], W * scale[1]), x.dtype)
-    _bilinear(_planes(x), _planes(y), *_phases(scale[0], x.dtype), *_phases(scale[1], x.dtype))
+    y = empty((N, C, H * scale[0], W * scale[1]), x.dtype, x)
+    phases = *_phases(scale[0], x.dtype), *_phases(scale[1], x.dtype)
+    if lies_last(x):
+        upsample_last.bilinear(last(x), last(y), *phases)
+        return y
+    _bilinear(_planes(x), _planes(y), *phases)
     return y
 
 
 def upsample_bilinear2d_adjoint(g: Array, scale: Pair) -> Array:
     """The adjoint of `upsample_bilinear2d`: g (N, C, H*fh, W*fw) -> gx (N, C, H, W)."""
-    g = np.ascontiguousarray(g)
+    g = dense(g)
     N, C, oh, ow = g.shape
-    gx = np.empty((N, C, oh // scale[0], ow // scale[1]), g.dtype)
-    _bilinear_adjoint(_planes(g), _planes(gx), *_phases(scale[0], g.dtype), *_phases(scale[1], g.dtype))
+    gx = empty((N, C, oh // scale[0], ow // scale[1]), g.dtype, g)
+    phases = *_phases(scale[0], g.dtype), *_phases(scale[1], g.dtype)
+    if lies_last(g):
+        upsample_last.bilinear_adjoint(last(g), last(gx), *phases)
+        return gx
+    _bilinear_adjoint(_planes(g), _planes(gx), *phases)
     return gx
 
 

@@ -1,0 +1,117 @@
+"""Enlarging images that lie channels last: a register of the channels of a pixel at a time.
+
+All arrays are (N, H, W, C) and C-contiguous, and their C channels fill at least one register; the last register of a
+pixel may overlap the one before. Sums and weights are those of ``upsample.py``, in the same order, so the bits of a
+result do not depend on the layout.
+
+Imports: NumPy, Numba, ``lanes.py``. Specification: ``../reference/upsample.py``. Read next: ``norm.py``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigen_kernels import Array
+from minigen_kernels.cpu.jit import njit_cached
+from minigen_kernels.cpu.lanes import add, lane_count, load, mul_add, splat, store
+
+
+@njit_cached()
+def nearest(x: Array, y: Array, fh: int, fw: int) -> None:
+    """Every pixel becomes a block of fh x fw equal ones."""
+    N, H, W, C = x.shape
+    source, target, lanes = x.reshape(-1), y.reshape(-1), lane_count(x)
+    for line in range(N * H):
+        for u in range(fh):
+            for j in range(W):
+                for v in range(fw):
+                    at = (((line * fh + u) * W + j) * fw + v) * C
+                    for c in range(0, C, lanes):
+                        c = min(c, C - lanes)
+                        store(target, at + c, load(source, (line * W + j) * C + c))
+
+
+@njit_cached()
+def block_sum(g: Array, gx: Array, fh: int, fw: int) -> None:
+    """The sum of every block of fh x fw pixels."""
+    N, H, W, C = gx.shape
+    source, target = g.reshape(-1), gx.reshape(-1)
+    lanes, zero = lane_count(source), splat(g.dtype.type(0))
+    for line in range(N * H):
+        for j in range(W):
+            for c in range(0, C, lanes):
+                c = min(c, C - lanes)
+                sums = zero
+                for u in range(fh):
+                    for v in range(fw):
+                        sums = add(sums, load(source, (((line * fh + u) * W + j) * fw + v) * C + c))
+                store(target, (line * W + j) * C + c, sums)
+
+
+@njit_cached()
+def bilinear(x: Array, y: Array, row_lower: Array, row_weight: Array, lower: Array, weight: Array) -> None:
+    """Straight lines between the pixels; the phases are those of ``upsample.py``."""
+    N, H, W, C = x.shape
+    fh, fw = len(row_lower), len(lower)
+    source, target = x.reshape(-1), y.reshape(-1)
+    lanes, zero, one = lane_count(source), splat(x.dtype.type(0)), x.dtype.type(1)
+    between = np.empty(W * C, x.dtype)  # a line between two lines of x
+    for line in range(N * H * fh):
+        n, i = divmod(line, H * fh)
+        q, r = divmod(i, fh)
+        a = (n * H + max(q + row_lower[r], 0)) * W * C
+        b = (n * H + min(q + row_lower[r] + 1, H - 1)) * W * C
+        wa, wb = splat(one - row_weight[r]), splat(row_weight[r])
+        for k in range(0, W * C, lanes):
+            k = min(k, W * C - lanes)
+            store(between, k, mul_add(wa, load(source, a + k), mul_add(wb, load(source, b + k), zero)))
+        for j in range(W):
+            for v in range(fw):
+                left, right = max(j + lower[v], 0) * C, min(j + lower[v] + 1, W - 1) * C
+                wa, wb = splat(one - weight[v]), splat(weight[v])
+                at = ((line * W + j) * fw + v) * C
+                for c in range(0, C, lanes):
+                    c = min(c, C - lanes)
+                    upper = mul_add(wb, load(between, right + c), zero)
+                    store(target, at + c, mul_add(wa, load(between, left + c), upper))
+
+
+@njit_cached()
+def bilinear_adjoint(g: Array, gx: Array, row_lower: Array, row_weight: Array, lower: Array, weight: Array) -> None:
+    """The adjoint of `bilinear`: first the rows, then the columns, then what lies beyond the edges."""
+    N, H, W, C = gx.shape
+    fh, fw = len(row_lower), len(lower)
+    source, target = g.reshape(-1), gx.reshape(-1)
+    lanes, zero, one = lane_count(source), splat(g.dtype.type(0)), g.dtype.type(1)
+    width = W * fw * C
+    gathered = np.empty(width, g.dtype)  # what one line of gx gets from each column of results
+    for line in range(N * H):
+        n, h = divmod(line, H)
+        for k in range(0, width, lanes):
+            k = min(k, width - lanes)
+            sums = zero
+            for r in range(fh):
+                for upper in range(2):
+                    w = row_weight[r] if upper else one - row_weight[r]
+                    for q in range(max(h - 1, 0), min(h + 2, H)):
+                        if min(max(q + row_lower[r] + upper, 0), H - 1) == h:
+                            sums = mul_add(splat(w), load(source, ((n * H + q) * fh + r) * width + k), sums)
+            store(gathered, k, sums)
+        for j in range(W):
+            for c in range(0, C, lanes):
+                c = min(c, C - lanes)
+                sums = zero
+                for v in range(fw):
+                    for upper in range(2):
+                        q = j - lower[v] - upper
+                        if 0 <= q < W:
+                            w = splat(weight[v] if upper else one - weight[v])
+                            sums = mul_add(w, load(gathered, (q * fw + v) * C + c), sums)
+                for v in range(fw):  # what lies beyond the edges has gone to the edge pixels
+                    if lower[v] < 0 and j == 0:
+                        part = mul_add(splat(one - weight[v]), load(gathered, v * C + c), zero)
+                        sums = add(sums, part)
+                    if lower[v] >= 0 and j == W - 1:
+                        part = mul_add(splat(weight[v]), load(gathered, ((W - 1) * fw + v) * C + c), zero)
+                        sums = add(sums, part)
+                store(target, (line * W + j) * C + c, sums)
