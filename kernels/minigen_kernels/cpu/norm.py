@@ -1,27 +1,35 @@
-"""Batch norm and layer norm on the CPU: two passes over a strip that stays in the cache, then the result.
+"""Batch norm and layer norm on the CPU: two passes over a strip that stays in the cache.
 
-Batch norm sees x (N, C, L) as N rows of C * L columns and works on strips of whole channels. Each
-column of a strip has its own float64 sum over the rows, so the inner loop runs along contiguous
-memory and is vectorised for every L, also L = 1; then the columns of a channel are added up. The
-statistics of a channel (mean, scale) are copied to its columns first, for the same reason.
+Batch norm sees x (N, C, L), channels last (N * L, C, 1), as rows of C * L columns, or of several samples if these are
+short, and works on strips of whole channels. Each column of a strip has its own float64 sums over the rows, so the
+inner loop runs along contiguous memory and is vectorised for every L, also L = 1; then the columns of a channel are
+added up. What belongs to a channel is copied to its columns first, for the same reason.
 
-Imports: NumPy, Numba, elementwise; from ``reference`` the check of arguments and the running statistics. Read next:
+The variance takes one pass: d is the distance from the channel's origin, which is the mean of k of its M values, and
+
+    mean = origin + sum d / M,    var = sum d^2 / M - (sum d / M)^2.
+
+The difference is safe: those k values alone give the variance k / M (sum d / M)^2, so what is subtracted is at most
+M / k times what is left, and about 1 / k times where the values are like each other (Chan, Golub and LeVeque 1983).
+
+Imports: NumPy, Numba, layout; from ``reference`` the check of arguments and the running statistics. Read next:
 ``optim.py``.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from minigen_kernels import Array
-from minigen_kernels.cpu.elementwise import leaky_relu_backward, leaky_relu_into
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.cpu.layout import dense, empty, like, pixels_apart
 from minigen_kernels.reference.norm import check_norm, running_statistics
 
-STRIP = 512  # columns in a strip, if a channel has no more than that
+STRIP = 512  # columns in a strip, if a channel has no more than that, and about the length of a row of short samples
 
 
 def batch_norm(
@@ -30,12 +38,9 @@ def batch_norm(
     """Batch norm and leaky ReLU: x (N, C, L), four of (C,) -> y, and mean, biased var, running mean and var (C,)."""
     n, c, length = x.shape
     check_norm("batch_norm", x, c, w=w, b=b, running_mean=running_mean, running_var=running_var)
-    y, mean, var = np.empty(x.shape, x.dtype), np.empty(c, x.dtype), np.empty(c, x.dtype)
-    rows = (n, c * length)
-    x, w, b = (np.ascontiguousarray(array) for array in (x, w, b))
-    _batch_norm(x.reshape(rows), w, b, float(eps), y.reshape(rows), mean, var)
-    if slope != 1:
-        leaky_relu_into(y, y, slope)
+    x, w, b = dense(x), np.ascontiguousarray(w), np.ascontiguousarray(b)
+    y, mean, var = empty(x.shape, x.dtype, x), np.empty(c, x.dtype), np.empty(c, x.dtype)
+    _batch_norm(pixels_apart(x), w, b, float(eps), float(slope), pixels_apart(y), mean, var)
     return y, mean, var, *running_statistics(mean, var, running_mean, running_var, momentum, n * length)
 
 
@@ -43,14 +48,12 @@ def batch_norm_backward(
     gy: Array, y: Array, x: Array, w: Array, mean: Array, var: Array, eps: float, slope: float
 ) -> tuple[Array, Array, Array]:
     """Gradients: gy, y, x (N, C, L), w, mean, var (C,) -> gx (N, C, L), gw (C,), gb (C,)."""
-    n, c, length = x.shape
+    c = x.shape[1]
     check_norm("batch_norm_backward", x, c, {"gy": gy, "y": y}, w=w, mean=mean, var=var)
-    gx, gw, gb = np.empty(x.shape, x.dtype), np.empty(c, x.dtype), np.empty(c, x.dtype)
-    rows = (n, c * length)
-    g = gy if slope == 1 else leaky_relu_backward(gy, y, slope)
-    x, g, w, mean, var = (np.ascontiguousarray(array) for array in (x, g, w, mean, var))
-    out = (gx.reshape(rows), gw, gb)
-    _batch_norm_backward(g.reshape(rows), x.reshape(rows), w, mean, var, float(eps), *out)
+    x, w, mean, var = dense(x), *(np.ascontiguousarray(v) for v in (w, mean, var))
+    gx, gw, gb = empty(x.shape, x.dtype, x), np.empty(c, x.dtype), np.empty(c, x.dtype)
+    images = pixels_apart(like(gy, x)), pixels_apart(like(y, x)), pixels_apart(x)
+    _batch_norm_backward(*images, w, mean, var, float(eps), float(slope), pixels_apart(gx), gw, gb)
     return gx, gw, gb
 
 
@@ -78,66 +81,92 @@ def layer_norm_backward(
 
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
-def _batch_norm(x: Array, w: Array, b: Array, eps: float, y: Array, mean: Array, var: Array) -> None:
-    channels, length = w.size, x.shape[1] // max(w.size, 1)
-    m = x.shape[0] * length
-    group = max(1, STRIP // max(length, 1))  # channels in a strip
-    center, near = np.empty(group * length), np.empty(group * length, x.dtype)
-    scale, shift = np.empty_like(near), np.empty_like(near)
-    for first in range(0, channels, group):
-        count = min(group, channels - first)
-        start, stop = first * length, (first + count) * length
-        total = np.zeros(stop - start)
-        for n in range(x.shape[0]):
-            _add(x[n, start:stop], total)
+def _batch_norm(x: Array, w: Array, b: Array, eps: float, leak: float, y: Array, mean: Array, var: Array) -> None:
+    m, length, flat_x, flat_y = x.shape[0] * x.shape[2], x.shape[2], x.reshape(-1), y.reshape(-1)
+    samples, group = _strips(x.shape)
+    row = samples * w.size * length
+    for first in range(0, w.size, group):
+        count = min(group, w.size - first)
+        left, width = first * length, samples * count * length
+        origin, gain, offset = np.zeros(count), np.empty(count, x.dtype), np.empty(count, x.dtype)
+        few, some = min(4, x.shape[0]), min(4, length)
         for i in range(count):
-            columns = slice(i * length, (i + 1) * length)
-            center[columns] = total[columns].sum() / m
-        total[:] = 0
-        for n in range(x.shape[0]):
-            _add_squares(x[n, start:stop], center, total)
+            for n in range(few):
+                for k in range(some):
+                    origin[i] += x[n, first + i, k * length // some]
+            origin[i] = origin[i] / (few * some) if math.isfinite(origin[i]) else 0
+        center = _spread(origin, length, samples)
+        total, square = np.zeros(width), np.zeros(width)
+        fours = left
+        while fours + 4 * row <= x.size:
+            _add_four(_four(flat_x, fours, row, width), center, total, square)
+            fours += 4 * row
+        for start in range(fours, x.size, row):
+            _add_moments(flat_x[start : min(start + width, x.size)], center, total, square)
+        sums, squares = _by_channel(total, length, count), _by_channel(square, length, count)
         for i in range(count):
-            c, columns = first + i, slice(i * length, (i + 1) * length)
-            exact_mean, exact_var = center[i * length], total[columns].sum() / m
+            c, shifted = first + i, sums[i] / m
+            exact_mean, exact_var = origin[i] + shifted, squares[i] / m - shifted * shifted
+            exact_var = 0.0 if exact_var < 0 else exact_var
             mean[c], var[c] = exact_mean, exact_var
             # Where the mean is large, subtracting it rounded to the dtype of x makes no error;
             # what the rounding cut off goes into the shift.
-            slope = w[c] / math.sqrt(exact_var + eps)
-            near[columns], scale[columns] = mean[c], slope
-            shift[columns] = b[c] - (exact_mean - mean[c]) * slope
-        for n in range(x.shape[0]):
-            _scale_shift(x[n, start:stop], near, scale, shift, y[n, start:stop])
+            exact_gain = w[c] / math.sqrt(exact_var + eps)
+            gain[i] = exact_gain
+            offset[i] = b[c] - (exact_mean - mean[c]) * exact_gain
+        near = _spread(mean[first : first + count], length, samples)
+        scale, shift = _spread(gain, length, samples), _spread(offset, length, samples)
+        for start in range(left, x.size, row):
+            here = slice(start, min(start + width, x.size))
+            _scale_shift(flat_x[here], near, scale, shift, x.dtype.type(leak), flat_y[here])
 
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
 def _batch_norm_backward(
-    gy: Array, x: Array, w: Array, mean: Array, var: Array, eps: float, gx: Array, gw: Array, gb: Array
+    gy: Array,
+    y: Array,
+    x: Array,
+    w: Array,
+    mean: Array,
+    var: Array,
+    eps: float,
+    leak: float,
+    gx: Array,
+    gw: Array,
+    gb: Array,
 ) -> None:
-    channels, length = w.size, x.shape[1] // max(w.size, 1)
-    m = x.shape[0] * length
-    group = max(1, STRIP // max(length, 1))
-    near, slope = np.empty(group * length, x.dtype), np.empty(group * length, x.dtype)
-    scale, shift = np.empty_like(near), np.empty_like(near)
-    for first in range(0, channels, group):
-        count = min(group, channels - first)
-        start, stop = first * length, (first + count) * length
+    m, length, leak_here = x.shape[0] * x.shape[2], x.shape[2], x.dtype.type(leak)
+    flat_gy, flat_y, flat_x, flat_gx = gy.reshape(-1), y.reshape(-1), x.reshape(-1), gx.reshape(-1)
+    samples, group = _strips(x.shape)
+    row = samples * w.size * length
+    for first in range(0, w.size, group):
+        count = min(group, w.size - first)
+        left, width = first * length, samples * count * length
+        near = _spread(mean[first : first + count], length, samples)
+        total, product = np.zeros(width), np.zeros(width)
+        fours = left
+        while fours + 4 * row <= x.size:
+            rows = _four(flat_gy, fours, row, width), _four(flat_y, fours, row, width), _four(flat_x, fours, row, width)
+            _add_four_products(rows, near, leak_here, total, product)
+            fours += 4 * row
+        for start in range(fours, x.size, row):
+            here = slice(start, min(start + width, x.size))
+            _add_products(flat_gy[here], flat_y[here], flat_x[here], near, leak_here, total, product)
+        sums, products = _by_channel(total, length, count), _by_channel(product, length, count)
+        gain, tilt, offset = np.empty(count, x.dtype), np.empty(count, x.dtype), np.empty(count, x.dtype)
         for i in range(count):
-            near[i * length : (i + 1) * length] = mean[first + i]
-        total, product = np.zeros(stop - start), np.zeros(stop - start)
-        for n in range(x.shape[0]):
-            _add_products(gy[n, start:stop], x[n, start:stop], near, total, product)
-        for i in range(count):
-            c, columns = first + i, slice(i * length, (i + 1) * length)
+            c = first + i
             s = math.sqrt(np.float64(var[c]) + eps)
-            exact_gb, exact_gw = total[columns].sum(), product[columns].sum() / s
+            exact_gb, exact_gw = sums[i], products[i] / s
             gb[c], gw[c] = exact_gb, exact_gw
-            # gx = scale * gy + slope * (x - mean) + shift
-            scale[columns] = w[c] / s
-            slope[columns] = -w[c] * exact_gw / (s * s * m)
-            shift[columns] = -w[c] * exact_gb / (s * m)
-        for n in range(x.shape[0]):
-            a, g = x[n, start:stop], gy[n, start:stop]
-            _combine(g, a, near, scale, slope, shift, gx[n, start:stop])
+            # gx = scale * g + slope * (x - mean) + shift
+            gain[i] = w[c] / s
+            tilt[i] = -w[c] * exact_gw / (s * s * m)
+            offset[i] = -w[c] * exact_gb / (s * m)
+        lines = _spread(gain, length, samples), _spread(tilt, length, samples), _spread(offset, length, samples)
+        for start in range(left, x.size, row):
+            here = slice(start, min(start + width, x.size))
+            _combine(flat_gy[here], flat_y[here], flat_x[here], near, leak_here, lines, flat_gx[here])
 
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
@@ -189,31 +218,114 @@ def _layer_norm_backward(
 
 
 @njit(error_model="numpy", fastmath=FASTMATH)
-def _add(x: Array, total: Array) -> None:
-    for j in range(x.size):
-        total[j] += x[j]
+def _add_four(rows: Any, center: Array, total: Array, square: Array) -> None:
+    x0, x1, x2, x3 = rows
+    for j in range(x0.size):
+        d0, d1, d2, d3 = x0[j] - center[j], x1[j] - center[j], x2[j] - center[j], x3[j] - center[j]
+        total[j] += (d0 + d1) + (d2 + d3)
+        square[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
 
 
 @njit(error_model="numpy", fastmath=FASTMATH)
-def _add_squares(x: Array, center: Array, total: Array) -> None:
+def _add_moments(x: Array, center: Array, total: Array, square: Array) -> None:
     for j in range(x.size):
-        total[j] += (x[j] - center[j]) ** 2
+        d = x[j] - center[j]
+        total[j] += d
+        square[j] += d * d
 
 
 @njit(error_model="numpy", fastmath=FASTMATH)
-def _scale_shift(x: Array, near: Array, scale: Array, shift: Array, y: Array) -> None:
-    for j in range(x.size):
-        y[j] = (x[j] - near[j]) * scale[j] + shift[j]
+def _scale_shift(x: Array, near: Array, scale: Array, shift: Array, leak: Any, y: Array) -> None:
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    if leak == one:
+        for j in range(x.size):
+            y[j] = (x[j] - near[j]) * scale[j] + shift[j]
+    elif leak == zero:
+        for j in range(x.size):
+            z = (x[j] - near[j]) * scale[j] + shift[j]
+            y[j] = zero if z < zero else z  # a NaN stays one
+    else:
+        for j in range(x.size):
+            z = (x[j] - near[j]) * scale[j] + shift[j]
+            y[j] = leak * z if z < zero else z
 
 
 @njit(error_model="numpy", fastmath=FASTMATH)
-def _add_products(gy: Array, x: Array, near: Array, total: Array, product: Array) -> None:
-    for j in range(x.size):
-        total[j] += gy[j]
-        product[j] += gy[j] * (x[j] - near[j])
+def _leaked(gy: Any, y: Any, leak: Any) -> Any:
+    """The gradient before a leaky ReLU with the result y; with a leak of 0 exactly 0 where y is not above 0."""
+    zero = type(gy)(0)
+    return gy if y > zero else zero if leak == zero else leak * gy
 
 
 @njit(error_model="numpy", fastmath=FASTMATH)
-def _combine(gy: Array, x: Array, near: Array, scale: Array, slope: Array, shift: Array, gx: Array) -> None:
+def _add_four_products(rows: Any, near: Array, leak: Any, total: Array, product: Array) -> None:
+    (g0, g1, g2, g3), (y0, y1, y2, y3), (x0, x1, x2, x3) = rows
+    if leak == near.dtype.type(1):
+        for j in range(g0.size):
+            total[j] += (g0[j] + g1[j]) + (g2[j] + g3[j])
+            product[j] += (g0[j] * (x0[j] - near[j]) + g1[j] * (x1[j] - near[j])) + (
+                g2[j] * (x2[j] - near[j]) + g3[j] * (x3[j] - near[j])
+            )
+    else:
+        for j in range(g0.size):
+            a, b = _leaked(g0[j], y0[j], leak), _leaked(g1[j], y1[j], leak)
+            c, d = _leaked(g2[j], y2[j], leak), _leaked(g3[j], y3[j], leak)
+            total[j] += (a + b) + (c + d)
+            product[j] += (a * (x0[j] - near[j]) + b * (x1[j] - near[j])) + (
+                c * (x2[j] - near[j]) + d * (x3[j] - near[j])
+            )
+
+
+@njit(error_model="numpy", fastmath=FASTMATH)
+def _add_products(gy: Array, y: Array, x: Array, near: Array, leak: Any, total: Array, product: Array) -> None:
     for j in range(x.size):
-        gx[j] = scale[j] * gy[j] + slope[j] * (x[j] - near[j]) + shift[j]
+        g = gy[j] if leak == near.dtype.type(1) else _leaked(gy[j], y[j], leak)
+        total[j] += g
+        product[j] += g * (x[j] - near[j])
+
+
+@njit(error_model="numpy", fastmath=FASTMATH)
+def _combine(gy: Array, y: Array, x: Array, near: Array, leak: Any, lines: Any, gx: Array) -> None:
+    scale, slope, shift = lines
+    if leak == near.dtype.type(1):
+        for j in range(x.size):
+            gx[j] = scale[j] * gy[j] + slope[j] * (x[j] - near[j]) + shift[j]
+    else:
+        for j in range(x.size):
+            gx[j] = scale[j] * _leaked(gy[j], y[j], leak) + slope[j] * (x[j] - near[j]) + shift[j]
+
+
+@njit(error_model="numpy")
+def _four(x: Array, start: int, row: int, width: int) -> tuple[Array, Array, Array, Array]:
+    """A strip of the four rows from `start` on."""
+    a, b, c, d = start, start + row, start + 2 * row, start + 3 * row
+    return x[a : a + width], x[b : b + width], x[c : c + width], x[d : d + width]
+
+
+@njit(error_model="numpy")
+def _strips(shape: tuple[int, int, int]) -> tuple[int, int]:
+    """How many samples a row has, and how many channels a strip."""
+    n, c, length = shape
+    samples = max(1, min(n, STRIP // max(1, c * length)))
+    return samples, c if samples > 1 else max(1, STRIP // max(1, length))
+
+
+@njit(error_model="numpy")
+def _spread(values: Array, length: int, samples: int) -> Array:
+    """A number for each channel of a strip, copied to all of its columns."""
+    spread, j = np.empty(samples * values.size * length, values.dtype), 0
+    for _ in range(samples):
+        for c in range(values.size):
+            for _ in range(length):
+                spread[j] = values[c]
+                j += 1
+    return spread
+
+
+@njit(error_model="numpy", fastmath=FASTMATH)
+def _by_channel(columns: Array, length: int, count: int) -> Array:
+    """The sums of the columns of each channel of a strip."""
+    sums = np.zeros(count)
+    for start in range(0, columns.size, length):
+        sums[start // length % count] += columns[start : start + length].sum()
+    return sums
