@@ -3,8 +3,8 @@
 Functions with exp use NumPy for float64: its exp is vectorised, while compiled loops would call that of the C library
 for one number at a time (``exponential.py``).
 
-Imports: NumPy, Numba, exponential, threads; from ``reference`` the specification of the same file, and its checks.
-Read next: ``random.py``.
+Imports: NumPy, Numba, exponential, layout, threads; from ``reference`` the specification of the same file, and its
+checks. Read next: ``random.py``.
 """
 
 from __future__ import annotations
@@ -20,20 +20,17 @@ from minigen_kernels import Array, Arrays, reference
 from minigen_kernels.cpu.exponential import exp, log1p
 from minigen_kernels.cpu.exponential import sigmoid as sigmoid_of
 from minigen_kernels.cpu.jit import FASTMATH
+from minigen_kernels.cpu.layout import dense, empty, like, memory
 from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference.elementwise import check_like
 
 
-def _flat(x: Array) -> Array:
-    return np.ascontiguousarray(x).reshape(-1)
-
-
 def _each(kernel: Callable[[Array, Array], None], x: Array) -> Array:
     """The function of one element that `kernel` writes down for all of a flat array."""
-    flat = _flat(x)
-    y = np.empty_like(flat)
-    kernel(flat, y)
-    return y.reshape(x.shape)
+    x = dense(x)
+    y = empty(x.shape, x.dtype, x)
+    kernel(memory(x), memory(y))
+    return y
 
 
 def add(a: Arrays, b: Arrays) -> Arrays:
@@ -156,8 +153,9 @@ def mish_backward(gy: Array, x: Array) -> Array:
     if x.dtype == np.float64:
         return reference.mish_backward(gy, x)
     check_like("mish_backward", gy, x=x)
-    gx = np.empty(x.shape, x.dtype)
-    _mish_backward(_flat(gy), _flat(x), gx.reshape(-1))
+    x = dense(x)
+    gx = empty(x.shape, x.dtype, x)
+    _mish_backward(memory(like(gy, x)), memory(x), memory(gx))
     return gx
 
 
@@ -176,14 +174,14 @@ def _keep_where(x: Array, condition: Array, y: Array) -> None:
 
 def scale_where(x: Array, condition: Array, slope: float) -> Array:
     """y = x where `condition` is true, else slope * x; for slope 0 exactly 0. NumPy's where takes 10 times as long."""
-    flat = _flat(x)
-    mask = _flat(condition)
-    y = np.empty_like(flat)
+    x = dense(x)
+    y = empty(x.shape, x.dtype, x)
+    flat, mask = memory(x), memory(like(condition, x))
     if slope == 0:
-        _keep_where(flat, mask, y)
+        _keep_where(flat, mask, memory(y))
     else:
-        _scale_where(flat, mask, x.dtype.type(slope), y)
-    return y.reshape(x.shape)
+        _scale_where(flat, mask, x.dtype.type(slope), memory(y))
+    return y
 
 
 @njit_shared()
@@ -193,19 +191,21 @@ def _leaky_relu(x: Array, slope: Any, y: Array) -> None:
         y[i] = x[i] if x[i] > zero else slope * x[i]
 
 
+@njit_shared()
+def _relu(x: Array, y: Array) -> None:
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        y[i] = zero if x[i] < zero else x[i]
+
+
 def leaky_relu(x: Array, slope: float) -> Array:
     """y = x where x > 0, else slope * x; for slope 0 exactly 0, but a NaN stays one."""
-    y = np.empty(x.shape, x.dtype)
-    leaky_relu_into(y, x, slope)
-    return y
-
-
-def leaky_relu_into(y: Array, x: Array, slope: float) -> None:
-    """`leaky_relu` of x, written into a contiguous y, which may be x itself."""
     if slope == 0:
-        np.maximum(x, 0, out=y)
-    else:
-        _leaky_relu(_flat(x), x.dtype.type(slope), y.reshape(-1))
+        return _each(_relu, x)
+    x = dense(x)
+    y = empty(x.shape, x.dtype, x)
+    _leaky_relu(memory(x), x.dtype.type(slope), memory(y))
+    return y
 
 
 @njit_shared()
@@ -225,11 +225,13 @@ def _relu_backward(gy: Array, x: Array, gx: Array) -> None:
 def leaky_relu_backward(gy: Array, x: Array, slope: float) -> Array:
     """gx = gy where x > 0, else slope * gy; for slope 0 exactly 0."""
     check_like("leaky_relu_backward", gy, x=x)
-    gx = np.empty(x.shape, x.dtype)
+    x = dense(x)
+    gx = empty(x.shape, x.dtype, x)
+    given = memory(like(gy, x)), memory(x)
     if slope == 0:
-        _relu_backward(_flat(gy), _flat(x), gx.reshape(-1))
+        _relu_backward(*given, memory(gx))
     else:
-        _leaky_relu_backward(_flat(gy), _flat(x), x.dtype.type(slope), gx.reshape(-1))
+        _leaky_relu_backward(*given, x.dtype.type(slope), memory(gx))
     return gx
 
 
@@ -265,8 +267,9 @@ def reparameterize(mean: Array, logvar: Array, noise: Array) -> Array:
     if mean.dtype == np.float64:
         return reference.reparameterize(mean, logvar, noise)
     check_like("reparameterize", mean, logvar=logvar, noise=noise)
-    z = np.empty(mean.shape, mean.dtype)
-    _reparameterize(_flat(mean), _flat(logvar), _flat(noise), z.reshape(-1))
+    mean = dense(mean)
+    z = empty(mean.shape, mean.dtype, mean)
+    _reparameterize(memory(mean), memory(like(logvar, mean)), memory(like(noise, mean)), memory(z))
     return z
 
 
@@ -275,6 +278,8 @@ def reparameterize_backward(gz: Array, logvar: Array, noise: Array) -> tuple[Arr
     if gz.dtype == np.float64:
         return reference.reparameterize_backward(gz, logvar, noise)
     check_like("reparameterize_backward", gz, logvar=logvar, noise=noise)
-    glogvar, gnoise = np.empty(gz.shape, gz.dtype), np.empty(gz.shape, gz.dtype)
-    _reparameterize_backward(_flat(gz), _flat(logvar), _flat(noise), glogvar.reshape(-1), gnoise.reshape(-1))
+    gz = dense(gz)
+    glogvar, gnoise = empty(gz.shape, gz.dtype, gz), empty(gz.shape, gz.dtype, gz)
+    given = memory(gz), memory(like(logvar, gz)), memory(like(noise, gz))
+    _reparameterize_backward(*given, memory(glogvar), memory(gnoise))
     return glogvar, gnoise

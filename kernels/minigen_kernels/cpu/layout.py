@@ -49,7 +49,9 @@ def as_channels_last(x: Array) -> Array:
 
 def as_channels_first(x: Array) -> Array:
     """x itself if it is C-contiguous, which is channels first, else a copy that is."""
-    if not lies_last(x):
+    if x.flags.c_contiguous:
+        return x
+    if not is_channels_last(x):
         return np.ascontiguousarray(x)
     y = np.empty(x.shape, x.dtype)
     _convert(last(x), math.prod(x.shape[2:]), x.shape[1], y)

@@ -28,15 +28,23 @@ from minigen_kernels.cpu.lanes import (
     splat,
     take,
 )
-from minigen_kernels.cpu.layout import dense, empty, last, lies_last, like, memory
+from minigen_kernels.cpu.layout import as_channels_first, dense, empty, last, lies_last, like, memory
+from minigen_kernels.reference.activation import check_bias_act
 
 
 def max_pool2d(x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair) -> tuple[Array, Array]:
     """Maxima: x (N, C, H, W) -> y (N, C, oh, ow), and where in their planes they stand, int64."""
-    x = dense(x)
+    return _max_pool2d(x, np.empty(0, x.dtype), 1.0, out_hw, kernel, stride, padding)
+
+
+def _max_pool2d(
+    x: Array, b: Array, slope: float, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair
+) -> tuple[Array, Array]:
+    """`max_pool2d`; channels last, with biases b (C,), of leaky_relu(x + b)."""
+    x = dense(x) if kernel[0] * x.shape[3] < 1 << 24 else as_channels_first(x)  # steps that a float32 can hold
     y, index = (empty((*x.shape[:2], *out_hw), dtype, x) for dtype in (x.dtype, np.int64))
     if lies_last(x):
-        pool_last.max_pool(last(x), last(y), last(index), kernel, stride, padding)
+        pool_last.max_pool(last(x), b, float(slope), last(y), last(index), kernel, stride, padding)
         return y, index
     rows = _met(x.shape[2], out_hw[0], kernel[0], stride[0], padding[0])
     columns = _met(x.shape[3], out_hw[1], kernel[1], stride[1], padding[1])
@@ -48,7 +56,11 @@ def bias_act_max_pool2d(
     x: Array, b: Array, activation: str, slope: float, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair
 ) -> tuple[Array, Array]:
     """Maxima of activation(x + b): x (N, C, H, W), b (C,) -> y (N, C, oh, ow), and where in their planes they stand."""
-    return max_pool2d(bias_act(as_ncl(x), b, activation, slope).reshape(x.shape), out_hw, kernel, stride, padding)
+    window = out_hw, kernel, stride, padding
+    if activation in ("identity", "leaky_relu") and lies_last(dense(x)):
+        check_bias_act("bias_act_max_pool2d", as_ncl(x), activation, slope, b=b)
+        return _max_pool2d(x, np.ascontiguousarray(b), slope if activation == "leaky_relu" else 1.0, *window)
+    return max_pool2d(bias_act(as_ncl(x), b, activation, slope).reshape(x.shape), *window)
 
 
 def bias_act_max_pool2d_backward(

@@ -14,7 +14,18 @@ from numba import njit
 
 from minigen_kernels import Array, Pair
 from minigen_kernels.cpu.jit import njit_cached
-from minigen_kernels.cpu.lanes import add, divide, keep_larger, lane_count, load, splat, store
+from minigen_kernels.cpu.lanes import (
+    add,
+    divide,
+    keep_larger,
+    keep_where,
+    lane_count,
+    leaky,
+    load,
+    splat,
+    store,
+    store_places,
+)
 
 
 @njit(error_model="numpy")
@@ -24,18 +35,15 @@ def _inside(first: int, k: int, size: int) -> tuple[int, int]:
 
 
 @njit_cached()
-def max_pool(x: Array, y: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair) -> None:
-    """The largest number of each window, and where in its plane it stands."""
+def max_pool(
+    x: Array, b: Array, slope: float, y: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair
+) -> None:
+    """The largest number of each window, and where in its plane it stands; with biases b, of leaky_relu(x + b)."""
     _, H, W, C = x.shape
     N, oh, ow, _ = y.shape
     source, target, places = x.reshape(-1), y.reshape(-1), index.reshape(-1)
     lanes, number = lane_count(source), x.dtype.type
     lowest, unset = splat(number(-np.inf)), splat(number(-1))
-    marks = np.empty(C, x.dtype)  # which cell of its window was the largest: u * kw + v, or unset
-    steps = np.empty(kernel[0] * kernel[1], np.int64)  # how far that cell is from the first one of the window
-    for u in range(kernel[0]):
-        for v in range(kernel[1]):
-            steps[u * kernel[1] + v] = u * W + v
     result = 0
     for n in range(N):
         for i in range(oh):
@@ -46,19 +54,16 @@ def max_pool(x: Array, y: Array, index: Array, kernel: Pair, stride: Pair, paddi
                 first_v, last_v = _inside(left, kernel[1], W)
                 for c in range(0, C, lanes):
                     c = min(c, C - lanes)
-                    best, mark = lowest, unset
+                    best, mark = lowest, unset  # of the largest number so far: how far from the window's first cell
                     for u in range(first_u, last_u):
                         for v in range(first_v, last_v):
                             here = load(source, ((n * H + top + u) * W + left + v) * C + c)
-                            best, mark = keep_larger(best, mark, here, splat(number(u * kernel[1] + v)))
+                            if b.size:
+                                here = leaky(add(here, load(b, c)), number(slope))
+                            best, mark = keep_larger(best, mark, here, splat(number(u * W + v)))
                     store(target, result + c, best)
-                    store(marks, c, mark)
-                for c in range(C):
-                    cell = int(marks[c])
-                    if cell >= 0:
-                        places[result + c] = top * W + left + steps[cell]
-                    else:  # a window of nothing but -inf: its first real cell
-                        places[result + c] = max(top, 0) * W + max(left, 0)
+                    # In a window of nothing but -inf: its first real cell.
+                    store_places(places, result + c, mark, top * W + left, max(top, 0) * W + max(left, 0))
                 result += C
 
 
@@ -91,22 +96,22 @@ def scatter_tiles(g: Array, index: Array, gx: Array, kernel: Pair, padding: Pair
     """`scatter` for windows that tile the plane, each place in its own window: every cell is written once."""
     _, H, W, C = gx.shape
     N, oh, ow, _ = g.shape
-    source, places, target = g.reshape(-1, C), index.reshape(-1, C), gx.reshape(-1, C)
-    for result in range(N * oh * ow):
-        line, j = divmod(result, ow)
-        n, i = divmod(line, oh)
-        top, left = i * kernel[0] - padding[0], j * kernel[1] - padding[1]
-        for row in range(max(0, top), min(top + kernel[0], H)):
-            for column in range(max(0, left), min(left + kernel[1], W)):
-                cell = row * W + column
-                _where(source[result], places[result], cell, target[n * H * W + cell])
-
-
-@njit(error_model="numpy")
-def _where(g: Array, index: Array, cell: int, gx: Array) -> None:
-    zero = g.dtype.type(0)
-    for c in range(g.size):
-        gx[c] = g[c] if index[c] == cell else zero
+    source, places, target, lanes = g.reshape(-1), index.reshape(-1), gx.reshape(-1), lane_count(g)
+    result = 0
+    for n in range(N):
+        for i in range(oh):
+            top = i * kernel[0] - padding[0]
+            for j in range(ow):
+                left = j * kernel[1] - padding[1]
+                for c in range(0, C, lanes):
+                    c = min(c, C - lanes)
+                    here = load(source, result + c)
+                    for row in range(max(0, top), min(top + kernel[0], H)):
+                        for column in range(max(0, left), min(left + kernel[1], W)):
+                            cell = row * W + column
+                            kept = keep_where(here, places, result + c, cell)
+                            store(target, (n * H * W + cell) * C + c, kept)
+                result += C
 
 
 @njit_cached()
@@ -145,11 +150,12 @@ def avg_pool_adjoint(
     source, target = g.reshape(-1), gx.reshape(-1)
     lanes, zero = lane_count(source), splat(g.dtype.type(0))
     shares = np.empty(ow * C, g.dtype)  # what one line of gx gets from each column of results
+    ready = (-1, 0, 0)  # sample, first and last row of the results that they come from
     for line in range(N * H):
         n, r = divmod(line, H)
         first_result = max(0, -((kernel[0] - 1 - r - padding[0]) // stride[0]))
         last_result = min(oh, (r + padding[0]) // stride[0] + 1)
-        for j in range(ow):
+        for j in range(0 if ready == (n, first_result, last_result) else ow):
             for c in range(0, C, lanes):
                 c = min(c, C - lanes)
                 share = zero
@@ -157,6 +163,7 @@ def avg_pool_adjoint(
                     result = load(source, ((n * oh + i) * ow + j) * C + c)
                     share = add(share, divide(result, splat(heights[i] * widths[j])))
                 store(shares, j * C + c, share)
+        ready = (n, first_result, last_result)
         for q in range(W):
             newest = min(ow - 1, (q + padding[1]) // stride[1])
             oldest = max(0, -((kernel[1] - 1 - q - padding[1]) // stride[1]))

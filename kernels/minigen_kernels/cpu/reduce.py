@@ -39,7 +39,7 @@ def sum_axes(x: Array, axes: tuple[int, ...], scale: float) -> Array:
         if B == 1:
             _sum_runs(terms.reshape(A, R), y)
         else:
-            _sum_rows(terms.reshape(A, R, B), y.reshape(A, B))
+            _sum_rows(terms.reshape(A, R * B), y.reshape(A, B))
     if plan.repeats > 1 or not plan.runs:
         y = y * x.dtype.type(plan.repeats)
     if scale != 1:
@@ -62,13 +62,15 @@ def _sum_runs(x: Array, y: Array) -> None:
 
 @njit_cached(error_model="numpy")
 def _sum_rows(x: Array, y: Array) -> None:
-    A, R, B = x.shape
-    rows = ROWS if x.itemsize == 8 else R
+    A, B = y.shape
+    several = max(1, min(STRIP, x.shape[1]) // B)  # short rows are joined, and their sums added up at the end
+    length = several * B
+    R = x.shape[1] // length
+    rows = ROWS if x.itemsize == 8 else max(R, 1)
     total, rest, part = np.empty(STRIP), np.empty(STRIP), np.empty(STRIP)
     for i in range(A):
-        for left in range(0, B, STRIP):
-            here = slice(left, min(left + STRIP, B))
-            width = here.stop - left
+        for left in range(0, length, STRIP):
+            width = min(STRIP, length - left)
             total[:width] = 0
             rest[:width] = 0
             part[:width] = 0
@@ -76,10 +78,27 @@ def _sum_rows(x: Array, y: Array) -> None:
                 bottom = min(top + rows, R)
                 fours = bottom - (bottom - top) % 4
                 for r in range(top, fours, 4):
-                    _four(x[i, r, here], x[i, r + 1, here], x[i, r + 2, here], x[i, r + 3, here], part[:width])
+                    a, b, c, d = r * length, (r + 1) * length, (r + 2) * length, (r + 3) * length
+                    _four(
+                        x[i, a + left : a + left + width],
+                        x[i, b + left : b + left + width],
+                        x[i, c + left : c + left + width],
+                        x[i, d + left : d + left + width],
+                        part[:width],
+                    )
                 for r in range(fours, bottom):
-                    _one(x[i, r, here], part[:width])
+                    _one(x[i, r * length + left : r * length + left + width], part[:width])
                 _move(part[:width], total[:width], rest[:width])
+            if several > 1:
+                last = x[i, R * length :]
+                _one(last, part[: last.size])
+                _move(part[:width], total[:width], rest[:width])
+                for j in range(B, width, B):
+                    for k in range(B):
+                        part[k] = total[j + k]
+                        rest[k] += rest[j + k]
+                    _move(part[:B], total[:B], rest[:B])
+                width = B
             for j in range(width):
                 y[i, left + j] = total[j] + rest[j] if math.isfinite(rest[j]) else total[j]
 

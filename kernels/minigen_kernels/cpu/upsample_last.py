@@ -85,33 +85,39 @@ def bilinear_adjoint(g: Array, gx: Array, row_lower: Array, row_weight: Array, l
     lanes, zero, one = lane_count(source), splat(g.dtype.type(0)), g.dtype.type(1)
     width = W * fw * C
     gathered = np.empty(width, g.dtype)  # what one line of gx gets from each column of results
+    places, weights = np.empty(6 * max(fh, fw), np.int64), np.empty(6 * max(fh, fw), g.dtype)  # of the terms of a sum
     for line in range(N * H):
         n, h = divmod(line, H)
+        terms = 0
+        for r in range(fh):
+            for upper in range(2):
+                for q in range(max(h - 1, 0), min(h + 2, H)):
+                    if min(max(q + row_lower[r] + upper, 0), H - 1) == h:
+                        places[terms] = ((n * H + q) * fh + r) * width
+                        weights[terms] = row_weight[r] if upper else one - row_weight[r]
+                        terms += 1
         for k in range(0, width, lanes):
             k = min(k, width - lanes)
             sums = zero
-            for r in range(fh):
-                for upper in range(2):
-                    w = row_weight[r] if upper else one - row_weight[r]
-                    for q in range(max(h - 1, 0), min(h + 2, H)):
-                        if min(max(q + row_lower[r] + upper, 0), H - 1) == h:
-                            sums = mul_add(splat(w), load(source, ((n * H + q) * fh + r) * width + k), sums)
+            for t in range(terms):
+                sums = mul_add(splat(weights[t]), load(source, places[t] + k), sums)
             store(gathered, k, sums)
         for j in range(W):
+            terms = 0
+            for v in range(fw):
+                for upper in range(2):
+                    q = j - lower[v] - upper
+                    if 0 <= q < W:
+                        places[terms] = (q * fw + v) * C
+                        weights[terms] = weight[v] if upper else one - weight[v]
+                        terms += 1
             for c in range(0, C, lanes):
                 c = min(c, C - lanes)
                 sums = zero
-                for v in range(fw):
-                    for upper in range(2):
-                        q = j - lower[v] - upper
-                        if 0 <= q < W:
-                            w = splat(weight[v] if upper else one - weight[v])
-                            sums = mul_add(w, load(gathered, (q * fw + v) * C + c), sums)
-                for v in range(fw):  # what lies beyond the edges has gone to the edge pixels
-                    if lower[v] < 0 and j == 0:
-                        part = mul_add(splat(one - weight[v]), load(gathered, v * C + c), zero)
-                        sums = add(sums, part)
-                    if lower[v] >= 0 and j == W - 1:
-                        part = mul_add(splat(weight[v]), load(gathered, ((W - 1) * fw + v) * C + c), zero)
-                        sums = add(sums, part)
+                for t in range(terms):
+                    sums = mul_add(splat(weights[t]), load(gathered, places[t] + c), sums)
                 store(target, (line * W + j) * C + c, sums)
+        for v in range(fw):  # what lies beyond the edges has gone to the edge pixels
+            edge, w = (0, one - weight[v]) if lower[v] < 0 else (W - 1, weight[v])
+            for c in range(C):
+                target[(line * W + edge) * C + c] += w * gathered[(edge * fw + v) * C + c]
