@@ -23,8 +23,8 @@ PAIR = ((2, 1), (1, 1), (1, 2))  # stride, padding, dilation
 ONE = ((1, 1), (1, 1), (1, 1))
 WINDOW = ((3, 2), (2, 2), (1, 0))  # kernel, stride, padding
 
-#: Orders of memory in which an argument may come.
-LAYOUTS = ("contiguous", "transposed", "stepped", "backwards")
+#: Orders of memory in which an argument may come; with "mixed" every other one is channels last.
+LAYOUTS = ("contiguous", "transposed", "stepped", "backwards", "channels last", "mixed")
 
 Shape = tuple[int, ...]
 Call = tuple[str, list[Shape], tuple[Any, ...]]  # (kernel of the contract, shapes of its arrays, the other arguments)
@@ -199,7 +199,7 @@ def arranged(name: str, given: list[Any], layout: str, empty: Callable[..., Arra
 
     `empty` makes arrays where these are.
     """
-    free = (1,) if name.endswith("_update") else range(len(given))
+    free = (1,) if name.endswith("_update") else range(0, len(given), 2 if layout == "mixed" else 1)
     return [
         rearranged(a, layout, empty) if i in free and isinstance(getattr(a, "shape", None), tuple) else a
         for i, a in enumerate(given)
@@ -210,7 +210,10 @@ def rearranged(a: Array, layout: str, empty: Callable[..., Array] = np.empty) ->
     """An equal array with other strides, one of `LAYOUTS`; one number has none."""
     if not a.ndim or layout == "contiguous":
         return a
-    if layout == "transposed":
+    if layout in ("channels last", "mixed"):
+        out = empty((*a.shape[:1], *a.shape[2:], *a.shape[1:2]), a.dtype)
+        out = out.transpose(0, -1, *range(1, a.ndim - 1)) if a.ndim > 2 else out
+    elif layout == "transposed":
         out = empty(a.shape[::-1], a.dtype).T
     elif layout == "stepped":
         out = empty(tuple(2 * n for n in a.shape), a.dtype)[tuple(slice(None, None, 2) for _ in a.shape)]

@@ -41,7 +41,7 @@ class Sizes:
 
     def planes(self) -> Shape:
         """(N, C, H, W)."""
-        return self.of(*SMALL), self.of(*SMALL), self.of(1, 2, 5, 13), self.of(1, 3, 7, 17)
+        return self.of(*SMALL), self.of(*SMALL, 19), self.of(1, 2, 5, 13), self.of(1, 3, 7, 17)
 
 
 def like(count: int, *others: tuple[Any, ...]) -> Callable[[Sizes], Drawn]:

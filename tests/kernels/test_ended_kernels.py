@@ -47,7 +47,8 @@ def test_it_is_its_parts_to_the_bit(room, d):
         gx, gb = room.bias_act_backward(scattered, full, *d.named)
         got = room.bias_act_max_pool2d_backward(gy, pooled, index, *d.named, (H, W), d.window)
         np.testing.assert_array_equal(got[0].reshape(N, C, H * W), gx)
-        np.testing.assert_array_equal(got[1], gb)
+        # The sum of the same numbers without the zeros between them: up to 16 at a time are added in float32.
+        np.testing.assert_allclose(got[1], gb, rtol=0, atol=16 * np.finfo(np.float32).eps * np.abs(gx).sum())
 
 
 @pytest.mark.parametrize("room", [reference, cpu])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minigen_kernels import cpu
+from minigen_kernels.calls import CALLS, IDS, arguments, arranged, produced
 from minigen_kernels.cpu.layout import as_channels_first, as_channels_last, is_channels_last, lies_last
 
 #: Less than a square of registers, whole squares, and what overlaps; more channels than pixels, and fewer.
@@ -39,3 +41,40 @@ def test_other_strides_are_copied():
     assert not is_channels_last(x)
     np.testing.assert_array_equal(as_channels_last(x), x)
     np.testing.assert_array_equal(as_channels_first(x), x)
+
+
+#: Calls of kernels that take images, (N, C, H, W) or (N, C, L); the convolutions choose their layout themselves.
+IMAGES = [i for i, (name, shapes, _) in enumerate(CALLS) if len(shapes[:1] and shapes[0]) > 2 and "conv" not in name]
+IMAGES = [i for i in IMAGES if IDS[i] not in ("sum_axes", "unit_norm_penalty")]
+
+
+def with_channels(call: int, dtype: type) -> list:
+    """The arguments of a call with five times as many channels, 20: they fill registers, and a part of one."""
+    given = arguments(call, dtype)
+    channels = given[0].shape[1]
+    if IDS[call] == "batch_norm" and channels == 1:
+        channels = 0
+    return [
+        np.concatenate([a] * 5, axis=1 if a.ndim > 2 else 0)
+        if isinstance(a, np.ndarray) and channels in (a.shape[1:2] if a.ndim > 2 else a.shape)
+        else a
+        for a in given
+    ]
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("call", IMAGES, ids=[IDS[i] for i in IMAGES])
+def test_kernels_of_images_answer_in_the_layout_they_got(call, dtype, mixed):
+    """The same bits in both layouts, but for the sums over pixels, which are added in the order of memory."""
+    given, name = with_channels(call, dtype), IDS[call]
+    there = arranged(name, given, "mixed" if mixed else "channels last")
+    wanted, got = produced(cpu, name, given), produced(cpu, name, there)
+    for a, b in zip(wanted, got, strict=True):
+        assert a.dtype == b.dtype and a.shape == b.shape
+        if a.ndim > 2 and a.shape[1] > 8 and not mixed:
+            assert is_channels_last(b)
+        if a.ndim > 2 and "norm" not in name:
+            np.testing.assert_array_equal(a, b)
+        else:  # numbers near 1, at most 16500 of a channel: 8 or 16 at a time in dtype, then in float64
+            np.testing.assert_allclose(a, b, rtol=64 * np.finfo(dtype).eps, atol=64 * np.finfo(dtype).eps)

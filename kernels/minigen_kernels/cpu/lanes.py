@@ -7,9 +7,8 @@ and each becomes a few machine instructions:
 * ``load`` and ``store``: all lanes, from and to neighbouring places of a flat array;
 * ``take`` and ``put``: some of the lanes, from and to places `step` apart;
 * ``splat``: one number in every lane; ``lane_count``: how many lanes there are;
-* ``add``, ``mul_add``, ``divide``: arithmetic in every lane; ``total``: the sum of the lanes;
-* ``keep_larger``: a step of a search for the maximum; ``store_places``: where it was found; ``keep_where``: numbers of
-  which that is known; ``leaky``: the leaky ReLU.
+* ``add``, ``subtract``, ``mul_add``, ``divide``: arithmetic in every lane; ``total``: the sum of the lanes;
+* ``keep_larger``: a step of a search for the maximum.
 
 Indices are not checked; only the places of the selected lanes are accessed.
 
@@ -160,7 +159,7 @@ def splat(typing_context: Any, number: Any) -> Any:
     lanes = Lanes(number)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _splat(builder, args[0], lanes.count)
+        return splat_value(builder, args[0], lanes.count)
 
     return lanes(number), generate
 
@@ -190,6 +189,12 @@ def divide(typing_context: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic
+def subtract(typing_context: Any, a: Any, b: Any) -> Any:
+    """``subtract(a, b)``: a - b in every lane."""
+    return _lanewise(2, lambda builder, a, b: builder.fsub(a, b))(a)
+
+
+@intrinsic
 def mul_add(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
     """``mul_add(a, b, c)``: a * b + c in every lane, rounded once where the machine can."""
 
@@ -213,52 +218,6 @@ def keep_larger(typing_context: Any, best: Any, mark: Any, here: Any, mark_here:
         return context.make_tuple(builder, signature.return_type, pair)
 
     return types.UniTuple(best, 2)(best, best, best, best), generate
-
-
-@intrinsic
-def leaky(typing_context: Any, lanes: Any, slope: Any) -> Any:
-    """``leaky(lanes, slope)``: lanes below 0 times the slope, for slope 0 exactly 0; a NaN stays one."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value, number = args
-        zeros = ir.Constant(value.type, None)
-        low = builder.fmul(value, _splat(builder, number, lanes.count))
-        low = builder.select(builder.fcmp_ordered("==", number, ir.Constant(number.type, 0.0)), zeros, low)
-        return builder.select(builder.fcmp_ordered("<", value, zeros), low, value)
-
-    return lanes(lanes, lanes.dtype), generate
-
-
-@intrinsic
-def keep_where(typing_context: Any, lanes: Any, numbers: Any, i: Any, number: Any) -> Any:
-    """``keep_where(lanes, numbers, i, number)``: the lanes with numbers[i + lane] == number, zero in the others."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value, array, i, wanted = args
-        there = builder.load(_whole_numbers(context, builder, numbers, array, i, lanes.count))
-        there.align = numbers.dtype.bitwidth // 8
-        same = builder.icmp_signed("==", there, _splat(builder, wanted, lanes.count))
-        return builder.select(same, value, ir.Constant(value.type, None))
-
-    return lanes(lanes, numbers, types.intp, types.intp), generate
-
-
-@intrinsic
-def store_places(typing_context: Any, numbers: Any, i: Any, steps: Any, start: Any, rest: Any) -> Any:
-    """``store_places(numbers, i, steps, start, rest)``: write start + steps to numbers[i + lane], below 0 the rest."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array, i, value, start, rest = args
-        n = steps.count
-        whole = builder.fptosi(value, ir.VectorType(INT32, n))
-        below = builder.icmp_signed("<", whole, ir.Constant(whole.type, None))
-        places = builder.add(builder.sext(whole, ir.VectorType(start.type, n)), _splat(builder, start, n))
-        places = builder.select(below, _splat(builder, rest, n), places)
-        target = _whole_numbers(context, builder, numbers, array, i, n)
-        builder.store(places, target).align = numbers.dtype.bitwidth // 8
-        return context.get_dummy_value()
-
-    return types.void(numbers, types.intp, steps, types.intp, types.intp), generate
 
 
 @intrinsic
@@ -305,12 +264,6 @@ def vector_address(context: Any, builder: Any, array: Any, value: Any, i: Any, f
     return builder.bitcast(builder.gep(data, [place]), vector.as_pointer())
 
 
-def _whole_numbers(context: Any, builder: Any, array: Any, value: Any, i: Any, count: int) -> Any:
-    """The address of `count` elements of an array of whole numbers, from i on, as that of a vector."""
-    place = number_address(context, builder, array, value, i)
-    return builder.bitcast(place, ir.VectorType(place.type.pointee, count).as_pointer())
-
-
 def masked(builder: Any, verb: str, place: Any, mask: Any, lanes: Lanes, value: Any = None) -> Any:
     """LLVM's masked load or store: it touches only the places whose lane is in the mask."""
     bits = lanes.dtype.bitwidth
@@ -333,12 +286,13 @@ def between(builder: Any, low: Any, high: Any, numbers: Iterable[int]) -> Any:
     constants = ir.Constant(ir.VectorType(INT32, n), numbers)
     mask = ir.Constant(ir.VectorType(ir.IntType(1), n), [int(number < n) for number in numbers])
     for order, bound in ((">=", low), ("<", high)):
-        bounds = _splat(builder, builder.trunc(bound, INT32), n)  # half the work of 64 bits
+        bounds = splat_value(builder, builder.trunc(bound, INT32), n)  # half the work of 64 bits
         mask = builder.and_(mask, builder.icmp_signed(order, constants, bounds))
     return mask
 
 
-def _splat(builder: Any, number: Any, count: int) -> Any:
+def splat_value(builder: Any, number: Any, count: int) -> Any:
+    """A vector of equal numbers."""
     empty = ir.Constant(ir.VectorType(number.type, count), ir.Undefined)
     first = builder.insert_element(empty, number, ir.Constant(INT32, 0))
     return shuffle(builder, first, empty, [0] * count)

@@ -12,8 +12,8 @@ The variance takes one pass: d is the distance from the channel's origin, which 
 The difference is safe: those k values alone give the variance k / M (sum d / M)^2, so what is subtracted is at most
 M / k times what is left, and about 1 / k times where the values are like each other (Chan, Golub and LeVeque 1983).
 
-Imports: NumPy, Numba, layout; from ``reference`` the check of arguments and the running statistics. Read next:
-``optim.py``.
+Imports: NumPy, Numba, layout, norm_loops; from ``reference`` the check of arguments and the running statistics.
+Read next: ``norm_loops.py``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,14 @@ from numba import njit
 from minigen_kernels import Array
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
 from minigen_kernels.cpu.layout import dense, empty, like, pixels_apart
+from minigen_kernels.cpu.norm_loops import combine, move, sum_products
 from minigen_kernels.reference.norm import check_norm, running_statistics
 
 STRIP = 512  # columns in a strip, if a channel has no more than that, and about the length of a row of short samples
+
+#: Rows whose gradients are summed in the dtype of x: as a rule, and where all begin at the same place of a page and so
+#: drive each other out of the cache.
+MANY, FEW = 8, 2
 
 
 def batch_norm(
@@ -135,7 +140,7 @@ def _batch_norm_backward(
     gw: Array,
     gb: Array,
 ) -> None:
-    m, length, leak_here = x.shape[0] * x.shape[2], x.shape[2], x.dtype.type(leak)
+    m, length, here = x.shape[0] * x.shape[2], x.shape[2], x.dtype.type(leak)
     flat_gy, flat_y, flat_x, flat_gx = gy.reshape(-1), y.reshape(-1), x.reshape(-1), gx.reshape(-1)
     samples, group = _strips(x.shape)
     row = samples * w.size * length
@@ -144,14 +149,13 @@ def _batch_norm_backward(
         left, width = first * length, samples * count * length
         near = _spread(mean[first : first + count], length, samples)
         total, product = np.zeros(width), np.zeros(width)
-        fours = left
-        while fours + 4 * row <= x.size:
-            rows = _four(flat_gy, fours, row, width), _four(flat_y, fours, row, width), _four(flat_x, fours, row, width)
-            _add_four_products(rows, near, leak_here, total, product)
-            fours += 4 * row
-        for start in range(fours, x.size, row):
-            here = slice(start, min(start + width, x.size))
-            _add_products(flat_gy[here], flat_y[here], flat_x[here], near, leak_here, total, product)
+        few_total, few_product = np.empty(width, x.dtype), np.empty(width, x.dtype)
+        few = FEW if samples == 1 and row * x.itemsize % 4096 == 0 else MANY
+        for start in range(left, x.size, few * row):
+            rows = min(x.size, start + few * row)
+            sum_products(flat_gy, flat_y, flat_x, start, rows, row, near, here, few_total, few_product)
+            move(few_total, total)
+            move(few_product, product)
         sums, products = _by_channel(total, length, count), _by_channel(product, length, count)
         gain, tilt, offset = np.empty(count, x.dtype), np.empty(count, x.dtype), np.empty(count, x.dtype)
         for i in range(count):
@@ -163,10 +167,10 @@ def _batch_norm_backward(
             gain[i] = w[c] / s
             tilt[i] = -w[c] * exact_gw / (s * s * m)
             offset[i] = -w[c] * exact_gb / (s * m)
-        lines = _spread(gain, length, samples), _spread(tilt, length, samples), _spread(offset, length, samples)
+        scale, slope = _spread(gain, length, samples), _spread(tilt, length, samples)
+        shift = _spread(offset, length, samples)
         for start in range(left, x.size, row):
-            here = slice(start, min(start + width, x.size))
-            _combine(flat_gy[here], flat_y[here], flat_x[here], near, leak_here, lines, flat_gx[here])
+            combine(flat_gy, flat_y, flat_x, start, near, here, scale, slope, shift, flat_gx)
 
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
@@ -248,51 +252,6 @@ def _scale_shift(x: Array, near: Array, scale: Array, shift: Array, leak: Any, y
         for j in range(x.size):
             z = (x[j] - near[j]) * scale[j] + shift[j]
             y[j] = leak * z if z < zero else z
-
-
-@njit(error_model="numpy", fastmath=FASTMATH)
-def _leaked(gy: Any, y: Any, leak: Any) -> Any:
-    """The gradient before a leaky ReLU with the result y; with a leak of 0 exactly 0 where y is not above 0."""
-    zero = type(gy)(0)
-    return gy if y > zero else zero if leak == zero else leak * gy
-
-
-@njit(error_model="numpy", fastmath=FASTMATH)
-def _add_four_products(rows: Any, near: Array, leak: Any, total: Array, product: Array) -> None:
-    (g0, g1, g2, g3), (y0, y1, y2, y3), (x0, x1, x2, x3) = rows
-    if leak == near.dtype.type(1):
-        for j in range(g0.size):
-            total[j] += (g0[j] + g1[j]) + (g2[j] + g3[j])
-            product[j] += (g0[j] * (x0[j] - near[j]) + g1[j] * (x1[j] - near[j])) + (
-                g2[j] * (x2[j] - near[j]) + g3[j] * (x3[j] - near[j])
-            )
-    else:
-        for j in range(g0.size):
-            a, b = _leaked(g0[j], y0[j], leak), _leaked(g1[j], y1[j], leak)
-            c, d = _leaked(g2[j], y2[j], leak), _leaked(g3[j], y3[j], leak)
-            total[j] += (a + b) + (c + d)
-            product[j] += (a * (x0[j] - near[j]) + b * (x1[j] - near[j])) + (
-                c * (x2[j] - near[j]) + d * (x3[j] - near[j])
-            )
-
-
-@njit(error_model="numpy", fastmath=FASTMATH)
-def _add_products(gy: Array, y: Array, x: Array, near: Array, leak: Any, total: Array, product: Array) -> None:
-    for j in range(x.size):
-        g = gy[j] if leak == near.dtype.type(1) else _leaked(gy[j], y[j], leak)
-        total[j] += g
-        product[j] += g * (x[j] - near[j])
-
-
-@njit(error_model="numpy", fastmath=FASTMATH)
-def _combine(gy: Array, y: Array, x: Array, near: Array, leak: Any, lines: Any, gx: Array) -> None:
-    scale, slope, shift = lines
-    if leak == near.dtype.type(1):
-        for j in range(x.size):
-            gx[j] = scale[j] * gy[j] + slope[j] * (x[j] - near[j]) + shift[j]
-    else:
-        for j in range(x.size):
-            gx[j] = scale[j] * _leaked(gy[j], y[j], leak) + slope[j] * (x[j] - near[j]) + shift[j]
 
 
 @njit(error_model="numpy")

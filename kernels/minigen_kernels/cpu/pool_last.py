@@ -4,7 +4,7 @@ All arrays are (N, H, W, C) and C-contiguous, and their C channels fill at least
 pixel may overlap the one before. The numbers of a window are taken in the order of ``pool.py``, so the bits of a result
 do not depend on the layout.
 
-Imports: NumPy, Numba, ``lanes.py``. Specification: ``../reference/pool.py``. Read next: ``upsample.py``.
+Imports: NumPy, Numba, choices, lanes. Specification: ``../reference/pool.py``. Read next: ``upsample.py``.
 """
 
 from __future__ import annotations
@@ -13,19 +13,9 @@ import numpy as np
 from numba import njit
 
 from minigen_kernels import Array, Pair
+from minigen_kernels.cpu.choices import keep_where, leaky, store_places
 from minigen_kernels.cpu.jit import njit_cached
-from minigen_kernels.cpu.lanes import (
-    add,
-    divide,
-    keep_larger,
-    keep_where,
-    lane_count,
-    leaky,
-    load,
-    splat,
-    store,
-    store_places,
-)
+from minigen_kernels.cpu.lanes import add, divide, keep_larger, lane_count, load, splat, store
 
 
 @njit(error_model="numpy")

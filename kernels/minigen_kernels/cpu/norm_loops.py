@@ -1,0 +1,95 @@
+"""The inner loops of the gradient of batch norm, in registers.
+
+g is the gradient before the leaky ReLU that ends batch norm: `leaky_gradient` of gy; with a leak of 1 it is gy.
+
+Imports: NumPy, Numba, choices, lanes. Read next: ``optim.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+from minigen_kernels import Array
+from minigen_kernels.cpu.choices import leaky_gradient
+from minigen_kernels.cpu.jit import FASTMATH
+from minigen_kernels.cpu.lanes import add, lane_count, load, mul_add, put, splat, store, subtract, take
+
+
+@njit(error_model="numpy", fastmath=FASTMATH)
+def move(few: Array, total: Array) -> None:
+    """Add sums in the dtype of x to those in float64."""
+    for j in range(few.size):
+        total[j] += few[j]
+
+
+@njit(error_model="numpy")
+def sum_products(
+    gy: Array, y: Array, x: Array, start: int, stop: int, row: int, near: Array, leak: Any, total: Array, product: Array
+) -> None:
+    """In a strip of some rows, the sum of each column of g, and of g (x - near).
+
+    Two registers at a time are a whole line of the cache, which is then met once.
+    """
+    lanes = lane_count(x)
+    for k in range(0, near.size, 2 * lanes):
+        left = near.size - k
+        sums, products = splat(x.dtype.type(0)), splat(x.dtype.type(0))
+        more_sums, more_products = sums, products
+        center, more_center = _fetch(near, k, left), _fetch(near, k + lanes, left - lanes)
+        for at in range(start + k, stop, row):
+            left = min(near.size - k, x.size - at)
+            g, more_g = _fetch(gy, at, left), _fetch(gy, at + lanes, left - lanes)
+            if leak != x.dtype.type(1):
+                g = leaky_gradient(g, _fetch(y, at, left), leak)
+                more_g = leaky_gradient(more_g, _fetch(y, at + lanes, left - lanes), leak)
+            sums, more_sums = add(sums, g), add(more_sums, more_g)
+            products = mul_add(g, subtract(_fetch(x, at, left), center), products)
+            more_x = _fetch(x, at + lanes, left - lanes)
+            more_products = mul_add(more_g, subtract(more_x, more_center), more_products)
+        left = near.size - k
+        _keep(total, k, left, sums)
+        _keep(total, k + lanes, left - lanes, more_sums)
+        _keep(product, k, left, products)
+        _keep(product, k + lanes, left - lanes, more_products)
+
+
+@njit(error_model="numpy")
+def combine(
+    gy: Array,
+    y: Array,
+    x: Array,
+    start: int,
+    near: Array,
+    leak: Any,
+    scale: Array,
+    slope: Array,
+    shift: Array,
+    gx: Array,
+) -> None:
+    """In a strip of one row: gx = scale g + slope (x - near) + shift."""
+    for k in range(0, min(near.size, x.size - start), lane_count(x)):
+        left, at = min(near.size, x.size - start) - k, start + k
+        g = _fetch(gy, at, left)
+        if leak != x.dtype.type(1):
+            g = leaky_gradient(g, _fetch(y, at, left), leak)
+        line = mul_add(
+            _fetch(slope, k, left), subtract(_fetch(x, at, left), _fetch(near, k, left)), _fetch(shift, k, left)
+        )
+        _keep(gx, at, left, mul_add(_fetch(scale, k, left), g, line))
+
+
+@njit(error_model="numpy")
+def _fetch(x: Array, at: int, left: int) -> Any:
+    """A register from x[at], of which only the first `left` numbers are there."""
+    return load(x, at) if left >= lane_count(x) else take(x, at, 1, 0, left, splat(x.dtype.type(0)))
+
+
+@njit(error_model="numpy")
+def _keep(x: Array, at: int, left: int, lanes: Any) -> None:
+    """The inverse of `_fetch`."""
+    if left >= lane_count(x):
+        store(x, at, lanes)
+    else:
+        put(x, at, 1, 0, left, lanes)
