@@ -34,7 +34,7 @@ STRIP = 512  # columns in a strip, if a channel has no more than that, and about
 
 #: Rows whose gradients are summed in the dtype of x: as a rule, and where all begin at the same place of a page and so
 #: drive each other out of the cache.
-MANY, FEW = 8, 2
+MANY, FEW = 8, 4
 
 
 def batch_norm(
