@@ -28,13 +28,14 @@ from minigen_kernels import Array
 from minigen_kernels.cpu import panels
 from minigen_kernels.cpu.frame import filled_up, spread_axis
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
-from minigen_kernels.cpu.layout import is_channels_last
+from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
 from minigen_kernels.cpu.panels import REGISTERS, ROWS
 
 #: What the frame of a group of samples may take: half of the second-level cache, which weights and results share.
 GROUP_BYTES = 1 << 18
 #: Terms that `panels.weight_sums` adds at a time: a cache line of the frame for each, and a panel of results.
 CHUNK = 256
+DIRECT_BYTES = 128
 
 
 class Side(NamedTuple):
@@ -142,11 +143,11 @@ def pixels(part: Part, sample: int, row_pitch: int, C: int, out_hw: tuple[int, i
 
 
 @lru_cache(maxsize=256)
-def cell_places(rows: Side, columns: Side, hw: tuple[int, int], pitch: int, lanes: int) -> Array:
+def cell_places(rows: Side, columns: Side, hw: tuple[int, int], pitch: int, row_pitch: int, lanes: int) -> Array:
     """The place in a frame of each cell of an image, whole registers of them; -1 for none."""
     places = np.full((hw[0], hw[1]), -1)
     i, j = np.arange(rows.size)[:, None], np.arange(columns.size)
-    places[rows.start + i, columns.start + j] = ((rows.lead + i) * columns.length + columns.lead + j) * pitch
+    places[rows.start + i, columns.start + j] = (rows.lead + i) * row_pitch + (columns.lead + j) * pitch
     return np.concatenate([places.ravel(), np.full(-places.size % lanes, -1)])
 
 
@@ -190,7 +191,7 @@ def correlate(
     out = y.reshape(-1)
     for first in range(0, N, samples):
         count = min(samples, N - first)
-        pack(flat, last, (N, C, H, W), first, count, rows, columns, C, frame, p.sample)
+        pack(flat, last, (N, C, H, W), first, count, rows, columns, frame, p.sample, row_pitch, C)
         for part in p.parts:
             places, targets = pixels(part, p.sample, row_pitch, C, out_hw, K, count)
             for g in range(groups):
@@ -203,8 +204,8 @@ def correlate(
 
 
 def pack(
-    flat: Array, last: bool, shape: tuple[int, ...], first: int, count: int, rows: Side, columns: Side, pitch: int,
-    frame: Array, sample: int,
+    flat: Array, last: bool, shape: tuple[int, ...], first: int, count: int, rows: Side, columns: Side,
+    frame: Array, sample: int, row_pitch: int, pitch: int,
 ) -> None:  # fmt: skip
     """Copy some samples of images (N, C, H, W), flat, whose channels are last or first, to a frame that is zero."""
     _, C, H, W = shape
@@ -212,16 +213,12 @@ def pack(
         return
     if last:
         start = ((first * H + rows.start) * W + columns.start) * C
-        lead = (rows.lead * columns.length + columns.lead) * pitch
-        if pitch == C:
-            to = (lead, columns.length * C, sample)
-            panels.pack_pixels(flat, start, H * W * C, count, (rows.size, W * C), columns.size * C, frame, to)
-        else:
-            for i in range(rows.size):
-                to = (lead + i * columns.length * pitch, pitch, sample)
-                panels.pack_pixels(flat, start + i * W * C, H * W * C, count, (columns.size, C), C, frame, to)
+        lead = rows.lead * row_pitch + columns.lead * pitch
+        panels.pack_pixels(
+            flat, start, count, (H * W * C, W * C, C), (rows.size, columns.size, C), frame, lead, (sample, row_pitch, pitch)
+        )
     else:
-        places = cell_places(rows, columns, (H, W), pitch, REGISTER_BYTES // frame.itemsize)
+        places = cell_places(rows, columns, (H, W), pitch, row_pitch, REGISTER_BYTES // frame.itemsize)
         panels.pack_planes(flat, first * C * H * W, count, C, C * H * W, H * W, places, frame, sample)
 
 
@@ -243,58 +240,78 @@ def weight_grad(x: Array, g: Array, kernel_hw: tuple[int, int], rows: Side, colu
     """The gradient in w: x (N, C, H, W), g (N, K, oh, ow) -> (K, C/groups, kh, kw)."""
     N, C, H, W = x.shape
     K, oh, ow = g.shape[1:]
-    Kg, Cg, lanes = K // groups, C // groups, REGISTER_BYTES // x.itemsize
-    width, taps = REGISTERS * lanes, kernel_hw[0] * kernel_hw[1]
-    line = 64 // x.itemsize
-    pitch = (-(-C // line) | 1) * line if C >= line else C
-    sample = rows.length * columns.length * pitch
-    count_panels = -(-Kg // width)
-    samples = min(N, max(1, (GROUP_BYTES // x.itemsize) // (oh * ow * K), (GROUP_BYTES // x.itemsize) // sample))
-    frame = np.zeros(samples * sample + width, x.dtype)
-    results = np.zeros(count_panels * samples * oh * ow * width, x.dtype)
-    places, order = _tap_places(rows, columns, Cg, pitch, width, lanes)
-    sums = np.zeros(groups * count_panels * len(places) * width, x.dtype)
-    last_x, last_g = is_channels_last(x), is_channels_last(g)
-    flat_x = x.transpose(0, 2, 3, 1).reshape(-1) if last_x else np.ascontiguousarray(x).reshape(-1)
-    flat_g = g.transpose(0, 2, 3, 1).reshape(-1) if last_g else np.ascontiguousarray(g).reshape(-1)
-    if not last_g:
-        result_places = np.arange(-(-oh * ow // lanes) * lanes) * width
-        result_places[oh * ow :] = -1
-    row_step, column_step = rows.results[0][3], columns.results[0][3]
-    steps = (sample, row_step * columns.length * pitch, column_step * pitch)
-    chunk = (max(1, CHUNK // (oh * ow)), max(1, CHUNK // ow))
-    size = count_panels * len(places) * width
+    p = weight_plan(rows, columns, C, K, groups, x.itemsize)
+    sums = np.zeros(groups * p.size, x.dtype)
+    last = is_channels_last(x)
+    flat_x = x.transpose(0, 2, 3, 1).reshape(-1) if last else np.ascontiguousarray(x).reshape(-1)
+    flat_g = as_channels_last(g).transpose(0, 2, 3, 1).reshape(-1)
+    samples = min(N, p.samples)
+    frame = np.zeros(samples * p.sample + p.width, x.dtype)
+    packed = np.empty(0 if p.direct else -(-p.Kg // p.high) * p.high * samples * oh * ow, x.dtype)
     for first in range(0, N, samples):
         count = min(samples, N - first)
-        pack(flat_x, last_x, x.shape, first, count, rows, columns, pitch, frame, sample)
+        pack(flat_x, last, (N, C, H, W), first, count, rows, columns, frame, p.sample, columns.length * C, C)
+        places = pixels(p.part, p.sample, columns.length * C, C, (oh, ow), K, count)[0]
         for group in range(groups):
-            if last_g:
-                panels.pack_results_pixels(
-                    flat_g, first * oh * ow * K + group * Kg, K, count * oh * ow, Kg, results
-                )
+            start = first * oh * ow * K + group * p.Kg
+            if p.direct:
+                g_steps, results = (p.high, K), flat_g[start:]
             else:
-                panels.pack_results_planes(
-                    flat_g, (first * K + group * Kg) * oh * ow, K * oh * ow, count, Kg, oh * ow, result_places, results
-                )
-            panels.weight_sums(
-                frame, places + group * Cg if groups > 1 else places, steps, results, (count, count, oh, ow), chunk,
-                count_panels, sums[group * size :],
+                panels.pack_blocks(flat_g, start, K, count * oh * ow, p.Kg, packed, p.high)
+                g_steps, results = (count * oh * ow * p.high, p.high), packed
+            p.add_up(
+                frame[group * (C // groups) :], places, p.blocks, results, g_steps, count * oh * ow, CHUNK, p.Kg,
+                sums[group * p.size :],
             )  # fmt: skip
-    gw = np.empty((K, Cg, *kernel_hw), x.dtype)
+    gw = np.empty((K, C // groups, *kernel_hw), x.dtype)
     for group in range(groups):
-        panels.unpack_weights(
-            sums[group * size :], len(places) * width, Kg, Cg * taps, order, gw.reshape(-1), group * Kg * Cg * taps
-        )
+        panels.unpack_weights(sums[group * p.size :], p.Kg, p.order, p.width, gw.reshape(-1), group * p.Kg * p.T)
     return gw
 
 
+class WeightPlan(NamedTuple):
+    """All that depends on shapes only."""
+
+    Kg: int
+    T: int
+    width: int
+    high: int  # rows of a block
+    add_up: Any
+    sample: int
+    samples: int
+    direct: bool
+    part: Part
+    blocks: Array
+    order: Array
+    size: int
+
+
 @lru_cache(maxsize=256)
-def _tap_places(rows: Side, columns: Side, Cg: int, pitch: int, width: int, lanes: int) -> tuple[Array, Array]:
-    """The places of a kernel's weights in the order (u, v, c), a multiple of ROWS; and where (c, u, v) is in it."""
-    (row_taps,), (column_taps,) = [[result[4] for result in side.results] for side in (rows, columns)]
-    u = np.array([place for _, place in row_taps])[:, None, None]
-    v = np.array([place for _, place in column_taps])[:, None]
-    places = filled_up(((u * columns.length + v) * pitch + np.arange(Cg)).ravel(), ROWS)
-    order = np.arange(len(row_taps) * len(column_taps)) * Cg + np.arange(Cg)[:, None]
-    order = order.ravel() * width
-    return places, np.concatenate([order, np.full(-order.size % lanes, -1)])
+def weight_plan(rows: Side, columns: Side, C: int, K: int, groups: int, itemsize: int) -> WeightPlan:
+    """How the gradient in w is computed."""
+    Cg, Kg, lanes = C // groups, K // groups, REGISTER_BYTES // itemsize
+    ((*row, row_taps),), ((*column, column_taps),) = rows.results, columns.results
+    row_pitch = columns.length * C
+    sample = rows.length * row_pitch
+    T = len(row_taps) * len(column_taps) * Cg
+    # Runs of weights that are neighbours in the frame.
+    merged = groups == 1 and (len(column_taps) == 1 or column_taps[1][1] == 1)
+    run = len(column_taps) * C if merged else Cg
+    starts = [i * row_pitch + j * C for _, i in row_taps for _, j in (column_taps[:1] if merged else column_taps)]
+    choices = []
+    for R, V, add_up in (
+        (panels.HIGH_ROWS, panels.HIGH_REGISTERS, panels.weight_sums_high),
+        (panels.WIDE_ROWS, panels.WIDE_REGISTERS, panels.weight_sums_wide),
+    ):
+        choices.append((-(-Kg // R) * R * (-(-run // (V * lanes)) * V * lanes), R, V, add_up))
+    _, R, V, add_up = min(choices, key=lambda choice: choice[0])
+    width, high = V * lanes, -(-Kg // R) * R
+    blocks = np.array([start + b for start in starts for b in range(0, run, width)])
+    r, within = np.divmod(np.arange(T), run)
+    order = (r * -(-run // width) + within // width) * high * width + within % width
+    samples = max(1, GROUP_BYTES // ((sample + row[2] * column[2] * K) * itemsize), CHUNK // (row[2] * column[2]))
+    part = Part(0, (0, 0, 0, 0, 0), 0, tuple(row), tuple(column))
+    return WeightPlan(
+        Kg, T, width, R, add_up, sample, samples, Kg % R == 0 and K * itemsize <= DIRECT_BYTES, part,
+        blocks, order.reshape(T // Cg, Cg).T.ravel(), len(blocks) * high * width,
+    )  # fmt: skip

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
+from numba import njit
 from numba.core import cgutils, types
 
 from minigen_kernels import Array
@@ -25,16 +27,17 @@ from minigen_kernels.cpu.lanes import (
     intrinsic,
     lane_count,
     load,
-    splat,
     store,
-    take,
     vector_address,
 )
-from minigen_kernels.cpu.squares import gather_square, scatter_square
+from minigen_kernels.cpu.squares import scatter_square
 from minigen_kernels.cpu.tile import add_to, multiply, rows_at, rows_from, write, zeros
 
 #: The block of sums: pixels (or weights) times registers of channels. Channels are mostly a power of two.
 ROWS, REGISTERS = (8, 2) if REGISTER_BYTES == 64 else (6, 2)
+#: For the gradient in w: channels times registers of weights.
+HIGH_ROWS, HIGH_REGISTERS = ROWS, REGISTERS
+WIDE_ROWS, WIDE_REGISTERS = (8, 3) if REGISTER_BYTES == 64 else (4, 3)
 
 #: What `sum_panels` does with a sum: nothing, add the bias, and then a leaky ReLU with this slope, or a ReLU.
 PLAIN, BIAS, LEAKY_RELU, RELU = range(4)
@@ -84,22 +87,33 @@ def rectified(typing_context: Any, sums: Any, slope: Any) -> Any:
 
 @njit_cached()
 def pack_pixels(
-    images: Array, start: int, sample: int, count: int, rows: tuple[int, int], run: int, frame: Array, to: tuple[int, int, int]
+    images: Array,
+    start: int,
+    count: int,
+    steps: tuple[int, int, int],
+    shape: tuple[int, int, int],
+    frame: Array,
+    lead: int,
+    frame_steps: tuple[int, int, int],
 ) -> None:
-    """Copy lines of images whose channels are last: `run` numbers from each line of `count` samples.
+    """Copy images whose channels are last: from images[start] on to the frame, frame[lead] on.
 
-    The first line begins at images[start], the next one rows[1] further, rows[0] of them in a sample; a sample is
-    `sample` long. In the frame: place of the first line, from line to line, from sample to sample.
+    `count` samples; shape (rows, columns, channels); steps from one sample, row, column to the next.
     """
-    lines, pitch = rows
-    lead, step, frame_sample = to
+    lanes = lane_count(images)
+    rows, columns, run = shape
+    if steps[2] == run == frame_steps[2]:
+        columns, run = 1, columns * run
+    whole = run - run % lanes
     for n in range(count):
-        s, t = start + n * sample, lead + n * frame_sample
-        for _ in range(lines):
-            for i in range(run):
-                frame[t + i] = images[s + i]
-            s += pitch
-            t += step
+        for i in range(rows):
+            for j in range(columns):
+                s = start + n * steps[0] + i * steps[1] + j * steps[2]
+                t = lead + n * frame_steps[0] + i * frame_steps[1] + j * frame_steps[2]
+                for c in range(0, whole, lanes):
+                    store(frame, t + c, load(images, s + c))
+                for c in range(whole, run):
+                    frame[t + c] = images[s + c]
 
 
 @njit_cached()
@@ -140,45 +154,32 @@ def pack_weights(
 
 
 @njit_cached()
-def unpack_weights(packed: Array, pitch: int, count: int, columns: int, places: Array, w: Array, start: int) -> None:
-    """The inverse of `pack_weights` for one matrix."""
-    lanes = lane_count(w)
-    width = REGISTERS * lanes
-    for i in range(0, count, lanes):
-        at = i // width * pitch + i % width
-        for j in range(0, columns, lanes):
-            gather_square(w, start + i * columns + j, columns, count - i, columns - j, packed, at, places, j)
+def unpack_weights(sums: Array, K: int, places: Array, width: int, w: Array, start: int) -> None:
+    """w[start + k * T + t] = sums[places[t] + k * width] for K channels k and T places."""
+    for k in range(K):
+        at, to = k * width, start + k * len(places)
+        for t in range(len(places)):
+            w[to + t] = sums[places[t] + at]
 
 
 @njit_cached()
-def pack_results_pixels(g: Array, start: int, pitch: int, count: int, K: int, packed: Array) -> None:
-    """Channels of `count` pixels to panels (panel, pixel, REGISTERS registers): those at start, start + pitch, ..."""
-    lanes = lane_count(g)
-    width = REGISTERS * lanes
-    nothing = splat(g.dtype.type(0))
-    for k in range(0, K, lanes):
-        t = k // width * width * count + k % width
-        for p in range(count):
-            s = start + p * pitch + k
-            if k + lanes <= K:
-                store(packed, t + p * width, load(g, s))
-            else:
-                store(packed, t + p * width, take(g, s, 1, 0, K - k, nothing))
+def pack_blocks(g: Array, start: int, pitch: int, count: int, K: int, packed: Array, R: int) -> None:
+    """Channels of `count` pixels to (blocks of R channels, pixel, R): K of them at g[start], g[start + pitch], ...
 
-
-@njit_cached()
-def pack_results_planes(
-    g: Array, start: int, sample: int, count: int, K: int, size: int, places: Array, packed: Array
-) -> None:
-    """The same from images whose channels are first: `size` cells of K planes of `count` samples."""
+    Whole registers are copied: what is too much belongs to the next pixel, or to none.
+    """
     lanes = lane_count(g)
-    width = REGISTERS * lanes
-    for k in range(0, K, lanes):
-        for n in range(count):
-            at = (k // width * count + n) * size * width + k % width
-            for j in range(0, size, lanes):
-                s = start + n * sample + k * size + j
-                scatter_square(g, s, size, K - k, size - j, packed, at, places, j)
+    span = -(-R // lanes) * lanes
+    safe = (len(g) - span - start) // pitch  # the last pixel of which whole registers can be read
+    for k in range(0, K, R):
+        t = k * count
+        whole = max(0, min(count - span // R, safe - k // pitch))
+        for p in range(whole):
+            for r in range(0, R, lanes):
+                store(packed, t + p * R + r, load(g, start + p * pitch + k + r))
+        for p in range(whole, count):
+            for r in range(min(R, K - k)):
+                packed[t + p * R + r] = g[start + p * pitch + k + r]
 
 
 @njit_cached()
@@ -226,37 +227,55 @@ def sum_panels(
             write(y, moved(rows_from(targets, p, ROWS), base + k), sums, count - p, K - k)
 
 
-@njit_cached()
-def weight_sums(
+@njit(inline="always")
+def _weight_sums(
     frame: Array,
     places: Array,
-    steps: tuple[int, int, int],
-    results: Array,
-    shape: tuple[int, int, int, int],
-    chunk: tuple[int, int],
-    panels: int,
+    blocks: Array,
+    g: Array,
+    g_steps: tuple[int, int],
+    count: int,
+    chunk: int,
+    K: int,
     sums: Array,
+    R: int,
+    V: int,
 ) -> None:
-    """sums[panel, t, lane] += sum over n, i, j of frame[places[t] + (n, i, j) @ steps] * results[panel, n, i, j, lane].
+    """sums[q, k, lane] += sum over p of g[k, p] * frame[places[p] + blocks[q] + lane].
 
-    shape (count, N, oh, ow): panels of N samples, of which the first `count` are used. Works through `chunk` samples
-    and rows at a time, so that the cells of a few places and a panel of results stay in the cache. The places are a
-    multiple of ROWS; sums (panels, places, REGISTERS registers).
+    For `count` pixels p, `chunk` at a time: the cells that a block of weights meets are copied, side by side, to the
+    first-level cache, where all channels k meet them. sums (blocks, K rounded up to R, V registers). g_steps: from R
+    channels, which are neighbours, to the next R, and from pixel to pixel.
     """
-    sample_step, row_step, step = steps
-    count, N, oh, ow = shape
-    some, lines = chunk
-    width = REGISTERS * lane_count(frame)
-    for n0 in range(0, count, some):
-        for i in range(0, oh, lines):
-            height = min(lines, oh - i)
-            for t in range(0, len(places), ROWS):
-                cells = rows_from(places, t, ROWS)
-                for panel in range(panels):
-                    part = zeros(frame, ROWS, REGISTERS)
-                    for n in range(n0, min(n0 + some, count)):
-                        part = multiply(
-                            part, frame, moved(cells, n * sample_step + i * row_step), results,
-                            ((panel * N + n) * oh + i) * ow * width, height, ow, row_step, step, ow * width, width,
-                        )  # fmt: skip
-                    add_to(sums, rows_at((panel * len(places) + t) * width, width, ROWS), part, ROWS, width)
+    lanes = lane_count(frame)
+    width, high = V * lanes, -(-K // R) * R
+    met = np.empty(chunk * width, frame.dtype)
+    for first in range(0, count, chunk):
+        length = min(chunk, count - first)
+        for q in range(len(blocks)):
+            for p in range(length):
+                at = places[first + p] + blocks[q]
+                for v in range(0, width, lanes):
+                    store(met, p * width + v, load(frame, at + v))
+            for k in range(0, K, R):
+                rows = rows_at(k // R * g_steps[0] + first * g_steps[1], 1, R)
+                part = multiply(zeros(frame, R, V), g, rows, met, 0, 1, length, 0, g_steps[1], 0, width)
+                add_to(sums, rows_at((q * high + k) * width, width, R), part, R, width)
+
+
+@njit_cached()
+def weight_sums_high(
+    frame: Array, places: Array, blocks: Array, g: Array, g_steps: tuple[int, int], count: int, chunk: int, K: int,
+    sums: Array,
+) -> None:  # fmt: skip
+    """`_weight_sums` in blocks of HIGH channels and registers of weights."""
+    _weight_sums(frame, places, blocks, g, g_steps, count, chunk, K, sums, HIGH_ROWS, HIGH_REGISTERS)
+
+
+@njit_cached()
+def weight_sums_wide(
+    frame: Array, places: Array, blocks: Array, g: Array, g_steps: tuple[int, int], count: int, chunk: int, K: int,
+    sums: Array,
+) -> None:  # fmt: skip
+    """`_weight_sums` in blocks of WIDE channels and registers of weights."""
+    _weight_sums(frame, places, blocks, g, g_steps, count, chunk, K, sums, WIDE_ROWS, WIDE_REGISTERS)
