@@ -33,13 +33,13 @@ from minigen_kernels.cpu.lanes import (
 from minigen_kernels.cpu.squares import scatter_square
 from minigen_kernels.cpu.tile import add_to, multiply, rows_at, rows_from, write, zeros
 
-#: The block of sums: pixels (or weights) times registers of channels. Channels are mostly a power of two.
-ROWS, REGISTERS = (8, 2) if REGISTER_BYTES == 64 else (6, 2)
-#: For the gradient in w: channels times registers of weights.
-HIGH_ROWS, HIGH_REGISTERS = ROWS, REGISTERS
+#: The blocks of sums: pixels times registers of channels, for many channels and for few; and, for the gradient in w,
+#: channels times registers of weights, of which the one that fits better is used.
+HIGH_ROWS, HIGH_REGISTERS = (8, 2) if REGISTER_BYTES == 64 else (6, 2)
 WIDE_ROWS, WIDE_REGISTERS = (8, 3) if REGISTER_BYTES == 64 else (4, 3)
+NARROW_ROWS = 12
 
-#: What `sum_panels` does with a sum: nothing, add the bias, and then a leaky ReLU with this slope, or a ReLU.
+#: What `_sum_panels` does with a sum: nothing, add the bias, and then a leaky ReLU with this slope, or a ReLU.
 PLAIN, BIAS, LEAKY_RELU, RELU = range(4)
 
 
@@ -87,38 +87,36 @@ def rectified(typing_context: Any, sums: Any, slope: Any) -> Any:
 
 @njit_cached()
 def pack_pixels(
-    images: Array,
-    start: int,
-    count: int,
-    steps: tuple[int, int, int],
-    shape: tuple[int, int, int],
-    frame: Array,
-    lead: int,
-    frame_steps: tuple[int, int, int],
-) -> None:
-    """Copy images whose channels are last: from images[start] on to the frame, frame[lead] on.
+    images: Array, start: int, count: int, steps: tuple[int, int], shape: tuple[int, int], frame: Array, lead: int,
+    frame_steps: tuple[int, int],
+) -> None:  # fmt: skip
+    """Copy lines of images whose channels are last: from images[start] on to the frame, frame[lead] on.
 
-    `count` samples; shape (rows, columns, channels); steps from one sample, row, column to the next.
+    `count` samples; shape: lines of a sample, numbers of a line; steps: from one sample and line to the next.
     """
     lanes = lane_count(images)
-    rows, columns, run = shape
-    if steps[2] == run == frame_steps[2]:
-        columns, run = 1, columns * run
-    whole = run - run % lanes
+    lines, size = shape
+    whole = size - size % lanes
     for n in range(count):
-        for i in range(rows):
-            for j in range(columns):
-                s = start + n * steps[0] + i * steps[1] + j * steps[2]
-                t = lead + n * frame_steps[0] + i * frame_steps[1] + j * frame_steps[2]
-                for c in range(0, whole, lanes):
-                    store(frame, t + c, load(images, s + c))
-                for c in range(whole, run):
-                    frame[t + c] = images[s + c]
+        for i in range(lines):
+            s, t = start + n * steps[0] + i * steps[1], lead + n * frame_steps[0] + i * frame_steps[1]
+            for j in range(0, whole, lanes):
+                store(frame, t + j, load(images, s + j))
+            for j in range(whole, size):
+                frame[t + j] = images[s + j]
 
 
 @njit_cached()
 def pack_planes(
-    images: Array, start: int, count: int, planes: int, sample: int, size: int, places: Array, frame: Array, frame_sample: int
+    images: Array,
+    start: int,
+    count: int,
+    planes: int,
+    sample: int,
+    size: int,
+    places: Array,
+    frame: Array,
+    frame_sample: int,
 ) -> None:
     """Copy images whose channels are first: `planes` planes of `size` cells of each of `count` samples.
 
@@ -135,15 +133,22 @@ def pack_planes(
 
 @njit_cached()
 def pack_weights(
-    w: Array, start: int, outer: tuple[int, int, int], count: int, columns: int, places: Array, packed: Array, pitch: int
+    w: Array,
+    start: int,
+    outer: tuple[int, int, int],
+    count: int,
+    columns: int,
+    places: Array,
+    packed: Array,
+    pitch: int,
+    width: int,
 ) -> None:
-    """Rows of numbers to panels of REGISTERS registers: row i stands in lane i of its panel, as far as there are rows.
+    """Rows of numbers to panels of `width` lanes: row i stands in lane i of its panel, as far as there are rows.
 
     outer: how many matrices, from one to the next in w and in a panel. Each has `count` rows of `columns` numbers;
     number j of a row goes to places[j] of the panel. From panel to panel it is `pitch`.
     """
     lanes = lane_count(w)
-    width = REGISTERS * lanes
     many, step, packed_step = outer
     for o in range(many):
         for i in range(0, count, lanes):
@@ -182,37 +187,38 @@ def pack_blocks(g: Array, start: int, pitch: int, count: int, K: int, packed: Ar
                 packed[t + p * R + r] = g[start + p * pitch + k + r]
 
 
-@njit_cached()
-def sum_panels(
+@njit(inline="always")
+def _sum_panels(
     frame: Array,
     places: Array,
-    offset: int,
-    levels: tuple[int, int, int, int, int],
+    levels: tuple[int, int, int, int, int, int],
     weights: Array,
     at: int,
     pitch: int,
     y: Array,
-    base: int,
     targets: Array,
     K: int,
     count: int,
     bias: Array,
     end: int,
     slope: float,
+    R: int,
+    V: int,
 ) -> None:
-    """y[base + targets[p] + k] = end(sum over the terms of frame[places[p] + offset + term] * weights[term, k]).
+    """y[targets[p] + k] = end(sum over the terms of frame[places[p] + term] * weights[term, k]).
 
-    For `count` pixels p and K channels k. The terms: levels = (rows, row step, segments, segment step, length), the
-    numbers of a segment being neighbours. `weights` are panels, `pitch` long, with the terms in this order from `at` on.
+    For `count` pixels p and K channels k. The terms: levels = (first, rows, row step, segments, segment step, length),
+    the numbers of a segment being neighbours. `weights`: panels of V registers, `pitch` long, with the terms in this
+    order from `at` on.
     """
-    rows, row_step, segments, segment_step, length = levels
-    width = REGISTERS * lane_count(frame)
+    offset, rows, row_step, segments, segment_step, length = levels
+    width = V * lane_count(frame)
     part = segments * length * width
     for k in range(0, K, width):
         first = k // width * pitch + at
-        for p in range(0, count, ROWS):
-            sums = zeros(frame, ROWS, REGISTERS)
-            pixels = rows_from(places, p, ROWS)
+        for p in range(0, count, R):
+            sums = zeros(frame, R, V)
+            pixels = rows_from(places, p, R)
             for q in range(rows):
                 sums = multiply(
                     sums, frame, moved(pixels, offset + q * row_step), weights, first + q * part,
@@ -224,7 +230,27 @@ def sum_panels(
                 sums = rectified(sums, y.dtype.type(slope))
             elif end == RELU:
                 sums = rectified(sums, None)
-            write(y, moved(rows_from(targets, p, ROWS), base + k), sums, count - p, K - k)
+            write(y, moved(rows_from(targets, p, R), k), sums, count - p, K - k)
+
+
+@njit_cached()
+def sum_panels_wide(
+    frame: Array, places: Array, levels: tuple[int, int, int, int, int, int], weights: Array, at: int, pitch: int,
+    y: Array, targets: Array, K: int, count: int, bias: Array, end: int, slope: float,
+) -> None:  # fmt: skip
+    """`_sum_panels` in blocks of HIGH pixels and registers of channels."""
+    _sum_panels(
+        frame, places, levels, weights, at, pitch, y, targets, K, count, bias, end, slope, HIGH_ROWS, HIGH_REGISTERS
+    )
+
+
+@njit_cached()
+def sum_panels_narrow(
+    frame: Array, places: Array, levels: tuple[int, int, int, int, int, int], weights: Array, at: int, pitch: int,
+    y: Array, targets: Array, K: int, count: int, bias: Array, end: int, slope: float,
+) -> None:  # fmt: skip
+    """`_sum_panels` in blocks of NARROW_ROWS pixels and one register of channels."""
+    _sum_panels(frame, places, levels, weights, at, pitch, y, targets, K, count, bias, end, slope, NARROW_ROWS, 1)
 
 
 @njit(inline="always")
