@@ -21,6 +21,7 @@ from minigen_kernels.cpu import frame as cpu_frame
 from minigen_kernels.cpu import spectral as cpu_spectral
 from minigen_kernels.cpu.circle import Geometry, spectral_is_faster
 from minigen_kernels.cpu.frame import window_axis
+from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
 from minigen_kernels.cpu.one_thread import ONE_THREAD
 
 ROOMS = [reference, cpu]
@@ -149,9 +150,71 @@ def test_cpu_equals_reference(dtype, case):
 def test_cpu_with_samples_abreast(dtype, case):
     """The other layout of a frame, which few of the cases above would choose, and few taps at once."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_conv, "algorithm", lambda *layer, **direction: "frames")
         patch.setattr(cpu_frame, "_should_interleave", lambda *layer: True)
         patch.setattr(cpu_conv, "CACHE_BYTES", 256)
         assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(case=cases(most_channels=9), last=st.tuples(st.booleans(), st.booleans()))
+def test_cpu_in_windows(dtype, case, last):
+    """With the channels last, as layers of many channels are computed; images and gradients in both layouts."""
+    case = case.astype(dtype)
+    x, g = (as_channels_last(a) if wanted else a for a, wanted in zip((case.x, case.g), last))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu_conv, "algorithm", lambda *layer, **direction: "windows")
+        got = case._replace(x=x, g=g).run(cpu)
+        assert_same(got, case.run(reference), dtype, case)
+        assert all(is_channels_last(got[name]) for name in ("conv2d", "conv_transpose2d"))
+
+
+#: Layers that are computed in windows: several groups of samples, panels of both widths, phases, short runs of weights.
+WINDOWS = [  # as LAYERS
+    (13, 1, 64, 72, (16, 16), (3, 3), (16, 16), (1, 1), (1, 1), (1, 1)),
+    (30, 1, 32, 20, (16, 15), (4, 4), (8, 7), (2, 2), (1, 1), (1, 1)),
+    (9, 1, 1, 17, (28, 28), (5, 5), (14, 14), (2, 2), (2, 2), (1, 1)),
+    (5, 2, 24, 12, (9, 9), (3, 2), (5, 5), (2, 2), (2, 2), (2, 2)),
+    (70, 1, 16, 40, (4, 4), (4, 4), (1, 1), (1, 1), (0, 0), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("layer", WINDOWS)
+def test_layers_in_windows(dtype, last, layer):
+    """What the rule chooses by itself; the same bits in both layouts, and again."""
+    N, groups, Cg, Kg, hw, kernel_hw, out_hw, *steps = layer
+    geometry = Geometry(hw, out_hw, kernel_hw, *steps)
+    assert (
+        cpu_conv.algorithm(N, Cg, Kg, groups, geometry, np.dtype(dtype).itemsize, last, transposed=False) == "windows"
+    )
+    case = make_case(0, *layer).astype(dtype)
+    got = case.run(cpu)
+    assert_same(got, make_case(0, *layer).run(reference), dtype, case)
+    again = case._replace(x=as_channels_last(case.x), g=as_channels_last(case.g)) if last else case
+    ways = {
+        name: cpu_conv.algorithm(N, Cg, Kg, groups, geometry, case.x.itemsize, last, transposed=transposed)
+        for name, transposed in (("conv2d", False), ("conv_transpose2d", True), ("conv2d_weight_grad", None))
+    }
+    for name, result in again.run(cpu).items():
+        assert ways[name] != "windows" or (result == got[name]).all(), name
+
+
+@pytest.mark.parametrize("named", [("identity", 0.0), ("leaky_relu", 0.0), ("leaky_relu", 0.2), ("tanh", 0.0)])
+def test_the_end_of_layers_in_windows(named):
+    """The bias and the activation in the same pass give the bits of `bias_act`; a NaN stays one."""
+    case = make_case(0, *WINDOWS[1]).astype(np.float32)
+    case.x[3, 5, 6, 6] = np.nan
+    bias = np.linspace(-1, 1, 20, dtype=np.float32)
+    plain = cpu.conv2d(case.x, case.w, case.out_hw, *case.geometry)
+    wanted = cpu.bias_act(plain.reshape(*plain.shape[:2], -1), bias, *named).reshape(plain.shape)
+    np.testing.assert_array_equal(cpu.conv2d(case.x, case.w, case.out_hw, *case.geometry, bias, *named), wanted)
+    assert np.isnan(wanted[3]).any() and not np.isnan(wanted[4]).any()
+    bias = np.linspace(-1, 1, 32, dtype=np.float32)
+    plain = cpu.conv_transpose2d(case.g, case.w, case.hw, *case.geometry)
+    wanted = cpu.bias_act(plain.reshape(*plain.shape[:2], -1), bias, *named).reshape(plain.shape)
+    np.testing.assert_array_equal(cpu.conv_transpose2d(case.g, case.w, case.hw, *case.geometry, bias, *named), wanted)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -159,7 +222,7 @@ def test_cpu_with_samples_abreast(dtype, case):
 def test_cpu_around_a_circle(dtype, case):
     """By spectra, in blocks of a few samples and kernels: what none of the cases above is large enough to choose."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu_conv, "spectral_is_faster", lambda *layer, transposed: True)
+        patch.setattr(cpu_conv, "algorithm", lambda *layer, **direction: "spectra")
         patch.setattr(cpu_spectral, "SPECTRA_BYTES", 1 << 12)
         patch.setattr(cpu_spectral, "SMALL_PRODUCT", 1 << 10)
         assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
@@ -171,6 +234,7 @@ def test_cpu_around_a_circle(dtype, case):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_groups_of_samples(dtype, group_bytes, abreast, layer, monkeypatch):
     """One sample (or strip of them) at a time, a few with a smaller last group, and all at once."""
+    monkeypatch.setattr(cpu_conv, "algorithm", lambda *layer, **direction: "frames")
     monkeypatch.setattr(cpu_frame, "_should_interleave", lambda *layer: abreast)
     monkeypatch.setattr(cpu_conv, "SUM_GROUP_BYTES", group_bytes)
     monkeypatch.setattr(cpu_conv, "DOT_GROUP_BYTES", group_bytes)
@@ -191,9 +255,9 @@ def test_one_cell_kernels_see_zeros_outside(room, stride):
 #: Layers of which all three kernels are done by spectra, with a stride, groups, a dilation.
 CIRCLES = [  # as LAYERS
     (33, 1, 48, 40, (7, 7), (5, 5), (7, 7), (1, 1), (2, 2), (1, 1)),
-    (34, 1, 64, 128, (14, 13), (5, 5), (7, 7), (2, 2), (2, 2), (1, 1)),
-    (17, 2, 64, 56, (8, 6), (5, 4), (8, 7), (1, 1), (2, 2), (1, 1)),
-    (33, 1, 56, 64, (7, 9), (5, 5), (7, 9), (1, 1), (4, 4), (2, 2)),
+    (64, 1, 96, 128, (14, 13), (5, 5), (7, 7), (2, 2), (2, 2), (1, 1)),
+    (40, 2, 64, 56, (8, 6), (5, 4), (8, 7), (1, 1), (2, 2), (1, 1)),
+    (48, 1, 56, 64, (7, 9), (5, 5), (7, 9), (1, 1), (4, 4), (2, 2)),
 ]
 
 

@@ -12,8 +12,8 @@ a row is what one weight meets in all samples, read from the frame; the second m
 Images may come in both layouts; a result is channels last (``layout.py``). What fits the second-level cache is worked
 through at a time: groups of samples. Groups and the order of all sums depend only on the shapes.
 
-Imports: NumPy, ``frame.py``, ``layout.py``, ``panels.py``. Specification: ``../reference/conv.py``. Read next:
-``panels.py``.
+Imports: NumPy, ``circle.py``, ``frame.py``, ``layout.py``, ``panels.py``. Specification: ``../reference/conv.py``.
+Read next: ``panels.py``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 
 from minigen_kernels import Array
 from minigen_kernels.cpu import panels
+from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.frame import filled_up, spread_axis
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
@@ -70,6 +71,21 @@ def spread_side(out: int, size: int, k: int, stride: int, padding: int, dilation
         for row, taps in axis.results
     )
     return Side(axis.length, line.lead, line.start, line.size, results)
+
+
+@lru_cache(maxsize=1024)
+def windows(geometry: Geometry) -> tuple[Side, Side]:
+    """Both axes of `conv2d` and `conv2d_weight_grad`."""
+    rows, columns = (window_side(*axis) for axis in zip(*geometry))
+    return rows, columns
+
+
+@lru_cache(maxsize=1024)
+def phases(geometry: Geometry) -> tuple[Side, Side]:
+    """Both axes of `conv_transpose2d`."""
+    hw, out_hw, *others = geometry
+    rows, columns = (spread_side(*axis) for axis in zip(out_hw, hw, *others))
+    return rows, columns
 
 
 class Part(NamedTuple):
@@ -230,16 +246,8 @@ def pack(
     if last:
         start = ((first * H + rows.start) * W + columns.start) * C
         lead = (rows.lead * columns.length + columns.lead) * C
-        panels.pack_pixels(
-            flat,
-            start,
-            count,
-            (H * W * C, W * C),
-            (rows.size, columns.size * C),
-            frame,
-            lead,
-            (sample, columns.length * C),
-        )
+        shape, steps = (rows.size, columns.size * C), (H * W * C, W * C)
+        panels.pack_pixels(flat, start, count, steps, shape, frame, lead, (sample, columns.length * C))
     else:
         places = cell_places(rows, columns, (H, W), C, REGISTER_BYTES // frame.itemsize)
         panels.pack_planes(flat, first * C * H * W, count, C, C * H * W, H * W, places, frame, sample)
@@ -250,7 +258,7 @@ def weight_grad(x: Array, g: Array, kernel_hw: tuple[int, int], rows: Side, colu
     N, C, H, W = x.shape
     K, oh, ow = g.shape[1:]
     p = weight_plan(rows, columns, C, K, groups, x.itemsize)
-    sums = np.zeros(groups * p.size, x.dtype)
+    sums = np.empty(groups * p.size, x.dtype)
     last = is_channels_last(x)
     flat_x, flat_g = flattened(x, last), flattened(as_channels_last(g), True)
     samples = min(N, p.samples)
@@ -268,8 +276,8 @@ def weight_grad(x: Array, g: Array, kernel_hw: tuple[int, int], rows: Side, colu
                 panels.pack_blocks(flat_g, start, K, count * oh * ow, p.Kg, packed, p.high)
                 g_steps, results = (count * oh * ow * p.high, p.high), packed
             p.add_up(
-                frame[group * (C // groups) :], places, p.blocks, results, g_steps, count * oh * ow, CHUNK, p.Kg,
-                sums[group * p.size :],
+                frame[group * (C // groups) :], places, p.sources, p.lane, results, g_steps, count * oh * ow,
+                CHUNK, p.Kg, sums[group * p.size :], first > 0,
             )  # fmt: skip
     gw = np.empty((K, C // groups, *kernel_hw), x.dtype)
     for group in range(groups):
@@ -289,7 +297,8 @@ class WeightPlan(NamedTuple):
     samples: int
     direct: bool
     part: Part
-    blocks: Array
+    sources: Array
+    lane: Array
     order: Array
     size: int
 
@@ -311,15 +320,25 @@ def weight_plan(rows: Side, columns: Side, C: int, K: int, groups: int, itemsize
         (panels.HIGH_ROWS, panels.HIGH_REGISTERS, panels.weight_sums_high),
         (panels.WIDE_ROWS, panels.WIDE_REGISTERS, panels.weight_sums_wide),
     ):
-        choices.append((-(-Kg // R) * R * (-(-run // (V * lanes)) * V * lanes), R, V, add_up))
-    _, R, V, add_up = min(choices, key=lambda choice: choice[0])
+        # Several short runs side by side in a block of sums, or a long run in several blocks.
+        together, cut = max(1, V * lanes // run), -(-run // (V * lanes))
+        choices.append((-(-Kg // R) * R * -(-len(starts) // together) * cut * V, together, cut, R, V, add_up))
+    _, together, cut, R, V, add_up = min(choices, key=lambda choice: choice[0])
     width, high = V * lanes, -(-Kg // R) * R
-    blocks = np.array([start + b for start in starts for b in range(0, run, width)])
+    if cut > 1:
+        first, lane = np.array(starts)[:, None] + np.arange(cut) * width, np.arange(V) * lanes
+        sources = first.reshape(-1, 1) + lane
+    else:
+        along = np.arange(-(-run // lanes)) * lanes
+        sources = filled_up(np.array(starts), together).reshape(-1, together, 1) + along
+        sources = sources.reshape(len(sources), -1)
+        lane = (np.arange(together)[:, None] * run + along).ravel()
     r, within = np.divmod(np.arange(T), run)
-    order = (r * -(-run // width) + within // width) * high * width + within % width
+    block = (r // together) * cut + within // width
+    order = block * high * width + (r % together) * run + within % width
     samples = max(1, GROUP_BYTES // ((sample + row[2] * column[2] * K) * itemsize), CHUNK // (row[2] * column[2]))
     part = Part((0,) * 6, 0, tuple(row), tuple(column))
     return WeightPlan(
         Kg, T, width, R, add_up, sample, samples, Kg % R == 0 and K * itemsize <= DIRECT_BYTES, part,
-        blocks, order.reshape(T // Cg, Cg).T.ravel(), len(blocks) * high * width,
+        sources, lane, order.reshape(T // Cg, Cg).T.ravel(), len(sources) * high * width,
     )  # fmt: skip

@@ -29,7 +29,7 @@ from minigen_kernels.cpu.frame import Axis, spread_axis, window_axis
 
 #: The cost of a product in a transform and of one of spectra, relative to a product of the direct way: fitted to the
 #: times of 270 layers on an x86 processor, so that the spectral way, where it is chosen, is hardly ever slower.
-TRANSFORM_COST, SPECTRUM_COST = 2.0, 1.3
+TRANSFORM_COST, SPECTRUM_COST = 2.4, 1.4
 #: Below this number of direct products the direct way is used.
 FEWEST_PRODUCTS = 1 << 20
 #: The limit in bytes for the spectra of this many samples or kernels.

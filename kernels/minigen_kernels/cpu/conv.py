@@ -24,13 +24,19 @@ Read next: ``frame.py``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache, partial
+
 import numpy as np
 
 from minigen_kernels import Array, Pair, as_ncl
-from minigen_kernels.cpu import spectral
+from minigen_kernels.cpu import panels, spectral
 from minigen_kernels.cpu.activation import bias_act
+from minigen_kernels.cpu.channels_last import correlate, phases, weight_grad, windows
 from minigen_kernels.cpu.circle import Geometry, circle, spectral_is_faster
 from minigen_kernels.cpu.frame import Axis, Frame, filled_up
+from minigen_kernels.cpu.lanes import REGISTER_BYTES
+from minigen_kernels.cpu.layout import as_channels_first, lies_last
 from minigen_kernels.cpu.taps import dot_of_taps, sum_of_taps, sum_of_taps_single
 from minigen_kernels.cpu.upsample import upsample_nearest2d
 
@@ -40,6 +46,8 @@ SUM_GROUP_BYTES = 1 << 19
 DOT_GROUP_BYTES = 1 << 21
 #: What the taps in work at once may use: about as much in weights as in cells, or cells alone.
 CACHE_BYTES = 3 << 17
+#: Groups with fewer channels are computed in frames with the channels first.
+FEW_CHANNELS = 8
 
 
 def conv2d(
@@ -55,17 +63,19 @@ def conv2d(
     slope: float = 0.0,
 ) -> Array:
     """Cross-correlation and, with a bias, what ends it: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
-    return _ended(_conv2d(x, w, out_hw, stride, padding, dilation, groups), b, activation, slope)
-
-
-def _conv2d(x: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
     K, Cg, kh, kw = w.shape
-    if _one_cell(w, x.shape[2:], out_hw, stride, padding, groups):
-        return _mix_channels(w[:, :, 0, 0], _met(x, out_hw, stride))
     geometry = Geometry(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation)
-    if spectral_is_faster(len(x), Cg, K // groups, geometry, x.itemsize, transposed=False):
-        return spectral.conv2d(x, w, out_hw, groups, circle(geometry, x.dtype))
-    return _sum(x, w.reshape(groups, K // groups, Cg, kh, kw), out_hw, *geometry.window())
+    way = algorithm(x.shape[0], Cg, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=False)
+    if way == "windows" and x.size and out_hw[0] and out_hw[1]:
+        return _ended(partial(correlate, x, w, False, out_hw, *windows(geometry), groups), b, activation, slope)
+    x = as_channels_first(x)
+    if way == "product":
+        y = _mix_channels(w[:, :, 0, 0], _met(x, out_hw, stride))
+    elif way == "spectra":
+        y = spectral.conv2d(x, w, out_hw, groups, circle(geometry, x.dtype))
+    else:
+        y = _sum(x, w.reshape(groups, K // groups, Cg, kh, kw), out_hw, *geometry.window())
+    return y if b is None else bias_act(as_ncl(y), b, activation, slope).reshape(y.shape)
 
 
 def conv_transpose2d(
@@ -81,37 +91,38 @@ def conv_transpose2d(
     slope: float = 0.0,
 ) -> Array:
     """The adjoint in x and, with a bias, what ends it: g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W)."""
-    return _ended(_conv_transpose2d(g, w, out_hw, stride, padding, dilation, groups), b, activation, slope)
-
-
-def _conv_transpose2d(
-    g: Array, w: Array, out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
-) -> Array:
     K, Cg, kh, kw = w.shape
-    if _one_cell(w, out_hw, g.shape[2:], stride, padding, groups):
-        mixed = _mix_channels(w[:, :, 0, 0].T, g)
-        if mixed.shape[2:] == out_hw:
-            return mixed
-        gx = np.zeros((len(g), Cg, *out_hw), g.dtype)
-        _met(gx, g.shape[2:], stride)[...] = mixed
-        return gx
     geometry = Geometry(out_hw, g.shape[2:], (kh, kw), stride, padding, dilation)
-    if spectral_is_faster(len(g), Cg, K // groups, geometry, g.itemsize, transposed=True):
-        return spectral.conv_transpose2d(g, w, out_hw, groups, circle(geometry, g.dtype))
-    return _sum(g, w.reshape(groups, K // groups, Cg, kh, kw).swapaxes(1, 2), out_hw, *geometry.spread())
+    way = algorithm(g.shape[0], Cg, K // groups, groups, geometry, g.itemsize, lies_last(g), transposed=True)
+    if way == "windows" and g.size and out_hw[0] and out_hw[1]:
+        return _ended(partial(correlate, g, w, True, out_hw, *phases(geometry), groups), b, activation, slope)
+    g = as_channels_first(g)
+    if way == "product":
+        gx = _mix_channels(w[:, :, 0, 0].T, g)
+        if gx.shape[2:] != out_hw:
+            mixed, gx = gx, np.zeros((len(g), Cg, *out_hw), g.dtype)
+            _met(gx, g.shape[2:], stride)[...] = mixed
+    elif way == "spectra":
+        gx = spectral.conv_transpose2d(g, w, out_hw, groups, circle(geometry, g.dtype))
+    else:
+        gx = _sum(g, w.reshape(groups, K // groups, Cg, kh, kw).swapaxes(1, 2), out_hw, *geometry.spread())
+    return gx if b is None else bias_act(as_ncl(gx), b, activation, slope).reshape(gx.shape)
 
 
 def conv2d_weight_grad(
     x: Array, g: Array, kernel_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
     """The adjoint in w: x (N, C, H, W), g (N, K, oh, ow) -> gw (K, C/groups, kh, kw)."""
-    x, g = np.ascontiguousarray(x), np.ascontiguousarray(g)
     N, C = x.shape[:2]
     K = g.shape[1]
     if x.size == 0 or g.size == 0:
         return np.zeros((K, C // groups, *kernel_hw), x.dtype)
     geometry = Geometry(x.shape[2:], g.shape[2:], kernel_hw, stride, padding, dilation)
-    if spectral_is_faster(N, C // groups, K // groups, geometry, x.itemsize, transposed=False):
+    way = algorithm(N, C // groups, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=None)
+    if way == "windows":
+        return weight_grad(x, g, kernel_hw, *windows(geometry), groups)
+    x, g = as_channels_first(x), as_channels_first(g)
+    if way == "spectra":
         return spectral.conv2d_weight_grad(x, g, kernel_hw, groups, circle(geometry, x.dtype))
     rows, columns = geometry.window()
     frame = Frame(x, groups, K, rows, columns, DOT_GROUP_BYTES)
@@ -128,6 +139,29 @@ def conv2d_weight_grad(
         frame.pack_results(g, first, count, results)
         dot_of_taps(frame.cells, offsets, results, gw, frame.starts(count, part, 1), at_once)
     return gw[:, : K // groups, :T].reshape(K, C // groups, *kernel_hw)
+
+
+@lru_cache(maxsize=1024)
+def algorithm(
+    N: int, C: int, K: int, groups: int, geometry: Geometry, itemsize: int, last: bool, transposed: bool | None
+) -> str:
+    """The way of one convolution: "product", "spectra", "windows" (``channels_last.py``) or "frames".
+
+    For N samples with C channels of the image and K of the result in each group; `last`: whether the given images lie
+    channels last; transposed: None for the gradient in w. A pure function of the shapes and the size of a register.
+    """
+    if transposed is not None and _one_cell(geometry, groups) and not last:
+        return "product"
+    if spectral_is_faster(N, C, K, geometry, itemsize, transposed=bool(transposed)):
+        return "spectra"
+    lanes = REGISTER_BYTES // itemsize
+    sums = C if transposed else K  # channels of what is computed: they fill the lanes of registers
+    strides = geometry.stride[0] * geometry.stride[1]
+    if transposed is None:
+        few = groups > 1 and min(C, K) < FEW_CHANNELS
+    else:
+        few = 2 * sums <= lanes and (strides == 1 or sums == 1) or groups > 1 and min(C, K) < FEW_CHANNELS
+    return "frames" if few else "windows"
 
 
 def conv2d_upsample(
@@ -148,15 +182,23 @@ def conv2d_upsample(
     return y, upsample_nearest2d(y, scale)
 
 
-def _ended(y: Array, b: Array | None, activation: str, slope: float) -> Array:
-    """Add the bias and apply the activation, if there is a bias."""
-    return y if b is None else bias_act(as_ncl(y), b, activation, slope).reshape(y.shape)
+def _ended(sums: Callable[..., Array], b: Array | None, activation: str, slope: float) -> Array:
+    """With a bias: `sums` adds it and does a leaky ReLU in the same pass; other activations take a second one."""
+    if b is None:
+        return sums()
+    if activation == "identity":
+        return sums(b=b, end=panels.BIAS)
+    if activation == "leaky_relu":
+        return sums(b=b, end=panels.LEAKY_RELU if slope else panels.RELU, slope=slope)
+    y = sums()
+    return bias_act(as_ncl(y), b, activation, slope).reshape(y.shape)
 
 
-def _one_cell(w: Array, hw: tuple[int, ...], out_hw: tuple[int, ...], stride: Pair, padding: Pair, groups: int) -> bool:
+def _one_cell(geometry: Geometry, groups: int) -> bool:
     """Whether every result sees just one cell, in all channels, and none sees the zeros outside the image."""
+    hw, out_hw, kernel_hw, stride, padding, _ = geometry
     inside = all((o - 1) * s < n for n, o, s in zip(hw, out_hw, stride))
-    return inside and w.shape[2:] == (1, 1) and padding == (0, 0) and groups == 1
+    return inside and kernel_hw == (1, 1) and padding == (0, 0) and groups == 1
 
 
 def _met(x: Array, out_hw: Pair, stride: Pair) -> Array:

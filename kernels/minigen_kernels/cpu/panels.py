@@ -38,6 +38,8 @@ from minigen_kernels.cpu.tile import add_to, multiply, rows_at, rows_from, write
 HIGH_ROWS, HIGH_REGISTERS = (8, 2) if REGISTER_BYTES == 64 else (6, 2)
 WIDE_ROWS, WIDE_REGISTERS = (8, 3) if REGISTER_BYTES == 64 else (4, 3)
 NARROW_ROWS = 12
+#: Pixels that meet all panels of weights before the next ones: a multiple of all rows above.
+PIXELS = 96
 
 #: What `_sum_panels` does with a sum: nothing, add the bias, and then a leaky ReLU with this slope, or a ReLU.
 PLAIN, BIAS, LEAKY_RELU, RELU = range(4)
@@ -214,23 +216,24 @@ def _sum_panels(
     offset, rows, row_step, segments, segment_step, length = levels
     width = V * lane_count(frame)
     part = segments * length * width
-    for k in range(0, K, width):
-        first = k // width * pitch + at
-        for p in range(0, count, R):
-            sums = zeros(frame, R, V)
-            pixels = rows_from(places, p, R)
-            for q in range(rows):
-                sums = multiply(
-                    sums, frame, moved(pixels, offset + q * row_step), weights, first + q * part,
-                    segments, length, segment_step, 1, length * width, width,
-                )  # fmt: skip
-            if end != PLAIN:
-                sums = biased(sums, pixels, bias, k)
-            if end == LEAKY_RELU:
-                sums = rectified(sums, y.dtype.type(slope))
-            elif end == RELU:
-                sums = rectified(sums, None)
-            write(y, moved(rows_from(targets, p, R), k), sums, count - p, K - k)
+    for some in range(0, count, PIXELS):
+        for k in range(0, K, width):
+            first = k // width * pitch + at
+            for p in range(some, min(some + PIXELS, count), R):
+                sums = zeros(frame, R, V)
+                pixels = rows_from(places, p, R)
+                for q in range(rows):
+                    sums = multiply(
+                        sums, frame, moved(pixels, offset + q * row_step), weights, first + q * part,
+                        segments, length, segment_step, 1, length * width, width,
+                    )  # fmt: skip
+                if end != PLAIN:
+                    sums = biased(sums, pixels, bias, k)
+                if end == LEAKY_RELU:
+                    sums = rectified(sums, y.dtype.type(slope))
+                elif end == RELU:
+                    sums = rectified(sums, None)
+                write(y, moved(rows_from(targets, p, R), k), sums, count - p, K - k)
 
 
 @njit_cached()
@@ -257,51 +260,57 @@ def sum_panels_narrow(
 def _weight_sums(
     frame: Array,
     places: Array,
-    blocks: Array,
+    sources: Array,
+    lane: Array,
     g: Array,
     g_steps: tuple[int, int],
     count: int,
     chunk: int,
     K: int,
     sums: Array,
+    more: bool,
     R: int,
     V: int,
 ) -> None:
-    """sums[q, k, lane] += sum over p of g[k, p] * frame[places[p] + blocks[q] + lane].
+    """sums[q, k, weight] = (itself if `more`) + sum over p of g[k, p] * frame[places[p] + place of the weight].
 
     For `count` pixels p, `chunk` at a time: the cells that a block of weights meets are copied, side by side, to the
-    first-level cache, where all channels k meet them. sums (blocks, K rounded up to R, V registers). g_steps: from R
+    first-level cache, where all channels k meet them. A pixel's cells are several registers, which may overlap: from
+    sources[q, i] on in the frame to lane[i] on. sums (blocks, K rounded up to R, V registers). g_steps: from R
     channels, which are neighbours, to the next R, and from pixel to pixel.
     """
     lanes = lane_count(frame)
     width, high = V * lanes, -(-K // R) * R
-    met = np.empty(chunk * width, frame.dtype)
+    met = np.empty(chunk * width + lanes, frame.dtype)
     for first in range(0, count, chunk):
         length = min(chunk, count - first)
-        for q in range(len(blocks)):
+        for q in range(len(sources)):
             for p in range(length):
-                at = places[first + p] + blocks[q]
-                for v in range(0, width, lanes):
-                    store(met, p * width + v, load(frame, at + v))
+                for i in range(len(lane)):
+                    store(met, p * width + lane[i], load(frame, places[first + p] + sources[q, i]))
             for k in range(0, K, R):
                 rows = rows_at(k // R * g_steps[0] + first * g_steps[1], 1, R)
                 part = multiply(zeros(frame, R, V), g, rows, met, 0, 1, length, 0, g_steps[1], 0, width)
-                add_to(sums, rows_at((q * high + k) * width, width, R), part, R, width)
+                to = rows_at((q * high + k) * width, width, R)
+                if more or first > 0:
+                    add_to(sums, to, part, R, width)
+                else:
+                    write(sums, to, part, R, width)
 
 
 @njit_cached()
 def weight_sums_high(
-    frame: Array, places: Array, blocks: Array, g: Array, g_steps: tuple[int, int], count: int, chunk: int, K: int,
-    sums: Array,
+    frame: Array, places: Array, sources: Array, lane: Array, g: Array, g_steps: tuple[int, int], count: int,
+    chunk: int, K: int, sums: Array, more: bool,
 ) -> None:  # fmt: skip
     """`_weight_sums` in blocks of HIGH channels and registers of weights."""
-    _weight_sums(frame, places, blocks, g, g_steps, count, chunk, K, sums, HIGH_ROWS, HIGH_REGISTERS)
+    _weight_sums(frame, places, sources, lane, g, g_steps, count, chunk, K, sums, more, HIGH_ROWS, HIGH_REGISTERS)
 
 
 @njit_cached()
 def weight_sums_wide(
-    frame: Array, places: Array, blocks: Array, g: Array, g_steps: tuple[int, int], count: int, chunk: int, K: int,
-    sums: Array,
+    frame: Array, places: Array, sources: Array, lane: Array, g: Array, g_steps: tuple[int, int], count: int,
+    chunk: int, K: int, sums: Array, more: bool,
 ) -> None:  # fmt: skip
     """`_weight_sums` in blocks of WIDE channels and registers of weights."""
-    _weight_sums(frame, places, blocks, g, g_steps, count, chunk, K, sums, WIDE_ROWS, WIDE_REGISTERS)
+    _weight_sums(frame, places, sources, lane, g, g_steps, count, chunk, K, sums, more, WIDE_ROWS, WIDE_REGISTERS)
