@@ -33,8 +33,9 @@ from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
 
 #: What the frame of a group of samples may take: half of the second-level cache, which weights and results share.
 GROUP_BYTES = 1 << 18
-#: Terms that `panels.weight_sums` adds at a time: a cache line of the frame for each, and a panel of results.
-CHUNK = 256
+#: Pixels that `panels._weight_sums` adds at a time: their cells, their results and a block of sums fit the first level.
+CHUNK = 128
+#: Results with more bytes for a pixel are copied to blocks of channels: they would be read a cache line for each pixel.
 DIRECT_BYTES = 128
 
 

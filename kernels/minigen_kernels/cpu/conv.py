@@ -1,25 +1,29 @@
 """Convolution and its two adjoints on the CPU, without im2col.
 
-In a *frame* (``frame.py``) the offset (channel, u, v) of a kernel, a *tap*, has a fixed distance from the place p of
-the result, so that a convolution is
+A convolution is a matrix product whose second matrix is read from the zero-padded image, shifted, instead of from one
+copy of the image for each offset (u, v) of the kernel. There are four ways to compute it; `algorithm` chooses.
 
-    y[k, p] = sum over t of w[k, t] * frame[p + offset[t]],
+* "windows", the usual one (``channels_last.py``): the numbers of all channels at a pixel are neighbours. The sums of a
+  few pixels and of some registers of result channels are kept in registers.
+* "frames", for few channels of the result (``frame.py``): registers hold neighbouring pixels, or samples. In a *frame*
+  the offset (channel, u, v), a *tap*, has a fixed distance from the place p of the result, so that
 
-a matrix product whose second matrix is read from the frame, shifted, instead of from one copy of the image for each
-(u, v). The adjoint in x is the same sum over a frame of g, once for each phase of its result. The adjoint in w
-multiplies a frame of x with the gradients of the results at the same places. Places between two lines are computed
-with the rest and dropped.
+      y[k, p] = sum over t of w[k, t] * frame[p + offset[t]].
 
-Two kinds of layers use other algorithms. A 1x1 kernel needs no frame: it is a matrix product by BLAS. With many
-channels on small images, products of spectra (``spectral.py``) take less work; `circle.spectral_is_faster` compares the
-numbers of products.
+* "spectra" (``spectral.py``): with large kernels and many channels, products of spectra take less work;
+  `circle.spectral_is_faster` compares the numbers of products.
+* "product": a kernel of 1 x 1 on channels that come first is a matrix product by BLAS.
 
-The work is done in groups of samples that fit into the second-level cache. The algorithm and the groups depend only on
-the shapes, and so do the bits of a result. The zeros of a frame are multiplied like any number: infinities and NaN in
-kernels and gradients can spread further than in the reference, and with spectra those in images too.
+The adjoint in x is the same sum over a frame of g, once for each phase of its result. The adjoint in w multiplies a
+frame of x with the gradients of the results at the same places. Images may come channels first or last
+(``layout.py``); windows answer channels last, all others channels first.
 
-Imports: NumPy, ``circle.py``, ``frame.py``, ``spectral.py``, ``taps.py``. Specification: ``../reference/conv.py``.
-Read next: ``frame.py``.
+The work is done in groups of samples that fit into the second-level cache. The way and the groups depend only on the
+shapes and the layout, and so do the bits of a result. The zeros of a frame are multiplied like any number: infinities
+and NaN in kernels and gradients can spread further than in the reference, and with spectra those in images too.
+
+Imports: NumPy, ``channels_last.py``, ``circle.py``, ``frame.py``, ``layout.py``, ``spectral.py``, ``taps.py``.
+Specification: ``../reference/conv.py``. Read next: ``channels_last.py``.
 """
 
 from __future__ import annotations

@@ -281,16 +281,19 @@ def _weight_sums(
     """
     lanes = lane_count(frame)
     width, high = V * lanes, -(-K // R) * R
-    met = np.empty(chunk * width + lanes, frame.dtype)
+    pitch = width if lane[-1] + lanes <= width else width + lanes  # room for what the last register has too much
+    met = np.empty(chunk * pitch, frame.dtype)
     for first in range(0, count, chunk):
         length = min(chunk, count - first)
+        here = places[first : first + length]  # an index from 0 on is not checked for being negative
         for q in range(len(sources)):
-            for p in range(length):
-                for i in range(len(lane)):
-                    store(met, p * width + lane[i], load(frame, places[first + p] + sources[q, i]))
+            for i in range(len(lane)):
+                source, to = sources[q, i], lane[i]
+                for p in range(length):
+                    store(met, p * pitch + to, load(frame, here[p] + source))
             for k in range(0, K, R):
                 rows = rows_at(k // R * g_steps[0] + first * g_steps[1], 1, R)
-                part = multiply(zeros(frame, R, V), g, rows, met, 0, 1, length, 0, g_steps[1], 0, width)
+                part = multiply(zeros(frame, R, V), g, rows, met, 0, 1, length, 0, g_steps[1], 0, pitch)
                 to = rows_at((q * high + k) * width, width, R)
                 if more or first > 0:
                     add_to(sums, to, part, R, width)
