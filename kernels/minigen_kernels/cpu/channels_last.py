@@ -12,8 +12,8 @@ a row is what one weight meets in all samples, read from the frame; the second m
 Images may come in both layouts; a result is channels last (``layout.py``). What fits the second-level cache is worked
 through at a time: groups of samples. Groups and the order of all sums depend only on the shapes.
 
-Imports: NumPy, ``circle.py``, ``frame.py``, ``layout.py``, ``panels.py``. Specification: ``../reference/conv.py``.
-Read next: ``panels.py``.
+Imports: NumPy, ``frame.py``, ``layout.py``, ``panels.py``, ``window.py``. Specification: ``../reference/conv.py``.
+Read next: ``window.py``.
 """
 
 from __future__ import annotations
@@ -26,99 +26,48 @@ import numpy as np
 
 from minigen_kernels import Array
 from minigen_kernels.cpu import panels
-from minigen_kernels.cpu.circle import Geometry
-from minigen_kernels.cpu.frame import filled_up, spread_axis
+from minigen_kernels.cpu.frame import filled_up
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
+from minigen_kernels.cpu.window import Part, Side, filled_with, flattened, pack, pixels
 
 #: What the frame of a group of samples may take: half of the second-level cache, which weights and results share.
 GROUP_BYTES = 1 << 18
+#: No panel has more lanes: what whole registers may read or write beyond the last channel.
+MOST_LANES = 64
 #: Pixels that `panels._weight_sums` adds at a time: their cells, their results and a block of sums fit the first level.
 CHUNK = 128
 #: Results with more bytes for a pixel are copied to blocks of channels: they would be read a cache line for each pixel.
 DIRECT_BYTES = 128
 
 
-class Side(NamedTuple):
-    """A convolution along one axis.
+class Panels(NamedTuple):
+    """Channels `first`, ..., `first + size - 1` of the results of a group, in panels of one width.
 
-    The frame has `length` places; cells `start`, ..., `start + size - 1` of the image stand from place `lead` on.
-    results: for every phase (first result, step, count, step in the frame, offsets of the kernel with their places).
+    sum_up: the kernel; places: where the weights of a channel stand in a panel.
     """
 
-    length: int
-    lead: int
-    start: int
+    first: int
     size: int
-    results: tuple[tuple[int, int, int, int, tuple[tuple[int, int], ...]], ...]
-
-
-@lru_cache(maxsize=1024)
-def window_side(size: int, out: int, k: int, stride: int, padding: int, dilation: int) -> Side:
-    """The axis of `conv2d`: each of `out` results looks through its window at `size` cells."""
-    length = (out - 1) * stride + (k - 1) * dilation + 1
-    taps = tuple((u, u * dilation) for u in range(k))
-    lead = min(padding, length)
-    return Side(length, lead, 0, min(size, length - lead), ((0, 1, out, stride, taps),))
-
-
-@lru_cache(maxsize=1024)
-def spread_side(out: int, size: int, k: int, stride: int, padding: int, dilation: int) -> Side:
-    """The axis of `conv_transpose2d`: the `out` cells of g spread over `size` cells of the image."""
-    axis = spread_axis(out, size, k, stride, padding, dilation)
-    (line,) = axis.phases
-    results = tuple(
-        (row.start, row.step, row.size, 1, tuple(sorted(((tap.u, tap.shift) for tap in taps), key=lambda tap: tap[1])))
-        for row, taps in axis.results
-    )
-    return Side(axis.length, line.lead, line.start, line.size, results)
-
-
-@lru_cache(maxsize=1024)
-def windows(geometry: Geometry) -> tuple[Side, Side]:
-    """Both axes of `conv2d` and `conv2d_weight_grad`."""
-    rows, columns = (window_side(*axis) for axis in zip(*geometry))
-    return rows, columns
-
-
-@lru_cache(maxsize=1024)
-def phases(geometry: Geometry) -> tuple[Side, Side]:
-    """Both axes of `conv_transpose2d`."""
-    hw, out_hw, *others = geometry
-    rows, columns = (spread_side(*axis) for axis in zip(out_hw, hw, *others))
-    return rows, columns
-
-
-class Part(NamedTuple):
-    """Results that sum the same taps.
-
-    levels: the terms of a pixel (``panels._sum_panels``); at: where the weights
-    begin, in terms; row, column: (first result, step, count, step in the frame).
-    """
-
-    levels: tuple[int, int, int, int, int, int]
-    at: int
-    row: tuple[int, ...]
-    column: tuple[int, ...]
+    width: int
+    sum_up: Any
+    places: Array
 
 
 class Plan(NamedTuple):
     """All that depends on shapes only.
 
-    Kg, Cg: channels of a group of results and images; width: lanes of a panel, `panel` numbers long; sum_up: the
-    kernel; sample: the numbers of a sample in the frame, `samples` at a time; parts; places: of the weights of a row in
-    a panel; covered: whether each result has a part.
+    Kg, Cg: channels of a group of results and images; terms: of all parts; sample: the numbers of a sample in the
+    frame, `samples` at a time; covered: whether each result has a part.
     """
 
     Kg: int
     Cg: int
-    width: int
-    panel: int
-    sum_up: Any
+    terms: int
     sample: int
     samples: int
     parts: tuple[Part, ...]
-    places: Array
+    panels: tuple[Panels, ...]
     covered: bool
 
 
@@ -145,40 +94,21 @@ def plan(
         for (u, _), (v, _) in product(row_taps, column_taps):
             order[u, v] = len(order)
     taps = np.array([order[uv] for uv in sorted(order)]) * Cg
-    narrow = Kg <= lanes
-    width = lanes if narrow else panels.HIGH_REGISTERS * lanes
-    places = (taps if transposed else taps + np.arange(Cg)[:, None]).ravel() * width
+    places = (taps if transposed else taps + np.arange(Cg)[:, None]).ravel()
+    wide = panels.HIGH_REGISTERS * lanes
+    many = Kg if 0 == Kg % wide or Kg % wide > lanes else Kg - Kg % wide
+    widths = tuple(
+        Panels(first, count, width, sum_up, filled_with(places * width, -1, lanes))
+        for first, count, width, sum_up in (
+            (0, many, wide, panels.sum_panels_wide),
+            (many, Kg - many, lanes, panels.sum_panels_narrow),
+        )
+        if count
+    )
     return Plan(
-        Kg, Cg, width, len(order) * Cg * width, panels.sum_panels_narrow if narrow else panels.sum_panels_wide, sample,
-        max(1, GROUP_BYTES // (sample * itemsize)), tuple(parts), filled_with(places, -1, lanes),
+        Kg, Cg, len(order) * Cg, sample, max(1, GROUP_BYTES // (sample * itemsize)), tuple(parts), widths,
         sum(part.row[2] * part.column[2] for part in parts) == out_hw[0] * out_hw[1],
     )  # fmt: skip
-
-
-def filled_with(places: Array, rest: int, multiple: int) -> Array:
-    """A number appended until their count is a multiple."""
-    return np.concatenate([places, np.full(-len(places) % multiple, rest)])
-
-
-@lru_cache(maxsize=256)
-def pixels(
-    part: Part, sample: int, row_pitch: int, C: int, out_hw: tuple[int, int], K: int, count: int
-) -> tuple[Array, Array]:
-    """The places of the results of `count` samples in the frame, a multiple of 24, and in the result."""
-    (top, down, height, row_step), (left, across, width, step) = part.row, part.column
-    n, i, j = np.arange(count)[:, None, None], np.arange(height)[:, None], np.arange(width)
-    places = n * sample + i * row_step * row_pitch + j * step * C
-    targets = (n * out_hw[0] * out_hw[1] + (top + i * down) * out_hw[1] + left + j * across) * K
-    return filled_up(places.ravel(), 24), filled_up(targets.ravel(), 24)
-
-
-@lru_cache(maxsize=256)
-def cell_places(rows: Side, columns: Side, hw: tuple[int, int], C: int, lanes: int) -> Array:
-    """The place in a frame of each cell of an image, whole registers of them; -1 for none."""
-    places = np.full((hw[0], hw[1]), -1)
-    i, j = np.arange(rows.size)[:, None], np.arange(columns.size)
-    places[rows.start + i, columns.start + j] = ((rows.lead + i) * columns.length + columns.lead + j) * C
-    return filled_with(places.ravel(), -1, lanes)
 
 
 def correlate(
@@ -196,12 +126,12 @@ def correlate(
         rows, columns = rows._replace(length=H), columns._replace(length=W)
     p = plan(rows, columns, C, w.shape[1] if transposed else len(w) // groups, transposed, groups, out_hw, x.itemsize)
     y = (np.empty if p.covered else np.zeros)((N, *out_hw, groups * p.Kg), x.dtype)
-    weights = _packed(w, p, transposed, groups)
-    bias = np.zeros(0 if b is None else groups * p.Kg + p.width, x.dtype)
+    weights = [(g, some, _packed(w, p, some, transposed, g)) for g in range(groups) for some in p.panels]
+    bias = np.zeros(0 if b is None else groups * p.Kg + MOST_LANES, x.dtype)
     if b is not None:
         bias[: groups * p.Kg] = b
     samples, flat, out = min(p.samples, N), flattened(x, last), y.reshape(-1)
-    frame = flat if whole else np.zeros(samples * p.sample + p.width, x.dtype)
+    frame = flat if whole else np.zeros(samples * p.sample + MOST_LANES, x.dtype)
     for first in range(0, N, samples):
         count = min(samples, N - first)
         if whole:
@@ -212,46 +142,24 @@ def correlate(
         for part in p.parts:
             places, targets = pixels(part, p.sample, columns.length * C, C, out_hw, groups * p.Kg, count)
             pixel_count = count * part.row[2] * part.column[2]
-            for g in range(groups):
-                p.sum_up(
-                    frame[g * p.Cg :], places, part.levels, weights[g], part.at * p.width, p.panel, here[g * p.Kg :],
-                    targets, p.Kg, pixel_count, bias[g * p.Kg :], end, slope,
+            for g, some, packed in weights:
+                k = g * p.Kg + some.first
+                some.sum_up(
+                    frame[g * p.Cg :], places, part.levels, packed, part.at * some.width, p.terms * some.width,
+                    here[k:], targets, some.size, pixel_count, bias[k:], end, slope,
                 )  # fmt: skip
     return y.transpose(0, 3, 1, 2)
 
 
-def flattened(x: Array, last: bool) -> Array:
-    """The memory of x (N, C, H, W), copied if need be."""
-    return x.transpose(0, 2, 3, 1).reshape(-1) if last else np.ascontiguousarray(x).reshape(-1)
-
-
-def _packed(w: Array, p: Plan, transposed: bool, groups: int) -> Array:
-    """The weights in panels: (groups, panels * terms * width)."""
-    packed = np.empty((groups, -(-p.Kg // p.width) * p.panel), w.dtype)
-    taps = p.panel // p.width // p.Cg
+def _packed(w: Array, p: Plan, some: Panels, transposed: bool, group: int) -> Array:
+    """The weights of some channels of a group in panels: (panels, terms, width), flat."""
+    panel, taps = p.terms * some.width, p.terms // p.Cg
+    packed = np.empty(-(-some.size // some.width) * panel, w.dtype)
+    outer, columns = ((p.Cg, p.Kg * taps, some.width), taps) if transposed else ((1, 0, 0), p.terms)
+    start = group * p.Kg * p.terms + some.first * columns
     w = np.ascontiguousarray(w).reshape(-1)
-    for g in range(groups):
-        outer, columns = ((p.Cg, p.Kg * taps, p.width), taps) if transposed else ((1, 0, 0), p.Cg * taps)
-        panels.pack_weights(w, g * p.Kg * p.Cg * taps, outer, p.Kg, columns, p.places, packed[g], p.panel, p.width)
+    panels.pack_weights(w, start, outer, some.size, columns, some.places, packed, panel, some.width)
     return packed
-
-
-def pack(
-    flat: Array, last: bool, shape: tuple[int, ...], first: int, count: int, rows: Side, columns: Side,
-    frame: Array, sample: int,
-) -> None:  # fmt: skip
-    """Copy some samples of images (N, C, H, W), flat, whose channels are last or first, to a frame that is zero."""
-    _, C, H, W = shape
-    if not rows.size or not columns.size:
-        return
-    if last:
-        start = ((first * H + rows.start) * W + columns.start) * C
-        lead = (rows.lead * columns.length + columns.lead) * C
-        shape, steps = (rows.size, columns.size * C), (H * W * C, W * C)
-        panels.pack_pixels(flat, start, count, steps, shape, frame, lead, (sample, columns.length * C))
-    else:
-        places = cell_places(rows, columns, (H, W), C, REGISTER_BYTES // frame.itemsize)
-        panels.pack_planes(flat, first * C * H * W, count, C, C * H * W, H * W, places, frame, sample)
 
 
 def weight_grad(x: Array, g: Array, kernel_hw: tuple[int, int], rows: Side, columns: Side, groups: int) -> Array:
@@ -261,7 +169,7 @@ def weight_grad(x: Array, g: Array, kernel_hw: tuple[int, int], rows: Side, colu
     p = weight_plan(rows, columns, C, K, groups, x.itemsize)
     sums = np.empty(groups * p.size, x.dtype)
     last = is_channels_last(x)
-    flat_x, flat_g = flattened(x, last), flattened(as_channels_last(g), True)
+    flat_x = flattened(x, last)
     samples = min(N, p.samples)
     frame = np.zeros(samples * p.sample + p.width, x.dtype)
     packed = np.empty(0 if p.direct else -(-p.Kg // p.high) * p.high * samples * oh * ow, x.dtype)
@@ -269,8 +177,9 @@ def weight_grad(x: Array, g: Array, kernel_hw: tuple[int, int], rows: Side, colu
         count = min(samples, N - first)
         pack(flat_x, last, (N, C, H, W), first, count, rows, columns, frame, p.sample)
         places = pixels(p.part, p.sample, columns.length * C, C, (oh, ow), K, count)[0]
+        flat_g = flattened(as_channels_last(g[first : first + count]), True)
         for group in range(groups):
-            start = first * oh * ow * K + group * p.Kg
+            start = group * p.Kg
             if p.direct:
                 g_steps, results = (p.high, K), flat_g[start:]
             else:

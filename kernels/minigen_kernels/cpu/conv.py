@@ -22,8 +22,8 @@ The work is done in groups of samples that fit into the second-level cache. The 
 shapes and the layout, and so do the bits of a result. The zeros of a frame are multiplied like any number: infinities
 and NaN in kernels and gradients can spread further than in the reference, and with spectra those in images too.
 
-Imports: NumPy, ``channels_last.py``, ``circle.py``, ``frame.py``, ``layout.py``, ``spectral.py``, ``taps.py``.
-Specification: ``../reference/conv.py``. Read next: ``channels_last.py``.
+Imports: NumPy, ``channels_last.py``, ``circle.py``, ``frame.py``, ``layout.py``, ``spectral.py``, ``taps.py``,
+``window.py``. Specification: ``../reference/conv.py``. Read next: ``channels_last.py``.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ import numpy as np
 from minigen_kernels import Array, Pair, as_ncl
 from minigen_kernels.cpu import panels, spectral
 from minigen_kernels.cpu.activation import bias_act
-from minigen_kernels.cpu.channels_last import correlate, phases, weight_grad, windows
+from minigen_kernels.cpu.channels_last import correlate, weight_grad
 from minigen_kernels.cpu.circle import Geometry, circle, spectral_is_faster
 from minigen_kernels.cpu.frame import Axis, Frame, filled_up
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import as_channels_first, lies_last
 from minigen_kernels.cpu.taps import dot_of_taps, sum_of_taps, sum_of_taps_single
 from minigen_kernels.cpu.upsample import upsample_nearest2d
+from minigen_kernels.cpu.window import phases, windows
 
 #: What the frame and the results of a group of samples may take together. Sums read a frame many times and want it in
 #: the second-level cache; dot products gain more from long rows.
