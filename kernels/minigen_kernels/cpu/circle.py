@@ -19,6 +19,7 @@ Imports: NumPy, ``frame.py``. Read next: ``spectral.py``.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -106,6 +107,11 @@ def spectral_is_faster(N: int, C: int, K: int, geometry: Geometry, itemsize: int
     direct = N * C * K
     for axis in geometry.spread() if transposed else geometry.window():
         direct *= sum(line.size * len(met) for line, met in axis.results)
+    return max(spectral_cost(N, C, K, geometry, itemsize), FEWEST_PRODUCTS) < direct
+
+
+def spectral_cost(N: int, C: int, K: int, geometry: Geometry, itemsize: int) -> float:
+    """What the spectral way costs, counted in products of the direct one; infinite if the spectra are too large."""
     phases, cells, taps, frequencies, own_negative = 1, 1, 1, 1, 1
     for ring in _circular_axes(geometry):
         phases *= len(ring.cells)
@@ -114,10 +120,11 @@ def spectral_is_faster(N: int, C: int, K: int, geometry: Geometry, itemsize: int
         frequencies *= ring.size
         own_negative *= 2 - ring.size % 2
     waves = own_negative + 3 * (frequencies - own_negative) // 2
-    transforms = waves * (phases * C * (N * cells + K * taps) + N * K * geometry.out_hw[0] * geometry.out_hw[1])
-    around = TRANSFORM_COST * transforms + SPECTRUM_COST * waves * phases * N * C * K
     block = min(FEWEST_IN_BLOCK, max(N, K)) * waves * max(phases * C, K) * itemsize
-    return max(around, FEWEST_PRODUCTS) < direct and block <= SPECTRA_BYTES
+    if block > SPECTRA_BYTES:
+        return math.inf
+    transforms = waves * (phases * C * (N * cells + K * taps) + N * K * geometry.out_hw[0] * geometry.out_hw[1])
+    return TRANSFORM_COST * transforms + SPECTRUM_COST * waves * phases * N * C * K
 
 
 @lru_cache(maxsize=64)

@@ -1,7 +1,8 @@
 """Convolution and its two adjoints on the CPU, without im2col.
 
 A convolution is a matrix product whose second matrix is read from the zero-padded image, shifted, instead of from one
-copy of the image for each offset (u, v) of the kernel. There are four ways to compute it; `algorithm` chooses.
+copy of the image for each offset (u, v) of the kernel. There are five ways to compute it; `choice.tile_size` and
+`algorithm` choose.
 
 * "windows", the usual one (``channels_last.py``): the numbers of all channels at a pixel are neighbours. The sums of a
   few pixels and of some registers of result channels are kept in registers.
@@ -10,20 +11,23 @@ copy of the image for each offset (u, v) of the kernel. There are four ways to c
 
       y[k, p] = sum over t of w[k, t] * frame[p + offset[t]].
 
+* Minimal filters (``winograd.py``): with many channels, tiles of results take a quarter to a half of the
+  multiplications.
 * "spectra" (``spectral.py``): with large kernels and many channels, products of spectra take less work;
   `circle.spectral_is_faster` compares the numbers of products.
 * "product": a kernel of 1 x 1 on channels that come first is a matrix product by BLAS.
 
 The adjoint in x is the same sum over a frame of g, once for each phase of its result. The adjoint in w multiplies a
 frame of x with the gradients of the results at the same places. Images may come channels first or last
-(``layout.py``); windows answer channels last, all others channels first.
+(``layout.py``); windows and minimal filters answer channels last, all others channels first.
 
 The work is done in groups of samples that fit into the second-level cache. The way and the groups depend only on the
 shapes and the layout, and so do the bits of a result. The zeros of a frame are multiplied like any number: infinities
-and NaN in kernels and gradients can spread further than in the reference, and with spectra those in images too.
+and NaN in kernels and gradients can spread further than in the reference, with minimal filters and spectra those in
+images too.
 
-Imports: NumPy, ``channels_last.py``, ``circle.py``, ``frame.py``, ``layout.py``, ``spectral.py``, ``taps.py``,
-``window.py``. Specification: ``../reference/conv.py``. Read next: ``channels_last.py``.
+Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``frame.py``, ``layout.py``, ``spectral.py``,
+``taps.py``, ``window.py``, ``winograd.py``. Specification: ``../reference/conv.py``. Read next: ``channels_last.py``.
 """
 
 from __future__ import annotations
@@ -34,9 +38,10 @@ from functools import lru_cache, partial
 import numpy as np
 
 from minigen_kernels import Array, Pair, as_ncl
-from minigen_kernels.cpu import panels, spectral
+from minigen_kernels.cpu import panels, spectral, winograd
 from minigen_kernels.cpu.activation import bias_act
 from minigen_kernels.cpu.channels_last import correlate, weight_grad
+from minigen_kernels.cpu.choice import tile_size
 from minigen_kernels.cpu.circle import Geometry, circle, spectral_is_faster
 from minigen_kernels.cpu.frame import Axis, Frame, filled_up
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
@@ -70,6 +75,8 @@ def conv2d(
     """Cross-correlation and, with a bias, what ends it: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
     K, Cg, kh, kw = w.shape
     geometry = Geometry(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation)
+    if m := tile_size(len(x), Cg, K // groups, groups, geometry, x.itemsize, transposed=False):
+        return _ended(partial(winograd.conv2d, x, w, out_hw, stride, padding, m), b, activation, slope)
     way = algorithm(x.shape[0], Cg, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=False)
     if way == "windows" and x.size and out_hw[0] and out_hw[1]:
         return _ended(partial(correlate, x, w, False, out_hw, *windows(geometry), groups), b, activation, slope)
@@ -98,6 +105,8 @@ def conv_transpose2d(
     """The adjoint in x and, with a bias, what ends it: g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W)."""
     K, Cg, kh, kw = w.shape
     geometry = Geometry(out_hw, g.shape[2:], (kh, kw), stride, padding, dilation)
+    if m := tile_size(len(g), Cg, K // groups, groups, geometry, g.itemsize, transposed=True):
+        return _ended(partial(winograd.conv_transpose2d, g, w, out_hw, stride, padding, m), b, activation, slope)
     way = algorithm(g.shape[0], Cg, K // groups, groups, geometry, g.itemsize, lies_last(g), transposed=True)
     if way == "windows" and g.size and out_hw[0] and out_hw[1]:
         return _ended(partial(correlate, g, w, True, out_hw, *phases(geometry), groups), b, activation, slope)
@@ -123,6 +132,8 @@ def conv2d_weight_grad(
     if x.size == 0 or g.size == 0:
         return np.zeros((K, C // groups, *kernel_hw), x.dtype)
     geometry = Geometry(x.shape[2:], g.shape[2:], kernel_hw, stride, padding, dilation)
+    if m := tile_size(N, C // groups, K // groups, groups, geometry, x.itemsize, transposed=None):
+        return winograd.conv2d_weight_grad(x, g, kernel_hw, stride, padding, m)
     way = algorithm(N, C // groups, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=None)
     if way == "windows":
         return weight_grad(x, g, kernel_hw, *windows(geometry), groups)

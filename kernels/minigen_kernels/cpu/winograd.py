@@ -1,0 +1,221 @@
+"""Convolution and its adjoints by minimal filters (Winograd), for images whose channels lie last.
+
+An image is cut into tiles of m x m results. Tiles and kernels are transformed (``minimal_filters.py``); for each of the
+n x n *positions* in a transformed tile there is one product of matrices, (tiles, channels) times (channels, results),
+and what comes out is transformed back. F(4 x 4, 3 x 3) takes a quarter of the multiplications of direct sums. The
+gradient in w is the transpose: for each position a product (channels, tiles) times (tiles, results), and in the end one
+transform for each pair of channels.
+
+A stride s makes s * s phases (``frame.py``) of an image, which count as channels, or of a result, which are computed
+one after the other; the kernel of a phase has every s-th tap. So a kernel of 4 x 4 with stride 2 is four of 2 x 2.
+
+Results that share a tile share its rounding errors, and NaN or an infinity reaches all results of its tiles. Which
+results do, and the order of all sums, depend on the shapes alone.
+
+Imports: NumPy, ``layout.py``, ``minimal_filters.py``, ``panels.py``, ``tiles.py``. Specification:
+``../reference/conv.py``. Read next: ``minimal_filters.py``.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigen_kernels import Array, Pair
+from minigen_kernels.cpu import panels
+from minigen_kernels.cpu.lanes import REGISTER_BYTES
+from minigen_kernels.cpu.layout import as_channels_first, as_channels_last
+from minigen_kernels.cpu.tile import REGISTERS, ROWS
+from minigen_kernels.cpu.tiles import Form, filter_tiles, sum_tiles, transform_kernels, transform_products
+
+#: What the transformed tiles of a group may take, images and results together.
+GROUP_BYTES = 1 << 18
+#: The fewest tiles of a group: a transformed kernel comes from a slower cache, and should be used so often at least.
+FEWEST_TILES = 24
+#: The fewest tiles of a group for the gradient in w: it adds a product of so many terms to sums in a slower cache.
+FEWEST_TERMS = 48
+
+
+#: What the transformed kernels may take at a time: they are used again from the last-level cache.
+KERNEL_BYTES = 1 << 23
+LINE_BYTES = 64
+
+
+class Phase(NamedTuple):
+    """A convolution with stride 1, of one or several phases of an image to one phase of a result.
+
+    starts (phases of the image, 2) and step: its cells; start, stride and size: the results; taps_at (phases of the
+    image, 4): row and column of the first tap of a kernel, and the steps to the next.
+    """
+
+    starts: Array
+    step: Pair
+    start: Pair
+    stride: Pair
+    size: Pair
+    taps_at: Array
+
+
+@lru_cache(maxsize=1024)
+def window(out_hw: Pair, stride: Pair, padding: Pair) -> Phase:
+    """`conv2d`: the phases of the image are channels."""
+    phases = list(np.ndindex(stride))
+    starts = np.array([(a - padding[0], b - padding[1]) for a, b in phases])
+    return Phase(starts, stride, (0, 0), (1, 1), out_hw, np.array([(*phase, *stride) for phase in phases]))
+
+
+@lru_cache(maxsize=1024)
+def spread(out_hw: Pair, r: int, stride: Pair, padding: Pair) -> tuple[Phase, ...]:
+    """`conv_transpose2d`: a phase of the result each, with the taps in reverse.
+
+    Result q * s + a - p is the sum of g[q - t] * w[t * s + a] over t < r.
+    """
+    phases = []
+    for offset in np.ndindex(stride):
+        first = [-((a - p) // s) for a, p, s in zip(offset, padding, stride)]
+        start = [q * s + a - p for q, s, a, p in zip(first, stride, offset, padding)]
+        size = [max(0, -((q - o) // s)) for q, o, s in zip(start, out_hw, stride)]
+        last_tap = [(r - 1) * s + a for s, a in zip(stride, offset)]
+        phases.append(
+            Phase(
+                starts=np.array([[q - (r - 1) for q in first]]),
+                step=(1, 1),
+                start=(start[0], start[1]),
+                stride=stride,
+                size=(size[0], size[1]),
+                taps_at=np.array([(*last_tap, -stride[0], -stride[1])]),
+            )
+        )
+    return tuple(phases)
+
+
+def conv2d(
+    x: Array,
+    w: Array,
+    out_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    m: int,
+    b: Array | None = None,
+    end: int = panels.PLAIN,
+    slope: float = 0.0,
+) -> Array:
+    """x (N, C, H, W), w (K, C, kh, kw) -> y (N, K, oh, ow), channels last; and what ends it as in `correlate`."""
+    K, C, kh, kw = w.shape
+    y = np.empty((len(x), *out_hw, K), x.dtype)
+    weights = as_channels_last(w.reshape(1, K, 1, C * kh * kw)).transpose(0, 2, 3, 1).reshape(C, kh, kw, K)
+    _filter(
+        _last(x),
+        _padded(weights),
+        y,
+        window(out_hw, stride, padding),
+        _form(m, (kh, kw), stride),
+        b,
+        _slope(end, slope),
+    )
+    return y.transpose(0, 3, 1, 2)
+
+
+def conv_transpose2d(
+    g: Array,
+    w: Array,
+    out_hw: Pair,
+    stride: Pair,
+    padding: Pair,
+    m: int,
+    b: Array | None = None,
+    end: int = panels.PLAIN,
+    slope: float = 0.0,
+) -> Array:
+    """g (N, K, oh, ow), w (K, C, kh, kw) -> gx (N, C, H, W), channels last; and what ends it as in `correlate`."""
+    form = _form(m, w.shape[2:], stride)
+    gx = np.empty((len(g), *out_hw, w.shape[1]), g.dtype)
+    g, weights = _last(g), _padded(_last(w))
+    for phase in spread(out_hw, len(form[1]), stride, padding):
+        _filter(g, weights, gx, phase, form, b, _slope(end, slope))
+    return gx.transpose(0, 3, 1, 2)
+
+
+def conv2d_weight_grad(x: Array, g: Array, kernel_hw: Pair, stride: Pair, padding: Pair, m: int) -> Array:
+    """x (N, C, H, W), g (N, K, oh, ow) -> gw (K, C, kh, kw)."""
+    (N, C), (K, oh, ow), (kh, kw) = x.shape[:2], g.shape[1:], kernel_hw
+    form = _form(m, kernel_hw, stride)
+    positions = (m + len(form[1]) - 1) ** 2
+    x, g = _last(x), _padded(_last(g))
+    wide, terms = g.shape[3], C * stride[0] * stride[1]
+    phase = window((oh, ow), stride, padding)
+    nothing = np.zeros(max(C, wide), x.dtype)
+    products = np.zeros((positions, _pitch(terms * wide, x.itemsize)), x.dtype)
+    group = _tiles_in_group(N, phase.size, form, FEWEST_TERMS, (terms + wide) * x.itemsize)
+    pitches = _pitch(group * terms, x.itemsize), _pitch(group * wide, x.itemsize)
+    sum_tiles(x, phase.starts, phase.step, nothing, g, form, group, pitches, products)
+    gw = np.empty((C, kh, kw, wide), x.dtype)
+    transform_products(products, phase.taps_at, nothing, form, gw)
+    return as_channels_first(gw.reshape(1, 1, -1, wide).transpose(0, 3, 1, 2))[0, :K].reshape(K, C, kh, kw)
+
+
+def _filter(x: Array, w: Array, y: Array, phase: Phase, form: Form, b: Array | None, slope: float) -> None:
+    """x (N, H, W, C), w (C, kh, kw, wide) -> results of y (N, oh, ow, K), some channels at a time."""
+    K, wide, width = y.shape[3], w.shape[3], _width(x.dtype)
+    positions, terms = (len(form[0]) + len(form[1]) - 1) ** 2, len(phase.starts) * x.shape[3]
+    panel_bytes = positions * terms * width * x.itemsize
+    some = min(wide, max(2, KERNEL_BYTES // panel_bytes) * width)
+    parts = wide // some  # the last one takes the rest
+    most = wide - (parts - 1) * some
+    nothing = np.zeros(max(x.shape[3], wide), x.dtype)
+    bias = nothing[:K] if b is None else np.ascontiguousarray(b)
+    kernels = np.empty((positions, _pitch(terms * most, x.itemsize)), x.dtype)
+    group = _tiles_in_group(len(x), phase.size, form, FEWEST_TILES, (terms + some) * x.itemsize)
+    pitches = _pitch(group * terms, x.itemsize), _pitch(group * most, x.itemsize)
+    for part in range(parts):
+        first = part * some
+        size = most if part + 1 == parts else some
+        transform_kernels(w, first, size, phase.taps_at, nothing, form, kernels)
+        filter_tiles(
+            x, phase.starts, phase.step, nothing, kernels, y, phase.start, phase.stride, phase.size, first,
+            bias[first : first + size], float(slope), form, group, pitches,
+        )  # fmt: skip
+
+
+def _slope(end: int, slope: float) -> float:
+    """What negative results are multiplied by."""
+    return slope if end == panels.LEAKY_RELU else float(end != panels.RELU)
+
+
+def _form(m: int, kernel_hw: tuple[int, ...], stride: Pair) -> Form:
+    return (0,) * m, (0,) * -(-kernel_hw[0] // stride[0])
+
+
+def _tiles_in_group(N: int, count: Pair, form: Form, fewest: int, position_bytes: int) -> int:
+    m, r = map(len, form)
+    tiles = N * -(-count[0] // m) * -(-count[1] // m)
+    some = min(tiles, max(fewest, GROUP_BYTES // ((m + r - 1) ** 2 * position_bytes)))
+    return max(1, -(-some // ROWS)) * ROWS
+
+
+def _pitch(numbers: int, itemsize: int) -> int:
+    """So many numbers or more, an odd number of cache lines."""
+    line = LINE_BYTES // itemsize
+    return (-(-numbers // line) | 1) * line
+
+
+def _last(x: Array) -> Array:
+    """(N, C, H, W) -> (N, H, W, C), contiguous."""
+    return as_channels_last(x).transpose(0, 2, 3, 1)
+
+
+def _width(dtype: Any) -> int:
+    """The numbers of a panel: those of a block's registers."""
+    return REGISTERS * REGISTER_BYTES // int(np.dtype(dtype).itemsize)
+
+
+def _padded(x: Array) -> Array:
+    """x (., ., ., K) with zeros, so that K is a multiple of a panel's width."""
+    K, width = x.shape[3], _width(x.dtype)
+    if K % width == 0:
+        return x
+    padded = np.zeros((*x.shape[:3], -(-K // width) * width), x.dtype)
+    padded[..., :K] = x
+    return padded

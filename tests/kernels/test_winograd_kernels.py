@@ -1,0 +1,227 @@
+"""Minimal filters: matrices in fractions, the kernels against the reference, their error, and when they are taken.
+
+Read next: ``test_conv_kernels.py``.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minigen_kernels import reference
+from minigen_kernels.cpu import panels, winograd
+from minigen_kernels.cpu.choice import direct_cost, filter_cost, tile_size
+from minigen_kernels.cpu.circle import Geometry
+from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
+from minigen_kernels.cpu.minimal_filters import POINTS, minimal_filter
+from minigen_kernels.cpu.threads import set_threads
+
+FORMS = [(n + 1 - r, r) for n in POINTS for r in range(2, n)]  # all F(m, r) with m >= 2
+ONE = (1, 1)
+
+
+@pytest.mark.parametrize(("m", "r"), FORMS)
+def test_a_minimal_filter_is_a_filter_exactly(m, r):
+    """y[i] = sum over u of d[i + u] w[u], in fractions, for every unit vector d and w."""
+    f = minimal_filter(m, r)
+    n = m + r - 1
+    assert [len(f.image), len(f.kernel), len(f.result)] == [n, n, n]
+    for j, u in product(range(n), range(r)):
+        products = [d[j] * w[u] for d, w in zip(f.image, f.kernel)]
+        y = [sum(p * row[i] for p, row in zip(products, f.result)) for i in range(m)]
+        assert y == [Fraction(j == i + u) for i in range(m)]
+
+
+@pytest.mark.parametrize(("m", "r"), FORMS)
+def test_what_is_not_finite_reaches_the_results_that_see_it(m, r):
+    """Every result that sees cell j gets a product that cell j is in, or an infinity would be lost."""
+    f = minimal_filter(m, r)
+    for j, i in product(range(m + r - 1), range(m)):
+        if 0 <= j - i < r:
+            assert any(d[j] and row[i] for d, row in zip(f.image, f.result))
+
+
+#: m, kernel, stride: F(4, 3), F(2, 3), F(2, 5), F(4, 2), F(2, 2), and phases with fewer taps than others.
+CONVOLUTIONS = [
+    (4, (3, 3), (1, 1)),
+    (2, (3, 3), (1, 1)),
+    (2, (5, 5), (1, 1)),
+    (4, (4, 4), (2, 2)),
+    (2, (4, 4), (2, 2)),
+    (4, (3, 4), (2, 2)),
+    (4, (5, 3), (2, 1)),
+    (4, (5, 6), (2, 2)),
+]
+
+
+def arrays(seed, N, C, K, hw, kernel_hw, out_hw, dtype, layout="last"):
+    """x, w, g and biases of both results."""
+    rng = np.random.default_rng(seed)
+    shapes = (N, C, *hw), (K, C, *kernel_hw), (N, K, *out_hw), (K,), (C,)
+    made = [rng.normal(size=shape).astype(dtype) for shape in shapes]
+    if layout == "last":
+        made = [as_channels_last(a) if a is made[0] or a is made[2] else a for a in made]
+    return made
+
+
+def run(m, x, w, g, b, bc, stride, padding, slope):
+    """All three, with bias and leaky ReLU, if there is a slope."""
+    end = {None: panels.PLAIN, 1.0: panels.BIAS, 0.0: panels.RELU}.get(slope, panels.LEAKY_RELU)
+    ends = [() if slope is None else (bias, end, slope) for bias in (b, bc)]
+    return [
+        winograd.conv2d(x, w, g.shape[2:], stride, padding, m, *ends[0]),
+        winograd.conv_transpose2d(g, w, x.shape[2:], stride, padding, m, *ends[1]),
+        winograd.conv2d_weight_grad(x, g, w.shape[2:], stride, padding, m),
+    ]
+
+
+def run_reference(x, w, g, b, bc, stride, padding, slope):
+    x, w, g, b, bc = (a.astype(np.float64) for a in (x, w, g, b, bc))
+    ends = [(), ()] if slope is None else [(b, "leaky_relu", slope), (bc, "leaky_relu", slope)]
+    return [
+        reference.conv2d(x, w, g.shape[2:], stride, padding, ONE, 1, *ends[0]),
+        reference.conv_transpose2d(g, w, x.shape[2:], stride, padding, ONE, 1, *ends[1]),
+        reference.conv2d_weight_grad(x, g, w.shape[2:], stride, padding, ONE, 1),
+    ]
+
+
+def magnitudes(x, w, g, stride, padding):
+    """The sums of the magnitudes of all terms."""
+    return run_reference(abs(x), abs(w), abs(g), w[:, 0, 0, 0], w[0, :, 0, 0], stride, padding, None)
+
+
+#: The largest error, in units of eps times the mean sum of magnitudes, and how many times the root of its mean square
+#: exceeds that of NumPy's direct sums in float32; by m and r. Measured: 0.6 and 0.8 of these.
+WORST = {(2, 2): (10, 5), (3, 3): (6, 5), (4, 2): (12, 8), (2, 3): (6, 3), (4, 3): (20, 12), (2, 5): (12, 8)}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_equals_the_reference(dtype, convolution, data):
+    """Any image, padding and results that lie outside; in groups of a few tiles, and kernels in parts."""
+    m, kernel_hw, stride = convolution
+    if dtype == np.float64 and (m, kernel_hw[0]) not in ((4, 3), (4, 4)):
+        return  # compiling takes long, and there is no other code
+    lanes = 64 // np.dtype(dtype).itemsize  # as many as registers may have
+    N, C, K = (data.draw(st.integers(*ends)) for ends in ((1, 3), (lanes, lanes + 5), (lanes, 3 * lanes)))
+    hw, padding = (data.draw(st.tuples(*[st.integers(*ends)] * 2)) for ends in ((1, 11), (0, 4)))
+    out_hw = tuple(
+        max(1, (size + 2 * p - k) // s + 1 + data.draw(st.integers(-2, 3)))
+        for size, k, s, p in zip(hw, kernel_hw, stride, padding)
+    )
+    slope = data.draw(st.sampled_from([None, 0.0, 0.2, 1.0]))
+    layout = data.draw(st.sampled_from(["first", "last"]))
+    given_arrays = arrays(data.draw(st.integers(0, 99)), N, C, K, hw, kernel_hw, out_hw, dtype, layout)
+    with pytest.MonkeyPatch.context() as patch:
+        if data.draw(st.booleans()):
+            for name in ("GROUP_BYTES", "FEWEST_TILES", "FEWEST_TERMS", "KERNEL_BYTES"):
+                patch.setattr(winograd, name, 1)
+        got = run(m, *given_arrays, stride, padding, slope)
+    wanted = run_reference(*given_arrays, stride, padding, slope)
+    largest = magnitudes(*given_arrays[:3], stride, padding)
+    for a, b, most in zip(got, wanted, largest):
+        assert a.shape == b.shape and a.dtype == dtype
+        # 20 is the largest number in WORST; a tile's results share the error of its largest one.
+        assert np.abs(a - b).max() <= 20 * np.finfo(dtype).eps * (most.max() + 4)
+    assert is_channels_last(got[0]) and is_channels_last(got[1]) and got[2].flags.c_contiguous
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("C", [16, 128])
+@pytest.mark.parametrize(
+    ("m", "r", "k", "stride"),
+    [(2, 3, 3, 1), (3, 3, 3, 1), (4, 3, 3, 1), (2, 5, 5, 1), (2, 2, 4, 2), (4, 2, 4, 2), (4, 3, 5, 2)],
+)
+def test_error_beside_direct_sums(m, r, k, stride, C, positive):
+    """In float32, against float64; with normal images and those after a ReLU."""
+    x, w, g, b, bc = arrays(C, 4, C, 32, (16, 16), (k, k), (16 // stride, 16 // stride), np.float32)
+    if positive:
+        x, g = np.maximum(x, 0), np.maximum(g, 0)
+    geometry = (stride, stride), (k // 2, k // 2)
+    got = run(m, x, w, g, b, bc, *geometry, None)
+    wanted = run_reference(x, w, g, b, bc, *geometry, None)
+    direct = [
+        reference.conv2d(x, w, g.shape[2:], *geometry, ONE, 1),
+        reference.conv_transpose2d(g, w, x.shape[2:], *geometry, ONE, 1),
+        reference.conv2d_weight_grad(x, g, (k, k), *geometry, ONE, 1),
+    ]
+    most, times = WORST[m, r]
+    for a, b64, plain, size in zip(got, wanted, direct, magnitudes(x, w, g, *geometry)):
+        error = np.abs(a - b64)
+        assert error.max() <= most * np.finfo(np.float32).eps * size.mean()
+        assert np.sqrt((error**2).mean()) <= times * np.sqrt(((plain - b64) ** 2).mean())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("convolution", CONVOLUTIONS[:5:3])
+def test_values_that_are_not_finite(convolution, value):
+    """They reach what they reach in direct sums, and nothing in other samples."""
+    m, kernel_hw, stride = convolution
+    out_hw = (9 // stride[0], 9 // stride[1])
+    x, w, g, b, bc = arrays(0, 2, 16, 16, (9, 9), kernel_hw, out_hw, np.float32)
+    x[1, 3, 4, 5] = g[1, 3, 1, 2] = value
+    got, wanted = run(m, x, w, g, b, bc, stride, ONE, None), run_reference(x, w, g, b, bc, stride, ONE, None)
+    for a, b64 in zip(got, wanted):
+        assert not np.isfinite(a[~np.isfinite(b64)]).any() and not np.isfinite(b64).all()
+    assert np.isfinite(got[0][0]).all() and np.isfinite(got[1][0]).all()
+
+
+def test_relu_of_minus_infinity_is_zero_and_of_nan_is_nan():
+    x, w = np.zeros((1, 16, 4, 4), np.float32), np.ones((16, 16, 3, 3), np.float32)
+    b = np.zeros(16, np.float32)
+    b[:3] = -np.inf, np.nan, -1
+    y = winograd.conv2d(x, w, (4, 4), ONE, ONE, 4, b, panels.RELU)
+    assert not y[:, [0, 2]].any() and np.isnan(y[:, 1]).all() and not y[:, 3:].any()
+
+
+def test_the_same_bits_for_any_number_of_threads():
+    given_arrays = arrays(0, 16, 16, 40, (16, 16), (3, 3), (16, 16), np.float32)
+    found = []
+    try:
+        for threads in (1, 2, 2):
+            set_threads(threads)
+            found.append(run(4, *given_arrays, ONE, ONE, 0.2))
+    finally:
+        set_threads(1)
+    for again in found[1:]:
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(found[0], again))
+
+
+def geometry_of(size, kernel, stride=1, dilation=1):
+    padding = kernel // 2
+    out = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    return Geometry(*((n, n) for n in (size, out, kernel, stride, padding, dilation)))
+
+
+@pytest.mark.parametrize("transposed", [False, True, None])
+def test_layers_that_take_minimal_filters(transposed):
+    """Many channels; small tiles where images are small; and not where something keeps them from it."""
+
+    def size(N, C, K, groups, geometry):
+        return tile_size(N, C, K, groups, geometry, 4, transposed)
+
+    assert size(64, 64, 64, 1, geometry_of(16, 3)) == 4
+    assert size(64, 64, 128, 1, geometry_of(16, 4, 2)) in (3, 4)
+    assert size(64, 128, 128, 1, geometry_of(6, 3)) == 3
+    assert size(64, 64, 64, 1, geometry_of(16, 3, dilation=2)) == 0
+    assert size(64, 64, 64, 2, geometry_of(16, 3)) == 0
+    assert size(64, 64, 64, 1, geometry_of(16, 1)) == 0
+    assert size(64, 3, 64, 1, geometry_of(16, 3)) == 0 and size(64, 64, 1, 1, geometry_of(16, 3)) == 0
+    assert size(0, 64, 64, 1, geometry_of(16, 3)) == 0
+    assert size(64, 64, 64, 1, geometry_of(7, 5)) == 0  # few spectra do it
+
+
+def test_the_costs_count_multiplications():
+    """Of 4 x 4 results and many channels nearly all the cost: 36 instead of 144."""
+    geometry = geometry_of(16, 3)._replace(padding=(0, 0), out_hw=(14, 14))
+    assert direct_cost(8, 16, 32, geometry, transposed=False) == 8 * 16 * 32 * 14 * 14 * 9
+    many = Geometry((18, 18), (16, 16), (3, 3), (1, 1), (0, 0), (1, 1))
+    ratio = filter_cost(1 << 20, 1 << 20, 1 << 20, many, 4, None) / direct_cost(1 << 20, 1 << 20, 1 << 20, many, False)
+    assert 0.25 <= ratio < 0.26
