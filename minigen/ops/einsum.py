@@ -137,7 +137,8 @@ def _product(a: Tensor, of_a: str, b: Tensor, of_b: str, needed: str) -> tuple[T
 
     order = [*stack, *rows, *columns]
     if inner:
-        y = matmul(arranged(a, of_a, stack, rows, inner), arranged(b, of_b, stack, inner, columns))
+        of_stack = [[c] for c in stack]  # each an axis of its own: so no operand needs to be copied for them
+        y = matmul(arranged(a, of_a, *of_stack, rows, inner), arranged(b, of_b, *of_stack, inner, columns))
         return reshape(y, tuple(size[c] for c in order)), "".join(order)
     return arranged(a, of_a, *order) * arranged(b, of_b, *order), "".join(order)
 

@@ -6,6 +6,8 @@ Imports: autograd, bias_act, reduce, shape, kernels. Read next: ``conv.py``.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +18,29 @@ from minigen.ops.shape import reshape, swap_last, transpose
 from minigen.shapes import stack_shape
 from minigen_kernels import Array, for_array
 
+NARROW = 16  # rows: a stack of matrices of fewer takes BLAS longer than one matrix of all their rows
+FEW = 8  # columns: a product with fewer takes no longer than a copy of the other factor
+
 
 def gemm(a: Array, b: Array) -> Array:
     """a @ b: the one place where the engine multiplies matrices. Two of floats are a kernel's work, see its file.
 
-    On a GPU vectors and stacks of matrices are, too.
+    On a GPU vectors and stacks of matrices are, too. A matrix that all of a stack meet is multiplied with all at once,
+    if these are narrow or lie one below the other.
     """
+    if a.ndim == b.ndim == 2 or a.ndim < 2 or b.ndim < 2:
+        return _product(a, b)
+    n = max(a.ndim, b.ndim)
+    a, b = _with_axes(a, n), _with_axes(b, n)
+    if axes := _to_join(a, b):
+        return _of_joined(a, b, axes)
+    a_turned, b_turned = a.swapaxes(-1, -2), b.swapaxes(-1, -2)
+    if axes := _to_join(b_turned, a_turned):
+        return _of_joined(b_turned, a_turned, axes).swapaxes(-1, -2)
+    return _product(a, b)
+
+
+def _product(a: Array, b: Array) -> Array:
     two = a.ndim == b.ndim == 2 or not isinstance(a, np.ndarray)
     if two and a.dtype == b.dtype and a.dtype.kind == "f":
         return for_array(a).matmul(a, b)
@@ -33,8 +52,54 @@ def _for_blas(x: Array) -> Array:
     return x.copy() if isinstance(x, np.ndarray) and 0 in x.strides[-2:] else x
 
 
+def _to_join(a: Array, b: Array) -> list[int]:
+    """The axes along which the matrices of a meet one and the same of b, if it is worth to make them one matrix."""
+    n = a.ndim - 2
+    axes = _repeated(b.shape, a.shape)
+    if not axes or (a.shape[-2] < NARROW and b.shape[-1] >= FEW):
+        return axes
+    is_one = a.flags.c_contiguous and all(i in axes or a.shape[i] == 1 for i in range(axes[0], n))
+    return axes if is_one else []
+
+
+def _of_joined(a: Array, b: Array, axes: Sequence[int]) -> Array:
+    """a @ b, of which b is the same all along `axes`."""
+    n = a.ndim - 2
+    kept = [i for i in range(n) if i not in axes]
+    y = gemm(_joined(a, axes, rows=True), b.reshape(*(b.shape[i] for i in kept), *b.shape[-2:]))
+    y = y.reshape(*y.shape[:-2], *(a.shape[i] for i in axes), a.shape[-2], b.shape[-1])
+    return y.transpose(*np.argsort((*kept, *axes)).tolist(), n, n + 1)
+
+
+def _joined(x: Any, axes: Sequence[int], *, rows: bool) -> Any:
+    """A stack, of arrays or Tensors; its matrices along `axes` become one: one below another (`rows`) or side by side."""
+    if not axes:
+        return x
+    n, (height, width) = x.ndim - 2, x.shape[-2:]
+    kept, count = [i for i in range(n) if i not in axes], math.prod([x.shape[i] for i in axes])
+    if rows:
+        order, matrix = (*kept, *axes, n, n + 1), (count * height, width)
+    else:
+        order, matrix = (*kept, n, *axes, n + 1), (height, count * width)
+    return x.transpose(order).reshape((*(x.shape[i] for i in kept), *matrix))
+
+
+def _with_axes(x: Any, n: int) -> Any:
+    """With n axes: those that lack in front have length 1."""
+    return x if x.ndim == n else x.reshape((*(1,) * (n - x.ndim), *x.shape))
+
+
+def _repeated(shape: tuple[int, ...], full: tuple[int, ...]) -> list[int]:
+    """The axes of a stack of matrices along which `shape` is repeated in a product with stack `full`."""
+    return [i for i in range(len(shape) - 2) if shape[i] == 1 != full[i]]
+
+
 class MatMul(Function):
-    """(..., M, K) @ (..., K, N) -> (..., M, N); leading axes broadcast."""
+    """(..., M, K) @ (..., K, N) -> (..., M, N); leading axes broadcast.
+
+    What was repeated along an axis gets a sum over that axis as its gradient. Such a sum is one product, of matrices
+    side by side: sum_i a_i b_i = [a_1 a_2 ...] [b_1^T b_2^T ...]^T; so the products in it are never made.
+    """
 
     one_dtype = True
 
@@ -42,11 +107,17 @@ class MatMul(Function):
         return gemm(a, b)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
-        a, b = self.inputs
-        return (
-            _matmul_to(gy, swap_last(b), a.shape) if self.needs(0) else None,
-            _matmul_to(swap_last(a), gy, b.shape) if self.needs(1) else None,
-        )
+        a, b = (_with_axes(x, y.ndim) for x in self.inputs)
+        ga = gb = None
+        if self.needs(0):
+            axes = _repeated(a.shape, y.shape)
+            ga = matmul(_joined(gy, axes, rows=False), swap_last(_joined(b, axes, rows=False)))
+            ga = reshape(ga, self.inputs[0].shape)
+        if self.needs(1):
+            axes = _repeated(b.shape, y.shape)
+            gb = matmul(swap_last(_joined(a, axes, rows=True)), _joined(gy, axes, rows=True))
+            gb = reshape(gb, self.inputs[1].shape)
+        return ga, gb
 
 
 class Linear(FusedFunction):
@@ -90,33 +161,8 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
         y = MatMul.apply(left, right)
         return y if a.ndim == b.ndim == 2 else reshape(y, (*rows, *columns))
     stack = stack_shape(left.shape, right.shape)
-    if left.ndim > 2 and left.ndim >= right.ndim and all(n == 1 for n in right.shape[:-2]):
-        # All matrices of the stack meet one and the same: they are one matrix of many rows.
-        k = left.shape[-1]
-        left, right = reshape(left, (math.prod(left.shape[:-1]), k)), reshape(right, (k, right.shape[-1]))
-    return reshape(MatMul.apply(left, right), (*stack, *rows, *columns))
-
-
-def _matmul_to(a: Tensor, b: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """``sum_to(a @ b, shape)`` for stacks of matrices, without making the products that are summed.
-
-    What is summed over one leading axis is the product of matrices that lie side by side: sum_i a_i b_i = [a_1 a_2 ...]
-    [b_1 b_2 ...]^T. So these axes join the axis that the product sums over.
-    """
-    if a.ndim == b.ndim == 2:
-        return matmul(a, b)
-    stack = stack_shape(a.shape, b.shape)
-    n = len(stack)
-    a, b = (reshape(x, (*(1,) * (n + 2 - x.ndim), *x.shape)) for x in (a, b))
-    wanted = (*(1,) * (n + 2 - len(shape)), *shape)
-    summed = [i for i in range(n) if wanted[i] != stack[i]]
-    if summed:
-        kept = [i for i in range(n) if i not in summed]
-        length = math.prod(stack[i] for i in summed) * a.shape[-1]
-        rows, columns = a.shape[-2], b.shape[-1]
-        a = reshape(transpose(a, (*kept, n, *summed, n + 1)), (*(a.shape[i] for i in kept), rows, length))
-        b = reshape(transpose(b, (*kept, *summed, n, n + 1)), (*(b.shape[i] for i in kept), length, columns))
-    return reshape(matmul(a, b), shape)
+    y = MatMul.apply(left, right)
+    return y if a.ndim > 1 < b.ndim else reshape(y, (*stack, *rows, *columns))
 
 
 def linear(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation | None = None) -> Tensor:
