@@ -9,6 +9,9 @@ Imports: nn, ops, losses. Read next: ``minigen/algorithms/likelihood/vq_vae.py``
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from minigen import losses, nn, ops
@@ -38,12 +41,12 @@ class MaskedConv2d(nn.Module):
         return ops.conv2d(x, self.conv.weight * self.mask, self.conv.bias, padding=self.conv.padding)
 
     def forward_at(self, x: Tensor, i: int, j: int) -> Tensor:
-        """The output (N, out, 1, 1) at position (i, j), for x (N, in, h, w)."""
-        reach, width = self.conv.kernel_size[0] // 2, x.shape[3]
+        """The output (N, out) at position (i, j), for x (N, h, w, in): a dense layer of what the kernel sees."""
+        reach, width = self.conv.kernel_size[0] // 2, x.shape[2]
         top, left, right = max(0, i - reach), max(0, j - reach), min(width, j + reach + 1)
-        patch = x[:, :, top : i + 1, left:right]
         weight = (self.conv.weight * self.mask)[:, :, reach - i + top : reach + 1, reach - j + left : reach - j + right]
-        return ops.conv2d(patch, weight, self.conv.bias)
+        seen = x[:, top : i + 1, left:right]
+        return ops.linear(ops.flatten(seen), ops.flatten(ops.transpose(weight, (0, 2, 3, 1))), self.conv.bias)
 
 
 class MaskedBlock(nn.Module):
@@ -65,12 +68,21 @@ class MaskedBlock(nn.Module):
         return x + self.layers(x)
 
     def forward_at(self, x: Tensor, i: int, j: int, cache: Array) -> Tensor:
-        """The output (N, channels, 1, 1) at position (i, j), for x (N, channels, 1, 1) there.
+        """The output (N, channels) at position (i, j), for x (N, channels) there.
 
-        `cache` (N, channels // 2, h, w) keeps the input of the masked convolution from call to call.
+        `cache` (N, h, w, channels // 2) keeps the input of the masked convolution from call to call.
         """
-        cache[:, :, i : i + 1, j : j + 1] = self.layers[:3](x).data
-        return x + self.layers[4:](self.layers[3].forward_at(Tensor(cache), i, j))
+        before, (masked, *after) = self.layers[:3], self.layers[3:]
+        cache[:, i, j] = _of_pixels(before, x).data
+        return x + _of_pixels(after, masked.forward_at(Tensor(cache), i, j))
+
+
+def _of_pixels(layers: Iterable[Any], x: Tensor) -> Tensor:
+    """1x1 convolutions and functions of single pixels x (N, C): such a convolution is a dense layer."""
+    for layer in layers:
+        conv = layer if isinstance(layer, nn.Conv2d) else None
+        x = layer(x) if conv is None else ops.linear(x, ops.flatten(conv.weight), conv.bias)
+    return x
 
 
 class PixelCNN(nn.Module):
@@ -114,23 +126,23 @@ class PixelCNN(nn.Module):
         device = "cpu" if xp is np else "cuda"
         u = to_device(rng.uniform((n, height, width), dtype=np.float64), device)
         indices = xp.zeros((n, height, width), np.int64)
-        e = xp.zeros((n, embedding.shape[1], height, width), embedding.dtype)
+        e = xp.zeros((n, height, width, embedding.shape[1]), embedding.dtype)
         half = max(1, self.place.shape[1] // 2)
-        cache = [xp.zeros((n, half, height, width), embedding.dtype) for _ in range(self.blocks)]
+        cache = [xp.zeros((n, height, width, half), embedding.dtype) for _ in range(self.blocks)]
         with self.evaluation():
             for i in range(height):
                 for j in range(width):
-                    logits = self.logits_at(e, i, j, cache).data[:, :, 0, 0].astype(np.float64)
+                    logits = self.logits_at(e, i, j, cache).data.astype(np.float64)
                     p = xp.exp(logits - logits.max(1, keepdims=True))
                     total = xp.cumsum(p, axis=1)
                     below = total <= u[:, i, j, None] * total[:, -1:]
                     indices[:, i, j] = xp.minimum(below.sum(1), self.codes - 1)
-                    e[:, :, i, j] = embedding[indices[:, i, j]]
+                    e[:, i, j] = embedding[indices[:, i, j]]
         return indices
 
     def logits_at(self, e: Array, i: int, j: int, cache: list[Array]) -> Tensor:
-        """Logits (N, K, 1, 1) of one position of the grid; `cache` has that of each block."""
-        x = self.first.forward_at(Tensor(e), i, j) + self.place[:, :, i : i + 1, j : j + 1]
+        """Logits (N, K) of one position of the grid, for entries e (N, h, w, D); `cache` has that of each block."""
+        x = self.first.forward_at(Tensor(e), i, j) + self.place[0, :, i, j]
         for block, block_cache in zip(self.rest[: self.blocks], cache, strict=True):
             x = block.forward_at(x, i, j, block_cache)
-        return self.rest[self.blocks :](x)
+        return _of_pixels(self.rest[self.blocks :], x)

@@ -72,7 +72,7 @@ def _of_joined(a: Array, b: Array, axes: Sequence[int]) -> Array:
 
 
 def _joined(x: Any, axes: Sequence[int], *, rows: bool) -> Any:
-    """A stack, of arrays or Tensors; its matrices along `axes` become one: one below another (`rows`) or side by side."""
+    """A stack (array or Tensor); its matrices along `axes` become one: one below another (`rows`) or side by side."""
     if not axes:
         return x
     n, (height, width) = x.ndim - 2, x.shape[-2:]

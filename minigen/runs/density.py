@@ -48,7 +48,9 @@ class Mixture:
         u = rng.uniform((n,), dtype=np.float64)
         k = np.minimum(np.searchsorted(np.cumsum(self.weights), u, side="right"), len(self.weights) - 1)
         noise = rng.normal((n, self.means.shape[1]), dtype=np.float64)
-        codes = self.means[k] + (self.roots[k] @ noise[:, :, None])[:, :, 0]
+        codes = self.means[k]
+        for one, root in enumerate(self.roots):
+            codes[k == one] += noise[k == one] @ root.T
         return codes.astype(np.float32)
 
 

@@ -50,10 +50,10 @@ def test_a_place_depends_on_those_before_it_and_on_no_other() -> None:
 def test_one_place_after_the_other_gives_the_same_as_all_at_once(shape: tuple[int, int], layers: int) -> None:
     prior = small_prior(4, 3, shape, channels=5, layers=layers)
     e = np.random.default_rng(0).normal(size=(2, 3, *shape))
-    whole, seen = prior(Tensor(e)).numpy(), [np.zeros((2, 2, *shape)) for _ in range(layers)]
+    whole, seen = prior(Tensor(e)).numpy(), [np.zeros((2, *shape, 2)) for _ in range(layers)]
     for i, j in np.ndindex(*shape):
-        place = prior.logits_at(e, i, j, seen).numpy()
-        np.testing.assert_allclose(place[:, :, 0, 0], whole[:, :, i, j], atol=CLOSE)
+        place = prior.logits_at(np.moveaxis(e, 1, -1), i, j, seen).numpy()
+        np.testing.assert_allclose(place, whole[:, :, i, j], atol=CLOSE)
 
 
 def test_masks() -> None:

@@ -1,6 +1,7 @@
 """Densities fitted to codes: known Gaussians and mixtures are found again, and their samples follow them."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from minigen.random import Generator
 from minigen.runs import density
-from minigen.runs.density import fit_density, fit_mixture
+from minigen.runs.density import Mixture, fit_density, fit_mixture
 
 
 def known(n, seed=0):
@@ -86,6 +87,16 @@ def test_draws_follow_the_density():
     assert np.array_equal(drawn, mixture.draw(50_000, Generator(1)))  # the seed decides
     near = np.sqrt(np.square(drawn[:, None] - means).sum(2)).argmin(1)
     np.testing.assert_allclose(np.bincount(near) / 50_000, weights, atol=0.04)
+
+
+def test_draws_take_memory_for_codes_and_not_for_a_matrix_each():
+    size, n = 100, 2000
+    mixture = Mixture(np.ones(2) / 2, np.zeros((2, size)), np.stack([np.eye(size)] * 2))
+    tracemalloc.start()
+    mixture.draw(n, Generator(0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * n * size * 8  # a matrix for each code would be 100 times the codes
 
 
 def test_draws_lean_the_way_the_codes_do():

@@ -50,7 +50,7 @@ OPTIONS: Mapping[str, Option] = {
     "prior_layers": Option(int, "masked blocks of the prior over the grid of codes", minimum=1),
 }
 DECAY = 0.99
-PRIOR_SAMPLES = 500  # of `Latent.look`: a PixelCNN draws place by place: 10,000 grids of 7x7 take a quarter of a minute
+PRIOR_SAMPLES = 500  # of `Latent.look`: a PixelCNN draws place by place: 10,000 grids of 7x7 take seven seconds
 
 
 @dataclass(frozen=True)
