@@ -180,7 +180,7 @@ def for_array(x: Array) -> KernelSet:
     """The kernels for an array of floats: `cpu` for numpy.ndarray, `cuda` for cupy.ndarray."""
     if x.dtype.kind != "f":  # compiled for integers, some kernels would silently truncate
         raise TypeError(f"kernels compute in float32 and float64, got {x.dtype}; use .to(dtype=np.float32)")
-    if not isinstance(x, (np.ndarray, np.generic)):
+    if type(x) is not np.ndarray and not isinstance(x, (np.ndarray, np.generic)):
         return for_device("cuda")
     return _instead_of_cpu or for_device("cpu")
 

@@ -41,7 +41,7 @@ class Function:
     sequence: int
 
     def __init__(self, **static: Any) -> None:
-        self.__dict__.update(static)
+        self.__dict__ = static
 
     @classmethod
     def apply(cls, *inputs: Any, **static: Any) -> Tensor:

@@ -58,21 +58,28 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        return self.call_submodule(self.forward, *inputs, **options)
+        try:
+            return self.forward(*inputs, **options)
+        except (ShapeError, AttributeError) as error:
+            self._explain(error, inputs)
+            raise
 
     def call_submodule(self, function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
         """Call a submodule (or a method that uses some); a ShapeError of a layer gets the path from this Module."""
         try:
             return function(*inputs, **options)
-        except ShapeError as error:
-            if error.module is not self:  # each Module that the error passes adds its part of the path
-                name = next((name for name, below in self.named_modules() if below is error.module), "?")
-                error.path, error.module = f"{name}.{error.path}".rstrip("."), self
+        except (ShapeError, AttributeError) as error:
+            self._explain(error, inputs)
             raise
-        except AttributeError as error:
+
+    def _explain(self, error: ShapeError | AttributeError, inputs: tuple[Any, ...]) -> None:
+        """Add this Module to the path of a ShapeError; TypeError in place of an input that is no Tensor."""
+        if isinstance(error, AttributeError):
             if any(error.obj is x for x in inputs) and error.name in ("shape", "ndim", "dtype", "data"):
                 raise TypeError(f"{type(self).__name__}: expected a Tensor, got {shown(error.obj)}") from error
-            raise
+        elif error.module is not self:  # each Module that the error passes adds its part of the path
+            name = next((name for name, below in self.named_modules() if below is error.module), "?")
+            error.path, error.module = f"{name}.{error.path}".rstrip("."), self
 
     # Contents.
 

@@ -5,7 +5,7 @@ Imports: module, conv, pooling, ops. Read next: ``layers.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from minigen.nn.conv import Conv2d
@@ -44,30 +44,23 @@ class Sequential(Module):
         return Sequential(*layers[i]) if isinstance(i, slice) else layers[i]
 
     def forward(self, x: Any) -> Any:
-        done = 0  # how many layers a layer before them has computed
-        for layer, following, third in _with_two_more(self):
-            if done:
-                done -= 1
-            elif following is None or not _can_fuse(layer, following):
-                x = layer(x)
+        layers, done = [*self, None, None], 0
+        while (layer := layers[done]) is not None:
+            following, third = layers[done + 1 : done + 3]
+            if following is None or not _can_fuse(layer, following):
+                x, done = layer(x), done + 1
             elif type(layer) is Conv2d and layer.bias is not None and _plain(third, MaxPool2d):
-                x, done = third.of_bias_act(layer.sums(x), layer.bias, following), 2
+                x, done = third.of_bias_act(layer.sums(x), layer.bias, following), done + 3
             elif type(layer) is Conv2d and layer.bias is not None and _plain(third, Upsample) and third.blocks:
-                x, done = layer(x, activation=following, upsample=third.blocks), 2
+                x, done = layer(x, activation=following, upsample=third.blocks), done + 3
             else:
-                x, done = layer(x, activation=following), 1
+                x, done = layer(x, activation=following), done + 2
         return x
-
-
-def _with_two_more(layers: Iterable[Any]) -> Iterator[tuple[Any, Any, Any]]:
-    """Each layer and the two that follow it; None where there are none."""
-    several = [*layers, None, None]
-    return zip(several, several[1:], several[2:])
 
 
 def _can_fuse(layer: Any, function: Any) -> bool:
     """Whether the layer can compute the activation `function` of its result. Its own class must say so."""
-    states_it = "takes_activation" in vars(type(layer)) and "forward" not in vars(layer)
+    states_it = "takes_activation" in type(layer).__dict__ and "forward" not in layer.__dict__
     return states_it and split_activation(function)[1] is None
 
 

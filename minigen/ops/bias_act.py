@@ -31,13 +31,13 @@ class Fused(NamedTuple):
 
 
 IDENTITY = Fused("identity", 0.0)
-_KNOWN: tuple[tuple[Activation | None, Fused], ...] = (
-    (None, IDENTITY),
-    (relu, Fused("leaky_relu", 0.0)),
-    (leaky_relu, Fused("leaky_relu", 0.01)),
-    (sigmoid, Fused("sigmoid", 0.0)),
-    (tanh, Fused("tanh", 0.0)),
-)
+_KNOWN = {  # by identity: not every function that a user may give has a hash
+    id(None): IDENTITY,
+    id(relu): Fused("leaky_relu", 0.0),
+    id(leaky_relu): Fused("leaky_relu", 0.01),
+    id(sigmoid): Fused("sigmoid", 0.0),
+    id(tanh): Fused("tanh", 0.0),
+}
 
 
 def split_activation(activation: Activation | None) -> tuple[Fused, Activation | None]:
@@ -45,9 +45,8 @@ def split_activation(activation: Activation | None) -> tuple[Fused, Activation |
 
     They know `relu`, `sigmoid`, `tanh` and `leaky_relu`, this one also as ``functools.partial(leaky_relu, slope=0.2)``.
     """
-    for function, fused in _KNOWN:
-        if activation is function:
-            return fused, None
+    if (fused := _KNOWN.get(id(activation))) is not None:
+        return fused, None
     if isinstance(activation, functools.partial) and activation.func is leaky_relu and not activation.args:
         slope = activation.keywords.get("slope")
         # From a slope below 0 the result does not tell the sign of its argument.

@@ -28,7 +28,7 @@ def gemm(a: Array, b: Array) -> Array:
     On a GPU vectors and stacks of matrices are, too. A matrix that all of a stack meet is multiplied with all at once,
     if these are narrow or lie one below the other.
     """
-    if a.ndim == b.ndim == 2 or a.ndim < 2 or b.ndim < 2:
+    if a.ndim <= 2 >= b.ndim:
         return _product(a, b)
     n = max(a.ndim, b.ndim)
     a, b = _with_axes(a, n), _with_axes(b, n)
@@ -176,8 +176,9 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None, activation: Activation
         raise ValueError(f"linear: expected x (..., in) and w (out, in), got x {size} and w {weights}")
     if b is not None and as_tensor(b).shape != weights[:1]:
         raise ValueError(f"linear: expected b ({weights[0]},) for w {weights}, got {as_tensor(b).shape}")
-    check_activation("linear", activation)
     fused, left = (IDENTITY, activation) if b is None else split_activation(activation)
+    if left is not None:
+        check_activation("linear", left)
     flat = x if len(size) == 2 else reshape(x, (-1, size[-1]))
     y = Linear.apply(flat, w, fused=fused) if b is None else Linear.apply(flat, w, b, fused=fused)
     y = y if len(size) == 2 else reshape(y, (*size[:-1], weights[0]))

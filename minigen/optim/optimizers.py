@@ -118,13 +118,13 @@ class _AdamFamily(Optimizer):
     def update(self, p: Arrays, g: Arrays, state: dict[str, Arrays]) -> None:
         # The step is counted per parameter: one that was frozen needs the bias correction of its first steps.
         counts = state["step"] if isinstance(p, list) else [state["step"]]
-        step = int(counts[0]) + 1
-        betas = self.beta1, self.beta2
+        step = counts[0].item() + 1
         _kernels(p).adam_update(
-            p, g, state["m"], state["v"], step, self.lr, *betas, self.eps, self.weight_decay, self.decoupled
-        )
+            p, g, state["m"], state["v"], step, self.lr, self.beta1, self.beta2, self.eps, self.weight_decay,
+            self.decoupled,
+        )  # fmt: skip
         for count in counts:
-            count[...] = step
+            count.fill(step)
 
 
 @final

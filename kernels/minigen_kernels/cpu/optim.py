@@ -18,7 +18,7 @@ from minigen_kernels import Array, Arrays
 from minigen_kernels.cpu.jit import FASTMATH
 from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference import optim
-from minigen_kernels.reference.optim import check_update, each
+from minigen_kernels.reference.optim import REALS, check_update, each
 
 
 def sgd_update(
@@ -87,11 +87,11 @@ def adam_update(
     p, g, m, v = _flat("adam_update", p, g, m=m, v=v)
     if step < 1:
         raise ValueError(f"adam_update: step counts from 1, got {step}")
-    shrink, decay = (1 - lr * weight_decay, 0.0) if decoupled else (1.0, weight_decay)
+    lr, beta1, beta2, eps = float(lr), float(beta1), float(beta2), float(eps)
+    shrink, decay = (1.0 - lr * weight_decay, 0.0) if decoupled else (1.0, float(weight_decay))
     step_size = lr / (1 - beta1**step)
     root_scale = 1 / math.sqrt(1 - beta2**step)
-    scalars = (step_size, root_scale, beta1, 1 - beta1, beta2, 1 - beta2, eps, shrink, decay)
-    _adam(p, g, m, v, *(float(scalar) for scalar in scalars))
+    _adam(p, g, m, v, step_size, root_scale, beta1, 1 - beta1, beta2, 1 - beta2, eps, shrink, decay)
 
 
 def clip_norm(g: Arrays, max_norm: float) -> tuple[Arrays, Array]:
@@ -101,10 +101,15 @@ def clip_norm(g: Arrays, max_norm: float) -> tuple[Arrays, Array]:
 
 def _flat(name: str, p: Array, g: Array, **state: Array) -> list[Array]:
     """Check the arguments; p, g and the state as flat arrays (views, except for a strided g)."""
-    check_update(name, p, g, **state)
-    for argument, array in {"p": p, **state}.items():
-        if not array.flags.writeable:
-            raise ValueError(f"{name}: {argument} is changed in place, but is a read-only array")
+    shape, dtype = p.shape, p.dtype
+    good = g.shape == shape and g.dtype is dtype and dtype in REALS
+    for array in (p, *state.values()):  # flags.carray: C-contiguous, and may be changed
+        good = good and array.flags.carray and array.shape == shape and array.dtype is dtype
+    if not good:  # which of them is it?
+        check_update(name, p, g, **state)
+        for argument, array in {"p": p, **state}.items():
+            if not array.flags.writeable:
+                raise ValueError(f"{name}: {argument} is changed in place, but is a read-only array")
     return [array.reshape(-1) for array in (p, g, *state.values())]
 
 
