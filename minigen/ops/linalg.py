@@ -6,12 +6,12 @@ Imports: autograd, bias_act, reduce, shape, kernels. Read next: ``conv.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from minigen.autograd import Function, FusedFunction, Tensor, as_tensor
+from minigen.autograd import FusedFunction, Tensor, as_tensor
 from minigen.ops.bias_act import IDENTITY, Activation, Fused, activation_gradient, check_activation, split_activation
 from minigen.ops.reduce import sum
 from minigen.ops.shape import reshape, swap_last, transpose
@@ -34,9 +34,8 @@ def gemm(a: Array, b: Array) -> Array:
     a, b = _with_axes(a, n), _with_axes(b, n)
     if axes := _to_join(a, b):
         return _of_joined(a, b, axes)
-    a_turned, b_turned = a.swapaxes(-1, -2), b.swapaxes(-1, -2)
-    if axes := _to_join(b_turned, a_turned):
-        return _of_joined(b_turned, a_turned, axes).swapaxes(-1, -2)
+    if axes := _to_join(swap_last(b), swap_last(a)):
+        return swap_last(_of_joined(swap_last(b), swap_last(a), axes))
     return _product(a, b)
 
 
@@ -94,7 +93,7 @@ def _repeated(shape: tuple[int, ...], full: tuple[int, ...]) -> list[int]:
     return [i for i in range(len(shape) - 2) if shape[i] == 1 != full[i]]
 
 
-class MatMul(Function):
+class MatMul(FusedFunction):
     """(..., M, K) @ (..., K, N) -> (..., M, N); leading axes broadcast.
 
     What was repeated along an axis gets a sum over that axis as its gradient. Such a sum is one product, of matrices
@@ -106,17 +105,24 @@ class MatMul(Function):
     def forward(self, a: Array, b: Array) -> Array:
         return gemm(a, b)
 
-    def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
-        a, b = (_with_axes(x, y.ndim) for x in self.inputs)
+    def backward_arrays(self, gy: Array, y: Array) -> tuple[Any, ...]:
+        return self._gradients(gemm, gy, *[x.data for x in self.inputs])
+
+    def gradient(self, gy: Tensor, y: Tensor) -> tuple[Any, ...]:
+        return self._gradients(matmul, gy, *self.inputs)
+
+    def _gradients(self, product: Callable[[Any, Any], Any], gy: Any, *factors: Any) -> tuple[Any, ...]:
+        """Of arrays with gemm as the product, of Tensors with matmul."""
+        a, b = (_with_axes(x, gy.ndim) for x in factors)
         ga = gb = None
         if self.needs(0):
-            axes = _repeated(a.shape, y.shape)
-            ga = matmul(_joined(gy, axes, rows=False), swap_last(_joined(b, axes, rows=False)))
-            ga = reshape(ga, self.inputs[0].shape)
+            axes = _repeated(a.shape, gy.shape)
+            ga = product(_joined(gy, axes, rows=False), swap_last(_joined(b, axes, rows=False))).reshape(
+                factors[0].shape
+            )
         if self.needs(1):
-            axes = _repeated(b.shape, y.shape)
-            gb = matmul(swap_last(_joined(a, axes, rows=True)), _joined(gy, axes, rows=True))
-            gb = reshape(gb, self.inputs[1].shape)
+            axes = _repeated(b.shape, gy.shape)
+            gb = product(swap_last(_joined(a, axes, rows=True)), _joined(gy, axes, rows=True)).reshape(factors[1].shape)
         return ga, gb
 
 

@@ -97,9 +97,9 @@ def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
     return Transpose.apply(x, axes=tuple(i % x.ndim for i in axes))
 
 
-def swap_last(x: Tensor) -> Tensor:
-    """The last two axes exchanged: each matrix of a stack transposed."""
-    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+def swap_last(x: Any) -> Any:
+    """The last two axes exchanged, of a Tensor or an array: each matrix of a stack transposed."""
+    return x.transpose((*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
 def concat(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
