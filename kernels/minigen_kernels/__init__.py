@@ -187,7 +187,7 @@ def for_array(x: Array) -> KernelSet:
 
 def as_ncl(x: Array) -> Array:
     """(N, C) or (N, C, H, W) as (N, C, L): all that a channel has in one image as one axis."""
-    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+    return x[:, :, None] if x.ndim == 2 else x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
 @contextlib.contextmanager

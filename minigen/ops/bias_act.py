@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from minigen.autograd import FusedFunction, Tensor, as_tensor
 from minigen.ops.activations import LeakyReluGradient, leaky_relu, relu
-from minigen.ops.reduce import sum
+from minigen.ops.reduce import sum, sum_axes
 from minigen.ops.transcendental import sigmoid, tanh
 from minigen_kernels import Array, as_ncl, for_array
 
@@ -70,6 +70,17 @@ def activation_gradient(fused: Fused, gy: Tensor, y: Tensor) -> Tensor:
     return gy * (1 - y * y) if fused.name == "tanh" else gy
 
 
+def bias_act_gradients(fused: Fused, gy: Array, y: Array, of_bias: bool) -> tuple[Array, Array | None]:
+    """The gradients of x and b for y = activation(x + b), arrays (N, C, ...); without `of_bias` b may get None.
+
+    Without an activation that of x is gy itself, and nothing is written.
+    """
+    if fused is IDENTITY:
+        return gy, sum_axes(gy, (0, *range(2, gy.ndim))) if of_bias else None
+    gx, gb = for_array(y).bias_act_backward(as_ncl(gy), as_ncl(y), *fused)
+    return gx.reshape(y.shape), gb
+
+
 class BiasAct(FusedFunction):
     one_dtype = True
     fused: Fused
@@ -77,9 +88,8 @@ class BiasAct(FusedFunction):
     def forward(self, x: Array, b: Array) -> Array:
         return for_array(x).bias_act(as_ncl(x), b, *self.fused).reshape(x.shape)
 
-    def backward_arrays(self, gy: Array, y: Array) -> tuple[Array, Array]:
-        gx, gb = for_array(y).bias_act_backward(as_ncl(gy), as_ncl(y), *self.fused)
-        return gx.reshape(y.shape), gb
+    def backward_arrays(self, gy: Array, y: Array) -> tuple[Array, Array | None]:
+        return bias_act_gradients(self.fused, gy, y, self.needs(1))
 
     def gradient(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         gx = activation_gradient(self.fused, gy, y)

@@ -20,11 +20,11 @@ from collections.abc import Callable
 from typing import Any
 
 from minigen.autograd import Function, FusedFunction, Tensor
-from minigen.ops.bias_act import Fused, activation_gradient
+from minigen.ops.bias_act import Fused, activation_gradient, bias_act_gradients
 from minigen.ops.enlarge import BlockSum
 from minigen.ops.indexing import getitem
 from minigen.ops.reduce import sum
-from minigen_kernels import Array, Pair, as_ncl, for_array
+from minigen_kernels import Array, Pair, for_array
 
 
 class _Family(Function):
@@ -102,8 +102,8 @@ class ConvAct(FusedFunction):
         return kernel(x, w, **self.geometry, b=b, **self.end)
 
     def backward_arrays(self, gy: Array, y: Array) -> tuple[Array | None, ...]:
-        gz, gb = for_array(y).bias_act_backward(as_ncl(gy), as_ncl(y), *self.fused)
-        return *self.of_sums(gz.reshape(y.shape), on_arrays), gb
+        gz, gb = bias_act_gradients(self.fused, gy, y, self.needs(2))
+        return *self.of_sums(gz, on_arrays), gb
 
     def gradient(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         gz = activation_gradient(self.fused, gy, y)

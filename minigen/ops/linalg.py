@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 
 from minigen.autograd import FusedFunction, Tensor, as_tensor
-from minigen.ops.bias_act import IDENTITY, Activation, Fused, activation_gradient, check_activation, split_activation
+from minigen.ops.bias_act import (
+    IDENTITY,
+    Activation,
+    Fused,
+    activation_gradient,
+    bias_act_gradients,
+    check_activation,
+    split_activation,
+)
 from minigen.ops.reduce import sum
 from minigen.ops.shape import reshape, swap_last, transpose
 from minigen.shapes import stack_shape
@@ -136,10 +144,7 @@ class Linear(FusedFunction):
 
     def backward_arrays(self, gy: Array, y: Array) -> tuple[Array | None, ...]:
         x, w = self.inputs[0].data, self.inputs[1].data
-        gz, gb = gy, None
-        if len(self.inputs) == 3 and (self.fused is not IDENTITY or self.needs(2)):
-            gz, gb = for_array(y).bias_act_backward(gy[:, :, None], y[:, :, None], *self.fused)
-            gz = gz[:, :, 0]
+        gz, gb = bias_act_gradients(self.fused, gy, y, len(self.inputs) == 3 and self.needs(2))
         gx = gemm(gz, w) if self.needs(0) else None
         gw = gemm(gz.T, x) if self.needs(1) else None
         return (gx, gw, gb)[: len(self.inputs)]
