@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from minigen import autograd, device, losses, nn, ops, optim
 from minigen.autograd import Function, FusedFunction, GradientError, Tensor, grad, no_grad
 from minigen.capture import capture
+from minigen.compiling import compile
 from minigen.device import cuda_status, set_num_threads
 from minigen.gradcheck import GradientMismatch, gradcheck
 from minigen.names import (
@@ -55,7 +56,7 @@ LATE = ("ConfigError", "NonFiniteLoss", "Run", "RunFolderError", "open_run", "tr
 
 __all__ = [
     "CheckpointError", "ConfigError", "Function", "FusedFunction", "Generator", "GradientError", "GradientMismatch",
-    "NonFiniteLoss", "Run", "RunFolderError", "Tensor", "autograd", "capture", "cuda_status", "grad", "gradcheck",
+    "NonFiniteLoss", "Run", "RunFolderError", "Tensor", "autograd", "capture", "compile", "cuda_status", "grad", "gradcheck",
     "load", "losses", "manual_seed", "nn", "no_grad", "open_run", "ops", "optim", "save", "set_num_threads",
     "train",
 ]  # fmt: skip

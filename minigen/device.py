@@ -27,10 +27,17 @@ Device = Literal["cpu", "cuda"]
 
 def array_module(x: Any) -> ModuleType:
     """The library that `x` belongs to: cupy for a CuPy array, numpy for everything else (Python numbers too)."""
-    if isinstance(x, np.ndarray):
-        return np
     kind: Any = type(x)
-    return sys.modules["cupy"] if _is_of_cupy(kind) else np
+    if kind is np.ndarray:
+        return np
+    if _is_of_cupy(kind):
+        return sys.modules["cupy"]
+    return x.module if _is_traced(kind) else np
+
+
+@functools.cache
+def _is_traced(kind: type) -> bool:  # ``compiling/traced.py``: an array that writes down what is done to it
+    return kind.__module__ == "minigen.compiling.traced"
 
 
 @functools.cache

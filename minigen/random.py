@@ -118,7 +118,7 @@ class Generator:
             p = float(p)
             if not 0 <= p <= 1:
                 raise ValueError(f"Generator.bernoulli: p is a probability, got {p}")
-        elif not any(hasattr(p, name) for name in _ARRAYS) or p.dtype.kind not in "fiub":
+        elif not (isinstance(p, np.ndarray) or any(hasattr(p, name) for name in _ARRAYS)) or p.dtype.kind not in "fiub":
             raise TypeError(f"Generator.bernoulli: p is a number or an array of numbers, got {type(p).__name__} {p!r}")
         dtype = as_dtype("Generator.bernoulli", dtype)
         own: tuple[int, ...] = getattr(p, "shape", ())

@@ -155,9 +155,13 @@ class KernelSet(Protocol):
     # fmt: on
 
 
-@functools.cache
 def for_device(device: str) -> KernelSet:
     """The kernels of a device, "cpu" or "cuda". They are imported on first use (Numba takes 0.4 s)."""
+    return _recording if _recording is not None and device == "cpu" else _room(device)
+
+
+@functools.cache
+def _room(device: str) -> KernelSet:
     if device not in ("cpu", "cuda"):
         raise ValueError(f"for_device: device is 'cpu' or 'cuda', got {device!r}")
     return cast(KernelSet, importlib.import_module(f"minigen_kernels.{device}"))
@@ -174,6 +178,7 @@ def cpu_threads() -> ModuleType:
 
 
 _instead_of_cpu: KernelSet | None = None  # see `in_reference`
+_recording: KernelSet | None = None  # see `recorded_by`
 
 
 def for_array(x: Array) -> KernelSet:
@@ -182,12 +187,28 @@ def for_array(x: Array) -> KernelSet:
         raise TypeError(f"kernels compute in float32 and float64, got {x.dtype}; use .to(dtype=np.float32)")
     if type(x) is not np.ndarray and not isinstance(x, (np.ndarray, np.generic)):
         return for_device("cuda")
-    return _instead_of_cpu or for_device("cpu")
+    return _recording or _instead_of_cpu or for_device("cpu")
 
 
 def as_ncl(x: Array) -> Array:
     """(N, C) or (N, C, H, W) as (N, C, L): all that a channel has in one image as one axis."""
     return x[:, :, None] if x.ndim == 2 else x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+
+
+def for_host() -> KernelSet:
+    """The kernels that NumPy arrays use, were they not recorded."""
+    return _instead_of_cpu or _room("cpu")
+
+
+@contextlib.contextmanager
+def recorded_by(kernels: KernelSet) -> Iterator[None]:
+    """Inside ``with``: all calls of kernels of the CPU go to these, which write them down; in every thread."""
+    global _recording
+    before, _recording = _recording, kernels
+    try:
+        yield
+    finally:
+        _recording = before
 
 
 @contextlib.contextmanager

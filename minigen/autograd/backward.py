@@ -62,7 +62,7 @@ def _backpropagate(
     gradients = {id(y): _first_gradient(name, y, gy, create_graph)}
     path = _path(name, y, targets)
     targeted = {id(t) for t in targets}
-    late: Late | None = None if create_graph or type(y.data) is np.ndarray else []
+    late: Late | None = None if create_graph or isinstance(y.data, np.ndarray) else []
     seconds: dict[int, Tensor] = {}  # gradients of second results, by the first result of the same Function
     outer = recording.function, recording.needs_input_grad, recording.second  # of a `backward` that has called `grad`
     try:
@@ -104,7 +104,7 @@ def _first_gradient(name: str, y: Tensor, gy: Tensor | None, create_graph: bool)
     if gy is None:
         if y.size != 1:
             raise ValueError(f"{name}: y has shape {y.shape}; give gy of that shape, or reduce y to one number")
-        return Tensor(np.ones_like(y.data) if type(y.data) is np.ndarray else ones(y.data))
+        return Tensor(np.ones_like(y.data) if isinstance(y.data, np.ndarray) else ones(y.data))
     gy = as_tensor(gy, name)
     if (gy.shape, gy.dtype, gy.device) != (y.shape, y.dtype, y.device):
         raise ValueError(f"{name}: gy has to be like y, which is {y!r}, but it is {gy!r}")

@@ -6,6 +6,7 @@ Imports: tensor. Read next: ``function.py``, which takes a number at each call.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 from minigen.autograd.tensor import Node, Tensor
 
@@ -25,6 +26,14 @@ def note_change(t: Tensor) -> None:
     """
     global _last_change
     t.changed = _last_change = next(sequence)
+
+
+def note_changes(tensors: Iterable[Tensor]) -> None:
+    """`note_change` of several, as of one moment."""
+    global _last_change
+    _last_change = next(sequence)
+    for t in tensors:
+        t.changed = _last_change
 
 
 def changed_since(number: int) -> bool:

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from minigen.autograd import Tensor
-from minigen.device import device_of
+from minigen.device import Device, device_of
 from minigen.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from minigen.optim.multi_tensor import is_step_count
 from minigen.random import Generator
@@ -52,7 +52,7 @@ class Captured:
 
 @dataclass
 class Slot:
-    """A place that holds an array on the device: an attribute of a Tensor, an entry of a dict or list."""
+    """A place that holds an array: an attribute of a Tensor, an entry of a dict or list, a variable of a closure."""
 
     path: str
     holder: Any
@@ -61,24 +61,29 @@ class Slot:
     @property
     def array(self) -> Array:
         """What it holds now."""
-        if isinstance(self.holder, Tensor):
-            return self.holder.data
+        if isinstance(self.holder, (Tensor, types.CellType)):
+            return getattr(self.holder, self.key)
         return vars(self.holder)[self.key] if isinstance(self.holder, type) else self.holder[self.key]
 
     @array.setter
     def array(self, array: Array) -> None:
-        if isinstance(self.holder, Tensor):
-            self.holder.data = array
-        elif isinstance(self.holder, type):
+        if isinstance(self.holder, (Tensor, types.CellType, type)):
             setattr(self.holder, self.key, array)
         else:
             self.holder[self.key] = array
 
 
 class Host:
-    """What a step reaches now, found by a walk that takes about a millisecond."""
+    """What a step reaches now, found by a walk that takes about a millisecond.
 
-    def __init__(self, step: Any, arguments: Iterable[Any] = ()) -> None:
+    Its slots hold the arrays of `device`. On the CPU these are all that can be put in place; of an array in a tuple the
+    contents must stay, and `unseen` names those that are too large to be looked at.
+    """
+
+    def __init__(self, step: Any, arguments: Iterable[Any] = (), device: Device = "cuda") -> None:
+        self._device = device
+        self._is_slot = _is_device_array if device == "cuda" else _is_host_array
+        self.unseen: list[str] = []
         self.tensors: list[tuple[str, Tensor]] = []
         self.slots: list[Slot] = []
         self.generators: list[Generator] = []
@@ -139,16 +144,25 @@ class Host:
                 self.generators.append(x)
                 self._attributes += [(f"{path}{name}", x, name, getattr(x, name)) for name in ("_seed", "_stream")]
             elif isinstance(x, np.ndarray):
-                if x.size <= _SMALL:
-                    self._contents.append((path, x, x.tobytes()))
+                self._content(path, x)
             elif not _is_device_array(x):
                 stack += list(self._parts(path, x))[::-1]
+
+    def _content(self, path: str, x: Array) -> None:
+        if x.size <= _SMALL:
+            self._contents.append((path, x, x.tobytes()))
+        elif self._device == "cpu":
+            self.unseen.append(path)
+
+    def _slot(self, path: str, holder: Any, key: Any, array: Array) -> None:
+        self.slots.append(Slot(path, holder, key))
+        self._seen[id(array)] = array
 
     def _tensor(self, path: str, t: Tensor) -> None:
         self.tensors.append((path, t))
         self._attributes.append((path + ".requires_grad", t, "requires_grad", t.requires_grad))
-        if device_of(t.data) == "cuda":
-            self.slots.append(Slot(path, t, "data"))
+        if device_of(t.data) == self._device:
+            self._slot(path, t, "data", t.data)
         else:
             self._attributes.append((path, t, "data", t.data))
 
@@ -205,7 +219,10 @@ class Host:
                 value = cell.cell_contents
             except ValueError:  # not bound yet
                 continue
-            self._attributes.append((f"{path}.{name}", cell, "cell_contents", value))
+            if self._device == "cpu" and self._is_slot(value):
+                self._slot(f"{path}.{name}", cell, "cell_contents", value)
+            else:
+                self._attributes.append((f"{path}.{name}", cell, "cell_contents", value))
             yield f"{path}.{name}", value
         yield from ((path, value) for value in (f.__defaults__, f.__kwdefaults__))
         yield from self._attributes_of(path, f.__dict__)
@@ -236,8 +253,9 @@ class Host:
         if known and states:
             self.optimizers.append(optimizer)
         for i, state in enumerate(states if known else ()):
-            arrays = [name for name, array in state.items() if _is_device_array(array)]
-            self.slots += [Slot(f"{path}.states[{i}][{name!r}]", state, name) for name in arrays]
+            for name, array in state.items():
+                if self._is_slot(array) and not is_step_count(array):
+                    self._slot(f"{path}.states[{i}][{name!r}]", state, name, array)
         own = {"states", "_lr"} if known else set()
         fixed = [(name, value) for name, value in vars(optimizer).items() if name not in own]
         yield from self._entries(lambda key: f"{path}.{key}", vars(optimizer), fixed)
@@ -249,8 +267,10 @@ class Host:
         holder = container
         container = vars(container) if isinstance(container, type) else container
         for key, value in list(entries):
-            if _is_device_array(value):
-                self.slots.append(Slot(path_of(key), holder, key))
+            if self._is_slot(value) and self._device == "cpu" and isinstance(container, tuple):
+                self._content(path_of(key), value)  # a tuple can hold no other
+            elif self._is_slot(value):
+                self._slot(path_of(key), holder, key, value)
             elif not isinstance(container, tuple):  # whose entries cannot change
                 self._items.append((path_of(key), container, key, value))
             yield path_of(key), value
@@ -269,6 +289,10 @@ def _names_in(code: types.CodeType) -> set[str]:
 
 def _is_device_array(x: Any) -> bool:
     return type(x).__module__.partition(".")[0] == "cupy" and hasattr(x, "dtype") and hasattr(x, "data")
+
+
+def _is_host_array(x: Any) -> bool:
+    return type(x) is np.ndarray and x.dtype.kind in "biufc"
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -137,7 +137,7 @@ def _flat_labels(labels: Tensor, x: Tensor, ignore_index: int | None) -> tuple[A
         mask = flat != int(ignore_index)
         flat = array_module(flat).where(mask, flat, 0)
     if labels.device == "cpu" and flat.size:
-        low, high, k = int(flat.min()), int(flat.max()), x.shape[1]
+        low, high, k = flat.min(), flat.max(), x.shape[1]
         if low < 0 or high >= k:
             hint = "; ignore_index=... leaves a label out" if ignore_index is None else ""
             raise ValueError(f"{NAME}: labels must be from 0 to {k - 1} (logits {x.shape}), got {low} to {high}{hint}")

@@ -267,7 +267,7 @@ def gaussian_nll(
 
 def _check_positive(var: float | Tensor) -> None:
     if isinstance(var, Tensor):
-        smallest = float(var.data.min()) if var.device == "cpu" and var.size else math.inf
+        smallest = var.data.min() if var.device == "cpu" and var.size else math.inf
     else:
         smallest = var
     if smallest <= 0:

@@ -16,7 +16,7 @@ import numpy as np
 
 from minigen import losses, nn, ops
 from minigen.autograd import Tensor
-from minigen.device import array_module
+from minigen.device import array_module, device_of
 from minigen.losses.posterior import draw_posterior
 from minigen.models.autoencoder import Autoencoder, ImageShape, dense_layers
 from minigen.models.likelihood import LOGVAR_LIMIT, Likelihood, soft_clamp
@@ -144,12 +144,12 @@ def one_hot(labels: Any, classes: int) -> Array:
     labels = xp.asarray(labels)
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise ValueError(f"one_hot: expected whole numbers (N,), got {labels.dtype} {labels.shape}")
-    if xp is not np:
+    if device_of(labels) == "cuda":
         rows: Array = (labels[:, None] == xp.arange(classes)).astype(np.float32)
         return rows
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(f"one_hot: labels must be from 0 to {classes - 1}, got {labels.min()} to {labels.max()}")
-    rows = np.zeros((len(labels), classes), np.float32)
+    rows = xp.zeros((len(labels), classes), np.float32)
     rows[np.arange(len(labels)), labels] = 1
     return rows
 

@@ -20,6 +20,11 @@ class _ThreadModes(threading.local):
 _thread = _ThreadModes()
 
 
+def modes_of_thread() -> frozenset[tuple[int, bool]]:
+    """The modes of Modules, by their ids, that hold in this thread only."""
+    return frozenset(_thread.modes.items())
+
+
 class Mode:
     """The attribute `training` of a Module, True by default."""
 

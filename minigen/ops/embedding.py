@@ -70,7 +70,7 @@ def embedding(indices: Any, w: Tensor, padding_idx: int | None = None) -> Tensor
     if padding_idx is not None:
         padding_idx = row("embedding", padding_idx, rows)
     if indices.device == "cpu" and indices.size:
-        low, high = int(indices.data.min()), int(indices.data.max())
+        low, high = indices.data.min(), indices.data.max()
         if low < 0 or high >= rows:
             raise IndexError(f"embedding: indices must be from 0 to {rows - 1} (w {w.shape}), got {low} to {high}")
     return Embedding.apply(w, index=to_device(indices.data.astype(np.int64), w.device), padding_idx=padding_idx)

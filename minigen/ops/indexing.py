@@ -51,8 +51,8 @@ class ScatterAdd(Function):
         if not repeats(self.index):
             y = xp.zeros(self.shape, x.dtype)
             y[self.index] = x
-        elif xp is np:
-            y = np.zeros(self.shape, x.dtype)
+        elif isinstance(x, np.ndarray):
+            y = xp.zeros(self.shape, x.dtype)
             np.add.at(y, self.index, x)
         else:
             y = self._in_order(x, xp)

@@ -197,7 +197,7 @@ def max_unpool2d(
     natural = ((x.shape[i + 2] - 1) * s[i] - 2 * p[i] + k[i] for i in (0, 1))
     hw = pair(name, "output_size", (next(natural), next(natural)) if output_size is None else output_size, 1)
     index = indices.data
-    if indices.device == "cpu" and index.size and not 0 <= int(index.min()) <= int(index.max()) < hw[0] * hw[1]:
+    if indices.device == "cpu" and index.size and not 0 <= index.min() <= index.max() < hw[0] * hw[1]:
         raise ValueError(
             f"max_unpool2d: indices from {int(index.min())} to {int(index.max())} do not fit into planes of {hw}; "
             "give the output_size that was pooled"

@@ -87,6 +87,8 @@ class Optimizer(abc.ABC):
 
     @lr.setter
     def lr(self, value: float) -> None:
+        if (noted := _noted.get()) is not None:
+            noted.rate_was_read = True
         self._lr = check_number(self._name, "lr", value)
         for member in self._group_optimizers:
             member._lr = self._lr / self._initial_lr * member._initial_lr if self._initial_lr else self._lr
@@ -199,7 +201,7 @@ class Optimizer(abc.ABC):
 
 
 class Noted:
-    """The steps of optimizers, each with the gradients of its parameters; and whether anyone else read a rate."""
+    """The steps of optimizers, each with the gradients of its parameters; and whether anyone else read a rate, or set one."""
 
     def __init__(self) -> None:
         self.steps: list[tuple[Optimizer, list[Tensor | None]]] = []

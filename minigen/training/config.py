@@ -38,6 +38,9 @@ GENERAL: Mapping[str, Option] = {
         "on a GPU, make a whole update by one launch of a CUDA graph; tried on a double of a GPU only",
         default=False,
     ),
+    "compile": Option(
+        bool, "record an update, and replay it without the overhead of Python; the same bits", default=False
+    ),
     "threads": Option(
         int,
         "threads of the CPU; any number gives the same bits  [default: 1; OMP_NUM_THREADS if set]",
@@ -67,7 +70,9 @@ ABSENT: Mapping[str, Any] = {"data_rules": 1}
 #: epoch has its rows in the table, and may be the best checkpoint. Another device adds in another order: the last bits
 #: of numbers change, which ``changes.py`` says, too. On a GPU so may a graph of the steps, whose products of matrices
 #: another handle of cuBLAS makes; but whoever mistrusts a graph has to be able to go on without.
-CHANGEABLE = ("epochs", "max_steps", "data_dir", "checkpoint_every", "doctor", "device", "capture", "threads")
+CHANGEABLE = (
+    "epochs", "max_steps", "data_dir", "checkpoint_every", "doctor", "device", "capture", "compile", "threads",
+)  # fmt: skip
 
 
 def resolve(recipe: Recipe, options: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:

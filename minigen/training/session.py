@@ -22,7 +22,8 @@ from minigen.algorithms.experiment import Experiment, Recipe
 from minigen.algorithms.ledger import describe, is_weighed
 from minigen.algorithms.options import ConfigError
 from minigen.autograd import Tensor
-from minigen.capture import capture
+from minigen.capture import CapturedStep, capture
+from minigen.compiling import CompiledStep, compile
 from minigen.data import Batches
 from minigen.doctor import Doctor
 from minigen.doctor.schedule import IMAGES
@@ -69,10 +70,15 @@ class TrainingSession:
         held, batch_size = prepared.validation, prepared.batches.batch_size
         examined = prepared.train if held is None or len(held) < IMAGES else held
         self.doctor = Doctor(prepared.experiment, examined, batch_size) if prepared.config["doctor"] else None
-        self.captured = capture(prepared.experiment.step) if prepared.config["capture"] else None
+        self.captured = self._captured()
         self.unused = False  # a new folder in which no step was made yet: of no use to anybody if training fails
         self._told: str | None = None  # what was last said of the graph
         self._seconds, self._began = 0.0, time.perf_counter()
+
+    def _captured(self) -> CapturedStep[..., Terms] | CompiledStep[..., Terms] | None:
+        """The step as a CUDA graph, or as a list of calls, if the settings want one."""
+        step, config = self.prepared.experiment.step, self.prepared.config
+        return compile(step) if config["compile"] else capture(step) if config["capture"] else None
 
     @property
     def seconds(self) -> float:
@@ -232,7 +238,7 @@ class TrainingSession:
         notes, self.metrics.notes = self.metrics.notes, []
         told = None if self.captured is None else self.captured.status()
         if told is not None and told != self._told:
-            notes.append(f"--capture: {told}")
+            notes.append(f"--{'compile' if self.prepared.config['compile'] else 'capture'}: {told}")
         self._told = told
         return notes
 

@@ -1,0 +1,270 @@
+"""A trace as a function of Python: one line for each call, with local variables for arrays.
+
+    def step(places, arguments, gradients, positions):
+        v0 = places[0]
+        v4 = arguments[0]
+        v5 = matmul(v4, v0.T)
+        ...
+
+Calls whose results nobody needs are left out, and an array is let go after the last line that needs it. A question that
+the step asked of numbers (are all labels classes?) is asked again, and if the answer is another one, the function
+returns None; such lines come before the first that changes what was there before the step.
+
+Imports: trace. Read next: ``recording.py``.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigen.compiling.trace import Call, Position, Ref, Trace
+from minigen.random import LIMIT
+
+Inputs = Sequence[tuple[str, int, int]]  # (list, index in it, number of the Ref)
+_PLAIN = (type(None), bool, int, str)
+
+
+class Late(ValueError):
+    """A question to which the answer is known too late."""
+
+
+def program(trace: Trace, inputs: Inputs, outputs: Any) -> tuple[Callable[..., Any], str]:
+    """The function of the lists named in `inputs` that makes the calls of a trace and returns `outputs`; its text.
+
+    `outputs` is a tuple (of tuples) with Refs in it. Late: a question comes after a change, and depends on it.
+    """
+    calls, constants = _folded(trace, _needed(trace, set(refs_in(outputs))), set(refs_in(outputs)))
+    early = _early(trace, calls)
+    calls = [call for i, call in enumerate(calls) if i in early] + [c for i, c in enumerate(calls) if i not in early]
+    writer = _Writer(constants)
+    used = {ref for call in calls for ref in refs_in((call.args, call.kwargs))} | set(refs_in(outputs))
+    for source, index, number in inputs:
+        if number in used:
+            writer.line(f"v{number} = {source}[{index}]")
+    last = {ref: i for i, call in enumerate(calls) for ref in refs_in((call.args, call.kwargs, call.result))}
+    for ref in [*refs_in(outputs), *constants]:
+        last.pop(ref, None)
+    ends: dict[int, list[int]] = {}
+    for ref, i in last.items():
+        ends.setdefault(i, []).append(ref)
+    for i, call in enumerate(calls):
+        writer.call(call)
+        if i in ends:
+            writer.line(" = ".join(f"v{ref}" for ref in sorted(ends[i])) + " = None")
+    writer.line(f"return {writer.text(outputs)}")
+    return writer.function()
+
+
+def refs_in(x: Any) -> Iterator[int]:
+    """The numbers of the Refs in it."""
+    if isinstance(x, Ref):
+        yield x.number
+    elif isinstance(x, (tuple, list)) and not isinstance(x, Position):
+        for part in x:
+            yield from refs_in(part)
+    elif isinstance(x, dict):
+        for part in x.values():
+            yield from refs_in(part)
+    elif isinstance(x, slice):
+        yield from refs_in((x.start, x.stop, x.step))
+
+
+def _needed(trace: Trace, needed: set[int]) -> list[Call]:
+    """The calls without those whose results nobody needs."""
+    kept = []
+    for call in reversed(trace.calls):
+        if call.changes or call.expected is not None or not needed.isdisjoint(refs_in(call.result)):
+            kept.append(call)
+            needed.update(refs_in((call.args, call.kwargs)))
+    return kept[::-1]
+
+
+def _folded(trace: Trace, calls: list[Call], outputs: set[int]) -> tuple[list[Call], dict[int, Any]]:
+    """The calls without those that give the same arrays in every step; and these arrays, by their Refs."""
+    kept, constants = [], dict[int, Any]()
+    apart = trace.changed | {trace.memory[ref] for ref in outputs}  # such arrays have to be new in every step
+    for call in calls:
+        fixed = constants.keys() >= set(refs_in((call.args, call.kwargs))) and not _draws(call.args)
+        if not fixed or call.changes or call.function in (np.empty, np.empty_like):
+            kept.append(call)
+        elif call.expected is None and apart.isdisjoint(trace.memory[ref] for ref in refs_in(call.result)):
+            with np.errstate(**(call.error_state or np.geterr())):
+                made = call.function(*_filled(call.args, constants), **_filled(call.kwargs, constants))
+            constants.update(_pairs(call.result, made))
+        elif call.expected is None:
+            kept.append(call)
+    return kept, constants
+
+
+def _filled(x: Any, constants: dict[int, Any]) -> Any:
+    """Arguments with arrays in the place of Refs."""
+    if isinstance(x, Ref):
+        return constants[x.number]
+    if type(x) in (tuple, list):
+        return type(x)(_filled(part, constants) for part in x)
+    if type(x) is dict:
+        return {key: _filled(part, constants) for key, part in x.items()}
+    return slice(*(_filled(part, constants) for part in (x.start, x.stop, x.step))) if type(x) is slice else x
+
+
+def _pairs(refs: Any, made: Any) -> Iterator[tuple[int, Any]]:
+    if isinstance(refs, Ref):
+        yield refs.number, made
+    elif isinstance(refs, tuple):
+        for part, value in zip(refs, made):
+            yield from _pairs(part, value)
+
+
+def _draws(args: Any) -> bool:
+    return any(isinstance(x, Position) for x in args)
+
+
+def _early(trace: Trace, calls: list[Call]) -> set[int]:
+    """The calls that have to come first, by their places: those that lead to questions after a change."""
+    made = {ref: i for i, call in enumerate(calls) for ref in refs_in(call.result)}
+    early: set[int] = set()
+    changed = False  # anything that was there before the step
+    for i, call in enumerate(calls):
+        if call.expected is not None and changed:
+            way, stack = {i}, list(refs_in(call.args))
+            while stack:
+                ref = stack.pop()
+                if trace.memory[ref] in call.changed:
+                    raise Late(f"a question about numbers that the step has changed before, {call.like}")
+                if ref in made and made[ref] not in way:
+                    way.add(made[ref])
+                    stack += refs_in((calls[made[ref]].args, calls[made[ref]].kwargs))
+            early |= way
+        lasting = any(trace.memory[ref] in trace.saved for ref in refs_in((call.args, call.kwargs)))
+        changed = changed or (call.changes and lasting)
+    return early
+
+
+class _Writer:
+    """Lines of Python, and the constants in them."""
+
+    def __init__(self, made: dict[int, Any]) -> None:
+        self._made = made
+        self._lines: list[str] = []
+        self._constants: dict[str, Any] = {}
+        self._names: dict[int, str] = {}
+
+    def line(self, text: str) -> None:
+        self._lines.append("    " + text)
+
+    def call(self, call: Call) -> None:
+        if call.error_state is not None:
+            self.line(f"with {self._constant(np.errstate, 'errstate')}(**{self._constant(call.error_state, 'c')}):")
+        indent = "    " if call.error_state is not None else ""
+        if call.expected is not None:
+            self.line(f"{indent}if {'not ' if call.expected else ''}{self.text(call.args[0])}: return None")
+            return
+        target = _target(call.result)
+        expression = self._expression(call)
+        self.line(indent + (f"{target} = {expression}" if target and not expression.endswith(" ;") else expression))
+
+    def text(self, x: Any) -> str:
+        """Arguments and results as Python."""
+        if isinstance(x, Ref):
+            return self._constant(self._made[x.number], "made") if x.number in self._made else f"v{x.number}"
+        if isinstance(x, Position):
+            return f"(positions[{x.generator}] + {x.blocks}) % {LIMIT}" if x.blocks else f"positions[{x.generator}]"
+        if type(x) in _PLAIN or (type(x) is float and math.isfinite(x)):
+            return repr(x)
+        if type(x) is tuple and (not x or any(_moves(part) for part in x)):
+            return f"({', '.join(map(self.text, x))}{',' if len(x) == 1 else ''})"
+        if type(x) is list:
+            return f"[{', '.join(map(self.text, x))}]"
+        if type(x) is dict and any(map(_moves, x.values())):
+            return f"{{{', '.join(f'{key!r}: {self.text(value)}' for key, value in x.items())}}}"
+        if type(x) is slice:
+            return f"slice({self.text(x.start)}, {self.text(x.stop)}, {self.text(x.step)})"
+        return self._constant(x, "c")
+
+    def function(self) -> tuple[Callable[..., Any], str]:
+        names = ", ".join(self._constants)
+        body = "\n".join("    " + line for line in self._lines)
+        text = f"    def step(places, arguments, gradients, positions):\n{body}\n"
+        scope: dict[str, Any] = {}
+        exec(f"def make({names}):\n{text}    return step\n", scope)
+        function: Callable[..., Any] = scope["make"](**self._constants)
+        return function, text
+
+    def _expression(self, call: Call) -> str:
+        function, args = call.function, call.args
+        if function is operator.getitem and isinstance(args[0], Ref):
+            return f"{self.text(args[0])}[{self.text(args[1])}]"
+        if function is operator.setitem and isinstance(args[0], Ref):
+            return f"{self.text(args[0])}[{self.text(args[1])}] = {self.text(args[2])} ;"
+        if function is getattr:
+            return f"{self.text(args[0])}.{args[1]}"
+        parts = [self.text(x) for x in args]
+        named = [f"{name}={self.text(x)}" for name, x in call.kwargs.items()]
+        name = function.__name__
+        if isinstance(args[0] if args else None, Ref) and function is getattr(np.ndarray, name, None):
+            return f"{parts[0]}.{name}({', '.join(parts[1:] + named)})"
+        return f"{self._constant(function, name)}({', '.join(parts + named)})"
+
+    def _constant(self, x: Any, like: str) -> str:
+        name = self._names.get(id(x))
+        if name is None:
+            name = f"{re.sub('[^a-zA-Z0-9_]', '', like)}_{len(self._constants)}"
+            self._constants[name], self._names[id(x)] = x, name
+        return name
+
+
+def _moves(x: Any) -> bool:
+    """Whether it is not the same in every step."""
+    if isinstance(x, Position):
+        return True
+    return any(True for _ in refs_in(x)) or (isinstance(x, (tuple, list)) and any(map(_moves, x)))
+
+
+def _target(result: Any) -> str:
+    if isinstance(result, Ref):
+        return f"v{result.number}"
+    if isinstance(result, tuple):
+        parts = [_target(part) or "_" for part in result]
+        return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+    return ""
+
+
+def first_difference(a: Sequence[Call], b: Sequence[Call]) -> str | None:
+    """What differs between the calls of two steps, in one line; None if nothing does."""
+    for x, y in zip(a, b):
+        if x.function != y.function:
+            return f"one step called {_name(x)} where the next called {_name(y)}"
+        told = (x.args, x.kwargs, x.result, x.error_state, x.expected, x.like)
+        if not same(told, (y.args, y.kwargs, y.result, y.error_state, y.expected, y.like)):
+            return f"the arguments of {_name(x)} changed from one step to the next"
+    return None if len(a) == len(b) else f"one step made {len(a)} calls, the next {len(b)}"
+
+
+def same(x: Any, y: Any) -> bool:
+    """Whether two arguments are the same, arrays bit by bit."""
+    if x is y:
+        return True
+    if type(x) is not type(y):
+        return False
+    if isinstance(x, (tuple, list)):
+        return len(x) == len(y) and all(map(same, x, y))
+    if isinstance(x, dict):
+        return list(x) == list(y) and all(map(same, x.values(), y.values()))
+    if isinstance(x, (np.ndarray, np.generic)):
+        alike = (x.shape, x.dtype, x.strides) == (y.shape, y.dtype, y.strides)
+        return alike and x.dtype.kind in "biufc" and x.tobytes() == y.tobytes()
+    if isinstance(x, slice):
+        return same((x.start, x.stop, x.step), (y.start, y.stop, y.step))
+    if isinstance(x, (float, complex)):
+        return repr(x) == repr(y)
+    return isinstance(x, (bool, int, str, bytes, np.dtype, type)) and x == y
+
+
+def _name(call: Call) -> str:
+    return "a question" if call.expected is not None else str(call.function.__name__)

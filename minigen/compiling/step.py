@@ -1,0 +1,135 @@
+"""`compile`: a step of training that is recorded once, and replayed without Tensors from then on.
+
+Imports: autograd, nn, capture, recording. Read next: ``recording.py``, ``traced.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+
+from minigen.autograd import is_recording
+from minigen.capture import CapturedStep
+from minigen.capture.arguments import arrays_in, kind_of, objects_in
+from minigen.capture.host import Captured, Host
+from minigen.compiling.recording import Recording, Stale
+from minigen.nn.modes import modes_of_thread
+from minigen.shapes import shown
+from minigen_kernels import for_host
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MOST_KINDS = 8  # of arguments that steps are recorded for; others are given to plain steps
+MOST_SEEN = 64  # kinds that are counted; beyond, one that was seen long ago begins anew
+MANY = "the arguments are of ever new kinds: give numbers that change as arrays, objects as the same ones each time"
+BEGINNING = "a step is replayed from the fifth on: the first is plain, the next are recorded twice, and compared"
+ASKED = "numbers that the step asks about (whether all labels are classes, say) were not as when it was recorded"
+
+
+class _Kind:
+    """How far the steps with arguments of one kind have come."""
+
+    def __init__(self) -> None:
+        self.calls, self.attempt, self.wait = 0, 2, 1
+        self.reason = BEGINNING  # why its steps are plain
+        self.recording: Recording | None = None
+        self.next = "first"
+
+    def later(self, reason: str) -> None:
+        """Try again after some plain steps, twice as many each time."""
+        self.recording, self.next, self.reason = None, "first", reason
+        self.attempt, self.wait = self.calls + 1 + self.wait, 2 * self.wait
+
+
+class CompiledStep(Captured, Generic[P, R]):
+    """A step that makes itself a list of calls; called like the step. `compile` makes it and says what it requires.
+
+    `reason` says why the last call was a plain step, and is None if it was a replay. `replays` counts these. `program`
+    is the list of the last replay, as Python.
+    """
+
+    def __init__(self, step: Callable[P, R]) -> None:
+        if not callable(step):
+            raise TypeError(f"compile: step is a function that makes a step of training, got {shown(step)}")
+        self.step = step
+        self.reason: str | None = BEGINNING
+        self.replays = 0
+        self.program = ""
+        self._kinds: dict[Any, _Kind] = {}
+        self._captured: CapturedStep[P, R] | None = None
+        self._started = False
+
+    def __repr__(self) -> str:
+        return f"CompiledStep({getattr(self.step, '__qualname__', self.step)}; {self.status()}; {self.replays} replays)"
+
+    def status(self) -> str:
+        """How the last step was made, and why."""
+        if self._captured is not None:
+            return self._captured.status()
+        return "steps are replayed" if self.reason is None else f"plain steps: {self.reason}"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Make a step: by the list of calls if there is one, else plainly. What a replay returns has no history."""
+        given = (args, kwargs)
+        if not self._started:
+            self._started = True
+            if Host(self.step, objects_in(given), "cuda").slots:
+                self._captured = CapturedStep(self.step)
+        if self._captured is not None:
+            result = self._captured(*args, **kwargs)
+            self.reason, self.replays = self._captured.reason, self._captured.replays
+            return result
+        kind = self._kind(given)
+        kind.calls += 1
+        if kind.recording is None and kind.calls >= kind.attempt:
+            self._begin(kind, given)
+        recording = kind.recording
+        if recording is not None and kind.next in ("verify", "replay") and (why_not := recording.why_not()) is not None:
+            kind.later(why_not)
+            recording = None
+        if recording is None:
+            self.reason = kind.reason
+            return self.step(*args, **kwargs)
+        if kind.next == "replay":
+            try:
+                result = recording.replay(given)
+            except Stale:
+                self.reason = ASKED
+                return self.step(*args, **kwargs)
+            self.reason, self.replays, self.program = None, self.replays + 1, recording.text
+            return cast(R, result)
+        make = {"first": recording.first, "second": recording.second, "verify": recording.verify}[kind.next]
+        result, problem = make(given)
+        after = {"first": "second", "second": "verify", "verify": "replay"}
+        kind.next, self.reason = after[kind.next], problem or BEGINNING
+        if problem is not None:
+            kind.later(problem)
+        return cast(R, result)
+
+    def _kind(self, given: Any) -> _Kind:
+        """What is known of steps with such arguments, in such a mode."""
+        strides = tuple([x.strides for x in arrays_in(given)])
+        key = (is_recording(), modes_of_thread(), for_host(), strides, kind_of(given))
+        if key not in self._kinds and len(self._kinds) >= MOST_SEEN:
+            without = [key for key, kind in self._kinds.items() if kind.recording is None]
+            del self._kinds[without[0] if without else next(iter(self._kinds))]
+        kind = self._kinds.setdefault(key, _Kind())
+        if kind.calls == 0 and len(self._kinds) > MOST_KINDS:
+            kind.reason = MANY
+        return kind
+
+    def _begin(self, kind: _Kind, given: Any) -> None:
+        """Make a recording, unless there are many."""
+        if sum(k.recording is not None for k in self._kinds.values()) >= MOST_KINDS:
+            kind.reason = f"there are recordings for {MOST_KINDS} kinds of arguments already"
+        else:
+            kind.recording = Recording(self.step, Host(self.step, objects_in(given), "cpu"))
+
+
+def compile(step: Callable[P, R]) -> CompiledStep[P, R]:
+    """`step`, recorded once and replayed: the returned function takes the same arguments and makes the same steps.
+
+    TypeError for a step that cannot be called.
+    """
+    return CompiledStep(step)
