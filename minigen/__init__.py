@@ -56,7 +56,7 @@ LATE = ("ConfigError", "NonFiniteLoss", "Run", "RunFolderError", "open_run", "tr
 
 __all__ = [
     "CheckpointError", "ConfigError", "Function", "FusedFunction", "Generator", "GradientError", "GradientMismatch",
-    "NonFiniteLoss", "Run", "RunFolderError", "Tensor", "autograd", "capture", "compile", "cuda_status", "grad", "gradcheck",
-    "load", "losses", "manual_seed", "nn", "no_grad", "open_run", "ops", "optim", "save", "set_num_threads",
-    "train",
+    "NonFiniteLoss", "Run", "RunFolderError", "Tensor", "autograd", "capture", "compile", "cuda_status", "grad",
+    "gradcheck", "load", "losses", "manual_seed", "nn", "no_grad", "open_run", "ops", "optim", "save",
+    "set_num_threads", "train",
 ]  # fmt: skip

@@ -73,7 +73,7 @@ class Protocols:
         return int(self.item())
 
     def __bool__(self: Any) -> bool:
-        return bool(self.item())
+        return bool(self.data if self.size == 1 else self.item())
 
     def __array_function__(self: Any, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function in _OF_SHAPES and len(args) == 1 and args[0] is self and not options:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import random
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -77,13 +78,15 @@ class Host:
     """What a step reaches now, found by a walk that takes about a millisecond.
 
     Its slots hold the arrays of `device`. On the CPU these are all that can be put in place; of an array in a tuple the
-    contents must stay, and `unseen` names those that are too large to be looked at.
+    contents must stay. `unseen` names what cannot be looked at: such arrays that are large, and iterators; `samplers`
+    are the sources of random numbers that are not minigen's.
     """
 
     def __init__(self, step: Any, arguments: Iterable[Any] = (), device: Device = "cuda") -> None:
         self._device = device
         self._is_slot = _is_device_array if device == "cuda" else _is_host_array
         self.unseen: list[str] = []
+        self.samplers: list[Any] = []
         self.tensors: list[tuple[str, Tensor]] = []
         self.slots: list[Slot] = []
         self.generators: list[Generator] = []
@@ -152,7 +155,7 @@ class Host:
         if x.size <= _SMALL:
             self._contents.append((path, x, x.tobytes()))
         elif self._device == "cpu":
-            self.unseen.append(path)
+            self.unseen.append(f"{path} is a large array in a tuple")
 
     def _slot(self, path: str, holder: Any, key: Any, array: Array) -> None:
         self.slots.append(Slot(path, holder, key))
@@ -193,6 +196,10 @@ class Host:
             self._sets.append((path, x, x.copy()))
             yield from ((f"{path}[...]", element) for element in x)
         else:
+            if isinstance(x, Iterator) and self._device == "cpu":
+                self.unseen.append(f"{path} is an iterator")
+            if isinstance(x, (random.Random, np.random.Generator, np.random.RandomState)):
+                self.samplers.append(x)
             yield from self._object(path, x, getattr(x, "__dict__", {}))
 
     def _function(self, path: str, f: types.FunctionType) -> Iterator[tuple[str, Any]]:
@@ -205,13 +212,20 @@ class Host:
             yield from self._entries(lambda name: f"global {name}", f.__globals__, own)
             for name, other in found:
                 if isinstance(other, types.ModuleType) and other.__name__.partition(".")[0] not in _LIBRARIES:
-                    read = [(n, x) for n, x in vars(other).items() if n in code and not callable(x)]
+                    read = [(n, x) for n, x in vars(other).items() if n in code and self._is_read(x)]
                     yield from self._entries(functools.partial("{}.{}".format, name), vars(other), read)
             for name, other in found:  # functions of other files: what they hold, not their global variables
                 functions = isinstance(other, (types.FunctionType, types.MethodType))
-                if functions and other.__globals__ is not f.__globals__:
+                if functions and self._device == "cpu" and not _is_installed(other):
+                    yield f"global {name}", other
+                elif functions and other.__globals__ is not f.__globals__:
                     yield f"global {name}", getattr(other, "__self__", None)
                     yield from self._closure(f"global {name}", getattr(other, "__func__", other))
+
+    def _is_read(self, x: Any) -> bool:
+        """Whether it is looked at, found in a module that a function names."""
+        own = self._device == "cpu" and isinstance(x, (types.FunctionType, type)) and not _is_installed(x)
+        return own or not callable(x)
 
     def _closure(self, path: str, f: types.FunctionType) -> Iterator[tuple[str, Any]]:
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
@@ -279,6 +293,12 @@ class Host:
 def _is_of_a_library(x: Any) -> bool:
     """Whether a function or class is of minigen, of Python or of the arrays: none of theirs has numbers that change."""
     return str(x.__module__).partition(".")[0] in _LIBRARIES
+
+
+def _is_installed(x: Any) -> bool:
+    """Whether a function or class is of a library: of minigen, of Python, or of another package that is installed."""
+    file = getattr(sys.modules.get(str(x.__module__)), "__file__", None) or ""
+    return _is_of_a_library(x) or "site-packages" in file or "dist-packages" in file
 
 
 def _names_in(code: types.CodeType) -> set[str]:

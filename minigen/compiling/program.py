@@ -1,76 +1,124 @@
 """A trace as a function of Python: one line for each call, with local variables for arrays.
 
-    def step(places, arguments, gradients, positions):
-        v0 = places[0]
+    def step(arguments):
+        v0 = parameter_0.data
         v4 = arguments[0]
-        v5 = matmul(v4, v0.T)
+        v5 = matmul_1(v4, v0.T)
         ...
 
 Calls whose results nobody needs are left out, and an array is let go after the last line that needs it. A question that
 the step asked of numbers (are all labels classes?) is asked again, and if the answer is another one, the function
-returns None; such lines come before the first that changes what was there before the step.
+raises Stale; such lines come before the first that changes what was there before the step.
 
 Imports: trace. Read next: ``recording.py``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigen.autograd import Tensor
+from minigen.capture.arguments import is_record
 from minigen.compiling.trace import Call, Position, Ref, Trace
 from minigen.random import LIMIT
 
-Inputs = Sequence[tuple[str, int, int]]  # (list, index in it, number of the Ref)
 _PLAIN = (type(None), bool, int, str)
 
 
-class Late(ValueError):
+class LateError(ValueError):
     """A question to which the answer is known too late."""
 
 
-def program(trace: Trace, inputs: Inputs, outputs: Any) -> tuple[Callable[..., Any], str]:
-    """The function of the lists named in `inputs` that makes the calls of a trace and returns `outputs`; its text.
+class Stale(Exception):  # noqa: N818 - nothing has failed
+    """A question has another answer than when the step was recorded; nothing was changed."""
 
-    `outputs` is a tuple (of tuples) with Refs in it. Late: a question comes after a change, and depends on it.
+
+class Made(NamedTuple):
+    """In a result, or as a gradient: a Tensor of this array."""
+
+    ref: Any
+
+
+@dataclass
+class Surroundings:
+    """What a trace is given and what it gives.
+
+    `inputs`: where an array comes from - an object with the name of its attribute, or None with the number of an
+    argument - and its Ref. `outputs`: objects, the names of their attributes, and what becomes of them. `moves`:
+    generators, and by how many blocks they move on.
     """
-    calls, constants = _folded(trace, _needed(trace, set(refs_in(outputs))), set(refs_in(outputs)))
+
+    inputs: Sequence[tuple[Any, Any, int]]
+    outputs: Sequence[tuple[Any, str, Any]]
+    moves: Sequence[tuple[Any, int]]
+    result: Any
+
+
+def program(trace: Trace, given: Surroundings) -> tuple[Callable[..., Any], str]:
+    """The function of the arrays among the arguments that makes the calls of a trace; its text.
+
+    LateError: a question comes after a change, and depends on it.
+    """
+    outputs = [value for _, _, value in given.outputs], given.result
+    kept = set(refs_in(outputs))
+    calls, constants = _folded(trace, _needed(trace, set(kept)), kept)
     early = _early(trace, calls)
     calls = [call for i, call in enumerate(calls) if i in early] + [c for i, c in enumerate(calls) if i not in early]
     writer = _Writer(constants)
-    used = {ref for call in calls for ref in refs_in((call.args, call.kwargs))} | set(refs_in(outputs))
-    for source, index, number in inputs:
+    used = kept.union(*(refs_in((call.args, call.kwargs)) for call in calls))
+    for holder, name, number in given.inputs:
         if number in used:
-            writer.line(f"v{number} = {source}[{index}]")
-    last = {ref: i for i, call in enumerate(calls) for ref in refs_in((call.args, call.kwargs, call.result))}
-    for ref in [*refs_in(outputs), *constants]:
-        last.pop(ref, None)
-    ends: dict[int, list[int]] = {}
-    for ref, i in last.items():
-        ends.setdefault(i, []).append(ref)
+            writer.line(f"v{number} = " + (f"arguments[{name}]" if holder is None else writer.place(holder, name)))
+    for i, (generator, blocks) in enumerate(given.moves):
+        if blocks or any(isinstance(x, Position) and x.generator == i for call in calls for x in call.args):
+            writer.line(f"position{i} = {writer.place(generator, '_position')}")
+    ends = _ends(calls, kept | constants.keys())
     for i, call in enumerate(calls):
         writer.call(call)
         if i in ends:
             writer.line(" = ".join(f"v{ref}" for ref in sorted(ends[i])) + " = None")
-    writer.line(f"return {writer.text(outputs)}")
+    for holder, name, value in given.outputs:
+        writer.line(f"{writer.place(holder, name)} = {writer.text(value)}")
+    for i, (generator, blocks) in enumerate(given.moves):
+        if blocks:
+            writer.line(f"{writer.place(generator, '_position')} = (position{i} + {blocks}) % {LIMIT}")
+    writer.line(f"return {writer.text(given.result)}")
     return writer.function()
+
+
+def _ends(calls: Sequence[Call], kept: Set[int]) -> dict[int, list[int]]:
+    """For a call, by its place: the arrays that nobody needs after it."""
+    last = {ref: i for i, call in enumerate(calls) for ref in refs_in((call.args, call.kwargs, call.result))}
+    ends: dict[int, list[int]] = {}
+    for ref, i in last.items():
+        if ref not in kept:
+            ends.setdefault(i, []).append(ref)
+    return ends
 
 
 def refs_in(x: Any) -> Iterator[int]:
     """The numbers of the Refs in it."""
     if isinstance(x, Ref):
         yield x.number
-    elif isinstance(x, (tuple, list)) and not isinstance(x, Position):
+    elif isinstance(x, (tuple, list)) and not isinstance(x, (Position, Made)):
         for part in x:
             yield from refs_in(part)
     elif isinstance(x, dict):
         for part in x.values():
             yield from refs_in(part)
+    elif isinstance(x, Made):
+        yield x.ref.number
+    elif is_record(x):
+        for field in dataclasses.fields(x):
+            yield from refs_in(getattr(x, field.name))
     elif isinstance(x, slice):
         yield from refs_in((x.start, x.stop, x.step))
 
@@ -136,7 +184,7 @@ def _early(trace: Trace, calls: list[Call]) -> set[int]:
             while stack:
                 ref = stack.pop()
                 if trace.memory[ref] in call.changed:
-                    raise Late(f"a question about numbers that the step has changed before, {call.like}")
+                    raise LateError(f"a question about numbers that the step has changed before, {call.like}")
                 if ref in made and made[ref] not in way:
                     way.add(made[ref])
                     stack += refs_in((calls[made[ref]].args, calls[made[ref]].kwargs))
@@ -158,12 +206,16 @@ class _Writer:
     def line(self, text: str) -> None:
         self._lines.append("    " + text)
 
+    def place(self, holder: Any, name: str) -> str:
+        return f"{self._constant(holder, type(holder).__name__.lower())}.{name}"
+
     def call(self, call: Call) -> None:
         if call.error_state is not None:
             self.line(f"with {self._constant(np.errstate, 'errstate')}(**{self._constant(call.error_state, 'c')}):")
         indent = "    " if call.error_state is not None else ""
         if call.expected is not None:
-            self.line(f"{indent}if {'not ' if call.expected else ''}{self.text(call.args[0])}: return None")
+            stale = self._constant(Stale, "Stale")
+            self.line(f"{indent}if {'not ' if call.expected else ''}{self.text(call.args[0])}: raise {stale}")
             return
         target = _target(call.result)
         expression = self._expression(call)
@@ -174,7 +226,9 @@ class _Writer:
         if isinstance(x, Ref):
             return self._constant(self._made[x.number], "made") if x.number in self._made else f"v{x.number}"
         if isinstance(x, Position):
-            return f"(positions[{x.generator}] + {x.blocks}) % {LIMIT}" if x.blocks else f"positions[{x.generator}]"
+            return f"(position{x.generator} + {x.blocks}) % {LIMIT}" if x.blocks else f"position{x.generator}"
+        if isinstance(x, Made):
+            return f"{self._constant(Tensor, 'Tensor')}({self.text(x.ref)})"
         if type(x) in _PLAIN or (type(x) is float and math.isfinite(x)):
             return repr(x)
         if type(x) is tuple and (not x or any(_moves(part) for part in x)):
@@ -183,6 +237,11 @@ class _Writer:
             return f"[{', '.join(map(self.text, x))}]"
         if type(x) is dict and any(map(_moves, x.values())):
             return f"{{{', '.join(f'{key!r}: {self.text(value)}' for key, value in x.items())}}}"
+        if hasattr(x, "_fields") and _moves(x):
+            return f"{self._constant(type(x), type(x).__name__)}({', '.join(map(self.text, x))})"
+        if is_record(x) and _moves(x):
+            named = [f"{f.name}={self.text(getattr(x, f.name))}" for f in dataclasses.fields(x)]
+            return f"{self._constant(type(x), type(x).__name__)}({', '.join(named)})"
         if type(x) is slice:
             return f"slice({self.text(x.start)}, {self.text(x.stop)}, {self.text(x.step)})"
         return self._constant(x, "c")
@@ -190,7 +249,7 @@ class _Writer:
     def function(self) -> tuple[Callable[..., Any], str]:
         names = ", ".join(self._constants)
         body = "\n".join("    " + line for line in self._lines)
-        text = f"    def step(places, arguments, gradients, positions):\n{body}\n"
+        text = f"    def step(arguments):\n{body}\n"
         scope: dict[str, Any] = {}
         exec(f"def make({names}):\n{text}    return step\n", scope)
         function: Callable[..., Any] = scope["make"](**self._constants)
@@ -214,7 +273,8 @@ class _Writer:
     def _constant(self, x: Any, like: str) -> str:
         name = self._names.get(id(x))
         if name is None:
-            name = f"{re.sub('[^a-zA-Z0-9_]', '', like)}_{len(self._constants)}"
+            like = re.sub("[^a-zA-Z0-9_]", "", like)
+            name = f"{like}_{len(self._constants)}" if like in self._constants or len(like) == 1 else like
             self._constants[name], self._names[id(x)] = x, name
         return name
 

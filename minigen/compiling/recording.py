@@ -12,21 +12,22 @@ Imports: autograd, optim, random, capture, trace, program. Read next: ``step.py`
 
 from __future__ import annotations
 
-import dataclasses
 import gc
+import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from minigen.autograd import Tensor
 from minigen.autograd.changes import note_changes
-from minigen.capture.arguments import arrays_in, filled, is_record, kind_of
+from minigen.capture.arguments import arrays_in, filled, kind_of
 from minigen.capture.host import Host, Slot
-from minigen.compiling.program import Late, first_difference, program, same
-from minigen.compiling.trace import Ref, Trace
+from minigen.compiling.program import LateError, Made, Stale, Surroundings, first_difference, program, same
+from minigen.compiling.results import template, tensors_in, values
+from minigen.compiling.state import Snapshot, Undo, sampler_states
+from minigen.compiling.trace import Trace
 from minigen.compiling.traced import Traced
-from minigen.optim import Optimizer
 from minigen.random import LIMIT
 from minigen_kernels import Array
 
@@ -34,57 +35,52 @@ Given = tuple[tuple[Any, ...], dict[str, Any]]  # positional arguments, and thos
 Answer = tuple[Any, str | None]  # the result of a step, and why the next cannot be a replay
 
 
-@dataclasses.dataclass(frozen=True)
-class Made:
-    """In a result: a Tensor of this array."""
-
-    array: Any
-
-
-class Stale(Exception):
-    """A question has another answer than when the step was recorded; nothing was changed."""
-
-
 class Recording:
     """A step for arguments of one kind, with what it reaches in `host`."""
 
     def __init__(self, step: Callable[..., Any], host: Host) -> None:
         self._step, self._host = step, host
-        self._arrays = [slot.array for slot in host.slots]
+        self._tensors = [t for _, t in host.tensors]
+        self._of_tensors = [slot.holder for slot in host.slots if isinstance(slot.holder, Tensor)]
+        self._elsewhere = [slot for slot in host.slots if not isinstance(slot.holder, Tensor)]
+        self._slots = [slot for slot in host.slots if isinstance(slot.holder, Tensor)] + self._elsewhere
+        self._arrays = self._arrays_now()
         self._forms = list(map(_form, self._arrays))
-        self._gradients = [None if t.grad is None else _form(t.grad.data) for _, t in host.tensors]
-        self._trace: Trace | None = None
+        self._without_gradient = [t.grad is None for t in self._tensors]
+        self._found: list[tuple[str, Tensor, Any]] = []  # gradients that a step finds and uses, and their forms
         self.text = ""
 
     def why_not(self) -> str | None:
         """What speaks against a step from here, if anything does."""
-        arrays = [slot.array for slot in self._host.slots]
-        if any([a is not b for a, b in zip(arrays, self._arrays)]):
-            for slot, array, form in zip(self._host.slots, arrays, self._forms):
-                if _form(array) != form:
+        arrays = self._arrays_now()
+        if not all(map(operator.is_, arrays, self._arrays)):
+            for slot, array, before, form in zip(self._slots, arrays, self._arrays, self._forms):
+                if array is not before and _form(array) != form:
                     return f"{slot.path} was {_told(form)} and is {_told(_form(array))}"
             self._arrays = arrays
-        for (path, t), form in zip(self._host.tensors, self._gradients):
-            if (None if t.grad is None else _form(t.grad.data)) != form:
-                return f"the gradient of {path} is another than it was before the step: present, absent or of a shape"
+        if [t.grad is None for t in self._tensors] != self._without_gradient:
+            return "before one step a Tensor has a gradient, before another it has none"
+        for path, t, form in self._found:
+            if t.grad is not None and _form(t.grad.data) != form:
+                return f"the gradient of {path} was {_told(form)} and is {_told(_form(t.grad.data))}"
         return self._host.change()
+
+    def _arrays_now(self) -> list[Any]:
+        return [t.data for t in self._of_tensors] + [slot.array for slot in self._elsewhere]
 
     def first(self, given: Given) -> Answer:
         """Make a step and record it."""
         if self._host.unseen:
-            return self._plainly(given), (
-                f"{self._host.unseen[0]} is a large array in a tuple, where compile cannot see whether it changes; put "
-                "it in a list, an attribute or a Tensor"
-            )
+            return self._plainly(given), f"{self._host.unseen[0]}, where compile cannot see what changes"
         result, problem = self._traced(given)
-        return result, problem or self.why_not_again()
+        return result, self.why_not_again() or problem
 
     def second(self, given: Given) -> Answer:
         """Make the next step and record it; the calls must be the same."""
         before, told = self._trace, self._returned
         assert before is not None
         result, problem = self._traced(given)
-        problem = problem or self.why_not_again() or first_difference(before.calls, self._trace.calls)
+        problem = self.why_not_again() or problem or first_difference(before.calls, self._trace.calls)
         if problem is None and kind_of(told) != kind_of(self._returned):
             problem = "the step returns numbers of Python's, and they change"
         if problem is None:
@@ -93,9 +89,9 @@ class Recording:
 
     def verify(self, given: Given) -> Answer:
         """Make a step by the list of calls, then once more plainly, and compare."""
-        before = _Snapshot(self._host, self._trace, arrays_in(given))
+        before = Snapshot(self._host, self._trace, arrays_in(given))
         try:
-            result = self.replay(given)
+            result = self.replay(arrays_in(given))
         except Stale:
             return self._plainly(given), None
         replayed = before.now(result)
@@ -107,25 +103,14 @@ class Recording:
                 return result, f"{name} differs between a replayed step and the same step made plainly"
         return result, None if len(replayed) == len(plain) else "the step returns more arrays, or fewer, than before"
 
-    def replay(self, given: Given) -> Any:
-        """Make a step by the list of calls. Stale: it has to be made plainly, and nothing was changed."""
-        host = self._host
-        positions = [generator._position for generator in host.generators]
-        gradients = [None if t.grad is None else t.grad.data for _, t in host.tensors]
-        made = self._function([slot.array for slot in host.slots], arrays_in(given), gradients, positions)
-        if made is None:
-            raise Stale
-        bound, new, arrays = made
-        for slot, array in zip(self._bound, bound):
-            slot.array = array
-        for t, array in zip(self._given, new):
-            t.grad = Tensor(array)
-        for t in self._without:
-            t.grad = None
-        for (generator, blocks), position in zip(self._advances, positions):
-            generator._position = (position + blocks) % LIMIT
+    def replay(self, arrays: Sequence[Array]) -> Any:
+        """Make a step by the list of calls, with these arrays among its arguments.
+
+        Stale: it has to be made plainly, and nothing was changed.
+        """
+        result = self._function(arrays)
         note_changes(self._changing)
-        return _rebuilt(self._returned, iter(arrays))
+        return result
 
     # The parts.
 
@@ -142,27 +127,28 @@ class Recording:
         """Make a step with traced arrays in the place of all that it reaches."""
         host, trace = self._host, Trace(self._host.generators)
         problem = self.why_not()
-        if problem is None and any(isinstance(x, Tensor) and x.requires_grad for x in _tensors_in(given)):
+        if problem is None and any(isinstance(x, Tensor) and x.requires_grad for x in tensors_in(given)):
             problem = "an argument is a Tensor that requires a gradient; keep it in what the step is made of"
         if problem is not None:
             return self._plainly(given), problem
         positions = [generator._position for generator in host.generators]
         versions = [t.changed for _, t in host.tensors]
-        self._inputs, stand_ins = [], []
+        self._inputs: list[tuple[Any, Any, int]] = []
         places = [trace.stand_in(array) for array in self._arrays]
-        stand_ins += [("places", i, x) for i, x in enumerate(places)]
+        self._inputs += [(*_attribute(slot), x.ref.number) for slot, x in zip(self._slots, places)]
         arguments = [trace.stand_in(array) for array in arrays_in(given)]
-        stand_ins += [("arguments", i, x) for i, x in enumerate(arguments)]
-        before = [t.grad for _, t in host.tensors]
+        self._inputs += [(None, i, x.ref.number) for i, x in enumerate(arguments)]
+        before = [t.grad for t in self._tensors]
         held = [None if g is None else Tensor(trace.stand_in(g.data)) for g in before]
-        stand_ins += [("gradients", i, g.data) for i, g in enumerate(held) if g is not None]
-        self._inputs = [(source, i, x.ref.number) for source, i, x in stand_ins]
-        del stand_ins
-        undo = _Undo(host, before)
-        for slot, x in zip(host.slots, places):
-            slot.array = x
-        for (_, t), g in zip(host.tensors, held):
-            t.grad = g
+        self._inputs += [
+            (t, "grad.data", cast(Any, g.data).ref.number) for t, g in zip(self._tensors, held) if g is not None
+        ]
+        undo, samplers = Undo(host, before), sampler_states(host)
+        for slot, place in zip(self._slots, places):
+            slot.array = place
+        for t, gradient in zip(self._tensors, held):
+            t.grad = gradient
+        place = gradient = None
         try:
             with trace.recording():
                 args, kwargs = filled(given, arguments)
@@ -173,58 +159,52 @@ class Recording:
             if not isinstance(error, Exception):
                 raise
             return self._plainly(given), f"{type(error).__name__} while the step was recorded: {error}"
+        self._outputs: list[tuple[Any, str, Any]] = []
         self._places(trace, places)
         self._grads(trace, before, held)
         self._changing = [t for (_, t), version in zip(host.tensors, versions) if t.changed != version]
         moves = [(g._position - was) % LIMIT for g, was in zip(host.generators, positions)]
         self._advances = [(g, blocks) for g, blocks in zip(host.generators, moves)]
         kept = {id(t): t for _, t in host.tensors}
-        self._returned = _template(result, kept, trace)
-        result = _values(result, kept)
-        del places, arguments, held, x, g
+        self._returned = template(result, kept, trace)
+        result = values(result, kept)
+        del places, arguments, held
         gc.collect()
-        left = trace.left()
-        if left:
+        if left := trace.left():
             _replace(left)
-            trace.open = True
-            trace.failed("arrays that the step leaves where compile does not see them; keep them in Tensors", None)
-            trace.open = False
+            trace.problem = trace.problem or (
+                "arrays that a step made are still in use after it, by something that compile does not see; keep what "
+                "a step hands on in Tensors, in attributes of what the step is made of"
+            )
+        if sampler_states(host) != samplers:
+            trace.problem = trace.problem or "the step draws random numbers that are not of a Generator of minigen's"
         self._trace = trace
         return result, trace.problem
 
     def _places(self, trace: Trace, places: Sequence[Any]) -> None:
         """Put real arrays where traced ones are, and find out which places a step has given another array."""
-        self._bound: list[Slot] = []
-        self._bound_refs: list[Ref] = []
-        for i, (slot, before) in enumerate(zip(self._host.slots, places)):
+        for slot, before, array, form in zip(self._slots, places, self._arrays, self._forms):
             now: Any = slot.array
             if now is before:
-                slot.array = self._arrays[i]
+                slot.array = array
             elif isinstance(now, Traced):
                 slot.array = now.value
-                self._bound.append(slot)
-                self._bound_refs.append(now.ref)
-                if _form(now.value) != self._forms[i]:
-                    trace.problem = trace.problem or (
-                        f"{slot.path} was {_told(self._forms[i])} and is {_told(_form(now.value))}"
-                    )
+                self._outputs.append((*_attribute(slot), now.ref))
+                if _form(now.value) != form:
+                    trace.problem = trace.problem or f"{slot.path} was {_told(form)} and is {_told(_form(now.value))}"
             else:
                 trace.problem = trace.problem or f"{slot.path} becomes an array that compile has not seen"
-        self._arrays = [slot.array for slot in self._host.slots]
+        self._arrays = self._arrays_now()
 
     def _grads(self, trace: Trace, before: Sequence[Any], held: Sequence[Any]) -> None:
         """The same for gradients."""
-        self._given: list[Tensor] = []
-        self._given_refs: list[Ref] = []
-        self._without: list[Tensor] = []
         for (path, t), was, here in zip(self._host.tensors, before, held):
             if t.grad is here:
                 t.grad = was
             elif t.grad is None:
-                self._without.append(t)
+                self._outputs.append((t, "grad", None))
             elif isinstance(t.grad.data, Traced):
-                self._given.append(t)
-                self._given_refs.append(t.grad.data.ref)
+                self._outputs.append((t, "grad", Made(t.grad.data.ref)))
                 t.grad = Tensor(t.grad.data.value)
             else:
                 trace.problem = trace.problem or f"the gradient of {path} becomes an array that compile has not seen"
@@ -232,73 +212,19 @@ class Recording:
     def _compiled(self) -> str | None:
         """Make the function; what speaks against it, if anything does."""
         assert self._trace is not None
-        arrays: list[Any] = []
-        _refs_of(self._returned, arrays)
-        outputs = (tuple(self._bound_refs), tuple(self._given_refs), tuple(arrays))
         try:
-            self._function, self.text = program(self._trace, self._inputs, outputs)
-        except Late as error:
+            given = Surroundings(self._inputs, self._outputs, self._advances, self._returned)
+            self._function, self.text = program(self._trace, given)
+        except LateError as error:
             return str(error)
-        self._gradients = [None if t.grad is None else _form(t.grad.data) for _, t in self._host.tensors]
+        self._without_gradient = [t.grad is None for t in self._tensors]
+        self._found = [(path, t, _form(t.grad.data)) for path, t in self._host.tensors if t.grad is not None]
         return None
 
 
-class _Undo:
-    """What a step changes of what was there before it, to put it back."""
-
-    def __init__(self, host: Host, gradients: Sequence[Any]) -> None:
-        self._host, self._gradients = host, gradients
-        self._positions, self._counts = host.positions(), host.counts()
-        self._arrays = [slot.array for slot in host.slots]
-
-    def all(self, trace: Trace) -> None:
-        """Put all of it back."""
-        for owner, contents in trace.saved.values():
-            owner[...] = contents
-        self.names()
-
-    def names(self) -> None:
-        """Put back which array stands where, positions and counts."""
-        host = self._host
-        for generator, position in zip(host.generators, self._positions):
-            generator._position = position
-        for (optimizer, i, name), count in self._counts.items():
-            optimizer.states[i][name][...] = count
-        for (_, t), gradient in zip(host.tensors, self._gradients):
-            t.grad = gradient
-        for slot, array in zip(host.slots, self._arrays):
-            slot.array = array
-
-
-class _Snapshot:
-    """The state before a step, which is made twice."""
-
-    def __init__(self, host: Host, trace: Trace, given: Sequence[Array]) -> None:
-        self._host, self._given = host, given
-        self._undo = _Undo(host, [t.grad for _, t in host.tensors])
-        states = [a for o in host.optimizers for state in o.states for a in state.values()]
-        owners = {id(owner): owner for owner, _ in trace.saved.values()}
-        self._saved = [(a, a.copy()) for a in [*owners.values(), *states]]
-        self.names: list[str] = []
-
-    def restore(self) -> None:
-        """Put the state back."""
-        for array, contents in self._saved:
-            array[...] = contents
-        self._undo.names()
-
-    def now(self, result: Any) -> list[Any]:
-        """Copies of all that a step may have changed, and of its result."""
-        host = self._host
-        named = [(slot.path, slot.array) for slot in host.slots]
-        named += [("memory that the step changes", a) for a, _ in self._saved]
-        named += [(f"the gradient of {path}", None if t.grad is None else t.grad.data) for path, t in host.tensors]
-        named += [("an argument", a) for a in self._given]
-        named += [(f"result {i}", a) for i, a in enumerate(_arrays_of(result))]
-        named += [("the position of a generator", p) for p in host.positions()]
-        named += [("the count of an optimizer", count) for count in host.counts().values()]
-        self.names = [name for name, _ in named]
-        return [a.copy() if isinstance(a, np.ndarray) else a for _, a in named]
+def _attribute(slot: Slot) -> tuple[Any, str]:
+    """A place as an attribute."""
+    return (slot.holder, "data") if isinstance(slot.holder, Tensor) else (slot, "array")
 
 
 def _form(array: Any) -> Any:
@@ -310,82 +236,6 @@ def _form(array: Any) -> Any:
 
 def _told(form: Any) -> str:
     return f"{form[1]} {form[0]}" if isinstance(form, tuple) else f"a {form.__name__}"
-
-
-def _tensors_in(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    elif is_record(value):
-        value = [getattr(value, field.name) for field in dataclasses.fields(value)]
-    return [t for x in value for t in _tensors_in(x)] if isinstance(value, (tuple, list)) else []
-
-
-def _changed_in(value: Any, change: Callable[[Any], Any]) -> Any:
-    """`value` with `change(x)` in the place of each Tensor, array and number of NumPy in it."""
-    if isinstance(value, (Tensor, np.ndarray, np.generic, Made, Ref)):
-        return change(value)
-    if isinstance(value, tuple):
-        parts = [_changed_in(x, change) for x in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    if isinstance(value, list):
-        return [_changed_in(x, change) for x in value]
-    if isinstance(value, dict):
-        return {key: _changed_in(x, change) for key, x in value.items()}
-    if is_record(value):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return dataclasses.replace(value, **{name: _changed_in(x, change) for name, x in fields.items()})
-    return value
-
-
-def _template(result: Any, kept: dict[int, Tensor], trace: Trace) -> Any:
-    """A result with Refs for arrays, and Made for Tensors that are not those of the step."""
-
-    def change(x: Any) -> Any:
-        if isinstance(x, Tensor):
-            return x if id(x) in kept else Made(change(x.data))
-        if isinstance(x, Traced):
-            return x.ref
-        trace.problem = trace.problem or "the step returns an array that compile has not seen"
-        return x
-
-    return _changed_in(result, change)
-
-
-def _values(result: Any, kept: dict[int, Tensor]) -> Any:
-    """A result with real arrays for traced ones."""
-
-    def change(x: Any) -> Any:
-        if isinstance(x, Tensor):
-            return x if id(x) in kept else Tensor(change(x.data))
-        return x.value if isinstance(x, Traced) else x
-
-    return _changed_in(result, change)
-
-
-def _refs_of(template: Any, found: list[Any]) -> None:
-    def change(x: Any) -> Any:
-        if isinstance(x, (Made, Ref)):
-            found.append(x.array if isinstance(x, Made) else x)
-        return x
-
-    _changed_in(template, change)
-
-
-def _arrays_of(result: Any) -> list[Any]:
-    found: list[Any] = []
-    _changed_in(result, lambda x: found.append(x.data if isinstance(x, Tensor) else x) or x)  # type: ignore[func-returns-value]
-    return found
-
-
-def _rebuilt(template: Any, arrays: Any) -> Any:
-    def change(x: Any) -> Any:
-        if isinstance(x, Made):
-            return Tensor(next(arrays))
-        return next(arrays) if isinstance(x, Ref) else x
-
-    return _changed_in(template, change)
 
 
 def _replace(left: Sequence[Any]) -> None:

@@ -12,7 +12,10 @@ from minigen.autograd import is_recording
 from minigen.capture import CapturedStep
 from minigen.capture.arguments import arrays_in, kind_of, objects_in
 from minigen.capture.host import Captured, Host
-from minigen.compiling.recording import Recording, Stale
+from minigen.compiling import traced
+from minigen.compiling.matching import Match, matcher
+from minigen.compiling.program import Stale
+from minigen.compiling.recording import Recording
 from minigen.nn.modes import modes_of_thread
 from minigen.shapes import shown
 from minigen_kernels import for_host
@@ -35,6 +38,8 @@ class _Kind:
         self.reason = BEGINNING  # why its steps are plain
         self.recording: Recording | None = None
         self.next = "first"
+        self.match: Match = lambda given: None
+        self.place: Any = None
 
     def later(self, reason: str) -> None:
         """Try again after some plain steps, twice as many each time."""
@@ -45,8 +50,7 @@ class _Kind:
 class CompiledStep(Captured, Generic[P, R]):
     """A step that makes itself a list of calls; called like the step. `compile` makes it and says what it requires.
 
-    `reason` says why the last call was a plain step, and is None if it was a replay. `replays` counts these. `program`
-    is the list of the last replay, as Python.
+    `reason` says why the last call was a plain step, and is None if it was a replay. `replays` counts these.
     """
 
     def __init__(self, step: Callable[P, R]) -> None:
@@ -55,7 +59,7 @@ class CompiledStep(Captured, Generic[P, R]):
         self.step = step
         self.reason: str | None = BEGINNING
         self.replays = 0
-        self.program = ""
+        self._last: _Kind | None = None  # that was replayed last
         self._kinds: dict[Any, _Kind] = {}
         self._captured: CapturedStep[P, R] | None = None
         self._started = False
@@ -72,6 +76,8 @@ class CompiledStep(Captured, Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Make a step: by the list of calls if there is one, else plainly. What a replay returns has no history."""
         given = (args, kwargs)
+        if traced.current is not None and traced.current.is_here():  # a part of a step that is being recorded
+            return self.step(*args, **kwargs)
         if not self._started:
             self._started = True
             if Host(self.step, objects_in(given), "cuda").slots:
@@ -80,25 +86,29 @@ class CompiledStep(Captured, Generic[P, R]):
             result = self._captured(*args, **kwargs)
             self.reason, self.replays = self._captured.reason, self._captured.replays
             return result
-        kind = self._kind(given)
+        last = self._last  # most steps are of the kind of the step before
+        arrays = last.match(given) if last is not None and last.place == _place() else None
+        if last is None or arrays is None:
+            return self._by_kind(self._kind(given), given)
+        last.calls += 1
+        return self._replay(last, given, arrays)
+
+    def _by_kind(self, kind: _Kind, given: Any) -> R:
+        """Make a step with arguments of this kind."""
+        args, kwargs = given
         kind.calls += 1
         if kind.recording is None and kind.calls >= kind.attempt:
             self._begin(kind, given)
         recording = kind.recording
-        if recording is not None and kind.next in ("verify", "replay") and (why_not := recording.why_not()) is not None:
+        if recording is not None and kind.next == "verify" and (why_not := recording.why_not()) is not None:
             kind.later(why_not)
             recording = None
         if recording is None:
             self.reason = kind.reason
             return self.step(*args, **kwargs)
         if kind.next == "replay":
-            try:
-                result = recording.replay(given)
-            except Stale:
-                self.reason = ASKED
-                return self.step(*args, **kwargs)
-            self.reason, self.replays, self.program = None, self.replays + 1, recording.text
-            return cast(R, result)
+            self._last, kind.match, kind.place = kind, matcher(given), _place()
+            return self._replay(kind, given, arrays_in(given))
         make = {"first": recording.first, "second": recording.second, "verify": recording.verify}[kind.next]
         result, problem = make(given)
         after = {"first": "second", "second": "verify", "verify": "replay"}
@@ -107,10 +117,33 @@ class CompiledStep(Captured, Generic[P, R]):
             kind.later(problem)
         return cast(R, result)
 
+    def _replay(self, kind: _Kind, given: Any, arrays: Any) -> R:
+        """Make a step by the list of calls, or plainly if that cannot be."""
+        args, kwargs = given
+        recording = kind.recording
+        assert recording is not None
+        if (why_not := recording.why_not()) is not None:
+            self._last = None
+            kind.later(why_not)
+            self.reason = why_not
+            return self.step(*args, **kwargs)
+        try:
+            result = recording.replay(arrays)
+        except Stale:
+            self.reason = ASKED
+            return self.step(*args, **kwargs)
+        self.reason, self.replays, self._last = None, self.replays + 1, kind
+        return cast(R, result)
+
+    @property
+    def program(self) -> str:
+        """The list of calls of the kind that was replayed last, as Python; empty if none was."""
+        return "" if self._last is None or self._last.recording is None else self._last.recording.text
+
     def _kind(self, given: Any) -> _Kind:
         """What is known of steps with such arguments, in such a mode."""
         strides = tuple([x.strides for x in arrays_in(given)])
-        key = (is_recording(), modes_of_thread(), for_host(), strides, kind_of(given))
+        key = (*_place(), strides, kind_of(given))
         if key not in self._kinds and len(self._kinds) >= MOST_SEEN:
             without = [key for key, kind in self._kinds.items() if kind.recording is None]
             del self._kinds[without[0] if without else next(iter(self._kinds))]
@@ -125,6 +158,11 @@ class CompiledStep(Captured, Generic[P, R]):
             kind.reason = f"there are recordings for {MOST_KINDS} kinds of arguments already"
         else:
             kind.recording = Recording(self.step, Host(self.step, objects_in(given), "cpu"))
+
+
+def _place() -> tuple[Any, ...]:
+    """What a step depends on besides arguments and all that it reaches, but for numbers of arrays."""
+    return is_recording(), modes_of_thread(), for_host()
 
 
 def compile(step: Callable[P, R]) -> CompiledStep[P, R]:

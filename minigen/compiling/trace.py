@@ -134,7 +134,9 @@ class Trace:
             return slice(self.values(x.start), self.values(x.stop), self.values(x.step))
         return x
 
-    def call(self, function: Any, args: Any, kwargs: Any = None, *, changes: Iterable[Any] = (), told: Any = None) -> Any:
+    def call(
+        self, function: Any, args: Any, kwargs: Any = None, *, changes: Iterable[Any] = (), told: Any = None
+    ) -> Any:
         """Make a call and write it down; with the arguments `told` in the place of `args`, if they are given."""
         kwargs = kwargs or {}
         values, named = self.values(args), self.values(kwargs)
@@ -200,11 +202,16 @@ class Trace:
         at = names.index("position")
         seed, stream, position = args[names.index("seed")], args[names.index("stream")], args[at]
         found = [i for i, s in enumerate(self._start) if (s["seed"], s["stream"]) == (seed, stream)]
+        if len(found) > 1:  # copies from which nothing is drawn do not matter
+            found = [i for i in found if self.generators[i].state != self._start[i]]
         if len(found) > 1:
             self.failed(f"two generators draw from one sequence (seed {seed}, stream {stream}); spawn them apart", None)
         if len(found) != 1:
             return None
-        blocks = (position - self._start[found[0]]["position"]) % LIMIT
+        start, now = self._start[found[0]]["position"], self.generators[found[0]].state["position"]
+        blocks = (position - start) % LIMIT
+        if blocks > (now - start) % LIMIT:
+            self.failed("the position of a generator, which the step sets", None)
         return (*args[:at], Position(found[0], blocks), *args[at + 1 :])
 
     def _save(self, x: Any) -> None:
@@ -300,10 +307,10 @@ def _like(result: Any) -> Any:
 
 
 def _place() -> str:
-    """The innermost line outside of this room and of NumPy: "in file.py:12"."""
+    """The innermost line outside of this room, the engine and NumPy: "in file.py:12"."""
     here = Path(__file__).parent
     for frame in reversed(traceback.extract_stack()):
         path = Path(frame.filename)
-        if path.parent != here and "numpy" not in path.parts and path.name != "contextlib.py":
+        if path.parent not in (here, here.parent / "autograd") and "numpy" not in path.parts:
             return f"in {path.name}:{frame.lineno}"
     return ""

@@ -28,13 +28,13 @@ METHODS = frozenset(
 )
 #: Functions of NumPy of the same kind.
 FUNCTIONS = frozenset(
-    "all amax amin any append argmax argmin argsort around array_split average broadcast_arrays broadcast_to clip "
-    "column_stack concatenate copy cov cross cumprod cumsum diag diagonal diff dot dstack einsum empty_like expand_dims "
-    "flip fliplr flipud full_like hstack imag inner isclose kron lexsort matrix_transpose max mean median min moveaxis "
-    "nan_to_num norm ones_like outer pad prod ravel real repeat reshape roll rollaxis rot90 round searchsorted sort "
-    "split squeeze stack std sum swapaxes take take_along_axis tensordot tile trace transpose tri tril triu var vdot "
-    "vstack where zeros_like cholesky det eig eigh eigvals eigvalsh inv lstsq matrix_power pinv qr slogdet solve "
-    "svd".split()
+    "all amax amin any append argmax argmin argsort around array_split average broadcast_arrays broadcast_to "
+    "clip column_stack concatenate copy cov cross cumprod cumsum diag diagonal diff dot dstack einsum empty_like "
+    "expand_dims flip fliplr flipud full_like hstack imag inner isclose kron lexsort matrix_transpose max mean "
+    "median min moveaxis nan_to_num norm ones_like outer pad prod ravel real repeat reshape roll rollaxis rot90 "
+    "round searchsorted sort split squeeze stack std sum swapaxes take take_along_axis tensordot tile trace "
+    "transpose tri tril triu var vdot vstack where zeros_like cholesky det eig eigh eigvals eigvalsh inv lstsq "
+    "matrix_power pinv qr slogdet solve svd".split()
 )
 #: Functions that answer from shapes and dtypes.
 QUESTIONS = frozenset({"shape", "ndim", "size", "result_type", "can_cast", "min_scalar_type", "iscomplexobj"})
@@ -57,7 +57,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         for name, x in (("trace", trace), ("value", value), ("ref", ref)):
             object.__setattr__(self, name, x)
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return type(self.value)
 
@@ -77,10 +77,13 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
             return self.trace.call(getattr, (self, name))
         if name == "fill":
             return lambda number: self.trace.call(np.ndarray.fill, (self, number), changes=(self,))
+        if name in ("item", "tolist", "tobytes"):
+            return lambda *args: self._read(lambda value: getattr(value, name)(*args))
         return self.trace.failed(f".{name} of an array", getattr(self.value, name))
 
     def __setattr__(self, name: str, x: Any) -> None:
-        self.trace.failed(f".{name} = ... of an array", setattr(self.value, name, x))
+        setattr(self.value, name, x)
+        self.trace.failed(f".{name} = ... of an array", None)
 
     def _method(self, name: str, args: Any, kwargs: Any) -> Any:
         if name == "repeat" and (args and isinstance(args[0], Traced)):
@@ -121,7 +124,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         return self.trace.call(function, args, kwargs, changes=changes)
 
     def _filled(self, name: str, like: Any, *args: Any, dtype: Any = None) -> Any:
-        """What `np.zeros_like` and its like make has the order of the array that it is like, but none of its numbers."""
+        """What `np.zeros_like` and the like make has the order of the array that it is like, but not its numbers."""
         strides = np.empty_like(like.value).strides
         order = sorted(range(like.ndim), key=lambda i: -strides[i])
         shape, back = tuple(like.shape[i] for i in order), tuple(map(order.index, range(like.ndim)))

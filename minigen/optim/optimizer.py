@@ -201,7 +201,7 @@ class Optimizer(abc.ABC):
 
 
 class Noted:
-    """The steps of optimizers, each with the gradients of its parameters; and whether anyone else read a rate, or set one."""
+    """The steps of optimizers with the gradients of their parameters; and whether a rate was read or set elsewhere."""
 
     def __init__(self) -> None:
         self.steps: list[tuple[Optimizer, list[Tensor | None]]] = []

@@ -186,9 +186,9 @@ class Run(Trained):
     ) -> Run:
         """Train on, bit for bit, from the last checkpoint or the best; return this Run, which has the new parameters.
 
-        `options` are those that may change: epochs, max_steps, checkpoint_every, doctor, data_dir, device, capture, compile. On
-        another device the last bits differ. A run on images in memory that was opened without them needs them here,
-        the same ones. Ctrl-C as in `train`.
+        `options` are those that may change: epochs, max_steps, checkpoint_every, doctor, data_dir, device, capture,
+        compile. On another device the last bits differ. A run on images in memory that was opened without them needs
+        them here, the same ones. Ctrl-C as in `train`.
         """
         memory_data = images_again(data, labels, test) or self.memory_data
         changes = plain_options({"data_dir": self.config["data_dir"], **options})
