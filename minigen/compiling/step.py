@@ -168,6 +168,39 @@ def _place() -> tuple[Any, ...]:
 def compile(step: Callable[P, R]) -> CompiledStep[P, R]:
     """`step`, recorded once and replayed: the returned function takes the same arguments and makes the same steps.
 
+        step = mg.compile(step)
+        for batch in batches:
+            terms = step(batch)
+
+    `step` is a whole step of training: forward, gradients, updates; it may have several losses and optimizers. What it
+    does with arrays is a list of calls of kernels and of NumPy. From the fifth call with arguments of one kind on (the
+    same shapes, dtypes and orders in memory) this list is run, a function of Python with a line for each call
+    (`CompiledStep.program`): no Tensors, no history, no checks. The bits are those of the plain step. What is new in a
+    step is known:
+
+    * arrays among the arguments, alone or in tuples, lists, dicts, dataclasses and Tensors;
+    * what the step finds in Tensors and in attributes: parameters, buffers, gradients;
+    * the positions of the Generators that it draws from;
+    * learning rates and step counts of SGD, RMSprop, Adam and AdamW.
+
+    All else that `step` reads has to stay: numbers and flags among its arguments, in its closure, in global variables
+    that it or a function of yours names, and in the objects and classes that it reaches from there are compared before
+    every call. If one has changed, the step is made plainly, and recorded anew. Questions that it asks of numbers - are
+    all labels classes? - are asked again. What it hands on to the next call stands in Tensors or in attributes. Lines
+    that only print or count do nothing in a replay.
+
+    Whether a step can be replayed is found out, not trusted: the second and third calls are recorded and must be the
+    same, and the fourth is made twice, by the list and plainly, and every bit of results, parameters, buffers, states
+    and gradients compared. What does not pass is made plainly, as if it were not compiled, and `reason` of the
+    CompiledStep says why: a number that Python reads (``float(loss)``), a shape that depends on numbers (``x[mask]``),
+    random numbers that are not minigen's, an iterator, arrays that it leaves where nobody sees them. There are no
+    errors but those of `step`. What no comparison reaches - the clock, files - must not matter to it.
+
+    Results have no history; their memory is their own. A step on a CUDA device is captured as a graph: see `capture`.
+
+    The nearest in PyTorch is ``torch.compile``, which compiles kernels of its own; here the kernels stay, and what goes
+    is the time that Python takes between them.
+
     TypeError for a step that cannot be called.
     """
     return CompiledStep(step)

@@ -1,4 +1,4 @@
-"""A small network with all that training has on the CPU, and a step of it made plainly and compiled, which have to agree.
+"""A small network with all that training has, and a step of it made plainly and compiled, which have to agree.
 
 Read next: ``test_compile.py``.
 """

@@ -243,7 +243,7 @@ def test_an_error_in_a_step_is_that_of_a_plain_step() -> None:
 
 
 def test_what_fails_while_it_is_recorded_leaves_no_trace() -> None:
-    """A question whose answer changes sends a step that was half recorded elsewhere; its state is that of a plain one."""
+    """A step that reads a number is recorded to its end and refused; its state is that of a plain one."""
     one, other, weights = toy(), toy(), np.random.default_rng(3).normal(size=(20,))
 
     def make(toy: Toy) -> Step:
@@ -292,5 +292,3 @@ def test_an_optimizer_of_ones_own_may_not_change_its_rate() -> None:
 
     step = assert_same(make, before=schedule)
     assert step.replays == 0 and "._lr was " in str(step.reason)
-
-
