@@ -95,7 +95,7 @@ class Trace:
             with noting_steps() as self._noted, recorded_by(cast(KernelSet, _Kernels(self))):
                 yield
             if self._noted.rate_was_read:
-                self.failed("the learning rate of an optimizer, which the step reads or sets", None)
+                self.problem = self.problem or "the learning rate of an optimizer, which the step reads or sets"
         finally:
             traced.current, self.open, self._noted = outer, False, None
 
