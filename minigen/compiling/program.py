@@ -19,15 +19,17 @@ import dataclasses
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from minigen.autograd import Tensor
 from minigen.capture.arguments import is_record
-from minigen.compiling.trace import Call, Position, Ref, Trace
+from minigen.compiling.calls import Call, Made, Position, Ref, pairs, refs_in, renamed
+from minigen.compiling.fusion import fused
+from minigen.compiling.trace import Trace
 from minigen.random import LIMIT
 
 _PLAIN = (type(None), bool, int, str)
@@ -39,12 +41,6 @@ class LateError(ValueError):
 
 class Stale(Exception):  # noqa: N818 - nothing has failed
     """A question has another answer than when the step was recorded; nothing was changed."""
-
-
-class Made(NamedTuple):
-    """In a result, or as a gradient: a Tensor of this array."""
-
-    ref: Any
 
 
 @dataclass
@@ -62,17 +58,20 @@ class Surroundings:
     result: Any
 
 
-def program(trace: Trace, given: Surroundings) -> tuple[Callable[..., Any], str]:
+def program(trace: Trace, given: Surroundings, *, fuse: bool = True) -> tuple[Callable[..., Any], str]:
     """The function of the arrays among the arguments that makes the calls of a trace; its text.
+
+    With `fuse` activations join the kernels before them (``fusion.py``).
 
     LateError: a question comes after a change, and depends on it.
     """
-    outputs = [value for _, _, value in given.outputs], given.result
-    kept = set(refs_in(outputs))
-    calls, constants = _folded(trace, _needed(trace, set(kept)), kept)
+    kept = set(refs_in([value for _, _, value in given.outputs])) | set(refs_in(given.result))
+    calls, names = fused(trace, kept) if fuse else (trace.calls, {})
+    kept = {renamed(ref, names) for ref in kept}
+    calls, constants = _folded(trace, _needed(calls, set(kept)), kept)
     early = _early(trace, calls)
     calls = [call for i, call in enumerate(calls) if i in early] + [c for i, c in enumerate(calls) if i not in early]
-    writer = _Writer(constants)
+    writer = _Writer(constants, names)
     used = kept.union(*(refs_in((call.args, call.kwargs)) for call in calls))
     for holder, name, number in given.inputs:
         if number in used:
@@ -104,29 +103,10 @@ def _ends(calls: Sequence[Call], kept: Set[int]) -> dict[int, list[int]]:
     return ends
 
 
-def refs_in(x: Any) -> Iterator[int]:
-    """The numbers of the Refs in it."""
-    if isinstance(x, Ref):
-        yield x.number
-    elif isinstance(x, (tuple, list)) and not isinstance(x, (Position, Made)):
-        for part in x:
-            yield from refs_in(part)
-    elif isinstance(x, dict):
-        for part in x.values():
-            yield from refs_in(part)
-    elif isinstance(x, Made):
-        yield x.ref.number
-    elif is_record(x):
-        for field in dataclasses.fields(x):
-            yield from refs_in(getattr(x, field.name))
-    elif isinstance(x, slice):
-        yield from refs_in((x.start, x.stop, x.step))
-
-
-def _needed(trace: Trace, needed: set[int]) -> list[Call]:
+def _needed(calls: Sequence[Call], needed: set[int]) -> list[Call]:
     """The calls without those whose results nobody needs."""
     kept = []
-    for call in reversed(trace.calls):
+    for call in reversed(calls):
         if call.changes or call.expected is not None or not needed.isdisjoint(refs_in(call.result)):
             kept.append(call)
             needed.update(refs_in((call.args, call.kwargs)))
@@ -144,7 +124,7 @@ def _folded(trace: Trace, calls: list[Call], outputs: set[int]) -> tuple[list[Ca
         elif call.expected is None and apart.isdisjoint(trace.memory[ref] for ref in refs_in(call.result)):
             with np.errstate(**(call.error_state or np.geterr())):
                 made = call.function(*_filled(call.args, constants), **_filled(call.kwargs, constants))
-            constants.update(_pairs(call.result, made))
+            constants.update(pairs(call.result, made))
         elif call.expected is None:
             kept.append(call)
     return kept, constants
@@ -159,14 +139,6 @@ def _filled(x: Any, constants: dict[int, Any]) -> Any:
     if type(x) is dict:
         return {key: _filled(part, constants) for key, part in x.items()}
     return slice(*(_filled(part, constants) for part in (x.start, x.stop, x.step))) if type(x) is slice else x
-
-
-def _pairs(refs: Any, made: Any) -> Iterator[tuple[int, Any]]:
-    if isinstance(refs, Ref):
-        yield refs.number, made
-    elif isinstance(refs, tuple):
-        for part, value in zip(refs, made):
-            yield from _pairs(part, value)
 
 
 def _draws(args: Any) -> bool:
@@ -197,8 +169,8 @@ def _early(trace: Trace, calls: list[Call]) -> set[int]:
 class _Writer:
     """Lines of Python, and the constants in them."""
 
-    def __init__(self, made: dict[int, Any]) -> None:
-        self._made = made
+    def __init__(self, made: dict[int, Any], renamed: dict[int, int]) -> None:
+        self._made, self._renamed = made, renamed
         self._lines: list[str] = []
         self._constants: dict[str, Any] = {}
         self._names: dict[int, str] = {}
@@ -224,7 +196,8 @@ class _Writer:
     def text(self, x: Any) -> str:
         """Arguments and results as Python."""
         if isinstance(x, Ref):
-            return self._constant(self._made[x.number], "made") if x.number in self._made else f"v{x.number}"
+            number = renamed(x.number, self._renamed)
+            return self._constant(self._made[number], "made") if number in self._made else f"v{number}"
         if isinstance(x, Position):
             return f"(position{x.generator} + {x.blocks}) % {LIMIT}" if x.blocks else f"position{x.generator}"
         if isinstance(x, Made):
@@ -293,38 +266,3 @@ def _target(result: Any) -> str:
         parts = [_target(part) or "_" for part in result]
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
     return ""
-
-
-def first_difference(a: Sequence[Call], b: Sequence[Call]) -> str | None:
-    """What differs between the calls of two steps, in one line; None if nothing does."""
-    for x, y in zip(a, b):
-        if x.function != y.function:
-            return f"one step called {_name(x)} where the next called {_name(y)}"
-        told = (x.args, x.kwargs, x.result, x.error_state, x.expected, x.like)
-        if not same(told, (y.args, y.kwargs, y.result, y.error_state, y.expected, y.like)):
-            return f"the arguments of {_name(x)} changed from one step to the next"
-    return None if len(a) == len(b) else f"one step made {len(a)} calls, the next {len(b)}"
-
-
-def same(x: Any, y: Any) -> bool:
-    """Whether two arguments are the same, arrays bit by bit."""
-    if x is y:
-        return True
-    if type(x) is not type(y):
-        return False
-    if isinstance(x, (tuple, list)):
-        return len(x) == len(y) and all(map(same, x, y))
-    if isinstance(x, dict):
-        return list(x) == list(y) and all(map(same, x.values(), y.values()))
-    if isinstance(x, (np.ndarray, np.generic)):
-        alike = (x.shape, x.dtype, x.strides) == (y.shape, y.dtype, y.strides)
-        return alike and x.dtype.kind in "biufc" and x.tobytes() == y.tobytes()
-    if isinstance(x, slice):
-        return same((x.start, x.stop, x.step), (y.start, y.stop, y.step))
-    if isinstance(x, (float, complex)):
-        return repr(x) == repr(y)
-    return isinstance(x, (bool, int, str, bytes, np.dtype, type)) and x == y
-
-
-def _name(call: Call) -> str:
-    return "a question" if call.expected is not None else str(call.function.__name__)

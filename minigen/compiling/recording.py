@@ -23,7 +23,8 @@ from minigen.autograd import Tensor
 from minigen.autograd.changes import note_changes
 from minigen.capture.arguments import arrays_in, filled, kind_of
 from minigen.capture.host import Host, Slot
-from minigen.compiling.program import LateError, Made, Stale, Surroundings, first_difference, program, same
+from minigen.compiling.calls import Made, first_difference, same
+from minigen.compiling.program import LateError, Stale, Surroundings, program
 from minigen.compiling.results import template, tensors_in, values
 from minigen.compiling.state import Snapshot, Undo, sampler_states
 from minigen.compiling.trace import Trace
@@ -34,6 +35,8 @@ from minigen_kernels import Array
 Given = tuple[tuple[Any, ...], dict[str, Any]]  # positional arguments, and those by name
 Answer = tuple[Any, str | None]  # the result of a step, and why the next cannot be a replay
 
+AGAIN = "with kernels fused the bits were others; compared again without"
+
 
 class Recording:
     """A step for arguments of one kind, with what it reaches in `host`."""
@@ -42,22 +45,26 @@ class Recording:
         self._step, self._host = step, host
         self._tensors = [t for _, t in host.tensors]
         self._of_tensors = [slot.holder for slot in host.slots if isinstance(slot.holder, Tensor)]
-        self._elsewhere = [slot for slot in host.slots if not isinstance(slot.holder, Tensor)]
+        states = {id(state) for optimizer in host.optimizers for state in optimizer.states}  # no Python looks at these
+        elsewhere = [slot for slot in host.slots if not isinstance(slot.holder, Tensor)]
+        self._elsewhere = [slot for slot in elsewhere if id(slot.holder) not in states]
         self._slots = [slot for slot in host.slots if isinstance(slot.holder, Tensor)] + self._elsewhere
+        self._slots += [slot for slot in elsewhere if id(slot.holder) in states]
         self._arrays = self._arrays_now()
         self._forms = list(map(_form, self._arrays))
         self._without_gradient = [t.grad is None for t in self._tensors]
         self._found: list[tuple[str, Tensor, Any]] = []  # gradients that a step finds and uses, and their forms
+        self._fuse = True
         self.text = ""
 
     def why_not(self) -> str | None:
         """What speaks against a step from here, if anything does."""
-        arrays = self._arrays_now()
+        arrays = [t.data for t in self._of_tensors] + [slot.array for slot in self._elsewhere]
         if not all(map(operator.is_, arrays, self._arrays)):
             for slot, array, before, form in zip(self._slots, arrays, self._arrays, self._forms):
                 if array is not before and _form(array) != form:
                     return f"{slot.path} was {_told(form)} and is {_told(_form(array))}"
-            self._arrays = arrays
+            self._arrays[: len(arrays)] = arrays
         if [t.grad is None for t in self._tensors] != self._without_gradient:
             return "before one step a Tensor has a gradient, before another it has none"
         for path, t, form in self._found:
@@ -66,7 +73,7 @@ class Recording:
         return self._host.change()
 
     def _arrays_now(self) -> list[Any]:
-        return [t.data for t in self._of_tensors] + [slot.array for slot in self._elsewhere]
+        return [slot.array for slot in self._slots]
 
     def first(self, given: Given) -> Answer:
         """Make a step and record it."""
@@ -89,6 +96,7 @@ class Recording:
 
     def verify(self, given: Given) -> Answer:
         """Make a step by the list of calls, then once more plainly, and compare."""
+        assert self._trace is not None
         before = Snapshot(self._host, self._trace, arrays_in(given))
         try:
             result = self.replay(arrays_in(given))
@@ -100,8 +108,14 @@ class Recording:
         plain = before.now(result)
         for name, a, b in zip(before.names, replayed, plain):
             if not same(a, b):
+                if self._fuse:
+                    self._fuse = False
+                    return result, self._compiled() or AGAIN
                 return result, f"{name} differs between a replayed step and the same step made plainly"
-        return result, None if len(replayed) == len(plain) else "the step returns more arrays, or fewer, than before"
+        if len(replayed) != len(plain):
+            return result, "the step returns more arrays, or fewer, than before"
+        self._trace = None  # and what it holds
+        return result, None
 
     def replay(self, arrays: Sequence[Array]) -> Any:
         """Make a step by the list of calls, with these arrays among its arguments.
@@ -214,7 +228,7 @@ class Recording:
         assert self._trace is not None
         try:
             given = Surroundings(self._inputs, self._outputs, self._advances, self._returned)
-            self._function, self.text = program(self._trace, given)
+            self._function, self.text = program(self._trace, given, fuse=self._fuse)
         except LateError as error:
             return str(error)
         self._without_gradient = [t.grad is None for t in self._tensors]

@@ -13,8 +13,8 @@ import numpy as np
 
 from minigen.autograd import Tensor
 from minigen.capture.arguments import is_record
-from minigen.compiling.program import Made
-from minigen.compiling.trace import Ref, Trace
+from minigen.compiling.calls import Made, Ref
+from minigen.compiling.trace import Trace
 from minigen.compiling.traced import Traced
 
 

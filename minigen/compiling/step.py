@@ -15,7 +15,7 @@ from minigen.capture.host import Captured, Host
 from minigen.compiling import traced
 from minigen.compiling.matching import Match, matcher
 from minigen.compiling.program import Stale
-from minigen.compiling.recording import Recording
+from minigen.compiling.recording import AGAIN, Recording
 from minigen.nn.modes import modes_of_thread
 from minigen.shapes import shown
 from minigen_kernels import for_host
@@ -113,7 +113,9 @@ class CompiledStep(Captured, Generic[P, R]):
         result, problem = make(given)
         after = {"first": "second", "second": "verify", "verify": "replay"}
         kind.next, self.reason = after[kind.next], problem or BEGINNING
-        if problem is not None:
+        if problem == AGAIN:
+            kind.next = "verify"
+        elif problem is not None:
             kind.later(problem)
         return cast(R, result)
 

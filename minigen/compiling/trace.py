@@ -9,16 +9,17 @@ import inspect
 import threading
 import traceback
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 
 from minigen.capture.host import KNOWN
 from minigen.compiling import traced
+from minigen.compiling.calls import Call, Position, Ref
 from minigen.compiling.traced import Traced, TracedArray, TracedNumber
 from minigen.optim.multi_tensor import listed
 from minigen.optim.optimizer import Noted, noting_steps
@@ -33,34 +34,6 @@ CHANGED = {
     "average_update": (0,),
     "total_update": (0,),
 }
-
-
-class Ref(NamedTuple):
-    """The name of an array in a trace: the result of a call, or what a place or an argument holds at the start."""
-
-    number: int
-
-
-class Position(NamedTuple):
-    """Where a generator is, counted from where it was at the start of the step."""
-
-    generator: int
-    blocks: int
-
-
-@dataclass
-class Call:
-    """A call; arrays among the arguments are Refs, `result` has Refs for the arrays of the result."""
-
-    function: Callable[..., Any]
-    args: Any
-    kwargs: Any
-    result: Any
-    changes: bool = False  # any of its arguments
-    error_state: Any = None  # what `np.errstate` is around it, if it is not what it was before the step
-    expected: bool | None = None  # of a question: the answer, with which the step went on
-    changed: frozenset[int] = frozenset()  # of a question: the memory that had been changed before
-    like: Any = None  # shapes and dtypes of the result; of a question: where it is asked
 
 
 @dataclass
