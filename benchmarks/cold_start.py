@@ -25,8 +25,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from run import processor, worker_environment
-from speed.report import slug
+import checkout  # noqa: F401
+
+from minigen_bench.harness import environment, processor
+from minigen_bench.tables import slug
 
 HERE = Path(__file__).resolve().parent
 STATES = ("fresh", "compiling", "warm")
@@ -79,7 +81,7 @@ def measured_process(model: str, started: str, answer: str, out: str) -> None:
 
 def first_update(model: str, caches: Path, threads: int) -> dict[str, Any]:
     """Run the process with these caches."""
-    env, _ = worker_environment(threads)
+    env, _ = environment(threads)
     env |= {"NUMBA_CACHE_DIR": str(caches / "numba"), "MINIGEN_CACHE": str(caches / "data")}
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"

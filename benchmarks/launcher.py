@@ -23,10 +23,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import checkout  # noqa: F401
 import numpy as np
-from run import processor
-from speed.report import slug
 
+from minigen_bench.harness import processor
+from minigen_bench.tables import slug
 from minigen_kernels import cuda
 from minigen_kernels.cuda import launch as launcher
 from minigen_kernels.cuda.backend import CupyBackend

@@ -2,12 +2,12 @@
 
     python benchmarks/threads.py --threads 2        # about two minutes
 
-Takes the six training steps of ``run.py`` in turns with 1 and with several threads, in one process, and compares the
-minima. On cores that other programs use, a product of matrices waits for its slowest thread, so the times of long steps
+Takes training steps of ``minigen_bench/steps.py`` in turns with 1 and with several threads, in one process, and compares
+the minima. On cores that other programs use, a product of matrices waits for its slowest thread, so the times of long steps
 are only worth something on a quiet machine, and the load is kept with the result. Writes
 ``benchmarks/results/threads-<cpu>.json``.
 
-Imports: minigen, ``speed``. Read next: ``minigen/device.py``, `set_num_threads`.
+Imports: minigen, minigen_bench. Read next: ``minigen/device.py``, `set_num_threads`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from run import processor, worker_environment
-from speed.report import slug
-from speed.work import WORKS
+import checkout  # noqa: F401
+
+from minigen_bench.harness import environment, processor
+from minigen_bench.steps import STEPS
+from minigen_bench.tables import slug
 
 HERE = Path(__file__).resolve().parent
+MODELS = ("dense-ae", "conv-ae", "vae", "gan", "dcgan", "wgan-gp")
 
 
 class Products:
@@ -62,7 +65,7 @@ def compare(model: str, batch: int, threads: int, seconds: float) -> dict[str, f
     Beside it the sum over the shortest times of its products: they are short enough to be met undisturbed.
     """
     mg = importlib.import_module("minigen")  # here, in a process whose environment allows BLAS the threads
-    training = importlib.import_module("speed.in_minigen").Training(model, batch, threads)
+    training = importlib.import_module("minigen_bench.in_minigen").Training(model, batch, threads)
     products = Products(importlib.import_module("minigen_kernels").for_device("cpu"))
     best = {1: float("inf"), threads: float("inf")}
     end = time.perf_counter() + seconds
@@ -88,7 +91,7 @@ def compare(model: str, batch: int, threads: int, seconds: float) -> dict[str, f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--models", default=",".join(WORKS), help=f"of {', '.join(WORKS)}, with commas between")
+    parser.add_argument("--models", default=",".join(MODELS), help=f"of {', '.join(STEPS)}, with commas between")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--seconds", type=float, default=15, help="for each model")
     parser.add_argument("--note", default="", help="a remark that is kept with the result")
@@ -100,7 +103,7 @@ def main() -> None:
     if options.measure:
         print(json.dumps(compare(options.measure, options.batch_size, options.threads, options.seconds)))
         return
-    env, _ = worker_environment(options.threads)
+    env, _ = environment(options.threads)
     models: dict[str, Any] = {}
     for model in options.models.split(","):
         load = os.getloadavg()[0]

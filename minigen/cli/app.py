@@ -19,6 +19,7 @@ import click
 
 import minigen
 from minigen.algorithms.options import ConfigError, did_you_mean
+from minigen.cli.bench import bench
 from minigen.cli.compare import compare
 from minigen.cli.console import encoding_help, escape_unencodable, redirect_to_devnull, show_compile_notices
 from minigen.cli.encode import encode
@@ -60,7 +61,9 @@ def commands(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (train, sample, reconstruct, evaluate, compare, encode, check_gradients, prove, list_models, info):
+for command in (
+    train, sample, reconstruct, evaluate, compare, encode, check_gradients, prove, bench, list_models, info
+):  # fmt: skip
     commands.add_command(command)
 
 

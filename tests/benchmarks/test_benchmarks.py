@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.speed import in_minigen, report, work
+from benchmarks import performance_page
 from minigen.device import cuda_status
+from minigen_bench import tables
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 4
@@ -43,7 +44,24 @@ def test_a_run_keeps_its_numbers_and_writes_the_page(models: str, tmp_path: Path
         assert 0 < own["min_ms"] <= own["median_ms"] and own["peak_mb"] > 10
         assert model["floor_ms"] > 0 and np.isfinite(own["losses"]).all()
     page = (tmp_path / "performance.md").read_text(encoding="utf-8")
-    assert "**Note:** a test" in page and report.times(result) in page and report.memory(result) in page
+    assert "**Note:** a test" in page and tables.times(result) in page and tables.memory(result) in page
+
+
+def test_a_run_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    tiny = ["--peers", "", "--batch-size", str(BATCH), "--rounds", "1", "--steps", "1", "--out", str(tmp_path)]
+    assert run("--models", "dense-ae", *tiny).returncode == 0
+    (file,) = tmp_path.glob("speed-*-1-threads.json")
+    first = json.loads(file.read_text(encoding="utf-8"))["models"]["dense-ae"]
+    assert run("--models", "vae,dense-ae", *tiny).returncode == 0
+    models = json.loads(file.read_text(encoding="utf-8"))["models"]
+    assert list(models) == ["dense-ae", "vae"] and models["dense-ae"] == first
+    assert run("--models", "dense-ae", "--again", *tiny).returncode == 0
+    assert json.loads(file.read_text(encoding="utf-8"))["models"]["dense-ae"] != first
+
+
+def test_the_page_is_that_of_the_kept_results() -> None:
+    kept = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert kept == performance_page.page(ROOT / "benchmarks" / "results"), "python benchmarks/run.py --page"
 
 
 @pytest.mark.parametrize("words", [["--models", "nonsense"], ["--peers", "nonsense"], ["--rounds", "0"]])
@@ -52,63 +70,23 @@ def test_a_bad_option_is_one_message(words: list[str]) -> None:
     assert done.returncode == 2 and words[0] in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", work.WORKS)
-def test_each_step_trains_and_moves_every_parameter(name: str) -> None:
-    training = in_minigen.Training(name, BATCH, 1)
-    before = training.weights()
-    training.step()
-    after = training.weights()
-    still = [key for key in before if np.array_equal(before[key], after[key])]
-    # The critic's last bias adds the same to real and fake images, and nothing to the slope: it has no gradient.
-    assert still == (["critic.5.bias"] if name == "wgan-gp" else [])
-
-
-@pytest.mark.parametrize("name", work.WORKS)
-def test_pytorch_computes_the_same(name: str) -> None:
-    pytest.importorskip("torch", reason="PyTorch is not installed")
-    from benchmarks.speed import in_torch
-
-    own = in_minigen.Training(name, BATCH, 1)
-    peer = in_torch.Training(name, BATCH, 1, own.weights())
-    noise = own.work.fixed_noise(BATCH)
-    for _ in range(3):
-        # float32 sums of up to 12,544 terms in another order, relative to losses of the order of 1 or more; then Adam,
-        # which makes a step of the rate's full size of the sign of a gradient, however small.
-        np.testing.assert_allclose(own.losses(noise), peer.losses(noise), rtol=1e-3)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("name", work.WORKS)
-def test_a_captured_step_is_a_graph(name: str) -> None:
-    training = in_minigen.Training(name, BATCH, 1, "cuda", captured=True)
-    for _ in range(5):
-        training.step()
-    assert training.remark() == ""
-
-
-def test_on_a_cpu_nothing_is_captured_and_the_table_says_so() -> None:
-    training = in_minigen.Training("dense-ae", BATCH, 1, captured=True)
-    training.step()
-    assert training.remark().startswith("steps are not captured: ")
-
-
 def test_the_table_compares_with_the_fastest_peer() -> None:
     def runs(**ms: float) -> dict[str, dict[str, float]]:
         return {kind.replace("_", "-"): {"min_ms": value} for kind, value in ms.items()}
 
     models = {"a": {"runs": runs(minigen=1.0, torch=4.0, jax=2.0)}, "b": {"runs": runs(minigen=4.0, torch_tuned=2.0)}}
-    ratios = report.ratios({"run": {"device": "cpu"}, "models": {**models, "c": {"runs": runs(minigen=1.0)}}})
+    ratios = tables.ratios({"run": {"device": "cpu"}, "models": {**models, "c": {"runs": runs(minigen=1.0)}}})
     assert ratios == {"a": 0.5, "b": 2.0}
-    assert report.geometric_mean(ratios.values()) == pytest.approx(1.0, abs=1e-12)
+    assert tables.geometric_mean(ratios.values()) == pytest.approx(1.0, abs=1e-12)
 
 
 def test_on_a_gpu_the_medians_are_compared() -> None:
     times = {"min_ms": 1.0, "median_ms": 6.0}, {"min_ms": 2.0, "median_ms": 3.0}
-    model = {"title": "a", "floor_ms": 1.5, "runs": dict(zip(("minigen", "torch-compile"), times))}
+    model = {"title": "a", "batch": 8, "floor_ms": 1.5, "runs": dict(zip(("minigen", "torch-compile"), times))}
     result = {"run": {"device": "cuda"}, "models": {"a": model}}
-    assert report.ratios(result) == {"a": 2.0}
-    cells = [cell.strip() for cell in report.times(result).split("\n")[2].split("|")]
-    assert cells[1:-1] == ["a", "6.00 (1.00)", "3.00 (2.00)", "2.00", "1.50", "4.0"]
+    assert tables.ratios(result) == {"a": 2.0}
+    cells = [cell.strip() for cell in tables.times(result).split("\n")[2].split("|")]
+    assert cells[1:-1] == ["a, batch 8", "6.00 (1.00)", "3.00 (2.00)", "2.00", "1.50", "4.0"]
 
 
 def test_without_a_gpu_there_is_one_message() -> None:
@@ -126,7 +104,7 @@ def test_a_peer_without_a_gpu_is_left_out() -> None:
     code = "import sys, torch; sys.exit(not torch.cuda.is_available())"
     if subprocess.run([sys.executable, "-c", code], check=False).returncode == 0:
         pytest.skip("PyTorch finds a GPU")
-    code = "import run; print(run.without_gpu('torch'))"
+    code = "from run import harness; print(harness.without_gpu('torch'))"
     folder = str(ROOT / "benchmarks")
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
     assert done.stdout == "this PyTorch finds no GPU\n"
@@ -156,11 +134,3 @@ def test_the_launcher_is_measured(tmp_path: Path) -> None:
     launches = json.loads(file.read_text(encoding="utf-8"))["launches"]
     assert len(launches) == 11 and all(row["us"] > 0 for row in launches.values())
     assert launches["conv2d"]["arguments"] >= 19  # two images, a kernel, and all of its geometry
-
-
-def test_the_arithmetic_of_a_dense_layer_and_a_convolution() -> None:
-    assert work.dense(3, 5, 2) == [15, 10]
-    assert work.conv(2, 4, 3, 6) == 4 * 6 * 6 * 2 * 3 * 3  # results times what each sums
-    assert work.forward([15, 10], 7) == 2 * 7 * 25
-    assert work.train([15, 10], 7) == 2 * 7 * (25 + 25 + 10)  # forward, in the weights, in the second layer's input
-    assert work.through([15, 10], 7) == 2 * 7 * (25 + 25)

@@ -5,7 +5,6 @@ Read next: ``planted_faults.py``.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import os
 import subprocess
@@ -20,6 +19,7 @@ from device.both import assert_close, no_wait
 from test_examples import EXAMPLES, load
 
 from minigen import data
+from minigen_bench import in_minigen
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore:ConvTranspose2d:UserWarning")]
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,14 +60,12 @@ def test_an_example_computes_there_what_it_computes_here(name: str, few_images: 
 
 
 @pytest.mark.parametrize("name", slow_unless("vae".__eq__, ["dense-ae", "conv-ae", "vae", "gan", "dcgan", "wgan-gp"]))
-def test_the_update_that_the_benchmarks_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_update_that_the_benchmarks_time(name: str) -> None:
     """Updates with the same noise lose the same on both devices; one with its own noise does not wait."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    in_minigen = importlib.import_module("speed.in_minigen")
     losses = []
     for device in ("cpu", "cuda"):
         training = in_minigen.Training(name, 2, 1, device)
-        noise = training.work.fixed_noise(2)
+        noise = training.definition.fixed_noise(2)
         losses.append([training.losses(noise) for _ in range(1 if name == "dcgan" else 2)])
         with no_wait(name):
             training.step()

@@ -1,0 +1,1 @@
+"""Steps of dense networks: AE, VAE, GAN."""

@@ -1,0 +1,1 @@
+"""What is timed beside training: inference, and the check of a gradient."""

@@ -1,0 +1,1 @@
+"""Steps of convolutional autoencoders, VAEs and a classifier."""
