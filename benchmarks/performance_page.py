@@ -29,7 +29,7 @@ HOW = """# Performance
 
 Written by `python benchmarks/run.py --models all --peers torch,torch-tuned,torch-compile,jax --threads 1,2`; all
 numbers are in `benchmarks/results/`. `minigen bench` measures the same on your machine, beside the peers that are
-installed there ([README](../README.md#fast)).
+installed there ([README](../README.md#speed-and-the-gpu)).
 
 ## How it is measured
 
@@ -171,14 +171,18 @@ def threads(one: Result, several: Result) -> str:
 
 def accuracy(found: dict[str, Any]) -> str:
     """The errors that ``accuracy.py`` measured."""
-    rows = [["computed in float32", "minigen", "PyTorch"]]
-    for name, row in found["rows"].items():
-        rows.append([name, *(f"{row[kind]:.1e}" if kind in row else "-" for kind in ("minigen", "torch"))])
+    rows = [["computed in float32", "minigen", "PyTorch", "gradients, minigen", "gradients, PyTorch"]]
+    for name, call in found["calls"].items():
+        gradients = [errors for what, errors in call.items() if what != "result"]
+        worst = [max((errors.get(kind, 0.0) for errors in gradients), default=0.0) for kind in ("minigen", "torch")]
+        pairs = [call["result"].get(kind, 0.0) for kind in ("minigen", "torch")] + worst
+        rows.append([name, *(f"{error:.1e}" if error else "-" for error in pairs)])
     return f"""## Accuracy
 
 Written by `python benchmarks/accuracy.py` on {place(found["machine"])}: the largest error of any element against the
-same in float64, relative to the largest magnitude of the result. Which way a convolution takes depends on its shape;
-the rows are chosen so that each way is taken by one.
+same in float64, relative to the largest magnitude of the result; of the gradients that of the worst. Which way a
+convolution takes - frames, windows, transformed tiles, spectra - depends on its shape; the rows are chosen so that each
+is taken by some. Half of the last digit of float32 is 6e-8.
 
 {table(rows)}
 """

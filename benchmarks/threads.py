@@ -2,9 +2,9 @@
 
     python benchmarks/threads.py --threads 2        # about two minutes
 
-Takes training steps of ``minigen_bench/steps.py`` in turns with 1 and with several threads, in one process, and compares
-the minima. On cores that other programs use, a product of matrices waits for its slowest thread, so the times of long steps
-are only worth something on a quiet machine, and the load is kept with the result. Writes
+Takes training steps of ``minigen_bench/steps.py`` in turns with 1 and with several threads, in one process, and
+compares the minima. On cores that other programs use, a product of matrices waits for its slowest thread, so the times
+of long steps are only worth something on a quiet machine, and the load is kept with the result. Writes
 ``benchmarks/results/threads-<cpu>.json``.
 
 Imports: minigen, minigen_bench. Read next: ``minigen/device.py``, `set_num_threads`.

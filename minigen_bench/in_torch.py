@@ -51,9 +51,8 @@ class Training:
         self.dtype = getattr(torch, self.definition.dtype)
         tuned = kind == "torch-tuned"
         adam = partial(torch.optim.Adam, fused=True) if tuned else torch.optim.Adam
-        networks, self.update = NETWORKS[self.definition.network or name](
-            *map(self._tensor, self.definition.data(batch)), adam
-        )
+        data = map(self._tensor, self.definition.data(batch))
+        networks, self.update = NETWORKS[self.definition.network or name](*data, adam)
         for part, network in networks.items():
             network.to(self.dtype)
             network.load_state_dict(own_names({k: v for k, v in weights.items() if k.startswith(f"{part}.")}))
