@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Of the largest element. Sums of 10,000 products with errors of 6e-8 in another order give some 1e-6; the transforms of
-#: tiles of 6x6 (Lavin and Gray 2016, arXiv:1509.09308) multiply that by about 6.
+#: Of the largest element. Sums of 10,000 products with errors of 6e-8 in another order give some 1e-6; the transforms
+#: of tiles of 6x6 (Lavin and Gray 2016, arXiv:1509.09308) multiply that by about 6.
 BOUND = 2e-5
 
 
