@@ -23,7 +23,7 @@ from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import (
     REGISTER_BYTES,
     Lanes,
-    _splat,
+    splat_value,
     intrinsic,
     lane_count,
     load,
@@ -77,7 +77,7 @@ def rectified(typing_context: Any, sums: Any, slope: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         zero = ir.Constant(context.get_value_type(sums.dtype), None)
-        lanes = zero if slope is types.none else _splat(builder, args[1], sums.dtype.count)
+        lanes = zero if slope is types.none else splat_value(builder, args[1], sums.dtype.count)
         ended = []
         for z in cgutils.unpack_tuple(builder, args[0]):
             other = zero if slope is types.none else builder.fmul(lanes, z)
