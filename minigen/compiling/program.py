@@ -19,7 +19,7 @@ import dataclasses
 import math
 import operator
 import re
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ import numpy as np
 
 from minigen.autograd import Tensor
 from minigen.capture.arguments import is_record
+from minigen.compiling.buffers import in_place, last_uses
 from minigen.compiling.calls import Call, Made, Position, Ref, pairs, refs_in, renamed
 from minigen.compiling.fusion import fused
 from minigen.compiling.trace import Trace
@@ -71,6 +72,7 @@ def program(trace: Trace, given: Surroundings, *, fuse: bool = True) -> tuple[Ca
     calls, constants = _folded(trace, _needed(calls, set(kept)), kept)
     early = _early(trace, calls)
     calls = [call for i, call in enumerate(calls) if i in early] + [c for i, c in enumerate(calls) if i not in early]
+    calls = in_place(trace, calls, kept | constants.keys(), [number for _, _, number in given.inputs])
     writer = _Writer(constants, names)
     used = kept.union(*(refs_in((call.args, call.kwargs)) for call in calls))
     for holder, name, number in given.inputs:
@@ -79,7 +81,7 @@ def program(trace: Trace, given: Surroundings, *, fuse: bool = True) -> tuple[Ca
     for i, (generator, blocks) in enumerate(given.moves):
         if blocks or any(isinstance(x, Position) and x.generator == i for call in calls for x in call.args):
             writer.line(f"position{i} = {writer.place(generator, '_position')}")
-    ends = _ends(calls, kept | constants.keys())
+    ends = last_uses(calls, kept | constants.keys())
     for i, call in enumerate(calls):
         writer.call(call)
         if i in ends:
@@ -91,16 +93,6 @@ def program(trace: Trace, given: Surroundings, *, fuse: bool = True) -> tuple[Ca
             writer.line(f"{writer.place(generator, '_position')} = (position{i} + {blocks}) % {LIMIT}")
     writer.line(f"return {writer.text(given.result)}")
     return writer.function()
-
-
-def _ends(calls: Sequence[Call], kept: Set[int]) -> dict[int, list[int]]:
-    """For a call, by its place: the arrays that nobody needs after it."""
-    last = {ref: i for i, call in enumerate(calls) for ref in refs_in((call.args, call.kwargs, call.result))}
-    ends: dict[int, list[int]] = {}
-    for ref, i in last.items():
-        if ref not in kept:
-            ends.setdefault(i, []).append(ref)
-    return ends
 
 
 def _needed(calls: Sequence[Call], needed: set[int]) -> list[Call]:

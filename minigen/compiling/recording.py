@@ -35,7 +35,7 @@ from minigen_kernels import Array
 Given = tuple[tuple[Any, ...], dict[str, Any]]  # positional arguments, and those by name
 Answer = tuple[Any, str | None]  # the result of a step, and why the next cannot be a replay
 
-AGAIN = "with kernels fused the bits were others; compared again without"
+AGAIN = "the step has to be compared once more"
 
 
 class Recording:
@@ -54,6 +54,8 @@ class Recording:
         self._forms = list(map(_form, self._arrays))
         self._without_gradient = [t.grad is None for t in self._tensors]
         self._found: list[tuple[str, Tensor, Any]] = []  # gradients that a step finds and uses, and their forms
+        self._trace: Trace | None = None
+        self._function: Callable[[Sequence[Array]], Any] = lambda arrays: None
         self._fuse = True
         self.text = ""
 
@@ -85,8 +87,8 @@ class Recording:
     def second(self, given: Given) -> Answer:
         """Make the next step and record it; the calls must be the same."""
         before, told = self._trace, self._returned
-        assert before is not None
         result, problem = self._traced(given)
+        assert before is not None and self._trace is not None
         problem = self.why_not_again() or problem or first_difference(before.calls, self._trace.calls)
         if problem is None and kind_of(told) != kind_of(self._returned):
             problem = "the step returns numbers of Python's, and they change"
@@ -101,7 +103,10 @@ class Recording:
         try:
             result = self.replay(arrays_in(given))
         except Stale:
-            return self._plainly(given), None
+            return self._plainly(given), AGAIN
+        except Exception as error:
+            before.restore()
+            return self._plainly(given), f"{type(error).__name__} while the step was replayed: {error}"
         replayed = before.now(result)
         before.restore()
         result = self._plainly(given)

@@ -273,9 +273,9 @@ def owner_of(x: Any) -> Any:
 
 
 def _like(result: Any) -> Any:
-    """Shape, dtype and order of what a call returns."""
+    """Shape, dtype and order of what a call returns, and whether it may be written to."""
     if isinstance(result, (np.ndarray, np.generic)):
-        return result.shape, result.dtype.str, result.strides
+        return type(result), result.shape, result.dtype.str, result.strides, result.flags.writeable
     return tuple(map(_like, result)) if isinstance(result, (tuple, list)) else None
 
 
