@@ -38,8 +38,7 @@ installed there ([README](../README.md#speed-and-the-gpu)).
   by side: `in_minigen.py`, `in_torch.py` (eager) and `in_jax.py` (one compiled function a step, buffers donated, images
   with channels last), each as its users write them. "PyTorch tuned" is PyTorch with channels-last convolutions and the
   fused Adam, "torch.compile" with compiled networks in the default mode; the time that compiling takes does not count.
-* Beside training: inference, and the gradient check of a layer against PyTorch's, which compares every element, and in
-  the column "tuned" random directions (its fast mode), as JAX does; minigen compares every element.
+* Beside training: inference, and the check of a layer's gradient, element by element, as PyTorch's does by default.
 * All start from the same weights. Before anything is timed, every library does three updates with the same data and
   noise, and their losses have to agree.
 * Each library runs in a process of its own, all on the same core (or cores), and they take turns round by round, so

@@ -1,6 +1,6 @@
 """Starts a process for each library, lets them take turns, and puts together what they measured.
 
-Imports: the standard library, steps. Read next: ``tables.py``, ``run.py``.
+Imports: NumPy, steps. Read next: ``tables.py``, ``run.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import importlib.util
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from minigen_bench.steps import STEPS
 
@@ -226,9 +227,9 @@ def summary(worker: Worker, steps: int) -> dict[str, Any]:
     ms = [1000 * answer["seconds"] / steps for answer in worker.times]
     return {
         "min_ms": min(ms),
-        "median_ms": statistics.median(ms),
+        "median_ms": float(np.median(ms)),
         "rounds_ms": ms,
-        "host_ms": statistics.median(1000 * answer["host_seconds"] / steps for answer in worker.times),
+        "host_ms": float(np.median([1000 * answer["host_seconds"] / steps for answer in worker.times])),
         "on_core": sum(a["cpu_seconds"] for a in worker.times) / sum(a["seconds"] for a in worker.times),
         "steps_a_round": steps,
         "first_seconds": worker.first["first_seconds"],

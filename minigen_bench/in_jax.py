@@ -38,7 +38,6 @@ class Training:
         own = {k: jnp.array(np.ascontiguousarray(own_layout(k, w, features))) for k, w in weights.items()}
         self.state = self._begin(own)
         update = NETWORKS[network]
-        compile_ = jax.jit if self.definition.flops else lambda f, **_: f
 
         def draw_and_update(state: Tree, data: Any, key: Any) -> tuple[Tree, Any, Any]:
             key, *keys = jax.random.split(key, 1 + len(self.definition.noise))
@@ -47,8 +46,8 @@ class Training:
             state, losses = update(state, *data, *noise)
             return state, key, losses
 
-        self._update = compile_(lambda state, data, noise: update(state, *data, *noise), donate_argnums=0)
-        self._step = compile_(draw_and_update, donate_argnums=0)
+        self._update = jax.jit(lambda state, data, noise: update(state, *data, *noise), donate_argnums=0)
+        self._step = jax.jit(draw_and_update, donate_argnums=0)
 
     def _begin(self, weights: Tree) -> Tree:
         """The state before the first step: weights and Adam's moments of each network that is trained by itself."""

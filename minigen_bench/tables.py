@@ -150,16 +150,21 @@ def setting(result: Result) -> str:
             f"Set on this machine, and removed for all processes of the benchmark: {', '.join(machine['removed'])}."
         )
     lines += [f"Left out: {kind}: {reason}." for kind, reason in result["left_out"].items()]
-    gaps: dict[tuple[str, str], list[str]] = {}
-    for name, model in result["models"].items():
-        for kind, reason in model.get("left_out", {}).items():
-            gaps.setdefault((kind, reason), []).append(name)
-    lines += [f"Left out: {NAMES[kind]} of {', '.join(names)}: {reason}." for (kind, reason), names in gaps.items()]
+    lines += [f"Left out: {gap}." for gap in gaps(result)]
     runs = [(name, kind, run) for name, model in result["models"].items() for kind, run in model["runs"].items()]
     lines += [f"{NAMES[kind]}, {name}: {run['remark']}." for name, kind, run in runs if run.get("remark")]
     if result["note"]:
         lines.append(f"**Note:** {result['note']}")
     return "\n".join(lines)
+
+
+def gaps(result: Result) -> list[str]:
+    """The peers that lack a step, each with the reason."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, model in result["models"].items():
+        for kind, reason in model.get("left_out", {}).items():
+            found.setdefault((kind, reason), []).append(name)
+    return [f"{NAMES[kind]} of {', '.join(names)}: {reason}" for (kind, reason), names in found.items()]
 
 
 def place(machine: Mapping[str, Any]) -> str:

@@ -118,8 +118,10 @@ class Lines:
         self.console.say(f"{name:<18}" + "".join(f"{number:>15}" for number in numbers))
 
     def end(self, result: dict[str, Any]) -> None:
-        """The mean of the ratios."""
+        """What is missing, and the mean of the ratios."""
         self.status("")
+        for gap in tables.gaps(result):
+            self.console.say(f"without {gap}")
         if ratios := tables.ratios(result).values():
             above = sum(ratio > tables.TARGET for ratio in ratios)
             mean = tables.geometric_mean(ratios)
