@@ -43,8 +43,8 @@ installed there ([README](../README.md#speed-and-the-gpu)).
   noise, and their losses have to agree.
 * Each library runs in a process of its own, all on the same core (or cores), and they take turns round by round, so
   that what else the machine does meets all of them. One that takes three times as long as the fastest takes part in
-  three rounds only. A cell shows the minimum over the rounds, and the median in
-  brackets; "to best peer" compares the minima: below 1, minigen is ahead.
+  three rounds only. A cell shows the minimum over the rounds, and the median in brackets; "to best peer" compares the
+  minima: below 1, minigen is ahead.
 * The floor is the arithmetic alone: FLOPs / (rate of a 1024 x 1024 product) + 28 bytes x parameters / (rate of a copy),
   both rates of the better of NumPy and PyTorch, measured in the same rounds. 28 bytes are what one Adam step reads (p,
   g, m, v) and writes (p, m, v) for a parameter in float32; the copy works on as many bytes as Adam's four arrays take.
