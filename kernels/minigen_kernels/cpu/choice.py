@@ -36,8 +36,6 @@ class Costs(NamedTuple):
 COSTS = {32: Costs(1.0, 17.0, 24.0), 64: Costs(1.0, 26.0, 36.0)}
 #: Tiles of m x m results that are tried.
 SIZES = (2, 3, 4)
-#: The most bytes of transformed gradients in w: each group of tiles adds to all of them.
-SUMS_BYTES = 12 << 20
 #: Another way is left for one that is expected to take at most this part of its time.
 WORTH = 0.95
 
@@ -56,9 +54,7 @@ def tile_size(N: int, C: int, K: int, groups: int, geometry: Geometry, itemsize:
         return 0
     (r,) = rs
     others = [direct_cost(N, C, K, geometry, bool(transposed)), spectral_cost(N, C, K, geometry, itemsize)]
-    sums = C * K * prod(stride) * itemsize if transposed is None else 0
-    sizes = [m for m in SIZES if r > 1 and m + r - 1 in POINTS and (m + r - 1) ** 2 * sums <= SUMS_BYTES]
-    costs = {m: filter_cost(N, C, K, geometry, m, transposed) for m in sizes}
+    costs = {m: filter_cost(N, C, K, geometry, m, transposed) for m in SIZES if r > 1 and m + r - 1 in POINTS}
     best = min(costs, key=lambda m: costs[m], default=0)
     return best if best and costs[best] <= WORTH * min(others) else 0
 

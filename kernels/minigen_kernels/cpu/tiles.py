@@ -207,39 +207,47 @@ def sum_tiles(
     step: Pair,
     nothing: Array,
     g: Array,
+    channel: int,
+    wide: int,
     form: Form,
     group: int,
     pitches: Pair,
     products: Array,
 ) -> None:
-    """x (N, H, W, C), g (N, oh, ow, wide) -> products (positions, pitch), which are zero at first.
+    """x (N, H, W, C), g (N, oh, ow, K) -> products (positions, pitch): (phases * C, wide) for each position.
 
-    For each position (phases * C, wide). starts, step, group and pitches: as in `filter_tiles`.
+    Of the K channels those from `channel` on, `wide` of them, a multiple of the width of a panel. starts, step, group
+    and pitches: as in `filter_tiles`.
     """
-    m, positions, terms, wide = len(form[0]), len(products), len(starts) * x.shape[3], g.shape[3]
+    m, positions, terms = len(form[0]), len(products), len(starts) * x.shape[3]
     grid = (-(-g.shape[1] // m), -(-g.shape[2] // m))
     tiles = x.shape[0] * grid[0] * grid[1]
     pitch, gradient_pitch = pitches
     # The last rows of a block may lie beyond the last number.
     image = np.zeros(positions * pitch + ROWS, x.dtype)
     gradients = np.empty(positions * gradient_pitch, x.dtype)
+    products[...] = 0
     for first in range(0, tiles, group):
         count = min(group, tiles - first)
-        args = (x, starts, step, nothing, g, grid, form, group, first, image, pitch, gradients, gradient_pitch)
-        share(_transform_part, count, PIECE, args)
         share(
-            _products_part, positions, 1, (count, group, terms, wide, image, pitch, gradients, gradient_pitch, products)
-        )
+            _transform_part, count, PIECE,
+            (x, starts, step, nothing, g, channel, wide, grid, form, group, first, image, pitch, gradients,
+             gradient_pitch),
+        )  # fmt: skip
+        share(
+            _products_part, positions, 1,
+            (count, group, terms, wide, image, pitch, gradients, gradient_pitch, products),
+        )  # fmt: skip
 
 
 @njit()
 def _transform_part(
-    begin: int, end: int, x: Array, starts: Array, step: Pair, nothing: Array, g: Array, grid: Pair, form: Form,
-    group: int, first: int, image: Array, pitch: int, gradients: Array, gradient_pitch: int,
+    begin: int, end: int, x: Array, starts: Array, step: Pair, nothing: Array, g: Array, channel: int, wide: int,
+    grid: Pair, form: Form, group: int, first: int, image: Array, pitch: int, gradients: Array, gradient_pitch: int,
 ) -> None:  # fmt: skip
     """Tiles begin, ..., end - 1 of the group: its images and the gradients of its results."""
     results, taps = form
-    m, wide, terms = len(results), g.shape[3], len(starts) * x.shape[3]
+    m, terms = len(results), len(starts) * x.shape[3]
     positions, lanes = (m + len(taps) - 1) ** 2, lane_count(image)
     width = REGISTERS * lanes
     cells, places = np.empty(positions, np.intp), np.empty(positions, np.intp)
@@ -250,7 +258,7 @@ def _transform_part(
         _find_places(gradients, t * width, gradient_pitch, places)
         for k in range(0, wide, lanes):
             panel, lane = divmod(k, width)
-            gradient_tile(gradients, results, taps, cells, k, places, panel * group * width + lane)
+            gradient_tile(gradients, results, taps, cells, channel + k, places, panel * group * width + lane)
 
 
 @njit()
@@ -267,26 +275,26 @@ def _products_part(
                 block = zeros(image, ROWS, REGISTERS)
                 rows = rows_at(position * pitch + c, 1, ROWS)
                 block = multiply(block, image, rows, gradients, at, 1, count, 0, terms, 0, width)
-                add_to(
-                    flat,
-                    rows_at(position * products.shape[1] + c * wide + panel * width, wide, ROWS),
-                    block,
-                    terms - c,
-                    width,
-                )
+                rows = rows_at(position * products.shape[1] + c * wide + panel * width, wide, ROWS)
+                add_to(flat, rows, block, terms - c, width)
 
 
 @njit_cached()
-def transform_products(products: Array, taps_at: Array, outside: Array, form: Form, gw: Array) -> None:
-    """products, as in `sum_tiles` -> gw (C, kh, kw, wide). taps_at: as in `transform_kernels`."""
-    share(_taps_part, gw.shape[0], PIECE, (products, taps_at, outside, form, gw))
+def transform_products(
+    products: Array, channel: int, wide: int, taps_at: Array, outside: Array, form: Form, gw: Array
+) -> None:
+    """products, as in `sum_tiles` -> some channels of gw (C, kh, kw, K). taps_at: as in `transform_kernels`."""
+    share(_taps_part, gw.shape[0], PIECE, (products, channel, wide, taps_at, outside, form, gw))
 
 
 @njit()
-def _taps_part(first: int, last: int, products: Array, taps_at: Array, outside: Array, form: Form, gw: Array) -> None:
+def _taps_part(
+    first: int, last: int, products: Array, channel: int, wide: int, taps_at: Array, outside: Array, form: Form,
+    gw: Array,
+) -> None:  # fmt: skip
     """Channels first, ..., last - 1."""
     results, taps = form
-    C, wide = gw.shape[0], gw.shape[3]
+    C = gw.shape[0]
     source, r = products.reshape(-1), len(taps)
     cells, places = np.empty(len(products), np.intp), np.empty(r * r, np.intp)
     for phase in range(len(taps_at)):
@@ -294,4 +302,4 @@ def _taps_part(first: int, last: int, products: Array, taps_at: Array, outside: 
             _find_places(source, (phase * C + c) * wide, products.shape[1], cells)
             _find_taps(gw, c, taps_at[phase], r, outside, places)
             for k in range(0, wide, lane_count(source)):
-                taps_tile(source, results, taps, cells, k, places, k)
+                taps_tile(source, results, taps, cells, k, places, channel + k)

@@ -38,7 +38,7 @@ FEWEST_TILES = 24
 FEWEST_TERMS = 48
 
 
-#: What the transformed kernels may take at a time: they are used again from the last-level cache.
+#: What the transformed kernels, or their gradients, may take at a time: they stay in the last-level cache.
 KERNEL_BYTES = 1 << 23
 LINE_BYTES = 64
 
@@ -147,36 +147,46 @@ def conv2d_weight_grad(x: Array, g: Array, kernel_hw: Pair, stride: Pair, paddin
     wide, terms = g.shape[3], C * stride[0] * stride[1]
     phase = window((oh, ow), stride, padding)
     nothing = np.zeros(max(C, wide), x.dtype)
-    products = np.zeros((positions, _pitch(terms * wide, x.itemsize)), x.dtype)
-    group = _tiles_in_group(N, phase.size, form, FEWEST_TERMS, (terms + wide) * x.itemsize)
-    pitches = _pitch(group * terms, x.itemsize), _pitch(group * wide, x.itemsize)
-    sum_tiles(x, phase.starts, phase.step, nothing, g, form, group, pitches, products)
+    parts = _parts(wide, positions * terms, x.dtype)
+    most = parts[-1][1]
+    products = np.empty((positions, _pitch(terms * most, x.itemsize)), x.dtype)
+    group = _tiles_in_group(N, phase.size, form, FEWEST_TERMS, (terms + most) * x.itemsize)
+    pitches = _pitch(group * terms, x.itemsize), _pitch(group * most, x.itemsize)
     gw = np.empty((C, kh, kw, wide), x.dtype)
-    transform_products(products, phase.taps_at, nothing, form, gw)
+    for first, size in parts:
+        sum_tiles(x, phase.starts, phase.step, nothing, g, first, size, form, group, pitches, products)
+        transform_products(products, first, size, phase.taps_at, nothing, form, gw)
     return as_channels_first(gw.reshape(1, 1, -1, wide).transpose(0, 3, 1, 2))[0, :K].reshape(K, C, kh, kw)
 
 
 def _filter(x: Array, w: Array, y: Array, phase: Phase, form: Form, b: Array | None, slope: float) -> None:
     """x (N, H, W, C), w (C, kh, kw, wide) -> results of y (N, oh, ow, K), some channels at a time."""
-    K, wide, width = y.shape[3], w.shape[3], _width(x.dtype)
+    K, wide = y.shape[3], w.shape[3]
     positions, terms = (len(form[0]) + len(form[1]) - 1) ** 2, len(phase.starts) * x.shape[3]
-    panel_bytes = positions * terms * width * x.itemsize
-    some = min(wide, max(2, KERNEL_BYTES // panel_bytes) * width)
-    parts = wide // some  # the last one takes the rest
-    most = wide - (parts - 1) * some
     nothing = np.zeros(max(x.shape[3], wide), x.dtype)
     bias = nothing[:K] if b is None else np.ascontiguousarray(b)
+    parts = _parts(wide, positions * terms, x.dtype)
+    most = parts[-1][1]
     kernels = np.empty((positions, _pitch(terms * most, x.itemsize)), x.dtype)
-    group = _tiles_in_group(len(x), phase.size, form, FEWEST_TILES, (terms + some) * x.itemsize)
+    group = _tiles_in_group(len(x), phase.size, form, FEWEST_TILES, (terms + most) * x.itemsize)
     pitches = _pitch(group * terms, x.itemsize), _pitch(group * most, x.itemsize)
-    for part in range(parts):
-        first = part * some
-        size = most if part + 1 == parts else some
+    for first, size in parts:
         transform_kernels(w, first, size, phase.taps_at, nothing, form, kernels)
         filter_tiles(
             x, phase.starts, phase.step, nothing, kernels, y, phase.start, phase.stride, phase.size, first,
             bias[first : first + size], float(slope), form, group, pitches,
         )  # fmt: skip
+
+
+def _parts(wide: int, numbers: int, dtype: Any) -> list[Pair]:
+    """Channels to work through at a time, (first, size): so many numbers each. The last part is the largest.
+
+    None is a single panel of several, which could have fewer channels than a register.
+    """
+    width = _width(dtype)
+    some = min(wide, max(2, KERNEL_BYTES // (numbers * width * np.dtype(dtype).itemsize)) * width)
+    last = wide // some - 1
+    return [(part * some, some) for part in range(last)] + [(last * some, wide - last * some)]
 
 
 def _slope(end: int, slope: float) -> float:
