@@ -6,6 +6,7 @@ and each becomes a few machine instructions:
 
 * ``load`` and ``store``: all lanes, from and to neighbouring places of a flat array;
 * ``take`` and ``put``: some of the lanes, from and to places `step` apart;
+* ``first_aligned``: a place where a register can be loaded from one line of the cache;
 * ``splat``: one number in every lane; ``lane_count``: how many lanes there are;
 * ``add``, ``subtract``, ``mul_add``, ``divide``: arithmetic in every lane; ``total``: the sum of the lanes;
 * ``keep_larger``: a step of a search for the maximum.
@@ -66,6 +67,21 @@ def lane_count(typing_context: Any, array: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.get_constant(types.intp, Lanes(array.dtype).count)
+
+    return types.intp(array), generate
+
+
+@intrinsic
+def first_aligned(typing_context: Any, array: Any) -> Any:
+    """``first_aligned(array)``: the least i for which array[i] begins a cache line of 64 bytes.
+
+    A register that begins there lies in one line.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = builder.ptrtoint(context.make_array(array)(context, builder, args[0]).data, ir.IntType(64))
+        beyond = builder.and_(builder.neg(address), ir.Constant(address.type, 63))
+        return builder.udiv(beyond, ir.Constant(address.type, array.dtype.bitwidth // 8))
 
     return types.intp(array), generate
 

@@ -26,7 +26,7 @@ import numpy as np
 from minigen_kernels import Array
 from minigen_kernels.cpu.block import multiply_rows
 from minigen_kernels.cpu.jit import njit_cached, njit_inner
-from minigen_kernels.cpu.lanes import REGISTER_BYTES, lane_count, load, store
+from minigen_kernels.cpu.lanes import REGISTER_BYTES, first_aligned, lane_count, load, splat, store, take
 from minigen_kernels.cpu.squares import put_transposed
 from minigen_kernels.cpu.threads import share
 from minigen_kernels.cpu.tile import REGISTERS, ROWS
@@ -105,7 +105,7 @@ def _copy_rows(start: int, end: int, packed: Array, a: Array, of_a: Steps, k: in
 
     Rows that lie in one piece remain so. Else the numbers of a tile's rows lie side by side, term by term.
     """
-    depth, lanes, (row, step) = min(plan[0], K - k), lane_count(a), of_a
+    depth, lanes, (row, step), zeros = min(plan[0], K - k), lane_count(a), of_a, splat(a.dtype.type(0))
     for block in range(start, end):
         i = block * plan[1]
         height = min(plan[1], M - i)
@@ -115,8 +115,7 @@ def _copy_rows(start: int, end: int, packed: Array, a: Array, of_a: Steps, k: in
             for _ in range(height):
                 for t in range(0, whole, lanes):
                     store(packed, target + t, load(a, at + t))
-                for t in range(whole, depth):
-                    packed[target + t] = a[at + t]
+                store(packed, target + whole, take(a, at + whole, 1, 0, depth - whole, zeros))
                 at += row
                 target += depth + SPARE
             continue
@@ -127,14 +126,9 @@ def _copy_rows(start: int, end: int, packed: Array, a: Array, of_a: Steps, k: in
             for tile in range(tiles):
                 count = least + (tile < more)
                 source, place = at + group * step + first, target + first * (depth + SPARE) + group * count
-                inside = source + (terms - 1) * step + ROWS + lanes <= len(a)
                 for _ in range(terms):
-                    if inside:
-                        for r in range(0, ROWS, lanes):
-                            store(packed, place + r, load(a, source + r))
-                    else:
-                        for r in range(count):
-                            packed[place + r] = a[source + r]
+                    for r in range(0, ROWS, lanes):
+                        store(packed, place + r, take(a, source + r, 1, 0, count - r, zeros))
                     source += step
                     place += count
                 first += count
@@ -157,7 +151,8 @@ def _multiply(
     """Add `depth` terms from k on to the pieces start, ..., end - 1 of c: a strip of each block, block after block."""
     (M, N), depth, wide = c.shape, min(plan[0], K - k), REGISTERS * lane_count(a)
     strips = (N + plan[2] - 1) // plan[2]
-    panels = np.empty(depth * plan[2], a.dtype)
+    panels = np.empty(depth * plan[2] + SPARE, a.dtype)
+    panels = panels[first_aligned(panels) :]
     for piece in range(start, end):
         i, j = piece // strips * plan[1], piece % strips * plan[2]
         height, width = min(plan[1], M - i), min(plan[2], N - j)
@@ -187,18 +182,18 @@ def _multiply(
 @njit_inner(error_model="numpy")
 def _copy_strip(panels: Array, b: Array, at: int, of_b: Steps, depth: int, width: int) -> None:
     """The part of b from `at` on, `depth` rows of `width` numbers: panel after panel, zeros after the last column."""
-    lanes = lane_count(b)
-    wide, (row, step) = REGISTERS * lanes, of_b
+    lanes, (row, step), zeros = lane_count(b), of_b, splat(b.dtype.type(0))
+    wide = REGISTERS * lanes
     if step == 1:
         for k in range(depth):
-            for j in range(0, width, wide):
-                target = j * depth + k * wide
-                if j + wide <= width:
-                    for v in range(0, wide, lanes):
-                        store(panels, target + v, load(b, at + j + v))
-                else:
-                    for v in range(wide):
-                        panels[target + v] = b[at + j + v] if j + v < width else 0
+            target = k * wide
+            for j in range(0, width - width % wide, wide):
+                for v in range(0, wide, lanes):
+                    store(panels, target + v, load(b, at + j + v))
+                target += depth * wide
+            for j in range(width - width % wide, width, lanes):
+                store(panels, target, take(b, at + j, 1, 0, width - j, zeros))
+                target += lanes
             at += row
         return
     for j in range(0, width, lanes):
@@ -206,6 +201,5 @@ def _copy_strip(panels: Array, b: Array, at: int, of_b: Steps, depth: int, width
         whole = depth - depth % lanes if j + lanes <= width else 0
         for k in range(0, whole, lanes):
             put_transposed(panels, target + k * wide, wide, b, source + k, step)
-        for v in range(lanes):
-            for k in range(whole, depth):
-                panels[target + k * wide + v] = b[source + v * step + k] if j + v < width else 0
+        for k in range(whole, depth):
+            store(panels, target + k * wide, take(b, source + k, step, 0, width - j, zeros))
