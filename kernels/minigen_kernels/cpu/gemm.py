@@ -22,7 +22,7 @@ from numba import njit
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
-from minigen_kernels.cpu.lanes import REGISTER_BYTES, lane_count, load, store
+from minigen_kernels.cpu.lanes import lane_count, load, store
 from minigen_kernels.cpu.product import plan, product
 from minigen_kernels.cpu.squares import put_transposed
 
@@ -46,7 +46,7 @@ def matmul(a: Array, b: Array) -> Array:
     a_turned, b_turned = not a.flags.c_contiguous, not b.flags.c_contiguous
     a = np.ascontiguousarray(a.T) if a_turned else a
     b = np.ascontiguousarray(b.T) if b_turned else b
-    if b_turned and not a_turned and transposing_pays(m, k, n):
+    if b_turned and not a_turned and transposing_pays(m, k, n, a.itemsize):
         y = np.empty((n, m), a.dtype)
         product(b, False, a, True, y, plan(n, k, m, False, True, a.itemsize))
         return transposed(y)
@@ -55,14 +55,13 @@ def matmul(a: Array, b: Array) -> Array:
     return y
 
 
-def transposing_pays(m: int, k: int, n: int) -> bool:
+def transposing_pays(m: int, k: int, n: int, itemsize: int) -> bool:
     """Whether x @ w.T is faster as (w @ x.T).T: x (M, K), w (N, K).
 
     Its rows are then lanes, and some may be left empty. On the other hand w, which is used M times, is not copied, and
     copying a number takes as long as some 8 products.
     """
-    wide = 2 * REGISTER_BYTES // 4
-    empty = -m % wide
+    empty = -m % (64 // itemsize)
     return 8 <= m <= 64 and m <= n and m * k * n >= 4 * SMALL and empty + 14 * m // k < 8
 
 
