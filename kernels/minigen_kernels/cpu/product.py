@@ -9,7 +9,8 @@ c = a @ b is cut three times:
 * the columns into *strips* of some panels.
 
 A strip of b is copied, panel after panel: its rows lie too far apart in memory, or its columns must become rows. It
-is then met by all rows of the block. The rows of a are copied only where it pays. Each number of c is the sum of the
+is then met by all rows of the block. With several blocks all strips are copied first. The rows of a are copied only
+where it pays. Threads share the copies, and the strips of the blocks. Each number of c is the sum of the
 runs in their order: its bits do not depend on the cuts of rows and columns. (Goto and van de Geijn, Anatomy of
 high-performance matrix multiplication, ACM TOMS 34(3), 2008.)
 
@@ -55,9 +56,13 @@ def cuts(M: int, K: int, N: int, a_turned: bool, b_turned: bool, itemsize: int, 
     depth = _shares(K, DEPTH, 8)
     height = _shares(M, max(cache // 2 // (depth * itemsize), ROWS), 1)
     # A number of a is used N times, and copying it takes as long as some ten products. It helps where rows lie in more
-    # pieces than one, most where every term is on a page of memory of its own, or in the same few lines of the cache.
-    far = a_turned and (M * itemsize >= 4096 or M * itemsize % 2048 == 0) and N * itemsize >= 384
-    copy_a = far or (N * itemsize >= 1024 and (a_turned or K > depth))
+    # pieces than one; of a turned a earlier, most where the terms of a row lie on as many pages of memory, or in the
+    # same few lines of the cache.
+    if a_turned:
+        far = M * itemsize >= 4096 or M * itemsize % 2048 == 0
+        copy_a = N * itemsize >= (384 if far else 512 if depth > 128 else 1024)
+    else:
+        copy_a = N * itemsize >= 1024 and K > depth
     copy_b = b_turned or M > 48 or N * itemsize % 1024 == 0
     panel = REGISTERS * REGISTER_BYTES
     width = max(min(STRIP_BYTES, N * itemsize // 8), panel) // panel * panel // itemsize  # eight pieces or more
@@ -92,11 +97,14 @@ def product(a: Array, a_turned: bool, b: Array, b_turned: bool, c: Array, plan: 
     blocks, strips = (M + height - 1) // height, (N + width - 1) // width
     flat_a, flat_b = a.reshape(-1), b.reshape(-1)
     packed = np.empty(blocks * height * (depth + SPARE) if copy_a else 0, a.dtype)
+    shelf = np.empty(depth * strips * width + SPARE if copy_b and blocks > 1 else 0, a.dtype)
     piece = 1 if M * N * depth >= SHARED else blocks * strips
     for k in range(0, K, depth):
         if copy_a:
             share(_copy_rows, blocks, piece, (packed, flat_a, of_a, k, K, M, plan))
-        share(_multiply, blocks * strips, piece, (packed, flat_a, of_a, flat_b, of_b, c, k, K, plan))
+        if len(shelf) > 0:
+            share(_copy_strips, strips, piece, (shelf, flat_b, of_b, k, K, N, plan))
+        share(_multiply, blocks * strips, piece, (packed, flat_a, of_a, shelf, flat_b, of_b, c, k, K, plan))
 
 
 @njit_inner(error_model="numpy")
@@ -135,12 +143,22 @@ def _copy_rows(start: int, end: int, packed: Array, a: Array, of_a: Steps, k: in
 
 
 @njit_inner(error_model="numpy")
+def _copy_strips(start: int, end: int, shelf: Array, b: Array, of_b: Steps, k: int, K: int, N: int, plan: Plan) -> None:
+    """Copy `depth` rows from k on of the strips start, ..., end - 1, for several blocks of a."""
+    depth = min(plan[0], K - k)
+    panels = shelf[first_aligned(shelf) :]
+    for j in range(start * plan[2], min(end * plan[2], N), plan[2]):
+        _copy_strip(panels[j * depth :], b, k * of_b[0] + j * of_b[1], of_b, depth, min(plan[2], N - j))
+
+
+@njit_inner(error_model="numpy")
 def _multiply(
     start: int,
     end: int,
     packed: Array,
     a: Array,
     of_a: Steps,
+    shelf: Array,
     b: Array,
     of_b: Steps,
     c: Array,
@@ -151,7 +169,7 @@ def _multiply(
     """Add `depth` terms from k on to the pieces start, ..., end - 1 of c: a strip of each block, block after block."""
     (M, N), depth, wide = c.shape, min(plan[0], K - k), REGISTERS * lane_count(a)
     strips = (N + plan[2] - 1) // plan[2]
-    panels = np.empty(depth * plan[2] + SPARE, a.dtype)
+    panels = shelf if len(shelf) > 0 else np.empty(depth * plan[2] + SPARE, a.dtype)
     panels = panels[first_aligned(panels) :]
     for piece in range(start, end):
         i, j = piece // strips * plan[1], piece % strips * plan[2]
@@ -160,12 +178,13 @@ def _multiply(
         if plan[3]:
             rows, base, row = packed, i * (plan[0] + SPARE), depth + SPARE
         from_b = k * of_b[0] + j * of_b[1]
-        copied = 0 if plan[4] else width - width % wide
-        _copy_strip(panels, b, from_b + copied * of_b[1], of_b, depth, width - copied)
+        copied, before = 0 if plan[4] else width - width % wide, j if len(shelf) > 0 else 0
+        if len(shelf) == 0:
+            _copy_strip(panels, b, from_b + copied * of_b[1], of_b, depth, width - copied)
         tiles = (height + ROWS - 1) // ROWS
         least, more = height // tiles, height % tiles
         for column in range(0, width, wide):
-            factor, place = panels, ((column - copied) * depth, wide)
+            factor, place = panels, ((before + column - copied) * depth, wide)
             if column < copied:
                 factor, place = b, (from_b + column, of_b[0])
             first = 0
