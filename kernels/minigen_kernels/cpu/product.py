@@ -10,11 +10,13 @@ c = a @ b is cut three times:
 
 A strip of b is copied, panel after panel: its rows lie too far apart in memory, or its columns must become rows. It
 is then met by all rows of the block. With several blocks all strips are copied first. The rows of a are copied only
-where it pays. Threads share the copies, and the strips of the blocks. Each number of c is the sum of the
-runs in their order: its bits do not depend on the cuts of rows and columns. (Goto and van de Geijn, Anatomy of
-high-performance matrix multiplication, ACM TOMS 34(3), 2008.)
+where it pays. Threads share the copies, and the strips of the blocks.
 
-Imports: Numba, ``jit.py``, ``lanes.py``, ``squares.py``, ``tile.py``. Read next: ``gemm.py``.
+Each number of c is the sum of the runs in their order: its bits do not depend on the cuts of rows and columns. (Goto
+and van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34(3), 2008.)
+
+Imports: NumPy, ``block.py``, ``jit.py``, ``lanes.py``, ``squares.py``, ``threads.py``, ``tile.py``. Read next:
+``gemm.py``.
 """
 
 from __future__ import annotations
