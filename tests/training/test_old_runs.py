@@ -19,6 +19,10 @@ import minigen as mg
 
 OLD = Path(__file__).parent / "version_0_2"
 
+#: Biases in front of a batch norm, which takes them away again: their gradients are rounding errors, and Adam makes
+#: steps of full size of them. 4 updates of 0.0005 in either run.
+WITHOUT_EFFECT = ("modules/generator/0.bias", "modules/decoder/0.bias", "modules/average/network.0.bias")
+
 
 @pytest.mark.parametrize("name", ["ae", "vae", "wgan-gp", "vae-gan"])
 def test_it_goes_on(name: str, tmp_path: Path) -> None:
@@ -31,6 +35,7 @@ def test_it_goes_on(name: str, tmp_path: Path) -> None:
     )
     assert found.keys() == expected.keys()
     for key, array in expected.items():
-        np.testing.assert_allclose(found[key], array, rtol=1e-2, atol=1e-4, err_msg=key)
+        atol = 2 * 4 * 5e-4 if key in WITHOUT_EFFECT else 1e-4
+        np.testing.assert_allclose(found[key], array, rtol=1e-2, atol=atol, err_msg=key)
     assert (run.path / "metrics.csv").read_text().startswith((OLD / name / "metrics.csv").read_text())
     assert np.isfinite(run.sample(3, density=None if name != "ae" else "gaussian")).all()
