@@ -25,8 +25,9 @@ SOURCE = Path(minigen.__file__).resolve().parent.parent
 
 
 def describe_environment() -> dict[str, Any]:
-    """Everything as plain values: versions, machine, threads and BLAS of this process, devices, folders, commit."""
+    """Everything as plain values: versions, machine, threads and products of this process, devices, folders, commit."""
     usable, text = cuda_status()
+    kernels: Any = minigen_kernels.for_device("cpu")
     return {
         "minigen": minigen.__version__,
         "commit": _commit(),
@@ -36,6 +37,7 @@ def describe_environment() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "threads": _threads(),
+        "matrix products": kernels.mkl.describe(),
         "devices": {"cpu": "always", "cuda": text if usable else f"no: {text}", "auto": choose_device("auto")[1]},
         "folders": {
             "data": os.environ.get("MINIGEN_DATA") or None,

@@ -21,6 +21,7 @@ import numpy as np
 from numba import njit
 
 from minigen_kernels import Array
+from minigen_kernels.cpu import mkl
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
 from minigen_kernels.cpu.lanes import lane_count, load, store
 from minigen_kernels.cpu.product import plan, product
@@ -43,6 +44,8 @@ def matmul(a: Array, b: Array) -> Array:
         return times_vector(b.T, np.ascontiguousarray(a[0]))[None]
     if m * k * n <= SMALL:
         return a.dot(b)
+    if mkl.library() is not None:
+        return mkl.matmul(a, b)
     a_turned, b_turned = not a.flags.c_contiguous, not b.flags.c_contiguous
     a = np.ascontiguousarray(a.T) if a_turned else a
     b = np.ascontiguousarray(b.T) if b_turned else b
