@@ -6,12 +6,13 @@ looked at. None needs to be transposed first: in x @ w.T, the forward pass of ev
 made anyway is its transpose. If x has few rows, x is copied instead of w, which is larger: x @ w.T = (w @ x.T).T.
 
 Why not BLAS? It is as fast for large matrices, and slower for a batch of 8 to 64 rows. And its sums depend on the
-number of threads and on the library. Here the order of a sum depends on its length alone.
+number of threads and on the library. Here the order of a sum depends on its length alone. Who asks for MKL, ``mkl.py``,
+gets it for all but small products.
 
 If one factor is a vector, the product is limited by memory: a loop is enough. Long sums are accumulated in float64,
 because a product with a vector of ones is a sum. A handful of numbers is left to NumPy, whose call costs least.
 
-Imports: NumPy, Numba, product, lanes, squares. Specification: the same file in ``reference``. Read next:
+Imports: NumPy, Numba, product, mkl, lanes, squares. Specification: the same file in ``reference``. Read next:
 ``product.py``.
 """
 
