@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minigen.autograd.tensor import Tensor
 from minigen.device import array_module
 from minigen_kernels import Array, for_array
@@ -35,7 +37,11 @@ def ones(like: Array) -> Array:
 
 def own(g: Tensor) -> Tensor:
     """`g`, or a copy if it is made of `ones`: whoever gets a gradient may write to it."""
-    if _device_ones and any([a is g.data or a is g.data.base for a in _device_ones.values()]):
+    if (
+        _device_ones
+        and not isinstance(g.data, np.ndarray)
+        and any([a is g.data or a is g.data.base for a in _device_ones.values()])
+    ):
         return Tensor(g.data.copy())
     return g
 
