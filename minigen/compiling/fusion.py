@@ -1,9 +1,10 @@
 """Fusion: leaky ReLU (and ReLU) joins the kernel before it, as in `nn.Sequential`, wherever a step calls it.
 
-``ops.relu(bn(conv(x)))`` and ``lambda x: ops.leaky_relu(x, 0.2)`` are two kernels forwards and two backwards. The list
-of calls shows that nothing else looks at the first result; then the kernel that made it ends in the activation, and so
-does its gradient, at one pass over memory less each. That the bits are the same is not trusted: a step is compared, as
-every recording is. (The kernels disregard the sign of zero: relu(-0.0) may be 0.0 or -0.0.)
+``ops.relu(bn(conv(x)))`` and ``lambda x: ops.leaky_relu(x, 0.2)`` are kernels of their own. The list of calls shows
+that nothing else looks at what they are given; then the kernel that made it ends in the activation, and so does its
+gradient where that gets the result, at one pass over memory less each. Where a gradient is summed by another kernel,
+the sums of the fused one would have other bits, so it stays. That the bits are the same is not trusted: a step is
+compared, as every recording is. (The kernels disregard the sign of zero: relu(-0.0) may be 0.0 or -0.0.)
 
 The signs of a leaky ReLU's result are those of its argument, for slopes from 0. So the kernels' gradients, which ask
 for signs, may look at the result instead.
