@@ -24,7 +24,9 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 class Relu(Function):
     def forward(self, x: Array) -> Array:
-        return array_module(x).maximum(x, 0)  # a NaN stays one
+        if x.dtype.kind != "f":
+            return array_module(x).maximum(x, 0)
+        return for_array(x).leaky_relu(x, 0.0)  # a NaN stays one
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return LeakyReluGradient.apply(gy, self.inputs[0], slope=0.0)

@@ -17,7 +17,16 @@ from minigen.autograd import Function, Tensor
 from minigen.device import array_module
 from minigen.ops.reduce import sum_to
 from minigen.ops.transcendental import Log
-from minigen_kernels import Array
+from minigen_kernels import Array, for_array
+
+_NUMBERS = (int, float, np.generic)
+
+
+def _of_two_layouts(a: Any, b: Any) -> bool:
+    """Whether one of two arrays of images may be channels last, and the other is not: the kernel makes them alike."""
+    if isinstance(a, _NUMBERS) or isinstance(b, _NUMBERS) or a.ndim != 4 or a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return bool(a.flags.c_contiguous != b.flags.c_contiguous)
 
 
 class Add(Function):
@@ -26,7 +35,7 @@ class Add(Function):
     one_dtype = True
 
     def forward(self, a: Array, b: Array) -> Array:
-        return a + b
+        return for_array(a).add(a, b) if _of_two_layouts(a, b) else a + b
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         return tuple(sum_to(gy, x.shape) if self.needs(i) else None for i, x in enumerate(self.inputs))

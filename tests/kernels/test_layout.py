@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minigen.autograd import Tensor
 from minigen_kernels import cpu
 from minigen_kernels.calls import CALLS, IDS, arguments, arranged, produced
-from minigen_kernels.cpu.layout import as_channels_first, as_channels_last, is_channels_last, lies_last
+from minigen_kernels.cpu.layout import as_channels_first, as_channels_last, dense, is_channels_last, lies_last
 
 #: Less than a square of registers, whole squares, and what overlaps; more channels than pixels, and fewer.
 SHAPES = [(2, 3, 5, 7), (2, 16, 4, 8), (3, 33, 5, 7), (2, 9, 13, 17), (1, 70, 3, 3), (2, 12, 19), (0, 4, 2, 2)]
@@ -41,6 +42,26 @@ def test_other_strides_are_copied():
     assert not is_channels_last(x)
     np.testing.assert_array_equal(as_channels_last(x), x)
     np.testing.assert_array_equal(as_channels_first(x), x)
+
+
+def test_parts_of_an_array_are_copied_in_its_layout():
+    """Some of the channels, as the gradient of a concatenation takes them, and some of the pixels."""
+    x = np.random.default_rng(0).normal(size=(2, 40, 6, 5)).astype(np.float32)
+    for part in (np.s_[:, 8:24], np.s_[:, :, 1:-1, ::2]):
+        got = dense(as_channels_last(x)[part])
+        assert lies_last(got) and dense(x[part]).flags.c_contiguous
+        np.testing.assert_array_equal(got, x[part])
+    assert dense(as_channels_last(x[:, :3])).flags.c_contiguous  # too few to fill a register
+
+
+def test_a_sum_of_two_layouts_is_channels_last():
+    """NumPy would take four times as long, and go on channels first: a residual connection meets this."""
+    a, b = np.random.default_rng(0).normal(size=(2, 2, 40, 6, 5)).astype(np.float32)
+    for x, y in ((a, as_channels_last(b)), (as_channels_last(a), b)):
+        got = (Tensor(x) + Tensor(y)).data
+        assert lies_last(got)
+        np.testing.assert_array_equal(got, a + b)
+    assert not lies_last((Tensor(a) + Tensor(b)).data)
 
 
 #: Calls of kernels that take images, (N, C, H, W) or (N, C, L); the convolutions choose their layout themselves.

@@ -6,7 +6,7 @@ vectorised for every L, also L = 1. In the backward pass every column of these r
 over a few rows, then in float64; at the end the columns of a channel are added up. Long rows are cut into strips whose
 sums stay in the cache.
 
-Imports: NumPy, Numba, exponential, layout; the check of arguments from ``reference``. Read next: ``norm.py``.
+Imports: NumPy, Numba, exponential, layout, threads; the check of arguments from ``reference``. Read next: ``norm.py``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from numba import njit
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.exponential import sigmoid, tanh
-from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.cpu.jit import FASTMATH, njit_cached, njit_inner
 from minigen_kernels.cpu.layout import dense, empty, like, pixels_apart
+from minigen_kernels.cpu.threads import PIECE, share
 from minigen_kernels.reference.activation import ACTIVATIONS, check_bias_act
 
 LEAKY_RELU, SIGMOID, TANH = map(ACTIVATIONS.index, ("leaky_relu", "sigmoid", "tanh"))
 STRIP = 2048  # columns whose sums are kept at a time, and about the length of a row of short periods
-FEW = 16  # rows that are summed in the dtype of x
+FEW, MANY = 16, 64  # rows that are summed in the dtype of x; and then in float64, by one thread
 
 
 def bias_act(x: Array, b: Array, activation: str, slope: float) -> Array:
@@ -50,7 +51,7 @@ def bias_act_backward(gy: Array, y: Array, activation: str, slope: float) -> tup
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
 def _bias_act(x: Array, b: Array, code: int, slope: float, y: Array) -> None:
-    length, flat_x, flat_y = x.shape[2], x.reshape(-1), y.reshape(-1)
+    length = x.shape[2]
     periods = max(1, min(STRIP, x.size) // (b.size * length))
     spread = np.empty(periods * b.size * length, b.dtype)
     j = 0
@@ -59,37 +60,69 @@ def _bias_act(x: Array, b: Array, code: int, slope: float, y: Array) -> None:
             for _ in range(length):
                 spread[j] = b[c]
                 j += 1
-    for start in range(0, x.size, spread.size):
+    rows = -(-x.size // spread.size)
+    share(_rows, rows, max(1, PIECE // spread.size), (x.reshape(-1), spread, code, x.dtype.type(slope), y.reshape(-1)))
+
+
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
+def _rows(first: int, last: int, x: Array, spread: Array, code: int, slope: Any, y: Array) -> None:
+    for start in range(first * spread.size, min(last * spread.size, x.size), spread.size):
         stop = min(start + spread.size, x.size)
-        _row(flat_x[start:stop], spread, code, x.dtype.type(slope), flat_y[start:stop])
+        _row(x[start:stop], spread, code, slope, y[start:stop])
 
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)
 def _bias_act_backward(gy: Array, y: Array, code: int, slope: float, gx: Array, gb: Array) -> None:
-    length, flat_gy, flat_y, flat_gx = y.shape[2], gy.reshape(-1), y.reshape(-1), gx.reshape(-1)
+    length = y.shape[2]
     period = gb.size * length
     columns = period * max(1, min(STRIP, y.size) // period)
+    strips, rows = -(-columns // STRIP), -(-y.size // columns)
+    height = rows if strips > 1 else MANY  # of the part of a strip that a piece has
+    parts = np.empty((strips * -(-rows // height), min(STRIP, columns)))
+    flat = gy.reshape(-1), y.reshape(-1), gx.reshape(-1)
+    share(_parts, len(parts), 1, (*flat, columns, height, code, y.dtype.type(slope), parts))
     sums = np.zeros(gb.size)
-    for left in range(0, columns, STRIP):
-        width = min(STRIP, columns - left)
-        part, total = np.zeros(width, y.dtype), np.zeros(width)
-        few = 0
-        for start in range(left, y.size, columns):
-            here = slice(start, min(start + width, y.size))
-            _row_backward(flat_gy[here], flat_y[here], code, y.dtype.type(slope), flat_gx[here], part)
-            few += 1
-            if few == FEW:
-                _move(part, total)
-                few = 0
-        _move(part, total)
+    for k in range(len(parts)):
+        left = k % strips * STRIP
         c, position = left // length % gb.size, left % length
-        for j in range(width):
-            sums[c] += total[j]
+        for j in range(min(STRIP, columns - left)):
+            sums[c] += parts[k, j]
             position += 1
             if position == length:
                 c, position = c + 1 if c + 1 < gb.size else 0, 0
     for c in range(gb.size):
         gb[c] = sums[c]
+
+
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
+def _parts(
+    first: int,
+    last: int,
+    gy: Array,
+    y: Array,
+    gx: Array,
+    columns: int,
+    height: int,
+    code: int,
+    slope: Any,
+    parts: Array,
+) -> None:
+    """Gradients in parts of the strips, and the sum of each column of a part."""
+    strips = -(-columns // STRIP)
+    for k in range(first, last):
+        top, left = k // strips * height * columns, k % strips * STRIP
+        width, few = min(STRIP, columns - left), 0
+        part, total = np.zeros(width, y.dtype), parts[k, :width]
+        for j in range(width):
+            total[j] = 0
+        for start in range(top + left, min(top + height * columns, y.size), columns):
+            here = slice(start, min(start + width, y.size))
+            _row_backward(gy[here], y[here], code, slope, gx[here], part)
+            few += 1
+            if few == FEW:
+                _move(part, total)
+                few = 0
+        _move(part, total)
 
 
 # The inner loops get slices, so that their index is the plain loop variable (see ``norm.py``).

@@ -20,7 +20,7 @@ from minigen_kernels import Array, Arrays, reference
 from minigen_kernels.cpu.exponential import exp, log1p
 from minigen_kernels.cpu.exponential import sigmoid as sigmoid_of
 from minigen_kernels.cpu.jit import FASTMATH
-from minigen_kernels.cpu.layout import dense, empty, like, memory
+from minigen_kernels.cpu.layout import alike, dense, empty, like, memory
 from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference.elementwise import check_like
 
@@ -35,7 +35,7 @@ def _each(kernel: Callable[[Array, Array], None], x: Array) -> Array:
 
 def add(a: Arrays, b: Arrays) -> Arrays:
     """a + b; of two lists of arrays the list of the sums."""
-    return reference.add(a, b)
+    return reference.add(*(a, b) if isinstance(a, list) or isinstance(b, list) else alike(a, b))
 
 
 @njit_shared()

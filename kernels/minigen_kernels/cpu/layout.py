@@ -8,7 +8,7 @@ one pixel, an array is in both. An array of so few channels that they do not fil
 A conversion is a transpose of a matrix (C, H * W) for each sample: squares of a register's width are turned in
 registers, the last ones of a line overlapping those before.
 
-Imports: Numba, ``squares.py``. Read next: ``activation.py``.
+Imports: NumPy, ``squares.py``, ``threads.py``. Read next: ``activation.py``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from minigen_kernels import Array
-from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import REGISTER_BYTES, lane_count
 from minigen_kernels.cpu.squares import put_transposed
+from minigen_kernels.cpu.threads import njit_shared
 
 #: The axes of (N, C, ...) in the order of channels-last memory, and those of that memory in the order of (N, C, ...).
 _TO_LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
@@ -42,6 +42,8 @@ def as_channels_last(x: Array) -> Array:
     """x (N, C, L) or (N, C, H, W) itself if it is channels last, else a copy that is."""
     if is_channels_last(x):
         return x
+    if _nearly_last(x):
+        return np.ascontiguousarray(last(x)).transpose(_FROM_LAST[x.ndim])
     x, y = np.ascontiguousarray(x), _empty_last(x.shape, x.dtype)
     _convert(x, x.shape[1], math.prod(x.shape[2:]), last(y))
     return y
@@ -59,8 +61,19 @@ def as_channels_first(x: Array) -> Array:
 
 
 def dense(x: Array) -> Array:
-    """x itself if it is channels first, or channels last with channels that fill a register; else channels first."""
-    return x if lies_last(x) and x.shape[1] * x.itemsize >= REGISTER_BYTES else as_channels_first(x)
+    """x itself if it is in a layout, else a copy in the nearest one; with few channels always channels first.
+
+    Few do not fill a register. A part of an array, such as some of its channels, is in no layout.
+    """
+    if x.flags.c_contiguous:
+        return x
+    wide = x.ndim in _TO_LAST and x.shape[1] * x.itemsize >= REGISTER_BYTES
+    return as_channels_last(x) if wide and (is_channels_last(x) or _nearly_last(x)) else as_channels_first(x)
+
+
+def _nearly_last(x: Array) -> bool:
+    """Whether the channels of a pixel are closer in memory than neighbouring pixels: x is a part of such an array."""
+    return x.strides[1] < min(x.strides[2:])
 
 
 def like(x: Array, other: Array) -> Array:
@@ -71,6 +84,13 @@ def like(x: Array, other: Array) -> Array:
 def empty(shape: tuple[int, ...], dtype: Any, other: Array) -> Array:
     """An empty array in the layout of a dense array."""
     return _empty_last(shape, dtype) if lies_last(other) else np.empty(shape, dtype)
+
+
+def alike(a: Array, b: Array) -> tuple[Array, Array]:
+    """Two arrays; of images of one shape both channels last if one is: on two layouts NumPy is slow, and loses it."""
+    if a.shape == b.shape and lies_last(a) != lies_last(b):
+        return as_channels_last(a), as_channels_last(b)
+    return a, b
 
 
 def memory(x: Array) -> Array:
@@ -101,16 +121,16 @@ def _convert(x: Array, rows: int, columns: int, y: Array) -> None:
         return
     if x.itemsize in (4, 8):
         bits = f"f{x.itemsize}"  # moved, no number changes
-        _transpose(x.view(bits).reshape(-1), len(x), rows, columns, y.view(bits).reshape(-1))
+        _transpose(len(x), x.view(bits).reshape(-1), rows, columns, y.view(bits).reshape(-1))
     else:
         y.reshape(len(x), columns, rows)[...] = x.reshape(len(x), rows, columns).swapaxes(1, 2)
 
 
-@njit_cached()
-def _transpose(x: Array, count: int, rows: int, columns: int, y: Array) -> None:
+@njit_shared(1)
+def _transpose(first: int, last: int, x: Array, rows: int, columns: int, y: Array) -> None:
     """Matrices (count, rows, columns), one after another, to (count, columns, rows)."""
     n = lane_count(x)
-    for matrix in range(count):
+    for matrix in range(first, last):
         start = matrix * rows * columns
         if rows < n or columns < n:
             for i in range(rows):

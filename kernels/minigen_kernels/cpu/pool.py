@@ -44,7 +44,7 @@ def _max_pool2d(
     x = dense(x) if kernel[0] * x.shape[3] < 1 << 24 else as_channels_first(x)  # steps that a float32 can hold
     y, index = (empty((*x.shape[:2], *out_hw), dtype, x) for dtype in (x.dtype, np.int64))
     if lies_last(x):
-        pool_last.max_pool(last(x), b, float(slope), last(y), last(index), kernel, stride, padding)
+        pool_last.max_pool(len(x) * out_hw[0], last(x), b, float(slope), last(y), last(index), kernel, stride, padding)
         return y, index
     rows = _met(x.shape[2], out_hw[0], kernel[0], stride[0], padding[0])
     columns = _met(x.shape[3], out_hw[1], kernel[1], stride[1], padding[1])
@@ -76,7 +76,7 @@ def plane_gather(x: Array, index: Array) -> Array:
     x = dense(x)
     index, y = like(index, x), empty(index.shape, x.dtype, x)
     if lies_last(x):
-        pool_last.gather(last(x), last(index), last(y))
+        pool_last.gather(len(x), last(x), last(index), last(y))
         return y
     _gather(_flat_planes(x), _flat_planes(index), _flat_planes(y))
     return y
@@ -90,11 +90,11 @@ def plane_scatter(g: Array, index: Array, hw: Pair, window: Window | None) -> Ar
     g = dense(g)
     index, gx = like(index, g), empty((*g.shape[:2], *hw), g.dtype, g)
     if lies_last(g) and window is not None and _tiled(hw, index.shape[2:], *window):
-        pool_last.scatter_tiles(last(g), last(index), last(gx), window[0], window[2])
+        pool_last.scatter_tiles(len(g) * g.shape[2], last(g), last(index), last(gx), window[0], window[2])
         return gx
     memory(gx).fill(0)
     if lies_last(g):
-        pool_last.scatter(last(g), last(index), last(gx))
+        pool_last.scatter(len(g), last(g), last(index), last(gx))
         return gx
     _scatter(_flat_planes(g), _flat_planes(index), _flat_planes(gx))
     return gx
@@ -106,7 +106,7 @@ def avg_pool2d(x: Array, out_hw: Pair, kernel: Pair, stride: Pair, padding: Pair
     y = empty((*x.shape[:2], *out_hw), x.dtype, x)
     counts = _counts(x.shape[2:], out_hw, kernel, stride, padding, count_include_pad, x.dtype)
     if lies_last(x):
-        pool_last.avg_pool(last(x), last(y), kernel, stride, padding, *counts)
+        pool_last.avg_pool(len(x) * out_hw[0], last(x), last(y), kernel, stride, padding, *counts)
         return y
     rows = _met(x.shape[2], out_hw[0], kernel[0], stride[0], padding[0])
     columns = _met(x.shape[3], out_hw[1], kernel[1], stride[1], padding[1])
@@ -120,7 +120,7 @@ def avg_pool2d_adjoint(g: Array, hw: Pair, kernel: Pair, stride: Pair, padding: 
     gx = empty((*g.shape[:2], *hw), g.dtype, g)
     counts = _counts(hw, g.shape[2:], kernel, stride, padding, count_include_pad, g.dtype)
     if lies_last(g):
-        pool_last.avg_pool_adjoint(last(g), last(gx), kernel, stride, padding, *counts)
+        pool_last.avg_pool_adjoint(len(g) * hw[0], last(g), last(gx), kernel, stride, padding, *counts)
         return gx
     _avg_pool_adjoint(_planes(g), _planes(gx), kernel, stride, padding, *counts)
     return gx

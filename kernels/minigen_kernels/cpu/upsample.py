@@ -29,7 +29,7 @@ def upsample_nearest2d(x: Array, scale: Pair) -> Array:
     N, C, H, W = x.shape
     y = empty((N, C, H * scale[0], W * scale[1]), x.dtype, x)
     if lies_last(x):
-        upsample_last.nearest(last(x), last(y), *scale)
+        upsample_last.nearest(N * H, last(x), last(y), *scale)
         return y
     _nearest(_planes(x), _planes(y), *scale)
     return y
@@ -41,7 +41,7 @@ def block_sum2d(g: Array, scale: Pair) -> Array:
     N, C, oh, ow = g.shape
     gx = empty((N, C, oh // scale[0], ow // scale[1]), g.dtype, g)
     if lies_last(g):
-        upsample_last.block_sum(last(g), last(gx), *scale)
+        upsample_last.block_sum(N * gx.shape[2], last(g), last(gx), *scale)
         return gx
     _block_sum(_planes(g), _planes(gx), *scale)
     return gx
@@ -54,7 +54,7 @@ def upsample_bilinear2d(x: Array, scale: Pair) -> Array:
     y = empty((N, C, H * scale[0], W * scale[1]), x.dtype, x)
     phases = *_phases(scale[0], x.dtype), *_phases(scale[1], x.dtype)
     if lies_last(x):
-        upsample_last.bilinear(last(x), last(y), *phases)
+        upsample_last.bilinear(N * y.shape[2], last(x), last(y), *phases)
         return y
     _bilinear(_planes(x), _planes(y), *phases)
     return y
@@ -67,7 +67,7 @@ def upsample_bilinear2d_adjoint(g: Array, scale: Pair) -> Array:
     gx = empty((N, C, oh // scale[0], ow // scale[1]), g.dtype, g)
     phases = *_phases(scale[0], g.dtype), *_phases(scale[1], g.dtype)
     if lies_last(g):
-        upsample_last.bilinear_adjoint(last(g), last(gx), *phases)
+        upsample_last.bilinear_adjoint(N * gx.shape[2], last(g), last(gx), *phases)
         return gx
     _bilinear_adjoint(_planes(g), _planes(gx), *phases)
     return gx

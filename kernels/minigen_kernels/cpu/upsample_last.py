@@ -2,9 +2,10 @@
 
 All arrays are (N, H, W, C) and C-contiguous, and their C channels fill at least one register; the last register of a
 pixel may overlap the one before. Sums and weights are those of ``upsample.py``, in the same order, so the bits of a
-result do not depend on the layout.
+result do not depend on the layout. A kernel does the lines from `first` to `last` - 1, counted on over all samples: for
+`bilinear` of the larger image, else of the smaller one.
 
-Imports: NumPy, Numba, ``lanes.py``. Specification: ``../reference/upsample.py``. Read next: ``norm.py``.
+Imports: NumPy, ``lanes.py``, ``threads.py``. Specification: ``../reference/upsample.py``. Read next: ``norm.py``.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ from __future__ import annotations
 import numpy as np
 
 from minigen_kernels import Array
-from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import add, lane_count, load, mul_add, splat, store
+from minigen_kernels.cpu.threads import njit_shared
+
+LINES = 8  # of a piece of work
 
 
-@njit_cached()
-def nearest(x: Array, y: Array, fh: int, fw: int) -> None:
+@njit_shared(LINES)
+def nearest(first: int, last: int, x: Array, y: Array, fh: int, fw: int) -> None:
     """Every pixel becomes a block of fh x fw equal ones."""
-    N, H, W, C = x.shape
+    _, H, W, C = x.shape
     source, target, lanes = x.reshape(-1), y.reshape(-1), lane_count(x)
-    for line in range(N * H):
+    for line in range(first, last):
         for u in range(fh):
             for j in range(W):
                 for v in range(fw):
@@ -31,13 +34,13 @@ def nearest(x: Array, y: Array, fh: int, fw: int) -> None:
                         store(target, at + c, load(source, (line * W + j) * C + c))
 
 
-@njit_cached()
-def block_sum(g: Array, gx: Array, fh: int, fw: int) -> None:
+@njit_shared(LINES)
+def block_sum(first: int, last: int, g: Array, gx: Array, fh: int, fw: int) -> None:
     """The sum of every block of fh x fw pixels."""
-    N, H, W, C = gx.shape
+    _, H, W, C = gx.shape
     source, target = g.reshape(-1), gx.reshape(-1)
     lanes, zero = lane_count(source), splat(g.dtype.type(0))
-    for line in range(N * H):
+    for line in range(first, last):
         for j in range(W):
             for c in range(0, C, lanes):
                 c = min(c, C - lanes)
@@ -48,15 +51,17 @@ def block_sum(g: Array, gx: Array, fh: int, fw: int) -> None:
                 store(target, (line * W + j) * C + c, sums)
 
 
-@njit_cached()
-def bilinear(x: Array, y: Array, row_lower: Array, row_weight: Array, lower: Array, weight: Array) -> None:
+@njit_shared(LINES)
+def bilinear(
+    first: int, last: int, x: Array, y: Array, row_lower: Array, row_weight: Array, lower: Array, weight: Array
+) -> None:
     """Straight lines between the pixels; the phases are those of ``upsample.py``."""
-    N, H, W, C = x.shape
+    _, H, W, C = x.shape
     fh, fw = len(row_lower), len(lower)
     source, target = x.reshape(-1), y.reshape(-1)
     lanes, zero, one = lane_count(source), splat(x.dtype.type(0)), x.dtype.type(1)
     between = np.empty(W * C, x.dtype)  # a line between two lines of x
-    for line in range(N * H * fh):
+    for line in range(first, last):
         n, i = divmod(line, H * fh)
         q, r = divmod(i, fh)
         a = (n * H + max(q + row_lower[r], 0)) * W * C
@@ -76,17 +81,19 @@ def bilinear(x: Array, y: Array, row_lower: Array, row_weight: Array, lower: Arr
                     store(target, at + c, mul_add(wa, load(between, left + c), upper))
 
 
-@njit_cached()
-def bilinear_adjoint(g: Array, gx: Array, row_lower: Array, row_weight: Array, lower: Array, weight: Array) -> None:
+@njit_shared(LINES)
+def bilinear_adjoint(
+    first: int, last: int, g: Array, gx: Array, row_lower: Array, row_weight: Array, lower: Array, weight: Array
+) -> None:
     """The adjoint of `bilinear`: first the rows, then the columns, then what lies beyond the edges."""
-    N, H, W, C = gx.shape
+    _, H, W, C = gx.shape
     fh, fw = len(row_lower), len(lower)
     source, target = g.reshape(-1), gx.reshape(-1)
     lanes, zero, one = lane_count(source), splat(g.dtype.type(0)), g.dtype.type(1)
     width = W * fw * C
     gathered = np.empty(width, g.dtype)  # what one line of gx gets from each column of results
     places, weights = np.empty(6 * max(fh, fw), np.int64), np.empty(6 * max(fh, fw), g.dtype)  # of the terms of a sum
-    for line in range(N * H):
+    for line in range(first, last):
         n, h = divmod(line, H)
         terms = 0
         for r in range(fh):
