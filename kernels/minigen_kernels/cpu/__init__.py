@@ -5,6 +5,7 @@ Compiled on first use, then cached on disk (see ``jit.py``). Read ``conv.py`` fi
 
 from minigen_kernels.cpu import memory
 from minigen_kernels.cpu.activation import bias_act, bias_act_backward
+from minigen_kernels.cpu.batch_norm import batch_norm, batch_norm_backward
 from minigen_kernels.cpu.conv import conv2d, conv2d_upsample, conv2d_weight_grad, conv_transpose2d
 from minigen_kernels.cpu.elementwise import (
     add,
@@ -41,7 +42,7 @@ from minigen_kernels.cpu.loss import (
     mse_sum,
     mse_sum_backward,
 )
-from minigen_kernels.cpu.norm import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
+from minigen_kernels.cpu.norm import layer_norm, layer_norm_backward
 from minigen_kernels.cpu.optim import adam_update, clip_norm, rmsprop_update, sgd_update
 from minigen_kernels.cpu.pool import (
     avg_pool2d,

@@ -125,7 +125,7 @@ def _parts(
         _move(part, total)
 
 
-# The inner loops get slices, so that their index is the plain loop variable (see ``norm.py``).
+# The inner loops get slices, so that their index is the plain loop variable (see ``batch_norm.py``).
 
 
 @njit(error_model="numpy", fastmath=FASTMATH)

@@ -103,7 +103,7 @@ def _sum_rows(x: Array, y: Array) -> None:
                 y[i, left + j] = total[j] + rest[j] if math.isfinite(rest[j]) else total[j]
 
 
-# The inner loops get slices, so that they are vectorised (see the end of ``norm.py``). `_move` has no fastmath:
+# The inner loops get slices, so that they are vectorised (see the end of ``batch_norm.py``). `_move` has no fastmath:
 # reordered, the rounding error would be 0.
 
 

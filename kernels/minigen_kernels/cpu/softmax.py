@@ -108,7 +108,7 @@ def _log_softmax_backward(first: int, last: int, gy: Array, y: Array, gx: Array)
             _subtract_from(gy[r], y.dtype.type(_sum(gy[r])), gx[r])
 
 
-# The inner loops get slices, so that they are vectorised (see the end of ``norm.py``).
+# The inner loops get slices, so that they are vectorised (see the end of ``batch_norm.py``).
 
 
 @njit(error_model="numpy", fastmath=FASTMATH)
