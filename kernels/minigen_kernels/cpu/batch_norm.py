@@ -27,7 +27,7 @@ from numba import njit
 from minigen_kernels import Array
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached, njit_inner
 from minigen_kernels.cpu.layout import dense, empty, like, pixels_apart
-from minigen_kernels.cpu.norm_loops import combine, move, sum_products
+from minigen_kernels.cpu.norm_loops import by_channel, combine, move, spread, sum_products
 from minigen_kernels.cpu.threads import share
 from minigen_kernels.reference.norm import check_norm, running_statistics
 
@@ -98,7 +98,7 @@ def _normalized(
                 for k in range(some):
                     origin[i] += x[n, first + i, k * length // some]
             origin[i] = origin[i] / (few * some) if math.isfinite(origin[i]) else 0
-        center = _spread(origin, length, samples)
+        center = spread(origin, length, samples)
         height = _height(x.size, row, samples)
         parts = np.empty((-(-x.size // (row * height)), 2, count))
         share(_moments, len(parts), 1, (flat_x, left, row, height, center, length, parts))
@@ -116,8 +116,8 @@ def _normalized(
             exact_gain = w[c] / math.sqrt(exact_var + eps)
             gain[i] = exact_gain
             offset[i] = b[c] - (exact_mean - mean[c]) * exact_gain
-        near = _spread(mean[first : first + count], length, samples)
-        scale, shift = _spread(gain, length, samples), _spread(offset, length, samples)
+        near = spread(mean[first : first + count], length, samples)
+        scale, shift = spread(gain, length, samples), spread(offset, length, samples)
         share(_results, len(parts), 1, (flat_x, left, row, height, near, scale, shift, leak, flat_y))
 
 
@@ -135,7 +135,7 @@ def _moments(
             start += 4 * row
         for at in range(start, stop, row):
             _add_moments(x[at : min(at + center.size, x.size)], center, total, square)
-        sums, squares = _by_channel(total, length, count), _by_channel(square, length, count)
+        sums, squares = by_channel(total, length, count), by_channel(square, length, count)
         for i in range(count):
             parts[k, 0, i], parts[k, 1, i] = sums[i], squares[i]
 
@@ -202,7 +202,7 @@ def _gradients(
     row = samples * w.size * length
     for first in range(begin * group, min(end * group, w.size), group):
         count, left = min(group, w.size - first), first * length
-        near = _spread(mean[first : first + count], length, samples)
+        near = spread(mean[first : first + count], length, samples)
         height = _height(x.size, row, samples)
         parts = np.empty((-(-x.size // (row * height)), 2, count))
         few = FEW if samples == 1 and row * x.itemsize % 4096 == 0 else MANY
@@ -220,8 +220,8 @@ def _gradients(
             gain[i] = w[c] / s
             tilt[i] = -w[c] * exact_gw / (s * s * m)
             offset[i] = -w[c] * exact_gb / (s * m)
-        scale, slope = _spread(gain, length, samples), _spread(tilt, length, samples)
-        shift = _spread(offset, length, samples)
+        scale, slope = spread(gain, length, samples), spread(tilt, length, samples)
+        shift = spread(offset, length, samples)
         args = (*images, left, row, height, near, leak, scale, slope, shift, gx.reshape(-1))
         share(_combined, len(parts), 1, args)
 
@@ -252,7 +252,7 @@ def _products(
             sum_products(gy, y, x, start, min(stop, start + few * row), row, near, leak, few_total, few_product)
             move(few_total, total)
             move(few_product, product)
-        sums, products = _by_channel(total, length, count), _by_channel(product, length, count)
+        sums, products = by_channel(total, length, count), by_channel(product, length, count)
         for i in range(count):
             parts[k, 0, i], parts[k, 1, i] = sums[i], products[i]
 
@@ -334,24 +334,3 @@ def _strips(shape: tuple[int, int, int]) -> tuple[int, int]:
     n, c, length = shape
     samples = max(1, min(n, STRIP // max(1, c * length)))
     return samples, c if samples > 1 else max(1, STRIP // max(1, length))
-
-
-@njit(error_model="numpy")
-def _spread(values: Array, length: int, samples: int) -> Array:
-    """A number for each channel of a strip, copied to all of its columns."""
-    spread, j = np.empty(samples * values.size * length, values.dtype), 0
-    for _ in range(samples):
-        for c in range(values.size):
-            for _ in range(length):
-                spread[j] = values[c]
-                j += 1
-    return spread
-
-
-@njit(error_model="numpy", fastmath=FASTMATH)
-def _by_channel(columns: Array, length: int, count: int) -> Array:
-    """The sums of the columns of each channel of a strip."""
-    sums = np.zeros(count)
-    for start in range(0, columns.size, length):
-        sums[start // length % count] += columns[start : start + length].sum()
-    return sums

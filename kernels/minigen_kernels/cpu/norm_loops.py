@@ -1,4 +1,4 @@
-"""The inner loops of the gradient of batch norm, in registers.
+"""Channels and columns of batch norm, and the inner loops of its gradient, in registers.
 
 g is the gradient before the leaky ReLU that ends batch norm: `leaky_gradient` of gy; with a leak of 1 it is gy.
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from minigen_kernels import Array
@@ -93,3 +94,29 @@ def _keep(x: Array, at: int, left: int, lanes: Any) -> None:
         store(x, at, lanes)
     else:
         put(x, at, 1, 0, left, lanes)
+
+
+@njit(error_model="numpy")
+def spread(values: Array, length: int, samples: int) -> Array:
+    """A number for each channel of a strip, copied to all of its columns."""
+    columns, j = np.empty(samples * values.size * length, values.dtype), 0
+    for _ in range(samples):
+        for c in range(values.size):
+            for _ in range(length):
+                columns[j] = values[c]
+                j += 1
+    return columns
+
+
+@njit(error_model="numpy", fastmath=FASTMATH)
+def by_channel(columns: Array, length: int, count: int) -> Array:
+    """The sums of the columns of each channel of a strip."""
+    sums, start = np.zeros(count), 0
+    while start < columns.size:
+        for c in range(count):
+            if length == 1:
+                sums[c] += columns[start]
+            else:
+                sums[c] += columns[start : start + length].sum()
+            start += length
+    return sums
