@@ -12,7 +12,8 @@ a row is what one weight meets in all samples, read from the frame; the second m
 Images may come in both layouts; a result is channels last (``layout.py``). What fits the second-level cache is worked
 through at a time: groups of samples. Groups and the order of all sums depend only on the shapes.
 
-Imports: NumPy, ``frame.py``, ``layout.py``, ``panels.py``, ``window.py``. Specification: ``../reference/conv.py``.
+Imports: NumPy, ``frame.py``, ``layout.py``, ``panels.py``, ``window.py``,
+``window_sums.py``. Specification: ``../reference/conv.py``.
 Read next: ``window.py``.
 """
 
@@ -25,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigen_kernels import Array
-from minigen_kernels.cpu import panels
+from minigen_kernels.cpu import panels, window_sums
 from minigen_kernels.cpu.frame import filled_up
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
@@ -35,7 +36,7 @@ from minigen_kernels.cpu.window import Part, Side, filled_with, flattened, pack,
 GROUP_BYTES = 1 << 18
 #: No panel has more lanes: what whole registers may read or write beyond the last channel.
 MOST_LANES = 64
-#: Pixels that `panels._weight_sums` adds at a time: their cells, their results and a block of sums fit the first level.
+#: Pixels that `window_sums._weight_sums` adds at a time: their cells, results and sums fit the first-level cache.
 CHUNK = 128
 #: Results with more bytes for a pixel are copied to blocks of channels: they would be read a cache line for each pixel.
 DIRECT_BYTES = 128
@@ -95,13 +96,13 @@ def plan(
             order[u, v] = len(order)
     taps = np.array([order[uv] for uv in sorted(order)]) * Cg
     places = (taps if transposed else taps + np.arange(Cg)[:, None]).ravel()
-    wide = panels.HIGH_REGISTERS * lanes
+    wide = window_sums.HIGH_REGISTERS * lanes
     many = Kg if 0 == Kg % wide or Kg % wide > lanes else Kg - Kg % wide
     widths = tuple(
         Panels(first, count, width, sum_up, filled_with(places * width, -1, lanes))
         for first, count, width, sum_up in (
-            (0, many, wide, panels.sum_panels_wide),
-            (many, Kg - many, lanes, panels.sum_panels_narrow),
+            (0, many, wide, window_sums.sum_panels_wide),
+            (many, Kg - many, lanes, window_sums.sum_panels_narrow),
         )
         if count
     )
@@ -113,7 +114,7 @@ def plan(
 
 def correlate(
     x: Array, w: Array, transposed: bool, out_hw: tuple[int, int], rows: Side, columns: Side, groups: int,
-    b: Array | None = None, end: int = panels.PLAIN, slope: float = 0.0,
+    b: Array | None = None, end: int = window_sums.PLAIN, slope: float = 0.0,
 ) -> Array:  # fmt: skip
     """The sums that both convolutions are: x (N, C, ., .) -> (N, K, *out_hw), channels last.
 
@@ -227,8 +228,8 @@ def weight_plan(rows: Side, columns: Side, C: int, K: int, groups: int, itemsize
     starts = [i * row_pitch + j * C for _, i in row_taps for _, j in (column_taps[:1] if merged else column_taps)]
     choices = []
     for R, V, add_up in (
-        (panels.HIGH_ROWS, panels.HIGH_REGISTERS, panels.weight_sums_high),
-        (panels.WIDE_ROWS, panels.WIDE_REGISTERS, panels.weight_sums_wide),
+        (window_sums.HIGH_ROWS, window_sums.HIGH_REGISTERS, window_sums.weight_sums_high),
+        (window_sums.WIDE_ROWS, window_sums.WIDE_REGISTERS, window_sums.weight_sums_wide),
     ):
         # Several short runs side by side in a block of sums, or a long run in several blocks.
         together, cut = max(1, V * lanes // run), -(-run // (V * lanes))

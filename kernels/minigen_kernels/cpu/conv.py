@@ -38,7 +38,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from minigen_kernels import Array, Pair, as_ncl
-from minigen_kernels.cpu import panels, spectral, winograd
+from minigen_kernels.cpu import spectral, window_sums, winograd
 from minigen_kernels.cpu.activation import bias_act
 from minigen_kernels.cpu.channels_last import correlate, weight_grad
 from minigen_kernels.cpu.choice import tile_size
@@ -203,9 +203,9 @@ def _ended(sums: Callable[..., Array], b: Array | None, activation: str, slope: 
     if b is None:
         return sums()
     if activation == "identity":
-        return sums(b=b, end=panels.BIAS)
+        return sums(b=b, end=window_sums.BIAS)
     if activation == "leaky_relu":
-        return sums(b=b, end=panels.LEAKY_RELU if slope else panels.RELU, slope=slope)
+        return sums(b=b, end=window_sums.LEAKY_RELU if slope else window_sums.RELU, slope=slope)
     y = sums()
     return bias_act(as_ncl(y), b, activation, slope).reshape(y.shape)
 

@@ -1,90 +1,20 @@
-"""The loops of a convolution on channels-last frames: copies to frames and panels, and sums by the tile.
+"""The copies of a convolution in windows: images to frames, weights and results to panels, and back.
 
 What frames and panels are: ``channels_last.py``. All arrays are flat and contiguous; places, steps and pitches count
-numbers of these arrays.
+numbers of these arrays. Threads share the samples, or the channels.
 
-Imports: Numba, ``lanes.py``, ``squares.py``, ``tile.py``. Read next: ``tile.py``.
+Imports: Numba, ``lanes.py``, ``squares.py``, ``threads.py``. Read next: ``window_sums.py``.
 """
-
-# Numba and llvmlite are written without types.
-# mypy: disable-error-code="no-untyped-call, import-untyped"
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from llvmlite import ir
 from numba import njit
-from numba.core import cgutils, types
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.jit import njit_cached
-from minigen_kernels.cpu.lanes import (
-    REGISTER_BYTES,
-    Lanes,
-    splat_value,
-    intrinsic,
-    lane_count,
-    load,
-    store,
-    vector_address,
-)
+from minigen_kernels.cpu.lanes import lane_count, load, store
 from minigen_kernels.cpu.squares import scatter_square
-from minigen_kernels.cpu.tile import add_to, multiply, rows_at, rows_from, write, zeros
-
-#: The blocks of sums: pixels times registers of channels, for many channels and for few; and, for the gradient in w,
-#: channels times registers of weights, of which the one that fits better is used.
-HIGH_ROWS, HIGH_REGISTERS = (8, 2) if REGISTER_BYTES == 64 else (6, 2)
-WIDE_ROWS, WIDE_REGISTERS = (8, 3) if REGISTER_BYTES == 64 else (4, 3)
-NARROW_ROWS = 12
-#: Pixels that meet all panels of weights before the next ones: a multiple of all rows above.
-PIXELS = 96
-
-#: What `_sum_panels` does with a sum: nothing, add the bias, and then a leaky ReLU with this slope, or a ReLU.
-PLAIN, BIAS, LEAKY_RELU, RELU = range(4)
-
-
-@intrinsic
-def moved(typing_context: Any, rows: Any, by: Any) -> Any:
-    """``moved(rows, by)``: all places of a tuple, so much further on."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        places = [builder.add(place, args[1]) for place in cgutils.unpack_tuple(builder, args[0])]
-        return context.make_tuple(builder, rows, places)
-
-    return rows(rows, types.intp), generate
-
-
-@intrinsic
-def biased(typing_context: Any, sums: Any, rows: Any, bias: Any, k: Any) -> Any:
-    """``biased(sums, rows, bias, k)``: add bias[k], bias[k + 1], ... to each row of a block of sums."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        totals = cgutils.unpack_tuple(builder, args[0])
-        V, n, shifts = len(totals) // rows.count, Lanes(bias.dtype).count, []
-        for v in range(V):
-            shifts.append(builder.load(vector_address(context, builder, bias, args[2], args[3], v * n)))
-            shifts[v].align = bias.dtype.bitwidth // 8
-        return context.make_tuple(builder, sums, [builder.fadd(z, shifts[i % V]) for i, z in enumerate(totals)])
-
-    return sums(sums, rows, bias, types.intp), generate
-
-
-@intrinsic
-def rectified(typing_context: Any, sums: Any, slope: Any) -> Any:
-    """``rectified(sums, slope)``: slope * z where z < 0, else z; without a slope (None) zero. A NaN stays one."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        zero = ir.Constant(context.get_value_type(sums.dtype), None)
-        lanes = zero if slope is types.none else splat_value(builder, args[1], sums.dtype.count)
-        ended = []
-        for z in cgutils.unpack_tuple(builder, args[0]):
-            other = zero if slope is types.none else builder.fmul(lanes, z)
-            ended.append(builder.select(builder.fcmp_ordered("<", z, zero), other, z))
-        return context.make_tuple(builder, sums, ended)
-
-    return sums(sums, slope), generate
+from minigen_kernels.cpu.threads import share
 
 
 @njit_cached()
@@ -96,10 +26,18 @@ def pack_pixels(
 
     `count` samples; shape: lines of a sample, numbers of a line; steps: from one sample and line to the next.
     """
+    share(_pixels_part, count, 1, (images, start, steps, shape, frame, lead, frame_steps))
+
+
+@njit()
+def _pixels_part(
+    begin: int, stop: int, images: Array, start: int, steps: tuple[int, int], shape: tuple[int, int], frame: Array,
+    lead: int, frame_steps: tuple[int, int],
+) -> None:  # fmt: skip
     lanes = lane_count(images)
     lines, size = shape
     whole = size - size % lanes
-    for n in range(count):
+    for n in range(begin, stop):
         for i in range(lines):
             s, t = start + n * steps[0] + i * steps[1], lead + n * frame_steps[0] + i * frame_steps[1]
             for j in range(0, whole, lanes):
@@ -110,50 +48,55 @@ def pack_pixels(
 
 @njit_cached()
 def pack_planes(
-    images: Array,
-    start: int,
-    count: int,
-    planes: int,
-    sample: int,
-    size: int,
-    places: Array,
-    frame: Array,
-    frame_sample: int,
+    images: Array, start: int, count: int, planes: int, size: int, places: Array, frame: Array, frame_sample: int
 ) -> None:
     """Copy images whose channels are first: `planes` planes of `size` cells of each of `count` samples.
 
     Cell j of plane c goes to frame[places[j] + c], none to negative places. Whole registers are written: what is
-    beyond the last channel becomes zero, and belongs to a later cell, or to none. So the last channels go first.
+    beyond the last channel becomes zero, and belongs to a later cell, or to none. So the last channels go first, and
+    threads share the samples only if nothing is beyond.
     """
+    piece = 1 if planes % lane_count(images) == 0 else count
+    share(_planes_part, count, piece, (images, start, planes, size, places, frame, frame_sample))
+
+
+@njit()
+def _planes_part(
+    begin: int, stop: int, images: Array, start: int, planes: int, size: int, places: Array, frame: Array,
+    frame_sample: int,
+) -> None:  # fmt: skip
     lanes = lane_count(images)
-    for n in range(count):
+    for n in range(begin, stop):
         for j in range(0, size, lanes):
             for c in range((planes - 1) // lanes * lanes, -1, -lanes):
-                s = start + n * sample + c * size + j
+                s = start + (n * planes + c) * size + j
                 scatter_square(images, s, size, planes - c, size - j, frame, n * frame_sample + c, places, j)
 
 
 @njit_cached()
 def pack_weights(
-    w: Array,
-    start: int,
-    outer: tuple[int, int, int],
-    count: int,
-    columns: int,
-    places: Array,
-    packed: Array,
-    pitch: int,
-    width: int,
-) -> None:
+    w: Array, start: int, outer: tuple[int, int, int], count: int, columns: int, places: Array, packed: Array,
+    pitch: int, width: int,
+) -> None:  # fmt: skip
     """Rows of numbers to panels of `width` lanes: row i stands in lane i of its panel, as far as there are rows.
 
     outer: how many matrices, from one to the next in w and in a panel. Each has `count` rows of `columns` numbers;
     number j of a row goes to places[j] of the panel. From panel to panel it is `pitch`.
     """
     lanes = lane_count(w)
+    args = (w, start, outer, count, columns, places, packed, pitch, width)
+    share(_weights_part, -(-count // lanes), 1, args)
+
+
+@njit()
+def _weights_part(
+    begin: int, stop: int, w: Array, start: int, outer: tuple[int, int, int], count: int, columns: int, places: Array,
+    packed: Array, pitch: int, width: int,
+) -> None:  # fmt: skip
+    lanes = lane_count(w)
     many, step, packed_step = outer
     for o in range(many):
-        for i in range(0, count, lanes):
+        for i in range(begin * lanes, min(stop * lanes, count), lanes):
             at = i // width * pitch + i % width + o * packed_step
             for j in range(0, columns, lanes):
                 s = start + o * step + i * columns + j
@@ -163,7 +106,12 @@ def pack_weights(
 @njit_cached()
 def unpack_weights(sums: Array, K: int, places: Array, width: int, w: Array, start: int) -> None:
     """w[start + k * T + t] = sums[places[t] + k * width] for K channels k and T places."""
-    for k in range(K):
+    share(_unpack_part, K, 16, (sums, places, width, w, start))
+
+
+@njit()
+def _unpack_part(begin: int, stop: int, sums: Array, places: Array, width: int, w: Array, start: int) -> None:
+    for k in range(begin, stop):
         at, to = k * width, start + k * len(places)
         for t in range(len(places)):
             w[to + t] = sums[places[t] + at]
@@ -175,10 +123,17 @@ def pack_blocks(g: Array, start: int, pitch: int, count: int, K: int, packed: Ar
 
     Whole registers are copied: what is too much belongs to the next pixel, or to none.
     """
+    share(_blocks_part, -(-K // R), 4, (g, start, pitch, count, K, packed, R))
+
+
+@njit()
+def _blocks_part(
+    begin: int, stop: int, g: Array, start: int, pitch: int, count: int, K: int, packed: Array, R: int
+) -> None:
     lanes = lane_count(g)
     span = -(-R // lanes) * lanes
     safe = (len(g) - span - start) // pitch  # the last pixel of which whole registers can be read
-    for k in range(0, K, R):
+    for k in range(begin * R, min(stop * R, K), R):
         t = k * count
         whole = max(0, min(count - span // R, safe - k // pitch))
         for p in range(whole):
@@ -187,133 +142,3 @@ def pack_blocks(g: Array, start: int, pitch: int, count: int, K: int, packed: Ar
         for p in range(whole, count):
             for r in range(min(R, K - k)):
                 packed[t + p * R + r] = g[start + p * pitch + k + r]
-
-
-@njit(inline="always")
-def _sum_panels(
-    frame: Array,
-    places: Array,
-    levels: tuple[int, int, int, int, int, int],
-    weights: Array,
-    at: int,
-    pitch: int,
-    y: Array,
-    targets: Array,
-    K: int,
-    count: int,
-    bias: Array,
-    end: int,
-    slope: float,
-    R: int,
-    V: int,
-) -> None:
-    """y[targets[p] + k] = end(sum over the terms of frame[places[p] + term] * weights[term, k]).
-
-    For `count` pixels p and K channels k. The terms: levels = (first, rows, row step, segments, segment step, length),
-    the numbers of a segment being neighbours. `weights`: panels of V registers, `pitch` long, with the terms in this
-    order from `at` on.
-    """
-    offset, rows, row_step, segments, segment_step, length = levels
-    width = V * lane_count(frame)
-    part = segments * length * width
-    for some in range(0, count, PIXELS):
-        for k in range(0, K, width):
-            first = k // width * pitch + at
-            for p in range(some, min(some + PIXELS, count), R):
-                sums = zeros(frame, R, V)
-                pixels = rows_from(places, p, R)
-                for q in range(rows):
-                    sums = multiply(
-                        sums, frame, moved(pixels, offset + q * row_step), weights, first + q * part,
-                        segments, length, segment_step, 1, length * width, width,
-                    )  # fmt: skip
-                if end != PLAIN:
-                    sums = biased(sums, pixels, bias, k)
-                if end == LEAKY_RELU:
-                    sums = rectified(sums, y.dtype.type(slope))
-                elif end == RELU:
-                    sums = rectified(sums, None)
-                write(y, moved(rows_from(targets, p, R), k), sums, count - p, K - k)
-
-
-@njit_cached()
-def sum_panels_wide(
-    frame: Array, places: Array, levels: tuple[int, int, int, int, int, int], weights: Array, at: int, pitch: int,
-    y: Array, targets: Array, K: int, count: int, bias: Array, end: int, slope: float,
-) -> None:  # fmt: skip
-    """`_sum_panels` in blocks of HIGH pixels and registers of channels."""
-    _sum_panels(
-        frame, places, levels, weights, at, pitch, y, targets, K, count, bias, end, slope, HIGH_ROWS, HIGH_REGISTERS
-    )
-
-
-@njit_cached()
-def sum_panels_narrow(
-    frame: Array, places: Array, levels: tuple[int, int, int, int, int, int], weights: Array, at: int, pitch: int,
-    y: Array, targets: Array, K: int, count: int, bias: Array, end: int, slope: float,
-) -> None:  # fmt: skip
-    """`_sum_panels` in blocks of NARROW_ROWS pixels and one register of channels."""
-    _sum_panels(frame, places, levels, weights, at, pitch, y, targets, K, count, bias, end, slope, NARROW_ROWS, 1)
-
-
-@njit(inline="always")
-def _weight_sums(
-    frame: Array,
-    places: Array,
-    sources: Array,
-    lane: Array,
-    g: Array,
-    g_steps: tuple[int, int],
-    count: int,
-    chunk: int,
-    K: int,
-    sums: Array,
-    more: bool,
-    R: int,
-    V: int,
-) -> None:
-    """sums[q, k, weight] = (itself if `more`) + sum over p of g[k, p] * frame[places[p] + place of the weight].
-
-    For `count` pixels p, `chunk` at a time: the cells that a block of weights meets are copied, side by side, to the
-    first-level cache, where all channels k meet them. A pixel's cells are several registers, which may overlap: from
-    sources[q, i] on in the frame to lane[i] on. sums (blocks, K rounded up to R, V registers). g_steps: from R
-    channels, which are neighbours, to the next R, and from pixel to pixel.
-    """
-    lanes = lane_count(frame)
-    width, high = V * lanes, -(-K // R) * R
-    pitch = width if lane[-1] + lanes <= width else width + lanes  # room for what the last register has too much
-    met = np.empty(chunk * pitch, frame.dtype)
-    for first in range(0, count, chunk):
-        length = min(chunk, count - first)
-        here = places[first : first + length]  # an index from 0 on is not checked for being negative
-        for q in range(len(sources)):
-            for i in range(len(lane)):
-                source, to = sources[q, i], lane[i]
-                for p in range(length):
-                    store(met, p * pitch + to, load(frame, here[p] + source))
-            for k in range(0, K, R):
-                rows = rows_at(k // R * g_steps[0] + first * g_steps[1], 1, R)
-                part = multiply(zeros(frame, R, V), g, rows, met, 0, 1, length, 0, g_steps[1], 0, pitch)
-                to = rows_at((q * high + k) * width, width, R)
-                if more or first > 0:
-                    add_to(sums, to, part, R, width)
-                else:
-                    write(sums, to, part, R, width)
-
-
-@njit_cached()
-def weight_sums_high(
-    frame: Array, places: Array, sources: Array, lane: Array, g: Array, g_steps: tuple[int, int], count: int,
-    chunk: int, K: int, sums: Array, more: bool,
-) -> None:  # fmt: skip
-    """`_weight_sums` in blocks of HIGH channels and registers of weights."""
-    _weight_sums(frame, places, sources, lane, g, g_steps, count, chunk, K, sums, more, HIGH_ROWS, HIGH_REGISTERS)
-
-
-@njit_cached()
-def weight_sums_wide(
-    frame: Array, places: Array, sources: Array, lane: Array, g: Array, g_steps: tuple[int, int], count: int,
-    chunk: int, K: int, sums: Array, more: bool,
-) -> None:  # fmt: skip
-    """`_weight_sums` in blocks of WIDE channels and registers of weights."""
-    _weight_sums(frame, places, sources, lane, g, g_steps, count, chunk, K, sums, more, WIDE_ROWS, WIDE_REGISTERS)

@@ -74,7 +74,7 @@ def phases(geometry: Geometry) -> tuple[Side, Side]:
 class Part(NamedTuple):
     """Results that sum the same taps.
 
-    levels: the terms of a pixel (``panels._sum_panels``); at: where the weights
+    levels: the terms of a pixel (``window_sums._sum_panels``); at: where the weights
     begin, in terms; row, column: (first result, step, count, step in the frame).
     """
 
@@ -130,4 +130,4 @@ def pack(
         panels.pack_pixels(flat, start, count, steps, shape, frame, lead, (sample, columns.length * C))
     else:
         places = cell_places(rows, columns, (H, W), C, REGISTER_BYTES // frame.itemsize)
-        panels.pack_planes(flat, first * C * H * W, count, C, C * H * W, H * W, places, frame, sample)
+        panels.pack_planes(flat, first * C * H * W, count, C, H * W, places, frame, sample)

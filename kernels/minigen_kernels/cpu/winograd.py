@@ -12,7 +12,7 @@ one after the other; the kernel of a phase has every s-th tap. So a kernel of 4 
 Results that share a tile share its rounding errors, and NaN or an infinity reaches all results of its tiles. Which
 results do, and the order of all sums, depend on the shapes alone.
 
-Imports: NumPy, ``layout.py``, ``minimal_filters.py``, ``panels.py``, ``tiles.py``. Specification:
+Imports: NumPy, ``layout.py``, ``minimal_filters.py``, ``tiles.py``, ``window_sums.py``. Specification:
 ``../reference/conv.py``. Read next: ``minimal_filters.py``.
 """
 
@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigen_kernels import Array, Pair
-from minigen_kernels.cpu import panels
+from minigen_kernels.cpu import window_sums
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import as_channels_first, as_channels_last
 from minigen_kernels.cpu.tile import REGISTERS, ROWS
@@ -99,7 +99,7 @@ def conv2d(
     padding: Pair,
     m: int,
     b: Array | None = None,
-    end: int = panels.PLAIN,
+    end: int = window_sums.PLAIN,
     slope: float = 0.0,
 ) -> Array:
     """x (N, C, H, W), w (K, C, kh, kw) -> y (N, K, oh, ow), channels last; and what ends it as in `correlate`."""
@@ -126,7 +126,7 @@ def conv_transpose2d(
     padding: Pair,
     m: int,
     b: Array | None = None,
-    end: int = panels.PLAIN,
+    end: int = window_sums.PLAIN,
     slope: float = 0.0,
 ) -> Array:
     """g (N, K, oh, ow), w (K, C, kh, kw) -> gx (N, C, H, W), channels last; and what ends it as in `correlate`."""
@@ -191,7 +191,7 @@ def _parts(wide: int, numbers: int, dtype: Any) -> list[Pair]:
 
 def _slope(end: int, slope: float) -> float:
     """What negative results are multiplied by."""
-    return slope if end == panels.LEAKY_RELU else float(end != panels.RELU)
+    return slope if end == window_sums.LEAKY_RELU else float(end != window_sums.RELU)
 
 
 def _form(m: int, kernel_hw: tuple[int, ...], stride: Pair) -> Form:
