@@ -16,6 +16,9 @@ from minigen_kernels.cpu.lanes import lane_count, load, store
 from minigen_kernels.cpu.squares import scatter_square
 from minigen_kernels.cpu.threads import share
 
+#: Numbers of a piece of the work, where they are turned.
+PIECE = 1 << 16
+
 
 @njit_cached()
 def pack_pixels(
@@ -85,7 +88,7 @@ def pack_weights(
     """
     lanes = lane_count(w)
     args = (w, start, outer, count, columns, places, packed, pitch, width)
-    share(_weights_part, -(-count // lanes), 1, args)
+    share(_weights_part, -(-count // lanes), 1 + PIECE // (lanes * outer[0] * columns), args)
 
 
 @njit()

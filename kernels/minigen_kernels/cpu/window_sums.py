@@ -102,6 +102,8 @@ def _sum_panels(
     y: Array,
     targets: Array,
     K: int,
+    count: int,
+    channels: int,
     bias: Array,
     end: int,
     slope: float,
@@ -110,56 +112,53 @@ def _sum_panels(
 ) -> None:
     """y[targets[p] + k] = end(sum over the terms of frame[places[p] + term] * weights[term, k]).
 
-    For pixels p from `begin` to `stop` - 1 and K channels k. The terms: levels = (first, rows, row step, segments,
-    segment step, length), the numbers of a segment being neighbours. `weights`: panels of V registers, `pitch` long,
-    with the terms in this order from `at` on.
+    For `count` pixels p and K channels k, in pieces (pixels, panels of channels), numbered with the panels first, from
+    `begin` to `stop` - 1. The terms: levels = (first, rows, row step, segments, segment step, length), the numbers of a
+    segment being neighbours. `weights`: panels of V registers, `pitch` long, with the terms in this order from `at` on.
     """
     offset, rows, row_step, segments, segment_step, length = levels
     width = V * lane_count(frame)
     part = segments * length * width
-    for some in range(begin, stop, PIXELS):
-        for k in range(0, K, width):
+    across = -(-K // channels)
+    for some in range(begin, stop):
+        top, left = some // across * PIXELS, some % across * channels
+        for k in range(left, min(left + channels, K), width):
             first = k // width * pitch + at
-            for p in range(some, min(some + PIXELS, stop), R):
+            for p in range(top, min(top + PIXELS, count), R):
                 sums = zeros(frame, R, V)
-                pixels = rows_from(places, p, R)
+                cells = rows_from(places, p, R)
                 for q in range(rows):
                     sums = multiply(
-                        sums, frame, moved(pixels, offset + q * row_step), weights, first + q * part,
+                        sums, frame, moved(cells, offset + q * row_step), weights, first + q * part,
                         segments, length, segment_step, 1, length * width, width,
                     )  # fmt: skip
                 if end != PLAIN:
-                    sums = biased(sums, pixels, bias, k)
+                    sums = biased(sums, cells, bias, k)
                 if end == LEAKY_RELU:
                     sums = rectified(sums, y.dtype.type(slope))
                 elif end == RELU:
                     sums = rectified(sums, None)
-                write(y, moved(rows_from(targets, p, R), k), sums, stop - p, K - k)
+                write(y, moved(rows_from(targets, p, R), k), sums, count - p, K - k)
+
+
+@njit()
+def _pieces(levels: tuple[int, int, int, int, int, int], count: int, K: int, width: int) -> tuple[int, int, int]:
+    """The channels of a piece, how many pieces there are, and how many are done at once."""
+    work = PIXELS * width * levels[1] * levels[3] * levels[5]  # of some pixels and a panel
+    panels = min(-(-K // width), 1 + PIECE // work)
+    return panels * width, -(-count // PIXELS) * -(-K // (panels * width)), 1 + PIECE // (panels * work)
 
 
 @njit()
 def _wide_part(
     begin: int, stop: int, frame: Array, places: Array, levels: tuple[int, int, int, int, int, int], weights: Array,
-    at: int, pitch: int, y: Array, targets: Array, K: int, bias: Array, end: int, slope: float,
+    at: int, pitch: int, y: Array, targets: Array, K: int, count: int,
+    channels: int, bias: Array, end: int, slope: float,
 ) -> None:  # fmt: skip
     _sum_panels(
-        begin,
-        stop,
-        frame,
-        places,
-        levels,
-        weights,
-        at,
-        pitch,
-        y,
-        targets,
-        K,
-        bias,
-        end,
-        slope,
-        HIGH_ROWS,
-        HIGH_REGISTERS,
-    )
+        begin, stop, frame, places, levels, weights, at, pitch, y, targets, K, count, channels, bias, end, slope,
+        HIGH_ROWS, HIGH_REGISTERS,
+    )  # fmt: skip
 
 
 @njit_cached()
@@ -168,17 +167,22 @@ def sum_panels_wide(
     y: Array, targets: Array, K: int, count: int, bias: Array, end: int, slope: float,
 ) -> None:  # fmt: skip
     """`_sum_panels` for `count` pixels in blocks of HIGH_ROWS pixels and HIGH_REGISTERS registers of channels."""
-    work = PIXELS * K * levels[1] * levels[3] * levels[5]
-    args = (frame, places, levels, weights, at, pitch, y, targets, K, bias, end, slope)
-    share(_wide_part, count, PIXELS * (1 + PIECE // (1 + work)), args)
+    width = HIGH_REGISTERS * lane_count(frame)
+    channels, pieces, at_once = _pieces(levels, count, K, width)
+    args = (frame, places, levels, weights, at, pitch, y, targets, K, count, channels, bias, end, slope)
+    share(_wide_part, pieces, at_once, args)
 
 
 @njit()
 def _narrow_part(
     begin: int, stop: int, frame: Array, places: Array, levels: tuple[int, int, int, int, int, int], weights: Array,
-    at: int, pitch: int, y: Array, targets: Array, K: int, bias: Array, end: int, slope: float,
+    at: int, pitch: int, y: Array, targets: Array, K: int, count: int,
+    channels: int, bias: Array, end: int, slope: float,
 ) -> None:  # fmt: skip
-    _sum_panels(begin, stop, frame, places, levels, weights, at, pitch, y, targets, K, bias, end, slope, NARROW_ROWS, 1)
+    _sum_panels(
+        begin, stop, frame, places, levels, weights, at, pitch, y, targets, K, count, channels, bias, end, slope,
+        NARROW_ROWS, 1,
+    )  # fmt: skip
 
 
 @njit_cached()
@@ -187,9 +191,10 @@ def sum_panels_narrow(
     y: Array, targets: Array, K: int, count: int, bias: Array, end: int, slope: float,
 ) -> None:  # fmt: skip
     """`_sum_panels` for `count` pixels in blocks of NARROW_ROWS pixels and one register of channels."""
-    work = PIXELS * K * levels[1] * levels[3] * levels[5]
-    args = (frame, places, levels, weights, at, pitch, y, targets, K, bias, end, slope)
-    share(_narrow_part, count, PIXELS * (1 + PIECE // (1 + work)), args)
+    width = lane_count(frame)
+    channels, pieces, at_once = _pieces(levels, count, K, width)
+    args = (frame, places, levels, weights, at, pitch, y, targets, K, count, channels, bias, end, slope)
+    share(_narrow_part, pieces, at_once, args)
 
 
 @njit(inline="always")
