@@ -4,10 +4,12 @@ What frames and taps are: ``frame.py``. Flat arrays and plain integers only; eve
 The arithmetic keeps a block of sums in registers: 4 channels times 3 (or 4) registers of places, for
 which 12 (or 16) multiplications need 7 (or 8) loads.
 
-Imports: Numba. Read next: ``conv.py``.
+Imports: Numba, ``lanes.py``, ``squares.py``, ``threads.py``. Read next: ``conv.py``.
 """
 
 from __future__ import annotations
+
+from numba import njit
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.jit import njit_cached
@@ -22,6 +24,10 @@ from minigen_kernels.cpu.lanes import (
     total,
 )
 from minigen_kernels.cpu.squares import gather_square, scatter_square
+from minigen_kernels.cpu.threads import share
+
+#: Multiplications of a piece of the work: some ten microseconds.
+PIECE = 1 << 19
 
 Cells = tuple[int, int, int]  # along one axis: the first cell, the step to the next, how many
 
@@ -34,8 +40,16 @@ Layout = tuple[int, int, int, int, int]
 def pack(images: Array, first: int, count: int, rows: Cells, columns: Cells, cells: Array, layout: Layout) -> None:
     """Copy some rows and columns of images `first`, ..., `first + count - 1` to their places.
 
-    images (N, C, H, W), cells (groups, C/groups * phases, places).
+    images (N, C, H, W), cells (groups, C/groups * phases, places). Threads share the channels.
     """
+    share(_pack_part, images.shape[1], 1, (images, first, count, rows, columns, cells, layout))
+
+
+@njit()
+def _pack_part(
+    begin: int, stop: int, images: Array, first: int, count: int, rows: Cells, columns: Cells, cells: Array,
+    layout: Layout,
+) -> None:  # fmt: skip
     C, H, W = images.shape[1:]
     groups, planes, places = cells.shape
     source, target = images.reshape(-1), cells.reshape(-1)
@@ -43,7 +57,7 @@ def pack(images: Array, first: int, count: int, rows: Cells, columns: Cells, cel
     row, row_step, row_count = rows
     column, step, line_length = columns
     image_pitch, pitch, lead, phase, phases = layout
-    for c in range(C):
+    for c in range(begin, stop):
         group, member = divmod(c, C // groups)
         plane = (group * planes + member * phases + phase) * places + lead
         for n in range(count):
@@ -63,6 +77,14 @@ def unpack(sums: Array, images: Array, first: int, count: int, rows: Cells, colu
 
     sums (groups, at least K/groups, places), images (N, K, H, W).
     """
+    share(_unpack_part, images.shape[1], 1, (sums, images, first, count, rows, columns, layout))
+
+
+@njit()
+def _unpack_part(
+    begin: int, stop: int, sums: Array, images: Array, first: int, count: int, rows: Cells, columns: Cells,
+    layout: Layout,
+) -> None:  # fmt: skip
     K, H, W = images.shape[1:]
     groups, planes, places = sums.shape
     source, target = sums.reshape(-1), images.reshape(-1)
@@ -70,7 +92,7 @@ def unpack(sums: Array, images: Array, first: int, count: int, rows: Cells, colu
     row, row_step, row_count = rows
     column, step, line_length = columns
     image_pitch, pitch, lead, _, _ = layout
-    for k in range(K):
+    for k in range(begin, stop):
         group, member = divmod(k, K // groups)
         plane = (group * planes + member) * places + lead
         for n in range(count):
@@ -87,13 +109,20 @@ def unpack(sums: Array, images: Array, first: int, count: int, rows: Cells, colu
 @njit_cached()
 def pack_interleaved(images: Array, first: int, count: int, places: Array, phases: int, cells: Array) -> None:
     """`pack` of all phases for interleaved samples: a register for each cell (``frame.interleaved_places``)."""
+    share(_pack_interleaved_part, images.shape[1], 1, (images, first, count, places, phases, cells))
+
+
+@njit()
+def _pack_interleaved_part(
+    begin: int, stop: int, images: Array, first: int, count: int, places: Array, phases: int, cells: Array
+) -> None:
     C, H, W = images.shape[1:]
     groups, planes, width = cells.shape
     source, target, size = images.reshape(-1), cells.reshape(-1), H * W
     lanes = lane_count(source)
     for strip in range(0, count, lanes):
         place = places[strip // lanes]
-        for c in range(C):
+        for c in range(begin, stop):
             group, member = divmod(c, C // groups)
             plane = (group * planes + member * phases) * width
             s = ((first + strip) * C + c) * size
@@ -104,13 +133,20 @@ def pack_interleaved(images: Array, first: int, count: int, places: Array, phase
 @njit_cached()
 def unpack_interleaved(sums: Array, images: Array, first: int, count: int, places: Array) -> None:
     """The inverse, for all parts of the results; a cell without a place becomes zero."""
+    share(_unpack_interleaved_part, images.shape[1], 1, (sums, images, first, count, places))
+
+
+@njit()
+def _unpack_interleaved_part(
+    begin: int, stop: int, sums: Array, images: Array, first: int, count: int, places: Array
+) -> None:
     K, H, W = images.shape[1:]
     groups, planes, width = sums.shape
     source, target, size = sums.reshape(-1), images.reshape(-1), H * W
     lanes = lane_count(source)
     for strip in range(0, count, lanes):
         place = places[strip // lanes]
-        for k in range(K):
+        for k in range(begin, stop):
             group, member = divmod(k, K // groups)
             plane = (group * planes + member) * width
             t = ((first + strip) * K + k) * size
@@ -126,8 +162,19 @@ def sum_of_taps(
 
     r counts registers. cells (groups, planes, places), offsets (T,), weights (groups, blocks of 4 channels, T, 4),
     starts (R,), R a multiple of 3; sums (groups, blocks * 4, from `at` on at least R registers). Works through
-    `at_once` taps before the next ones, so that their weights and cells stay in the cache.
+    `at_once` taps before the next ones, so that their weights and cells stay in the cache. Threads share the registers.
     """
+    groups, blocks, T, _ = weights.shape
+    work = groups * blocks * 12 * T * lane_count(sums)
+    args = (cells, offsets, weights, sums, at, starts, at_once)
+    share(_sum_part, len(starts) // 3, 1 + PIECE // (1 + work), args)
+
+
+@njit()
+def _sum_part(
+    begin: int, stop: int, cells: Array, offsets: Array, weights: Array, sums: Array, at: int, starts: Array,
+    at_once: int,
+) -> None:  # fmt: skip
     groups, blocks, T, _ = weights.shape
     source, target = cells.reshape(-1), sums.reshape(-1)
     width = sums.shape[2]
@@ -135,7 +182,7 @@ def sum_of_taps(
     for g in range(groups):
         base = g * cells.shape[1] * cells.shape[2]
         for first in range(0, T, at_once):
-            for r in range(0, len(starts), 3):
+            for r in range(3 * begin, 3 * stop, 3):
                 a0, a1, a2 = base + starts[r], base + starts[r + 1], base + starts[r + 2]
                 for block in range(blocks):
                     w = weights[g, block]
@@ -179,13 +226,21 @@ def sum_of_taps_single(
     With six registers for the one channel (R is a multiple of 6); only row 0 of each group's sums is written. Taps
     and weights are few here: `at_once` is not used.
     """
+    work = weights.size * 6 * lane_count(sums)
+    share(_sum_single_part, len(starts) // 6, 1 + PIECE // (1 + work), (cells, offsets, weights, sums, at, starts))
+
+
+@njit()
+def _sum_single_part(
+    begin: int, stop: int, cells: Array, offsets: Array, weights: Array, sums: Array, at: int, starts: Array
+) -> None:
     groups, T = weights.shape
     source, target = cells.reshape(-1), sums.reshape(-1)
     lanes = lane_count(source)
     zero = splat(sums.dtype.type(0))
     for g in range(groups):
         base = g * cells.shape[1] * cells.shape[2]
-        for r in range(0, len(starts), 6):
+        for r in range(6 * begin, 6 * stop, 6):
             a0, a1, a2 = base + starts[r], base + starts[r + 1], base + starts[r + 2]
             a3, a4, a5 = base + starts[r + 3], base + starts[r + 4], base + starts[r + 5]
             s0 = s1 = s2 = s3 = s4 = s5 = zero
@@ -205,14 +260,21 @@ def dot_of_taps(cells: Array, offsets: Array, results: Array, gw: Array, starts:
     """gw[g, k, t] += sum over r of results[g, k, r] * cells[g].flat[starts[r] + offsets[t]], r counting registers.
 
     cells (groups, planes, places), offsets (T,), results (groups, K, at least R registers), starts (R,), gw (groups,
-    K, T); K, T and `at_once` are multiples of 4.
+    K, T); K, T and `at_once` are multiples of 4. Threads share the groups.
     """
+    share(_dot_part, results.shape[0], 1, (cells, offsets, results, gw, starts, at_once))
+
+
+@njit()
+def _dot_part(
+    begin: int, stop: int, cells: Array, offsets: Array, results: Array, gw: Array, starts: Array, at_once: int
+) -> None:
     groups, K, width = results.shape
     T = len(offsets)
     x, y = cells.reshape(-1), results.reshape(-1)
     lanes = lane_count(x)
     zero = splat(results.dtype.type(0))
-    for g in range(groups):
+    for g in range(begin, stop):
         base = g * cells.shape[1] * cells.shape[2]
         for first in range(0, T, at_once):
             for k in range(0, K, 4):

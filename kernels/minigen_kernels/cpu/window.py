@@ -88,12 +88,12 @@ class Part(NamedTuple):
 def pixels(
     part: Part, sample: int, row_pitch: int, C: int, out_hw: tuple[int, int], K: int, count: int
 ) -> tuple[Array, Array]:
-    """The places of the results of `count` samples in the frame, a multiple of 24, and in the result."""
+    """The places of the results of `count` samples in the frame, a multiple of 120, and in the result."""
     (top, down, height, row_step), (left, across, width, step) = part.row, part.column
     n, i, j = np.arange(count)[:, None, None], np.arange(height)[:, None], np.arange(width)
     places = n * sample + i * row_step * row_pitch + j * step * C
     targets = (n * out_hw[0] * out_hw[1] + (top + i * down) * out_hw[1] + left + j * across) * K
-    return filled_up(places.ravel(), 24), filled_up(targets.ravel(), 24)
+    return filled_up(places.ravel(), 120), filled_up(targets.ravel(), 120)
 
 
 @lru_cache(maxsize=256)

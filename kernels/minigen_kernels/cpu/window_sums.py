@@ -37,9 +37,9 @@ from minigen_kernels.cpu.tile import add_to, multiply, rows_at, rows_from, write
 #: channels times registers of weights, of which the one that fits better is used.
 HIGH_ROWS, HIGH_REGISTERS = (8, 2) if REGISTER_BYTES == 64 else (6, 2)
 WIDE_ROWS, WIDE_REGISTERS = (8, 3) if REGISTER_BYTES == 64 else (4, 3)
-NARROW_ROWS = 12
+NARROW_ROWS = 10
 #: Pixels that meet all panels of weights before the next ones: a multiple of all rows above.
-PIXELS = 96
+PIXELS = 120
 #: Multiplications of a piece of the work: some ten microseconds.
 PIECE = 1 << 19
 
