@@ -2,18 +2,19 @@
 
 The adjoints have a truth of their own: <conv2d(x, w), g> = <x, conv_transpose2d(g, w)> =
 <w, conv2d_weight_grad(x, g)>, for any x, w and g.
+
+Read next: ``conv_cases.py``, ``test_window_kernels.py``.
 """
 
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import threadpoolctl
 from hypothesis import given
-from hypothesis import strategies as st
+from kernels.conv_cases import DTYPES, Case, assert_same, cases, make_case
 
 from minigen_kernels import cpu, reference
 from minigen_kernels.cpu import conv as cpu_conv
@@ -21,50 +22,9 @@ from minigen_kernels.cpu import frame as cpu_frame
 from minigen_kernels.cpu import spectral as cpu_spectral
 from minigen_kernels.cpu.circle import Geometry, spectral_is_faster
 from minigen_kernels.cpu.frame import window_axis
-from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
 from minigen_kernels.cpu.one_thread import ONE_THREAD
 
 ROOMS = [reference, cpu]
-DTYPES = [np.float32, np.float64]
-
-
-class Case(NamedTuple):
-    """Arrays of a convolution in float64, and its geometry."""
-
-    x: np.ndarray
-    w: np.ndarray
-    g: np.ndarray
-    geometry: tuple  # stride, padding, dilation, groups
-
-    @property
-    def hw(self) -> tuple[int, int]:
-        return self.x.shape[2:]
-
-    @property
-    def kernel_hw(self) -> tuple[int, int]:
-        return self.w.shape[2:]
-
-    @property
-    def out_hw(self) -> tuple[int, int]:
-        return self.g.shape[2:]
-
-    def astype(self, dtype) -> Case:
-        return Case(self.x.astype(dtype), self.w.astype(dtype), self.g.astype(dtype), self.geometry)
-
-    def run(self, room) -> dict[str, np.ndarray]:
-        return {
-            "conv2d": room.conv2d(self.x, self.w, self.out_hw, *self.geometry),
-            "conv_transpose2d": room.conv_transpose2d(self.g, self.w, self.hw, *self.geometry),
-            "conv2d_weight_grad": room.conv2d_weight_grad(self.x, self.g, self.kernel_hw, *self.geometry),
-        }
-
-
-def make_case(seed, N, groups, Cg, Kg, hw, kernel_hw, out_hw, stride, padding, dilation) -> Case:
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(N, groups * Cg, *hw))
-    w = rng.normal(size=(groups * Kg, Cg, *kernel_hw))
-    g = rng.normal(size=(N, groups * Kg, *out_hw))
-    return Case(x, w, g, (stride, padding, dilation, groups))
 
 
 #: What models have: 5 x 5 with stride 2, one channel in, one channel out, 1 x 1, depthwise; lines of many registers.
@@ -77,26 +37,6 @@ LAYERS = [  # N, groups, Cg, Kg, hw, kernel_hw, out_hw, stride, padding, dilatio
     (3, 2, 7, 5, (6, 9), (1, 1), (6, 9), (1, 1), (0, 0), (1, 1)),
     (5, 6, 1, 1, (8, 50), (3, 3), (3, 17), (3, 3), (1, 1), (2, 1)),
 ]
-
-
-@st.composite
-def cases(draw, largest=9, most_channels=3):
-    """Any geometry: results may be fewer than fit, or reach far outside; the kernel may exceed the image."""
-
-    def pair(low, high):
-        return draw(st.tuples(st.integers(low, high), st.integers(low, high)))
-
-    hw, kernel_hw = pair(1, largest), pair(1, 4)
-    stride, padding, dilation = pair(1, 3), pair(0, 5), pair(1, 3)
-    off = pair(-2, 4)
-    out_hw = tuple(
-        max(1, (size + 2 * p - d * (k - 1) - 1) // s + 1 + o)
-        for size, k, s, p, d, o in zip(hw, kernel_hw, stride, padding, dilation, off)
-    )
-    N, groups = draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    Cg, Kg = draw(st.integers(1, most_channels)), draw(st.integers(1, most_channels + 3))
-    seed = draw(st.integers(0, 2**32 - 1))
-    return make_case(seed, N, groups, Cg, Kg, hw, kernel_hw, out_hw, stride, padding, dilation)
 
 
 def six_loops(case: Case) -> dict[str, np.ndarray]:
@@ -120,20 +60,6 @@ def six_loops(case: Case) -> dict[str, np.ndarray]:
     return {"conv2d": y, "conv_transpose2d": gx, "conv2d_weight_grad": gw}
 
 
-def assert_same(got: dict, wanted: dict, dtype, case: Case) -> None:
-    """Two sums of the same products in different orders.
-
-    Rounding grows like the root of the number of terms, and a term of standard normals stays below 25;
-    8 of these are never reached by chance.
-    """
-    _, Cg, kh, kw = case.w.shape
-    terms = max(case.w.shape[0] * kh * kw, Cg * kh * kw, case.g[:, 0].size)
-    tolerance = 8 * 25 * np.finfo(dtype).eps * np.sqrt(terms)
-    for name, expected in wanted.items():
-        assert got[name].shape == expected.shape and got[name].dtype == dtype, name
-        assert np.abs(got[name] - expected).max(initial=0) <= tolerance, name
-
-
 @given(case=cases(largest=6, most_channels=2))
 def test_reference_is_the_formula(case):
     assert_same(case.run(reference), six_loops(case), np.float64, case)
@@ -154,67 +80,6 @@ def test_cpu_with_samples_abreast(dtype, case):
         patch.setattr(cpu_frame, "_should_interleave", lambda *layer: True)
         patch.setattr(cpu_conv, "CACHE_BYTES", 256)
         assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@given(case=cases(most_channels=9), last=st.tuples(st.booleans(), st.booleans()))
-def test_cpu_in_windows(dtype, case, last):
-    """With the channels last, as layers of many channels are computed; images and gradients in both layouts."""
-    case = case.astype(dtype)
-    x, g = (as_channels_last(a) if wanted else a for a, wanted in zip((case.x, case.g), last))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cpu_conv, "algorithm", lambda *layer, **direction: "windows")
-        got = case._replace(x=x, g=g).run(cpu)
-        assert_same(got, case.run(reference), dtype, case)
-        assert all(is_channels_last(got[name]) for name in ("conv2d", "conv_transpose2d"))
-
-
-#: Layers that are computed in windows: several groups of samples, panels of both widths, phases, short runs of weights.
-WINDOWS = [  # as LAYERS
-    (13, 1, 64, 72, (16, 16), (3, 3), (16, 16), (1, 1), (1, 1), (1, 1)),
-    (30, 1, 32, 20, (16, 15), (4, 4), (8, 7), (2, 2), (1, 1), (1, 1)),
-    (9, 1, 1, 17, (28, 28), (5, 5), (14, 14), (2, 2), (2, 2), (1, 1)),
-    (5, 2, 24, 12, (9, 9), (3, 2), (5, 5), (2, 2), (2, 2), (2, 2)),
-    (70, 1, 16, 40, (4, 4), (4, 4), (1, 1), (1, 1), (0, 0), (1, 1)),
-]
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("last", [False, True])
-@pytest.mark.parametrize("layer", WINDOWS)
-def test_layers_in_windows(dtype, last, layer):
-    """What the rule chooses by itself; the same bits in both layouts, and again."""
-    N, groups, Cg, Kg, hw, kernel_hw, out_hw, *steps = layer
-    geometry = Geometry(hw, out_hw, kernel_hw, *steps)
-    assert (
-        cpu_conv.algorithm(N, Cg, Kg, groups, geometry, np.dtype(dtype).itemsize, last, transposed=False) == "windows"
-    )
-    case = make_case(0, *layer).astype(dtype)
-    got = case.run(cpu)
-    assert_same(got, make_case(0, *layer).run(reference), dtype, case)
-    again = case._replace(x=as_channels_last(case.x), g=as_channels_last(case.g)) if last else case
-    ways = {
-        name: cpu_conv.algorithm(N, Cg, Kg, groups, geometry, case.x.itemsize, last, transposed=transposed)
-        for name, transposed in (("conv2d", False), ("conv_transpose2d", True), ("conv2d_weight_grad", None))
-    }
-    for name, result in again.run(cpu).items():
-        assert ways[name] != "windows" or (result == got[name]).all(), name
-
-
-@pytest.mark.parametrize("named", [("identity", 0.0), ("leaky_relu", 0.0), ("leaky_relu", 0.2), ("tanh", 0.0)])
-def test_the_end_of_layers_in_windows(named):
-    """The bias and the activation in the same pass give the bits of `bias_act`; a NaN stays one."""
-    case = make_case(0, *WINDOWS[1]).astype(np.float32)
-    case.x[3, 5, 6, 6] = np.nan
-    bias = np.linspace(-1, 1, 20, dtype=np.float32)
-    plain = cpu.conv2d(case.x, case.w, case.out_hw, *case.geometry)
-    wanted = cpu.bias_act(plain.reshape(*plain.shape[:2], -1), bias, *named).reshape(plain.shape)
-    np.testing.assert_array_equal(cpu.conv2d(case.x, case.w, case.out_hw, *case.geometry, bias, *named), wanted)
-    assert np.isnan(wanted[3]).any() and not np.isnan(wanted[4]).any()
-    bias = np.linspace(-1, 1, 32, dtype=np.float32)
-    plain = cpu.conv_transpose2d(case.g, case.w, case.hw, *case.geometry)
-    wanted = cpu.bias_act(plain.reshape(*plain.shape[:2], -1), bias, *named).reshape(plain.shape)
-    np.testing.assert_array_equal(cpu.conv_transpose2d(case.g, case.w, case.hw, *case.geometry, bias, *named), wanted)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigen_kernels import reference
-from minigen_kernels.cpu import panels, winograd
+from minigen_kernels.cpu import window_sums, winograd
 from minigen_kernels.cpu.choice import direct_cost, filter_cost, tile_size
 from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
@@ -71,7 +71,7 @@ def arrays(seed, N, C, K, hw, kernel_hw, out_hw, dtype, layout="last"):
 
 def run(m, x, w, g, b, bc, stride, padding, slope):
     """All three, with bias and leaky ReLU, if there is a slope."""
-    end = {None: panels.PLAIN, 1.0: panels.BIAS, 0.0: panels.RELU}.get(slope, panels.LEAKY_RELU)
+    end = {None: window_sums.PLAIN, 1.0: window_sums.BIAS, 0.0: window_sums.RELU}.get(slope, window_sums.LEAKY_RELU)
     ends = [() if slope is None else (bias, end, slope) for bias in (b, bc)]
     return [
         winograd.conv2d(x, w, g.shape[2:], stride, padding, m, *ends[0]),
@@ -177,7 +177,7 @@ def test_relu_of_minus_infinity_is_zero_and_of_nan_is_nan():
     x, w = np.zeros((1, 16, 4, 4), np.float32), np.ones((16, 16, 3, 3), np.float32)
     b = np.zeros(16, np.float32)
     b[:3] = -np.inf, np.nan, -1
-    y = winograd.conv2d(x, w, (4, 4), ONE, ONE, 4, b, panels.RELU)
+    y = winograd.conv2d(x, w, (4, 4), ONE, ONE, 4, b, window_sums.RELU)
     assert not y[:, [0, 2]].any() and np.isnan(y[:, 1]).all() and not y[:, 3:].any()
 
 

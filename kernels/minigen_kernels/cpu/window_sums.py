@@ -23,10 +23,10 @@ from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import (
     REGISTER_BYTES,
     Lanes,
-    splat_value,
     intrinsic,
     lane_count,
     load,
+    splat_value,
     store,
     vector_address,
 )
