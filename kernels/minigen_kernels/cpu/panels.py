@@ -72,8 +72,11 @@ def _planes_part(
     for n in range(begin, stop):
         for j in range(0, size, lanes):
             for c in range((planes - 1) // lanes * lanes, -1, -lanes):
-                s = start + (n * planes + c) * size + j
-                scatter_square(images, s, size, planes - c, size - j, frame, n * frame_sample + c, places, j)
+                s, at = start + (n * planes + c) * size + j, n * frame_sample + c
+                if c + lanes <= planes and j + lanes <= size:  # without masks
+                    scatter_square(images, s, size, lanes, lanes, frame, at, places, j)
+                else:
+                    scatter_square(images, s, size, planes - c, size - j, frame, at, places, j)
 
 
 @njit_cached()
@@ -86,9 +89,8 @@ def pack_weights(
     outer: how many matrices, from one to the next in w and in a panel. Each has `count` rows of `columns` numbers;
     number j of a row goes to places[j] of the panel. From panel to panel it is `pitch`.
     """
-    lanes = lane_count(w)
     args = (w, start, outer, count, columns, places, packed, pitch, width)
-    share(_weights_part, -(-count // lanes), 1 + PIECE // (lanes * outer[0] * columns), args)
+    share(_weights_part, -(-count // width), 1 + PIECE // (width * outer[0] * columns), args)
 
 
 @njit()
@@ -98,12 +100,16 @@ def _weights_part(
 ) -> None:  # fmt: skip
     lanes = lane_count(w)
     many, step, packed_step = outer
-    for o in range(many):
-        for i in range(begin * lanes, min(stop * lanes, count), lanes):
-            at = i // width * pitch + i % width + o * packed_step
+    for panel in range(begin, stop):
+        left = panel * width
+        for o in range(many):
             for j in range(0, columns, lanes):
-                s = start + o * step + i * columns + j
-                scatter_square(w, s, columns, count - i, columns - j, packed, at, places, j)
+                for i in range(left, min(left + width, count), lanes):
+                    s, at = start + o * step + i * columns + j, panel * pitch + i - left + o * packed_step
+                    if i + lanes <= count and j + lanes <= columns:  # without masks
+                        scatter_square(w, s, columns, lanes, lanes, packed, at, places, j)
+                    else:
+                        scatter_square(w, s, columns, count - i, columns - j, packed, at, places, j)
 
 
 @njit_cached()
