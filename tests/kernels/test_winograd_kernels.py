@@ -19,7 +19,7 @@ from minigen_kernels.cpu.choice import direct_cost, filter_cost, tile_size
 from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
 from minigen_kernels.cpu.minimal_filters import POINTS, minimal_filter
-from minigen_kernels.cpu.threads import set_threads
+from minigen_kernels.cpu.workers import set_threads
 
 FORMS = [(n + 1 - r, r) for n in POINTS for r in range(2, n)]  # all F(m, r) with m >= 2
 ONE = (1, 1)

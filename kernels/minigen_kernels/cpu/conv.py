@@ -80,11 +80,10 @@ def conv2d(
     way = algorithm(x.shape[0], Cg, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=False)
     if way == "windows" and x.size and out_hw[0] and out_hw[1]:
         return _ended(partial(correlate, x, w, False, out_hw, *windows(geometry), groups), b, activation, slope)
-    x = as_channels_first(x)
     if way == "product":
-        y = _mix_channels(w[:, :, 0, 0], _met(x, out_hw, stride))
+        y = _mix_channels(w[:, :, 0, 0], _met(as_channels_first(x), out_hw, stride))
     elif way == "spectra":
-        y = spectral.conv2d(x, w, out_hw, groups, circle(geometry, x.dtype))
+        y = spectral.conv2d(as_channels_first(x), w, out_hw, groups, circle(geometry, x.dtype))
     else:
         y = _sum(x, w.reshape(groups, K // groups, Cg, kh, kw), out_hw, *geometry.window())
     return y if b is None else bias_act(as_ncl(y), b, activation, slope).reshape(y.shape)
@@ -110,14 +109,13 @@ def conv_transpose2d(
     way = algorithm(g.shape[0], Cg, K // groups, groups, geometry, g.itemsize, lies_last(g), transposed=True)
     if way == "windows" and g.size and out_hw[0] and out_hw[1]:
         return _ended(partial(correlate, g, w, True, out_hw, *phases(geometry), groups), b, activation, slope)
-    g = as_channels_first(g)
     if way == "product":
-        gx = _mix_channels(w[:, :, 0, 0].T, g)
+        gx = _mix_channels(w[:, :, 0, 0].T, as_channels_first(g))
         if gx.shape[2:] != out_hw:
             mixed, gx = gx, np.zeros((len(g), Cg, *out_hw), g.dtype)
             _met(gx, g.shape[2:], stride)[...] = mixed
     elif way == "spectra":
-        gx = spectral.conv_transpose2d(g, w, out_hw, groups, circle(geometry, g.dtype))
+        gx = spectral.conv_transpose2d(as_channels_first(g), w, out_hw, groups, circle(geometry, g.dtype))
     else:
         gx = _sum(g, w.reshape(groups, K // groups, Cg, kh, kw).swapaxes(1, 2), out_hw, *geometry.spread())
     return gx if b is None else bias_act(as_ncl(gx), b, activation, slope).reshape(gx.shape)
@@ -235,7 +233,6 @@ def _sum(x: Array, w: Array, out_hw: Pair, rows: Axis, columns: Axis) -> Array:
 
     x (N, C, ., .), w (groups, K/groups, C/groups, kh, kw) -> (N, K, *out_hw).
     """
-    x = np.ascontiguousarray(x)
     N = x.shape[0]
     groups, Kg = w.shape[:2]
     covered = tuple(sum(line.size for line, _ in axis.results) for axis in (rows, columns))
@@ -252,7 +249,7 @@ def _sum(x: Array, w: Array, out_hw: Pair, rows: Axis, columns: Axis) -> Array:
         parts.append((part, frame.offsets(part), weights, _taps_at_once(met[0, 0].size, 2 * weights.nbytes)))
     for first in range(0, N, frame.samples):
         count = min(frame.samples, N - first)
-        frame.pack(x, first, count)
+        frame.pack(as_channels_first(x[first : first + count]), 0, count)  # a group is converted within the cache
         for part, offsets, weights, at_once in parts:
             sum_up(frame.cells, offsets, weights, sums, part.at, frame.starts(count, part, multiple), at_once)
         frame.unpack_results(sums, y, first, count)
