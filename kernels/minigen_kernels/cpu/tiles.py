@@ -21,7 +21,7 @@ from minigen_kernels import Array, Pair
 from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import lane_count, load, splat
 from minigen_kernels.cpu.threads import share
-from minigen_kernels.cpu.tile import REGISTERS, ROWS, add_to, multiply, rows_at, write, zeros
+from minigen_kernels.cpu.tile import REGISTERS, ROWS, add_to, multiply, prefetch, rows_at, write, zeros
 from minigen_kernels.cpu.transform import (
     address_of,
     gradient_tile,
@@ -211,48 +211,48 @@ def sum_tiles(
     wide: int,
     form: Form,
     group: int,
-    pitches: Pair,
+    pitches: tuple[int, int, int],
     products: Array,
 ) -> None:
     """x (N, H, W, C), g (N, oh, ow, K) -> products (positions, pitch): (phases * C, wide) for each position.
 
-    Of the K channels those from `channel` on, `wide` of them, a multiple of the width of a panel. starts, step, group
-    and pitches: as in `filter_tiles`.
+    Of the K channels those from `channel` on, `wide` of them, a multiple of the width of a panel. starts, step and
+    group: as in `filter_tiles`; pitches: of images, of gradients, and from one tile of an image to the next.
     """
     m, positions, terms = len(form[0]), len(products), len(starts) * x.shape[3]
     grid = (-(-g.shape[1] // m), -(-g.shape[2] // m))
     tiles = x.shape[0] * grid[0] * grid[1]
-    pitch, gradient_pitch = pitches
+    pitch, gradient_pitch, tile_pitch = pitches
     # The last rows of a block may lie beyond the last number.
     image = np.zeros(positions * pitch + ROWS, x.dtype)
     gradients = np.empty(positions * gradient_pitch, x.dtype)
-    products[...] = 0
     for first in range(0, tiles, group):
         count = min(group, tiles - first)
         share(
             _transform_part, count, PIECE,
-            (x, starts, step, nothing, g, channel, wide, grid, form, group, first, image, pitch, gradients,
-             gradient_pitch),
+            (x, starts, step, nothing, g, channel, wide, grid, form, group, first, image, pitch, tile_pitch,
+             gradients, gradient_pitch),
         )  # fmt: skip
         share(
             _products_part, positions, 1,
-            (count, group, terms, wide, image, pitch, gradients, gradient_pitch, products),
+            (first == 0, count, group, terms, wide, image, pitch, tile_pitch, gradients, gradient_pitch, products),
         )  # fmt: skip
 
 
 @njit()
 def _transform_part(
     begin: int, end: int, x: Array, starts: Array, step: Pair, nothing: Array, g: Array, channel: int, wide: int,
-    grid: Pair, form: Form, group: int, first: int, image: Array, pitch: int, gradients: Array, gradient_pitch: int,
+    grid: Pair, form: Form, group: int, first: int, image: Array, pitch: int, tile_pitch: int, gradients: Array,
+    gradient_pitch: int,
 ) -> None:  # fmt: skip
     """Tiles begin, ..., end - 1 of the group: its images and the gradients of its results."""
     results, taps = form
-    m, terms = len(results), len(starts) * x.shape[3]
+    m = len(results)
     positions, lanes = (m + len(taps) - 1) ** 2, lane_count(image)
     width = REGISTERS * lanes
     cells, places = np.empty(positions, np.intp), np.empty(positions, np.intp)
     for t in range(begin, end):
-        _transform_image(x, first + t, grid, starts, step, nothing, form, image, t * terms, pitch, cells, places)
+        _transform_image(x, first + t, grid, starts, step, nothing, form, image, t * tile_pitch, pitch, cells, places)
         n, row, column = _find_tile(first + t, grid, m)
         _find_cells(g, n, row, column, (1, 1), m, address_of(nothing, 0), cells)
         _find_places(gradients, t * width, gradient_pitch, places)
@@ -263,20 +263,25 @@ def _transform_part(
 
 @njit()
 def _products_part(
-    begin: int, end: int, count: int, group: int, terms: int, wide: int, image: Array, pitch: int, gradients: Array,
-    gradient_pitch: int, products: Array,
+    begin: int, end: int, fresh: bool, count: int, group: int, terms: int, wide: int, image: Array, pitch: int,
+    tile_pitch: int, gradients: Array, gradient_pitch: int, products: Array,
 ) -> None:  # fmt: skip
-    """Positions begin, ..., end - 1: add the products of `count` tiles."""
+    """Positions begin, ..., end - 1: add the products of `count` tiles to the sums, if they are not fresh."""
     flat, width = products.reshape(-1), REGISTERS * lane_count(image)
     for position in range(begin, end):
         for panel in range(wide // width):
             at = position * gradient_pitch + panel * group * width
             for c in range(0, terms, ROWS):
+                to = position * products.shape[1] + c * wide + panel * width
+                for row in range(ROWS):
+                    prefetch(flat, to + row * wide)
                 block = zeros(image, ROWS, REGISTERS)
                 rows = rows_at(position * pitch + c, 1, ROWS)
-                block = multiply(block, image, rows, gradients, at, 1, count, 0, terms, 0, width)
-                rows = rows_at(position * products.shape[1] + c * wide + panel * width, wide, ROWS)
-                add_to(flat, rows, block, terms - c, width)
+                block = multiply(block, image, rows, gradients, at, 1, count, 0, tile_pitch, 0, width)
+                if fresh:
+                    write(flat, rows_at(to, wide, ROWS), block, terms - c, width)
+                else:
+                    add_to(flat, rows_at(to, wide, ROWS), block, terms - c, width)
 
 
 @njit_cached()

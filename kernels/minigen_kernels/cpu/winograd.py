@@ -35,7 +35,7 @@ GROUP_BYTES = 1 << 18
 #: The fewest tiles of a group: a transformed kernel comes from a slower cache, and should be used so often at least.
 FEWEST_TILES = 24
 #: The fewest tiles of a group for the gradient in w: it adds a product of so many terms to sums in a slower cache.
-FEWEST_TERMS = 48
+FEWEST_TERMS = 96
 
 
 #: What the transformed kernels, or their gradients, may take at a time: they stay in the last-level cache.
@@ -151,7 +151,8 @@ def conv2d_weight_grad(x: Array, g: Array, kernel_hw: Pair, stride: Pair, paddin
     most = parts[-1][1]
     products = np.empty((positions, _pitch(terms * most, x.itemsize)), x.dtype)
     group = _tiles_in_group(N, phase.size, form, FEWEST_TERMS, (terms + most) * x.itemsize)
-    pitches = _pitch(group * terms, x.itemsize), _pitch(group * most, x.itemsize)
+    tile = _pitch(terms, x.itemsize)
+    pitches = _pitch(group * tile, x.itemsize), _pitch(group * most, x.itemsize), tile
     gw = np.empty((C, kh, kw, wide), x.dtype)
     for first, size in parts:
         sum_tiles(x, phase.starts, phase.step, nothing, g, first, size, form, group, pitches, products)
