@@ -167,6 +167,16 @@ def _room(device: str) -> KernelSet:
     return cast(KernelSet, importlib.import_module(f"minigen_kernels.{device}"))
 
 
+def convolution_choice() -> ModuleType:
+    """The choice between ways to convolve on the CPU, ``cpu/choice.py``; imported on first use."""
+    return importlib.import_module("minigen_kernels.cpu.choice")
+
+
+def convolution_tuning() -> ModuleType:
+    """What measures the costs that it chooses by, ``cpu/tune.py``; imported on first use."""
+    return importlib.import_module("minigen_kernels.cpu.tune")
+
+
 def cuda_graphs() -> ModuleType:
     """What records launches on a CUDA device and repeats them, ``cuda/graph.py``; imported on first use."""
     return importlib.import_module("minigen_kernels.cuda.graph")

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from minigen import tuning
 from minigen.algorithms.options import ConfigError
 from minigen.cli.console import ClosableConsole, echo
 from minigen.cli.output import Kind, Output, force_option
@@ -38,6 +39,9 @@ NOT_QUICK = "torch-compile"  # compiling takes longer than a quick look may
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--rounds", type=click.IntRange(1), help="how often the libraries take turns [default: 10, quick: 4]")
 @click.option("--quick", is_flag=True, help="a few steps, in less than two minutes")
+@click.option(
+    "--tune", is_flag=True, help="measure what convolutions cost here, for runs that start later; nothing else"
+)
 @click.option("--list", "only_list", is_flag=True, help="name the steps, and measure nothing")
 @click.option("-o", "output", metavar="FILE", help="write all numbers as JSON, too")
 @force_option
@@ -48,6 +52,7 @@ def bench(
     device: str,
     rounds: int | None,
     quick: bool,
+    tune: bool,
     only_list: bool,
     output: str | None,
     force: bool,
@@ -58,6 +63,9 @@ def bench(
     milliseconds; "ratio" is minigen's to that of the best peer, below 1 minigen is ahead. "floor" is what the
     arithmetic alone would take. Ctrl-C leaves the rows that are done.
     """
+    if tune:
+        echo(f"kept in {tuning.measure()}: new runs choose by it, resumed ones by what they began with")
+        return
     if only_list:
         for name, step in STEPS.items():
             echo(f"{name:<18}{step.title}, batch {step.batch}")

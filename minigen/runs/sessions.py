@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from minigen import nn
+from minigen import nn, tuning
 from minigen.algorithms.experiment import Recipe
 from minigen.algorithms.options import ConfigError
 from minigen.algorithms.transfer import SETTINGS, Donor, adopt, give_decoder, give_encoder
@@ -55,6 +55,7 @@ def begin_session(
     if path is not None:
         _check_new_folder(path, config)
     config, donors = _adopt_donors(recipe, config, options, note)
+    tuning.start()
     prepared = prepare(recipe, config, memory_data)
     notes = []
     if "generator" in donors:
@@ -80,6 +81,8 @@ def resume_session(
     `stored` are its settings so far.
     """
     found = checkpoint_to_resume(folder, checkpoint)
+    if not folder.in_memory:
+        tuning.use(folder.costs_of_convolutions())
     notes = check_edits(recipe, stored, found, folder.config) if not folder.in_memory else []
     config = check_change(stored, options)
     usable = config if "device" in options else {**config, "device": _usable(config["device"])}

@@ -16,6 +16,7 @@ from typing import Any
 
 import minigen
 import minigen_kernels
+from minigen import tuning
 from minigen.data import cache_folder
 from minigen.device import cuda_status
 from minigen.proof import choose_device
@@ -38,6 +39,7 @@ def describe_environment() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "threads": _threads(),
         "matrix products": kernels.mkl.describe(),
+        "costs of convolutions": tuning.in_use(),
         "devices": {"cpu": "always", "cuda": text if usable else f"no: {text}", "auto": choose_device("auto")[1]},
         "folders": {
             "data": os.environ.get("MINIGEN_DATA") or None,

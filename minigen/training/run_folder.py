@@ -99,6 +99,14 @@ class RunFolder:
         environment = {**describe_environment(), "device": device}
         write_atomically(self.environment, (json.dumps(environment, indent=2) + "\n").encode())
 
+    def costs_of_convolutions(self) -> dict[str, float] | None:
+        """Those that the run began with (``minigen/tuning.py``); None if it wrote none down."""
+        with contextlib.suppress(OSError, ValueError):
+            environment = json.loads(self.environment.read_text(encoding="utf-8"))
+            costs: dict[str, float] | None = environment.get("costs of convolutions")
+            return costs
+        return None
+
     def write_checkpoint(self, path: Path, checkpoint: Checkpoint) -> None:
         """Write a checkpoint as `last` or `best`. CheckpointError if that cannot be; the old one then stays."""
         write_checkpoint(path, checkpoint)

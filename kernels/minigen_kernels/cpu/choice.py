@@ -5,13 +5,14 @@ transformed number costs as much as many of them; the costs here were fitted to 
 with 16 to 256 channels, 3x3 to 5x5 kernels, all three operations, tiles of 2x2 and 4x4), which they predict within 20
 per cent. With wider registers multiplications take less time, transforms, which wait for memory, hardly less.
 
-Imports: ``circle.py``, ``minimal_filters.py``, ``winograd.py``. Read next: ``winograd.py``.
+Imports: ``circle.py``, ``minimal_filters.py``, ``winograd.py``. Read next: ``tune.py``.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
+from operator import mul
 from typing import NamedTuple
 
 from minigen_kernels.cpu.circle import Geometry, spectral_cost
@@ -34,6 +35,21 @@ class Costs(NamedTuple):
 
 #: By the bytes of a register.
 COSTS = {32: Costs(1.0, 17.0, 24.0), 64: Costs(1.0, 26.0, 36.0)}
+_in_use: Costs | None = None  # see `use`
+
+
+def costs_in_use() -> Costs:
+    """Those of this register width, or what `use` was told."""
+    return _in_use or COSTS[REGISTER_BYTES]
+
+
+def use(costs: Costs | None) -> None:
+    """Choose by these costs from now on, such as those that ``tune.py`` measured; None: the usual ones."""
+    global _in_use
+    _in_use = costs
+    tile_size.cache_clear()
+
+
 #: Tiles of m x m results that are tried.
 SIZES = (2, 3, 4)
 #: Another way is left for one that is expected to take at most this part of its time.
@@ -67,16 +83,22 @@ def direct_cost(N: int, C: int, K: int, geometry: Geometry, transposed: bool) ->
 
 def filter_cost(N: int, C: int, K: int, geometry: Geometry, m: int, transposed: bool | None) -> float:
     """The cost of minimal filters with tiles of m x m results."""
-    costs = COSTS[REGISTER_BYTES]
+    return sum(map(mul, filter_steps(N, C, K, geometry, m, transposed), costs_in_use()))
+
+
+def filter_steps(N: int, C: int, K: int, geometry: Geometry, m: int, transposed: bool | None) -> Costs:
+    """How many there are of what `Costs` has the cost of."""
     r = -(-geometry.kernel_hw[0] // geometry.stride[0])
     phases: tuple[Phase, ...] = (window(geometry.out_hw, geometry.stride, geometry.padding),)
     if transposed:
         phases = spread(geometry.hw, r, geometry.stride, geometry.padding)
         C, K = K, C
-    total = 0.0
+    products = numbers = kernels = 0
     for phase in phases:
         tiles = N * prod(-(-size // m) for size in phase.size)
         terms = C * len(phase.starts)
-        numbers = tiles * (terms + K)
-        total += tiles * terms * K * costs.product + numbers * costs.number + terms * K * costs.kernel
-    return (m + r - 1) ** 2 * total
+        products += tiles * terms * K
+        numbers += tiles * (terms + K)
+        kernels += terms * K
+    positions = (m + r - 1) ** 2
+    return Costs(positions * products, positions * numbers, positions * kernels)
