@@ -21,7 +21,7 @@ from minigen_kernels import Array, reference
 from minigen_kernels.cpu import elementwise
 from minigen_kernels.cpu.exponential import exp, log1p, sigmoid
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached
-from minigen_kernels.cpu.threads import PIECE, njit_shared
+from minigen_kernels.cpu.threads import PIECE, njit_shared, share
 from minigen_kernels.reference.elementwise import check_like
 from minigen_kernels.reference.loss import check_gradient, check_head
 
@@ -47,7 +47,7 @@ def bce_with_logits_sum(x: Array, y: Array, scale: float) -> Array:
     if x.dtype == np.float64:
         return reference.bce_with_logits_sum(x, y, scale)
     check_like("bce_with_logits_sum", x, y=y)
-    return _sum(_bce_sums, x, y, scale)
+    return _sum(_bce_sum, x, y, scale)
 
 
 def bce_with_logits_sum_backward(gy: Array, x: Array, y: Array, scale: float) -> Array:
@@ -64,7 +64,7 @@ def bce_with_logits_sum_backward(gy: Array, x: Array, y: Array, scale: float) ->
 def mse_sum(p: Array, t: Array, scale: float) -> Array:
     """The sum of (p - t)^2 over all elements of any one shape, times scale: shape ()."""
     check_like("mse_sum", p, t=t)
-    return _sum(_mse_sums, p, t, scale)
+    return _sum(_mse_sum, p, t, scale)
 
 
 def mse_sum_backward(gy: Array, p: Array, t: Array, scale: float) -> Array:
@@ -93,7 +93,7 @@ def gaussian_kl_sum(mean: Array, logvar: Array, scale: float) -> Array:
     if mean.dtype == np.float64:
         return reference.gaussian_kl_sum(mean, logvar, scale)
     check_like("gaussian_kl_sum", mean, logvar=logvar)
-    return _sum(_gaussian_kl_sums, mean, logvar, scale)
+    return _sum(_gaussian_kl_sum, mean, logvar, scale)
 
 
 def gaussian_kl_sum_backward(gy: Array, mean: Array, logvar: Array, scale: float) -> tuple[Array, Array]:
@@ -112,10 +112,9 @@ def _flat(x: Array) -> Array:
 
 
 def _sum(kernel: Any, a: Array, b: Array, scale: float) -> Array:
-    """The sums that `kernel` makes of pieces of two arrays, added and scaled: shape ()."""
-    sums, total = np.empty(-(-a.size // PIECE)), np.empty((), a.dtype)
-    kernel(a.size, _flat(a), _flat(b), sums)
-    _add_up(sums, float(scale), total)
+    """What `kernel` makes of two arrays: shape ()."""
+    total = np.empty((), a.dtype)
+    kernel(_flat(a), _flat(b), float(scale), total)
     return total
 
 
@@ -152,6 +151,14 @@ def _bce(x: Array, y: Array, out: Array) -> None:
 # ``norm.py``).
 
 
+@njit(error_model="numpy")
+def _in_order(sums: Array) -> float:
+    total = 0.0
+    for part in sums:
+        total += part
+    return total
+
+
 @njit(error_model="numpy", fastmath=FASTMATH)
 def _bce_run(x: Array, y: Array) -> Any:
     total = np.float32(0)
@@ -160,13 +167,20 @@ def _bce_run(x: Array, y: Array) -> Any:
     return total
 
 
-@njit_shared(error_model="numpy", fastmath=FASTMATH)
-def _bce_sums(first: int, last: int, x: Array, y: Array, sums: Array) -> None:
+@njit(error_model="numpy", fastmath=FASTMATH)
+def _bce_part(first: int, last: int, x: Array, y: Array, sums: Array) -> None:
     total = 0.0
     for start in range(first, last, RUN):
         stop = min(start + RUN, last)
         total += _bce_run(x[start:stop], y[start:stop])
     sums[first // PIECE] = total
+
+
+@njit_cached(error_model="numpy")
+def _bce_sum(x: Array, y: Array, scale: float, out: Array) -> None:
+    sums = np.empty(-(-x.size // PIECE))
+    share(_bce_part, x.size, PIECE, (x, y, sums))
+    out[()] = _in_order(sums) * scale
 
 
 @njit(error_model="numpy", fastmath=FASTMATH)
@@ -177,8 +191,8 @@ def _gaussian_kl_run(mean: Array, logvar: Array) -> Any:
     return total
 
 
-@njit_shared(error_model="numpy", fastmath=FASTMATH)
-def _gaussian_kl_sums(first: int, last: int, mean: Array, logvar: Array, sums: Array) -> None:
+@njit(error_model="numpy", fastmath=FASTMATH)
+def _gaussian_kl_part(first: int, last: int, mean: Array, logvar: Array, sums: Array) -> None:
     total = 0.0
     for start in range(first, last, RUN):
         stop = min(start + RUN, last)
@@ -186,8 +200,15 @@ def _gaussian_kl_sums(first: int, last: int, mean: Array, logvar: Array, sums: A
     sums[first // PIECE] = total
 
 
-@njit_shared(error_model="numpy", fastmath=FASTMATH)
-def _mse_sums(first: int, last: int, p: Array, t: Array, sums: Array) -> None:
+@njit_cached(error_model="numpy")
+def _gaussian_kl_sum(mean: Array, logvar: Array, scale: float, out: Array) -> None:
+    sums = np.empty(-(-mean.size // PIECE))
+    share(_gaussian_kl_part, mean.size, PIECE, (mean, logvar, sums))
+    out[()] = _in_order(sums) * scale
+
+
+@njit(error_model="numpy", fastmath=FASTMATH)
+def _mse_part(first: int, last: int, p: Array, t: Array, sums: Array) -> None:
     p, t, total = p[first:last], t[first:last], 0.0
     for i in range(p.size):
         d = p[i] - t[i]
@@ -196,11 +217,10 @@ def _mse_sums(first: int, last: int, p: Array, t: Array, sums: Array) -> None:
 
 
 @njit_cached(error_model="numpy")
-def _add_up(sums: Array, scale: float, out: Array) -> None:
-    total = 0.0
-    for part in sums:
-        total += part
-    out[()] = total * scale
+def _mse_sum(p: Array, t: Array, scale: float, out: Array) -> None:
+    sums = np.empty(-(-p.size // PIECE))
+    share(_mse_part, p.size, PIECE, (p, t, sums))
+    out[()] = _in_order(sums) * scale
 
 
 # The gradients.

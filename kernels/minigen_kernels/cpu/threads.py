@@ -40,6 +40,8 @@ from minigen_kernels.cpu.workers import PLACES, SHARE, SYMBOL, THREADS
 
 #: How many numbers a piece has where each is computed by itself: some microseconds of work.
 PIECE = 1 << 14
+#: About how many slices a large array has: long ones are faster than short ones, where memory is the limit.
+SLICES = 16
 BYTES = ir.IntType(8).as_pointer()
 #: Code of a range of the work: function(arguments, first, last), 0 if no error was raised.
 CODE = ir.FunctionType(INT, [BYTES, WORD, WORD])
@@ -50,7 +52,7 @@ def njit_shared(piece: int = PIECE, **options: Any) -> Callable[[Callable[..., N
 
     f(first, last, ...) becomes a kernel of (count, ...), which does the ranges of `piece` numbers below `count`. Any
     other function has flat arrays of one size, the first argument is one of them, and it computes each number by
-    itself: it gets slices of PIECE numbers.
+    itself: it gets slices, see `share_slices`.
     """
 
     def decorate(function: Callable[..., None]) -> Any:
@@ -87,15 +89,20 @@ def share(typing_context: Any, body: Any, count: Any, piece: Any, args: Any) -> 
 
 @intrinsic
 def share_slices(typing_context: Any, body: Any, count: Any, args: Any) -> Any:
-    """``share_slices(body, count, args)``: body(*args) for slices of the flat arrays among `args`, of PIECE numbers.
+    """``share_slices(body, count, args)``: body(*args) for slices of the flat arrays among `args`.
 
-    `count` is the size of each array. The rest as for `share`.
+    They have PIECE numbers, and more where there would be more than SLICES of them. `count` is the size of each array.
+    The rest is as for `share`.
     """
     signature = typing_context.resolve_function_type(body, tuple(args), {})
 
     def generate(context: Any, builder: Any, outer: Any, values: Any) -> Any:
         _, count, tuple_value = values
-        _share_pieces(context, builder, body, signature, args, count, ir.Constant(WORD, PIECE), tuple_value)
+        parts = builder.sdiv(count, ir.Constant(WORD, SLICES * 64))
+        piece = builder.mul(parts, ir.Constant(WORD, 64))
+        least = ir.Constant(WORD, PIECE)
+        piece = builder.select(builder.icmp_signed("<", piece, least), least, piece)
+        _share_pieces(context, builder, body, signature, args, count, piece, tuple_value)
         return context.get_dummy_value()
 
     return types.void(body, types.intp, args), generate
