@@ -5,7 +5,7 @@ That is for images that lie channels first; ``pool_last.py`` is for the others.
 Offset v of the windows meets real cells for the results `first[v]` to `last[v] - 1` of a line (`_met`). Each offset is
 then one load of as many neighbouring windows as a register holds; results whose cell is outside take no part.
 
-Imports: NumPy, Numba, activation, layout, lanes, pool_last. Specification: ``../reference/pool.py``.
+Imports: NumPy, Numba, activation, layout, lanes, pool_last, threads. Specification: ``../reference/pool.py``.
 Read next: ``pool_last.py``.
 """
 
@@ -16,7 +16,6 @@ import numpy as np
 from minigen_kernels import Array, Pair, Window, as_ncl
 from minigen_kernels.cpu import pool_last
 from minigen_kernels.cpu.activation import bias_act, bias_act_backward
-from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import (
     add,
     divide,
@@ -29,6 +28,7 @@ from minigen_kernels.cpu.lanes import (
     take,
 )
 from minigen_kernels.cpu.layout import as_channels_first, dense, empty, last, lies_last, like, memory
+from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference.activation import check_bias_act
 
 
@@ -168,7 +168,7 @@ def _counts(
     return counts[0], counts[1]
 
 
-@njit_cached()
+@njit_shared()
 def _max_pool(x: Array, y: Array, index: Array, rows: Array, columns: Array, stride: Pair, padding: Pair) -> None:
     planes, H, W = x.shape
     oh, ow = y.shape[1:]
@@ -206,21 +206,21 @@ def _max_pool(x: Array, y: Array, index: Array, rows: Array, columns: Array, str
                 places[line * ow + j] = max(top, 0) * W + max(left, 0)
 
 
-@njit_cached()
+@njit_shared()
 def _gather(x: Array, index: Array, y: Array) -> None:
     for plane in range(index.shape[0]):
         for p in range(index.shape[1]):
             y[plane, p] = x[plane, index[plane, p]]
 
 
-@njit_cached()
+@njit_shared()
 def _scatter(g: Array, index: Array, gx: Array) -> None:
     for plane in range(index.shape[0]):
         for p in range(index.shape[1]):
             gx[plane, index[plane, p]] += g[plane, p]
 
 
-@njit_cached()
+@njit_shared()
 def _avg_pool(
     x: Array,
     y: Array,
@@ -253,7 +253,7 @@ def _avg_pool(
             put(target, line * ow + j, 1, 0, ow - j, mean)
 
 
-@njit_cached()
+@njit_shared()
 def _avg_pool_adjoint(
     g: Array,
     gx: Array,

@@ -51,8 +51,8 @@ def njit_shared(piece: int = PIECE, **options: Any) -> Callable[[Callable[..., N
     """A decorator for kernels whose work is shared: `njit_cached` with the same arguments.
 
     f(first, last, ...) becomes a kernel of (count, ...), which does the ranges of `piece` numbers below `count`. Any
-    other function has flat arrays of one size, the first argument is one of them, and it computes each number by
-    itself: it gets slices, see `share_slices`.
+    other function has arrays and computes each number, or each sample, by itself: it gets slices of the arrays that
+    have as many axes as the first argument, see `share_slices`.
     """
 
     def decorate(function: Callable[..., None]) -> Any:
@@ -60,7 +60,7 @@ def njit_shared(piece: int = PIECE, **options: Any) -> Callable[[Callable[..., N
         if names[:2] == ["first", "last"]:
             head, args, work = "count", names[2:], "share(body, count, piece"
         else:
-            head, args, work = names[0], names, f"share_slices(body, {names[0]}.size"
+            head, args, work = names[0], names, "share_slices(body"
         parameters = ", ".join(dict.fromkeys([head, *args]))
         scope = {"share": share, "share_slices": share_slices, "piece": piece, "body": njit_inner(**options)(function)}
         exec(f"def kernel({parameters}): {work}, ({', '.join(args)},))", scope)
@@ -88,24 +88,31 @@ def share(typing_context: Any, body: Any, count: Any, piece: Any, args: Any) -> 
 
 
 @intrinsic
-def share_slices(typing_context: Any, body: Any, count: Any, args: Any) -> Any:
-    """``share_slices(body, count, args)``: body(*args) for slices of the flat arrays among `args`.
+def share_slices(typing_context: Any, body: Any, args: Any) -> Any:
+    """``share_slices(body, args)``: body(*args) for slices, along their first axis, of the arrays among `args`.
 
-    They have PIECE numbers, and more where there would be more than SLICES of them. `count` is the size of each array.
-    The rest is as for `share`.
+    These are all arrays of as many axes as the first of `args`; they are equally long. A slice of that one has about
+    PIECE numbers, and more where there would be more than SLICES slices. The rest is as for `share`.
     """
     signature = typing_context.resolve_function_type(body, tuple(args), {})
 
     def generate(context: Any, builder: Any, outer: Any, values: Any) -> Any:
-        _, count, tuple_value = values
-        parts = builder.sdiv(count, ir.Constant(WORD, SLICES * 64))
-        piece = builder.mul(parts, ir.Constant(WORD, 64))
-        least = ir.Constant(WORD, PIECE)
-        piece = builder.select(builder.icmp_signed("<", piece, least), least, piece)
-        _share_pieces(context, builder, body, signature, args, count, piece, tuple_value)
+        array = context.make_array(args[0])(context, builder, builder.extract_value(values[1], 0))
+        length = cgutils.unpack_tuple(builder, array.shape)[0]
+        unit = 64 if args[0].ndim == 1 else 1  # whole lines of the cache
+        parts = builder.sdiv(length, ir.Constant(WORD, SLICES * unit))
+        numbers = builder.sdiv(array.nitems, _larger(builder, length, 1))  # in one place of the axis
+        piece = builder.sdiv(ir.Constant(WORD, PIECE), _larger(builder, numbers, 1))
+        piece = _larger(builder, _larger(builder, piece, builder.mul(parts, ir.Constant(WORD, unit))), 1)
+        _share_pieces(context, builder, body, signature, args, length, piece, values[1])
         return context.get_dummy_value()
 
-    return types.void(body, types.intp, args), generate
+    return types.void(body, args), generate
+
+
+def _larger(builder: Any, a: Any, b: Any) -> Any:
+    b = ir.Constant(WORD, b) if isinstance(b, int) else b
+    return builder.select(builder.icmp_signed(">", a, b), a, b)
 
 
 def _share_pieces(
@@ -137,7 +144,9 @@ def _piece_function(context: Any, module: Any, compiled: Any, signature: Any, ki
     data = builder.bitcast(data, members.as_pointer())
     args = [builder.load(cgutils.gep_inbounds(builder, data, 0, i)) for i in range(len(kinds))]
     if len(signature.args) == len(kinds):
-        args = [_slice(context, builder, kind, value, first, last) for kind, value in zip(kinds, args)]
+        for i, kind in enumerate(kinds):
+            if isinstance(kind, types.Array) and kind.ndim == kinds[0].ndim:
+                args[i] = _slice(context, builder, kind, args[i], first, last)
     else:
         args = [first, last, *args]
     status, _ = context.call_internal_no_propagate(builder, compiled.fndesc, signature, args)
@@ -146,13 +155,14 @@ def _piece_function(context: Any, module: Any, compiled: Any, signature: Any, ki
 
 
 def _slice(context: Any, builder: Any, kind: Any, value: Any, first: Any, last: Any) -> Any:
-    """value[first:last] of a flat contiguous array; a number as it is."""
-    if not isinstance(kind, types.Array) or kind.ndim != 1:
-        return value
+    """value[first:last] of an array."""
     array = context.make_array(kind)(context, builder, value)
-    array.data = builder.gep(array.data, [first])
-    array.nitems = builder.sub(last, first)
-    array.shape = cgutils.pack_array(builder, [array.nitems])
+    length, *others = cgutils.unpack_tuple(builder, array.shape)
+    step = cgutils.unpack_tuple(builder, array.strides)[0]
+    array.data = cgutils.pointer_add(builder, array.data, builder.mul(first, step))
+    count = builder.sub(last, first)
+    array.nitems = builder.mul(builder.sdiv(array.nitems, length), count)
+    array.shape = cgutils.pack_array(builder, [count, *others])
     return array._getvalue()
 
 

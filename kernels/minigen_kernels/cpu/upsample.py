@@ -6,7 +6,7 @@ Along one axis, result q * f + r of the bilinear kind lies between two neighbour
 numbers q - 1 and q in the first half of the f phases r, q and q + 1 in the second half, and the weights
 depend on r alone (`_phases`). A number beyond the edge means the edge cell.
 
-Imports: NumPy, Numba, activation, layout, lanes, upsample_last. Specification: ``../reference/upsample.py``.
+Imports: NumPy, Numba, activation, layout, lanes, threads, upsample_last. Specification: ``../reference/upsample.py``.
 Read next: ``upsample_last.py``.
 """
 
@@ -17,9 +17,9 @@ import numpy as np
 from minigen_kernels import Array, Pair, as_ncl
 from minigen_kernels.cpu import upsample_last
 from minigen_kernels.cpu.activation import bias_act_backward
-from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import add, lane_count, load, mul_add, put, splat, take
 from minigen_kernels.cpu.layout import dense, empty, last, lies_last
+from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference.upsample import check_enlarged
 
 
@@ -91,7 +91,7 @@ def _phases(f: int, dtype: np.dtype[np.generic]) -> tuple[Array, Array]:
     return lower, (place - lower).astype(dtype)
 
 
-@njit_cached()
+@njit_shared()
 def _nearest(x: Array, y: Array, fh: int, fw: int) -> None:
     planes, H, W = x.shape
     source, target = x.reshape(-1), y.reshape(-1)
@@ -104,7 +104,7 @@ def _nearest(x: Array, y: Array, fh: int, fw: int) -> None:
                     put(target, ((line * fh + u) * W + j) * fw + v, fw, 0, W - j, cells)
 
 
-@njit_cached()
+@njit_shared()
 def _block_sum(g: Array, gx: Array, fh: int, fw: int) -> None:
     planes, H, W = gx.shape
     source, target = g.reshape(-1), gx.reshape(-1)
@@ -119,7 +119,7 @@ def _block_sum(g: Array, gx: Array, fh: int, fw: int) -> None:
             put(target, line * W + j, 1, 0, W - j, sums)
 
 
-@njit_cached()
+@njit_shared()
 def _bilinear(x: Array, y: Array, row_lower: Array, row_weight: Array, lower: Array, weight: Array) -> None:
     planes, H, W = x.shape
     fh, fw = len(row_lower), len(lower)
@@ -146,7 +146,7 @@ def _bilinear(x: Array, y: Array, row_lower: Array, row_weight: Array, lower: Ar
                 put(target, (line * W + j) * fw + v, fw, 0, W - j, result)
 
 
-@njit_cached()
+@njit_shared()
 def _bilinear_adjoint(g: Array, gx: Array, row_lower: Array, row_weight: Array, lower: Array, weight: Array) -> None:
     planes, H, W = gx.shape
     fh, fw = len(row_lower), len(lower)
