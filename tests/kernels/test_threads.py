@@ -19,7 +19,9 @@ from kernels.sharing import sharing
 
 from minigen_kernels import cpu
 from minigen_kernels.calls import IDS, arguments, produced
+from minigen_kernels.cpu.circle import Geometry, spectral_is_faster
 from minigen_kernels.cpu.jit import njit_cached
+from minigen_kernels.cpu.side_by_side import side_by_side
 from minigen_kernels.cpu.threads import PIECE, njit_shared, share
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,6 +144,39 @@ def test_the_same_bits_for_any_number_of_threads(call: int, name: str) -> None:
             copies = [a.copy() if isinstance(a, np.ndarray) else a for a in given]
             made[n] = [np.asarray(result).tobytes() for result in produced(cpu, name, copies)]
     assert made[1] == made[2] == made[3]
+
+
+def test_calls_side_by_side() -> None:
+    def work(here: slice) -> None:
+        done[here] += 1
+        if here.start == bad:
+            raise ValueError("this slice")
+
+    slices = [slice(k, k + 3) for k in range(0, 60, 3)]
+    for n in (1, 2, 4):
+        with sharing(n):
+            for _ in range(50):
+                done, bad = np.zeros(60, int), -1
+                side_by_side(work, slices)
+                assert (done == 1).all()
+            bad = 27
+            with pytest.raises(ValueError, match="this slice"):
+                side_by_side(work, slices)
+            side_by_side(work, [])
+
+
+def test_spectra_are_the_same_bits() -> None:
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(shape, np.float32) for shape in ((32, 96, 7, 7), (128, 96, 5, 5)))
+    layer = (7, 7), (1, 1), (2, 2), (1, 1)
+    assert spectral_is_faster(32, 96, 128, Geometry((7, 7), (7, 7), (5, 5), *layer[1:]), 4, transposed=False)
+    made = set()
+    for n in (1, 2, 3):
+        with sharing(n):
+            y = cpu.conv2d(x, w, *layer, 1)
+            gradients = cpu.conv_transpose2d(y, w, *layer, 1), cpu.conv2d_weight_grad(x, y, (5, 5), *layer[1:], 1)
+            made.add(b"".join(a.tobytes() for a in (y, *gradients)))
+    assert len(made) == 1
 
 
 def program(text: str, *, patience: float = 60) -> Any:

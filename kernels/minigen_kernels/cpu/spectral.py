@@ -15,7 +15,7 @@ Each result is a sum over the whole image. Measured in float32, the mean error o
 direct sums, that of gw two to three times as large. But it is relative to the largest numbers of the image: a result
 that should be zero may be a rounding error, and NaN or an infinity reaches all results of its sample (or kernel).
 
-Imports: NumPy, Numba, ``circle.py``, ``one_thread.py``. Read next: ``circle.py``.
+Imports: NumPy, ``circle.py``, ``one_thread.py``, ``side_by_side.py``, ``threads.py``. Read next: ``circle.py``.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ import numpy as np
 
 from minigen_kernels import Array, Pair
 from minigen_kernels.cpu.circle import SPECTRA_BYTES, Circle, PhaseMap
-from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.one_thread import ONE_THREAD
+from minigen_kernels.cpu.side_by_side import side_by_side
+from minigen_kernels.cpu.threads import njit_shared
 
 #: OpenBLAS copies matrices before multiplying them, except for products of up to this size.
 SMALL_PRODUCT = 1_000_000
+#: The products of the rows of spectra are dealt out in so many slices.
+SLICES = 8
 
 
 @ONE_THREAD
@@ -88,15 +91,21 @@ def conv2d_weight_grad(x: Array, g: Array, kernel_hw: Pair, groups: int, circle:
 def _spectra(waves: Array, planes: Array) -> Array:
     """waves (R, m), planes (A, B, m) -> (A, R, B): for each plane its sums with the waves."""
     spectra = np.empty((len(planes), len(waves), planes.shape[1]), planes.dtype)
-    for b in _small_products(waves, planes):
+
+    def some(b: slice) -> None:
         np.matmul(waves, planes[:, b].swapaxes(1, 2), out=spectra[:, :, b])
+
+    side_by_side(some, _small_products(waves, planes))
     return spectra
 
 
 def _planes(waves: Array, spectra: Array, planes: Array) -> None:
     """The adjoint: waves (R, m), spectra (A, R, B) -> planes (A, B, m), each a sum of waves."""
-    for b in _small_products(waves, planes):
+
+    def some(b: slice) -> None:
         np.matmul(spectra[:, :, b].swapaxes(1, 2), waves, out=planes[:, b])
+
+    side_by_side(some, _small_products(waves, planes))
 
 
 def _small_products(waves: Array, planes: Array) -> Iterator[slice]:
@@ -109,7 +118,12 @@ def _small_products(waves: Array, planes: Array) -> Iterator[slice]:
 def _products(a: Array, b: Array) -> Array:
     """For each row of the spectra a product of matrices: a (R, I, m), b (R, m, J) -> (I, R, J)."""
     products = np.empty((a.shape[1], a.shape[0], b.shape[2]), a.dtype)
-    np.matmul(a, b, out=products.swapaxes(0, 1))
+    rows = products.swapaxes(0, 1)
+
+    def some(r: slice) -> None:
+        np.matmul(a[r], b[r], out=rows[r])
+
+    side_by_side(some, _slices(0, len(a), -(-len(a) // SLICES)))
     return products
 
 
@@ -140,7 +154,7 @@ def _is_identity(phase_map: PhaseMap) -> bool:
     return phase_map.phases == 1 and len(phase_map.there) == len(phase_map.back)
 
 
-@njit_cached()
+@njit_shared()
 def _pick(rows: Array, places: Array, picked: Array) -> None:
     """Numbers places[0], places[1], ... of each row; zero for place -1."""
     for i in range(len(rows)):
