@@ -26,6 +26,7 @@ Say = Callable[[str], None]
 
 #: The peers: what has to be installed, and the file that measures it.
 PEERS = {
+    "minigen-compiled": "minigen",
     "minigen-captured": "minigen",
     "torch": "torch",
     "torch-tuned": "torch",
@@ -33,7 +34,7 @@ PEERS = {
     "jax": "jax",
 }
 DEFAULT_PEERS = {
-    "cpu": ("torch", "torch-tuned", "torch-compile", "jax"),
+    "cpu": ("minigen-compiled", "torch", "torch-tuned", "torch-compile", "jax"),
     "cuda": ("minigen-captured", "torch", "torch-compile", "jax"),
 }
 #: Python that ends with a reason if a library finds no GPU.

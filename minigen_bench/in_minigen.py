@@ -1,5 +1,7 @@
 """A step in minigen, ready to be taken; a process that measures it.
 
+`minigen-compiled` replays the step without Tensors (`mg.compile`), `minigen-captured` as a CUDA graph.
+
 Imports: NumPy, minigen, the families, steps, worker. Read next: ``in_torch.py``.
 """
 
@@ -39,7 +41,7 @@ def draw_and_update(
 class Training:
     """One of the steps: `step` makes one update with noise of its own."""
 
-    def __init__(self, name: str, batch: int, threads: int, device: str = "cpu", captured: bool = False) -> None:
+    def __init__(self, name: str, batch: int, threads: int, device: str = "cpu", kind: str = "minigen") -> None:
         mg.set_num_threads(threads)
         mg.manual_seed(0)
         self.definition, self.rng = STEPS[name], mg.Generator(2, device=device)
@@ -47,8 +49,10 @@ class Training:
         self.networks, self.update = NETWORKS[self.definition.network or name](*data)
         draws = (self.update, self.rng, batch, self.definition.noise, self.definition.dtype)
         self.step: Callable[[], object] = partial(draw_and_update, *draws)
-        if captured:
+        if kind == "minigen-captured":
             self.step = mg.capture(self.step)
+        if kind == "minigen-compiled":
+            self.step = mg.compile(self.step)
 
     def weights(self) -> dict[str, Any]:
         """All parameters and buffers, under PyTorch's names."""
@@ -64,9 +68,9 @@ class Training:
             importlib.import_module("cupy").cuda.Device().synchronize()  # all streams: a graph may have its own
 
     def remark(self) -> str:
-        """Why a step that should be a graph is none."""
+        """Why a step that should be replayed is not."""
         reason = getattr(self.step, "reason", None)
-        return f"steps are not captured: {reason}" if reason else ""
+        return f"steps are plain: {reason}" if reason else ""
 
     def versions(self) -> dict[str, str]:
         """Of the libraries that do the work."""
@@ -75,8 +79,7 @@ class Training:
 
 def build(order: Order) -> Training:
     """The step; all others start from the weights that it writes."""
-    captured = order.kind == "minigen-captured"
-    training = Training(order.step, order.batch, order.threads, order.device, captured)
+    training = Training(order.step, order.batch, order.threads, order.device, order.kind)
     if order.kind == "minigen":
         np.savez(order.weights, **training.weights())
     return training

@@ -11,6 +11,7 @@ from typing import Any
 
 NAMES = {
     "minigen": "minigen",
+    "minigen-compiled": "minigen compiled",
     "minigen-captured": "minigen captured",
     "torch": "PyTorch",
     "torch-tuned": "PyTorch tuned",

@@ -76,16 +76,27 @@ for _ in range(3):
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", OF_ONE_NETWORK)
 def test_a_captured_step_is_a_graph(name: str) -> None:
-    training = in_minigen.Training(name, BATCH, 1, "cuda", captured=True)
+    training = in_minigen.Training(name, BATCH, 1, "cuda", "minigen-captured")
     for _ in range(5):
         training.step()
     assert training.remark() == ""
 
 
 def test_on_a_cpu_nothing_is_captured_and_the_table_says_so() -> None:
-    training = in_minigen.Training("dense-ae", BATCH, 1, captured=True)
+    training = in_minigen.Training("dense-ae", BATCH, 1, kind="minigen-captured")
     training.step()
-    assert training.remark().startswith("steps are not captured: ")
+    assert training.remark().startswith("steps are plain: ")
+
+
+@pytest.mark.parametrize("name", slow_unless(("dense-ae", "conv-vae").__contains__, OF_ONE_NETWORK))
+def test_a_compiled_step_is_replayed_and_trains_as_the_plain_one(name: str) -> None:
+    plain, compiled = (in_minigen.Training(name, BATCH, 1, kind=kind) for kind in ("minigen", "minigen-compiled"))
+    for _ in range(6):
+        plain.step()
+        compiled.step()
+    assert compiled.remark() == ""
+    for key, weight in plain.weights().items():
+        np.testing.assert_array_equal(compiled.weights()[key], weight, err_msg=key)
 
 
 def test_the_arithmetic_of_a_dense_layer_and_a_convolution() -> None:

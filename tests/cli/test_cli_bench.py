@@ -55,7 +55,10 @@ def test_ctrl_c_leaves_the_steps_that_are_done(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["--models", "dense"], "--models: dense is not known; choose from all, training, quick, dense-ae, "),
-        (["--peers", "tensorflow"], "--peers: tensorflow is not known; choose from minigen-captured, torch, "),
+        (
+            ["--peers", "tensorflow"],
+            "--peers: tensorflow is not known; choose from minigen-compiled, minigen-captured, ",
+        ),
         (["--threads", "1000"], "--threads 1000: this process has "),
     ],
 )
