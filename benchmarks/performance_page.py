@@ -37,7 +37,8 @@ installed there ([README](../README.md#speed-and-the-gpu)).
   `minigen_bench/steps.py` lists the steps, which stand in four folders beside it, each with the three libraries side
   by side: `in_minigen.py`, `in_torch.py` (eager) and `in_jax.py` (one compiled function a step, buffers donated, images
   with channels last), each as its users write them. "PyTorch tuned" is PyTorch with channels-last convolutions and the
-  fused Adam, "torch.compile" with compiled networks in the default mode; the time that compiling takes does not count.
+  fused Adam, "torch.compile" with compiled networks in the default mode, "minigen compiled" the same step replayed by
+  `mg.compile`; the time that compiling takes does not count.
 * Beside training: inference, and the check of a layer's gradient, element by element, as PyTorch's does by default.
 * All start from the same weights. Before anything is timed, every library does three updates with the same data and
   noise, and their losses have to agree.

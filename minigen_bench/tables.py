@@ -22,7 +22,7 @@ TARGET = 0.95  # no step should take more of the best peer's time
 Result = Mapping[str, Any]
 
 
-def ratios(result: Result) -> dict[str, float]:
+def ratios(result: Result, own: str = "minigen") -> dict[str, float]:
     """For each step its time in minigen over that in the best peer; below 1 minigen is ahead.
 
     The shortest times on a CPU, where other programs only ever add; the medians on a GPU, which is not shared.
@@ -30,8 +30,8 @@ def ratios(result: Result) -> dict[str, float]:
     key, found = f"{compared(result)}_ms", {}
     for name, model in result["models"].items():
         peers = [run[key] for kind, run in model["runs"].items() if not kind.startswith("minigen")]
-        if peers:
-            found[name] = model["runs"]["minigen"][key] / min(peers)
+        if peers and own in model["runs"]:
+            found[name] = model["runs"][own][key] / min(peers)
     return found
 
 
@@ -66,20 +66,28 @@ def title(result: Result, name: str) -> str:
     return model["title"] if said in model["title"] else f"{model['title']}{said}"
 
 
-HEAD = ("to best peer", "floor", "to floor")
-
-
 def times(result: Result) -> str:
     """The table of times."""
-    measured = kinds(result)
-    rows = [["one step, ms", *(NAMES[kind] for kind in measured), *HEAD]]
+    measured, others = kinds(result), other_ways(result)
+    heads = ["to best peer", *(f"{way} to best peer" for way in others), "floor", "to floor"]
+    rows = [["one step, ms", *(NAMES[kind] for kind in measured), *heads]]
     rows += [row(result, name, measured) for name in result["models"]]
-    if ratio := ratios(result):
+    found = [ratios(result, own).values() for own in ("minigen", *others.values())]
+    if found[0]:
         blanks = ["" for _ in measured]
-        above = sum(value > TARGET for value in ratio.values())
-        rows.append(["geometric mean", *blanks, f"{geometric_mean(ratio.values()):.2f}", "", ""])
-        rows.append([f"steps above {TARGET}", *blanks, f"{above} of {len(ratio)}", "", ""])
+        above = [sum(ratio > TARGET for ratio in each) for each in found]
+        rows.append(["geometric mean", *blanks, *(f"{geometric_mean(each):.2f}" for each in found), "", ""])
+        rows.append([f"steps above {TARGET}", *blanks, *(f"{n} of {len(e)}" for n, e in zip(above, found)), "", ""])
     return table(rows)
+
+
+def other_ways(result: Result) -> dict[str, str]:
+    """The other ways of minigen's that were measured beside a peer: in a word, and the kind."""
+    return {
+        kind.removeprefix("minigen-"): kind
+        for kind in kinds(result)
+        if kind.startswith("minigen-") and ratios(result, kind)
+    }
 
 
 def row(result: Result, name: str, measured: Iterable[str]) -> list[str]:
@@ -91,9 +99,11 @@ def row(result: Result, name: str, measured: Iterable[str]) -> list[str]:
         f"{_ms(runs[kind][f'{first}_ms'])} ({_ms(runs[kind][f'{second}_ms'])})" if kind in runs else "-"
         for kind in measured
     ]
-    ratio, above = ratios({**result, "models": {name: result["models"][name]}}), to_floor(result, name)
-    to_peer = f"{ratio[name]:.2f}" if ratio else "-"
-    return [title(result, name), *cells, to_peer, _ms(floor) if floor else "-", f"{above:.1f}" if above else "-"]
+    one = {**result, "models": {name: result["models"][name]}}
+    ratio = [ratios(one, own) for own in ("minigen", *other_ways(result).values())]
+    above = to_floor(result, name)
+    to_peer = [f"{r[name]:.2f}" if r else "-" for r in ratio]
+    return [title(result, name), *cells, *to_peer, _ms(floor) if floor else "-", f"{above:.1f}" if above else "-"]
 
 
 def memory(result: Result) -> str:

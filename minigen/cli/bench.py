@@ -120,9 +120,9 @@ class Lines:
     def show(self, result: dict[str, Any], name: str) -> None:
         """The line of a step that is done."""
         self.status("")
-        _, *cells, to_peer, floor, _ = tables.row(result, name, ["minigen", *self.peers])
-        shortest = [cell.partition(" ")[0] for cell in cells]
-        numbers = [*shortest, *([to_peer] if self.peers else []), floor]
+        cells = tables.row(result, name, ["minigen", *self.peers])
+        shortest = [cell.partition(" ")[0] for cell in cells[1 : 2 + len(self.peers)]]
+        numbers = [*shortest, *([cells[2 + len(self.peers)]] if self.peers else []), cells[-2]]
         self.console.say(f"{name:<18}" + "".join(f"{number:>15}" for number in numbers))
 
     def end(self, result: dict[str, Any]) -> None:

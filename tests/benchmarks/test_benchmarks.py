@@ -80,6 +80,18 @@ def test_the_table_compares_with_the_fastest_peer() -> None:
     assert tables.geometric_mean(ratios.values()) == pytest.approx(1.0, abs=1e-12)
 
 
+def test_a_compiled_step_has_a_column_of_its_own() -> None:
+    runs = {kind: {"min_ms": ms, "median_ms": ms} for kind, ms in (("minigen", 2), ("minigen-compiled", 1), ("jax", 4))}
+    models = {"a": {"title": "a", "batch": 8, "floor_ms": 0.5, "runs": runs}}
+    head, _, row, mean, above = tables.times({"run": {"device": "cpu"}, "models": models}).splitlines()
+    cells = [
+        dict(zip(*([cell.strip() for cell in line.split("|")] for line in (head, other)))) for other in (row, mean)
+    ]
+    assert [each["to best peer"] for each in cells] == ["0.50", "0.50"]
+    assert [each["compiled to best peer"] for each in cells] == ["0.25", "0.25"]
+    assert cells[0]["to floor"] == "4.0" and above.count("0 of 1") == 2
+
+
 def test_on_a_gpu_the_medians_are_compared() -> None:
     times = {"min_ms": 1.0, "median_ms": 6.0}, {"min_ms": 2.0, "median_ms": 3.0}
     model = {"title": "a", "batch": 8, "floor_ms": 1.5, "runs": dict(zip(("minigen", "torch-compile"), times))}
