@@ -115,7 +115,7 @@ class Lines:
         self.console.say(f"{tables.place(result['machine'])}, {threads} thread{'s' if threads > 1 else ''}\n")
         names = ["minigen", *(tables.NAMES[peer] for peer in self.peers)]
         heads = [*names, *(["ratio"] if self.peers else []), "floor"]
-        self.console.say(f"{'one step, ms':<18}" + "".join(f"{head:>15}" for head in heads))
+        self.console.say(f"{'one step, ms':<18}" + "".join(f"{head:>17}" for head in heads))
 
     def show(self, result: dict[str, Any], name: str) -> None:
         """The line of a step that is done."""
@@ -123,7 +123,7 @@ class Lines:
         cells = tables.row(result, name, ["minigen", *self.peers])
         shortest = [cell.partition(" ")[0] for cell in cells[1 : 2 + len(self.peers)]]
         numbers = [*shortest, *([cells[2 + len(self.peers)]] if self.peers else []), cells[-2]]
-        self.console.say(f"{name:<18}" + "".join(f"{number:>15}" for number in numbers))
+        self.console.say(f"{name:<18}" + "".join(f"{number:>17}" for number in numbers))
 
     def end(self, result: dict[str, Any]) -> None:
         """What is missing, and the mean of the ratios."""
