@@ -152,6 +152,7 @@ def set_num_threads(n: int) -> None:
 
     The bits of a result are the same for any number. So BLAS, which cuts products into other pieces for other numbers,
     is held to one thread, in the whole process. A forked process computes with one thread until it calls this.
+    On cores that other programs use, too, several threads can be slower than one: a kernel ends with its last piece.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"set_num_threads: expected a whole number of at least 1, got {n!r}")
