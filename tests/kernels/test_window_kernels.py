@@ -69,10 +69,14 @@ def test_layers(dtype, layer, monkeypatch):
 
 
 @pytest.mark.parametrize("named", [("identity", 0.0), ("leaky_relu", 0.0), ("leaky_relu", 0.2), ("tanh", 0.0)])
-def test_the_end_of_a_layer(named, monkeypatch):
-    """The bias and the activation in the same pass give the bits of `bias_act`; a NaN stays one."""
+@pytest.mark.parametrize("layer", [LAYERS[1], (30, 1, 32, 20, (22, 22), (2, 3), (7, 7), (3, 4), (0, 3), (1, 1))])
+def test_the_end_of_a_layer(named, layer, monkeypatch):
+    """The bias and the activation in the same pass give the bits of `bias_act`; a NaN stays one.
+
+    In the second layer some cells of an image see no result: there the gradient in x is the bias alone.
+    """
     always_windows(monkeypatch)
-    case = make_case(0, *LAYERS[1]).astype(np.float32)
+    case = make_case(0, *layer).astype(np.float32)
     case.x[3, 5, 6, 6] = np.nan
     for function, x, hw in ((cpu.conv2d, case.x, case.out_hw), (cpu.conv_transpose2d, case.g, case.hw)):
         plain = function(x, case.w, hw, *case.geometry)

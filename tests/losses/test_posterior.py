@@ -31,8 +31,8 @@ def in_parts(m, v, b_mean, b_logvar, limit: float, noise: Generator) -> tuple[Te
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (70, 20)])
-def test_bits_of_values_and_gradients_are_those_of_the_parts(shape, dtype):
-    """On the CPU: runs begun before this operation was there go on as they would have."""
+def test_values_and_gradients_are_those_of_the_parts(shape, dtype):
+    """On the CPU: the same bits, but for sums over the samples, which are added in another order."""
     given = [Tensor(a, requires_grad=True) for a in arrays(*shape, dtype)]
     generators = Generator(3), Generator(3)
     found, wanted = (
@@ -45,7 +45,8 @@ def test_bits_of_values_and_gradients_are_those_of_the_parts(shape, dtype):
     for loss in (lambda z, kl: ops.sum(z * weights) + kl * 0.5, lambda z, kl: ops.sum(z * weights), lambda z, kl: kl):
         gradients = [grad(loss(*results), given) for results in (found, wanted)]
         for a, b in zip(*gradients, strict=True):
-            np.testing.assert_array_equal(a.data, b.data)
+            eps = np.finfo(dtype).eps
+            np.testing.assert_allclose(a.data, b.data, rtol=8 * eps, atol=8 * eps * np.abs(b.data).max())
 
 
 @pytest.mark.parametrize("of", ["both", "draw", "divergence"])

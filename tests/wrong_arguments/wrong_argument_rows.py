@@ -227,6 +227,7 @@ MINIGEN = [
     Row("mg.load", mg.load, lambda: {"path": SAVED}),
     Row("mg.set_num_threads", mg.set_num_threads, lambda: {"n": 1}),
     Row("mg.capture", mg.capture, lambda: {"step": len, "check": True}),
+    Row("mg.compile", mg.compile, lambda: {"step": len}),
     Row("mg.gradcheck", lambda fn, x, **given: mg.gradcheck(fn, x, **given), lambda: {
         "fn": ops.tanh, "x": np.ones(2), "order": 1, "wrt": [0], "seed": 0, "rtol": None, "atol": None, "draws": 2,
         "directions": 2, "max_elements": 9, "allow_zero": False, "dtype": "float64", "self_test": False,

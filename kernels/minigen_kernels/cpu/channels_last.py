@@ -126,7 +126,9 @@ def correlate(
     if whole:
         rows, columns = rows._replace(length=H), columns._replace(length=W)
     p = plan(rows, columns, C, w.shape[1] if transposed else len(w) // groups, transposed, groups, out_hw, x.itemsize)
-    y = (np.empty if p.covered else np.zeros)((N, *out_hw, groups * p.Kg), x.dtype)
+    y = np.empty((N, *out_hw, groups * p.Kg), x.dtype)
+    if not p.covered:
+        y[...] = _end_of_zero(b, end, slope)
     weights = [(g, some, _packed(w, p, some, transposed, g)) for g in range(groups) for some in p.panels]
     bias = np.zeros(0 if b is None else groups * p.Kg + MOST_LANES, x.dtype)
     if b is not None:
@@ -150,6 +152,13 @@ def correlate(
                     here[k:], targets, some.size, pixel_count, bias[k:], end, slope,
                 )  # fmt: skip
     return y.transpose(0, 3, 1, 2)
+
+
+def _end_of_zero(b: Array | None, end: int, slope: float) -> Any:
+    """What a cell that no tap reaches becomes: the kernel of a transposed convolution can be smaller than its steps."""
+    if b is None or end in (window_sums.PLAIN, window_sums.BIAS):
+        return 0 if b is None else b
+    return np.where(b < 0, b.dtype.type(slope) * b if end == window_sums.LEAKY_RELU else 0, b)
 
 
 def _packed(w: Array, p: Plan, some: Panels, transposed: bool, group: int) -> Array:
