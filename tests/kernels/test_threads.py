@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,23 @@ def test_calls_side_by_side() -> None:
             with pytest.raises(ValueError, match="this slice"):
                 side_by_side(work, slices)
             side_by_side(work, [])
+
+
+def test_an_error_side_by_side_leaves_no_call_under_way() -> None:
+    """Whichever thread raises it."""
+    for fails_here in (True, False):
+        both, ended = threading.Barrier(2, timeout=60), []
+
+        def work(here: slice, both: Any = both, ended: Any = ended, fails_here: bool = fails_here) -> None:
+            both.wait()  # the caller and the other thread have one slice each
+            if (threading.current_thread() is threading.main_thread()) == fails_here:
+                raise ValueError("this thread")
+            time.sleep(0.1)
+            ended.append(here)
+
+        with sharing(2), pytest.raises(ValueError, match="this thread"):
+            side_by_side(work, [slice(k, k + 1) for k in range(2)])
+        assert len(ended) == 1
 
 
 def test_spectra_are_the_same_bits() -> None:

@@ -11,13 +11,16 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from minigen_kernels.cpu import workers
 
 
 def side_by_side(work: Callable[[slice], None], slices: Iterable[slice]) -> None:
-    """Call `work` for each slice, in as many threads as kernels use. No call may read what another one writes."""
+    """Call `work` for each slice, in as many threads as kernels use. No call may read what another one writes.
+
+    When this returns or raises an error, no call is under way any more; after an error, no other slice is begun.
+    """
     todo = list(slices)
     others = min(workers.threads(), len(todo)) - 1
     todo.reverse()
@@ -28,13 +31,20 @@ def side_by_side(work: Callable[[slice], None], slices: Iterable[slice]) -> None
                 here = todo.pop()
             except IndexError:  # another thread took the last one
                 return
-            work(here)
+            try:
+                work(here)
+            except BaseException:
+                todo.clear()
+                raise
 
     helping = [_executor(workers.threads(), os.getpid()).submit(take) for _ in range(others)]
-    take()
-    for future in helping:
-        if not future.cancel():  # a thread that has not begun yet is not needed any more
-            future.result()
+    try:
+        take()
+    finally:
+        begun = [future for future in helping if not future.cancel()]  # the others are not needed any more
+        wait(begun)
+    for future in begun:
+        future.result()
 
 
 @functools.lru_cache(1)
