@@ -17,6 +17,7 @@ import numba
 import numpy as np
 import pytest
 from kernels.sharing import sharing
+from threadpoolctl import threadpool_limits
 
 from minigen_kernels import cpu
 from minigen_kernels.calls import IDS, arguments, produced
@@ -194,6 +195,22 @@ def test_spectra_are_the_same_bits() -> None:
             y = cpu.conv2d(x, w, *layer, 1)
             gradients = cpu.conv_transpose2d(y, w, *layer, 1), cpu.conv2d_weight_grad(x, y, (5, 5), *layer[1:], 1)
             made.add(b"".join(a.tobytes() for a in (y, *gradients)))
+    assert len(made) == 1
+
+
+def test_threads_of_blas_change_no_bits() -> None:
+    """In products that NumPy multiplies, and in those of vectors."""
+    rng = np.random.default_rng(0)
+    x, w, columns, v = (
+        rng.standard_normal(shape, np.float32) for shape in ((2, 512, 7, 7), (256, 512, 1, 1), (300, 3008), (3000, 1))
+    )
+    one = (1, 1), (0, 0), (1, 1), 1
+    made = set()
+    for n in (1, 2, 4):
+        with threadpool_limits(n, user_api="blas"):
+            y, pixel = cpu.conv2d(x, w, (7, 7), *one), cpu.conv2d(x[:, :, :1, :1].copy(), w, (1, 1), *one)
+            results = y, pixel, cpu.conv_transpose2d(y, w, (7, 7), *one), cpu.matmul(columns[:, :3000], v)
+            made.add(b"".join(a.tobytes() for a in results))
     assert len(made) == 1
 
 

@@ -26,13 +26,15 @@ shapes and the layout, and so do the bits of a result. The zeros of a frame are 
 and NaN in kernels and gradients can spread further than in the reference, with minimal filters and spectra those in
 images too.
 
-Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``frame.py``, ``layout.py``, ``spectral.py``,
-``taps.py``, ``window.py``, ``winograd.py``. Specification: ``../reference/conv.py``. Read next: ``channels_last.py``.
+Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``frame.py``, ``layout.py``, ``one_thread.py``,
+``spectral.py``, ``taps.py``, ``window.py``, ``winograd.py``. Specification: ``../reference/conv.py``. Read next:
+``channels_last.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import lru_cache, partial
 
 import numpy as np
@@ -46,6 +48,7 @@ from minigen_kernels.cpu.circle import Geometry, circle, spectral_is_faster
 from minigen_kernels.cpu.frame import Axis, Frame, filled_up
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import as_channels_first, lies_last
+from minigen_kernels.cpu.one_thread import ONE_THREAD
 from minigen_kernels.cpu.taps import dot_of_taps, sum_of_taps, sum_of_taps_single
 from minigen_kernels.cpu.upsample import upsample_nearest2d
 from minigen_kernels.cpu.window import phases, windows
@@ -56,6 +59,8 @@ SUM_GROUP_BYTES = 1 << 19
 DOT_GROUP_BYTES = 1 << 21
 #: What the taps in work at once may use: about as much in weights as in cells, or cells alone.
 CACHE_BYTES = 3 << 17
+#: A product of more multiplications may be shared by threads of BLAS, which would change its bits.
+SHARED_BY_BLAS = 1 << 13
 #: Groups with fewer channels are computed in frames with the channels first.
 FEW_CHANNELS = 8
 
@@ -224,7 +229,8 @@ def _met(x: Array, out_hw: Pair, stride: Pair) -> Array:
 def _mix_channels(w: Array, x: Array) -> Array:
     """Apply a matrix to the channels: w (K, C), x (N, C, H, W) -> (N, K, H, W)."""
     N, C, H, W = x.shape
-    mixed: Array = np.matmul(w, x.reshape(N, C, H * W))
+    with ONE_THREAD if w.size * H * W > SHARED_BY_BLAS else nullcontext():
+        mixed: Array = np.matmul(w, x.reshape(N, C, H * W))
     return mixed.reshape(N, len(w), H, W)
 
 

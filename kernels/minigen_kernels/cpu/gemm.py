@@ -72,12 +72,10 @@ def transposing_pays(m: int, k: int, n: int, itemsize: int) -> bool:
 def times_vector(a: Array, v: Array) -> Array:
     """The product a @ v: a (M, K), v (K,) -> (M,)."""
     y = np.zeros(len(a), a.dtype)
-    if a.flags.c_contiguous:
-        _dot_rows(a, v, y)
-    elif a.T.flags.c_contiguous:
+    if a.T.flags.c_contiguous and not a.flags.c_contiguous:
         _add_rows(a.T, v, y)
     else:
-        np.matmul(a, v, out=y)
+        _dot_rows(np.ascontiguousarray(a), v, y)
     return y
 
 
