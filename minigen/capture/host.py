@@ -17,11 +17,18 @@ Imports: autograd, optim, random. Read next: ``recording.py``.
 
 from __future__ import annotations
 
+import array as arrays
 import collections
+import contextvars
 import functools
+import gc
+import operator
+import os
+import queue
 import random
 import sys
 import types
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +36,7 @@ from typing import Any
 import numpy as np
 
 from minigen.autograd import Tensor
+from minigen.capture.code import bound, is_installed, is_of_a_library, is_own_module, names_in
 from minigen.device import Device, device_of
 from minigen.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from minigen.optim.multi_tensor import is_step_count
@@ -41,7 +49,9 @@ _LEAVES = (
 )  # fmt: skip
 #: Optimizers whose rates and counts may change from step to step: their kernels can read such numbers from the device.
 KNOWN: tuple[type[Optimizer], ...] = (SGD, RMSprop, Adam, AdamW)
-_LIBRARIES = {"minigen", "minigen_kernels", "numpy", "cupy", *sys.stdlib_module_names} - {"__main__"}
+#: What holds values that no walk finds, or not the next ones: bytes, variables of a context, what may be gone.
+_OPAQUE = (arrays.array, bytearray, memoryview, contextvars.ContextVar, queue.SimpleQueue, weakref.ReferenceType)
+_INNER = (types.BuiltinFunctionType, types.ModuleType)  # leaves that are walked: ``settings.get`` has a `__self__`
 _SMALL = 4096  # elements; a larger array on the host must be the same object, its contents are not looked at
 
 
@@ -95,6 +105,7 @@ class Host:
         self._attributes: list[tuple[str, Any, str, Any]] = []
         self._lengths: list[tuple[str, Any, int]] = []
         self._sets: list[tuple[str, Any, Any]] = []
+        self._orders: list[tuple[str, Any, list[Any]]] = []
         self._contents: list[tuple[str, Array, bytes]] = []
         self._seen: dict[int, Any] = {}  # the objects themselves, so that no identity comes twice
         self._walk("step", step)
@@ -120,6 +131,9 @@ class Host:
         for path, elements, before in self._sets:
             if elements != before:
                 return f"{path} has other elements than it had"
+        for path, entries, keys in self._orders:
+            if not all(map(operator.is_, entries, keys)):
+                return f"{path} has its entries in another order"
         for path, array, contents in self._contents:
             if array.tobytes() != contents:
                 return f"the numbers in {path} changed"
@@ -138,7 +152,7 @@ class Host:
         stack = [(path, start)]
         while stack:
             path, x = stack.pop()
-            if isinstance(x, _LEAVES) or id(x) in self._seen:
+            if (isinstance(x, _LEAVES) and not isinstance(x, _INNER)) or id(x) in self._seen:
                 continue
             self._seen[id(x)] = x
             if isinstance(x, Tensor):
@@ -146,13 +160,17 @@ class Host:
             elif isinstance(x, Generator):
                 self.generators.append(x)
                 self._attributes += [(f"{path}{name}", x, name, getattr(x, name)) for name in ("_seed", "_stream")]
+            elif isinstance(x, types.ModuleType):  # one that no function names, but an object or list holds
+                stack += list(self._modules([(path, x)], set() if is_installed(x) else set(vars(x))))
             elif isinstance(x, np.ndarray):
                 self._content(path, x)
             elif not _is_device_array(x):
                 stack += list(self._parts(path, x))[::-1]
 
     def _content(self, path: str, x: Array) -> None:
-        if x.size <= _SMALL:
+        if x.dtype.hasobject and self._device == "cpu":
+            self.unseen.append(f"{path} is an array of objects")
+        elif x.size <= _SMALL:
             self._contents.append((path, x, x.tobytes()))
         elif self._device == "cpu":
             self.unseen.append(f"{path} is a large array in a tuple")
@@ -188,6 +206,7 @@ class Host:
             yield path, x.fget
         elif isinstance(x, dict):
             self._lengths.append((path, x, len(x)))
+            self._orders.append((path, x, list(x)))
             yield from self._entries(lambda key: f"{path}[{key!r}]", x, x.items())
         elif isinstance(x, (list, tuple, collections.deque)):
             self._lengths.append((path, x, len(x)))
@@ -200,44 +219,60 @@ class Host:
                 self.unseen.append(f"{path} is an iterator")
             if isinstance(x, (random.Random, np.random.Generator, np.random.RandomState)):
                 self.samplers.append(x)
+            if isinstance(x, _OPAQUE) and self._device == "cpu":
+                self.unseen.append(f"{path} is of the type {type(x).__name__}")
+            if type(x).__module__ in sys.stdlib_module_names:  # views of a dict, methods of a list, lru_cache, ...
+                yield from ((path, part) for part in gc.get_referents(x))
             yield from self._object(path, x, getattr(x, "__dict__", {}))
 
     def _function(self, path: str, f: types.FunctionType) -> Iterator[tuple[str, Any]]:
         yield from self._closure(path, f)
-        if not _is_of_a_library(f):
-            code = _names_in(f.__code__)
-            names = [name for name in code if name in f.__globals__]
+        if not is_of_a_library(f):
+            code, strings = names_in(f.__code__)
+            names = [name for name in code | (strings if "globals" in code else set()) if name in f.__globals__]
             found = [(name, f.__globals__[name]) for name in names]
             own = [(n, x) for n, x in found if getattr(x, "__globals__", f.__globals__) is f.__globals__]
-            yield from self._entries(lambda name: f"global {name}", f.__globals__, own)
-            for name, other in found:
-                if isinstance(other, types.ModuleType) and other.__name__.partition(".")[0] not in _LIBRARIES:
-                    read = [(n, x) for n, x in vars(other).items() if n in code and self._is_read(x)]
-                    yield from self._entries(functools.partial("{}.{}".format, name), vars(other), read)
+            globals_now = self._entries(lambda name: f"global {name}", f.__globals__, own)
+            yield from ((path, x) for path, x in globals_now if not isinstance(x, types.ModuleType))
+            imported = [(name, sys.modules[name]) for name in code - f.__globals__.keys() if name in sys.modules]
+            yield from self._modules([*found, *imported, *((name, x) for name, _, x in bound(f))], code | strings)
+            if not code.isdisjoint(("environ", "getenv")):
+                yield "os.environ", os.environ
             for name, other in found:  # functions of other files: what they hold, not their global variables
                 functions = isinstance(other, (types.FunctionType, types.MethodType))
-                if functions and self._device == "cpu" and not _is_installed(other):
+                if functions and self._device == "cpu" and not is_installed(other):
                     yield f"global {name}", other
                 elif functions and other.__globals__ is not f.__globals__:
                     yield f"global {name}", getattr(other, "__self__", None)
                     yield from self._closure(f"global {name}", getattr(other, "__func__", other))
 
+    def _modules(self, named: list[tuple[str, Any]], code: set[str]) -> Iterator[tuple[str, Any]]:
+        """What modules among these, and modules in them, hold under names in the code of a function."""
+        seen = set[int]()
+        while named:
+            name, module = named.pop()
+            if is_own_module(module) and id(module) not in seen:
+                seen.add(id(module))
+                read = [(n, x) for n, x in vars(module).items() if n in code and n[:2] != "__" and self._is_read(x)]
+                entries = self._entries(functools.partial("{}.{}".format, name), vars(module), read)
+                yield from ((path, x) for path, x in entries if not isinstance(x, types.ModuleType))
+                named += [(f"{name}.{n}", x) for n, x in read]
+
     def _is_read(self, x: Any) -> bool:
         """Whether it is looked at, found in a module that a function names."""
-        own = self._device == "cpu" and isinstance(x, (types.FunctionType, type)) and not _is_installed(x)
+        own = self._device == "cpu" and isinstance(x, (types.FunctionType, type)) and not is_installed(x)
         return own or not callable(x)
 
     def _closure(self, path: str, f: types.FunctionType) -> Iterator[tuple[str, Any]]:
-        for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
-            try:
-                value = cell.cell_contents
-            except ValueError:  # not bound yet
-                continue
+        for name, cell, value in bound(f):
             if self._device == "cpu" and self._is_slot(value):
                 self._slot(f"{path}.{name}", cell, "cell_contents", value)
             else:
                 self._attributes.append((f"{path}.{name}", cell, "cell_contents", value))
-            yield f"{path}.{name}", value
+            if not isinstance(value, types.ModuleType):
+                yield f"{path}.{name}", value
+        fixed = ("__code__", "__defaults__", "__kwdefaults__")
+        self._attributes += [(f"{path}.{name}", f, name, getattr(f, name)) for name in fixed]
         yield from ((path, value) for value in (f.__defaults__, f.__kwdefaults__))
         yield from self._attributes_of(path, f.__dict__)
 
@@ -256,10 +291,10 @@ class Host:
         yield from self._entries(lambda key: f"{path}.{key}", attributes, attributes.items())
 
     def _class(self, path: str, kind: type) -> Iterator[tuple[str, Any]]:
-        if not _is_of_a_library(kind):
+        if not is_of_a_library(kind):
             own = [(name, value) for name, value in vars(kind).items() if name[:2] != "__" or callable(value)]
             yield from self._entries(lambda name: f"{path}.{name}", kind, own)
-            yield from ((base.__name__, base) for base in kind.__bases__)
+            yield from ((base.__name__, base) for base in (*kind.__bases__, type(kind)))
 
     def _optimizer(self, path: str, optimizer: Optimizer) -> Iterator[tuple[str, Any]]:
         known = isinstance(optimizer, KNOWN)
@@ -288,23 +323,6 @@ class Host:
             elif not isinstance(container, tuple):  # whose entries cannot change
                 self._items.append((path_of(key), container, key, value))
             yield path_of(key), value
-
-
-def _is_of_a_library(x: Any) -> bool:
-    """Whether a function or class is of minigen, of Python or of the arrays: none of theirs has numbers that change."""
-    return str(x.__module__).partition(".")[0] in _LIBRARIES
-
-
-def _is_installed(x: Any) -> bool:
-    """Whether a function or class is of a library: of minigen, of Python, or of another package that is installed."""
-    file = getattr(sys.modules.get(str(x.__module__)), "__file__", None) or ""
-    return _is_of_a_library(x) or "site-packages" in file or "dist-packages" in file
-
-
-def _names_in(code: types.CodeType) -> set[str]:
-    """The names of global variables (and of attributes) in the code of a function, and of functions inside of it."""
-    inside = [c for c in code.co_consts if isinstance(c, types.CodeType)]
-    return set(code.co_names).union(*map(_names_in, inside))
 
 
 def _is_device_array(x: Any) -> bool:

@@ -28,11 +28,18 @@ def matcher(given: Any) -> Match:
     return writer.function()
 
 
+def aliases(arrays: Sequence[Array]) -> list[int]:
+    """For each array the place at which it stands first: a step may ask whether two arguments are one."""
+    first: dict[int, int] = {}
+    return [first.setdefault(id(x), i) for i, x in enumerate(arrays)]
+
+
 class _Writer:
     def __init__(self) -> None:
         self._lines: list[str] = []
-        self._constants: dict[str, Any] = {"Tensor": Tensor}
+        self._constants: dict[str, Any] = {"Tensor": Tensor, "aliases": aliases}
         self._arrays: list[str] = []
+        self._found: list[Array] = []
         self._count = 0
 
     def look(self, path: str, x: Any) -> None:
@@ -45,6 +52,7 @@ class _Writer:
             self._must(f"type({path}) is {self._constant(type(x))} and {form}")
             self._must(f"{path}.dtype == {self._constant(x.dtype)}")
             self._arrays.append(path)
+            self._found.append(x)
         elif isinstance(x, (tuple, list)):
             self._must(f"type({path}) is {self._constant(type(x))} and len({path}) == {len(x)}")
             for i, part in enumerate(x):
@@ -64,6 +72,8 @@ class _Writer:
             self._must(f"{path} is {self._constant(x)}")
 
     def function(self) -> Match:
+        if len(self._arrays) > 1:
+            self._must(f"aliases([{', '.join(self._arrays)}]) == {aliases(self._found)}")
         lines = "\n".join("        " + line for line in [*self._lines, f"return [{', '.join(self._arrays)}]"])
         scope: dict[str, Any] = {}
         exec(f"def make({', '.join(self._constants)}):\n    def match(given):\n{lines}\n    return match\n", scope)

@@ -196,15 +196,15 @@ class _Writer:
             return f"{self._constant(Tensor, 'Tensor')}({self.text(x.ref)})"
         if type(x) in _PLAIN or (type(x) is float and math.isfinite(x)):
             return repr(x)
-        if type(x) is tuple and (not x or any(_moves(part) for part in x)):
+        if type(x) is tuple:
             return f"({', '.join(map(self.text, x))}{',' if len(x) == 1 else ''})"
         if type(x) is list:
             return f"[{', '.join(map(self.text, x))}]"
-        if type(x) is dict and any(map(_moves, x.values())):
-            return f"{{{', '.join(f'{key!r}: {self.text(value)}' for key, value in x.items())}}}"
+        if type(x) is dict:  # a new one in each step, as it may be the caller's to change
+            return f"{{{', '.join(f'{self.text(key)}: {self.text(value)}' for key, value in x.items())}}}"
         if hasattr(x, "_fields") and _moves(x):
             return f"{self._constant(type(x), type(x).__name__)}({', '.join(map(self.text, x))})"
-        if is_record(x) and _moves(x):
+        if is_record(x) and (_moves(x) or not x.__dataclass_params__.frozen):
             named = [f"{f.name}={self.text(getattr(x, f.name))}" for f in dataclasses.fields(x)]
             return f"{self._constant(type(x), type(x).__name__)}({', '.join(named)})"
         if type(x) is slice:

@@ -155,7 +155,9 @@ class Recording:
         self._inputs: list[tuple[Any, Any, int]] = []
         places = [trace.stand_in(array) for array in self._arrays]
         self._inputs += [(*_attribute(slot), x.ref.number) for slot, x in zip(self._slots, places)]
-        arguments = [trace.stand_in(array) for array in arrays_in(given)]
+        own = {id(array): array for array in arrays_in(given)}  # one that is given twice is one array
+        made = {key: trace.stand_in(array) for key, array in own.items()}
+        arguments = [made[id(array)] for array in arrays_in(given)]
         self._inputs += [(None, i, x.ref.number) for i, x in enumerate(arguments)]
         before = [t.grad for t in self._tensors]
         held = [None if g is None else Tensor(trace.stand_in(g.data)) for g in before]
@@ -171,13 +173,19 @@ class Recording:
         try:
             with trace.recording():
                 args, kwargs = filled(given, arguments)
+                kind = kind_of((args, kwargs))
                 result = self._step(*args, **kwargs)
+                as_given = kind_of((args, kwargs)) == kind
+                as_given = as_given and all(map(operator.is_, arrays_in((args, kwargs)), arguments))
                 del args, kwargs
         except BaseException as error:
             undo.all(trace)
             if not isinstance(error, Exception):
                 raise
             return self._plainly(given), f"{type(error).__name__} while the step was recorded: {error}"
+        if not as_given:  # it has changed copies of what it was given
+            undo.all(trace)
+            return self._plainly(given), "the step changes a list, dict or Tensor among its arguments; return it"
         self._outputs: list[tuple[Any, str, Any]] = []
         self._places(trace, places)
         self._grads(trace, before, held)
@@ -187,7 +195,7 @@ class Recording:
         kept = {id(t): t for _, t in host.tensors}
         self._returned = template(result, kept, trace)
         result = values(result, kept)
-        del places, arguments, held
+        del places, arguments, held, made
         gc.collect()
         if left := trace.left():
             _replace(left)

@@ -13,7 +13,7 @@ from minigen.capture import CapturedStep
 from minigen.capture.arguments import arrays_in, kind_of, objects_in
 from minigen.capture.host import Captured, Host
 from minigen.compiling import traced
-from minigen.compiling.matching import Match, matcher
+from minigen.compiling.matching import Match, aliases, matcher
 from minigen.compiling.program import Stale
 from minigen.compiling.recording import AGAIN, Recording
 from minigen.nn.modes import modes_of_thread
@@ -144,8 +144,8 @@ class CompiledStep(Captured, Generic[P, R]):
 
     def _kind(self, given: Any) -> _Kind:
         """What is known of steps with such arguments, in such a mode."""
-        strides = tuple([x.strides for x in arrays_in(given)])
-        key = (*_place(), strides, kind_of(given))
+        arrays = arrays_in(given)
+        key = (*_place(), *(x.strides for x in arrays), *aliases(arrays), kind_of(given))
         if key not in self._kinds and len(self._kinds) >= MOST_SEEN:
             without = [key for key, kind in self._kinds.items() if kind.recording is None]
             del self._kinds[without[0] if without else next(iter(self._kinds))]

@@ -43,7 +43,9 @@ CHANGING = frozenset({"copyto", "fill_diagonal", "put", "put_along_axis", "fill"
 #: Functions that make an array of none: those of a traced array's module give traced arrays, too.
 CREATION = frozenset({"arange", "empty", "eye", "full", "identity", "linspace", "ones", "zeros"})
 CONVERSION = frozenset({"array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray"})
-
+#: Functions that make a shape of the arguments after the first.
+SHAPING = frozenset({"array_split", "broadcast_to", "pad", "repeat", "reshape", "rot90", "split", "tile"})
+BY_NUMBERS = "a shape that depends on numbers"
 
 _LIKE: dict[str, Any] = {"full_like": np.full, "ones_like": np.ones, "zeros_like": np.zeros}
 
@@ -86,10 +88,8 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         self.trace.failed(f".{name} = ... of an array", None)
 
     def _method(self, name: str, args: Any, kwargs: Any) -> Any:
-        if name == "repeat" and (args and isinstance(args[0], Traced)):
-            return self.trace.failed(
-                "a shape that depends on numbers", self.value.repeat(args[0].value, *args[1:], **kwargs)
-            )
+        if name in SHAPING and _has_traced((args, kwargs)):
+            self.trace.failed(BY_NUMBERS, None)
         changes = [kwargs["out"]] if kwargs.get("out") is not None else []
         return self.trace.call(getattr(type(self.value), name), (self, *args), kwargs, changes=changes)
 
@@ -119,6 +119,8 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
             return self.trace.failed(f"np.{name}", function(*self.trace.values(args), **self.trace.values(kwargs)))
         if name in _LIKE and len(args) == (2 if name == "full_like" else 1) and not kwargs.keys() - {"dtype"}:
             return self._filled(name, *args, **kwargs)
+        if name in SHAPING and _has_traced((args[1:], kwargs)):
+            self.trace.failed(BY_NUMBERS, None)
         changes = [args[0]] if name in CHANGING else []
         changes += [kwargs["out"]] if kwargs.get("out") is not None else []
         return self.trace.call(function, args, kwargs, changes=changes)
@@ -142,6 +144,8 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Any:
         if _is_masked(index):
             return self.trace.failed("x[mask], whose shape depends on numbers", self.value[self.trace.values(index)])
+        if any(isinstance(part, slice) and _has_traced(part) for part in _parts(index)):
+            self.trace.failed(BY_NUMBERS, None)
         return self.trace.call(operator.getitem, (self, index))
 
     def __setitem__(self, index: Any, x: Any) -> None:
@@ -214,8 +218,14 @@ class _Modules:
             return function
         trace = current
         if name in CREATION:
-            return lambda *args, **kwargs: trace.call(function, args, kwargs)
+            return lambda *args, **kwargs: _created(trace, function, args, kwargs)
         return lambda x, *args, **kwargs: _converted(trace, function, x, args, kwargs)
+
+
+def _created(trace: Any, function: Any, args: Any, kwargs: Any) -> Any:
+    if _has_traced(args[:1] if function is np.full else (args, kwargs)):
+        trace.failed(BY_NUMBERS, None)
+    return trace.call(function, args, kwargs)
 
 
 def _converted(trace: Any, function: Any, x: Any, args: Any, kwargs: Any) -> Any:
@@ -228,8 +238,20 @@ def _converted(trace: Any, function: Any, x: Any, args: Any, kwargs: Any) -> Any
 
 
 def _is_masked(index: Any) -> bool:
-    parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(part, Traced) and part.value.dtype.kind == "b" for part in parts)
+    return any(isinstance(part, Traced) and part.value.dtype.kind == "b" for part in _parts(index))
+
+
+def _parts(index: Any) -> tuple[Any, ...]:
+    return index if isinstance(index, tuple) else (index,)
+
+
+def _has_traced(x: Any) -> bool:
+    """Whether there are traced arrays in it."""
+    if isinstance(x, dict):
+        x = list(x.values())
+    elif type(x) is slice:
+        x = (x.start, x.stop, x.step)
+    return any(map(_has_traced, x)) if type(x) in (tuple, list) else isinstance(x, Traced)
 
 
 _modules = _Modules()

@@ -6,6 +6,7 @@ Read next: ``test_training.py``.
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -83,18 +84,13 @@ def masks(toy: Toy) -> Step:
 
 
 def hides_memory(toy: Toy) -> Step:
-    def previous() -> Any:
-        last = None
-        while True:
-            last = yield last
-
-    memory = previous()
-    next(memory)
-    send = {"it": memory.send}
+    hidden = "previous loss of test_refusals"
+    vars(sys).pop(hidden, None)
 
     def step(x: Any) -> Any:
         loss = toy.step(x)["loss"]
-        before = send["it"](loss.detach())
+        before = vars(sys).pop(hidden, None)
+        vars(sys)[hidden] = loss.detach()
         return loss if before is None else loss + before
 
     return step

@@ -1,0 +1,52 @@
+"""What the code of a function tells: whose it is, and which names it uses.
+
+Imports: Python alone. Read next: ``host.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+LIBRARIES = {"minigen", "minigen_kernels", "numpy", "cupy", *sys.stdlib_module_names} - {"__main__"}
+
+
+def _home(x: Any) -> str:
+    """The name of the module that it is, or is defined in."""
+    return x.__name__ if isinstance(x, types.ModuleType) else str(x.__module__)
+
+
+def is_of_a_library(x: Any) -> bool:
+    """Whether a function, class or module is of minigen, of Python or of the arrays: none of theirs has numbers that change."""
+    return _home(x).partition(".")[0] in LIBRARIES
+
+
+def is_own_module(x: Any) -> bool:
+    """Whether it is a module, and not of a library."""
+    return isinstance(x, types.ModuleType) and not is_of_a_library(x)
+
+
+def bound(f: types.FunctionType) -> Iterator[tuple[str, Any, Any]]:
+    """The names in the closure of a function, their cells, and what these hold; but for what is not bound yet."""
+    for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
+        with contextlib.suppress(ValueError):
+            yield name, cell, cell.cell_contents
+
+
+def is_installed(x: Any) -> bool:
+    """Whether a function, class or module is of a library: of minigen, of Python, or of another package that is installed."""
+    file = getattr(sys.modules.get(_home(x)), "__file__", None) or ""
+    return is_of_a_library(x) or "site-packages" in file or "dist-packages" in file
+
+
+def names_in(code: types.CodeType) -> tuple[set[str], set[str]]:
+    """The names of global variables and of attributes in the code of a function, functions inside included; its texts.
+
+    These may be names, too: ``getattr(config, "weight")``.
+    """
+    inside = [names_in(c) for c in code.co_consts if isinstance(c, types.CodeType)]
+    texts = {c for c in code.co_consts if isinstance(c, str)}
+    return set(code.co_names).union(*(names for names, _ in inside)), texts.union(*(found for _, found in inside))
