@@ -20,7 +20,7 @@ def _home(x: Any) -> str:
 
 
 def is_of_a_library(x: Any) -> bool:
-    """Whether a function, class or module is of minigen, of Python or of the arrays: none of theirs has numbers that change."""
+    """Whether a function, class or module is of minigen, of Python or of arrays, which have no numbers that change."""
     return _home(x).partition(".")[0] in LIBRARIES
 
 
@@ -37,7 +37,7 @@ def bound(f: types.FunctionType) -> Iterator[tuple[str, Any, Any]]:
 
 
 def is_installed(x: Any) -> bool:
-    """Whether a function, class or module is of a library: of minigen, of Python, or of another package that is installed."""
+    """Whether a function, class or module is of a library: as above, or of another package that is installed."""
     file = getattr(sys.modules.get(_home(x)), "__file__", None) or ""
     return is_of_a_library(x) or "site-packages" in file or "dist-packages" in file
 
