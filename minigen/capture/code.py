@@ -6,10 +6,11 @@ Imports: Python alone. Read next: ``host.py``.
 from __future__ import annotations
 
 import contextlib
+import dis
 import sys
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 LIBRARIES = {"minigen", "minigen_kernels", "numpy", "cupy", *sys.stdlib_module_names} - {"__main__"}
 
@@ -42,11 +43,17 @@ def is_installed(x: Any) -> bool:
     return is_of_a_library(x) or "site-packages" in file or "dist-packages" in file
 
 
-def names_in(code: types.CodeType) -> tuple[set[str], set[str]]:
-    """The names of global variables and of attributes in the code of a function, functions inside included; its texts.
+class Names(NamedTuple):
+    """Names in the code of a function: of global variables, of attributes and imports too, and texts that may be."""
 
-    These may be names, too: ``getattr(config, "weight")``.
-    """
+    variables: set[str]
+    attributes: set[str]
+    texts: set[str]
+
+
+def names_in(code: types.CodeType) -> Names:
+    """The names in the code of a function, functions inside of it included."""
     inside = [names_in(c) for c in code.co_consts if isinstance(c, types.CodeType)]
+    loaded = {x.argval for x in dis.get_instructions(code) if x.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     texts = {c for c in code.co_consts if isinstance(c, str)}
-    return set(code.co_names).union(*(names for names, _ in inside)), texts.union(*(found for _, found in inside))
+    return Names(*(own.union(*found) for own, *found in zip((loaded, set(code.co_names), texts), *inside)))

@@ -228,14 +228,15 @@ class Host:
     def _function(self, path: str, f: types.FunctionType) -> Iterator[tuple[str, Any]]:
         yield from self._closure(path, f)
         if not is_of_a_library(f):
-            code, strings = names_in(f.__code__)
-            names = [name for name in code | (strings if "globals" in code else set()) if name in f.__globals__]
+            variables, code, texts = names_in(f.__code__)
+            by_text = texts if "globals" in variables else set()  # globals()["weight"]
+            names = [name for name in variables | by_text if name in f.__globals__]
             found = [(name, f.__globals__[name]) for name in names]
             own = [(n, x) for n, x in found if getattr(x, "__globals__", f.__globals__) is f.__globals__]
             globals_now = self._entries(lambda name: f"global {name}", f.__globals__, own)
             yield from ((path, x) for path, x in globals_now if not isinstance(x, types.ModuleType))
             imported = [(name, sys.modules[name]) for name in code - f.__globals__.keys() if name in sys.modules]
-            yield from self._modules([*found, *imported, *((name, x) for name, _, x in bound(f))], code | strings)
+            yield from self._modules([*found, *imported, *((name, x) for name, _, x in bound(f))], code | texts)
             if not code.isdisjoint(("environ", "getenv")):
                 yield "os.environ", os.environ
             for name, other in found:  # functions of other files: what they hold, not their global variables

@@ -5,6 +5,7 @@ Imports: autograd, capture, program, trace, traced. Read next: ``recording.py``.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +40,12 @@ def _changed_in(value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, list):
         return [_changed_in(x, change) for x in value]
     if isinstance(value, dict):
-        return {key: _changed_in(x, change) for key, x in value.items()}
+        parts_by_key = {key: _changed_in(x, change) for key, x in value.items()}
+        if type(value) is not dict:  # an OrderedDict, a defaultdict
+            value = copy.copy(value)
+            value.update(parts_by_key)
+            return value
+        return parts_by_key
     if is_record(value):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return dataclasses.replace(value, **{name: _changed_in(x, change) for name, x in fields.items()})
@@ -59,7 +65,17 @@ def template(result: Any, kept: dict[int, Tensor], trace: Trace) -> Any:
         trace.problem = trace.problem or "the step returns an array that compile has not seen"
         return x
 
+    if other := _other_than_plain(result):
+        trace.problem = trace.problem or f"the step returns a {other}; return a dict, list, tuple or dataclass"
     return _changed_in(result, change)
+
+
+def _other_than_plain(x: Any) -> str:
+    """The name of the class of a dict or list in a result that is more than that; empty if there is none."""
+    if isinstance(x, (dict, list)) and type(x) not in (dict, list):
+        return type(x).__name__
+    parts = list(x.values()) if isinstance(x, dict) else x if isinstance(x, (tuple, list)) else ()
+    return next(filter(None, map(_other_than_plain, parts)), "")
 
 
 def values(result: Any, kept: dict[int, Tensor]) -> Any:

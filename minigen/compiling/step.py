@@ -5,6 +5,7 @@ Imports: autograd, nn, capture, recording. Read next: ``recording.py``, ``traced
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -27,7 +28,10 @@ MOST_KINDS = 8  # of arguments that steps are recorded for; others are given to 
 MOST_SEEN = 64  # kinds that are counted; beyond, one that was seen long ago begins anew
 MANY = "the arguments are of ever new kinds: give numbers that change as arrays, objects as the same ones each time"
 BEGINNING = "a step is replayed from the fifth on: the first is plain, the next are recorded twice, and compared"
+ELSEWHERE = "another thread is recording a step"
 ASKED = "numbers that the step asks about (whether all labels are classes, say) were not as when it was recorded"
+
+_recorder = threading.RLock()  # a recording puts traced arrays in the places of all that its step reaches
 
 
 class _Kind:
@@ -97,6 +101,19 @@ class CompiledStep(Captured, Generic[P, R]):
         """Make a step with arguments of this kind."""
         args, kwargs = given
         kind.calls += 1
+        if kind.next == "replay" or (kind.recording is None and kind.calls < kind.attempt):
+            return self._next(kind, given)
+        if not _recorder.acquire(blocking=False):
+            self.reason = ELSEWHERE
+            return self.step(*args, **kwargs)
+        try:
+            return self._next(kind, given)
+        finally:
+            _recorder.release()
+
+    def _next(self, kind: _Kind, given: Any) -> R:
+        """The same, while no other thread records a step."""
+        args, kwargs = given
         if kind.recording is None and kind.calls >= kind.attempt:
             self._begin(kind, given)
         recording = kind.recording
@@ -198,6 +215,7 @@ def compile(step: Callable[P, R]) -> CompiledStep[P, R]:
     random numbers that are not minigen's, an iterator, arrays that it leaves where nobody sees them. There are no
     errors but those of `step`. What no comparison reaches - the clock, files - must not matter to it.
 
+    Arguments may be changed in place, `x[...] = y`; a step that changes a list, dict or Tensor among them stays plain.
     Results have no history; their memory is their own. A step on a CUDA device is captured as a graph: see `capture`.
 
     The nearest in PyTorch is ``torch.compile``, which compiles kernels of its own; here the kernels stay, and what goes

@@ -12,6 +12,7 @@ import functools
 import os
 import queue
 import sys
+import threading
 import types
 import weakref
 from collections.abc import Callable
@@ -260,3 +261,48 @@ def test_a_result_that_the_caller_changes_is_new_each_time() -> None:
         assert result["more"] == {"name": "toy"} and result["parts"] == ({"k": 1},)
         result["more"]["epoch"] = result["parts"][0]["k"] = 2
     assert compiled.replays == 4
+
+
+def test_a_result_of_another_class_keeps_it() -> None:
+    toy = Toy(device="cpu")
+    compiled = compile(lambda x: collections.OrderedDict(loss=toy.step(x)["loss"]))
+    assert [type(compiled(x)) for x in batches(8)] == [collections.OrderedDict] * 8
+    assert "the step returns a OrderedDict" in str(compiled.reason)
+
+
+def test_a_step_is_made_plainly_while_another_thread_records() -> None:
+    inside, go_on = threading.Event(), threading.Event()
+    one, other = Toy(device="cpu"), Toy(device="cpu")
+
+    def slow(x: Any) -> Any:
+        inside.set()
+        go_on.wait(30)
+        return one.step(x)
+
+    first, second = compile(slow), compile(lambda x: other.step(x))
+    xs = batches(3)
+    go_on.set()
+    first(xs[0]), second(xs[0])
+    inside.clear()
+    go_on.clear()
+    thread = threading.Thread(target=first, args=(xs[1],))
+    thread.start()
+    assert inside.wait(30)
+    second(xs[1])
+    reason = second.reason
+    go_on.set()
+    thread.join()
+    assert reason == "another thread is recording a step"
+    second(xs[2])
+    assert second.reason != reason
+
+
+def test_an_attribute_is_no_global_variable() -> None:
+    """`toy.step` has nothing to do with a global variable `step`, which may change as it likes."""
+    scope: dict[str, Any] = {}
+    exec("def make(toy):\n    return lambda x: toy.step(x)\n", scope)
+
+    def before(toy: Toy, k: int) -> None:
+        scope["step"] = k
+
+    assert assert_same(scope["make"], before=before).replays == 8
