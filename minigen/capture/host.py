@@ -235,7 +235,7 @@ class Host:
             own = [(n, x) for n, x in found if getattr(x, "__globals__", f.__globals__) is f.__globals__]
             globals_now = self._entries(lambda name: f"global {name}", f.__globals__, own)
             yield from ((path, x) for path, x in globals_now if not isinstance(x, types.ModuleType))
-            imported = [(name, sys.modules[name]) for name in code - f.__globals__.keys() if name in sys.modules]
+            imported = [(name, sys.modules[name]) for name in code if name in sys.modules]
             yield from self._modules([*found, *imported, *((name, x) for name, _, x in bound(f))], code | texts)
             if not code.isdisjoint(("environ", "getenv")):
                 yield "os.environ", os.environ

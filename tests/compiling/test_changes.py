@@ -127,10 +127,11 @@ def in_a_module_in_a_list() -> tuple[Weight, Change]:
 
 
 def in_a_local_import() -> tuple[Weight, Change]:
-    settings = _package()
+    settings = sys.modules["own_settings"] = _package()
+    globals()["own_settings"] = None  # that there is a global variable of this name does not matter
 
     def weight() -> float:
-        from own_package.settings import weight
+        from own_settings import weight  # type: ignore[import-not-found]
 
         return weight
 
