@@ -25,7 +25,7 @@ def test_training_works_without_a_place_to_write(tmp_path: Path) -> None:
     here.mkdir()
     site.mkdir()
     (site / "__pycache__").touch()  # below which the home folder would be
-    for package in ("minigen", "kernels/minigen_kernels"):
+    for package in ("minigen", "minigen_bench", "kernels/minigen_kernels"):
         target = site / Path(package).name
         shutil.copytree(ROOT / package, target, ignore=shutil.ignore_patterns("__pycache__"))
         for folder in (target, *(path for path in target.rglob("*") if path.is_dir())):
