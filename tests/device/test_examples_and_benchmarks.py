@@ -82,4 +82,4 @@ def test_the_harness_of_the_benchmarks_runs_there(tmp_path: Path) -> None:
         env=environment, cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "GPU: " in done.stdout and "| dense AE 784-128-64-128-784 |" in done.stdout
+    assert "GPU: " in done.stdout and "dense AE 784-128-64-128-784" in done.stdout
