@@ -144,6 +144,7 @@ class Linear(FusedFunction):
 
     def backward_arrays(self, gy: Array, y: Array) -> tuple[Array | None, ...]:
         x, w = self.inputs[0].data, self.inputs[1].data
+        gy = gy if gy.flags.c_contiguous else gy.copy()  # one layout: cuBLAS by CuPy and by a graph give the same bits
         gz, gb = bias_act_gradients(self.fused, gy, y, len(self.inputs) == 3 and self.needs(2))
         gx = gemm(gz, w) if self.needs(0) else None
         gw = gemm(gz.T, x) if self.needs(1) else None
