@@ -12,9 +12,8 @@ a row is what one weight meets in all samples, read from the frame; the second m
 Images may come in both layouts; a result is channels last (``layout.py``). What fits the second-level cache is worked
 through at a time: groups of samples. Groups and the order of all sums depend only on the shapes.
 
-Imports: NumPy, ``frame.py``, ``layout.py``, ``panels.py``, ``window.py``,
-``window_sums.py``. Specification: ``../reference/conv.py``.
-Read next: ``window.py``.
+Imports: NumPy, ``frame.py``, ``layout.py``, ``panels.py``, ``window.py``, ``window_sums.py``. Specification:
+``../reference/conv.py``. Read next: ``window.py``.
 """
 
 from __future__ import annotations
