@@ -38,12 +38,16 @@ answer_attributes(nn.Module, OF_MODULES)
 answer_attributes(optim.Optimizer, OF_OPTIMIZERS)
 answer_attributes(Tensor, OF_TENSORS, [*INSTEAD, *ops.__all__, *(f"{name}_" for name in [*INSTEAD, *ops.__all__])])
 if TYPE_CHECKING:
+    from minigen import onnx
     from minigen.runs import ConfigError, NonFiniteLoss, Run, RunFolderError, open_run, train
 else:  # to a type checker an unknown name stays unknown
     _unknown = asked_of_module(__name__, OF_MINIGEN)
 
     def __getattr__(name: str) -> Any:
-        return getattr(importlib.import_module("minigen.runs"), name) if name in LATE else _unknown(name)
+        if name not in LATE and name not in LATE_ROOMS:
+            return _unknown(name)
+        room = importlib.import_module(f"minigen.{name if name in LATE_ROOMS else 'runs'}")
+        return room if name in LATE_ROOMS else getattr(room, name)
 
     def __dir__() -> list[str]:
         return sorted({"__version__", *__all__, *(OF_MINIGEN.keys() & globals().keys())})
@@ -53,10 +57,12 @@ __version__ = "0.2.0"
 
 #: What trains models, and what goes wrong with that.
 LATE = ("ConfigError", "NonFiniteLoss", "Run", "RunFolderError", "open_run", "train")
+#: Rooms that are loaded when they are first named.
+LATE_ROOMS = ("onnx",)
 
 __all__ = [
     "CheckpointError", "ConfigError", "Function", "FusedFunction", "Generator", "GradientError", "GradientMismatch",
     "NonFiniteLoss", "Run", "RunFolderError", "Tensor", "autograd", "capture", "compile", "cuda_status", "grad",
-    "gradcheck", "load", "losses", "manual_seed", "nn", "no_grad", "open_run", "ops", "optim", "save",
+    "gradcheck", "load", "losses", "manual_seed", "nn", "no_grad", "onnx", "open_run", "ops", "optim", "save",
     "set_num_threads", "train",
 ]  # fmt: skip

@@ -64,8 +64,8 @@ WITHOUT_ROW = {
     "nn.ShapeError", "losses.Reduction", "optim.Group", "optim.Optimizer", "optim.Schedule",
     "data.NAMES", "data.Batch", "data.DownloadError", "data.cache_folder", "mg.Function", "mg.FusedFunction",
     "mg.GradientError", "mg.GradientMismatch", "mg.autograd", "mg.cuda_status", "mg.losses", "mg.manual_seed", "mg.nn",
-    "mg.no_grad", "mg.ops", "mg.optim", "mg.train", "mg.open_run", "mg.Run", "mg.ConfigError", "mg.CheckpointError",
-    "mg.NonFiniteLoss", "mg.RunFolderError",
+    "mg.no_grad", "mg.onnx", "mg.ops", "mg.optim", "mg.train", "mg.open_run", "mg.Run", "mg.ConfigError",
+    "mg.CheckpointError", "mg.NonFiniteLoss", "mg.RunFolderError",
 }  # fmt: skip
 
 #: Words of Python, NumPy and Numba about what stands inside of the project.
