@@ -7,6 +7,7 @@ Imports: the other files of this room. Read next: ``library.py``, which makes a 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minigen import nn
+from minigen import weights
 from minigen.data import Dataset
 from minigen.data.layout import as_nchw
 from minigen.data.values import as_pixels
@@ -23,6 +24,8 @@ from minigen.doctor import Checkup
 from minigen.runs import drawing, sampling
 from minigen.runs.drawing import Classes, Drawing, Kind
 from minigen.runs.evaluation import Evaluation, Plan, checkup_of, measure
+from minigen.runs.importing import import_weights
+from minigen.runs.networks import whole
 from minigen.runs.sessions import Stop, finish, resume_session
 from minigen.runs.settings import plain_options, read_run
 from minigen.runs.trained import Trained
@@ -44,15 +47,15 @@ class Run(Trained):
     def __repr__(self) -> str:
         where = "in memory" if self.path is None else f"in {self.path}"
         data, step = self.config["dataset"], self.checkpoint_facts["state"]["step"]
-        return f"Run({self.recipe.name!r} on {data!r}, {self.checkpoint!r} checkpoint at step {step}, {where})"
+        came = "".join(f", weights of {Path(one['file']).name} at step {one['step']}" for one in self.imports)
+        return f"Run({self.recipe.name!r} on {data!r}, {self.checkpoint!r} checkpoint at step {step}{came}, {where})"
 
     # What it is.
 
     @property
     def model(self) -> Any:  # to a type checker: a Module has no attribute `generator`
         """The network, or one Module with all of them: ``run.model.generator``, ``run.model.discriminator``."""
-        modules = self.experiment.modules
-        return next(iter(modules.values())) if len(modules) == 1 else Networks(modules)
+        return whole(self.experiment.modules)
 
     @property
     def path(self) -> Path | None:
@@ -77,6 +80,11 @@ class Run(Trained):
         A row that lacks a term has NaN there.
         """
         return self.folder.open_metrics().arrays()
+
+    @property
+    def imports(self) -> list[dict[str, Any]]:
+        """What ``minigen import`` put into this checkpoint, the newest last: "file", "sha256", "part", "step", ..."""
+        return list(self.checkpoint_facts.get("imports", []))
 
     @property
     def pictures(self) -> dict[str, Array]:
@@ -204,6 +212,23 @@ class Run(Trained):
         vars(self).update(vars(Run.load(self.folder, recipe, config, None, self.device, memory_data, self.note)))
         return self
 
+    def import_weights(
+        self,
+        path: str | os.PathLike[str],
+        part: str | None = None,
+        *,
+        renames: Mapping[str, str] | None = None,
+        by_order: bool = False,
+    ) -> weights.Plan:
+        """Give the last checkpoint the weights of a file of PyTorch, or one network or `part` of it such as "decoder".
+
+        What `minigen import` does: `import_weights` in ``importing.py`` says what becomes of the rest of the run. The
+        Run has the new weights then. `Plan.table` says what became what.
+        """
+        plan = import_weights(self.folder, self.recipe, self.config, path, part, renames=renames, by_order=by_order)
+        vars(self).update(vars(self.at("last")))
+        return plan
+
     def at(self, checkpoint: Literal["best", "last"]) -> Run:
         """The same run with the parameters of another checkpoint."""
         return Run.load(self.folder, self.recipe, self.config, checkpoint, self.device, self.memory_data, self.note)
@@ -248,14 +273,3 @@ class Run(Trained):
                 f"images: expected (N, {', '.join(map(str, self.image_shape))}), got {images.images.shape}"
             )
         return images
-
-
-class Networks(nn.Module):
-    """The networks of a model that has several, as attributes by their names."""
-
-    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
-        self.names = tuple(modules)
-        vars(self).update(modules)
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"no network is called {name!r}; there are {', '.join(vars(self).get('names', ()))}")

@@ -119,6 +119,14 @@ class RunFolder:
         """Is there such a file?"""
         return path.exists()
 
+    def rename(self, path: Path, name: Path) -> None:
+        """Give a checkpoint another name in its folder."""
+        os.replace(path, name)
+
+    def remove(self, path: Path) -> None:
+        """Delete a checkpoint, if there is one."""
+        path.unlink(missing_ok=True)
+
     def write_picture(self, path: Path, picture: Array) -> None:
         """Write the picture of an epoch, bytes (H, W) or (H, W, 3), as a PNG."""
         save_png(picture, path)
@@ -195,6 +203,12 @@ class RunMemory(RunFolder):
 
     def has(self, path: Path) -> bool:
         return path in self.checkpoints
+
+    def rename(self, path: Path, name: Path) -> None:
+        self.checkpoints[name] = self.checkpoints.pop(path)
+
+    def remove(self, path: Path) -> None:
+        self.checkpoints.pop(path, None)
 
     def write_picture(self, path: Path, picture: Array) -> None:
         self.pictures[path.stem] = picture

@@ -65,6 +65,7 @@ class TrainingSession:
         self.validated = 0  # the step after which validation last ran
         self.saved = 0  # the step of the newest checkpoint
         self.last_terms: dict[str, dict[str, float]] = {}  # newest means by split, for the summary
+        self.imports: list[dict[str, Any]] = []  # what `minigen import` put into it
         self.metrics = folder.open_metrics()
         self.history: list[dict[str, float]] = []  # the mean terms of each epoch so far
         held, batch_size = prepared.validation, prepared.batches.batch_size
@@ -122,7 +123,7 @@ class TrainingSession:
         self.state = TrainingState(**state, means=Means(facts["state"]["totals"], facts["state"]["counts"]))
         self.best = None if facts["best"] is None else Best(**facts["best"])
         self.validated, self.last_terms = facts["validated"], facts["last_terms"]
-        self.saved = self.state.step
+        self.saved, self.imports = self.state.step, facts.get("imports", [])
         self._seconds, self._began = float(facts["seconds"]), time.perf_counter()
         for name, done in (("epochs", self.state.epoch), ("max_steps", self.state.step)):
             if prepared.config[name] is not None and prepared.config[name] < done:
@@ -269,6 +270,7 @@ class TrainingSession:
             "last_terms": self.last_terms,
             "rows": self.metrics.rows,
             "seconds": self.seconds,
+            **({"imports": self.imports} if self.imports else {}),
         }
         self.folder.write_checkpoint(path, take_checkpoint(self.prepared.experiment, facts, path))
         self.saved = state.step
