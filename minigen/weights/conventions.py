@@ -56,14 +56,18 @@ class Setting:
 
 @dataclass(frozen=True)
 class Convention:
-    """A row: the layer, its names in PyTorch and Keras ("" if it has none), its entries in the order of Keras' file."""
+    """A row: the layer, its names in PyTorch and Keras, its entries in the order of Keras' file, and what else differs.
+
+    Entries have the same names and shapes in PyTorch, but for `SPECTRAL`.
+    """
 
     layer: type[nn.Module]
     torch: str
     keras: str
     entries: tuple[Entry, ...]
     settings: tuple[Setting, ...] = ()
-    differs: str = ""
+    torch_differs: str = "nothing"
+    keras_differs: str = "nothing"
 
 
 def _same(own: str, shape: str, keras: str) -> Entry:
@@ -79,41 +83,39 @@ def _scale_and_shift(shape: str) -> tuple[Entry, Entry]:
 
 
 _EPS = Setting("eps", "epsilon", 1e-5, 1e-3)
-_BATCH_VARIANCE = (
-    "In training PyTorch and minigen keep the unbiased variance of a batch of n, Keras the biased one, smaller by "
-    "(n - 1) / n; it is taken as it stands. "
-)
 
 CONVENTIONS = (
     Convention(
         nn.Dense, "Linear", "Dense",
         (Entry("weight", "(out, in)", "kernel", "(in, out)", (1, 0)), _bias()),
-        differs="Behind a Flatten, and in front of a Reshape, features stand in the order of the pixels: channels "
-        "first here and in PyTorch, last in Keras. Rows and columns are permuted with them.",
+        keras_differs="Behind a Flatten, and in front of a Reshape, features stand in the order of the pixels: "
+        "channels first here, last in Keras. Rows and columns are permuted with them",
     ),
     Convention(
         nn.Conv2d, "Conv2d", "Conv2D",
         (Entry("weight", "(out, in/groups, kh, kw)", "kernel", "(kh, kw, in/groups, out)", (2, 3, 1, 0)), _bias()),
-        differs="A padding in pixels becomes a ZeroPadding2D before it: Keras' `same` pads less in front.",
+        torch_differs="`padding=\"same\"` with a stride, which PyTorch does not have",
+        keras_differs="A padding in pixels is a ZeroPadding2D before it: Keras' \"same\" pads less in front",
     ),
     Convention(
         nn.Conv1d, "Conv1d", "Conv1D",
         (Entry("weight", "(out, in/groups, k)", "kernel", "(k, in/groups, out)", (2, 1, 0)), _bias()),
-        differs="As Conv2d.",
+        torch_differs="as Conv2d", keras_differs="as Conv2d",
     ),
     Convention(
         nn.ConvTranspose2d, "ConvTranspose2d", "Conv2DTranspose",
         (Entry("weight", "(in, out/groups, kh, kw)", "kernel", "(kh, kw, out, in)", (2, 3, 1, 0)), _bias()),
-        differs="A padding in pixels becomes a Cropping2D behind it; Keras has no groups.",
+        torch_differs="`padding=\"same\"`, which PyTorch does not have",
+        keras_differs="A padding in pixels is a Cropping2D behind it; no groups, no stride and dilation at once",
     ),
     Convention(
         nn.ConvTranspose1d, "ConvTranspose1d", "Conv1DTranspose",
         (Entry("weight", "(in, out/groups, k)", "kernel", "(k, out, in)", (2, 1, 0)), _bias()),
-        differs="As ConvTranspose2d.",
+        torch_differs="as ConvTranspose2d", keras_differs="as ConvTranspose2d",
     ),
     Convention(
         nn.Embedding, "Embedding", "Embedding", (_same("weight", "(num, dim)", "embeddings"),),
-        differs="Keras has no row for padding that stays 0.",
+        keras_differs="no row for padding that stays 0",
     ),
     Convention(
         nn.BatchNorm, "BatchNorm1d, BatchNorm2d", "BatchNormalization",
@@ -123,25 +125,29 @@ CONVENTIONS = (
             _same("running_var", "(C,)", "moving_variance"),
         ),
         (_EPS, Setting("momentum", "momentum", 0.1, 0.99, complement=True)),
-        differs=f"{_BATCH_VARIANCE}PyTorch also keeps `{COUNTER}`: written as 0, not read.",
+        torch_differs=f"PyTorch also keeps `{COUNTER}`: written as 0, not read",
+        keras_differs="Of a batch of n Keras keeps the biased variance, smaller by (n - 1)/n; it is taken as it stands",
     ),
     Convention(
-        nn.LayerNorm, "LayerNorm", "LayerNormalization", _scale_and_shift("(*normalized_shape)"), (_EPS,),
-        differs="Of images Keras' arrays are (H, W, C), those of PyTorch and minigen (C, H, W).",
+        nn.LayerNorm, "LayerNorm", "LayerNormalization", _scale_and_shift("(normalized_shape)"), (_EPS,),
+        keras_differs="Of images Keras' arrays are (H, W, C), here (C, H, W)",
     ),
     Convention(nn.GroupNorm, "GroupNorm", "GroupNormalization", _scale_and_shift("(C,)"), (_EPS,)),
     Convention(
         nn.InstanceNorm, "InstanceNorm1d, InstanceNorm2d", "GroupNormalization", _scale_and_shift("(C,)"), (_EPS,),
-        differs="In Keras it is a group norm with groups=-1; that keeps no running statistics.",
+        torch_differs=f"`{COUNTER}` as in batch norm, with running statistics",
+        keras_differs="a group norm with groups=-1, without running statistics",
     ),
     Convention(
         nn.PReLU, "PReLU", "PReLU", (Entry("weight", "(C,) or (1,)", "alpha", "(1, 1, C) or (1, 1, 1)"),),
-        differs="Keras has a slope for each pixel unless shared_axes are those of the pixels.",
+        keras_differs="a slope for each pixel unless shared_axes are those of the pixels",
     ),
     Convention(
         nn.SpectralNorm, "parametrizations.spectral_norm", "SpectralNormalization",
         (Entry("layer.weight", "as the layer", "kernel", "as the layer"), Entry("u", "(out,)", "vector_u", "(1, out)")),
-        differs="PyTorch makes a power iteration in every forward pass of training, minigen in `power_iteration`, once "
-        "an update; minigen adds 1e-12 to sigma. Keras has no v, and puts the divided weight in place of the weight.",
+        torch_differs="PyTorch makes a power iteration in every forward pass of training; here `power_iteration` makes "
+        "one, once an update. Here 1e-12 is added to sigma",
+        keras_differs="no v; the divided weight is kept in place of the weight, and divided again in every forward "
+        "pass of training; of a transposed convolution another matrix is taken",
     ),
 )  # fmt: skip
