@@ -20,6 +20,7 @@ import pytest
 from algorithms.autoencoders.autoencoder_runs import glyphs
 from museum.trained_models import digits
 from PIL import Image
+from training.runs import make_data
 
 from minigen import data
 
@@ -44,6 +45,9 @@ PICTURES = {
     "15_vq_vae": ("vq_vae.png", (8 * 28 + 7 * 2, 8 * 28 + 7 * 2)),
     "16_unrolled_gan": ("unrolled.png", (612, 200)),  # a plot for each moment
 }
+
+# What else an example needs; `.ci/run` installs it.
+PACKAGES = {"18_mlflow": ("mlflow", "sqlalchemy", "alembic"), "19_wandb": ("wandb",)}
 
 
 def load(name: str) -> ModuleType:
@@ -138,6 +142,7 @@ def test_an_example_writes_its_picture(name: str, few_images: Path, capsys: pyte
     assert np.isfinite(result).all()
 
 
+@pytest.mark.filterwarnings("default:::mlflow|sqlalchemy|wandb")
 @pytest.mark.parametrize("path", EXAMPLES, ids=NAMES)
 def test_an_example_as_a_program(
     path: Path, few_images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -161,7 +166,14 @@ def test_an_example_as_a_program(
         "14_mode_collapse_and_cure": ["--steps", 2, "--seed", 1, "--out", "a.png"],
         "15_vq_vae": ["--steps", 2, "--restart", 1, "--out", "a.png"],
         "16_unrolled_gan": ["--steps", 2, "--ahead", 1, "--out", "a.png"],
+        "18_mlflow": ["--steps", 2, "--epochs", 1, "--model", "ae", "--dataset", "images.npz"],
+        "19_wandb": ["--steps", 2, "--epochs", 1, "--model", "ae", "--dataset", "images.npz", "--mode", "offline"],
     }[path.stem]
+    for package in PACKAGES.get(path.stem, ()):
+        pytest.importorskip(package, reason=f"{path.stem} needs {package}")
+        make_data(few_images / "images.npz", n=300)
+        monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     monkeypatch.setattr(sys, "argv", [str(path), *map(str, words)])
     runpy.run_path(str(path), run_name="__main__")
     assert (few_images / "a.png").exists() == (path.stem in PICTURES)

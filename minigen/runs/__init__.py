@@ -9,5 +9,6 @@ from minigen.runs.run import Run
 from minigen.serialization import CheckpointError
 from minigen.training.nonfinite import NonFiniteLoss
 from minigen.training.run_folder import RunFolderError
+from minigen.watching import Logger
 
-__all__ = ["CheckpointError", "ConfigError", "NonFiniteLoss", "Run", "RunFolderError", "open_run", "train"]
+__all__ = ["CheckpointError", "ConfigError", "Logger", "NonFiniteLoss", "Run", "RunFolderError", "open_run", "train"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from minigen.runs.sessions import Stop, begin_session, finish
 from minigen.runs.settings import Note, new_config, plain_options, read_run
 from minigen.training.in_memory import IN_MEMORY, images_again, in_memory_data
 from minigen.training.run_folder import RunFolder, choose_path
+from minigen.watching import Logger, Loggers
 
 Data = str | os.PathLike[str] | Dataset | ArrayLike
 
@@ -32,6 +34,7 @@ def train(
     test: Any = None,
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    loggers: Sequence[Logger] = (),
     **options: Any,
 ) -> Run:
     """Train a model, in memory or, with `out`, in a run folder as the command ``minigen train`` writes it.
@@ -40,13 +43,14 @@ def train(
     is the name or path of a data set, a Dataset, or an array of images (N, C, H, W), bytes or floats, `labels` (N,);
     `test` are the images of the test split then, or a pair of them and their labels; without them a tenth is kept for
     it. `options` are those of the command: ``epochs=3``, ``batch_size=64``, ``seed=1``, ``lr=1e-4``. `progress` prints
-    a line an epoch.
+    a line an epoch; `loggers` are told, too, what it is about.
 
     Ctrl-C: the step is finished, a RuntimeWarning says where training stopped, and the run so far is returned;
     `Run.resume` goes on. A second Ctrl-C raises KeyboardInterrupt, and only what is in a folder is left.
 
     ConfigError: an option is wrong. NonFiniteLoss, RunFolderError and what `minigen.data.load` raises.
     """
+    Loggers(loggers)  # before anything is loaded: are they loggers?
     if "dataset" in options:
         raise TypeError("train: the images are data=..., not dataset=...")
     dataset, memory_data = IN_MEMORY, None
@@ -62,7 +66,7 @@ def train(
     with np.errstate(all="ignore"), Stop() as stop, contextlib.ExitStack() as stack:
         session, notes = begin_session(recipe, config, options, path, memory_data=memory_data, ready=stop.wait_for_step)
         stack.enter_context(session.folder.lock())
-        finish(session, [*notes, *(f"note: {note}" for note in session.prepared.notes)], progress, stop)
+        finish(session, [*notes, *(f"note: {note}" for note in session.prepared.notes)], progress, stop, loggers)
     config = session.prepared.config
     return Run.load(session.folder, recipe, config, None, config["device"], memory_data)
 

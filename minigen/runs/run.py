@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ from minigen.runs.settings import plain_options, read_run
 from minigen.runs.trained import Trained
 from minigen.shapes import one_of
 from minigen.training.in_memory import images_again
+from minigen.watching import Logger, Loggers
 from minigen_kernels import Array
 
 
@@ -190,14 +191,16 @@ class Run(Trained):
         labels: ArrayLike | None = None,
         test: Any = None,
         progress: bool = True,
+        loggers: Sequence[Logger] = (),
         **options: Any,
     ) -> Run:
         """Train on, bit for bit, from the last checkpoint or the best; return this Run, which has the new parameters.
 
-        `options` are those that may change: epochs, max_steps, checkpoint_every, doctor, data_dir, device, capture,
-        compile. On another device the last bits differ. A run on images in memory that was opened without them needs
-        them here, the same ones. Ctrl-C as in `train`.
+        `options` are those that may change: epochs, max_steps, checkpoint_every, log, doctor, data_dir, device,
+        capture, compile. On another device the last bits differ. A run on images in memory that was opened without them
+        needs them here, the same ones. `loggers` and Ctrl-C as in `train`.
         """
+        Loggers(loggers)
         memory_data = images_again(data, labels, test) or self.memory_data
         changes = plain_options({"data_dir": self.config["data_dir"], **options})
         recipe, config = self.recipe, self.config
@@ -207,7 +210,7 @@ class Run(Trained):
             session, notes = resume_session(
                 self.folder, recipe, config, changes, checkpoint, memory_data, ready=stop.wait_for_step
             )
-            finish(session, [f"note: {note}" for note in notes], progress, stop)
+            finish(session, [f"note: {note}" for note in notes], progress, stop, loggers)
         config = session.prepared.config
         vars(self).update(vars(Run.load(self.folder, recipe, config, None, self.device, memory_data, self.note)))
         return self

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ from minigen.training.printable import printable
 from minigen.training.progress import Progress
 from minigen.training.run_folder import RunFolder, RunFolderError
 from minigen.training.session import Interrupted, TrainingSession
+from minigen.training.watch import check_log
+from minigen.watching import Logger
 
 
 def begin_session(
@@ -52,6 +54,7 @@ def begin_session(
     `options` are those of the config that were asked for. Everything is loaded and built, and `ready` called, before
     the folder is made.
     """
+    check_log(config, path is None)
     if path is not None:
         _check_new_folder(path, config)
     config, donors = _adopt_donors(recipe, config, options, note)
@@ -85,6 +88,7 @@ def resume_session(
         tuning.use(folder.costs_of_convolutions())
     notes = check_edits(recipe, stored, found, folder.config) if not folder.in_memory else []
     config = check_change(stored, options)
+    check_log(config, folder.in_memory)
     usable = config if "device" in options else {**config, "device": _usable(config["device"])}
     prepared = prepare(recipe, usable, memory_data)
     prepared = replace(prepared, config={**prepared.config, "device": config["device"]})
@@ -99,13 +103,15 @@ def _usable(device: str) -> str:
     return device if device != "cuda" or cuda_status()[0] else "auto"
 
 
-def train_to_end(training: TrainingSession, console: Console, stop: Callable[[], bool]) -> None:
+def train_to_end(
+    training: TrainingSession, console: Console, stop: Callable[[], bool], loggers: Sequence[Logger] = ()
+) -> None:
     """Train until all epochs or steps are done; `console` shows how far it is. When `stop()` is true: Interrupted."""
     config, prepared = training.prepared.config, training.prepared
     steps = {"epochs": config["epochs"], "max_steps": config["max_steps"]}
     try:
         with Progress(console, **steps, steps_per_epoch=len(prepared.batches)) as progress:
-            training.train(progress, stop)
+            training.train(progress, stop, loggers)
     except ShapeError as error:
         if error.kind != nn.BatchNorm.__name__ or config["batch_size"] > 1:
             raise
@@ -150,7 +156,7 @@ def _check_new_folder(path: Path, config: Mapping[str, Any]) -> None:
         )
 
 
-def finish(session: TrainingSession, notes: list[str], progress: bool, stop: Stop) -> None:
+def finish(session: TrainingSession, notes: list[str], progress: bool, stop: Stop, loggers: Sequence[Logger]) -> None:
     """Train to the end, or as far as Ctrl-C lets it come; with `progress` print what there is to say of it."""
     console = Console(quiet=not progress, highlight=False)
     for note in notes:
@@ -160,7 +166,7 @@ def finish(session: TrainingSession, notes: list[str], progress: bool, stop: Sto
         console.print(f"this run is finished; to train it longer: run.resume({longer})")
         return
     try:
-        train_to_end(session, console, stop.requested)
+        train_to_end(session, console, stop.requested, loggers)
     except Interrupted:
         text = f"interrupted after step {session.state.step}; saved. To go on: run.resume()"
         warnings.warn(text, RuntimeWarning, stacklevel=3)

@@ -53,6 +53,12 @@ GENERAL: Mapping[str, Option] = {
     "init_generator_from": Option(str, "GANs: begin with the decoder of this trained autoencoder or VAE, a run folder"),
     "init_discriminator_from": Option(str, "GANs: begin with the encoder of this trained autoencoder or VAE"),
     "log_every": Option(int, "updates between two rows of metrics.csv", minimum=1, default=50),
+    "log": Option(
+        str,
+        "where numbers go: csv, to metrics.csv, which there always is; tensorboard, to event files too",
+        choices=("csv", "tensorboard", "csv,tensorboard"),
+        default="csv",
+    ),
     "checkpoint_every": Option(
         int, "updates between two checkpoints, besides the end of each epoch", minimum=1, default=500
     ),
@@ -71,7 +77,7 @@ ABSENT: Mapping[str, Any] = {"data_rules": 1}
 #: of numbers change, which ``changes.py`` says, too. On a GPU so may a graph of the steps, whose products of matrices
 #: another handle of cuBLAS makes; but whoever mistrusts a graph has to be able to go on without.
 CHANGEABLE = (
-    "epochs", "max_steps", "data_dir", "checkpoint_every", "doctor", "device", "capture", "compile", "threads",
+    "epochs", "max_steps", "data_dir", "checkpoint_every", "log", "doctor", "device", "capture", "compile", "threads",
 )  # fmt: skip
 
 

@@ -7,9 +7,10 @@ metrics.csv                    see ``metrics_file.py``; a report, on which nothi
 checkpoints/last.safetensors   everything needed to go on
 checkpoints/best.safetensors   the same at the epoch with the lowest validation loss
 samples/epoch_003.png          images beside their reconstructions after that epoch
+tensorboard/                   event files, with ``--log tensorboard``
 =============================  =====================================================================================
 
-Imports: atomic, pictures, checkpoint, config, metrics_file. Read next: ``session.py``.
+Imports: atomic, pictures, watching, checkpoint, config, metrics_file. Read next: ``session.py``.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ from minigen.training.checkpoint import Checkpoint, load_checkpoint, write_check
 from minigen.training.config import read_toml
 from minigen.training.environment import describe_environment
 from minigen.training.metrics_file import MetricsFile, MetricsMemory
+from minigen.watching import cut_events
 from minigen_kernels import Array
 
-OWN = ("config.toml", "env.json")  # beside metrics.csv and the two folders
+OWN = ("config.toml", "env.json")  # beside metrics.csv and the folders
 
 
 class RunFolderError(OSError):
@@ -59,7 +61,7 @@ class RunFolder:
         self.path = path
         self.config, self.environment, self.metrics = (path / name for name in (*OWN, "metrics.csv"))
         self.last, self.best = (path / "checkpoints" / f"{name}.safetensors" for name in ("last", "best"))
-        self.samples = path / "samples"
+        self.samples, self.tensorboard = path / "samples", path / "tensorboard"
 
     def checkpoint_path(self, name: str) -> Path:
         """Where the checkpoint "last" or "best" is. ConfigError for another name."""
@@ -76,7 +78,9 @@ class RunFolder:
         if not self.config.is_file() or not self.last.parent.is_dir() or not path.is_relative_to(self.path):
             return False
         first, *rest = path.relative_to(self.path).parts
-        return first in ("checkpoints", "samples") if rest else first in OWN or first.startswith("metrics.")
+        return (
+            first in ("checkpoints", "samples", "tensorboard") if rest else first in OWN or first.startswith("metrics.")
+        )
 
     def read_config(self) -> dict[str, Any]:
         """The settings of the run. RunFolderError if this is no run folder or the file is damaged."""
@@ -139,6 +143,10 @@ class RunFolder:
         """The table of metrics."""
         return MetricsFile(self.metrics)
 
+    def cut_events(self, step: int, *, whole_epoch: bool) -> None:
+        """Take out of the event files what a run writes again that goes on after update `step`; see `cut_events`."""
+        cut_events(self.tensorboard, step, whole_epoch=whole_epoch)
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Keep a second process from training in this folder. Ends with the process, however that ends.
@@ -172,7 +180,7 @@ class RunFolder:
 
         (Version 0.1.0 named temporary files by process.)
         """
-        for folder in (self.path, self.last.parent, self.samples):
+        for folder in (self.path, self.last.parent, self.samples, self.tensorboard):
             for pattern in (PATTERN, ".*.[0-9]*.tmp"):
                 for path in folder.glob(pattern):
                     if path.is_symlink() or path.is_file():
@@ -221,6 +229,9 @@ class RunMemory(RunFolder):
 
     def tidy(self, config: Mapping[str, Any]) -> None:
         pass  # there are no files
+
+    def cut_events(self, step: int, *, whole_epoch: bool) -> None:
+        pass
 
     def delete(self) -> None:
         pass

@@ -9,8 +9,9 @@ Imports: the other files of this room. Read next: ``minigen/runs``.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ from minigen.training.nonfinite import NonFiniteLoss
 from minigen.training.prepare import Prepared, build
 from minigen.training.progress import Progress
 from minigen.training.run_folder import RunFolder, RunMemory, new_run_folder
+from minigen.training.watch import make_loggers, units, weights_and_gradients
+from minigen.watching import Logger, Loggers
 
 PICTURES, POINTS = 16, 2000  # images in the picture of an epoch; or points of the plane, if that is what they are
 EVALUATION_BATCH = 500
@@ -67,6 +70,7 @@ class TrainingSession:
         self.last_terms: dict[str, dict[str, float]] = {}  # newest means by split, for the summary
         self.imports: list[dict[str, Any]] = []  # what `minigen import` put into it
         self.metrics = folder.open_metrics()
+        self.loggers = Loggers()  # who else is told
         self.history: list[dict[str, float]] = []  # the mean terms of each epoch so far
         held, batch_size = prepared.validation, prepared.batches.batch_size
         examined = prepared.train if held is None or len(held) < IMAGES else held
@@ -133,14 +137,15 @@ class TrainingSession:
         """Bring what is kept to the point of the checkpoint that was restored, so that training can go on."""
         self.folder.tidy(self.prepared.config)
         self.metrics.cut(checkpoint.facts["rows"])
+        self.folder.cut_events(self.state.step, whole_epoch=self.validated == self.state.step)
         self.history = self.metrics.terms("train")
         if Path(checkpoint.path) != self.folder.last:
             self.save(self.folder.last)
 
     # Training.
 
-    def train(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """Train until all epochs or steps are done. When `stop()` is true, save and raise Interrupted.
+    def train(self, progress: Progress, stop: Callable[[], bool], loggers: Sequence[Logger] = ()) -> None:
+        """Train until all epochs or steps are done, and tell `loggers`. When `stop()` is true, save, raise Interrupted.
 
         NonFiniteLoss, or what the step raises: the last checkpoint stays; a new folder that saw no step is deleted.
         """
@@ -165,28 +170,29 @@ class TrainingSession:
                 raise Interrupted
 
         try:
-            fit(
-                self.captured or experiment.step,
-                self.prepared.batches,
-                epochs=config["epochs"],
-                max_steps=config["max_steps"],
-                schedule=experiment.schedule,
-                parameters=self.parameters,
-                state=self.state,
-                after_step=after_step,
-                after_epoch=after_epoch,
-            )
-            if not self.finished:  # the limit of steps came in the middle of an epoch
-                means, epoch = self.state.means.values(), self.state.epoch + 1
-                self.close_epoch(means, f"step_{self.state.step:06}", epoch, progress)
+            self.loggers = make_loggers(config, self.folder, loggers)
+            told = self.loggers.running(config, units(experiment), self.state.step)
+            with contextlib.closing(self.metrics), told:
+                fit(
+                    self.captured or experiment.step,
+                    self.prepared.batches,
+                    epochs=config["epochs"],
+                    max_steps=config["max_steps"],
+                    schedule=experiment.schedule,
+                    parameters=self.parameters,
+                    state=self.state,
+                    after_step=after_step,
+                    after_epoch=after_epoch,
+                )
+                if not self.finished:  # the limit of steps came in the middle of an epoch
+                    means, epoch = self.state.means.values(), self.state.epoch + 1
+                    self.close_epoch(means, f"step_{self.state.step:06}", epoch, progress)
         except BaseException as error:
             if self.unused:
                 self.folder.delete()
             elif isinstance(error, NonFiniteLoss) and not self.folder.in_memory:
                 raise NonFiniteLoss(f"{error}. {self.folder.last} holds step {self.saved}") from error
             raise
-        finally:
-            self.metrics.close()
 
     def close_epoch(self, means: dict[str, float], name: str, epoch: int, progress: Progress) -> None:
         """What follows an epoch: its rows, validation, a picture; then, with all of that in it, the checkpoint.
@@ -202,6 +208,8 @@ class TrainingSession:
             self.last_terms["validation"] = validation
         self.validated = self.state.step
         self.draw(self.folder.samples / f"{name}.png")
+        if self.loggers.want_histograms:
+            self.loggers.histograms(self.state.step, weights_and_gradients(self.parameters))
         better = validation is not None and (self.best is None or validation["loss"] < self.best.loss)
         if validation is not None and better:
             self.best = Best(validation["loss"], epoch, self.state.step)
@@ -211,6 +219,8 @@ class TrainingSession:
         checkup = self.doctor and self.doctor.after_epoch(before, self.state.step, self.history, final=self.finished)
         progress.epoch(self.state, means, validation, better)
         progress.say([*self.pop_notes(), *(checkup.lines() if checkup else ())])
+        if checkup:
+            self.loggers.text(self.state.step, {"doctor": "\n".join(checkup.lines())})
 
     def validate(self) -> dict[str, float] | None:
         """The mean of each term over the validation images; None without images or `evaluate`."""
@@ -232,7 +242,9 @@ class TrainingSession:
         first = self.prepared.config["data_rules"] == 1
         some = np.arange(min(count, len(dataset))) if first else dataset.random_indices(count)
         columns = self.prepared.experiment.pictures(dataset.images_float(some))
-        self.folder.write_picture(path, sheet(columns, value_range=dataset.value_range))
+        picture = sheet(columns, value_range=dataset.value_range)
+        self.folder.write_picture(path, picture)
+        self.loggers.images(self.state.step, {"samples": picture})
 
     def pop_notes(self) -> list[str]:
         """What there is to say of the table of metrics and of the graph, once."""
@@ -246,6 +258,7 @@ class TrainingSession:
     def log(self, split: str, epoch: int, terms: Mapping[str, float]) -> None:
         """A row of ``metrics.csv``."""
         self.metrics.append(self.state.step, epoch, split, self.seconds, terms)
+        self.loggers.scalars(self.state.step, {f"{split}/{name}": value for name, value in terms.items()})
 
     def save(self, path: Path) -> None:
         """Keep a checkpoint of this moment."""
