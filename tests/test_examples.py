@@ -47,7 +47,7 @@ PICTURES = {
 }
 
 # What else an example needs; `.ci/run` installs it.
-PACKAGES = {"18_mlflow": ("mlflow", "sqlalchemy", "alembic"), "19_wandb": ("wandb",)}
+PACKAGES = {"17_mlflow": ("mlflow", "sqlalchemy", "alembic"), "18_wandb": ("wandb",)}
 
 
 def load(name: str) -> ModuleType:
@@ -83,7 +83,7 @@ def small_images(few_images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_which_examples_there_are() -> None:
     assert [name[:2] for name in NAMES] == [f"{i:02}" for i in range(len(NAMES))]
     assert NAMES[:3] == ["00_tiny_engine", "01_fit_a_line", "02_gradcheck_your_layer"]
-    assert NAMES[3:] == list(PICTURES)
+    assert NAMES[3:] == [*PICTURES, *PACKAGES]
     readme = (FOLDER.parent / "README.md").read_text()
     assert f"`examples/` has {len(NAMES)} scripts" in readme
 
@@ -166,8 +166,8 @@ def test_an_example_as_a_program(
         "14_mode_collapse_and_cure": ["--steps", 2, "--seed", 1, "--out", "a.png"],
         "15_vq_vae": ["--steps", 2, "--restart", 1, "--out", "a.png"],
         "16_unrolled_gan": ["--steps", 2, "--ahead", 1, "--out", "a.png"],
-        "18_mlflow": ["--steps", 2, "--epochs", 1, "--model", "ae", "--dataset", "images.npz"],
-        "19_wandb": ["--steps", 2, "--epochs", 1, "--model", "ae", "--dataset", "images.npz", "--mode", "offline"],
+        "17_mlflow": ["--steps", 2, "--epochs", 1, "--model", "ae", "--dataset", "images.npz"],
+        "18_wandb": ["--steps", 2, "--epochs", 1, "--model", "ae", "--dataset", "images.npz", "--mode", "offline"],
     }[path.stem]
     for package in PACKAGES.get(path.stem, ()):
         pytest.importorskip(package, reason=f"{path.stem} needs {package}")

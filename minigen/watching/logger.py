@@ -1,6 +1,6 @@
 """`Logger`: what a training tells to whoever wants to know. Ten lines bring it to wandb, mlflow, aim or trackio.
 
-Imports: nothing of minigen. Read next: ``tensorboard.py``, ``examples/18_mlflow.py``.
+Imports: nothing of minigen. Read next: ``tensorboard.py``, ``examples/17_mlflow.py``.
 """
 
 from __future__ import annotations

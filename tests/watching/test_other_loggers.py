@@ -1,6 +1,6 @@
 """The examples for mlflow and Weights & Biases: what these packages have on the disk afterwards, read by themselves.
 
-Read next: ``examples/18_mlflow.py``.
+Read next: ``examples/17_mlflow.py``.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def curves(data) -> dict[str, list[tuple[int, float]]]:
 
 
 def test_mlflow(folder, monkeypatch):
-    for package in PACKAGES["18_mlflow"]:
+    for package in PACKAGES["17_mlflow"]:
         pytest.importorskip(package, reason=f"the example with mlflow needs {package}")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    module = load("18_mlflow")
+    module = load("17_mlflow")
     loss = module.main(epochs=2, dataset=str(folder.parent / "images.npz"))
     import mlflow
 
@@ -60,7 +60,7 @@ def test_wandb(folder, monkeypatch):
     wandb: Any = pytest.importorskip("wandb", reason="the example with Weights & Biases needs wandb")
     monkeypatch.setenv("WANDB_SILENT", "true")
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
-    loss = load("19_wandb").main(epochs=2, dataset=str(folder.parent / "images.npz"))
+    loss = load("18_wandb").main(epochs=2, dataset=str(folder.parent / "images.npz"))
     (path,) = folder.glob("wandb/offline-run-*/run-*.wandb")
     assert len(list(folder.glob("wandb/offline-run-*/files/media/images/samples_*.png"))) == 2
     data = path.read_bytes()

@@ -1,7 +1,7 @@
 """A training, watched in mlflow: a logger in ten lines.
 
     pip install mlflow
-    python examples/18_mlflow.py
+    python examples/17_mlflow.py
     mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 Expected: a line an epoch, in which the loss falls from about 0.03 to 0.01; then mlflow.db holds the settings and a

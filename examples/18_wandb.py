@@ -1,7 +1,7 @@
 """A training, watched in Weights & Biases: a logger in ten lines.
 
     pip install wandb
-    python examples/19_wandb.py                # keeps all in the folder wandb/
+    python examples/18_wandb.py                # keeps all in the folder wandb/
     wandb sync wandb/offline-run-*             # sends it, if you like
 
 Expected: a line an epoch, in which the loss falls from about 0.03 to 0.01; then wandb/ holds an offline run with the
