@@ -4,7 +4,7 @@
     python examples/17_mlflow.py
     mlflow ui --backend-store-uri sqlite:///mlflow.db
 
-Expected: a line an epoch, in which the loss falls from about 0.03 to 0.01; then mlflow.db holds the settings and a
+Expected: a line an epoch, in which the loss falls from about 0.025 to 0.007; then mlflow.db holds the settings and a
 curve for each term (of single updates, of epochs, of validation images), and mlruns/ a picture for each epoch. About 20
 seconds on a laptop (and 20 more, once, to draw the glyphs).
 """

@@ -38,7 +38,7 @@ HPARAMS = "_hparams_/"  # how the tags of settings begin
 def why_not() -> str | None:
     """Why no event files can be written here: what is missing, and how it is installed. None if they can be."""
     if importlib.util.find_spec("tensorboardX") is None:
-        return "the package tensorboardX is missing; install it: pip install 'minigen-engine[tensorboard]'"
+        return "tensorboardX is missing; install it: pip install 'minigen-engine[tensorboard]', or take --log csv"
     return None
 
 
