@@ -1,0 +1,54 @@
+"""What is found out about files that take long to read, kept in the cache folder: `kept`.
+
+Imports: ``minigen.cache``, ``minigen.atomic``. Read next: ``tar.py``, ``encoded.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigen.atomic import write_atomically
+from minigen.cache import cache_folder
+
+MOST = 200  # files that are kept; the oldest go first
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def kept(key: str, make: Callable[[], Arrays]) -> Arrays:
+    """What `make()` gives, or gave when it was called with that key before.
+
+    `key` has to be another one if the files are. A cache that is damaged is made again, one that cannot be written is
+    done without.
+    """
+    path = kept_folder() / f"{key}.npz"
+    with contextlib.suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    made = make()
+    buffer = io.BytesIO()
+    np.savez(buffer, **made)  # type: ignore[arg-type]
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, buffer.getvalue())
+        _forget_oldest(path.parent)
+    return made
+
+
+def kept_folder() -> Path:
+    """Where it is kept."""
+    return cache_folder() / "data"
+
+
+def _forget_oldest(folder: Path) -> None:
+    files = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)
+    for path in files[:-MOST]:
+        path.unlink(missing_ok=True)
