@@ -5,7 +5,6 @@ Imports: the standard library. Read next: ``stored.py`` and ``batches.py``, whic
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +13,7 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-WORKERS = min(2, os.cpu_count() or 1)  # threads that read and decode, unless asked otherwise
+WORKERS = 2  # threads that read and decode, unless asked otherwise
 
 
 def read_ahead(function: Callable[[T], R], tasks: Iterable[T], workers: int = WORKERS) -> Iterator[R]:

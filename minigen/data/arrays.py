@@ -1,6 +1,6 @@
 """Images from ``.npy`` and ``.npz`` files that a user saved with NumPy.
 
-Imports: NumPy, ``npy.py``, ``assemble.py``. Read next: ``folder.py``.
+Imports: NumPy, ``npy.py``, ``rows.py``, ``assemble.py``. Read next: ``array_shards.py``, ``folder.py``.
 """
 
 from __future__ import annotations
@@ -8,15 +8,18 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from numpy.typing import NDArray
 
 from minigen.data.assemble import LATEST_RULES, Part, assemble
 from minigen.data.dataset import Dataset
 from minigen.data.npy import MAGIC, read_npy
+from minigen.data.rows import Rows, check_alike, open_npy
+from minigen.data.stored import StoredImages, is_streamed
 
 # The accepted names of arrays of images and labels, in upper or lower case; {} is the split.
 SPLIT_IMAGES = ("x_{}", "{}_images", "images_{}", "{}_x")
@@ -26,8 +29,10 @@ LABELS = ("labels", "y", "label", "targets", "target", "classes")
 OLD = 2  # version 0.1.0 knew only this many of the names with a split, and of labels
 
 
-def load_arrays(path: Path, *, split: str, seed: int, rules: int = LATEST_RULES) -> Dataset:
+def load_arrays(path: Path, *, split: str, seed: int, rules: int = LATEST_RULES, stream: bool | None = None) -> Dataset:
     """The data set in a ``.npy`` file (images alone) or a ``.npz`` file.
+
+    `stream` True leaves the images of a ``.npy`` file where they are, False loads them, None decides by their size.
 
     A ``.npz`` file holds ``x_train``, ``y_train``, ``x_test``, ``y_test`` (or ``train_images``, ``train_labels``, ...),
     or else ``images`` (or ``x``, ``arr_0``) and perhaps ``labels`` (or ``y``, ``targets``, ...). Without splits, a
@@ -43,8 +48,13 @@ def load_arrays(path: Path, *, split: str, seed: int, rules: int = LATEST_RULES)
         other = f"name it {'.npz' if is_npy else '.npy'}, for that is what it holds"
         raise _unreadable(path, other if start else "it is empty")
     if is_npy:
-        part = Part(lambda: _read(path, None), None, f"{path}: images", "")
+        part = Part(lambda: read_images([path], stream), None, f"{path}: images", "")
         return assemble(path.stem, {"": part}, split=split, seed=seed, rules=rules)
+    if stream:
+        raise ValueError(
+            f"{path}: a .npz file is an archive, which is loaded whole; save its arrays as files of their own in a "
+            "folder, x_train.npy, y_train.npy, ..., and name the folder; or leave out stream (--stream)"
+        )
     return _load_archive(path, split, seed, rules)
 
 
@@ -82,6 +92,26 @@ def _load_archive(path: Path, split: str, seed: int, rules: int) -> Dataset:
     if unused and not any(labels.values()):
         notes[0] += f" (labels are called {', '.join(LABELS[:4])})"
     return assemble(path.stem, parts, split=split, seed=seed, notes=notes, rules=rules)
+
+
+def read_images(files: Sequence[Path], stream: bool | None) -> NDArray[Any] | StoredImages:
+    """The images in ``.npy`` files, one behind the other, in memory or left where they are: see `load_arrays`.
+
+    ValueError, naming the file, for one that cannot be read, for different shapes or types, and for an array in Fortran
+    order that is to be streamed.
+    """
+    opened = [open_npy(path) for path in files]
+    check_alike(opened)
+    scattered = any(file.fortran_order for file in opened)
+    if is_streamed(sum(file.pixel_bytes for file in opened), stream) and not (stream is None and scattered):
+        return Rows(opened)
+    arrays = [read_array(path) for path in files]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """The array in a ``.npy`` file. ValueError, naming the file, if it cannot be read."""
+    return _read(path, None)
 
 
 def _for_split(patterns: Iterable[str], split: str) -> list[str]:

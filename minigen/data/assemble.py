@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from minigen.data import classes, values
 from minigen.data.dataset import Dataset
 from minigen.data.layout import as_nchw, holdout
+from minigen.data.stored import Changed, StoredImages
 
 LATEST_RULES = 2  #: Version of the rules for reading; 1 is that of version 0.1.0, for runs that were started with it.
 
@@ -26,10 +28,10 @@ LATEST_RULES = 2  #: Version of the rules for reading; 1 is that of version 0.1.
 class Part:
     """The images of one split, in any layout of ``layout.py``, their labels or None, and their names for messages.
 
-    `images` reads them when it is called, because they are not always needed.
+    `images` reads them when it is called, because they are not always needed, or gives images that stay in files.
     """
 
-    images: Callable[[], NDArray[Any]]
+    images: Callable[[], values.Images]
     labels: NDArray[Any] | None
     images_source: str
     labels_source: str
@@ -51,15 +53,20 @@ def assemble(
     """
     key = split if split in parts else ""
     part, first = parts[key], parts.get("train")
-    x = as_nchw(part.images(), part.images_source)
-    if rules == 1 and x.dtype.kind == "f" and x.min() >= -1 and x.max() <= 1:
-        value_range, clipped = (0.0 if x.min() >= 0 else -1.0, 1.0), None
+    x = _read(part)
+    seen = values.spread(x, part.images_source)
+    if rules == 1 and x.dtype.kind == "f" and seen.low >= -1 and seen.high <= 1:
+        value_range, clipped = (0.0 if seen.low >= 0 else -1.0, 1.0), None
     elif first is None or first is part:
-        value_range, clipped = values.value_range(x, part.images_source)
+        value_range, clipped = values.range_of_spread(seen, part.images_source)
     else:
-        value_range, clipped = _range_of_test_images(x, first, part.images_source)
+        value_range, clipped = _range_of_test_images(seen, first, part.images_source)
     labels, names = _labels(parts, key, len(x), known, rules)
-    x = values.as_pixels(x, value_range)
+    if isinstance(x, StoredImages):
+        dtype = np.float32 if x.dtype.kind == "f" else np.uint8
+        x = Changed(x, partial(values.as_pixels, value_range=value_range), dtype)
+    else:
+        x = values.as_pixels(x, value_range)
     notes = [*notes, *([clipped] if clipped else [])]
     whole = Dataset(name, split, x, labels, names, value_range=value_range, notes=tuple(notes))
     if key or seed is None:
@@ -67,17 +74,22 @@ def assemble(
     return whole.subset(holdout(len(x), split=split, seed=seed, source=part.images_source))
 
 
-def _range_of_test_images(x: NDArray[Any], train: Part, source: str) -> tuple[values.Range, str | None]:
+def _read(part: Part) -> values.Images:
+    x = part.images()
+    return x if isinstance(x, StoredImages) else as_nchw(x, part.images_source)
+
+
+def _range_of_test_images(x: values.Spread, train: Part, source: str) -> tuple[values.Range, str | None]:
     """The value range of test images: that of the training images, if the test images fit into it."""
-    if x.dtype == np.uint8 and x.max() > 1:
+    if x.dtype == np.uint8 and x.high > 1:
         return (0.0, 1.0), None
-    y = as_nchw(train.images(), train.images_source)
-    if x.dtype == y.dtype == np.uint8 and y.max() > 1:
+    y = values.spread(_read(train), train.images_source)
+    if x.dtype == y.dtype == np.uint8 and y.high > 1:
         return (0.0, 1.0), None
-    decided, _ = values.value_range(y, train.images_source)
-    if decided[0] < 0 and values.is_near_range(x, decided) and np.isfinite(x).all():
+    decided, _ = values.range_of_spread(y, train.images_source)
+    if decided[0] < 0 and values.is_near_range(x, decided):
         return decided, values.clipping_note(x, decided)
-    return values.value_range(x, source)
+    return values.range_of_spread(x, source)
 
 
 def _labels(

@@ -1,8 +1,9 @@
 """Mini-batches: each ``for`` loop is one epoch, shuffled; a state that resumes in the middle of an epoch.
 
-The order of epoch k depends only on (seed, k). So the state is two numbers, epoch and position.
+The order of epoch k depends only on (seed, k). So the state is two numbers, epoch and position. Images that lie in
+files are read in the same order, ahead of time, by threads that an epoch begins and ends.
 
-Imports: NumPy, ``minigen.random``, ``dataset.py``. Read next: ``sources.py``.
+Imports: NumPy, ``minigen.random``, ``dataset.py``, ``ahead.py``. Read next: ``sources.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minigen.data.ahead import WORKERS, read_ahead
 from minigen.data.dataset import Dataset
+from minigen.data.stored import StoredImages
 from minigen.random import Generator
 from minigen.shapes import flag, shown, whole_number
 
@@ -48,6 +51,8 @@ class Batches:
 
     After a ``break`` the next loop continues with the next batch. `state` can be written as JSON. If it is set on a new
     object over the same data, that continues with exactly the same batches.
+
+    `workers` threads read images that lie in files; 0: they are read when their turn comes. The batches are the same.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Batches:
         seed: int = 0,
         shuffle: bool = True,
         drop_last: bool | None = None,
+        workers: int = WORKERS,
     ) -> None:
         """TypeError for a batch size that is no whole number, ValueError for one below 1 or too large for a batch."""
         if not isinstance(dataset, Dataset):
@@ -69,6 +75,7 @@ class Batches:
         self.dataset = dataset
         self.batch_size = int(batch_size)
         self.rng = Generator(whole_number("Batches", "seed", seed, 0))
+        self.workers = whole_number("Batches", "workers", workers, 0)
         self.shuffle = flag("Batches", "shuffle", shuffle)
         self.drop_last = self.shuffle if drop_last is None else flag("Batches", "drop_last", drop_last)
         if self.drop_last and self.batch_size > len(dataset):
@@ -102,16 +109,27 @@ class Batches:
         return order
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch, order = self._epoch, self.order(self._epoch)
+        epoch, order, expected = self._epoch, self.order(self._epoch), -1
         while self._epoch == epoch:
-            start = self._position * self.batch_size
-            index = order[start : start + self.batch_size]
+            if self._position != expected:  # at first, and after the state was set
+                expected = self._position
+                coming = self._read(order, expected)
+            batch = next(coming)
             # The state is updated before the batch is yielded: if saved during a step, it gives the next batch.
-            self._position += 1
+            self._position = expected = expected + 1
             if self._position == len(self):
                 self._epoch, self._position = epoch + 1, 0
-            labels = self.dataset.labels
-            yield Batch(self.dataset.images_float(index), None if labels is None else labels[index], index)
+            yield batch
+
+    def _read(self, order: NDArray[np.int64], first: int) -> Iterator[Batch]:
+        """The batches of an epoch from number `first` on."""
+        starts = range(first * self.batch_size, len(self) * self.batch_size, self.batch_size)
+        stored = isinstance(self.dataset.images, StoredImages)
+        return read_ahead(self._batch, (order[k : k + self.batch_size] for k in starts), self.workers if stored else 0)
+
+    def _batch(self, index: NDArray[np.int64]) -> Batch:
+        labels = self.dataset.labels
+        return Batch(self.dataset.images_float(index), None if labels is None else labels[index], index)
 
     @property
     def state(self) -> dict[str, Any]:

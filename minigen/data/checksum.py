@@ -34,6 +34,11 @@ def combined_crc32(crc: NDArray[np.uint32], size: int) -> int:
     return int(crc[0]) if len(crc) else 0
 
 
+def joined_crc32(first: int, second: int, size: int) -> int:
+    """The crc32 of two blocks one behind the other, the second of `size` bytes."""
+    return int(_times(_matrix_of_bytes(size), np.array([first], np.uint32))[0]) ^ second
+
+
 def _matrix_of_bytes(count: int) -> NDArray[np.uint32]:
     """The matrix, as 32 columns, that appends `count` bytes: that of one bit to the power 8 count."""
     power = np.array([POLYNOMIAL, *(1 << k for k in range(31))], np.uint32)

@@ -9,9 +9,9 @@ import json
 import shlex
 from pathlib import Path
 
-ARCHIVES = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".tbz2", ".txz")
+ARCHIVES = (".tgz", ".gz", ".bz2", ".xz", ".tbz2", ".txz")
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
-OTHERS = (".mat", ".h5", ".hdf5", ".pt", ".pth", ".pkl", ".pickle", ".parquet", ".arrow", ".tfrecord")
+OTHERS = (".mat", ".h5", ".hdf5", ".pt", ".pth", ".pkl", ".pickle", ".arrow", ".tfrecord")
 
 
 def how_to_convert(path: Path) -> str:

@@ -1,13 +1,16 @@
-"""A data set in memory: images, labels and factors.
+"""A data set: images, in memory or in files, with labels and factors.
 
 Images keep the type in which they were stored: 60,000 grey 28x28 images are 47 MB as bytes and 188 MB as
 float32. `Dataset.images_float` gives the images of one batch as float32, in the value range of the data set.
 
-Imports: NumPy, ``minigen.random``. Read next: ``batches.py``, then ``sources.py``.
+Imports: NumPy, ``minigen.random``, ``stored.py``. Read next: ``batches.py``, then ``sources.py``.
 """
 
 from __future__ import annotations
 
+import functools
+import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minigen.data.checksum import joined_crc32
+from minigen.data.stored import Changed, StoredImages, parts_of, totals
 from minigen.random import Generator
 from minigen.shapes import by_name, one_number, shown
 
@@ -25,7 +30,8 @@ Index = slice | NDArray[np.int64]
 class Dataset:
     """Images of one size, with labels and generative factors if they are known.
 
-    * ``images`` (N, C, H, W): uint8 (0..255 stands for the ends of ``value_range``) or float32 inside ``value_range``.
+    * ``images`` (N, C, H, W): uint8 (0..255 stands for the ends of ``value_range``) or float32 inside ``value_range``;
+      an array or, of data larger than memory, `StoredImages`: ``images[index]`` reads some of them from their files.
     * ``labels`` (N,): int64 class numbers from 0, or None. ``classes``: the name of each class, or None. They are those
       of the whole data set: a class may have no image in this split.
     * ``factors``: the generative factors of each image, one array (N,) per factor, or None.
@@ -38,7 +44,7 @@ class Dataset:
 
     name: str
     split: str
-    images: NDArray[Any]
+    images: NDArray[Any] | StoredImages
     labels: NDArray[np.int64] | None = None
     classes: tuple[str, ...] | None = None
     factors: Mapping[str, NDArray[Any]] | None = None
@@ -61,7 +67,7 @@ class Dataset:
                     f"{where}: {key} is a masked array, and masks are not kept; fill it, {key}.filled(value), or drop "
                     "the masked images"
                 )
-        if not isinstance(x, np.ndarray) or x.dtype not in (np.uint8, np.float32):
+        if not isinstance(x, np.ndarray | StoredImages) or x.dtype not in (np.uint8, np.float32):
             raise TypeError(f"{where}: images must be a NumPy array of uint8 or float32, got {_kind(x)}")
         if x.ndim != 4 or 0 in x.shape:
             raise ValueError(f"{where}: images must be (N, C, H, W) with no empty axis, got {x.shape}")
@@ -70,7 +76,9 @@ class Dataset:
         low, high = (one_number(where, "value_range", end) for end in self.value_range)
         if not (np.isfinite([low, high]).all() and low < high):
             raise ValueError(f"{where}: value_range must be (low, high) with low < high, got {self.value_range}")
-        if x.dtype == np.float32 and not (low <= x.min() and x.max() <= high):  # a NaN fails this too
+        if (
+            isinstance(x, np.ndarray) and x.dtype == np.float32 and not (low <= x.min() and x.max() <= high)
+        ):  # a NaN fails this too
             raise ValueError(
                 f"{where}: float images must lie inside value_range {self.value_range}, "
                 f"got values from {x.min()} to {x.max()}"
@@ -127,23 +135,31 @@ class Dataset:
 
     def in_range(self, value_range: tuple[float, float]) -> Dataset:
         """The same images, scaled linearly to another value range; uint8 images are not copied."""
-        images, (low, high), (new_low, new_high) = self.images, self.value_range, value_range
-        if images.dtype == np.float32 and (low, high) != (new_low, new_high):
-            images = (images - np.float32(low)) * np.float32((new_high - new_low) / (high - low)) + np.float32(new_low)
-            images = images.clip(new_low, new_high)  # against rounding errors
+        images = self.images
+        if images.dtype == np.float32 and tuple(self.value_range) != tuple(value_range):
+            scale = functools.partial(_scaled, old=self.value_range, new=value_range)
+            images = Changed(images, scale) if isinstance(images, StoredImages) else scale(images)
         return replace(self, images=images, value_range=value_range)
 
     def mean(self) -> float:
         """The mean of all pixels, in the value range."""
-        mean = float(self.images.mean(dtype=np.float64))
+        x = self.images
+        sums = x.survey.total if isinstance(x, StoredImages) else np.concatenate([totals(part) for part in parts_of(x)])
+        mean = math.fsum(sums.tolist()) / math.prod(x.shape)
         low, high = self.value_range
         return mean if self.images.dtype == np.float32 else low + (high - low) * mean / 255
 
+    def checksum(self, start: int = 0) -> int:
+        """The crc32 of the bytes of all images, behind others whose crc32 is `start`."""
+        if isinstance(self.images, StoredImages):
+            return joined_crc32(start, self.images.crc32(), self.images.nbytes)
+        return zlib.crc32(np.ascontiguousarray(self.images).data, start)
+
     def subset(self, index: Index) -> Dataset:
-        """The images at `index`, with their labels and factors."""
+        """The images at `index`, with their labels and factors; images in files are not read for it."""
         return replace(
             self,
-            images=self.images[index],
+            images=self.images.subset(index) if isinstance(self.images, StoredImages) else self.images[index],
             labels=None if self.labels is None else self.labels[index],
             factors=None if self.factors is None else {k: v[index] for k, v in self.factors.items()},
         )
@@ -163,6 +179,15 @@ class Dataset:
             first.sort()
             order = np.concatenate([order[first], np.delete(order, first)])
         return order[:count]
+
+
+def _scaled(x: NDArray[np.float32], old: tuple[float, float], new: tuple[float, float]) -> NDArray[np.float32]:
+    """Values in the range `old`, scaled linearly to `new`."""
+    (low, high), (new_low, new_high) = old, new
+    y: NDArray[np.float32] = (x - np.float32(low)) * np.float32((new_high - new_low) / (high - low)) + np.float32(
+        new_low
+    )
+    return y.clip(new_low, new_high)  # against rounding errors
 
 
 def _kind(x: object) -> str:

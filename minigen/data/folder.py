@@ -2,7 +2,7 @@
 
 Nothing is skipped silently: a class folder without pictures is an error, and other files are counted in the notes.
 
-Imports: NumPy, ``dataset.py``, ``layout.py``, ``picture.py``. Read next: ``sources.py``.
+Imports: NumPy, ``encoded.py``, ``slices.py``, ``picture.py``. Read next: ``sources.py``.
 """
 
 from __future__ import annotations
@@ -18,43 +18,57 @@ from numpy.typing import NDArray
 
 from minigen.data.assemble import LATEST_RULES
 from minigen.data.dataset import Dataset
-from minigen.data.layout import holdout
-from minigen.data.picture import OLD_SUFFIXES, SUFFIXES, inspect, read_picture
+from minigen.data.encoded import Encoded, picture_dataset
+from minigen.data.picture import OLD_SUFFIXES, SUFFIXES
+from minigen.data.picture_options import PictureOptions
+from minigen.data.slices import Slices
 
 SYSTEM = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")  # files that operating systems create, besides hidden ones
 CLASS_IN_NAME = re.compile(r"([^\W\d_]+)[ ._-]*\d+\.\w+")  # cat.0.png, dog_12.jpg
 
 
 def load_folder(
-    path: Path, *, split: str, seed: int, image_size: int | tuple[int, int] | None, rules: int = LATEST_RULES
+    path: Path,
+    *,
+    split: str,
+    seed: int,
+    options: PictureOptions,
+    stream: bool | None = None,
+    rules: int = LATEST_RULES,
 ) -> Dataset:
     """The pictures (``picture.SUFFIXES``) in a folder, as uint8 (N, 1, H, W) if all are grey, else (N, 3, H, W).
 
     Sub-folders are classes, in the order of their names (numbers in the order of their values). Sub-folders ``train``
     and ``test`` are splits, each built like a folder of its own; without them, a random tenth chosen by `seed` is the
-    test set. `image_size` (a side or (height, width)) crops every picture around its centre to that shape and resizes
-    it; without it all must have one size. Transparent pixels are composited on white. ValueError, naming files and
-    folders, for anything that cannot be used.
+    test set. `options` say what a picture becomes, `stream` whether they stay in their files (``encoded.py``); without
+    a size in the options all must have one. ValueError, naming files and folders, for anything that cannot be used.
     """
-    size = _check_size(image_size)
     suffixes = OLD_SUFFIXES if rules == 1 else SUFFIXES
     own_split = all((path / name).is_dir() for name in ("train", "test"))
-    roots = [path / split, path / ("test" if split == "train" else "train")] if own_split else [path]
-    found = [_find(root, suffixes, strict=rules > 1) for root in roots]
-    if own_split and (odd := {*(found[0].classes or ())} ^ {*(found[1].classes or ())}):
+    roots = {s: path / s for s in (split, "test" if split == "train" else "train")} if own_split else {"": path}
+    found = {s: _find(root, suffixes, strict=rules > 1) for s, root in roots.items()}
+    mine = found[split if own_split else ""]
+    if own_split and (odd := {*(found["train"].classes or ())} ^ {*(found["test"].classes or ())}):
         raise ValueError(
             f"{path}: train and test must hold the same class folders; only one of them has {', '.join(sorted(odd))}"
         )
-    mine, notes = found[0], found[0].notes
+    notes = mine.notes
     if own_split and (ignored := [name for name in _visible(path) if name not in ("train", "test")]):
         notes = (*notes, f"passed over beside train and test: {', '.join(ignored)}")
-    inspected = [inspect(file) for part in (found if rules > 1 else found[:1]) for file in part.files]
-    if several := sum(frames > 1 for _, frames in inspected):
-        notes = (*notes, f"{_count(several, 'file')} of several pictures: the first of each is read")
-    channels = 1 if all(grey for grey, _ in inspected) else 3
-    images = _read_all(mine.files, channels, size)
-    whole = Dataset(path.name, split, images, mine.labels, mine.classes, notes=notes)
-    return whole if own_split else whole.subset(holdout(len(whole), split=split, seed=seed, source=str(path)))
+    looked_at = found if rules > 1 else {s: part for s, part in found.items() if part is mine}
+    encoded = Encoded(
+        {s: Slices.of_files(part.files) for s, part in looked_at.items()},
+        None if mine.labels is None else {s: part.labels for s, part in looked_at.items() if part.labels is not None},
+        mine.classes,
+        notes,
+    )
+    return picture_dataset(path.name, encoded, split=split, seed=seed, options=options, stream=stream)
+
+
+def holds_pictures(folder: Path) -> bool:
+    """Whether there are pictures in a folder, or in a folder of it."""
+    places = [folder, *(folder / name for name in _visible(folder) if (folder / name).is_dir())]
+    return any(Path(name).suffix.lower() in SUFFIXES for place in places for name in _visible(place))
 
 
 @dataclass(frozen=True)
@@ -161,26 +175,3 @@ def _count(n: int, what: str) -> str:
 
 def _shortened(names: list[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _check_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    if image_size is None:
-        return None
-    size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
-    if len(size) != 2 or not all(isinstance(k, int) and not isinstance(k, bool) and k > 0 for k in size):
-        raise ValueError(f"image_size: expected a number of pixels or (height, width), at least 1, got {image_size!r}")
-    return size
-
-
-def _read_all(files: list[Path], channels: int, size: tuple[int, int] | None) -> NDArray[np.uint8]:
-    first = read_picture(files[0], channels, size)
-    images = np.empty((len(files), *first.shape), np.uint8)
-    for i, path in enumerate(files):
-        x = read_picture(path, channels, size) if i else first
-        if x.shape != images.shape[1:]:
-            raise ValueError(
-                f"pictures of different sizes: {files[0]} is {images.shape[2]}x{images.shape[3]}, "
-                f"{path} is {x.shape[1]}x{x.shape[2]} (height x width); give image_size (--image-size) for all"
-            )
-        images[i] = x
-    return images

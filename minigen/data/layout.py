@@ -22,24 +22,32 @@ def as_nchw(x: NDArray[np.generic], source: str) -> NDArray[np.generic]:
     Accepted: (N, H, W); (N, C, H, W) and (N, H, W, C) with 1, 3 or 4 channels (the former if both are possible); (N, D)
     with D a square number. ValueError for any other shape.
     """
-    if 0 in x.shape or x.ndim not in (2, 3, 4):
-        raise ValueError(
-            f"{source}: images must be (N, H, W), (N, C, H, W), (N, H, W, C) or (N, D), none of it empty, got {x.shape}"
-        )
-    if x.ndim == 2:
-        side = math.isqrt(x.shape[1])
-        if side * side != x.shape[1]:
-            raise ValueError(
-                f"{source}: rows of {x.shape[1]} values are no square image; save them as (N, C, H, W) instead"
-            )
-        return x.reshape(-1, 1, side, side)
-    if x.ndim == 3:
-        return x[:, None]
-    if x.shape[1] in CHANNELS:
-        return x
-    if x.shape[3] in CHANNELS:
+    shape = nchw_shape(x.shape, source)
+    if x.ndim == 4 and shape != x.shape:
         return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
-    raise ValueError(f"{source}: {x.shape} has no channel axis: expected 1, 3 or 4 channels at axis 1 or 3")
+    return x.reshape(shape)
+
+
+def nchw_shape(shape: tuple[int, ...], source: str) -> tuple[int, int, int, int]:
+    """The shape that `as_nchw` makes of `shape`, with its errors."""
+    if 0 in shape or len(shape) not in (2, 3, 4):
+        raise ValueError(
+            f"{source}: images must be (N, H, W), (N, C, H, W), (N, H, W, C) or (N, D), none of it empty, got {shape}"
+        )
+    if len(shape) == 2:
+        side = math.isqrt(shape[1])
+        if side * side != shape[1]:
+            raise ValueError(
+                f"{source}: rows of {shape[1]} values are no square image; save them as (N, C, H, W) instead"
+            )
+        return shape[0], 1, side, side
+    if len(shape) == 3:
+        return shape[0], 1, shape[1], shape[2]
+    if shape[1] in CHANNELS:
+        return shape[0], shape[1], shape[2], shape[3]
+    if shape[3] in CHANNELS:
+        return shape[0], shape[3], shape[1], shape[2]
+    raise ValueError(f"{source}: {shape} has no channel axis: expected 1, 3 or 4 channels at axis 1 or 3")
 
 
 def holdout(count: int, *, split: str, seed: int, source: str) -> NDArray[np.int64]:

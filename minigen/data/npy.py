@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import warnings
 from typing import Any
 
@@ -24,10 +25,8 @@ MAGIC = b"\x93NUMPY"
 def read_npy(file: io.BufferedIOBase, size: int) -> NDArray[Any]:
     """The array in an open file of `size` bytes. ValueError if the file is anything else; nothing is unpickled."""
     shape, fortran_order, dtype = _header(file)
-    count = math.prod(shape)
     left = size - file.tell()
-    if count * dtype.itemsize != left:
-        raise ValueError(f"its header promises {count * dtype.itemsize:,} bytes ({dtype}, {shape}), it holds {left:,}")
+    _check_size(shape, dtype, left)
     data = np.empty(left, np.uint8)
     done = 0
     while done < left:
@@ -39,6 +38,23 @@ def read_npy(file: io.BufferedIOBase, size: int) -> NDArray[Any]:
         raise ValueError(f"more than {left:,} bytes follow its header; did another process write to it?")
     x: NDArray[Any] = data.view(dtype)
     return x.reshape(shape[::-1]).T if fortran_order else x.reshape(shape)
+
+
+def read_header(file: io.BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype[Any], int, tuple[int, int]]:
+    """(shape, Fortran order?, type, where the numbers begin, (size, time of change)) of an open file on disk.
+
+    ValueError if it is another file, or has more or fewer bytes than its header promises.
+    """
+    now = os.fstat(file.fileno())
+    shape, fortran_order, dtype = _header(file)
+    _check_size(shape, dtype, now.st_size - file.tell())
+    return shape, fortran_order, dtype, file.tell(), (now.st_size, now.st_mtime_ns)
+
+
+def _check_size(shape: tuple[int, ...], dtype: np.dtype[Any], left: int) -> None:
+    promised = math.prod(shape) * dtype.itemsize
+    if promised != left:
+        raise ValueError(f"its header promises {promised:,} bytes ({dtype}, {shape}), it holds {left:,}")
 
 
 def _header(file: io.BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -8,10 +8,10 @@ Imports: NumPy, ``picture_options.py``; Pillow when it reads. Read next: ``folde
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,33 @@ SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 GREY_MODES = ("1", "L", "LA", "I", "F", *SIXTEEN_BITS)
 SPACES = ("CMYK", "YCbCr", "LAB", "HSV")  # modes that are neither grey nor RGB
 EXIF_ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # the tag, and its values that exchange height and width
+
+
+class _Silence:
+    """No warnings, of damaged metadata, which is harmless, while any thread reads a picture.
+
+    The filters of warnings are those of the process: the first thread sets them, the last one restores them.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.readers, self.filters = threading.Lock(), 0, warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self.lock:
+            self.readers += 1
+            if self.readers == 1:
+                self.filters = warnings.catch_warnings()
+                self.filters.__enter__()
+                warnings.simplefilter("ignore")
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.readers -= 1
+            if not self.readers:
+                self.filters.__exit__(None, None, None)
+
+
+_SILENCE = _Silence()
 
 
 def header(source: Source, name: str = "", *, verify: bool = True) -> Header:
@@ -75,10 +102,8 @@ def _reading(source: Source, name: str) -> Iterator[Image.Image]:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged metadata, which is harmless
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
-                yield picture
+        with _SILENCE, Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            yield picture
     except Exception as error:  # a damaged file raises many types
         text = str(error) or type(error).__name__
         named = name or ("picture" if isinstance(source, bytes) else source)

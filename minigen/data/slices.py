@@ -1,4 +1,4 @@
-"""Slices of files: where the bytes of each image lie. A picture in a folder is a whole file, one in a tar archive a part.
+"""Slices of files: where the bytes of an image lie. A picture of a folder is a whole file, one of a tar archive a part.
 
 Files are read at positions, not mapped into memory: a mapped file that shrinks kills the process, and its pages count
 as memory of the process. The size and the time of change of each file are kept, and compared whenever it is read.
@@ -46,13 +46,14 @@ class Slices:
     def joined(cls, parts: Sequence[Slices]) -> Slices:
         """All slices of several."""
         before = np.cumsum([0, *(len(part.paths) for part in parts)])
+        named = all(part.members is not None for part in parts)
         return cls(
             [path for part in parts for path in part.paths],
             np.concatenate([part.stamps for part in parts]),
             np.concatenate([part.file + k for part, k in zip(parts, before)]),
             np.concatenate([part.offset for part in parts]),
             np.concatenate([part.size for part in parts]),
-            [name for part in parts for name in part.members] if all(part.members is not None for part in parts) else None,
+            [name for part in parts for name in part.members or ()] if named else None,
         )
 
     def __len__(self) -> int:

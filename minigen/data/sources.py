@@ -5,23 +5,31 @@ Imports: the other files of this folder. Read next: ``glyphs.py`` for the one th
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
+import glob
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from minigen.cache import cache_folder
 from minigen.data.amat import read_amat
+from minigen.data.array_shards import holds_arrays, load_array_shards
 from minigen.data.arrays import load_arrays
 from minigen.data.assemble import LATEST_RULES, Part, assemble
 from minigen.data.convert import how_to_convert
 from minigen.data.dataset import Dataset
 from minigen.data.download import REMOTES, DownloadError, fetch
-from minigen.data.folder import load_folder
+from minigen.data.encoded import picture_dataset
+from minigen.data.folder import holds_pictures, load_folder
 from minigen.data.glyphs import glyphs
 from minigen.data.idx import find_idx, read_idx, split_stems
+from minigen.data.parquet import read_parquet
+from minigen.data.picture_options import PictureOptions, picture_options
+from minigen.data.shards import MAGIC, expand, group_shards, split_files
 from minigen.data.stacked import BASES, stack
+from minigen.data.tar import read_tar
 from minigen.data.toys import TOYS, toy
 from minigen.shapes import file_path, flag, whole_number
 
@@ -42,7 +50,10 @@ CLASSES = {
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     ),
 }
+OWNERS = {"image_size": "folders of pictures, archives and tables", "stream": "data in files of your own"}
 ARRAYS = (".npy", ".npz")
+ARCHIVES = (".tar",)
+TABLES = (".parquet",)
 AMAT = "binarized_mnist_{}.amat"
 
 
@@ -55,6 +66,7 @@ def load(
     image_size: int | tuple[int, int] | None = None,
     letters: bool = False,
     count: int | None = None,
+    stream: bool | None = None,
     rules: int = LATEST_RULES,
 ) -> Dataset:
     """Load one split, "train" or "test" ("valid" too for binarized-mnist), of a data set.
@@ -62,6 +74,11 @@ def load(
     `name_or_path` is a name of `NAMES`, or the path of a ``.npy`` or ``.npz`` file (``arrays.py``), of a folder of
     pictures (``folder.py``), or of a folder with IDX files ``*-images-idx?-ubyte`` and perhaps ``*-labels-idx1-ubyte``,
     gzipped or not: ``train-`` and ``t10k-`` files, ``emnist-letters-train-`` and ``-test-``, or one set of any name.
+    Or of tar archives (``tar.py``), Parquet tables (``parquet.py``) or ``.npy`` files (``array_shards.py``): one of
+    them, a folder of them, or a pattern, ``train-{00000..00009}.tar``, ``train-*.parquet`` (``shards.py``).
+
+    `stream` True leaves the images of a path in their files, from where batches are read when they are needed; False
+    loads them into memory; None leaves those that need more than 512 MB there. The images are the same.
 
     The files of a named data set are searched in `data_dir` (in its sub-folder of that name, or in itself), then in the
     folder ``$MINIGEN_DATA`` in the same way; otherwise they are downloaded into `cache_folder()` and verified. Relative
@@ -91,7 +108,7 @@ def load(
     if data_dir is not None:
         _data_folder(data_dir)  # an error even if it is not needed
     if name in NAMES:
-        _refuse_options(name, image_size=image_size)
+        _refuse_options(name, image_size=image_size, stream=stream or None)
     if name == "glyphs":
         return glyphs(split=split, seed=seed, count=count, letters=letters)
     _refuse_options(name, letters=letters or None)
@@ -102,13 +119,15 @@ def load(
     _refuse_options(name, count=count)
     if name in REMOTES:
         return _load_named(name, split, _data_folder(data_dir), data_dir is not None, rules)
-    return _load_path(_find_path(name, data_dir), split, seed, image_size, rules)
+    if rules == 1:
+        stream = False
+    return _load_path(_find_path(name, data_dir), split, seed, picture_options(image_size=image_size), rules, stream)
 
 
 def _refuse_options(name: str, **options: object) -> None:
     for option, value in options.items():
         if value is not None:
-            owner = "folders of pictures" if option == "image_size" else "'glyphs'"
+            owner = OWNERS.get(option, "'glyphs'")
             how = "; leave it out, or resize the images before they are saved" if os.sep in name else "; leave it out"
             raise ValueError(f"load: {option} is an option of {owner}, not of {name!r}{how}")
 
@@ -125,7 +144,15 @@ def _data_folder(data_dir: str | Path | None) -> Path | None:
     return folder
 
 
-def _find_path(name: str, data_dir: str | Path | None) -> Path:
+def _pattern_in(folder: Path, pattern: str) -> str:
+    """A pattern as it is if it finds a file, else one in the folder of the data."""
+    with contextlib.suppress(FileNotFoundError):
+        return pattern if expand(pattern) else pattern
+    return os.path.join(glob.escape(str(folder)), pattern)
+
+
+def _find_path(name: str, data_dir: str | Path | None) -> Path | list[Path]:
+    """The path of a data set, or the files of a pattern."""
     path = Path(name).expanduser()
     if name and path.exists():
         return path
@@ -134,6 +161,8 @@ def _find_path(name: str, data_dir: str | Path | None) -> Path:
         return folder / name
     if name and folder is not None and data_dir is not None and (folder / path.name).exists():
         return folder / path.name
+    if any(mark in name for mark in MAGIC):
+        return expand(name if folder is None or Path(name).is_absolute() else _pattern_in(folder, name))
     if os.sep in name or "/" in name or path.suffix.lower() in ARRAYS:
         raise FileNotFoundError(f"load: there is no file or folder {path}")
     close = difflib.get_close_matches(name.lower(), NAMES, n=1)
@@ -190,23 +219,77 @@ def _named_folder(name: str, split: str, given: Path) -> Path | None:
     return None
 
 
-def _load_path(path: Path, split: str, seed: int, image_size: int | tuple[int, int] | None, rules: int) -> Dataset:
+def _load_path(
+    found: Path | list[Path], split: str, seed: int, options: PictureOptions, rules: int, stream: bool | None
+) -> Dataset:
+    """The data set at a path, or in the files of a pattern."""
+    if isinstance(found, list):
+        return _load_files(found[0].parent, found, split, seed, options, stream, whole=False)
+    path = found
     if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     if path.is_dir() and any((path / (AMAT.format("train") + end)).is_file() for end in ("", ".gz")):
-        _refuse_options(str(path), image_size=image_size)
+        _refuse_options(str(path), **options.given(), stream=stream or None)
         return _load_amat([*path.iterdir()], path, path.resolve().name, split)
     if split == "valid":
         raise ValueError(f"load: {path} has the splits 'train' and 'test', got 'valid'")
     if path.is_dir() and find_idx(path.iterdir()):
-        _refuse_options(str(path), image_size=image_size)
+        _refuse_options(str(path), **options.given(), stream=stream or None)
         return _load_idx([*path.iterdir()], path, path.resolve().name, split, seed, rules)
+    if path.is_dir() and not holds_pictures(path) and (files := _data_files(path)):
+        return _load_files(path, files, split, seed, options, stream)
     if path.is_dir():
-        return load_folder(path.resolve(), split=split, seed=seed, image_size=image_size, rules=rules)
-    if path.suffix.lower() in ARRAYS and path.is_file():
-        _refuse_options(str(path), image_size=image_size)
-        return load_arrays(path, split=split, seed=seed, rules=rules)
-    raise ValueError(f"load: {path} is not a folder, a .npy or a .npz file{how_to_convert(path)}")
+        return load_folder(path.resolve(), split=split, seed=seed, options=options, stream=stream, rules=rules)
+    suffix = path.suffix.lower()
+    if suffix in ARRAYS and path.is_file():
+        _refuse_options(str(path), **options.given())
+        return load_arrays(path, split=split, seed=seed, rules=rules, stream=stream)
+    if suffix in (*ARCHIVES, *TABLES) and path.is_file():
+        return _load_files(path, [path], split, seed, options, stream, whole=False)
+    raise ValueError(f"load: {path} is not a folder, a .npy, .npz, .tar or .parquet file{how_to_convert(path)}")
+
+
+def _data_files(folder: Path) -> list[Path]:
+    """The archives, the tables, or the arrays in a folder, or in folders ``data`` or ``train`` and ``test`` of it."""
+    for places in ([folder], [folder / "data"], [folder / "train", folder / "test"]):
+        files = [path for place in places if place.is_dir() for path in sorted(place.iterdir())]
+        files = [path for path in files if not path.name.startswith(".") and path.is_file()]
+        for kinds in (ARCHIVES, TABLES):
+            if some := [path for path in files if path.suffix.lower() in kinds]:
+                return some
+        if holds_arrays(files):
+            return files
+    return []
+
+
+def _load_files(
+    source: Path,
+    files: list[Path],
+    split: str,
+    seed: int,
+    options: PictureOptions,
+    stream: bool | None,
+    *,
+    whole: bool = True,
+) -> Dataset:
+    """One split of the data set in archives, tables or arrays, all of one kind."""
+    kinds = {path.suffix.lower() for path in files}
+    if kinds <= {*ARCHIVES} or kinds <= {*TABLES}:
+        read = read_tar if kinds <= {*ARCHIVES} else read_parquet
+        folders = {path.parent for path in files}
+        groups = [
+            g for place in sorted(folders) for g in group_shards([f for f in files if f.parent == place], whole=whole)
+        ]
+        parts, notes = split_files(groups, str(source))
+        name = source.stem if source.is_file() else source.resolve().name
+        return picture_dataset(name, read(parts, notes), split=split, seed=seed, options=options, stream=stream)
+    if holds_arrays(files):
+        _refuse_options(str(source), **options.given())
+        return load_array_shards(source, files, split=split, seed=seed, stream=stream, whole=whole)
+    raise ValueError(
+        f"load: expected files of one kind, .tar, .parquet or .npy (x.npy, y.npy), got {', '.join(sorted(kinds))} "
+        f"({files[0]}, ...){how_to_convert(files[0])}"
+    )
 
 
 def _load_amat(files: Sequence[Path], folder: Path, name: str, split: str) -> Dataset:

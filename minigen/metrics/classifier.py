@@ -179,9 +179,7 @@ def weights_hash(model: Classifier) -> str:
 def _from_cache(train: Dataset, test: Dataset, log: Callable[[str], None]) -> tuple[Classifier, float]:
     """The classifier for these images and labels and its test accuracy, from the cache or newly trained."""
     assert train.labels is not None
-    checksum = 0
-    for array in (train.images, train.labels, test.images):
-        checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)
+    checksum = test.checksum(zlib.crc32(np.ascontiguousarray(train.labels).data, train.checksum()))
     path = cache_folder() / f"classifier-v{FORMAT}-{Path(train.name).name}-{checksum:08x}.safetensors"
     model = Classifier(train.image_shape, train.class_count or 0, centre=0.0, rng=Generator(0))
     with contextlib.suppress(CheckpointError, ValueError, KeyError, TypeError):  # missing or damaged: train

@@ -18,6 +18,7 @@ from typing import Any
 from minigen.algorithms.experiment import Recipe
 from minigen.algorithms.options import ConfigError, Option, check_value, did_you_mean
 from minigen.data import NAMES
+from minigen.data.ahead import WORKERS
 from minigen.data.assemble import LATEST_RULES
 
 GENERAL: Mapping[str, Option] = {
@@ -25,6 +26,12 @@ GENERAL: Mapping[str, Option] = {
     "data_dir": Option(str, "folder with the files of the data set; without it MINIGEN_DATA, else a download"),
     "letters": Option(bool, "glyphs: letters besides digits", default=False),
     "image_size": Option(int, "folders of pictures: scale them to this height and width", minimum=1),
+    "stream": Option(
+        bool, "leave images in their files, or load them; the same bits  [default: on for more than 512 MB]"
+    ),
+    "workers": Option(
+        int, "threads that read images left in their files; any number gives the same bits", minimum=0, default=WORKERS
+    ),
     "limit": Option(int, "use this many training images only, drawn at random", minimum=1),
     "validation": Option(
         float, "share of the training images held out for validation", minimum=0, maximum=0.5, default=0.05
@@ -78,6 +85,7 @@ ABSENT: Mapping[str, Any] = {"data_rules": 1}
 #: another handle of cuBLAS makes; but whoever mistrusts a graph has to be able to go on without.
 CHANGEABLE = (
     "epochs", "max_steps", "data_dir", "checkpoint_every", "log", "doctor", "device", "capture", "compile", "threads",
+    "stream", "workers",
 )  # fmt: skip
 
 

@@ -86,6 +86,6 @@ def check_source(config: Mapping[str, Any], given: InMemoryData | None) -> None:
         )
     if given is not None and config["dataset"] != IN_MEMORY:
         raise ConfigError(f"this run is on the data set {config['dataset']}, not on images in memory; leave data out")
-    for name in ("letters", "image_size", "data_dir"):
+    for name in ("letters", "image_size", "data_dir", "stream"):
         if given is not None and config[name]:
             raise ConfigError(f"--{name.replace('_', '-')} is an option of data sets in files, not of images in memory")

@@ -58,7 +58,7 @@ def prepare(recipe: Recipe, config: Mapping[str, Any], memory_data: InMemoryData
     train, validation = training_data(config, recipe.value_range, memory_data)
     parts = recipe.batches_per_step(config)
     size, notes = _batch_size(recipe, config, parts, len(train))
-    batches = Batches(train, size * parts, seed=config["seed"])
+    batches = Batches(train, size * parts, seed=config["seed"], workers=config["workers"])
     facts = {
         "image_shape": list(train.image_shape),
         "value_range": list(train.value_range),
@@ -169,6 +169,7 @@ def load_split(
         dataset = memory_data.test if split == "test" else memory_data.train
     else:
         settings = {name: config[name] for name in ("data_dir", "image_size", "letters")}
+        settings["stream"] = config.get("stream")
         rules = config.get("data_rules", 1)
         dataset = load(config["dataset"], split=split, seed=DATA_SEED, rules=rules, **settings)
     return dataset if value_range is None else dataset.in_range(value_range)
@@ -199,7 +200,7 @@ def training_data(
 
 def fingerprint(dataset: Dataset) -> str:
     """A short text that differs for other images: their number and a checksum of their bytes."""
-    return f"{len(dataset)} images, crc32 {zlib.crc32(np.ascontiguousarray(dataset.images).data):08x}"
+    return f"{len(dataset)} images, crc32 {dataset.checksum():08x}"
 
 
 def fingerprint_of_labels(dataset: Dataset) -> str | None:

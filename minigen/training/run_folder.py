@@ -22,6 +22,7 @@ import importlib
 import itertools
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -248,7 +249,8 @@ def choose_path(out: str | os.PathLike[str] | None, model: str, dataset: str) ->
     """
     if out is None:
         now = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-        return Path("runs") / f"{model}-{Path(dataset).stem or 'data'}-{now}"
+        name = re.split(r"[{*?\[]", Path(dataset).stem)[0].rstrip("-_.")  # of a pattern, what stands before its marks
+        return Path("runs") / f"{model}-{name or 'data'}-{now}"
     path = Path(out)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         kind = "is not empty" if path.is_dir() else "is a file"

@@ -115,12 +115,14 @@ def test_a_file_that_is_shortened_while_it_is_read(tmp_path, monkeypatch):
     """A memory map of it would end the process."""
     path = tmp_path / "d.npy"
     np.save(path, np.zeros((4000, 64, 64), np.uint8))
-    header = npy._header
+    header, calls = npy._header, []
 
     def shortened(file):
         found = header(file)
-        with path.open("r+b") as other:
-            other.truncate(4096)
+        calls.append(file)
+        if len(calls) == 2:  # the header is read once to know how much there is, then again with the numbers
+            with path.open("r+b") as other:
+                other.truncate(4096)
         return found
 
     monkeypatch.setattr(npy, "_header", shortened)

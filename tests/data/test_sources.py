@@ -144,7 +144,7 @@ def test_broken_binarised_text(tmp_path):
         ("mnist", {"count": 5}, ValueError, "count is an option of 'glyphs'"),
         ("mnist", {"image_size": 5}, ValueError, "image_size is an option of folders"),
         ("glyphs", {"image_size": 5}, ValueError, "image_size is an option of folders"),
-        (__file__, {}, ValueError, "not a folder, a .npy or a .npz file"),
+        (__file__, {}, ValueError, "not a folder, a .npy, .npz, .tar or .parquet file"),
     ],
 )
 def test_wrong_requests(name, options, error, message):

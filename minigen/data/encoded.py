@@ -1,0 +1,119 @@
+"""Pictures in files or parts of files, as PNG, JPEG and so on: from what a reader found to a `Dataset`.
+
+They are loaded into memory, or decoded batch by batch whenever they are needed. Either way each is looked at before the
+data set is there: damaged ones, and ones of another size, are refused by name. Of streamed pictures what was found is
+kept in the cache folder, and not done again as long as the files are the same.
+
+Imports: NumPy, ``picture.py``, ``slices.py``, ``stored.py``, ``kept.py``. Read next: ``folder.py``, ``tar.py``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigen.data.ahead import read_ahead
+from minigen.data.dataset import Dataset
+from minigen.data.kept import kept
+from minigen.data.layout import holdout
+from minigen.data.picture import decode, header
+from minigen.data.picture_options import Header, PictureOptions
+from minigen.data.slices import Slices
+from minigen.data.stored import StoredImages, Survey, is_streamed
+
+VERSION = 1  # of what is kept: another number forgets it
+AT_ONCE = 256  # pictures whose headers a thread reads in one go
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The pictures that a reader found: by split, or under "" if a tenth is still to be held out, with their labels."""
+
+    parts: Mapping[str, Slices]
+    labels: Mapping[str, NDArray[np.int64]] | None = None
+    classes: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Pictures(StoredImages):
+    """Pictures that are decoded when they are read."""
+
+    def __init__(self, slices: Slices, options: PictureOptions) -> None:
+        """ValueError, naming it, if the first cannot be read."""
+        self.slices, self.options = slices, options
+        first = _first(slices, options)
+        self.shape, self.dtype = (len(slices), *first.shape), first.dtype
+
+    def read(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        images = np.empty((len(index), *self.shape[1:]), self.dtype)
+        for k, data in self.slices.read(index):
+            name = self.slices.name(int(index[k]))
+            x = decode(data, self.options, name)
+            if x.shape != self.shape[1:]:
+                raise ValueError(
+                    f"pictures of different sizes: {self.slices.name(0)} is {self.shape[2]}x{self.shape[3]}, "
+                    f"{name} is {x.shape[1]}x{x.shape[2]} (height x width); give image_size (--image-size) for all"
+                )
+            images[k] = x
+        return images
+
+    def make_survey(self) -> Survey:
+        def survey() -> dict[str, NDArray[Any]]:
+            return super(Pictures, self).make_survey()._asdict()
+
+        return Survey(**kept(self.slices.key(VERSION, "survey", self.options, self.shape), survey))
+
+
+def picture_dataset(
+    name: str, found: Encoded, *, split: str, seed: int, options: PictureOptions, stream: bool | None
+) -> Dataset:
+    """One split of these pictures, which become as large and have as many channels as all of them need.
+
+    `stream` False loads them into memory, True leaves them in their files, None decides by their size.
+    """
+    key = split if split in found.parts else ""
+    slices = found.parts[key]
+    streamed = is_streamed(_first(slices, options).nbytes * len(slices), stream)
+    options, several = _resolved(found.parts, options, keep=streamed)
+    pictures = Pictures(slices, options)
+    images: NDArray[Any] | StoredImages = pictures
+    if streamed:
+        _ = pictures.survey  # each is decoded once, so that damage is found now
+    else:
+        images = np.asarray(pictures)
+    notes = found.notes
+    if several:
+        notes = (*notes, f"{several:,} file{'s' * (several > 1)} of several pictures: the first of each is read")
+    labels = None if found.labels is None else found.labels[key]
+    whole = Dataset(name, split, images, labels, found.classes, notes=notes)
+    return whole if key else whole.subset(holdout(len(whole), split=split, seed=seed, source=name))
+
+
+def _first(slices: Slices, options: PictureOptions) -> NDArray[Any]:
+    ((_, data),) = slices.read(np.zeros(1, np.int64))
+    return decode(data, options, slices.name(0))
+
+
+def _resolved(parts: Mapping[str, Slices], options: PictureOptions, *, keep: bool) -> tuple[PictureOptions, int]:
+    """The options with the number of channels for all parts, and how many pictures have several frames."""
+    slices = Slices.joined(list(parts.values()))
+
+    def look() -> dict[str, NDArray[Any]]:
+        seen = Counter(found for some in _headers(slices) for found in some)
+        channels = options.resolve(seen).channels or 0
+        return {"channels": np.array(channels), "several": np.array(sum(n for h, n in seen.items() if h.frames > 1))}
+
+    facts = kept(slices.key(VERSION, "headers", options), look) if keep else look()
+    return replace(options, channels=int(facts["channels"])), int(facts["several"])
+
+
+def _headers(slices: Slices) -> Iterator[list[Header]]:
+    def some(index: NDArray[np.int64]) -> list[Header]:
+        return [header(data, slices.name(int(index[k]))) for k, data in slices.read(index)]
+
+    return read_ahead(some, (np.arange(k, min(k + AT_ONCE, len(slices))) for k in range(0, len(slices), AT_ONCE)))
