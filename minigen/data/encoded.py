@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from minigen.data.ahead import read_ahead
 from minigen.data.dataset import Dataset
 from minigen.data.kept import kept
+from minigen.data.labels import Labels, read_labels
 from minigen.data.layout import holdout
 from minigen.data.picture import decode, header
 from minigen.data.picture_options import Header, PictureOptions
@@ -69,13 +71,30 @@ class Pictures(StoredImages):
         return Survey(**kept(self.slices.key(VERSION, "survey", self.options, self.shape), survey))
 
 
-def picture_dataset(
-    name: str, found: Encoded, *, split: str, seed: int, options: PictureOptions, stream: bool | None
-) -> Dataset:
-    """One split of these pictures, which become as large and have as many channels as all of them need.
+@dataclass(frozen=True)
+class Reading:
+    """How pictures are read: what they become, and whence their labels, if not from where they lie (``labels.py``).
 
     `stream` False loads them into memory, True leaves them in their files, None decides by their size.
     """
+
+    options: PictureOptions = PictureOptions()
+    labels: Labels | None = None
+    stream: bool | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What is not as usual, by the names that `load` has for it."""
+        labels = {} if self.labels is None else {"labels": self.labels}
+        return {**self.options.given(), **labels, **({"stream": True} if self.stream else {})}
+
+
+def picture_dataset(name: str, root: Path, found: Encoded, reading: Reading, *, split: str, seed: int) -> Dataset:
+    """One split of pictures at `root`, which become as large and have as many channels as all of them need."""
+    options, stream = reading.options, reading.stream
+    if reading.labels is not None:
+        named = {s: part.names(root) for s, part in found.parts.items()}
+        classes, labels, notes = read_labels(reading.labels, named, root)
+        found = replace(found, labels=labels, classes=classes, notes=(*found.notes, *notes))
     key = split if split in found.parts else ""
     slices = found.parts[key]
     streamed = is_streamed(_first(slices, options).nbytes * len(slices), stream)
@@ -89,8 +108,8 @@ def picture_dataset(
     notes = found.notes
     if several:
         notes = (*notes, f"{several:,} file{'s' * (several > 1)} of several pictures: the first of each is read")
-    labels = None if found.labels is None else found.labels[key]
-    whole = Dataset(name, split, images, labels, found.classes, notes=notes)
+    mine = None if found.labels is None else found.labels[key]
+    whole = Dataset(name, split, images, mine, found.classes, notes=notes)
     return whole if key else whole.subset(holdout(len(whole), split=split, seed=seed, source=name))
 
 

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 from minigen.data.assemble import LATEST_RULES
 from minigen.data.dataset import Dataset
-from minigen.data.encoded import Encoded, picture_dataset
+from minigen.data.encoded import Encoded, Reading, picture_dataset
 from minigen.data.picture import OLD_SUFFIXES, SUFFIXES
-from minigen.data.picture_options import PictureOptions
 from minigen.data.slices import Slices
 
 SYSTEM = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")  # files that operating systems create, besides hidden ones
@@ -32,16 +31,15 @@ def load_folder(
     *,
     split: str,
     seed: int,
-    options: PictureOptions,
-    stream: bool | None = None,
+    reading: Reading,
     rules: int = LATEST_RULES,
 ) -> Dataset:
     """The pictures (``picture.SUFFIXES``) in a folder, as uint8 (N, 1, H, W) if all are grey, else (N, 3, H, W).
 
     Sub-folders are classes, in the order of their names (numbers in the order of their values). Sub-folders ``train``
     and ``test`` are splits, each built like a folder of its own; without them, a random tenth chosen by `seed` is the
-    test set. `options` say what a picture becomes, `stream` whether they stay in their files (``encoded.py``); without
-    a size in the options all must have one. ValueError, naming files and folders, for anything that cannot be used.
+    test set. `reading` says what a picture becomes, and whether they stay in their files (``encoded.py``); without a
+    size in its options all must have one. ValueError, naming files and folders, for anything that cannot be used.
     """
     suffixes = OLD_SUFFIXES if rules == 1 else SUFFIXES
     own_split = all((path / name).is_dir() for name in ("train", "test"))
@@ -62,7 +60,7 @@ def load_folder(
         mine.classes,
         notes,
     )
-    return picture_dataset(path.name, encoded, split=split, seed=seed, options=options, stream=stream)
+    return picture_dataset(path.name, path, encoded, reading, split=split, seed=seed)
 
 
 def holds_pictures(folder: Path) -> bool:

@@ -64,6 +64,12 @@ class Slices:
         path = self.paths[int(self.file[i])]
         return path if self.members is None else f"{path}: {self.members[i]}"
 
+    def names(self, root: Path) -> list[str]:
+        """What each slice is called in a data set at `root`: the name of a member, or the path from there."""
+        if self.members is not None:
+            return list(self.members)
+        return [Path(os.path.relpath(self.paths[i], root)).as_posix() for i in self.file.tolist()]
+
     def read(self, index: Integers) -> Iterator[tuple[int, bytes]]:
         """(k, bytes of the slice index[k]) for each k, in the order in which they lie in the files.
 

@@ -11,6 +11,7 @@ import errno
 import glob
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from minigen.cache import cache_folder
@@ -21,12 +22,13 @@ from minigen.data.assemble import LATEST_RULES, Part, assemble
 from minigen.data.convert import how_to_convert
 from minigen.data.dataset import Dataset
 from minigen.data.download import REMOTES, DownloadError, fetch
-from minigen.data.encoded import picture_dataset
+from minigen.data.encoded import Reading, picture_dataset
 from minigen.data.folder import holds_pictures, load_folder
 from minigen.data.glyphs import glyphs
 from minigen.data.idx import find_idx, read_idx, split_stems
+from minigen.data.labels import Labels
 from minigen.data.parquet import read_parquet
-from minigen.data.picture_options import PictureOptions, picture_options
+from minigen.data.picture_options import picture_options
 from minigen.data.shards import MAGIC, expand, group_shards, split_files
 from minigen.data.stacked import BASES, stack
 from minigen.data.tar import read_tar
@@ -50,7 +52,15 @@ CLASSES = {
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     ),
 }
-OWNERS = {"image_size": "folders of pictures, archives and tables", "stream": "data in files of your own"}
+OWNERS = {
+    "image_size": "folders of pictures, archives and tables",
+    "image_channels": "folders of pictures, archives and tables",
+    "image_alpha": "folders of pictures, archives and tables",
+    "image_fit": "folders of pictures, archives and tables",
+    "image_range": "folders of pictures, archives and tables",
+    "labels": "folders of pictures and archives",
+    "stream": "data in files of your own",
+}
 ARRAYS = (".npy", ".npz")
 ARCHIVES = (".tar",)
 TABLES = (".parquet",)
@@ -63,7 +73,12 @@ def load(
     split: str = "train",
     data_dir: str | Path | None = None,
     seed: int = 0,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: int | str | tuple[int, int] | None = None,
+    image_channels: int | None = None,
+    image_alpha: str = "white",
+    image_fit: str = "crop",
+    image_range: str | tuple[float, float] | None = None,
+    labels: Labels | None = None,
     letters: bool = False,
     count: int | None = None,
     stream: bool | None = None,
@@ -107,8 +122,10 @@ def load(
         raise ValueError(f"load: {name!r} has the splits 'train' and 'test', got 'valid'")
     if data_dir is not None:
         _data_folder(data_dir)  # an error even if it is not needed
+    options = picture_options(image_size, image_channels, image_alpha, image_fit, image_range)
+    reading = Reading(options, labels, False if rules == 1 else stream)
     if name in NAMES:
-        _refuse_options(name, image_size=image_size, stream=stream or None)
+        _refuse_options(name, **reading.given())
     if name == "glyphs":
         return glyphs(split=split, seed=seed, count=count, letters=letters)
     _refuse_options(name, letters=letters or None)
@@ -119,9 +136,7 @@ def load(
     _refuse_options(name, count=count)
     if name in REMOTES:
         return _load_named(name, split, _data_folder(data_dir), data_dir is not None, rules)
-    if rules == 1:
-        stream = False
-    return _load_path(_find_path(name, data_dir), split, seed, picture_options(image_size=image_size), rules, stream)
+    return _load_path(_find_path(name, data_dir), split, seed, reading, rules)
 
 
 def _refuse_options(name: str, **options: object) -> None:
@@ -219,77 +234,77 @@ def _named_folder(name: str, split: str, given: Path) -> Path | None:
     return None
 
 
-def _load_path(
-    found: Path | list[Path], split: str, seed: int, options: PictureOptions, rules: int, stream: bool | None
-) -> Dataset:
+def _load_path(found: Path | list[Path], split: str, seed: int, reading: Reading, rules: int) -> Dataset:
     """The data set at a path, or in the files of a pattern."""
     if isinstance(found, list):
-        return _load_files(found[0].parent, found, split, seed, options, stream, whole=False)
+        return _load_files(found[0].parent, found, split, seed, reading, whole=False)
     path = found
     if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     if path.is_dir() and any((path / (AMAT.format("train") + end)).is_file() for end in ("", ".gz")):
-        _refuse_options(str(path), **options.given(), stream=stream or None)
+        _refuse_options(str(path), **reading.given())
         return _load_amat([*path.iterdir()], path, path.resolve().name, split)
     if split == "valid":
         raise ValueError(f"load: {path} has the splits 'train' and 'test', got 'valid'")
     if path.is_dir() and find_idx(path.iterdir()):
-        _refuse_options(str(path), **options.given(), stream=stream or None)
+        _refuse_options(str(path), **reading.given())
         return _load_idx([*path.iterdir()], path, path.resolve().name, split, seed, rules)
     if path.is_dir() and not holds_pictures(path) and (files := _data_files(path)):
-        return _load_files(path, files, split, seed, options, stream)
+        return _load_files(path, files, split, seed, reading)
     if path.is_dir():
-        return load_folder(path.resolve(), split=split, seed=seed, options=options, stream=stream, rules=rules)
+        return load_folder(path.resolve(), split=split, seed=seed, reading=reading, rules=rules)
     suffix = path.suffix.lower()
     if suffix in ARRAYS and path.is_file():
-        _refuse_options(str(path), **options.given())
-        return load_arrays(path, split=split, seed=seed, rules=rules, stream=stream)
+        _refuse_options(str(path), **replace(reading, stream=None).given())
+        return load_arrays(path, split=split, seed=seed, rules=rules, stream=reading.stream)
     if suffix in (*ARCHIVES, *TABLES) and path.is_file():
-        return _load_files(path, [path], split, seed, options, stream, whole=False)
+        return _load_files(path, [path], split, seed, reading, whole=False)
     raise ValueError(f"load: {path} is not a folder, a .npy, .npz, .tar or .parquet file{how_to_convert(path)}")
 
 
 def _data_files(folder: Path) -> list[Path]:
-    """The archives, the tables, or the arrays in a folder, or in folders ``data`` or ``train`` and ``test`` of it."""
+    """The archives, tables or arrays in a folder, or the archives or tables in its folders ``data``, or ``train`` and
+    ``test``.
+    """
     for places in ([folder], [folder / "data"], [folder / "train", folder / "test"]):
         files = [path for place in places if place.is_dir() for path in sorted(place.iterdir())]
         files = [path for path in files if not path.name.startswith(".") and path.is_file()]
         for kinds in (ARCHIVES, TABLES):
             if some := [path for path in files if path.suffix.lower() in kinds]:
                 return some
-        if holds_arrays(files):
+        if places == [folder] and holds_arrays(files):
             return files
     return []
 
 
 def _load_files(
-    source: Path,
-    files: list[Path],
-    split: str,
-    seed: int,
-    options: PictureOptions,
-    stream: bool | None,
-    *,
-    whole: bool = True,
+    source: Path, files: list[Path], split: str, seed: int, reading: Reading, *, whole: bool = True
 ) -> Dataset:
-    """One split of the data set in archives, tables or arrays, all of one kind."""
+    """One split of the data set in archives, tables or arrays, all of one kind; `whole`: they are all of a folder."""
     kinds = {path.suffix.lower() for path in files}
-    if kinds <= {*ARCHIVES} or kinds <= {*TABLES}:
-        read = read_tar if kinds <= {*ARCHIVES} else read_parquet
-        folders = {path.parent for path in files}
-        groups = [
-            g for place in sorted(folders) for g in group_shards([f for f in files if f.parent == place], whole=whole)
-        ]
-        parts, notes = split_files(groups, str(source))
-        name = source.stem if source.is_file() else source.resolve().name
-        return picture_dataset(name, read(parts, notes), split=split, seed=seed, options=options, stream=stream)
     if holds_arrays(files):
-        _refuse_options(str(source), **options.given())
-        return load_array_shards(source, files, split=split, seed=seed, stream=stream, whole=whole)
-    raise ValueError(
-        f"load: expected files of one kind, .tar, .parquet or .npy (x.npy, y.npy), got {', '.join(sorted(kinds))} "
-        f"({files[0]}, ...){how_to_convert(files[0])}"
-    )
+        _refuse_options(str(source), **replace(reading, stream=None).given())
+        return load_array_shards(source, files, split=split, seed=seed, stream=reading.stream, whole=whole)
+    if not (kinds <= {*ARCHIVES} or kinds <= {*TABLES}):
+        raise ValueError(
+            f"load: expected files of one kind, .tar, .parquet or .npy (x.npy, y.npy), got {', '.join(sorted(kinds))} "
+            f"({files[0]}, ...){how_to_convert(files[0])}"
+        )
+    folders = {path.parent: [file for file in files if file.parent == path.parent] for path in files}
+    groups = {folder: group_shards(some, whole=whole) for folder, some in folders.items()}
+    notes: list[str] = []
+    if {folder.name for folder in folders} == {"train", "test"}:
+        parts = {folder.name: [path for group in some for path in group.files] for folder, some in groups.items()}
+    else:
+        parts, notes = split_files([group for some in groups.values() for group in some], str(source))
+    if source.is_dir() and whole:
+        others = sum(len(list(folder.iterdir())) for folder in folders) - len(files)
+        notes += [f"{others:,} file{'s' * (others > 1)} beside {files[0].name} passed over"] if others else []
+    if kinds <= {*TABLES}:
+        _refuse_options(str(source), labels=reading.labels)
+    found = read_tar(parts, notes) if kinds <= {*ARCHIVES} else read_parquet(parts, notes)
+    name, root = (source.stem, source.parent) if source.is_file() else (source.resolve().name, source)
+    return picture_dataset(name, root, found, reading, split=split, seed=seed)
 
 
 def _load_amat(files: Sequence[Path], folder: Path, name: str, split: str) -> Dataset:
