@@ -39,7 +39,7 @@ def table(title: str) -> dict[str, frozenset[str]]:
 
 
 # Other libraries that may be imported when they are first needed: heavy ones, and one that Windows lacks.
-LATE = {"cupy", "fcntl", "hypothesis", "matplotlib", "numba", "onnx", "onnxruntime", "PIL", "pooch", "rich",
+LATE = {"cupy", "fcntl", "hypothesis", "matplotlib", "numba", "onnx", "onnxruntime", "PIL", "pooch", "pyarrow", "rich",
         "safetensors", "tensorboardX", "threadpoolctl", "tomli_w", "torch"}  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from minigen.algorithms import donors
 from minigen.algorithms.experiment import Experiment, Recipe
 from minigen.algorithms.options import ConfigError
 from minigen.data import Dataset
+from minigen.data.batches import over_batches
 from minigen.models.autoencoder import Autoencoder
 from minigen.models.gan import Discriminator
 from minigen_kernels import Array
@@ -108,7 +109,8 @@ def give_decoder(donor: Donor, experiment: Experiment, images: Dataset) -> str:
     if latent is None or latent.draw is None:
         assert donor.experiment.encode is not None
         low, high = donor.facts["value_range"]
-        codes = donor.experiment.encode(images.in_range((low, high)).images_float(slice(CODES)))
+        encode, some = donor.experiment.encode, images.in_range((low, high)).subset(slice(CODES))
+        codes = over_batches(lambda batch: encode(batch.x), some)
         mean, root = spread_of(codes)
         weight = state["0.weight"].astype("f8")
         state["0.bias"] = (state["0.bias"] + weight @ mean).astype(state["0.bias"].dtype)

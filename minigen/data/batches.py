@@ -8,7 +8,7 @@ Imports: NumPy, ``minigen.random``, ``dataset.py``, ``ahead.py``. Read next: ``s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,9 @@ class Batch:
         if self.labels is not None:
             parts.append(f"labels {self.labels.shape}")
         return f"Batch({', '.join([*parts, f'index {self.index.shape}'])})"
+
+
+PART = 1000  # images that `over_batches` takes at a time: a multiple of what networks are applied to at once
 
 
 class Batches:
@@ -163,3 +166,8 @@ class Batches:
             "shuffle": bool(self.shuffle),
             "drop_last": bool(self.drop_last),
         }
+
+
+def over_batches(function: Callable[[Batch], NDArray[Any]], dataset: Dataset) -> NDArray[Any]:
+    """What `function` makes of all images, in order, a thousand at a time, joined: so they need not fit into memory."""
+    return np.concatenate([function(batch) for batch in Batches(dataset, PART, shuffle=False)])

@@ -31,6 +31,7 @@ from minigen.data.slices import Slices, stamp
 
 VERSION = 1  # of what is kept: another number forgets it
 IMAGE_NAMES = ("image", "img", "images", "picture", "png", "jpg", "webp")
+LABEL_NAMES = ("label", *LABELS)
 ROWS = 64  # read at a time
 UNLABELLED = "-1"  # what ``datasets`` writes where a label is not known
 
@@ -81,7 +82,8 @@ def _labels(
     unknown = {"", UNLABELLED} if columns.names is not None else {""}
     known = {split: some for split, some in texts.items() if not unknown >= {*some}}
     if known.keys() != texts.keys():
-        notes.append(f"the column {columns.label!r} has no label of any image of {' and '.join(texts.keys() - known)}")
+        where = "".join(f" of the split {split!r}" for split in texts.keys() - known.keys() if split)
+        notes.append(f"the column {columns.label!r} has no label of any image{where}")
         if "" not in texts:  # labels of one split alone are of no use to another
             known = {}
     if not known:
@@ -112,9 +114,9 @@ def find_columns(path: Path) -> Columns:
         )
         raise ValueError(f"{path}: has {what}")
     labelled = [name for name, feature in features.items() if feature.get("_type") == "ClassLabel"]
-    label = _prefer(labelled, LABELS) or next(iter(labelled), None)
+    label = _prefer(labelled, LABEL_NAMES) or next(iter(labelled), None)
     if label is None:
-        label = next((field.name for name in LABELS for field in schema if field.name.lower() == name), None)
+        label = next((field.name for name in LABEL_NAMES for field in schema if field.name.lower() == name), None)
     names = features.get(label or "", {}).get("names")
     used = {chosen, label}
     others = tuple(field.name for field in schema if field.name not in used)
@@ -150,10 +152,11 @@ def _prefer(names: Sequence[str], wanted: Sequence[str]) -> str | None:
     return next((name for one in wanted for name in names if name.lower() == one), None)
 
 
-def _pyarrow(module: str = "pyarrow") -> Any:
+def _pyarrow() -> Any:
     """The library, which is imported when a table is read. ModuleNotFoundError says how to get it."""
     try:
-        return importlib.import_module(module)
+        importlib.import_module("pyarrow.parquet")
+        return importlib.import_module("pyarrow")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "Parquet tables are read with pyarrow: pip install 'minigen-engine[parquet]'", name="pyarrow"
@@ -161,10 +164,10 @@ def _pyarrow(module: str = "pyarrow") -> Any:
 
 
 def _open(path: Path) -> Any:
-    parquet = _pyarrow("pyarrow.parquet")
+    pa = _pyarrow()
     try:
-        return parquet.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=1 << 20)
-    except (_pyarrow().ArrowException, OSError) as error:
+        return pa.parquet.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=1 << 20)
+    except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: cannot be read as a Parquet table ({_line(error)})") from error
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,4 +120,6 @@ def stamp(path: str | Path) -> tuple[int, int]:
         found = os.stat(path)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not stat.S_ISREG(found.st_mode):  # to open a pipe would wait for ever
+        raise ValueError(f"{path}: cannot be read (it is no file)")
     return found.st_size, found.st_mtime_ns

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minigen.data import Dataset
+from minigen.data import Batches, Dataset
+from minigen.data.batches import PART, over_batches
 from minigen.data.toys import Toy
 from minigen.metrics import frechet, latents, modes, reconstruction
 from minigen.metrics.disentanglement import mutual_information_gap
@@ -47,10 +48,9 @@ def measure_reconstructions(reconstruct: Callable[[Array, Array | None], Array],
     """
     parts: dict[str, list[Array]] = {}
     low, high = test.value_range
-    for start in range(0, len(test), 1000):
-        some = test.subset(slice(start, start + 1000))
-        x = some.images_float()
-        y = reconstruct(x, some.labels)
+    for batch in Batches(test, PART, shuffle=False):
+        x = batch.x
+        y = reconstruct(x, batch.labels)
         values = {
             "mse": reconstruction.mse(x, y) / (high - low) ** 2,
             "bce": reconstruction.bce(x, y, test.value_range),
@@ -81,10 +81,11 @@ def measure_codes(encode: Callable[[Array], Array], train: Dataset, test: Datase
     factors = test.factors if test.factors and _any_varies(test.factors) else None
     if not (labelled or factors):
         return {}
-    codes, report = encode(test.images_float()), Report()
+    codes, report = over_batches(lambda batch: encode(batch.x), test), Report()
     if train.labels is not None and test.labels is not None:
-        known = slice(0, PROBE_IMAGES)
-        four = encode(train.images_float(known)), train.labels[known], codes, test.labels
+        known = train.subset(slice(0, PROBE_IMAGES))
+        assert known.labels is not None
+        four = over_batches(lambda batch: encode(batch.x), known), known.labels, codes, test.labels
         probe, nearest = latents.linear_probe_accuracy(*four), latents.nearest_neighbour_accuracy(*four)
         share = "share of test images"
         report["linear_probe_accuracy"] = _proportion(
@@ -139,8 +140,11 @@ def measure_samples(
     least = samples_needed(extract(samples[:1]).shape[1])
     if len(samples) < least:
         raise ValueError(f"measure_samples: {len(samples)} samples are too few; at least {least} are needed")
-    x, y = extract(samples[:COMPARED]), extract(test.images_float(slice(COMPARED)))
-    z = extract(train.images_float(train.evenly_spaced_indices(len(x))))
+    x = extract(samples[:COMPARED])
+    y, z = (
+        over_batches(lambda batch: extract(batch.x), some)
+        for some in (test.subset(slice(COMPARED)), train.subset(train.evenly_spaced_indices(len(x))))
+    )
     report = {
         "frechet_distance": Measured(
             frechet.frechet_distance(x, y),
@@ -207,14 +211,15 @@ def measure_memorization(samples: Array, train: Dataset, test: Dataset) -> Repor
     """
     pixels = int(np.prod(train.image_shape))
     count = int(np.clip(PIXEL_PRODUCTS / (pixels * len(train)), 50, 1000))
-    known = train.images_float().reshape(len(train), pixels)
     mine, others = samples[:count].reshape(-1, pixels), test.images_float(slice(count)).reshape(-1, pixels)
+    near = np.full(len(mine) + len(others), np.inf)
+    for batch in Batches(train, PART, shuffle=False):
+        known = batch.x.reshape(len(batch), pixels)
+        near = np.minimum(near, np.concatenate([nearest_distances(some, known) for some in (mine, others)]))
     unit = "root mean square over pixels, 0..1, to the most similar training image"
     return {
-        "distance_to_training": mean_over_images(nearest_distances(mine, known), f"{unit}; {len(mine)} samples"),
-        "distance_to_training_of_test_images": mean_over_images(
-            nearest_distances(others, known), f"{unit}; {len(others)}"
-        ),
+        "distance_to_training": mean_over_images(near[: len(mine)], f"{unit}; {len(mine)} samples"),
+        "distance_to_training_of_test_images": mean_over_images(near[len(mine) :], f"{unit}; {len(others)}"),
     }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from minigen.algorithms.experiment import LOOK
 from minigen.algorithms.options import ConfigError, did_you_mean
+from minigen.data.batches import over_batches
 from minigen.runs import sampling
 from minigen.runs.density import fit_density
 from minigen.runs.sampling import Draw
@@ -131,7 +132,7 @@ def codes_from(trained: Trained, density: str | None, *, seed: int = 0) -> tuple
         return latent.draw, "prior"
     check_encoder(trained)
     images = trained.some(trained.images("train"), CODES)
-    codes = trained.encoder(images.labels)(images.images_float())
+    codes = over_batches(lambda batch: trained.encoder(batch.labels)(batch.x), images)
     if codes.shape[1] != latent.size:
         raise ConfigError(
             f"{trained.recipe.name} encodes to {codes.shape[1]} numbers but decodes {latent.size}, so no density of "

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minigen import weights
-from minigen.data import Dataset
+from minigen.data import Batch, Dataset
+from minigen.data.batches import over_batches
 from minigen.data.layout import as_nchw
 from minigen.data.values import as_pixels
 from minigen.doctor import Checkup
@@ -119,7 +120,7 @@ class Run(Trained):
         """The codes (N, D) of images. `labels` (N,), numbers or names, are for models whose encoder sees classes."""
         self.check_can("encode")
         images = self._images(x, labels)
-        return self.encoder(images.labels)(images.images_float())
+        return over_batches(lambda batch: self.encoder(batch.labels)(batch.x), images)
 
     def decode(self, z: ArrayLike, classes: Classes | None = None) -> Array:
         """The images of codes (N, D); `classes` as in `sample`."""
@@ -130,10 +131,13 @@ class Run(Trained):
     def reconstruct(self, x: Dataset | ArrayLike, labels: ArrayLike | None = None) -> Array:
         """What the model makes of images, (N, C, H, W); `labels` as in `encode`."""
         self.check_can("reconstruct")
-        images = self._images(x, labels)
-        reconstruct = self.conditioned_on(images.labels).reconstruct
-        assert reconstruct is not None
-        return reconstruct(images.images_float())
+
+        def reconstruct(batch: Batch) -> Array:
+            function = self.conditioned_on(batch.labels).reconstruct
+            assert function is not None
+            return function(batch.x)
+
+        return over_batches(reconstruct, self._images(x, labels))
 
     def reconstruction_columns(self, images: Dataset) -> list[Array]:
         """The columns of the picture that ``minigen reconstruct`` writes: images, the same corrupted for a denoising

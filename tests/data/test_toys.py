@@ -96,7 +96,9 @@ def test_what_cannot_be_stacked():
 def test_options_of_other_data_sets_are_refused(name):
     with pytest.raises(ValueError, match=f"letters is an option of 'glyphs', not of '{name}'"):
         load(name, letters=True)
-    with pytest.raises(ValueError, match=f"image_size is an option of folders of pictures, archives and tables, not of '{name}'"):
+    with pytest.raises(
+        ValueError, match=f"image_size is an option of folders of pictures, archives and tables, not of '{name}'"
+    ):
         load(name, image_size=8)
     with pytest.raises(ValueError, match="has the splits 'train' and 'test', got 'valid'"):
         load(name, split="valid")
