@@ -217,7 +217,7 @@ CONVERT = {
 @pytest.mark.parametrize("name", CONVERT)
 def test_how_to_convert_other_files(minigen, tmp_path, name):
     (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(ValueError, match="is not a folder, a .npy or a .npz file; ") as caught:
+    with pytest.raises(ValueError, match="is not a folder, a .npy, .npz, .tar or .parquet file; ") as caught:
         load(name)
     assert CONVERT[name] in str(caught.value)
 
