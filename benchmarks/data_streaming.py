@@ -63,7 +63,8 @@ def draw(first: int, count: int, side: int) -> np.ndarray:
     disc = (x[..., None] - centre[0]) ** 2 + (y[..., None] - centre[1]) ** 2 < radius**2
     hue = np.array([labels(first, count) * 25, 255 - labels(first, count) * 25, np.full(count, 128)]).T
     ground = below + (above - below) * y[..., None]
-    noisy = np.where(disc, hue[:, None, None], ground) + rng.normal(0, 2, (count, side, side, 3))
+    noise = rng.normal(0, 2, (32, side, side, 3)).astype(np.float32)
+    noisy = np.where(disc, hue[:, None, None], ground).astype(np.float32) + noise[rng.integers(0, 32, count)]
     return noisy.clip(0, 255).astype(np.uint8)
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minigen.data import load
+
 NEEDS_PYARROW = "pyarrow is not installed: pip install 'minigen-engine[parquet]'"
 NAMES = ("ant", "bee", "cat")
 LAYOUTS = ("folder", "tar", "parquet", "shards", "npy")
@@ -78,3 +80,13 @@ def write(layout, folder, x, y, shards=1):
         np.save(folder / "images.npy", x)
         np.save(folder / "labels.npy", y)
     return folder
+
+
+def whole(path, **options):
+    """All images of a data set that has no splits, by their first pixel, and the notes."""
+    parts = [load(path, split=split, **options) for split in ("train", "test")]
+    return sorted(int(x) for part in parts for x in np.asarray(part.images)[:, 0, 0, 0]), parts[0].notes
+
+
+def first_pixels(x):
+    return sorted(int(k) for k in x[:, 0, 0, 0])

@@ -1,14 +1,11 @@
 """Data sets in several files: what belongs together, and everything that may be wrong with archives, tables, arrays."""
 
-import gzip
 import os
-import sys
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from data.layouts import FEATURES, NAMES, NEEDS_PYARROW, add, drawn, png, write, write_table, write_tar
+from data.layouts import drawn, first_pixels, whole, write, write_tar
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,16 +20,6 @@ def cache(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("MINIGEN_CACHE", str(folder))
     return folder
-
-
-def whole(path, **options):
-    """All images of a data set that has no splits, by their first pixel, and the notes."""
-    parts = [load(path, split=split, **options) for split in ("train", "test")]
-    return sorted(int(x) for part in parts for x in np.asarray(part.images)[:, 0, 0, 0]), parts[0].notes
-
-
-def first_pixels(x):
-    return sorted(int(k) for k in x[:, 0, 0, 0])
 
 
 # Which files belong together.
@@ -132,192 +119,6 @@ def test_a_missing_shard_is_refused(tmp_path, stream):
         next(folder.glob({"tar": "*-0001.tar", "shards": "x-00001.npy", "parquet": "*-00001-*"}[layout])).unlink()
         with pytest.raises(ValueError, match="number 0+1 is missing"):
             load(folder, stream=stream)
-
-
-# Archives.
-
-
-def damaged(path, x, y, change):
-    write_tar(path, x, y)
-    data = bytearray(path.read_bytes())
-    path.write_bytes(change(data))
-
-
-@STREAM
-@pytest.mark.parametrize(
-    ("change", "message"),
-    {
-        "cut in a picture": (lambda b: b[:2000], "cannot be read as a tar archive"),
-        "cut in a header": (lambda b: b[: 1024 * 2 + 100], "is damaged at byte|ends without the mark"),
-        "cut between members": (lambda b: b[: 1024 * 4], "ends without the mark of an end, after 4 members"),
-        "a damaged header": (
-            lambda b: b[:2048] + b"\xff" * 512 + b[2560:],
-            "at byte 2,048, after 2 members",
-        ),
-        "two archives in one": (lambda b: b + b, "put together with cat"),
-        "empty": (lambda b: b"", "empty file|cannot be read as a tar"),
-        "text": (lambda b: b"hello" * 500, "cannot be read as a tar archive"),
-        "gzip": (lambda b: gzip.compress(bytes(b)), "is compressed .gzip."),
-    }.values(),
-)
-def test_damaged_archives_are_refused(tmp_path, stream, change, message):
-    damaged(tmp_path / "a.tar", *drawn(9), change)
-    with pytest.raises(ValueError, match=f"a.tar.*({message})"):
-        load(tmp_path / "a.tar", stream=stream)
-
-
-@STREAM
-def test_what_an_archive_may_hold(tmp_path, stream):
-    x, _ = drawn(6)
-    with tarfile.open(tmp_path / "a.tar", "w") as archive:
-        for k, one in enumerate(x):
-            add(archive, f"./deep/{k}.JPG.png", png(one))
-            add(archive, f"./deep/{k}.json", b'{"label": "name %d", "other": 3}' % (k % 2))
-            add(archive, f"./deep/._{k}.png", b"of a Mac")
-        add(archive, "read me.txt", b"text")
-        add(archive, "lonely.cls", b"7")
-    values, notes = whole(tmp_path / "a.tar", stream=stream)
-    assert values == first_pixels(x)
-    assert notes == ("2 files in archives passed over, which are no pictures or labels",)
-    found = load(tmp_path / "a.tar", stream=stream)
-    assert found.classes == ("name 0", "name 1") and found.name == "a"
-
-
-@STREAM
-@pytest.mark.parametrize(
-    ("members", "message"),
-    {
-        "a label missing": ([("a.png", 0), ("a.cls", b"1"), ("b.png", 1)], "b.png: has no label"),
-        "two pictures": ([("a.png", 0), ("a.jpg", 1)], "a.png and a.jpg are two pictures of one sample"),
-        "a bad label": ([("a.png", 0), ("a.json", b"{")], "a.json: cannot be read as a label"),
-        "a label of pixels": ([("a.png", 0), ("a.json", b'{"label": [1]}')], "neither a whole number nor a text"),
-        "no pictures": ([("a.cls", b"1")], "holds no pictures"),
-        "a damaged picture": ([("a.png", 0), ("b.png", b"?")], "b.png: cannot be read as a picture"),
-        "another size": ([("a.png", 0), ("b.png", png(np.zeros((2, 9, 3), np.uint8)))], "different sizes.*6x5.*2x9"),
-    }.values(),
-)
-def test_what_an_archive_may_not_hold(tmp_path, stream, members, message):
-    x, _ = drawn(6)
-    with tarfile.open(tmp_path / "a.tar", "w") as archive:
-        for name, data in members:
-            add(archive, name, png(x[data]) if isinstance(data, int) else data)
-    with pytest.raises(ValueError, match=message):
-        load(tmp_path / "a.tar", stream=stream)
-
-
-def test_links_folders_and_empty_archives(tmp_path):
-    x, y = drawn(9)
-    for k, part in enumerate([x[:4], x[:0], x[4:]]):
-        write_tar(tmp_path / f"a-{k}.tar", part, first=10 * k)
-    values, notes = whole(tmp_path)
-    assert values == first_pixels(x) and notes == ("1 archive without a picture",)
-    with tarfile.open(tmp_path / "b.tar", "w") as archive:
-        for k, one in enumerate(x):
-            add(archive, f"{NAMES[y[k]]}/{k}.png", png(one))
-    (note,) = whole(tmp_path / "b.tar")[1]
-    assert note == "no labels: the 3 folders in the archives are no classes; for that, unpack them"
-    with tarfile.open(tmp_path / "b.tar", "a") as archive:
-        link = tarfile.TarInfo("new.png")
-        link.type, link.linkname = tarfile.SYMTYPE, "ant/0.png"
-        archive.addfile(link)
-    with pytest.raises(ValueError, match=r"new.png: is a link"):
-        load(tmp_path / "b.tar")
-
-
-def test_compressed_archives_say_how_to_unpack(tmp_path):
-    (tmp_path / "a.tar.gz").write_bytes(b"?")
-    with pytest.raises(ValueError, match=r"unpack it and name the folder: python -m tarfile -e .*a.tar.gz .*/a"):
-        load(tmp_path / "a.tar.gz")
-
-
-# Tables.
-
-
-@STREAM
-def test_tables_of_other_programs(tmp_path, stream):
-    pa = pytest.importorskip("pyarrow", reason=NEEDS_PYARROW)
-    pq = pytest.importorskip("pyarrow.parquet", reason=NEEDS_PYARROW)
-    x, y = drawn(12)
-    table = pa.table({"picture": [png(one) for one in x], "y": [f"class {k}" for k in y], "size": range(12)})
-    pq.write_table(table, tmp_path / "a.parquet", compression="zstd")
-    found = load(tmp_path / "a.parquet", stream=stream)
-    assert found.classes == ("class 0", "class 1", "class 2") and found.notes == ("columns that are not used: size",)
-    assert whole(tmp_path / "a.parquet", stream=stream)[0] == first_pixels(x)
-    pq.write_table(table.append_column("label", table["size"]), tmp_path / "a.parquet")
-    assert load(tmp_path / "a.parquet", stream=stream).class_count == 12  # "label" comes before "y"
-
-
-@STREAM
-def test_classes_of_a_table_are_those_of_its_schema(tmp_path, stream):
-    x, y = drawn(12)
-    pictures = [png(one) for one in x]
-    write_table(tmp_path / "a.parquet", pictures, np.minimum(y, 1))
-    assert load(tmp_path / "a.parquet", stream=stream).classes == NAMES  # one of them has no picture
-    write_table(tmp_path / "a.parquet", pictures, np.full(12, -1))
-    found = load(tmp_path / "a.parquet", stream=stream)
-    assert found.labels is None and found.notes == ("the column 'label' has no label of any image",)
-    write_table(tmp_path / "a.parquet", pictures, np.where(y, y, -1))
-    with pytest.raises(ValueError, match=r"row 0 of .*a.parquet: has no label, other rows have"):
-        load(tmp_path / "a.parquet", stream=stream)
-
-
-def test_tables_that_are_refused(tmp_path):
-    x, y = drawn(9)
-    pictures = [png(one) for one in x]
-    path = write_table(tmp_path / "a.parquet", pictures, y, second=pictures)
-    assert load(path).notes == ("columns that are not used: second",)  # the first has the type Image
-    write_table(path, pictures, y, features={}, second=pictures)
-    assert load(path).notes == ("columns that are not used: second",)  # the first is called image
-    write_table(path, [*pictures[:4], {"bytes": None, "path": "x.png"}, *pictures[5:]], y)
-    with pytest.raises(ValueError, match=r"a.parquet: row 4 has no picture in it"):
-        load(path)
-    write_table(path, [*pictures[:4], b"?", *pictures[5:]], y)
-    with pytest.raises(ValueError, match=r"row 4 of .*a.parquet: cannot be read as a picture"):
-        load(path)
-    write_table(path, [], [])
-    with pytest.raises(ValueError, match="no pictures|has no column"):
-        load(path)
-    write_table(path, pictures, y)
-    data = path.read_bytes()
-    for cut in (b"", b"PAR1", data[: len(data) // 2], b"\0" * 99):
-        path.write_bytes(cut)
-        with pytest.raises(ValueError, match=r"a.parquet: cannot be read as a Parquet table"):
-            load(path)
-    path.unlink()
-    write_table(tmp_path / "t-0.parquet", pictures, y)
-    one_class = {**FEATURES, "label": {"_type": "ClassLabel", "names": ["a"]}}
-    write_table(tmp_path / "t-1.parquet", pictures, y, features=one_class)
-    with pytest.raises(ValueError, match="tables of different columns"):
-        load(tmp_path)
-    with pytest.raises(ValueError, match="labels is an option of folders of pictures and archives"):
-        load(tmp_path / "t-0.parquet", labels=str)
-
-
-def test_the_copy_of_a_table(tmp_path, cache, monkeypatch):
-    x, y = drawn(9)
-    path = write_table(tmp_path / "a.parquet", [png(one) for one in x], y)
-    stored = load(path, stream=True)
-    (copy,) = cache.glob("data/*.pictures")
-    assert copy.stat().st_size == sum(len(png(one)) for one in x) and not [*cache.glob("data/.*")]
-    copy.unlink()
-    with pytest.raises(ValueError, match=r"\.pictures: cannot be read .No such file"):
-        np.asarray(stored.images)
-    assert whole(path)[0] == first_pixels(x)
-    (copy,) = cache.glob("data/*.pictures")
-    copy.write_bytes(copy.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="is not as it was written; delete it"):
-        load(path)
-    copy.unlink()
-    monkeypatch.setattr("shutil.disk_usage", lambda folder: type("usage", (), {"free": 10}))
-    with pytest.raises(OSError, match="name a folder with more room in MINIGEN_CACHE"):
-        load(path)
-
-
-def test_without_pyarrow_the_error_says_how_to_get_it(tmp_path, monkeypatch):
-    path = write_table(tmp_path / "a.parquet", [png(one) for one in drawn(9)[0]], drawn(9)[1])
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'minigen-engine\[parquet\]'"):
-        load(path)
 
 
 # Arrays.

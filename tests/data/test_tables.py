@@ -1,0 +1,105 @@
+"""Parquet tables: columns, classes, the copy of the pictures, and everything that may be wrong."""
+
+import sys
+
+import numpy as np
+import pytest
+from data.layouts import FEATURES, NAMES, NEEDS_PYARROW, drawn, first_pixels, png, whole, write_table
+
+from minigen.data import load
+
+STREAM = pytest.mark.parametrize("stream", [False, True])
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("MINIGEN_CACHE", str(folder))
+    return folder
+
+
+@STREAM
+def test_tables_of_other_programs(tmp_path, stream):
+    pa = pytest.importorskip("pyarrow", reason=NEEDS_PYARROW)
+    pq = pytest.importorskip("pyarrow.parquet", reason=NEEDS_PYARROW)
+    x, y = drawn(12)
+    table = pa.table({"picture": [png(one) for one in x], "y": [f"class {k}" for k in y], "size": range(12)})
+    pq.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    found = load(tmp_path / "a.parquet", stream=stream)
+    assert found.classes == ("class 0", "class 1", "class 2") and found.notes == ("columns that are not used: size",)
+    assert whole(tmp_path / "a.parquet", stream=stream)[0] == first_pixels(x)
+    pq.write_table(table.append_column("label", table["size"]), tmp_path / "a.parquet")
+    assert load(tmp_path / "a.parquet", stream=stream).class_count == 12  # "label" comes before "y"
+
+
+@STREAM
+def test_classes_of_a_table_are_those_of_its_schema(tmp_path, stream):
+    x, y = drawn(12)
+    pictures = [png(one) for one in x]
+    write_table(tmp_path / "a.parquet", pictures, np.minimum(y, 1))
+    assert load(tmp_path / "a.parquet", stream=stream).classes == NAMES  # one of them has no picture
+    write_table(tmp_path / "a.parquet", pictures, np.full(12, -1))
+    found = load(tmp_path / "a.parquet", stream=stream)
+    assert found.labels is None and found.notes == ("the column 'label' has no label of any image",)
+    write_table(tmp_path / "a.parquet", pictures, np.where(y, y, -1))
+    with pytest.raises(ValueError, match=r"row 0 of .*a.parquet: has no label, other rows have"):
+        load(tmp_path / "a.parquet", stream=stream)
+
+
+def test_tables_that_are_refused(tmp_path):
+    x, y = drawn(9)
+    pictures = [png(one) for one in x]
+    path = write_table(tmp_path / "a.parquet", pictures, y, second=pictures)
+    assert load(path).notes == ("columns that are not used: second",)  # the first has the type Image
+    write_table(path, pictures, y, features={}, second=pictures)
+    assert load(path).notes == ("columns that are not used: second",)  # the first is called image
+    write_table(path, [*pictures[:4], {"bytes": None, "path": "x.png"}, *pictures[5:]], y)
+    with pytest.raises(ValueError, match=r"a.parquet: row 4 has no picture in it"):
+        load(path)
+    write_table(path, [*pictures[:4], b"?", *pictures[5:]], y)
+    with pytest.raises(ValueError, match=r"row 4 of .*a.parquet: cannot be read as a picture"):
+        load(path)
+    write_table(path, [], [])
+    with pytest.raises(ValueError, match="no pictures|has no column"):
+        load(path)
+    write_table(path, pictures, y)
+    data = path.read_bytes()
+    for cut in (b"", b"PAR1", data[: len(data) // 2], b"\0" * 99):
+        path.write_bytes(cut)
+        with pytest.raises(ValueError, match=r"a.parquet: cannot be read as a Parquet table"):
+            load(path)
+    path.unlink()
+    write_table(tmp_path / "t-0.parquet", pictures, y)
+    one_class = {**FEATURES, "label": {"_type": "ClassLabel", "names": ["a"]}}
+    write_table(tmp_path / "t-1.parquet", pictures, y, features=one_class)
+    with pytest.raises(ValueError, match="tables of different columns"):
+        load(tmp_path)
+    with pytest.raises(ValueError, match="labels is an option of folders of pictures and archives"):
+        load(tmp_path / "t-0.parquet", labels=str)
+
+
+def test_the_copy_of_a_table(tmp_path, cache, monkeypatch):
+    x, y = drawn(9)
+    path = write_table(tmp_path / "a.parquet", [png(one) for one in x], y)
+    stored = load(path, stream=True)
+    (copy,) = cache.glob("data/*.pictures")
+    assert copy.stat().st_size == sum(len(png(one)) for one in x) and not [*cache.glob("data/.*")]
+    copy.unlink()
+    with pytest.raises(ValueError, match=r"\.pictures: cannot be read .No such file"):
+        np.asarray(stored.images)
+    assert whole(path)[0] == first_pixels(x)
+    (copy,) = cache.glob("data/*.pictures")
+    copy.write_bytes(copy.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="is not as it was written; delete it"):
+        load(path)
+    copy.unlink()
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: type("usage", (), {"free": 10}))
+    with pytest.raises(OSError, match="name a folder with more room in MINIGEN_CACHE"):
+        load(path)
+
+
+def test_without_pyarrow_the_error_says_how_to_get_it(tmp_path, monkeypatch):
+    path = write_table(tmp_path / "a.parquet", [png(one) for one in drawn(9)[0]], drawn(9)[1])
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'minigen-engine\[parquet\]'"):
+        load(path)
