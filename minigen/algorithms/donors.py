@@ -31,7 +31,7 @@ OPTIONS: Mapping[str, Option] = {
 BORROWED: Mapping[str, Any] = {"generator": None, "discriminator": None}
 
 MODELS: Mapping[str, Recipe] = {r.name: r for family in (autoencoders, likelihood) for r in family.RECIPES}
-SIZES = ("latent", "hidden", "layers", "channels", "activation")  # options that decide about the layers
+SIZES = ("latent", "hidden", "layers", "channels", "halvings", "activation")  # options that decide about the layers
 _OPTIONS = {**options.OPTIONS, **autoencoders.OPTIONS, **likelihood.OPTIONS}
 
 
@@ -154,7 +154,7 @@ def check_borrowed(name: str, defaults: Mapping[str, Any], chosen: Mapping[str, 
     """ValueError for options that have no effect on networks that are built like others."""
     idle = ["norm"] if chosen.get("discriminator") else []
     if chosen.get("generator") and chosen.get("discriminator"):
-        idle += ["network", "hidden", "layers", "channels", "kernel"]
+        idle += ["network", "hidden", "layers", "channels", "kernel", "halvings"]
     for key in idle:
         if key in defaults and chosen[key] != defaults[key]:
             text = " and ".join(f"--{option}" for option in BORROWED if chosen.get(option))

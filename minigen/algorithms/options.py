@@ -38,6 +38,12 @@ OPTIONS: Mapping[str, Option] = {
         "channels of the convolution nearest to the image; the next has twice as many (for conv-ae half as many)",
         minimum=1,
     ),
+    "halvings": Option(
+        int,
+        "strided convolutions of each network, which halve the image, each with twice the channels; 0: twice, and "
+        "again while the smaller side is above 8",
+        minimum=0,
+    ),
     "optimizer": Option(str, "how parameters are updated", choices=("sgd", "rmsprop", "adam", "adamw")),
     "lr": Option(float, "learning rate", minimum=0, exclusive=True),
     "schedule": Option(

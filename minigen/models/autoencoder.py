@@ -17,11 +17,13 @@ import numpy as np
 from minigen import nn, ops
 from minigen.autograd import Tensor
 from minigen.device import array_module
-from minigen.models.sizes import check_multiples_of_4
+from minigen.models.sizes import Halving, check_sides, halve
 from minigen.nn.layers import Initializer
 from minigen.random import Generator
 
 ImageShape = tuple[int, int, int]  # (C, H, W)
+
+OTHERS = "use 'ae' or 'deep-ae', which take any size"
 
 
 class Autoencoder(nn.Module):
@@ -118,14 +120,18 @@ def convolutional(
 ) -> Autoencoder:
     """3x3 convolutions (`channels`, half as many, `latent`), each with 2x2 max pooling in ceil mode; mirrored decoder.
 
-    28x28 images become codes of `latent` x 4 x 4. Upsampling gives 8, 16 and 28; before the last there is a convolution
-    without padding (16 -> 14), which multiples of 8 do not need. Sides must be multiples of 4.
+    28x28 images become codes of `latent` x 4 x 4, others of an eighth of their sides, rounded up. Upsampling gives 8,
+    16 and 28: what is too much before the last (16 -> 14) is taken off by a convolution without padding, and a single
+    pixel by `Crop`. Multiples of 8 need neither, multiples of 4 no crop. Sides from 4.
     """
-    n, height, width = image
+    n, *sides = image
     half = max(1, channels // 2)
-    check_multiples_of_4(height, width, "use 'ae' or 'deep-ae', which take any size")
-    narrow = [4 * -(-side // 8) - side // 2 for side in (height, width)]  # excess pixels before the last upsampling
-    last = (1 - narrow[0] // 2, 1 - narrow[1] // 2)
+    check_sides(image[1:], OTHERS)
+    excess = [4 * -(-side // 8) - -(-side // 2) for side in sides]  # 0 to 3 pixels before the last upsampling
+    last = (1 - excess[0] // 2, 1 - excess[1] // 2)
+
+    def crop(*odd: int) -> list[nn.Module]:
+        return [Crop(*odd)] if any(odd) else []
 
     def conv(n_in: int, n_out: int, padding: int | tuple[int, int] = 1) -> nn.Conv2d:
         return nn.Conv2d(n_in, n_out, 3, padding=padding, weight_init=nn.init.he_uniform, rng=rng)
@@ -139,7 +145,8 @@ def convolutional(
     )  # fmt: skip
     decoder = nn.Sequential(
         conv(latent, half), ops.relu, nn.Upsample(2), conv(half, half), ops.relu, nn.Upsample(2),
-        conv(half, channels, last), ops.relu, nn.Upsample(2), conv(channels, n),
+        conv(half, channels, last), ops.relu, *crop(excess[0] % 2, excess[1] % 2), nn.Upsample(2),
+        *crop(sides[0] % 2, sides[1] % 2), conv(channels, n),
     )  # fmt: skip
     return Autoencoder(encoder, decoder, head)
 
@@ -149,34 +156,59 @@ def dcgan(
     *,
     channels: int = 64,
     latent: int = 100,
+    halvings: int = 2,
     rng: Generator,
     head: Callable[[Tensor], Tensor] = ops.sigmoid,
 ) -> Autoencoder:
     """Strided 5x5 convolutions with batch norm down, dense and transposed 5x5 convolutions with batch norm up.
 
     The decoder is DCGAN's generator for 28x28 (dense 7x7x256, 128, 64 = `channels`; Radford et al. 2016,
-    arXiv:1511.06434), the encoder its discriminator without the last layer. Sides must be multiples of 4.
+    arXiv:1511.06434), the encoder its discriminator without the last layer. `halvings` as in ``sizes.py``, each with
+    twice the channels. Sides from 4.
     """
-    n, height, width = image
-    double, most = 2 * channels, 4 * channels
-    check_multiples_of_4(height, width, "use 'ae' or 'deep-ae', which take any size")
-    h, w = height // 4, width // 4
+    steps = halve(image, 5, halvings, OTHERS)
+    widths = [image[0], *(channels * 2**i for i in range(len(steps)))]  # from the image to the smallest feature map
+    h, w = steps[-1].after
+    size = 2 * widths[-1] * h * w
     encoder = nn.Sequential(
-        nn.Conv2d(n, channels, 5, stride=2, padding=2, rng=rng), nn.BatchNorm(channels), leaky_relu,
-        nn.Conv2d(channels, double, 5, stride=2, padding=2, rng=rng), nn.BatchNorm(double), leaky_relu,
-        nn.Flatten(), nn.Dense(double * h * w, latent, rng=rng),
+        *(layer for step, n_in, n_out in zip(steps, widths, widths[1:])
+          for layer in (strided_conv(n_in, n_out, 5, step, rng), nn.BatchNorm(n_out), leaky_relu)),
+        nn.Flatten(), nn.Dense(widths[-1] * h * w, latent, rng=rng),
     )  # fmt: skip
-
-    def up(n_in: int, n_out: int) -> nn.ConvTranspose2d:
-        return nn.ConvTranspose2d(n_in, n_out, 5, stride=2, padding=2, output_padding=1, rng=rng)
-
     decoder = nn.Sequential(
-        nn.Dense(latent, most * h * w, rng=rng), nn.BatchNorm(most * h * w), leaky_relu, nn.Reshape((most, h, w)),
-        nn.ConvTranspose2d(most, double, 5, padding=2, rng=rng), nn.BatchNorm(double), leaky_relu,
-        up(double, channels), nn.BatchNorm(channels), leaky_relu,
-        up(channels, n),
+        nn.Dense(latent, size, rng=rng), nn.BatchNorm(size), leaky_relu, nn.Reshape((2 * widths[-1], h, w)),
+        nn.ConvTranspose2d(2 * widths[-1], widths[-1], 5, padding=2, rng=rng),
+        *(layer for step, n_out, n_in in zip(steps[::-1], widths[-2::-1], widths[::-1])
+          for layer in (nn.BatchNorm(n_in), leaky_relu, transposed_conv(n_in, n_out, 5, step, rng))),
     )  # fmt: skip
     return Autoencoder(encoder, decoder, head)
+
+
+def strided_conv(
+    n_in: int, n_out: int, kernel: int, step: Halving, rng: Generator, weight_init: Initializer | None = None
+) -> nn.Conv2d:
+    """A convolution that halves height and width."""
+    return nn.Conv2d(n_in, n_out, kernel, stride=2, padding=step.padding, weight_init=weight_init, rng=rng)
+
+
+def transposed_conv(
+    n_in: int, n_out: int, kernel: int, step: Halving, rng: Generator, weight_init: Initializer | None = None
+) -> nn.ConvTranspose2d:
+    """A transposed convolution back to the size before the halving."""
+    return nn.ConvTranspose2d(
+        n_in, n_out, kernel, stride=2, padding=step.padding, output_padding=step.output_padding,
+        weight_init=weight_init, rng=rng,
+    )  # fmt: skip
+
+
+class Crop(nn.Module):
+    """Leave `rows` last rows and `columns` last columns of x (N, C, H, W) out."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.rows, self.columns = rows, columns
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, : x.shape[2] - self.rows, : x.shape[3] - self.columns]
 
 
 def leaky_relu(x: Tensor) -> Tensor:

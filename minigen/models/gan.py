@@ -9,14 +9,15 @@ Imports: nn, ops. Read next: ``minigen/algorithms/adversarial/step.py``.
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from minigen import nn, ops
 from minigen.autograd import Tensor
-from minigen.models.autoencoder import ImageShape
-from minigen.models.sizes import check_multiples_of_4
+from minigen.models.autoencoder import ImageShape, strided_conv, transposed_conv
+from minigen.models.sizes import Halving, halve
 from minigen.nn.layers import Initializer
 from minigen.random import Generator
 
@@ -69,58 +70,54 @@ def dcgan_generator(
     latent: int = 100,
     channels: int = 64,
     kernel: int = 4,
+    halvings: int = 0,
     rng: Generator,
     head: Activation = ops.tanh,
 ) -> nn.Sequential:
     """Codes (N, latent) to images (N, C, H, W): dense, then transposed convolutions of stride 2 with batch norm, ReLU.
 
     28x28 images: 7x7 (2 `channels`), 14x14 (`channels`), 28x28; 32x32 images start from 8x8; larger ones have more
-    layers, each with twice the channels (Radford et al. 2016, arXiv:1511.06434). Initial weights are N(0, 0.02), as
-    there. ValueError if the sides are not divisible by 4.
+    layers, each with twice the channels (Radford et al. 2016, arXiv:1511.06434): `halvings`, or 0 for the number of
+    ``sizes.automatic_count``. Initial weights are N(0, 0.02), as there. ValueError for sides below 4.
     """
-    steps = downsampling_steps(image)
-    height, width = image[1] >> steps, image[2] >> steps
-    size = channels * 2 ** (steps - 1)
+    steps = downsampling_steps(image, kernel, halvings)
+    height, width = steps[-1].after
+    size = channels * 2 ** (len(steps) - 1)
     layers: list[Any] = [
         nn.Dense(latent, size * height * width, weight_init=nn.init.normal, rng=rng),
         nn.Reshape((size, height, width)), nn.BatchNorm(size), ops.relu,
     ]  # fmt: skip
-    for _ in range(steps - 1):
-        layers += [upsampling_conv(size, size // 2, kernel, rng), nn.BatchNorm(size // 2), ops.relu]
+    for step in steps[:0:-1]:
+        layers += [upsampling_conv(size, size // 2, kernel, step, rng), nn.BatchNorm(size // 2), ops.relu]
         size //= 2
-    return nn.Sequential(*layers, upsampling_conv(size, image[0], kernel, rng), head)
+    return nn.Sequential(*layers, upsampling_conv(size, image[0], kernel, steps[0], rng), head)
 
 
 def dcgan_discriminator(
-    image: ImageShape, *, channels: int = 64, kernel: int = 4, norm: Norm = "batch", rng: Generator
+    image: ImageShape, *, channels: int = 64, kernel: int = 4, halvings: int = 0, norm: Norm = "batch", rng: Generator
 ) -> Discriminator:
     """Images (N, C, H, W) to scores (N,): convolutions of stride 2 with leaky ReLU, and a dense unit.
 
     The first has `channels`, each further one twice as many; the number of convolutions is that of `dcgan_generator`.
     The first has no batch or layer norm (Radford et al. 2016). Initial weights are N(0, 0.02), or without any norm
-    those of He et al. 2015. ValueError if the sides are not divisible by 4.
+    those of He et al. 2015. ValueError for sides below 4.
     """
-    steps = downsampling_steps(image)
+    steps = downsampling_steps(image, kernel, halvings)
     start: Initializer = _he if norm == "none" else nn.init.normal
     layers: list[Any] = []
-    n_in, (height, width) = image[0], image[1:]
-    for i in range(steps):
-        n_out, height, width = channels * 2**i, height // 2, width // 2
-        conv = nn.Conv2d(n_in, n_out, kernel, stride=2, padding=(kernel - 1) // 2, weight_init=start, rng=rng)
-        layers += [*_with_norm(conv, norm, n_out, (n_out, height, width), first=i == 0, rng=rng), leaky_relu]
+    n_in = image[0]
+    for i, step in enumerate(steps):
+        n_out = channels * 2**i
+        conv = strided_conv(n_in, n_out, kernel, step, rng, start)
+        layers += [*_with_norm(conv, norm, n_out, (n_out, *step.after), first=i == 0, rng=rng), leaky_relu]
         n_in = n_out
-    last = nn.Dense(n_in * height * width, 1, weight_init=start, rng=rng)
+    last = nn.Dense(n_in * math.prod(steps[-1].after), 1, weight_init=start, rng=rng)
     return Discriminator(nn.Sequential(*layers, nn.Flatten()), _score_layer(last, norm, rng))
 
 
-def downsampling_steps(image: ImageShape) -> int:
-    """The number of downsampling_steps: two, and more while the sides are even and above 8 (28: 7, 32: 8, 64: 8)."""
-    _, height, width = image
-    check_multiples_of_4(height, width, "take --network dense, where the model has it")
-    steps = 2
-    while min(height, width) >> steps > 8 and (height >> steps) % 2 == 0 and (width >> steps) % 2 == 0:
-        steps += 1
-    return steps
+def downsampling_steps(image: ImageShape, kernel: int, halvings: int) -> list[Halving]:
+    """The strided convolutions of a discriminator, from the image on; a generator goes back the same way."""
+    return halve(image, kernel, halvings, "take --network dense, where the model has it")
 
 
 def warn_of_checkerboard(network: nn.Module) -> None:
@@ -141,13 +138,10 @@ def warn_of_checkerboard(network: nn.Module) -> None:
 
 
 def upsampling_conv(
-    n_in: int, n_out: int, kernel: int, rng: Generator, weight_init: Initializer = nn.init.normal
+    n_in: int, n_out: int, kernel: int, step: Halving, rng: Generator, weight_init: Initializer = nn.init.normal
 ) -> nn.ConvTranspose2d:
-    """A transposed convolution that doubles height and width."""
-    padding, extra = (kernel - 1) // 2, kernel % 2
-    return nn.ConvTranspose2d(
-        n_in, n_out, kernel, stride=2, padding=padding, output_padding=extra, weight_init=weight_init, rng=rng
-    )
+    """A transposed convolution back to the size before a halving, with weights from N(0, 0.02)."""
+    return transposed_conv(n_in, n_out, kernel, step, rng, weight_init)
 
 
 def _with_norm(

@@ -128,14 +128,16 @@ def dense_decoder(image: ImageShape, *, latent: int, widths: Sequence[int], rng:
     return nn.Sequential(*layers, last, nn.Reshape(image))
 
 
-def conv_decoder(image: ImageShape, *, latent: int, channels: int, kernel: int, rng: Generator) -> nn.Sequential:
+def conv_decoder(
+    image: ImageShape, *, latent: int, channels: int, kernel: int, halvings: int = 0, rng: Generator
+) -> nn.Sequential:
     """Codes (N, latent) to images (N, C, H, W): ``gan.dcgan_generator`` without batch norm and head, likewise."""
-    steps = downsampling_steps(image)
-    height, width = image[1] >> steps, image[2] >> steps
-    size, he = channels * 2 ** (steps - 1), nn.init.he_normal
+    steps = downsampling_steps(image, kernel, halvings)
+    height, width = steps[-1].after
+    size, he = channels * 2 ** (len(steps) - 1), nn.init.he_normal
     first = nn.Dense(latent, size * height * width, weight_init=he, rng=rng)
     layers: list[Any] = [first, nn.Reshape((size, height, width)), leaky_relu]
-    for _ in range(steps - 1):
-        layers += [upsampling_conv(size, size // 2, kernel, rng, he), leaky_relu]
+    for step in steps[:0:-1]:
+        layers += [upsampling_conv(size, size // 2, kernel, step, rng, he), leaky_relu]
         size //= 2
-    return nn.Sequential(*layers, upsampling_conv(size, image[0], kernel, rng, nn.init.glorot_uniform))
+    return nn.Sequential(*layers, upsampling_conv(size, image[0], kernel, steps[0], rng, nn.init.glorot_uniform))

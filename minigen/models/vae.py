@@ -18,9 +18,9 @@ from minigen import losses, nn, ops
 from minigen.autograd import Tensor
 from minigen.device import array_module, device_of
 from minigen.losses.posterior import draw_posterior
-from minigen.models.autoencoder import Autoencoder, ImageShape, dense_layers
+from minigen.models.autoencoder import Autoencoder, ImageShape, dense_layers, strided_conv, transposed_conv
 from minigen.models.likelihood import LOGVAR_LIMIT, Likelihood, soft_clamp
-from minigen.models.sizes import check_multiples_of_4
+from minigen.models.sizes import halve
 from minigen.random import Generator
 from minigen_kernels import Array
 
@@ -189,26 +189,27 @@ def convolutional(
     channels: int = 32,
     hidden: tuple[int, ...] = (256,),
     latent: int = 20,
+    halvings: int = 2,
     rng: Generator,
 ) -> VAE:
     """4x4 convolutions with stride 2 (`channels`, then twice as many), dense layers `hidden`; a mirrored decoder.
 
     The kernel is a multiple of the stride, which avoids checkerboard artifacts (Odena et al. 2016,
-    "Deconvolution and checkerboard artifacts"). The sides of the images must be multiples of 4.
+    "Deconvolution and checkerboard artifacts"). `halvings` as in ``sizes.py``. Sides from 4.
     """
-    n, height, width = image
-    check_multiples_of_4(height, width, "use 'vae', which takes any size")
-    small = (2 * channels, height // 4, width // 4)
+    steps = halve(image, 4, halvings, "use 'vae', which takes any size")
+    widths = [image[0], *(channels * 2**i for i in range(len(steps)))]  # from the image to the smallest feature map
+    small = (widths[-1], *steps[-1].after)
     down = (math.prod(small), *hidden)
     encoder = nn.Sequential(
-        nn.Conv2d(n, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
-        nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1, rng=rng), ops.relu,
+        *(layer for step, n_in, n_out in zip(steps, widths, widths[1:])
+          for layer in (strided_conv(n_in, n_out, 4, step, rng), ops.relu)),
         nn.Flatten(), *dense_layers(down, ops.relu, None, rng),
     )  # fmt: skip
-    decoder = nn.Sequential(
-        *dense_layers((latent, *down[::-1]), ops.relu, None, rng), nn.Reshape(small),
-        nn.ConvTranspose2d(2 * channels, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
-        nn.ConvTranspose2d(channels, n, 4, stride=2, padding=1, rng=rng),
-    )  # fmt: skip
+    up: list[Any] = []
+    first = dense_layers((latent, *down[::-1]), ops.relu, None, rng)
+    for step, n_out, n_in in zip(steps[::-1], widths[-2::-1], widths[::-1]):
+        up += [transposed_conv(n_in, n_out, 4, step, rng), ops.relu]
+    decoder = nn.Sequential(*first, nn.Reshape(small), *up[:-1])
     mean, logvar = (nn.Dense(down[-1], latent, rng=rng) for _ in range(2))
     return VAE(encoder, mean, logvar, decoder, likelihood, latent=latent)

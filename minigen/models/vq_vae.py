@@ -15,9 +15,9 @@ import numpy as np
 from minigen import losses, nn, ops
 from minigen.autograd import Tensor, note_change
 from minigen.device import array_module
-from minigen.models.autoencoder import Autoencoder, ImageShape
+from minigen.models.autoencoder import Autoencoder, ImageShape, strided_conv, transposed_conv
 from minigen.models.likelihood import Likelihood
-from minigen.models.sizes import check_multiples_of_4
+from minigen.models.sizes import Halving, halve
 from minigen.ops.linalg import gemm
 from minigen.random import Generator
 from minigen_kernels import Array
@@ -166,10 +166,12 @@ class ResidualBlock(nn.Module):
 
 
 def grid_shape(image: ImageShape) -> tuple[int, int]:
-    """Height and width of the grid of codes of an image (C, H, W), whose sides must be multiples of 4."""
-    _, height, width = image
-    check_multiples_of_4(height, width, "use 'vae', which takes any size")
-    return height // 4, width // 4
+    """Height and width of the grid of codes of an image (C, H, W): a quarter of its sides, which are 4 or more."""
+    return _steps(image)[-1].after
+
+
+def _steps(image: ImageShape) -> list[Halving]:
+    return halve(image, 4, 2, "use 'vae', which takes any size")
 
 
 def convolutional(
@@ -179,18 +181,17 @@ def convolutional(
 
     D is `latent`. The network of the paper (section 4.1) is wider: 256 channels throughout.
     """
-    grid_shape(image)
-    n, wide = image[0], 2 * channels
+    (n, *_), wide, (first, second) = image, 2 * channels, _steps(image)
     encoder = nn.Sequential(
-        nn.Conv2d(n, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
-        nn.Conv2d(channels, wide, 4, stride=2, padding=1, rng=rng),
+        strided_conv(n, channels, 4, first, rng), ops.relu,
+        strided_conv(channels, wide, 4, second, rng),
         *(ResidualBlock(wide, channels, rng=rng) for _ in range(layers)), ops.relu,
         nn.Conv2d(wide, latent, 1, rng=rng),
     )  # fmt: skip
     decoder = nn.Sequential(
         nn.Conv2d(latent, wide, 3, padding=1, rng=rng),
         *(ResidualBlock(wide, channels, rng=rng) for _ in range(layers)), ops.relu,
-        nn.ConvTranspose2d(wide, channels, 4, stride=2, padding=1, rng=rng), ops.relu,
-        nn.ConvTranspose2d(channels, n, 4, stride=2, padding=1, rng=rng),
+        transposed_conv(wide, channels, 4, second, rng), ops.relu,
+        transposed_conv(channels, n, 4, first, rng),
     )  # fmt: skip
     return VQVAE(encoder, decoder, likelihood)

@@ -42,7 +42,7 @@ def test_dcgan_fits_the_image(image: tuple[int, int, int], first: int, kernel: i
     assert generator[1].shape[1] == first
     kinds = {"batch": nn.BatchNorm, "layer": nn.LayerNorm, "spectral": nn.SpectralNorm}
     found = [type(m) for _, m in discriminator.named_modules()]
-    steps = architecture.downsampling_steps(image)
+    steps = len(architecture.downsampling_steps(image, kernel, 0))
     for name, kind in kinds.items():
         wanted = {"batch": steps - 1, "layer": steps - 1, "spectral": steps + 1}[name] if name == norm else 0
         assert found.count(kind) == wanted

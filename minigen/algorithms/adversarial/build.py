@@ -121,7 +121,12 @@ def make_generator(
     if (network or options["network"]) == "dense":
         return architecture.dense_generator(image, latent=latent, widths=hidden_widths(options), rng=rng)
     generator = architecture.dcgan_generator(
-        image, latent=latent, channels=options["channels"], kernel=options["kernel"], rng=rng
+        image,
+        latent=latent,
+        channels=options["channels"],
+        kernel=options["kernel"],
+        halvings=options["halvings"],
+        rng=rng,
     )
     architecture.warn_of_checkerboard(generator)
     return generator
@@ -137,7 +142,12 @@ def make_discriminator(
     if (network or options["network"]) == "dense":
         return architecture.dense_discriminator(image, widths=hidden_widths(options), norm=norm, rng=rng)
     return architecture.dcgan_discriminator(
-        image, channels=options["channels"], kernel=options["kernel"], norm=norm, rng=rng
+        image,
+        channels=options["channels"],
+        kernel=options["kernel"],
+        halvings=options["halvings"],
+        norm=norm,
+        rng=rng,
     )
 
 

@@ -50,7 +50,7 @@ OPTIONS: Mapping[str, Option] = {
 }
 
 DENSE: Mapping[str, Any] = {"hidden": 256, "layers": 2}
-CONV: Mapping[str, Any] = {"channels": 32, "kernel": 4}
+CONV: Mapping[str, Any] = {"channels": 32, "kernel": 4, "halvings": 0}
 COMMON: Mapping[str, Any] = {
     "latent": 64,
     "norm": "none",

@@ -107,7 +107,8 @@ def _stacked(setup: Setup) -> Autoencoder:
 
 
 def _convolutional(setup: Setup, make: Callable[..., Autoencoder]) -> Autoencoder:
-    return _network(setup, make, channels=setup.options["channels"], latent=setup.options["latent"])
+    sizes = {key: setup.options[key] for key in ("channels", "latent", "halvings") if key in setup.options}
+    return _network(setup, make, **sizes)
 
 
 def _network(setup: Setup, make: Callable[..., Autoencoder], *widths: Any, **how: Any) -> Autoencoder:
@@ -173,5 +174,6 @@ RECIPES: tuple[Recipe, ...] = (
         lambda setup: _convolutional(setup, architecture.dcgan),
         latent=100,
         channels=64,
+        halvings=2,
     ),
 )

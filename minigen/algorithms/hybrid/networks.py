@@ -40,12 +40,13 @@ def joint_discriminator(setup: Setup) -> JointDiscriminator:
 def autoencoding_discriminator(setup: Setup) -> AutoencodingDiscriminator:
     """A discriminator that is an autoencoder; only its encoder has a norm, that of --norm."""
     options, image, rng = setup.options, setup.image_shape, _rng(setup, "decoder")
-    latent, channels, kernel = options["latent"], options["channels"], options["kernel"]
+    latent = options["latent"]
     encoder = hybrid.encoder(discriminator(setup), latent=latent, rng=_rng(setup, "code"))
     if options["network"] == "dense":
         decoder = hybrid.dense_decoder(image, latent=latent, widths=hidden_widths(options), rng=rng)
     else:
-        decoder = hybrid.conv_decoder(image, latent=latent, channels=channels, kernel=kernel, rng=rng)
+        sizes = {key: options[key] for key in ("channels", "kernel", "halvings")}
+        decoder = hybrid.conv_decoder(image, latent=latent, rng=rng, **sizes)
     return AutoencodingDiscriminator(encoder, decoder)
 
 

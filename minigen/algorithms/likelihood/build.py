@@ -36,7 +36,7 @@ OPTIONS: Mapping[str, Option] = {
     ),
 }
 DENSE: Mapping[str, Any] = {"hidden": 400, "layers": 1, "activation": "relu", "latent": 20}
-CONV: Mapping[str, Any] = {"channels": 32, "hidden": 256, "layers": 1}
+CONV: Mapping[str, Any] = {"channels": 32, "halvings": 2, "hidden": 256, "layers": 1}
 PIXELS: Mapping[str, Any] = {"likelihood": "bernoulli", "variance": 1.0, "binarize": "none"}
 COMMON: Mapping[str, Any] = {**UPDATE, **PIXELS}
 
@@ -70,6 +70,7 @@ def conv_network(setup: Setup, likelihood: Likelihood) -> VAE:
         setup.image_shape,
         likelihood,
         channels=setup.options["channels"],
+        halvings=setup.options["halvings"],
         hidden=hidden_widths(setup.options, CONV["hidden"]),
         latent=setup.options["latent"],
         rng=Generator(setup.seed).spawn("weights"),
