@@ -16,13 +16,13 @@ import numpy as np
 from rich.text import Text
 
 import minigen
-from minigen import nn
 from minigen.algorithms.catalog import find_recipe, is_place
 from minigen.algorithms.ledger import entries
 from minigen.algorithms.options import ConfigError
 from minigen.cli.console import ClosableConsole, echo, encoding_help, say_note
 from minigen.cli.settings import SettingsCommand, all_settings
 from minigen.data import Dataset
+from minigen.models.summary import Summary, advice, summarize
 from minigen.runs.sessions import Stop, begin_session, doubled_length, resume_session, train_to_end
 from minigen.runs.settings import command_line, new_config, plain_options, read_run
 from minigen.training.changes import schedule_settings
@@ -151,13 +151,16 @@ def _print_header(console: ClosableConsole, session: TrainingSession) -> None:
     data = f"{config['dataset']}: {len(train):,} training"
     data += f" and {len(held):,} validation images" if held is not None else " images"
     parameters = session.parameters.values()
+    networks = _networks(session)
+    layered = {name: network for name, network in networks.items() if network.chains}
+    counts = ", ".join(f"{name} {network.parameters:,}" for name, network in networks.items() if network.parameters)
     dtypes = " and ".join(sorted({str(p.dtype) for p in parameters}))
     rows = {
         "minigen": f"{minigen.__version__}, {prepared.recipe.name}: {prepared.recipe.summary}",
-        "networks": _networks(session),
+        "networks": "; ".join(f"{k}: {n}" for k, n in layered.items()) or "none with layers that ship",
         "device": f"{prepared.device_line}; {dtypes}; threads: {config['threads']}",
         "data": f"{data} of {shape}, values {low:g} to {high:g}{_classes(train)}",
-        "parameters": f"{sum(p.size for p in parameters):,}",
+        "parameters": f"{sum(p.size for p in parameters):,}" + (f" ({counts})" if len(networks) > 1 else ""),
         "seed": str(config["seed"]),
         "folder": str(session.folder.path) + (f", from step {session.state.step}" if session.state.step else ""),
     }
@@ -165,7 +168,7 @@ def _print_header(console: ClosableConsole, session: TrainingSession) -> None:
         console.print(Text.assemble((f"{name:<11}", "bold"), printable(value)), soft_wrap=True)
     if any("\ud800" <= letter <= "\udfff" for letter in str(session.folder.path)):  # bytes that are no text here
         console.say(f"note: the name of the folder cannot be shown: {encoding_help()}")
-    for note in prepared.notes:
+    for note in (*prepared.notes, *advice(networks, train.image_shape, config.get("halvings"))):
         console.print(Text.assemble((f"{'note':<11}", "bold"), printable(note)), soft_wrap=True)
 
 
@@ -178,26 +181,10 @@ def _classes(train: Dataset, most: int = 10) -> str:
     return f", {len(names)} class{'' if len(names) == 1 else 'es'} ({listed})"
 
 
-def _networks(session: TrainingSession) -> str:
-    """Each network with the widths (channels) of its layers: "model: Dense 784-64-784"."""
-    networks = []
-    for name, module in session.prepared.experiment.modules.items():
-        chains: list[list[Any]] = []  # [kind of layer, width, width, ...], as long as one layer takes what one gives
-        for _, layer in module.named_modules():
-            kind = type(layer).__name__
-            if isinstance(layer, nn.Dense):
-                ends = layer.in_features, layer.out_features
-            elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                ends = layer.in_channels, layer.out_channels
-            else:
-                continue
-            if chains and (chains[-1][0], chains[-1][-1]) == (kind, ends[0]):
-                chains[-1].append(ends[1])
-            else:
-                chains.append([kind, *ends])
-        if chains:
-            networks.append(f"{name}: " + ", ".join(f"{kind} {'-'.join(map(str, w))}" for kind, *w in chains))
-    return "; ".join(networks) or "none with layers that ship"
+def _networks(session: TrainingSession) -> dict[str, Summary]:
+    """The networks by name; of a user's own the order of the layers is not known, and so no sizes."""
+    prepared = session.prepared
+    return summarize(prepared.experiment.modules, None if prepared.recipe.place else prepared.train.image_shape)
 
 
 def _summary(session: TrainingSession, status: str) -> dict[str, Any]:
@@ -215,6 +202,7 @@ def _summary(session: TrainingSession, status: str) -> dict[str, Any]:
         "device": session.prepared.device,
         "seed": config["seed"],
         "parameters": sum(p.size for p in session.parameters.values()),
+        "networks": {name: {"layers": str(n), "parameters": n.parameters} for name, n in _networks(session).items()},
         "epochs": session.state.epoch,
         "steps": session.state.step,
         "seconds": round(session.seconds, 3),

@@ -167,7 +167,8 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("vae", {"likelihood": "gaussian", "binarize": "threshold"}, {}, "--binarize threshold makes pixels 0 or 1"),
     ("vae", {}, {"value_range": (-1.0, 1.0)}, r"bernoulli pixels need data from 0 to 1, got \(-1.0, 1.0\)"),
     ("vae", {"likelihood": "gaussian"}, {"value_range": (0.0, 9.0)}, r"range \(0, 1\) or \(-1, 1\), got \(0.0, 9.0\)"),
-    ("conv-vae", {}, {"image_shape": (1, 30, 28)}, "sides must be multiples of 4, got 30x28; resize"),
+    ("conv-vae", {}, {"image_shape": (1, 3, 28)}, "sides must be at least 4, got 3x28; give larger"),
+    ("conv-vae", {"halvings": 5}, {}, r"--halvings 5: after 3 halvings an image of 8x8 is 1x1; take at most 3"),
     ("cvae", {}, {"classes": None}, "cvae needs labels, and this data set has none"),
 ]
 
@@ -184,9 +185,9 @@ def test_a_size_that_does_not_fit_is_refused_in_the_name_of_the_model(name: str)
     recipe = CATALOG[name]
     config = {**DEFAULTS, **recipe.options}
     facts = {
-        "image_shape": (1, 30, 28), "value_range": (0.0, 1.0), "mean": 0.5, "classes": None, "batches_per_epoch": 1,
+        "image_shape": (1, 3, 28), "value_range": (0.0, 1.0), "mean": 0.5, "classes": None, "batches_per_epoch": 1,
     }  # fmt: skip
-    with pytest.raises(ConfigError, match=f"^{name}: image sides must be multiples of 4, got 30x28; resize"):
+    with pytest.raises(ConfigError, match=f"^{name}: image sides must be at least 4, got 3x28; give larger"):
         prepare.build(recipe, config, facts, "cpu")
 
 

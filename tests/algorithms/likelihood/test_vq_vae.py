@@ -157,8 +157,9 @@ def test_codes_are_entries_and_anything_else_is_taken_for_the_nearest() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="sides must be multiples of 4, got 30x28; resize"):
-        grid_shape((1, 30, 28))
+    with pytest.raises(ValueError, match="sides must be at least 4, got 3x28; give larger images"):
+        grid_shape((1, 3, 28))
+    assert grid_shape((1, 30, 28)) == (7, 7) and grid_shape((1, 17, 23)) == (4, 5)
     with pytest.raises(ValueError, match="--codebook-decay has no effect with --codebook gradient; leave it out"):
         build_small("vq-vae", codebook="gradient", codebook_decay=0.5)
 
