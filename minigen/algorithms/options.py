@@ -6,7 +6,7 @@ Imports: nothing of minigen. Read next: ``experiment.py``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ class Option:
     exclusive: bool = False  # the minimum itself is not legal
     maximum: float | None = None
     default: Any = None  # of a setting of every run; those of a model stand in its recipe
+    parse: Callable[[Any], Any] | None = None  # from a text, or what a program gives, to what is kept; ValueError
 
 
 #: Options of nearly all models; a recipe with one optimizer takes them from `UPDATE`.
@@ -68,6 +69,11 @@ def hidden_widths(options: Mapping[str, Any], default: int | None = None) -> tup
 
 def check_value(name: str, value: Any, option: Option) -> Any:
     """`value` in the type of the option, or ConfigError if it is of another type or out of range."""
+    if option.parse is not None:
+        try:
+            return option.parse(value)
+        except ValueError as error:
+            raise ConfigError(f"{name}: {str(error).partition(': ')[2]}") from error
     kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[option.type]
     whole = isinstance(value, int) and not isinstance(value, bool)
     fits = whole if option.type is int else isinstance(value, option.type) or (option.type is float and whole)

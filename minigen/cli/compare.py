@@ -19,6 +19,7 @@ from minigen.pictures import POINT, as_png, grid, sheet
 from minigen.runs import Run
 from minigen.runs.drawing import draw
 from minigen.runs.evaluation import Evaluation, Plan, check_plan, measure, to_unit_range
+from minigen.training.config import PICTURES
 
 COLUMNS, POINTS = 16, 2000  # images in a row of the picture; points in a panel of it
 
@@ -74,7 +75,7 @@ def _plan(trained: Run, samples: int | None, k: int, density: str | None, seed: 
 
 def _check_same_data(runs: tuple[str, ...], trained: list[Run]) -> None:
     """ConfigError if two runs are of other images: their numbers could not be compared."""
-    for name in ("dataset", "letters", "image_size"):
+    for name in ("dataset", "letters", *PICTURES):
         first = trained[0].config[name]
         for run, one in zip(runs, trained, strict=True):
             if one.config[name] != first:

@@ -67,6 +67,15 @@ class Table:
         raise ValueError(f"{self.path}: there is no column {wanted!r}; {known}")
 
 
+def absolute_table(labels: str) -> str:
+    """The same text with a path that holds from any folder, if the file lies here; else it is one of the data set."""
+    file, colon, column = labels.rpartition(":")
+    for text, rest in ((labels, ""), (file, f":{column}")) if colon else ((labels, ""),):
+        if text and Path(text).expanduser().is_file():
+            return f"{Path(text).expanduser().absolute()}{rest}"
+    return labels
+
+
 def find_table(labels: str, root: Path) -> tuple[Path, str | None]:
     """The file and the column, or None, that "FILE" or "FILE:COLUMN" names: from here, or from `root` on.
 

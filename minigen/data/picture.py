@@ -1,6 +1,6 @@
 """Read an image file: EXIF orientation applied, transparency as the options say, the first of several frames.
 
-Colour profiles are not applied: a CMYK picture becomes RGB by 255 - min(255, C + K), and so on for M and Y.
+Colour profiles are not applied: of a CMYK picture red is (255 - C) (255 - K) / 255, and so on with M and Y.
 
 Imports: NumPy, ``picture_options.py``; Pillow when it reads. Read next: ``folder.py``.
 """
@@ -179,6 +179,8 @@ def _stored_values(picture: Image.Image, raw_mode: str, channels: int, options: 
     assert options.range is not None
     behind = options.range[options.background == "white"]
     if picture.mode in (*SIXTEEN_BITS, "I", "F"):
+        if channels == 4:
+            raise ValueError("with a range of values, transparency is kept of pictures of 8 bits only")
         x, transparent = np.asarray(picture), picture.info.get("transparency")
         y = x.astype(np.float64)[None]
         if isinstance(transparent, int) and options.alpha != "drop":

@@ -98,7 +98,9 @@ def array_picture(x: NDArray[Any], options: PictureOptions, name: str, outside: 
             "(--image-range LOW:HIGH)"
         )
     if len(x) == 4 or options.channels == 4:
-        raise ValueError(f"{name}: transparency is read of pictures of 8 bits only; save 1 or 3 channels")
+        raise ValueError(
+            f"{name}: with a range of values, transparency is kept of pictures of 8 bits only; save 1 or 3 channels"
+        )
     try:
         return scaled(as_channels(x.astype(np.float64), options.channels or len(x)), options, outside)
     except ValueError as error:

@@ -70,10 +70,6 @@ class PictureOptions:
             raise ValueError(f"image_channels: expected 1 (grey), 3 (RGB) or 4 (RGB and alpha), got {self.channels!r}")
         if self.channels == 4 and self.alpha != "keep":
             raise ValueError("image_channels: the fourth channel is alpha, which is kept with image_alpha 'keep' only")
-        if self.channels in (1, 3) and self.alpha == "keep":
-            raise ValueError(
-                f"image_alpha: 'keep' makes alpha a fourth channel, and image_channels is {self.channels}; take 4"
-            )
         if self.fit != "crop" and self.size is None:
             raise ValueError(
                 f"image_fit: {self.fit!r} says how pictures come to image_size, and there is none; give it"
@@ -117,6 +113,10 @@ def picture_options(
     image_range: Any = None,
 ) -> PictureOptions:  # fmt: skip
     """The options as `load` and the settings of a run have them; None is the default. ValueError for a bad one."""
+    if image_channels in (1, 3) and image_alpha == "keep":
+        raise ValueError(
+            f"image_alpha: 'keep' makes alpha a fourth channel, and image_channels is {image_channels}; take 4"
+        )
     return PictureOptions(
         size=image_sides(image_size),
         channels=image_channels,
@@ -124,6 +124,22 @@ def picture_options(
         fit="crop" if image_fit is None else image_fit,
         range=value_pair(image_range),
     )
+
+
+def size_setting(size: Any) -> int | str:
+    """`image_size` as the settings of a run keep it: a side, or "32x48"."""
+    sides = image_sides(size)
+    if sides is None:
+        raise ValueError("image_size: expected a size, got nothing")
+    return sides[0] if sides[0] == sides[1] else f"{sides[0]}x{sides[1]}"
+
+
+def range_setting(pair: Any) -> str:
+    """`image_range` as the settings of a run keep it: "0:65535"."""
+    values = value_pair(pair)
+    if values is None:
+        raise ValueError("image_range: expected a range, got nothing")
+    return ":".join(str(int(v)) if v.is_integer() else repr(v) for v in values)
 
 
 def image_sides(size: Any) -> tuple[int, int] | None:

@@ -30,7 +30,7 @@ def train(
     model: Any,
     data: Data = "glyphs",
     *,
-    labels: ArrayLike | None = None,
+    labels: ArrayLike | str | os.PathLike[str] | None = None,
     test: Any = None,
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -42,8 +42,9 @@ def train(
     `model` is a name of ``minigen list``, "my_vae.py:MyVAE", a class of Modules with an objective, or a Recipe. `data`
     is the name or path of a data set, a Dataset, or an array of images (N, C, H, W), bytes or floats, `labels` (N,);
     `test` are the images of the test split then, or a pair of them and their labels; without them a tenth is kept for
-    it. `options` are those of the command: ``epochs=3``, ``batch_size=64``, ``seed=1``, ``lr=1e-4``. `progress` prints
-    a line an epoch; `loggers` are told, too, what it is about.
+    it. Of pictures in files `labels` names a table. `options` are those of the command: ``epochs=3``,
+    ``batch_size=64``, ``seed=1``, ``lr=1e-4``. `progress` prints a line an epoch; `loggers` are told, too, what it is
+    about.
 
     Ctrl-C: the step is finished, a RuntimeWarning says where training stopped, and the run so far is returned;
     `Run.resume` goes on. A second Ctrl-C raises KeyboardInterrupt, and only what is in a folder is left.
@@ -56,10 +57,13 @@ def train(
     dataset, memory_data = IN_MEMORY, None
     if not isinstance(data, str | os.PathLike):
         memory_data = in_memory_data(data, labels, test)
-    elif labels is not None or test is not None:
-        raise TypeError("train: labels and test belong to images in memory; a data set has its own")
+    elif test is not None or not (labels is None or isinstance(labels, str | os.PathLike)):
+        raise TypeError(
+            "train: test and arrays of labels belong to images in memory; the labels of pictures in files may be a "
+            "table, 'FILE.csv' or 'FILE.csv:COLUMN', or give minigen.data.load(path, labels=...) as data"
+        )
     else:
-        dataset = os.fspath(data)
+        dataset, options = os.fspath(data), {**options, **({} if labels is None else {"labels": os.fspath(labels)})}
     options = plain_options({"dataset": dataset, **options})
     recipe, config = new_config(model, None, options)
     path = None if out is None else choose_path(out, recipe.name, dataset)

@@ -18,6 +18,7 @@ from minigen.algorithms.catalog import MODELS, OPTIONS, find_recipe, is_place
 from minigen.algorithms.experiment import Recipe
 from minigen.algorithms.options import ConfigError, check_value, did_you_mean
 from minigen.data import NAMES
+from minigen.data.label_table import absolute_table
 from minigen.training.config import ABSENT, DEFAULTS, GENERAL, option_of, read_config_file, resolve
 from minigen.training.run_folder import RunFolder
 
@@ -108,6 +109,8 @@ def absolute_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("data_dir", "init_generator_from", "init_discriminator_from"):
         if changed.get(name) is not None:
             changed[name] = str(Path(changed[name]).expanduser().absolute())
+    if changed.get("labels") is not None:
+        changed["labels"] = absolute_table(changed["labels"])
     dataset = changed.get("dataset")
     if dataset is not None and dataset not in NAMES and Path(dataset).expanduser().exists():
         changed["dataset"] = str(Path(dataset).expanduser().absolute())

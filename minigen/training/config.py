@@ -20,12 +20,36 @@ from minigen.algorithms.options import ConfigError, Option, check_value, did_you
 from minigen.data import NAMES
 from minigen.data.ahead import WORKERS
 from minigen.data.assemble import LATEST_RULES
+from minigen.data.picture_options import ALPHA, FIT, range_setting, size_setting
+
+#: How pictures are read (``minigen/data/picture_options.py``), by the names that `minigen.data.load` has for them.
+PICTURES: Mapping[str, Option] = {
+    "image_size": Option(str, "pictures: bring them to this side, or height and width: 64, 32x48", parse=size_setting),
+    "image_channels": Option(
+        int, "pictures: 1 grey, 3 RGB, 4 RGB and alpha  [default: 1 if all are grey, else 3]", minimum=1, maximum=4
+    ),
+    "image_alpha": Option(
+        str,
+        "pictures: lay transparent pixels over white or black, drop transparency, or keep it as a channel",
+        choices=ALPHA,
+        default="white",
+    ),
+    "image_fit": Option(
+        str, "--image-size: crop what projects, pad what is missing, or stretch", choices=FIT, default="crop"
+    ),
+    "image_range": Option(
+        str,
+        "pictures: the stored values that are black and white, LOW:HIGH, such as 0:65535 of 16 bits",
+        parse=range_setting,
+    ),
+    "labels": Option(str, "pictures: a table with their labels, FILE.csv or FILE.csv:COLUMN"),
+}
 
 GENERAL: Mapping[str, Option] = {
     "dataset": Option(str, f"{', '.join(NAMES)}, or the path of a data set", default="glyphs"),
     "data_dir": Option(str, "folder with the files of the data set; without it MINIGEN_DATA, else a download"),
     "letters": Option(bool, "glyphs: letters besides digits", default=False),
-    "image_size": Option(int, "folders of pictures: scale them to this height and width", minimum=1),
+    **PICTURES,
     "stream": Option(
         bool, "leave images in their files, or load them; the same bits  [default: on for more than 512 MB]"
     ),
@@ -87,6 +111,11 @@ CHANGEABLE = (
     "epochs", "max_steps", "data_dir", "checkpoint_every", "log", "doctor", "device", "capture", "compile", "threads",
     "stream", "workers",
 )  # fmt: skip
+
+
+def given_picture_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """How the pictures of a run are read, where that is not the default."""
+    return {name: config[name] for name in PICTURES if config.get(name, DEFAULTS[name]) != DEFAULTS[name]}
 
 
 def resolve(recipe: Recipe, options: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:

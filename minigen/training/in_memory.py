@@ -17,6 +17,7 @@ from minigen.data import Dataset
 from minigen.data.assemble import Part, assemble
 from minigen.data.layout import holdout
 from minigen.shapes import shown
+from minigen.training.config import given_picture_options
 
 IN_MEMORY = "in-memory"  # what stands in the place of a data set's name or path in the config of such a run
 DATA_SEED = 0  # draws glyphs, held-out images and a tenth as test images: two runs that differ in --seed see the same
@@ -86,6 +87,7 @@ def check_source(config: Mapping[str, Any], given: InMemoryData | None) -> None:
         )
     if given is not None and config["dataset"] != IN_MEMORY:
         raise ConfigError(f"this run is on the data set {config['dataset']}, not on images in memory; leave data out")
-    for name in ("letters", "image_size", "data_dir", "stream"):
-        if given is not None and config[name]:
+    others = [name for name in ("letters", "data_dir", "stream") if config.get(name)]
+    for name in (*others, *given_picture_options(config)):
+        if given is not None:
             raise ConfigError(f"--{name.replace('_', '-')} is an option of data sets in files, not of images in memory")

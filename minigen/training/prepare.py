@@ -21,7 +21,7 @@ from minigen.data import NAMES, Batches, Dataset, load
 from minigen.device import Device, set_num_threads
 from minigen.proof import choose_device
 from minigen.random import Generator
-from minigen.training.config import DEFAULTS, planned_steps
+from minigen.training.config import DEFAULTS, given_picture_options, planned_steps
 from minigen.training.environment import default_threads
 from minigen.training.in_memory import DATA_SEED, IN_MEMORY, InMemoryData, check_source
 
@@ -168,8 +168,8 @@ def load_split(
     if memory_data is not None:
         dataset = memory_data.test if split == "test" else memory_data.train
     else:
-        settings = {name: config[name] for name in ("data_dir", "image_size", "letters")}
-        settings["stream"] = config.get("stream")
+        settings: dict[str, Any] = {name: config[name] for name in ("data_dir", "letters")}
+        settings |= {"stream": config.get("stream"), **given_picture_options(config)}
         rules = config.get("data_rules", 1)
         dataset = load(config["dataset"], split=split, seed=DATA_SEED, rules=rules, **settings)
     return dataset if value_range is None else dataset.in_range(value_range)
@@ -216,8 +216,10 @@ def _check_dataset(config: Mapping[str, Any]) -> None:
     name = config["dataset"]
     if config["letters"] and name != "glyphs":
         raise ConfigError(f"--letters is an option of the data set 'glyphs', not of {name!r}; leave it out")
-    if config["image_size"] is not None and name in NAMES:
-        raise ConfigError(f"--image-size is an option of folders of pictures, not of {name!r}; leave it out")
+    for key in given_picture_options(config):
+        if name in NAMES:
+            flag = f"--{key.replace('_', '-')}"
+            raise ConfigError(f"{flag} is an option of folders of pictures, not of {name!r}; leave it out")
     folders = [folder for folder in (config["data_dir"], os.environ.get("MINIGEN_DATA")) if folder]
     places = [Path(name).expanduser(), *(Path(folder).expanduser() / name for folder in folders)]
     if name in (*NAMES, IN_MEMORY) or Path(name).suffix or os.sep in name or any(place.exists() for place in places):

@@ -140,7 +140,7 @@ def test_the_array_is_copied() -> None:
         ({"labels": LABELS[:5]}, ValueError, "labels: 60 images but 5 labels"),
         ({"data": np.ma.array(IMAGES), "labels": None}, TypeError, "masked array"),
         ({"data": Dataset("mine", "x", IMAGES)}, TypeError, "labels: a Dataset holds its own"),
-        ({"data": "glyphs"}, TypeError, "labels and test belong to images in memory"),
+        ({"data": "glyphs"}, TypeError, "test and arrays of labels belong to images in memory"),
         ({"dataset": "glyphs"}, TypeError, "the images are data="),
         ({"letters": True}, mg.ConfigError, "--letters is an option of the data set 'glyphs'"),
         ({"data_dir": "."}, mg.ConfigError, "--data-dir is an option of data sets in files"),
