@@ -10,7 +10,8 @@ from minigen.data.batches import Batch, Batches
 from minigen.data.dataset import Dataset
 from minigen.data.download import DownloadError
 from minigen.data.idx import read_idx
-from minigen.data.sources import NAMES, load
+from minigen.data.named import NAMES
+from minigen.data.sources import load
 from minigen.names import OF_DATA, answer_attributes, asked_of_module
 
 __all__ = ["NAMES", "Batch", "Batches", "Dataset", "DownloadError", "cache_folder", "load", "read_idx"]

@@ -34,12 +34,24 @@ AT_ONCE = 256  # pictures whose headers a thread reads in one go
 
 @dataclass(frozen=True)
 class Encoded:
-    """The pictures that a reader found: by split, or under "" if a tenth is still to be held out, with their labels."""
+    """The pictures that a reader found: by split, or under "" if a tenth is still to be held out, with their labels.
+
+    `root` is the place of the data set: names of pictures in a table of labels begin there.
+    """
 
     parts: Mapping[str, Slices]
     labels: Mapping[str, NDArray[np.int64]] | None = None
     classes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    name: str = ""
+    root: Path = Path()
+
+    def labelled(self, labels: Labels | None) -> Encoded:
+        """With the labels of a table or function in the place of its own, if there is one (``labels.py``)."""
+        if labels is None:
+            return self
+        classes, numbers, notes = read_labels(labels, {s: p.names(self.root) for s, p in self.parts.items()}, self.root)
+        return replace(self, labels=numbers, classes=classes, notes=(*self.notes, *notes))
 
 
 class Pictures(StoredImages):
@@ -88,13 +100,10 @@ class Reading:
         return {**self.options.given(), **labels, **({"stream": True} if self.stream else {})}
 
 
-def picture_dataset(name: str, root: Path, found: Encoded, reading: Reading, *, split: str, seed: int) -> Dataset:
-    """One split of pictures at `root`, which become as large and have as many channels as all of them need."""
+def picture_dataset(found: Encoded, reading: Reading, *, split: str, seed: int) -> Dataset:
+    """One split of the pictures, which become as large and have as many channels as all of them need."""
     options, stream = reading.options, reading.stream
-    if reading.labels is not None:
-        named = {s: part.names(root) for s, part in found.parts.items()}
-        classes, labels, notes = read_labels(reading.labels, named, root)
-        found = replace(found, labels=labels, classes=classes, notes=(*found.notes, *notes))
+    found = found.labelled(reading.labels)
     key = split if split in found.parts else ""
     slices = found.parts[key]
     streamed = is_streamed(_first(slices, options).nbytes * len(slices), stream)
@@ -109,8 +118,8 @@ def picture_dataset(name: str, root: Path, found: Encoded, reading: Reading, *, 
     if several:
         notes = (*notes, f"{several:,} file{'s' * (several > 1)} of several pictures: the first of each is read")
     mine = None if found.labels is None else found.labels[key]
-    whole = Dataset(name, split, images, mine, found.classes, notes=notes)
-    return whole if key else whole.subset(holdout(len(whole), split=split, seed=seed, source=name))
+    whole = Dataset(found.name, split, images, mine, found.classes, notes=notes)
+    return whole if key else whole.subset(holdout(len(whole), split=split, seed=seed, source=found.name))
 
 
 def _first(slices: Slices, options: PictureOptions) -> NDArray[Any]:

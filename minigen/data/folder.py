@@ -17,31 +17,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigen.data.assemble import LATEST_RULES
-from minigen.data.dataset import Dataset
-from minigen.data.encoded import Encoded, Reading, picture_dataset
+from minigen.data.encoded import Encoded
 from minigen.data.picture import OLD_SUFFIXES, SUFFIXES
+from minigen.data.picture_array import SUFFIX as ARRAY_SUFFIX
+from minigen.data.picture_options import PictureOptions
 from minigen.data.slices import Slices
 
 SYSTEM = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")  # files that operating systems create, besides hidden ones
 CLASS_IN_NAME = re.compile(r"([^\W\d_]+)[ ._-]*\d+\.\w+")  # cat.0.png, dog_12.jpg
 
 
-def load_folder(
-    path: Path,
-    *,
-    split: str,
-    seed: int,
-    reading: Reading,
-    rules: int = LATEST_RULES,
-) -> Dataset:
-    """The pictures (``picture.SUFFIXES``) in a folder, as uint8 (N, 1, H, W) if all are grey, else (N, 3, H, W).
+def find_folder(path: Path, options: PictureOptions, *, split: str, rules: int = LATEST_RULES) -> Encoded:
+    """The pictures (``picture.SUFFIXES``) in a folder; with a range of values in the options ``.npy`` files are, too.
 
     Sub-folders are classes, in the order of their names (numbers in the order of their values). Sub-folders ``train``
-    and ``test`` are splits, each built like a folder of its own; without them, a random tenth chosen by `seed` is the
-    test set. `reading` says what a picture becomes, and whether they stay in their files (``encoded.py``); without a
-    size in its options all must have one. ValueError, naming files and folders, for anything that cannot be used.
+    and ``test`` are splits, each built like a folder of its own. ValueError, naming files and folders, for anything
+    that cannot be used. `split` is the one that is asked for: by the rules of version 0.1.0 only that is looked at.
     """
-    suffixes = OLD_SUFFIXES if rules == 1 else SUFFIXES
+    suffixes = OLD_SUFFIXES if rules == 1 else suffixes_of(options)
     own_split = all((path / name).is_dir() for name in ("train", "test"))
     roots = {s: path / s for s in (split, "test" if split == "train" else "train")} if own_split else {"": path}
     found = {s: _find(root, suffixes, strict=rules > 1) for s, root in roots.items()}
@@ -54,19 +47,26 @@ def load_folder(
     if own_split and (ignored := [name for name in _visible(path) if name not in ("train", "test")]):
         notes = (*notes, f"passed over beside train and test: {', '.join(ignored)}")
     looked_at = found if rules > 1 else {s: part for s, part in found.items() if part is mine}
-    encoded = Encoded(
+    return Encoded(
         {s: Slices.of_files(part.files) for s, part in looked_at.items()},
         None if mine.labels is None else {s: part.labels for s, part in looked_at.items() if part.labels is not None},
         mine.classes,
         notes,
+        path.name,
+        path,
     )
-    return picture_dataset(path.name, path, encoded, reading, split=split, seed=seed)
 
 
-def holds_pictures(folder: Path) -> bool:
+def suffixes_of(options: PictureOptions) -> tuple[str, ...]:
+    """The endings of files that are pictures."""
+    return SUFFIXES if options.range is None else (*SUFFIXES, ARRAY_SUFFIX)
+
+
+def holds_pictures(folder: Path, options: PictureOptions) -> bool:
     """Whether there are pictures in a folder, or in a folder of it."""
     places = [folder, *(folder / name for name in _visible(folder) if (folder / name).is_dir())]
-    return any(Path(name).suffix.lower() in SUFFIXES for place in places for name in _visible(place))
+    suffixes = suffixes_of(options)
+    return any(Path(name).suffix.lower() in suffixes for place in places for name in _visible(place))
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,12 @@ from minigen.data.assemble import LATEST_RULES, Part, assemble
 from minigen.data.convert import how_to_convert
 from minigen.data.dataset import Dataset
 from minigen.data.download import REMOTES, DownloadError, fetch
-from minigen.data.encoded import Reading, picture_dataset
-from minigen.data.folder import holds_pictures, load_folder
+from minigen.data.encoded import Encoded, Reading, picture_dataset
+from minigen.data.folder import find_folder, holds_pictures
 from minigen.data.glyphs import glyphs
 from minigen.data.idx import find_idx, read_idx, split_stems
 from minigen.data.labels import Labels
+from minigen.data.named import CLASSES, NAMES
 from minigen.data.parquet import read_parquet
 from minigen.data.picture_options import picture_options
 from minigen.data.shards import MAGIC, expand, group_shards, split_files
@@ -35,23 +36,6 @@ from minigen.data.tar import read_tar
 from minigen.data.toys import TOYS, toy
 from minigen.shapes import file_path, flag, whole_number
 
-NAMES = {
-    "glyphs": "60,000 + 10,000 drawn digits (or letters) with their true factors, 28x28 grey; needs no file",
-    "mnist": "60,000 + 10,000 handwritten digits, 28x28 grey (LeCun et al. 1998)",
-    "fashion-mnist": "60,000 + 10,000 pictures of clothes, 28x28 grey (Xiao et al. 2017)",
-    "binarized-mnist": "50,000 + 10,000 + 10,000 fixed binary digits, 28x28 (Larochelle and Murray 2011)",
-    "stacked-mnist": "128,000 + 26,000 pictures of three handwritten digits, one a colour: 1000 modes, 28x28 RGB",
-    "stacked-glyphs": "the same of drawn digits; needs no file",
-    "ring": "100,000 + 10,000 points of the plane from 8 Gaussians; needs no file",
-    "grid": "100,000 + 10,000 points of the plane from 25 Gaussians; needs no file",
-}
-CLASSES = {
-    "mnist": tuple("0123456789"),
-    "fashion-mnist": (
-        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-    ),
-}
 OWNERS = {
     "image_size": "folders of pictures, archives and tables",
     "image_channels": "folders of pictures, archives and tables",
@@ -124,6 +108,22 @@ def load(
         _data_folder(data_dir)  # an error even if it is not needed
     options = picture_options(image_size, image_channels, image_alpha, image_fit, image_range)
     reading = Reading(options, labels, False if rules == 1 else stream)
+    found = find(name, reading, split=split, data_dir=data_dir, seed=seed, letters=letters, count=count, rules=rules)
+    return found if isinstance(found, Dataset) else picture_dataset(found, reading, split=split, seed=seed)
+
+
+def find(
+    name: str,
+    reading: Reading,
+    *,
+    split: str,
+    data_dir: str | Path | None,
+    seed: int = 0,
+    letters: bool = False,
+    count: int | None = None,
+    rules: int = LATEST_RULES,
+) -> Dataset | Encoded:
+    """What `load` does with arguments that it has checked, but pictures in files are found only, not yet read."""
     if name in NAMES:
         _refuse_options(name, **reading.given())
     if name == "glyphs":
@@ -136,7 +136,7 @@ def load(
     _refuse_options(name, count=count)
     if name in REMOTES:
         return _load_named(name, split, _data_folder(data_dir), data_dir is not None, rules)
-    return _load_path(_find_path(name, data_dir), split, seed, reading, rules)
+    return _find_at(_find_path(name, data_dir), split, seed, reading, rules)
 
 
 def _refuse_options(name: str, **options: object) -> None:
@@ -234,10 +234,10 @@ def _named_folder(name: str, split: str, given: Path) -> Path | None:
     return None
 
 
-def _load_path(found: Path | list[Path], split: str, seed: int, reading: Reading, rules: int) -> Dataset:
+def _find_at(found: Path | list[Path], split: str, seed: int, reading: Reading, rules: int) -> Dataset | Encoded:
     """The data set at a path, or in the files of a pattern."""
     if isinstance(found, list):
-        return _load_files(found[0].parent, found, split, seed, reading, whole=False)
+        return _find_in_files(found[0].parent, found, split, seed, reading, whole=False)
     path = found
     if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
@@ -249,16 +249,16 @@ def _load_path(found: Path | list[Path], split: str, seed: int, reading: Reading
     if path.is_dir() and find_idx(path.iterdir()):
         _refuse_options(str(path), **reading.given())
         return _load_idx([*path.iterdir()], path, path.resolve().name, split, seed, rules)
-    if path.is_dir() and not holds_pictures(path) and (files := _data_files(path)):
-        return _load_files(path, files, split, seed, reading)
+    if path.is_dir() and not holds_pictures(path, reading.options) and (files := _data_files(path)):
+        return _find_in_files(path, files, split, seed, reading)
     if path.is_dir():
-        return load_folder(path.resolve(), split=split, seed=seed, reading=reading, rules=rules)
+        return find_folder(path.resolve(), reading.options, split=split, rules=rules)
     suffix = path.suffix.lower()
     if suffix in ARRAYS and path.is_file():
         _refuse_options(str(path), **replace(reading, stream=None).given())
         return load_arrays(path, split=split, seed=seed, rules=rules, stream=reading.stream)
     if suffix in (*ARCHIVES, *TABLES) and path.is_file():
-        return _load_files(path, [path], split, seed, reading, whole=False)
+        return _find_in_files(path, [path], split, seed, reading, whole=False)
     raise ValueError(f"load: {path} is not a folder, a .npy, .npz, .tar or .parquet file{how_to_convert(path)}")
 
 
@@ -277,9 +277,9 @@ def _data_files(folder: Path) -> list[Path]:
     return []
 
 
-def _load_files(
+def _find_in_files(
     source: Path, files: list[Path], split: str, seed: int, reading: Reading, *, whole: bool = True
-) -> Dataset:
+) -> Dataset | Encoded:
     """One split of the data set in archives, tables or arrays, all of one kind; `whole`: they are all of a folder."""
     kinds = {path.suffix.lower() for path in files}
     if holds_arrays(files):
@@ -304,7 +304,7 @@ def _load_files(
         _refuse_options(str(source), labels=reading.labels)
     found = read_tar(parts, notes) if kinds <= {*ARCHIVES} else read_parquet(parts, notes)
     name, root = (source.stem, source.parent) if source.is_file() else (source.resolve().name, source)
-    return picture_dataset(name, root, found, reading, split=split, seed=seed)
+    return replace(found, name=name, root=root)
 
 
 def _load_amat(files: Sequence[Path], folder: Path, name: str, split: str) -> Dataset:
