@@ -22,6 +22,7 @@ from minigen.algorithms.options import ConfigError, did_you_mean
 from minigen.cli.bench import bench
 from minigen.cli.compare import compare
 from minigen.cli.console import encoding_help, escape_unencodable, redirect_to_devnull, show_compile_notices
+from minigen.cli.data import data
 from minigen.cli.encode import encode
 from minigen.cli.evaluate import evaluate
 from minigen.cli.gradcheck import check_gradients
@@ -63,7 +64,8 @@ def commands(ctx: click.Context) -> None:
 
 
 for command in (
-    train, sample, reconstruct, evaluate, compare, encode, import_, check_gradients, prove, bench, list_models, info
+    train, sample, reconstruct, evaluate, compare, encode, import_, data, check_gradients, prove, bench, list_models,
+    info,
 ):  # fmt: skip
     commands.add_command(command)
 

@@ -29,7 +29,8 @@ SUFFIXES = (*OLD_SUFFIXES, ".gif", ".tif", ".tiff", ".jfif", ".jpe", ".dib", ".p
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 GREY_MODES = ("1", "L", "LA", "I", "F", *SIXTEEN_BITS)
 SPACES = ("CMYK", "YCbCr", "LAB", "HSV")  # modes that are neither grey nor RGB
-EXIF_ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # the tag, and its values that exchange height and width
+EXIF_ORIENTATION, UPRIGHT = 0x0112, 1
+SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange height and width
 
 
 class _Silence:
@@ -99,13 +100,14 @@ def decode(source: Source, options: PictureOptions, name: str = "", *, outside: 
 @contextmanager
 def _reading(source: Source, name: str) -> Iterator[Image.Image]:
     """Open a picture; all errors of Pillow become a ValueError that names the file."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with _SILENCE, Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
             yield picture
     except Exception as error:  # a damaged file raises many types
-        text = str(error) or type(error).__name__
+        unknown = isinstance(error, UnidentifiedImageError)
+        text = "it has no format that Pillow knows" if unknown else str(error) or type(error).__name__
         named = name or ("picture" if isinstance(source, bytes) else source)
         raise ValueError(f"{named}: cannot be read as a picture ({text}); repair or remove it") from error
 
@@ -202,24 +204,27 @@ def _stored_values(picture: Image.Image, raw_mode: str, channels: int, options: 
 
 def _header(picture: Image.Image) -> Header:
     width, height = picture.size
+    orientation = _orientation(picture)
     return Header(
         grey=picture.mode in GREY_MODES,
         alpha=picture.has_transparency_data,
         frames=getattr(picture, "n_frames", 1) if picture.format in ("GIF", "TIFF", "WEBP") else 1,
-        size=(width, height) if _is_sideways(picture) else (height, width),
+        size=(width, height) if orientation in SIDEWAYS else (height, width),
         depth=_depth(picture),
         space=picture.mode if picture.mode in SPACES else "",
+        turned=orientation != UPRIGHT,
     )
 
 
-def _is_sideways(picture: Image.Image) -> bool:
-    """Whether the EXIF data, if they can be read, exchange height and width."""
+def _orientation(picture: Image.Image) -> int:
+    """How the EXIF data, if they can be read, say that the picture is to be turned or mirrored, from 1 to 8."""
     from PIL import Image
 
     try:
-        return Image.Image.getexif(picture).get(EXIF_ORIENTATION) in SIDEWAYS  # that of PNG files reads all pixels
+        found = int(Image.Image.getexif(picture).get(EXIF_ORIENTATION, UPRIGHT))  # that of PNG files reads all pixels
     except Exception:  # damaged EXIF data
-        return False
+        return UPRIGHT
+    return found if 1 <= found <= 8 else UPRIGHT
 
 
 def _depth(picture: Image.Image) -> str:

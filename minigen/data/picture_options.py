@@ -29,7 +29,7 @@ class Header:
     """What the header of a picture says: is it grey, has it transparent pixels, how many frames, (height, width).
 
     `depth` is "8-bit", "16-bit" or "float" (any other kind of number), `space` the name of a colour space other than
-    grey and RGB, such as "CMYK", or "".
+    grey and RGB, such as "CMYK", or "". `turned`: by its EXIF data, which is done before anything else.
     """
 
     grey: bool
@@ -38,6 +38,7 @@ class Header:
     size: tuple[int, int]
     depth: str
     space: str = ""
+    turned: bool = False
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,12 @@ class Summary:
     dense_parameters: int
 
     @property
+    def sizes(self) -> list[Size]:
+        """The different sizes of the feature maps of the first convolutions, in their order; none without."""
+        first = next((chain.sizes for chain in self.chains if chain.sizes), ())
+        return [size for size, _ in groupby(first)]
+
+    @property
     def smallest(self) -> Size | None:
         """The smallest feature map between convolutions; None without."""
         sizes = [size for chain in self.chains for size in chain.sizes]

@@ -54,7 +54,7 @@ def prepare(recipe: Recipe, config: Mapping[str, Any], memory_data: InMemoryData
     threads = config["threads"] or default_threads()
     set_num_threads(threads)
     device, line = choose_device(config["device"])
-    _check_dataset(config)
+    check_dataset(config)
     train, validation = training_data(config, recipe.value_range, memory_data)
     parts = recipe.batches_per_step(config)
     size, notes = _batch_size(recipe, config, parts, len(train))
@@ -208,7 +208,7 @@ def fingerprint_of_labels(dataset: Dataset) -> str | None:
     return None if dataset.labels is None else f"crc32 {zlib.crc32(np.ascontiguousarray(dataset.labels).data):08x}"
 
 
-def _check_dataset(config: Mapping[str, Any]) -> None:
+def check_dataset(config: Mapping[str, Any]) -> None:
     """ConfigError for an option that the data set does not have, and for a name that is neither known nor a path.
 
     Such a name is a slip of the keyboard, not a missing file.
