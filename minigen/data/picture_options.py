@@ -65,10 +65,12 @@ class PictureOptions:
     def __post_init__(self) -> None:
         """ValueError for options that are not possible, or not together."""
         for name, value, known in (("image_alpha", self.alpha, ALPHA), ("image_fit", self.fit, FIT)):
-            if value not in known:
-                raise ValueError(f"{name}: expected {', '.join(known[:-1])} or {known[-1]}, got {value!r}")
-        if self.channels is not None and (isinstance(self.channels, bool) or self.channels not in CHANNELS):
-            raise ValueError(f"image_channels: expected 1 (grey), 3 (RGB) or 4 (RGB and alpha), got {self.channels!r}")
+            if not isinstance(value, str) or value not in known:
+                raise ValueError(f"{name}: expected {', '.join(known[:-1])} or {known[-1]}, got {shown(value)}")
+        if self.channels is not None and (type(self.channels) is not int or self.channels not in CHANNELS):
+            raise ValueError(
+                f"image_channels: expected 1 (grey), 3 (RGB) or 4 (RGB and alpha), got {shown(self.channels)}"
+            )
         if self.channels == 4 and self.alpha != "keep":
             raise ValueError("image_channels: the fourth channel is alpha, which is kept with image_alpha 'keep' only")
         if self.fit != "crop" and self.size is None:
@@ -114,17 +116,18 @@ def picture_options(
     image_range: Any = None,
 ) -> PictureOptions:  # fmt: skip
     """The options as `load` and the settings of a run have them; None is the default. ValueError for a bad one."""
-    if image_channels in (1, 3) and image_alpha == "keep":
-        raise ValueError(
-            f"image_alpha: 'keep' makes alpha a fourth channel, and image_channels is {image_channels}; take 4"
-        )
-    return PictureOptions(
+    options = PictureOptions(
         size=image_sides(image_size),
         channels=image_channels,
         alpha="white" if image_alpha is None else image_alpha,
         fit="crop" if image_fit is None else image_fit,
         range=value_pair(image_range),
     )
+    if options.channels in (1, 3) and options.alpha == "keep":
+        raise ValueError(
+            f"image_alpha: 'keep' makes alpha a fourth channel, and image_channels is {options.channels}; take 4"
+        )
+    return options
 
 
 def size_setting(size: Any) -> int | str:

@@ -34,7 +34,7 @@ from minigen.data.shards import MAGIC, expand, group_shards, split_files
 from minigen.data.stacked import BASES, stack
 from minigen.data.tar import read_tar
 from minigen.data.toys import TOYS, toy
-from minigen.shapes import file_path, flag, whole_number
+from minigen.shapes import file_path, flag, shown, whole_number
 
 OWNERS = {
     "image_size": "folders of pictures, archives and tables",
@@ -106,7 +106,15 @@ def load(
         raise ValueError(f"load: {name!r} has the splits 'train' and 'test', got 'valid'")
     if data_dir is not None:
         _data_folder(data_dir)  # an error even if it is not needed
-    options = picture_options(image_size, image_channels, image_alpha, image_fit, image_range)
+    rules = whole_number("load", "rules", rules, 1)
+    if stream is not None:
+        stream = flag("load", "stream", stream)
+    if labels is not None and not isinstance(labels, str | Path) and not callable(labels):
+        raise TypeError(f"load: labels are 'FILE.csv', 'FILE.csv:COLUMN' or a function of names, got {shown(labels)}")
+    try:
+        options = picture_options(image_size, image_channels, image_alpha, image_fit, image_range)
+    except ValueError as error:
+        raise ValueError(f"load: {error}") from error
     reading = Reading(options, labels, False if rules == 1 else stream)
     found = find(name, reading, split=split, data_dir=data_dir, seed=seed, letters=letters, count=count, rules=rules)
     return found if isinstance(found, Dataset) else picture_dataset(found, reading, split=split, seed=seed)

@@ -182,7 +182,8 @@ DATA = [
         "dataset": dataset(), "batch_size": 2, "seed": 0, "shuffle": True, "drop_last": False}),
     Row("data.load", data.load, lambda: {
         "name_or_path": "glyphs", "split": "test", "data_dir": None, "seed": 0, "image_size": None,
-        "letters": False, "count": 2, "rules": 2}),
+        "image_channels": None, "image_alpha": "white", "image_fit": "crop", "image_range": None, "labels": None,
+        "letters": False, "count": 2, "stream": None, "rules": 2}),
     Row("data.read_idx", data.read_idx, lambda: {"path": IDX}),
 ]  # fmt: skip
 
