@@ -75,18 +75,23 @@ def _fit(name: str, facts: Mapping[str, Any], images: int) -> ModelFit:
         return ModelFit(name, str(error).removeprefix(f"{name}: ").removeprefix(f"{name} "))
     networks = summarize(experiment.modules, shape)
     trained = sum(n.parameters for key, n in networks.items() if key not in experiment.ema_modules)
-    memory = _memory(experiment, networks, shape, size * parts)
+    memory = _memory(experiment, networks, shape, size * config.get("pack", 1))
     return ModelFit(name, "", networks, trained, memory, size, tuple(advice(networks, shape, config.get("halvings"))))
 
 
 def _memory(experiment: Experiment, networks: Mapping[str, Summary], shape: tuple[int, int, int], images: int) -> int:
-    """Weights, gradients, two averages of Adam; and twice the feature maps of a batch, for values and gradients."""
-    weights = sum(n.parameters * (1 if key in experiment.ema_modules else 4) for key, n in networks.items())
-    maps = sum(
-        width * math.prod(size)
-        for key, n in networks.items()
-        if key not in experiment.ema_modules
-        for chain in n.chains
-        for width, size in zip(chain.widths, chain.sizes or [(1, 1)] * len(chain.widths), strict=True)
-    )
-    return FLOAT * (weights + 2 * images * (maps + math.prod(shape)))
+    """Weights, gradients, two averages of Adam; and twice the feature maps of a batch, for values and gradients.
+
+    A discriminator sees as many made images as real ones.
+    """
+    trained = {name: n for name, n in networks.items() if name not in experiment.ema_modules}
+    weights = sum(n.parameters * (4 if name in trained else 1) for name, n in networks.items())
+    maps = math.prod(shape)
+    for name, network in trained.items():
+        outputs = (
+            width * math.prod(size)
+            for chain in network.chains
+            for width, size in zip(chain.widths, chain.sizes or [(1, 1)] * len(chain.widths), strict=True)
+        )
+        maps += sum(outputs) * (2 if name == "discriminator" else 1)
+    return FLOAT * (weights + 2 * images * maps)

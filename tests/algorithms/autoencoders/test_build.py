@@ -125,6 +125,7 @@ MOVED: dict[str, Any] = {
     "hidden": 20,
     "layers": 2,
     "channels": 6,
+    "halvings": 1,
     "lr": 2e-3,
     "weight_l1": 1e-4,
     "weight_l2": 1e-4,
