@@ -69,7 +69,7 @@ class Function:
         if first is None:  # numbers only
             return self(*map(Tensor, inputs))
         try:
-            y = Tensor(self.forward(*arrays))
+            y = Tensor(self.forward(*arrays) if recording.watch is None else recording.watch(self, arrays))
         except (ValueError, TypeError, IndexError) as error:
             shapes = ", ".join(str(np.shape(a)) for a in arrays)
             kind = next(kind for kind in (ValueError, TypeError, IndexError) if isinstance(error, kind))
@@ -94,6 +94,13 @@ class Function:
     def backward(self, gy: Tensor, y: Tensor) -> Tensor | None | tuple[Tensor | None, ...]:
         """Gradient of the result to gradients of the inputs; None stands for zero."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def onnx(self, graph: Any, *inputs: Any) -> Any:
+        """The operation in ONNX: what ``graph.node("Exp", x)`` returns, say; see `minigen.onnx.graph.Graph`.
+
+        None, as here: by what `forward` does with NumPy. A Function that calls a kernel states its form.
+        """
+        return None
 
     def needs(self, i: int) -> bool:
         """Does anybody ask for the gradient of input `i`? Costly gradients are skipped where nobody does."""

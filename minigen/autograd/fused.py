@@ -45,6 +45,10 @@ class FusedFunction(Function):
             "state `definition`, or do not ask for create_graph"
         )
 
+    def onnx(self, graph: Any, *inputs: Any) -> Any:
+        """That of the definition."""
+        return None if type(self).definition is FusedFunction.definition else graph.record(self.definition, *inputs)
+
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         """The kernel's gradient, or under `create_graph` the definition's."""
         if recording.on:

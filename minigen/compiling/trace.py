@@ -88,8 +88,8 @@ class Trace:
 
     # What traced arrays do.
 
-    def failed(self, what: str, result: Any) -> Any:
-        """Write down that the step cannot be repeated, and where it does what."""
+    def failed(self, what: str, result: Any, of: Any = None) -> Any:
+        """Write down that the step cannot be repeated, and where it does what, with the array `of` if with one."""
         if self.problem is None and self.open:
             self.problem = f"{what}, {_place()}"
         return result

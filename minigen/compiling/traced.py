@@ -81,7 +81,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
             return lambda number: self.trace.call(np.ndarray.fill, (self, number), changes=(self,))
         if name in ("item", "tolist", "tobytes"):
             return lambda *args: self._read(lambda value: getattr(value, name)(*args))
-        return self.trace.failed(f".{name} of an array", getattr(self.value, name))
+        return self.trace.failed(f".{name} of an array", getattr(self.value, name), of=self)
 
     def __setattr__(self, name: str, x: Any) -> None:
         setattr(self.value, name, x)
@@ -143,7 +143,9 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __getitem__(self, index: Any) -> Any:
         if _is_masked(index):
-            return self.trace.failed("x[mask], whose shape depends on numbers", self.value[self.trace.values(index)])
+            result = self.value[self.trace.values(index)]
+            mask = next(part for part in _parts(index) if isinstance(part, Traced))
+            return self.trace.failed("x[mask], whose shape depends on numbers", result, of=mask)
         if any(isinstance(part, slice) and _has_traced(part) for part in _parts(index)):
             self.trace.failed(BY_NUMBERS, None)
         return self.trace.call(operator.getitem, (self, index))
@@ -161,7 +163,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         return truth
 
     def _read(self, read: Callable[[Any], Any]) -> Any:
-        return self.trace.failed("a number that Python reads", read(self.value))
+        return self.trace.failed("a number that Python reads", read(self.value), of=self)
 
     def __float__(self) -> float:
         return self._read(float)

@@ -30,6 +30,9 @@ class Picked(Function):
     def forward(self, x: Array) -> Array:
         return for_array(x).plane_gather(x.reshape(1, len(x), 1, x.shape[1]), self.places).reshape(len(x))
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.plane_gather(graph.reshape(x, (1, x.shape[0], 1, x.shape[1])), self.places, (x.shape[0],))
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return Placed.apply(gy, places=self.places, classes=self.inputs[0].shape[1])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -179,6 +179,9 @@ class BceWithLogits(Function):
 
     def forward(self, x: Array, y: Array) -> Array:
         return for_array(x).bce_with_logits(x, y)
+
+    def onnx(self, graph: Any, x: Any, y: Any) -> Any:
+        return graph.node("Sub", graph.node("Softplus", x), graph.node("Mul", x, y))
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         x, target = self.inputs

@@ -8,6 +8,8 @@ Imports: autograd, ops, kernels. Read next: ``divergence.py``.
 
 from __future__ import annotations
 
+from typing import Any
+
 from minigen import ops
 from minigen.autograd import Function, Tensor
 from minigen_kernels import Array, for_array
@@ -19,6 +21,9 @@ class ExpExcess(Function):
     def forward(self, x: Array) -> Array:
         return for_array(x).exp_excess(x)
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.exp_excess(x)
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return gy * ops.expm1(self.inputs[0])
 
@@ -28,6 +33,9 @@ class LogDeficit(Function):
 
     def forward(self, x: Array) -> Array:
         return for_array(x).log_deficit(x)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.log_deficit(x)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0]

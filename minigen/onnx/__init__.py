@@ -3,7 +3,10 @@
 The package ``onnx`` (``pip install 'minigen-engine[onnx]'``) is imported where it is used. A Function states its ONNX
 form beside its definition, in its method `onnx`.
 
-Imports: nothing yet. Read next: the files of this room.
+Imports: the other files of this room. Read next: ``export.py``.
 """
 
-__all__: list[str] = []
+from minigen.onnx.export import Exported, export
+from minigen.onnx.recording import ExportError
+
+__all__ = ["ExportError", "Exported", "export"]

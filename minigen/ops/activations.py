@@ -8,7 +8,7 @@ Imports: autograd, elementwise, shape, transcendental, kernels. Read next: ``bia
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from minigen.autograd import Function, FusedFunction, Tensor, as_tensor
 from minigen.device import array_module
@@ -28,6 +28,9 @@ class Relu(Function):
             return array_module(x).maximum(x, 0)
         return for_array(x).leaky_relu(x, 0.0)  # a NaN stays one
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Relu", x)
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return LeakyReluGradient.apply(gy, self.inputs[0], slope=0.0)
 
@@ -37,6 +40,9 @@ class LeakyRelu(Function):
 
     def forward(self, x: Array) -> Array:
         return for_array(x).leaky_relu(x, self.slope)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.leaky_relu(x, self.slope)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return LeakyReluGradient.apply(gy, self.inputs[0], slope=self.slope)
@@ -64,6 +70,9 @@ class Elu(Function):
     def forward(self, x: Array) -> Array:
         xp = array_module(x)
         return xp.where(x > 0, x, xp.expm1(xp.minimum(x, 0)) * self.alpha)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Elu", x, alpha=self.alpha)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0]

@@ -37,6 +37,9 @@ class Add(Function):
     def forward(self, a: Array, b: Array) -> Array:
         return for_array(a).add(a, b) if _of_two_layouts(a, b) else a + b
 
+    def onnx(self, graph: Any, a: Any, b: Any) -> Any:
+        return graph.node("Add", a, b)
+
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         return tuple(sum_to(gy, x.shape) if self.needs(i) else None for i, x in enumerate(self.inputs))
 
@@ -48,6 +51,9 @@ class Sub(Function):
 
     def forward(self, a: Array, b: Array) -> Array:
         return a - b
+
+    def onnx(self, graph: Any, a: Any, b: Any) -> Any:
+        return graph.node("Sub", a, b)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs
@@ -62,6 +68,9 @@ class Mul(Function):
     def forward(self, a: Array, b: Array) -> Array:
         return a * b
 
+    def onnx(self, graph: Any, a: Any, b: Any) -> Any:
+        return graph.node("Mul", a, b)
+
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs
         return (sum_to(gy * b, a.shape) if self.needs(0) else None, sum_to(gy * a, b.shape) if self.needs(1) else None)
@@ -74,6 +83,9 @@ class Div(Function):
 
     def forward(self, a: Array, b: Array) -> Array:
         return a / b
+
+    def onnx(self, graph: Any, a: Any, b: Any) -> Any:
+        return graph.node("Div", a, b)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs
@@ -115,6 +127,9 @@ class Neg(Function):
     def forward(self, x: Array) -> Array:
         return -x
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Neg", x)
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return -gy
 
@@ -124,6 +139,9 @@ class Abs(Function):
 
     def forward(self, x: Array) -> Array:
         return array_module(x).abs(x)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Abs", x)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0].data
@@ -137,6 +155,9 @@ class Power(Function):
 
     def forward(self, a: Array, b: Array) -> Array:
         return a * a if isinstance(b, (int, float)) and b == 2 else a**b
+
+    def onnx(self, graph: Any, a: Any, b: Any) -> Any:
+        return graph.node("Mul", a, a) if isinstance(b, (int, float)) and b == 2 else graph.node("Pow", a, b)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minigen.autograd import FusedFunction, Tensor, as_tensor
 from minigen.ops.activations import LeakyReluGradient, leaky_relu, relu
@@ -87,6 +87,9 @@ class BiasAct(FusedFunction):
 
     def forward(self, x: Array, b: Array) -> Array:
         return for_array(x).bias_act(as_ncl(x), b, *self.fused).reshape(x.shape)
+
+    def onnx(self, graph: Any, x: Any, b: Any) -> Any:
+        return graph.activation(graph.node("Add", x, graph.per_channel(b, x)), self.fused)
 
     def backward_arrays(self, gy: Array, y: Array) -> tuple[Array, Array | None]:
         return bias_act_gradients(self.fused, gy, y, self.needs(1))

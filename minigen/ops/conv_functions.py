@@ -48,6 +48,9 @@ class Conv2d(_Family):
     def forward(self, x: Array, w: Array) -> Array:
         return for_array(x).conv2d(x, w, self.out_hw, **self.geometry)
 
+    def onnx(self, graph: Any, x: Any, w: Any) -> Any:
+        return graph.conv(x, w, None, out_hw=self.out_hw, **self.geometry)
+
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         x, w = self.inputs
         return (
@@ -64,6 +67,9 @@ class ConvTranspose2d(_Family):
     def forward(self, g: Array, w: Array) -> Array:
         return for_array(g).conv_transpose2d(g, w, self.out_hw, **self.geometry)
 
+    def onnx(self, graph: Any, g: Any, w: Any) -> Any:
+        return graph.conv_transpose(g, w, None, out_hw=self.out_hw, **self.geometry)
+
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         g, w = self.inputs
         return (
@@ -79,6 +85,9 @@ class Conv2dWeightGrad(_Family):
 
     def forward(self, x: Array, g: Array) -> Array:
         return for_array(x).conv2d_weight_grad(x, g, self.kernel_hw, **self.geometry)
+
+    def onnx(self, graph: Any, x: Any, g: Any) -> Any:
+        return graph.conv_weight_grad(x, g, kernel_hw=self.kernel_hw, **self.geometry)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         x, g = self.inputs
@@ -100,6 +109,10 @@ class ConvAct(FusedFunction):
         kernels = for_array(x)
         kernel = kernels.conv2d if self.kind is Conv2d else kernels.conv_transpose2d
         return kernel(x, w, **self.geometry, b=b, **self.end)
+
+    def onnx(self, graph: Any, x: Any, w: Any, b: Any) -> Any:
+        convolve = graph.conv if self.kind is Conv2d else graph.conv_transpose
+        return graph.activation(convolve(x, w, b, **self.geometry), self.fused)
 
     def backward_arrays(self, gy: Array, y: Array) -> tuple[Array | None, ...]:
         gz, gb = bias_act_gradients(self.fused, gy, y, self.needs(2))
@@ -134,6 +147,9 @@ class ConvActUpsample(ConvAct):
     def forward(self, x: Array, w: Array, b: Array) -> Array:
         self.y, large = for_array(x).conv2d_upsample(x, w, **self.geometry, b=b, **self.end, scale=self.scale)
         return large
+
+    def onnx(self, graph: Any, x: Any, w: Any, b: Any) -> Any:
+        return graph.resize(super().onnx(graph, x, w, b), self.scale, "nearest")
 
     def backward_arrays(self, gy: Array, y: Array) -> tuple[Array | None, ...]:
         gz, gb = for_array(y).bias_act_upsample_backward(gy, self.y, *self.fused, self.scale)

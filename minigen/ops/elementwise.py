@@ -29,6 +29,9 @@ class Maximum(Function):
         xp = array_module(a if not isinstance(a, (int, float)) else b)
         return xp.maximum(a, b)
 
+    def onnx(self, graph: Any, a: Any, b: Any) -> Any:
+        return graph.node("Max", a, b)
+
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = (x.data if isinstance(x, Tensor) else x for x in self.inputs)
         share = Tensor(((a == y.data).astype(y.dtype) + (b != y.data)) * 0.5)  # 1 or 0; a half of a tie
@@ -43,6 +46,9 @@ class Minimum(Maximum):
         xp = array_module(a if not isinstance(a, (int, float)) else b)
         return xp.minimum(a, b)
 
+    def onnx(self, graph: Any, a: Any, b: Any) -> Any:
+        return graph.node("Min", a, b)
+
 
 class ScaleWhere(Function):
     """x where a constant condition is true, slope * x elsewhere: linear in x, and its own gradient."""
@@ -52,6 +58,9 @@ class ScaleWhere(Function):
 
     def forward(self, x: Array) -> Array:
         return for_array(x).scale_where(x, self.condition, self.slope)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.where(self.condition, x, graph.node("Mul", x, self.slope) if self.slope else 0.0)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return ScaleWhere.apply(gy, condition=self.condition, slope=self.slope)
@@ -64,6 +73,9 @@ class Clip(Function):
     def forward(self, x: Array) -> Array:
         low, high = (None if math.isinf(limit) else limit for limit in (self.low, self.high))
         return array_module(x).clip(x, low, high)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.clip(x, self.low, self.high)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0].data
@@ -79,6 +91,9 @@ class Where(Function):
         y = xp.where(self.condition, a, b)
         return y.astype(dtype, copy=False) if dtype is not None and dtype.kind == "f" else y
 
+    def onnx(self, graph: Any, a: Any, b: Any) -> Any:
+        return graph.where(self.condition, a, b)
+
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs
         return (
@@ -92,6 +107,11 @@ class Reparameterize(FusedFunction):
 
     def forward(self, mean: Array, logvar: Array, noise: Array) -> Array:
         return for_array(mean).reparameterize(mean, logvar, noise)
+
+    def onnx(self, graph: Any, mean: Any, logvar: Any, noise: Any) -> Any:
+        deviation = graph.node("Exp", graph.node("Mul", logvar, 0.5))
+        still = graph.node("And", graph.equal(noise, 0.0), graph.equal(deviation, deviation))  # 0 times Inf is 0
+        return graph.node("Add", mean, graph.where(still, 0.0, graph.node("Mul", noise, deviation)))
 
     def backward_arrays(self, gz: Array, z: Array) -> tuple[Array, ...]:
         _, logvar, noise = (x.data for x in self.inputs)

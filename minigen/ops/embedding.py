@@ -26,6 +26,9 @@ class Embedding(Function):
     def forward(self, w: Array) -> Array:
         return w[self.index]
 
+    def onnx(self, graph: Any, w: Any) -> Any:
+        return graph.node("Gather", w, self.index, axis=0)
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         if self.padding_idx is not None:
             gy = where((self.index == self.padding_idx)[..., None], 0.0, gy)

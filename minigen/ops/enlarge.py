@@ -8,6 +8,8 @@ Imports: autograd, kernels. Read next: ``pool.py``.
 
 from __future__ import annotations
 
+from typing import Any
+
 from minigen.autograd import Function, Tensor
 from minigen_kernels import Array, Pair, for_array
 
@@ -19,6 +21,9 @@ class UpsampleNearest(Function):
 
     def forward(self, x: Array) -> Array:
         return for_array(x).upsample_nearest2d(x, self.scale)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.resize(x, self.scale, "nearest")
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return BlockSum.apply(gy, scale=self.scale)
@@ -43,6 +48,9 @@ class UpsampleBilinear(Function):
 
     def forward(self, x: Array) -> Array:
         return for_array(x).upsample_bilinear2d(x, self.scale)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.resize(x, self.scale, "linear")
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return UpsampleBilinearAdjoint.apply(gy, scale=self.scale)

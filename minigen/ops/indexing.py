@@ -19,7 +19,7 @@ import numpy as np
 
 from minigen.autograd import Function, Tensor, as_tensor, is_recording
 from minigen.autograd.tensor import data_of
-from minigen.device import array_module, refuse_masked
+from minigen.device import array_module, device_of, refuse_masked
 from minigen_kernels import Array, for_array
 
 _PLAIN = (int, bool, np.bool_, EllipsisType, type(None))
@@ -32,6 +32,9 @@ class GetItem(Function):
 
     def forward(self, x: Array) -> Array:
         return x[self.index]
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.getitem(x, self.index)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return ScatterAdd.apply(gy, index=self.index, shape=self.inputs[0].shape)
@@ -136,8 +139,10 @@ def _plain_part(x: Array, part: Any, keep: bool) -> Any:
         return operator.index(part)
     refuse_masked("getitem", part)
     given, xp = _nested(part), array_module(x)
-    if xp is np and array_module(given) is not np:
+    if hasattr(given, "dtype") and device_of(given) == "cuda" != device_of(x):
         raise TypeError("getitem: the index is on cuda, the Tensor on cpu. Nothing is moved silently: use .to(device)")
+    if xp is np and hasattr(given, "dtype"):
+        xp = array_module(given)  # that of a stand-in
     try:
         array: Array = xp.array(given) if keep else xp.asarray(given)
     except ValueError as error:  # a ragged list

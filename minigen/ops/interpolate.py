@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import Literal
+from typing import Any, Literal
 
 from minigen.autograd import Function, Tensor, as_tensor
 from minigen.ops.conv import pair
@@ -26,6 +26,9 @@ class Nearest(Function):
 
     def forward(self, x: Array) -> Array:
         return for_array(x).interpolate_nearest2d(x, self.out_hw, self.step)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.interpolate(x, self.forward)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return NearestAdjoint.apply(gy, hw=self.inputs[0].shape[2:], step=self.step)
@@ -49,6 +52,9 @@ class Bilinear(Function):
 
     def forward(self, x: Array) -> Array:
         return for_array(x).interpolate_bilinear2d(x, self.out_hw, self.step, self.align_corners)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.interpolate(x, self.forward)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         geometry = dict(step=self.step, align_corners=self.align_corners)

@@ -113,6 +113,9 @@ class MatMul(FusedFunction):
     def forward(self, a: Array, b: Array) -> Array:
         return gemm(a, b)
 
+    def onnx(self, graph: Any, a: Any, b: Any) -> Any:
+        return graph.node("MatMul", a, b)
+
     def backward_arrays(self, gy: Array, y: Array) -> tuple[Any, ...]:
         return self._gradients(gemm, gy, *[x.data for x in self.inputs])
 
@@ -141,6 +144,9 @@ class Linear(FusedFunction):
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:
         z = gemm(x, w.T)
         return z if b is None else for_array(z).bias_act(z[:, :, None], b, *self.fused)[:, :, 0]
+
+    def onnx(self, graph: Any, x: Any, w: Any, b: Any = None) -> Any:
+        return graph.activation(graph.node("Gemm", x, w, b, transB=1), self.fused)
 
     def backward_arrays(self, gy: Array, y: Array) -> tuple[Array | None, ...]:
         x, w = self.inputs[0].data, self.inputs[1].data

@@ -9,7 +9,7 @@ Imports: autograd, shape. Read next: ``conv.py``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from minigen.autograd import Function, Tensor, as_tensor
 from minigen.device import array_module
@@ -29,6 +29,9 @@ class Pad(Function):
 
     def forward(self, x: Array) -> Array:
         return array_module(x).pad(x, self.pads, constant_values=self.value)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.pad(x, self.pads, self.value)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return getitem(gy, tuple(slice(a, n - b) for (a, b), n in zip(self.pads, y.shape, strict=True)))

@@ -11,7 +11,7 @@ Imports: autograd, bias_act, conv (for `pair`), enlarge, kernels. Read next: ``n
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from minigen.autograd import Function, FusedFunction, Tensor, as_tensor
 from minigen.device import array_module
@@ -39,6 +39,9 @@ class MaxPool2d(Function):
         y, self.index = for_array(x).max_pool2d(x, self.out_hw, *self.window)
         return y
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.max_pool(x, self.out_hw, *self.window)
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return PlaneScatter.apply(gy, index=self.index, hw=self.inputs[0].shape[2:], window=self.window)
 
@@ -53,6 +56,10 @@ class BiasActMaxPool2d(FusedFunction):
     def forward(self, x: Array, b: Array) -> Array:
         y, self.index = for_array(x).bias_act_max_pool2d(x, b, *self.fused, self.out_hw, *self.window)
         return y
+
+    def onnx(self, graph: Any, x: Any, b: Any) -> Any:
+        y = graph.activation(graph.node("Add", x, graph.per_channel(b, x), shape=x.shape), self.fused)
+        return graph.max_pool(y, self.out_hw, *self.window)
 
     def backward_arrays(self, gy: Array, y: Array) -> tuple[Array, Array]:
         _, _, H, W = self.inputs[0].shape
@@ -72,6 +79,9 @@ class PlaneScatter(Function):
     def forward(self, g: Array) -> Array:
         return for_array(g).plane_scatter(g, self.index, self.hw, self.window)
 
+    def onnx(self, graph: Any, g: Any) -> Any:
+        return graph.plane_scatter(g, self.index, self.hw)
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return PlaneGather.apply(gy, index=self.index, window=self.window)
 
@@ -82,6 +92,9 @@ class PlaneGather(Function):
 
     def forward(self, x: Array) -> Array:
         return for_array(x).plane_gather(x, self.index)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.plane_gather(x, self.index)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return PlaneScatter.apply(gy, index=self.index, hw=self.inputs[0].shape[2:], window=self.window)
@@ -94,6 +107,9 @@ class AvgPool2d(Function):
 
     def forward(self, x: Array) -> Array:
         return for_array(x).avg_pool2d(x, self.out_hw, *self.window, self.count_include_pad)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.average_pool(x, self.out_hw, *self.window, self.count_include_pad)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         shared = dict(window=self.window, count_include_pad=self.count_include_pad)

@@ -9,6 +9,7 @@ Imports: autograd, indexing, shape, kernels. Read next: ``softmax.py``.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,9 @@ class Sum(Function):
     def forward(self, x: Array) -> Array:
         return sum_axes(x, self.axis, self.keepdims, self.scale)
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.sum(x, self.axis, self.keepdims, self.scale)
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return expand_reduced(gy if self.scale == 1 else gy * self.scale, self.inputs[0].shape, self.axis)
 
@@ -43,6 +47,9 @@ class BroadcastTo(Function):
 
     def forward(self, x: Array) -> Array:
         return array_module(x).broadcast_to(x, self.shape)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.expand(x, self.shape)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return sum_to(gy, self.inputs[0].shape)

@@ -27,6 +27,9 @@ class To(Function):
     def forward(self, x: Array) -> Array:
         return to_device(x, self.device).astype(self.dtype)
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.cast(x, self.dtype)
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0]
         return gy.to(x.device, x.dtype)
@@ -40,6 +43,9 @@ class Reshape(Function):
     def forward(self, x: Array) -> Array:
         return x.reshape(self.shape)
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.reshape(x, self.shape)
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return reshape(gy, self.inputs[0].shape)
 
@@ -52,6 +58,9 @@ class Transpose(Function):
     def forward(self, x: Array) -> Array:
         return x.transpose(self.axes)
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Transpose", x, perm=list(self.axes))
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return transpose(gy, tuple(int(i) for i in np.argsort(self.axes)))
 
@@ -62,6 +71,9 @@ class Concat(Function):
 
     def forward(self, *xs: Array) -> Array:
         return array_module(xs[0]).concatenate(xs, self.axis)
+
+    def onnx(self, graph: Any, *xs: Any) -> Any:
+        return graph.node("Concat", *xs, axis=self.axis)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         gxs: list[Tensor | None] = []

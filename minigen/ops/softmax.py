@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,9 @@ class Softmax(FusedFunction):
     def forward(self, x: Array) -> Array:
         return _by_rows(for_array(x).softmax, self.axis, x)
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Softmax", x, axis=self.axis)
+
     def backward_arrays(self, gy: Array, y: Array) -> Array:
         return _by_rows(for_array(y).softmax_backward, self.axis, gy, y)
 
@@ -39,6 +43,9 @@ class LogSoftmax(FusedFunction):
 
     def forward(self, x: Array) -> Array:
         return _by_rows(for_array(x).log_softmax, self.axis, x)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("LogSoftmax", x, axis=self.axis)
 
     def backward_arrays(self, gy: Array, y: Array) -> Array:
         return _by_rows(for_array(y).log_softmax_backward, self.axis, gy, y)
@@ -68,6 +75,9 @@ class LogSumExp(Function):
 class LogAddExp(Function):
     def forward(self, a: Array, b: Array) -> Array:
         return array_module(a if hasattr(a, "dtype") else b).logaddexp(a, b)
+
+    def onnx(self, graph: Any, a: Any, b: Any) -> Any:
+        return graph.logaddexp(a, b)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = (x if isinstance(x, Tensor) else Tensor(x, device=y.device, dtype=y.dtype) for x in self.inputs)

@@ -9,6 +9,7 @@ Imports: autograd, kernels. Read next: ``elementwise.py``.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from minigen.autograd import Function, Tensor
 from minigen.device import array_module
@@ -18,6 +19,9 @@ from minigen_kernels import Array, for_array
 class Exp(Function):
     def forward(self, x: Array) -> Array:
         return array_module(x).exp(x)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Exp", x)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return gy * y
@@ -29,6 +33,9 @@ class Log(Function):
     def forward(self, x: Array) -> Array:
         return array_module(x).log(x)
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Log", x)
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return gy / self.inputs[0]
 
@@ -36,6 +43,9 @@ class Log(Function):
 class Sqrt(Function):
     def forward(self, x: Array) -> Array:
         return array_module(x).sqrt(x)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Sqrt", x)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return gy / (y * 2)
@@ -61,6 +71,9 @@ class Sin(Function):
     def forward(self, x: Array) -> Array:
         return array_module(x).sin(x)
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Sin", x)
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return gy * cos(self.inputs[0])
 
@@ -68,6 +81,9 @@ class Sin(Function):
 class Cos(Function):
     def forward(self, x: Array) -> Array:
         return array_module(x).cos(x)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Cos", x)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return -gy * sin(self.inputs[0])
@@ -77,6 +93,9 @@ class Tanh(Function):
     def forward(self, x: Array) -> Array:
         return array_module(x).tanh(x)
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Tanh", x)
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return gy * (1 - y * y)
 
@@ -84,6 +103,9 @@ class Tanh(Function):
 class Sigmoid(Function):
     def forward(self, x: Array) -> Array:
         return for_array(x).sigmoid(x)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Sigmoid", x)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return gy * (y * (1 - y))
@@ -93,6 +115,9 @@ class Softplus(Function):
     def forward(self, x: Array) -> Array:
         return for_array(x).softplus(x)
 
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Softplus", x)
+
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         return gy * sigmoid(self.inputs[0])
 
@@ -100,6 +125,9 @@ class Softplus(Function):
 class Erf(Function):
     def forward(self, x: Array) -> Array:
         return for_array(x).erf(x)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.node("Erf", x)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0]
@@ -109,6 +137,9 @@ class Erf(Function):
 class Erfc(Function):
     def forward(self, x: Array) -> Array:
         return for_array(x).erfc(x)
+
+    def onnx(self, graph: Any, x: Any) -> Any:
+        return graph.erfc(x)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
         x = self.inputs[0]
