@@ -5,9 +5,14 @@ Imports: NumPy. Read next: ``arrays.py``.
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebinterpolate
+
+DEGREE = 30  # of the series of erfc: the first term left out is below 1e-16
 
 
 def expm1(graph: Any, x: Any) -> Any:
@@ -58,3 +63,37 @@ def deficit(graph: Any, x: Any) -> Any:
     cubes = graph.node("Mul", graph.node("Mul", graph.node("Mul", square, s), tail), 2.0)
     series = graph.node("Sub", graph.node("Mul", small, s), cubes)
     return graph.where(near, series, graph.node("Sub", x, log1p(graph, x)))
+
+
+def erfc(graph: Any, x: Any) -> Any:
+    """1 - erf(x) by exp: t exp(p(t) - z^2) with z = |x| and t = 2 / (2 + z), where p is a series of Chebyshev's.
+
+    This is where a runtime has no `Erf`. (Form: Press et al. 2007, Numerical recipes, section 6.2.)
+    """
+    z = graph.node("Abs", x)
+    t = graph.node("Div", graph.value(2.0, x.dtype), graph.node("Add", z, 2.0))
+    twice = graph.node("Sub", graph.node("Mul", t, 4.0), 2.0)  # of the variable from -1 to 1
+    first, second = graph.value(0.0, x.dtype), graph.value(0.0, x.dtype)
+    for c in _series()[:0:-1]:  # Clenshaw's recurrence
+        first, second = graph.node("Add", graph.node("Sub", graph.node("Mul", twice, first), second), float(c)), first
+    half = graph.node("Mul", graph.node("Mul", twice, 0.5), first)
+    p = graph.node("Add", graph.node("Sub", half, second), float(_series()[0]))
+    tail = graph.node("Mul", t, graph.node("Exp", graph.node("Sub", p, graph.node("Mul", z, z))))
+    below = graph.node("Less", x, 0.0, dtype=np.bool_)
+    return graph.where(below, graph.node("Sub", graph.value(2.0, x.dtype), tail), tail)
+
+
+@functools.cache
+def _series() -> tuple[float, ...]:
+    """The coefficients of log(erfc(z) exp(z^2) / t) in 2 t - 1."""
+    return tuple(chebinterpolate(np.vectorize(lambda u: _log_scaled((1 + u) / 2)), DEGREE).tolist())
+
+
+def _log_scaled(t: float) -> float:
+    z = 2 / t - 2
+    if z < 2:
+        return math.log(math.erfc(z) / t) + z * z
+    below = z  # the continued fraction of exp(z^2) erfc(z), from the far end
+    for k in range(150, 0, -1):
+        below = z + 0.5 * k / below
+    return -math.log(below * math.sqrt(math.pi) * t)

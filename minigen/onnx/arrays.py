@@ -49,13 +49,14 @@ def _filled(graph: Any, made: Made, x: Any) -> Any:
     return x
 
 
-def _common(*inputs: Any) -> np.dtype[Any]:
+def common(*inputs: Any) -> np.dtype[Any]:
     """The dtype that NumPy computes in; a Python number takes that of an array."""
     return np.result_type(*(np.empty(0, x.dtype) if hasattr(x, "dtype") else x for x in inputs))
 
 
-def _alike(graph: Any, *inputs: Any, dtype: Any = None) -> list[Any]:
-    dtype = _common(*inputs) if dtype is None else dtype
+def alike(graph: Any, *inputs: Any, dtype: Any = None) -> list[Any]:
+    """Inputs in one dtype, by default that which NumPy computes in."""
+    dtype = common(*inputs) if dtype is None else dtype
     return [graph.cast(x, dtype) if hasattr(x, "dtype") else graph.value(x, dtype) for x in inputs]
 
 
@@ -63,10 +64,10 @@ def _op(name: str, *, bools: str = "", of_floats: bool = False) -> Callable[...,
     """An operation of numbers, or, of bools, another."""
 
     def form(graph: Any, y: Any, *inputs: Any, dtype: Any = None, where: Any = True, casting: Any = None) -> Any:
-        kind = y.dtype if of_floats else _common(*inputs)
+        kind = y.dtype if of_floats else common(*inputs)
         if kind == np.bool_ and bools:
-            return graph.node(bools, *_alike(graph, *inputs, dtype=kind), dtype=np.bool_)
-        return graph.node(name, *_alike(graph, *inputs, dtype=kind), dtype=kind)
+            return graph.node(bools, *alike(graph, *inputs, dtype=kind), dtype=np.bool_)
+        return graph.node(name, *alike(graph, *inputs, dtype=kind), dtype=kind)
 
     return form
 
@@ -75,14 +76,14 @@ def _asked(name: str, opposite: bool = False) -> Callable[..., Any]:
     """A comparison."""
 
     def form(graph: Any, y: Any, *inputs: Any) -> Any:
-        answer = graph.node(name, *_alike(graph, *inputs), dtype=np.bool_)
+        answer = graph.node(name, *alike(graph, *inputs), dtype=np.bool_)
         return graph.node("Not", answer) if opposite else answer
 
     return form
 
 
 def _of_bools(name: str) -> Callable[..., Any]:
-    return lambda graph, y, *inputs: graph.node(name, *_alike(graph, *inputs, dtype=np.bool_))
+    return lambda graph, y, *inputs: graph.node(name, *alike(graph, *inputs, dtype=np.bool_))
 
 
 def finite(graph: Any, x: Any) -> Any:
@@ -153,7 +154,7 @@ def clipped(graph: Any, x: Any, low: Any, high: Any) -> Any:
 
 def _remainder(graph: Any, y: Any, a: Any, b: Any) -> Any:
     """The remainder of the sign of b, as Python and NumPy have it; `Mod` of floats has the sign of a."""
-    a, b = _alike(graph, a, b)
+    a, b = alike(graph, a, b)
     if a.dtype.kind != "f":
         return graph.node("Mod", a, b)
     r = graph.node("Mod", a, b, fmod=1)
@@ -164,14 +165,14 @@ def _remainder(graph: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 def _floor_divide(graph: Any, y: Any, a: Any, b: Any) -> Any:
-    a, b = _alike(graph, a, b)
+    a, b = alike(graph, a, b)
     exact = graph.node("Sub", a, _remainder(graph, y, a, b))
     quotient = graph.node("Div", exact, b)
     return quotient if a.dtype.kind != "f" else graph.node("Floor", graph.node("Add", quotient, 0.5))
 
 
 def _power(graph: Any, y: Any, a: Any, b: Any) -> Any:
-    a, b = _alike(graph, a, b)
+    a, b = alike(graph, a, b)
     return graph.node("Pow", a, b)
 
 
@@ -223,13 +224,19 @@ def _arg(op: str) -> Callable[..., Any]:
         x = graph.cast(x, np.int32) if x.dtype == np.bool_ else x
         if axis is None:
             x, axis = graph.reshape(x, (math.prod(x.shape),)), 0
-        return graph.node(op, x, axis=axis, keepdims=int(keepdims), dtype=np.int64)
+        options: dict[str, Any] = dict(axis=axis, keepdims=int(keepdims), dtype=np.int64)
+        place = graph.node(op, x, **options)
+        if x.dtype.kind != "f":
+            return place
+        nan = graph.cast(graph.node("IsNaN", x, dtype=np.bool_), np.int32)  # the first NaN, if there is one
+        some = graph.cast(graph.reduce("ReduceMax", nan, [axis], keepdims), np.bool_)
+        return graph.where(some, graph.node("ArgMax", nan, **options), place, np.int64)
 
     return form
 
 
 def _where(graph: Any, y: Any, condition: Any, a: Any, b: Any) -> Any:
-    return graph.where(condition, *_alike(graph, a, b, dtype=y.dtype), dtype=y.dtype)
+    return graph.where(condition, *alike(graph, a, b, dtype=y.dtype), dtype=y.dtype)
 
 
 def _same(graph: Any, y: Any, x: Any, *_: Any, **__: Any) -> Any:
@@ -264,7 +271,7 @@ def _expanded(graph: Any, y: Any, x: Any, *_: Any, **__: Any) -> Any:
 
 
 def _joined(graph: Any, y: Any, xs: Any, axis: int = 0, **_: Any) -> Any:
-    return graph.node("Concat", *_alike(graph, *xs, dtype=y.dtype), axis=axis)
+    return graph.node("Concat", *alike(graph, *xs, dtype=y.dtype), axis=axis)
 
 
 def _attribute(graph: Any, y: Any, x: Any, name: str) -> Any:
@@ -306,7 +313,7 @@ FORMS: dict[str, Callable[..., Any]] = {
         graph, x, index
     ),
     "setitem": _set, "max_pool2d": _max_pool, "matmul": lambda graph, y, a, b, **_: graph.node(
-        "MatMul", *_alike(graph, a, b)
+        "MatMul", *alike(graph, a, b)
     ),
     "exp_excess": lambda graph, y, x: excess(graph, x),
     "log_softmax": lambda graph, y, x: graph.node("LogSoftmax", x, axis=-1),

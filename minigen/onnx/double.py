@@ -1,7 +1,7 @@
 """Operations that onnxruntime has in float32 alone, in float64: written out in operations that it has in both.
 
 A convolution is a matrix product of windows; a transposed one is the convolution of an image with zeros between its
-pixels; the mean of a window is a sum of slices. What has no such form is refused.
+pixels; the mean of a window is a sum of slices. The error function is a series.
 
 Imports: recording. Read next: ``graph.py``.
 """
@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minigen.onnx.accurate import expm1, log1p
-from minigen.onnx.recording import ExportError
+from minigen.onnx.accurate import erfc, expm1, log1p
 
 
 def conv(
@@ -105,16 +104,9 @@ def log_softmax(graph: Any, x: Any, *, axis: int) -> Any:
     return graph.node("Sub", less, graph.node("Log", graph.reduce("ReduceSum", graph.node("Exp", less), [axis], True)))
 
 
-def refused(name: str) -> Callable[..., Any]:
-    """The reason why an operation has no float64 form."""
-
-    def form(graph: Any, *_: Any, **__: Any) -> Any:
-        raise ExportError(
-            f"export: onnxruntime has no {name} in float64, and it has no form in other operations that keeps 1e-12; "
-            "use dtype='float32'"
-        )
-
-    return form
+def erf(graph: Any, x: Any) -> Any:
+    """Erf."""
+    return graph.node("Sub", graph.value(1.0, x.dtype), erfc(graph, x))
 
 
 def _windows(graph: Any, x: Any, w: Any, pads: Any, strides: Any, dilations: Any, group: int) -> Any:
@@ -196,5 +188,5 @@ def between(graph: Any, x: Any, axis: int, low: Any, high: Any, share: Any) -> A
 #: By the names of operations of ONNX.
 FORMS: dict[str, Callable[..., Any]] = {
     "Conv": conv, "ConvTranspose": conv_transpose, "AveragePool": average_pool, "Elu": elu, "LeakyRelu": leaky_relu,
-    "Softplus": softplus, "LogSoftmax": log_softmax, "Erf": refused("Erf"), "Resize": resize,
+    "Softplus": softplus, "LogSoftmax": log_softmax, "Erf": erf, "Resize": resize,
 }  # fmt: skip

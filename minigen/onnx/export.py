@@ -13,7 +13,6 @@ Imports: the other files of this room, nn, atomic. Read next: ``recording.py``.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,8 +27,19 @@ from minigen.compiling.traced import Traced
 from minigen.device import to_device
 from minigen.nn import Module
 from minigen.onnx import verify
+from minigen.onnx.given import (
+    arrays_of,
+    check_batch,
+    dtype_of,
+    mapping_of,
+    names_of,
+    networks_of,
+    opset_of,
+    parameter_names,
+    path_of,
+)  # fmt: skip
 from minigen.onnx.graph import Graph
-from minigen.onnx.model import IR_VERSIONS, Written, complete, model
+from minigen.onnx.model import Written, complete, model
 from minigen.onnx.needed import require
 from minigen.onnx.recording import ExportError, Recording
 from minigen.shapes import flag, shown
@@ -38,7 +48,6 @@ from minigen_kernels import Array
 #: Batch sizes of forward passes; two are taken that no axis of inputs and parameters is a multiple of.
 PRIMES = (11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113)
 ATTEMPTS = 3
-DTYPES = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
 
 
 @dataclass(frozen=True)
@@ -84,22 +93,17 @@ def export(
     ExportError: it does not, or something has no ONNX form; then nothing is written.
     """
     require("onnx")
-    opset, kind = _opset(opset), _dtype(dtype)
+    opset, kind, target = opset_of(opset), dtype_of(dtype), path_of(path)
     dynamic_batch, fold = flag("export", "dynamic_batch", dynamic_batch), flag("export", "fold", fold)
-    if not callable(function):
-        raise TypeError(f"export: expected a Module or a function of Tensors, got {shown(function)}")
-    networks = {**({"": function} if isinstance(function, Module) else {}), **(modules or {})}
-    for name, network in networks.items():
-        if not isinstance(network, Module):
-            raise TypeError(f"export: modules: expected a Module under {name!r}, got {shown(network)}")
-    arrays = _arrays(example_inputs, kind)
+    networks, facts = networks_of(function, modules), mapping_of("metadata", metadata)
+    arrays = arrays_of(example_inputs, kind)
     if dynamic_batch:
-        _check_batch(arrays)
-    names_in = _names("input_names", input_names, _parameter_names(function, len(arrays)), len(arrays))
+        check_batch(arrays)
+    names_in = names_of("input_names", input_names, parameter_names(function, len(arrays)), len(arrays))
     with prepared(networks, kind) as tensors:
         job = _Job(function, networks, tensors, names_in, output_names, opset, fold)
         written = job.with_any_batch(arrays) if dynamic_batch else job.written(arrays, None)
-        facts = {key: str(x) for key, x in (metadata or {}).items()}
+        facts = {key: str(x) for key, x in facts.items()}
         title = facts.get("model", type(function).__name__ if isinstance(function, Module) else "function")
         data, difference = verify.verified(
             model(written, opset, title, facts),
@@ -108,9 +112,9 @@ def export(
             dynamic_batch=dynamic_batch,
             infinite=not written.spreads,
         )
-    write_atomically(path, data)
+    write_atomically(target, data)
     outputs = tuple(x.name for x in written.outputs)
-    return Exported(os.fspath(path), len(data), len(written.nodes), names_in, outputs, difference)
+    return Exported(target, len(data), len(written.nodes), names_in, outputs, difference)
 
 
 @dataclass
@@ -164,7 +168,7 @@ class _Job:
         if not values:
             raise ExportError("export: the function returns no Tensor")
         default = ["output"] if len(values) == 1 else [f"output_{i}" for i in range(len(values))]
-        names = _names("output_names", self.output_names, default, len(values))
+        names = names_of("output_names", self.output_names, default, len(values))
         if set(names) & set(self.input_names):
             raise ValueError(f"export: output_names {list(names)} and input_names {list(self.input_names)} overlap")
         return complete(graph, given, dict(zip(names, values)), layers, fold_norm=self.fold)
@@ -249,71 +253,3 @@ def _flat(result: Any) -> Iterator[Any]:
         yield result
     elif result is not None:
         raise TypeError(f"export: the function returns {shown(result)}; Tensors are wanted, or tuples of them")
-
-
-def _arrays(example_inputs: Any, dtype: Any) -> list[Array]:
-    given = example_inputs if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
-    arrays = []
-    for x in given:
-        try:
-            array = np.array((x if isinstance(x, Tensor) else Tensor(x)).numpy())
-        except (TypeError, ValueError) as error:
-            raise TypeError(
-                f"export: example_inputs: expected a Tensor or array, or a tuple of them; {error}"
-            ) from error
-        arrays.append(array.astype(dtype) if dtype is not None and array.dtype.kind == "f" else array)
-    if not arrays:
-        raise ValueError("export: example_inputs is empty; the function needs an input that the file can have")
-    return arrays
-
-
-def _check_batch(arrays: Sequence[Array]) -> None:
-    shapes = [a.shape for a in arrays]
-    if any(not shape or not shape[0] for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
-        raise ValueError(
-            f"export: example_inputs of shape {', '.join(map(str, shapes))}: with dynamic_batch the first axis of each "
-            "is the batch, of one length above 0; use dynamic_batch=False for other inputs"
-        )
-
-
-def _opset(opset: Any) -> int:
-    if isinstance(opset, bool) or opset not in IR_VERSIONS:
-        raise ValueError(f"export: opset is a number from {min(IR_VERSIONS)} to {max(IR_VERSIONS)}, got {shown(opset)}")
-    return int(opset)
-
-
-def _dtype(dtype: Any) -> Any:
-    if dtype is None:
-        return None
-    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", getattr(dtype, "__name__", None))
-    if name not in DTYPES:
-        raise ValueError(f"export: dtype is 'float32' or 'float64', or None for that of the inputs; got {shown(dtype)}")
-    return DTYPES[name]
-
-
-def _parameter_names(function: Any, count: int) -> list[str]:
-    """The names of the first arguments."""
-    try:
-        target = function.forward if isinstance(function, Module) else function
-        names = [
-            p.name
-            for p in inspect.signature(target).parameters.values()
-            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
-    except (TypeError, ValueError):
-        names = []
-    return names[:count] if len(names) >= count else [f"input_{i}" for i in range(count)] if count > 1 else ["input"]
-
-
-def _names(argument: str, names: Any, default: Sequence[str], count: int) -> tuple[str, ...]:
-    found = list(default) if names is None else list(names) if isinstance(names, (tuple, list)) else None
-    if (
-        found is None
-        or len(found) != count
-        or len(set(found)) != count
-        or not all(isinstance(n, str) and n for n in found)
-    ):
-        raise ValueError(
-            f"export: {argument}: expected {count} different names, such as {list(default)}; got {shown(names)}"
-        )
-    return tuple(found)

@@ -213,7 +213,7 @@ class Graph(Layers):
                 continue
             missing = [s for s in _needed(top) if id(s) not in self._values]
             if missing:
-                stack += missing
+                stack += reversed(missing)
                 continue
             self._values[id(top)] = self._write(top)
             self._held.append(top)

@@ -57,6 +57,13 @@ class Layers:
         w = self.value(w)
         full = [(n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(g.shape[2:], stride, dilation, w.shape[2:])]
         ends = [n - p - o for n, p, o in zip(full, padding, out_hw)]
+        beyond = [-end if -end >= s else 0 for end, s in zip(ends, stride)]  # more than `output_padding` may be
+        if any(beyond):
+            near = [o - n for o, n in zip(out_hw, beyond)]
+            geometry = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
+            y = self.conv_transpose(g, w, None, out_hw=near, **geometry)
+            y = self.pad(y, ((0, 0), (0, 0), *((0, n) for n in beyond)), 0.0)
+            return y if b is None else known(self.node("Add", y, self.per_channel(b, y)), y.shape)
         y = self.node(
             "ConvTranspose", g, w, b, kernel_shape=list(w.shape[2:]), strides=list(stride), dilations=list(dilation),
             group=groups, pads=[*padding, *(max(end, 0) for end in ends)],
@@ -114,7 +121,15 @@ class Layers:
 
     def erfc(self, x: Any) -> Any:
         """1 - erf(x)."""
+        if x.dtype == np.float64:
+            return accurate.erfc(self, x)
         return self.node("Sub", self.value(1.0, x.dtype), self.node("Erf", x))
+
+    def arithmetic(self, op: str, a: Any, b: Any) -> Any:
+        """An operation of two numbers, in the dtype in which NumPy computes it."""
+        dtype = np.dtype(np.float64) if op == "Div" and arrays.common(a, b).kind != "f" else arrays.common(a, b)
+        bools = {"Add": "Or", "Mul": "And", "Max": "Or", "Min": "And"}.get(op, op) if dtype == np.bool_ else op
+        return self.node(bools, *arrays.alike(self, a, b, dtype=dtype), dtype=dtype)
 
     def equal(self, a: Any, b: Any) -> Any:
         """Where two are equal; a NaN is to nothing."""

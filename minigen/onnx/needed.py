@@ -9,8 +9,9 @@ import importlib.util
 
 
 def has(package: str) -> bool:
-    """Whether a package is installed."""
-    return importlib.util.find_spec(package) is not None
+    """Whether a package is installed; a folder of that name that happens to be on the path is none."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
 
 
 def require(package: str) -> None:

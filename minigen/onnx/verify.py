@@ -73,7 +73,7 @@ def difference(data: bytes, plainly: Plain, examples: Sequence[Array], *, dynami
 
 def relative(y: Array, z: Array, scale: float) -> float:
     """The largest difference, relative to the largest element of its sample, or to `scale`; Inf for a lone NaN."""
-    if y.dtype.kind != "f":
+    if y.dtype.kind != "f" or not y.size:
         return 0.0 if np.array_equal(y, z) else float("inf")
     with np.errstate(all="ignore"):
         same = (y == z) | (np.isnan(y) & np.isnan(z))

@@ -38,7 +38,7 @@ class Add(Function):
         return for_array(a).add(a, b) if _of_two_layouts(a, b) else a + b
 
     def onnx(self, graph: Any, a: Any, b: Any) -> Any:
-        return graph.node("Add", a, b)
+        return graph.arithmetic("Add", a, b)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         return tuple(sum_to(gy, x.shape) if self.needs(i) else None for i, x in enumerate(self.inputs))
@@ -53,7 +53,7 @@ class Sub(Function):
         return a - b
 
     def onnx(self, graph: Any, a: Any, b: Any) -> Any:
-        return graph.node("Sub", a, b)
+        return graph.arithmetic("Sub", a, b)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs
@@ -69,7 +69,7 @@ class Mul(Function):
         return a * b
 
     def onnx(self, graph: Any, a: Any, b: Any) -> Any:
-        return graph.node("Mul", a, b)
+        return graph.arithmetic("Mul", a, b)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs
@@ -85,7 +85,7 @@ class Div(Function):
         return a / b
 
     def onnx(self, graph: Any, a: Any, b: Any) -> Any:
-        return graph.node("Div", a, b)
+        return graph.arithmetic("Div", a, b)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs
@@ -157,7 +157,9 @@ class Power(Function):
         return a * a if isinstance(b, (int, float)) and b == 2 else a**b
 
     def onnx(self, graph: Any, a: Any, b: Any) -> Any:
-        return graph.node("Mul", a, a) if isinstance(b, (int, float)) and b == 2 else graph.node("Pow", a, b)
+        if isinstance(b, (int, float)) and b == 2:
+            return graph.node("Mul", a, a)
+        return graph.arithmetic("Pow", a, b)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = self.inputs

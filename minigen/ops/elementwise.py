@@ -30,7 +30,7 @@ class Maximum(Function):
         return xp.maximum(a, b)
 
     def onnx(self, graph: Any, a: Any, b: Any) -> Any:
-        return graph.node("Max", a, b)
+        return graph.arithmetic("Max", a, b)
 
     def backward(self, gy: Tensor, y: Tensor) -> tuple[Tensor | None, ...]:
         a, b = (x.data if isinstance(x, Tensor) else x for x in self.inputs)
@@ -47,7 +47,7 @@ class Minimum(Maximum):
         return xp.minimum(a, b)
 
     def onnx(self, graph: Any, a: Any, b: Any) -> Any:
-        return graph.node("Min", a, b)
+        return graph.arithmetic("Min", a, b)
 
 
 class ScaleWhere(Function):
