@@ -5,6 +5,7 @@ Not in ``tests/onnx/``: that folder has the name of the package `onnx`. Read nex
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("onnx.checker", reason="needs onnx: pip install 'minigen-engine[onnx]'")
-pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'minigen-engine[onnx]'")
-
 import minigen as mg
 from minigen.autograd import Tensor
 from minigen.inventory import ITEMS
 from minigen.inventory.cases import Case
+
+pytest.importorskip("onnx.reference", reason="needs onnx: pip install 'minigen-engine[onnx]'")
+pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'minigen-engine[onnx]'")
+onnx: Any = importlib.import_module("onnx")
 
 CASES = [(f"{item.name} {i}", case) for item in ITEMS for i, case in enumerate(item.cases)]
 

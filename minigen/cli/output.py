@@ -58,6 +58,7 @@ def _holds(*names: str) -> Callable[[Path], bool]:
 PNG = Kind("PNG picture", _begins(b"\x89PNG\r\n\x1a\n"))
 PDF = Kind("PDF file", _begins(b"%PDF"))
 SVG = Kind("SVG file", _begins(b"<?xml", b"<svg"))
+ONNX = Kind("ONNX file", _begins(*(bytes([8, version]) for version in range(3, 20))))  # its first field
 PICTURE = {"": PNG, ".png": PNG}  # for a command that writes nothing else
 CODES = Kind("file of codes", _holds("codes", "split"))
 SAMPLED = Kind("file of samples", _holds("images", "codes", "value_range"))

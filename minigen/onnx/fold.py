@@ -46,7 +46,7 @@ def batch_norm(written: Any, layers: Mapping[str, Any], *, into_weights: bool) -
         if shift is None or scale.shape != shift.shape or scale.ndim < 2 or scale.size != scale.shape[1]:
             continue
         before = _only_maker(written, node)
-        if into_weights and before is not None and _fold(written, before, scale.ravel(), shift.ravel()):
+        if into_weights and before is not None and _fold_through(written, before, scale.ravel(), shift.ravel()):
             _replace(written, users[0], before, node)
             continue
         layer = layers.get(node.path)
@@ -62,6 +62,19 @@ def _as_layer(written: Any, product: Node, total: Node, layer: BatchNorm) -> Non
     product.op, product.inputs = "BatchNormalization", [product.inputs[0], *names]
     product.attributes = {"epsilon": layer.eps}
     _replace(written, total, product)
+
+
+def _fold_through(written: Any, before: Node, scale: Array, shift: Array) -> bool:
+    """`_fold`, also where a dense layer's result has become images before: each number is then that of a channel."""
+    if before.op != "Reshape":
+        return _fold(written, before, scale, shift)
+    dense, shape = _only_maker(written, before), written.initializers.get(before.inputs[1])
+    if dense is None or dense.op != "Gemm" or shape is None or len(shape) < 2 or shape[1] != scale.size:
+        return False
+    times = int(np.prod(shape[2:]))
+    if times < 1 or _channels(written, dense) != scale.size * times:
+        return False
+    return _fold(written, dense, scale.repeat(times), shift.repeat(times))
 
 
 def _fold(written: Any, before: Node, scale: Array, shift: Array) -> bool:

@@ -16,13 +16,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+import minigen
 from minigen import weights
 from minigen.data import Batch, Dataset
 from minigen.data.batches import over_batches
 from minigen.data.layout import as_nchw
 from minigen.data.values import as_pixels
 from minigen.doctor import Checkup
-from minigen.runs import drawing, sampling
+from minigen.onnx import Exported, export
+from minigen.runs import drawing, parts, sampling
 from minigen.runs.drawing import Classes, Drawing, Kind
 from minigen.runs.evaluation import Evaluation, Plan, checkup_of, measure
 from minigen.runs.importing import import_weights
@@ -179,6 +181,40 @@ class Run(Trained):
         """
         with np.errstate(all="ignore"):
             return measure(self, Plan(samples, k, density, seed), lambda text: print(text, file=sys.stderr))
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        part: str | None = None,
+        *,
+        opset: int = 20,
+        dtype: str = "float32",
+        fold: bool = False,
+    ) -> Exported:
+        """Write a part of the model as an ONNX file: "decoder", "encoder", "reconstruct", "generator", "discriminator"
+        or "classifier", by default the one that makes images. See `runs.parts` for inputs and outputs, and
+        `mg.onnx.export` for the rest.
+
+        ConfigError: the model has no such part. ExportError: another runtime would compute something else.
+        """
+        name, chosen = parts.part_of(self, part)
+        return export(
+            chosen.function, parts.examples(self, chosen), path, opset=opset, dtype=dtype, fold=fold,
+            input_names=chosen.inputs, output_names=chosen.outputs, metadata=self._facts_of_export(name),
+            modules=parts.networks_of(self),
+        )  # fmt: skip
+
+    def _facts_of_export(self, part: str) -> dict[str, Any]:
+        low, high = self.value_range
+        latent, names = self.experiment.latent, self.class_names
+        return {
+            "model": self.recipe.name, "part": part, "data set": self.config["dataset"],
+            "value range": f"{low:g} to {high:g}", "image shape": " x ".join(map(str, self.image_shape)),
+            **({} if latent is None else {"latent size": latent.size}),
+            **({"classes": ", ".join(names)} if names else {}),
+            "step": self.checkpoint_facts["state"]["step"], "checkpoint": self.checkpoint,
+            "minigen": minigen.__version__,
+        }  # fmt: skip
 
     def doctor(self) -> Checkup:
         """What the doctor finds on test images: `Checkup.findings`, and `Checkup.lines` in words."""

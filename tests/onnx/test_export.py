@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnx_cases  # noqa: F401 - skips without the packages
 import pytest
-from onnx.reference import ReferenceEvaluator
+from onnx_cases import onnx
 from wrong_arguments.test_wrong_arguments import WRONG, complaint
 from wrong_arguments.wrong_argument_row import Row
 
@@ -68,7 +66,7 @@ def test_it_takes_any_batch_and_has_names_and_facts(tmp_path: Path) -> None:
         with net.evaluation():
             wanted = net(Tensor(x)).numpy()
         np.testing.assert_allclose(in_onnxruntime(path.read_bytes())([x])[0], wanted, atol=1e-6)
-        np.testing.assert_allclose(ReferenceEvaluator(model).run(None, {"x": x})[0], wanted, atol=1e-6)
+        np.testing.assert_allclose(onnx.reference.ReferenceEvaluator(model).run(None, {"x": x})[0], wanted, atol=1e-6)
 
 
 def test_batch_norm_is_folded_on_request(tmp_path: Path) -> None:
