@@ -3,7 +3,7 @@
 Numbers are compared relative to the larger of two: the largest output of the same sample, and the largest that
 ordinary inputs have. So a sigmoid of -30, which is 1e-13 here and may be 1e-8 elsewhere, is right, and an output of
 1e-3 is held to 1e-8 if that is how large outputs are. An output that extreme inputs do not determine to so many digits,
-as a sigmoid of a small difference of large numbers, may differ by as much as it moves when they do by some roundings.
+as a sigmoid of a small difference of large numbers, may differ by as much as it moves when they do by 1e-5 of themselves.
 
 Imports: recording, needed. Read next: ``export.py``.
 """
@@ -25,7 +25,7 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 BATCHES = (3, 2)  # sizes that are run beside that of the examples
 EXAMPLES, LARGE, NEGATIVE, SPECIAL = "the example inputs", "large inputs", "large negative inputs", "NaN and infinity"
 EXTREME = frozenset({LARGE, NEGATIVE, SPECIAL})
-ROUNDINGS, MOST = 32, 1e-2  # extreme inputs may be moved by so many, outputs by what that does, and at most by this
+MOST = 1e-2  # that an output may differ by, where extreme inputs do not determine more digits of it
 
 Plain = Callable[[Sequence[Array]], list[Array]]
 
@@ -89,10 +89,10 @@ def compared(run: Plain, plainly: Plain, drawn_inputs: Iterable[tuple[str, list[
 
 
 def _conditioning(y: Array, plainly: Plain, inputs: Sequence[Array], i: int, scale: float) -> float:
-    """By how much output i moves if inputs do by some roundings: nothing computed in this dtype can be nearer."""
+    """By how much output i moves if the inputs do by the tolerance, relative to themselves."""
     if y.dtype.kind != "f":
         return 0.0
-    rng, step, largest = np.random.default_rng(0), ROUNDINGS * float(np.finfo(y.dtype).eps), 0.0
+    rng, step, largest = np.random.default_rng(0), TOLERANCE[str(y.dtype)], 0.0
     for signs in ([1], [-1, 1]):  # all in one direction, and each in its own
         steps = [1 + step * rng.choice(signs, x.shape) for x in inputs]
         moved = [(x * by).astype(x.dtype) if x.dtype.kind == "f" else x for x, by in zip(inputs, steps)]
