@@ -3,7 +3,7 @@
 Numbers are compared relative to the larger of two: the largest output of the same sample, and the largest that
 ordinary inputs have. So a sigmoid of -30, which is 1e-13 here and may be 1e-8 elsewhere, is right, and an output of
 1e-3 is held to 1e-8 if that is how large outputs are. An output that extreme inputs do not determine to so many digits,
-as a sigmoid of a small difference of large numbers, may differ by as much as it moves when they do by 1e-5 of themselves.
+as a sigmoid of a small difference of large numbers, may differ by as much as it moves when they do by the tolerance.
 
 Imports: recording, needed. Read next: ``export.py``.
 """
