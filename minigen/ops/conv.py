@@ -149,6 +149,8 @@ def conv2d_weight_grad(
 
 def pair(function: str, argument: str, value: int | Pair, least: int) -> Pair:
     """A geometry argument as (vertical, horizontal), both whole numbers of at least `least`."""
+    if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int and min(value) >= least:
+        return value  # as a layer has it
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) != 2 or any(isinstance(v, bool) or not is_whole(v) or v < least for v in both):
         raise ValueError(

@@ -12,7 +12,6 @@ import itertools
 
 import numpy as np
 import pytest
-import threadpoolctl
 from hypothesis import given
 from kernels.conv_cases import DTYPES, Case, assert_same, cases, make_case
 
@@ -22,7 +21,6 @@ from minigen_kernels.cpu import frame as cpu_frame
 from minigen_kernels.cpu import spectral as cpu_spectral
 from minigen_kernels.cpu.circle import Geometry, spectral_is_faster
 from minigen_kernels.cpu.frame import window_axis
-from minigen_kernels.cpu.one_thread import ONE_THREAD
 
 ROOMS = [reference, cpu]
 
@@ -89,7 +87,6 @@ def test_cpu_around_a_circle(dtype, case):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cpu_conv, "algorithm", lambda *layer, **direction: "spectra")
         patch.setattr(cpu_spectral, "SPECTRA_BYTES", 1 << 12)
-        patch.setattr(cpu_spectral, "SMALL_PRODUCT", 1 << 10)
         assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
 
 
@@ -129,32 +126,13 @@ CIRCLES = [  # as LAYERS
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layer", CIRCLES)
 def test_layers_that_go_around_a_circle(dtype, layer):
-    """What the rule chooses by itself; the same bits with more threads for BLAS."""
+    """What the rule chooses by itself."""
     N, groups, Cg, Kg, hw, kernel_hw, out_hw, *steps = layer
     geometry = Geometry(hw, out_hw, kernel_hw, *steps)
     for transposed in (False, True):
         assert spectral_is_faster(N, Cg, Kg, geometry, np.dtype(dtype).itemsize, transposed)
     case = make_case(0, *layer)
-    with threadpoolctl.threadpool_limits(1, user_api="blas"):
-        got = case.astype(dtype).run(cpu)
-    assert_same(got, case.run(reference), dtype, case)
-    with threadpoolctl.threadpool_limits(2, user_api="blas"):
-        again = case.astype(dtype).run(cpu)
-        assert all(library["num_threads"] == 2 for library in blas_libraries())
-    assert all((got[name] == again[name]).all() for name in got)
-
-
-def blas_libraries() -> list[dict]:
-    return [library for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
-
-
-def test_one_thread_until_the_last_one_leaves():
-    with threadpoolctl.threadpool_limits(2, user_api="blas"):
-        with ONE_THREAD:
-            with ONE_THREAD:
-                pass
-            assert all(library["num_threads"] == 1 for library in blas_libraries())
-        assert all(library["num_threads"] == 2 for library in blas_libraries())
+    assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from minigen_kernels import cpu, reference
 from minigen_kernels.cpu import gemm as cpu_file
 from minigen_kernels.cpu import product as product_file
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
+from minigen_kernels.cpu.stack import multiply_stack
 
 SIZES = st.one_of(st.integers(0, 9), st.sampled_from([15, 16, 17, 33, 64, 65, 130]))
 SEEDS = st.integers(0, 2**32 - 1)
@@ -113,6 +114,38 @@ def test_the_same_bits_for_any_number_of_threads(m, k, n, turned):
     for count in (2, 3):
         with sharing(count):
             assert cpu.matmul(a, b).tobytes() == alone.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(
+    sizes=st.tuples(st.integers(0, 9), *[st.integers(0, 70)] * 3),
+    turned=st.tuples(st.booleans(), st.booleans()),
+    one=st.sampled_from([(False, False), (True, False), (False, True)]),
+    apart=st.booleans(),
+    seed=SEEDS,
+)
+def test_stacks(dtype, sizes, turned, one, apart, seed):
+    """Matrices one after another, or row beside row; of any factor there may be one for all."""
+    rng, (S, M, K, N) = np.random.default_rng(seed), sizes
+    step = 1 + seed % 2  # neither the numbers of a row nor those of a column are neighbours
+
+    def stack(S, rows, columns, turned):
+        shape = (S, columns, rows) if turned else (S, rows, columns)
+        if apart:
+            shape = (shape[1], shape[0], shape[2])
+        x = np.repeat(rng.standard_normal(shape).astype(dtype), step, axis=2)[:, :, ::step]
+        x = x.swapaxes(0, 1) if apart else x
+        return x.swapaxes(1, 2) if turned else x
+
+    a, b = stack(1 if one[0] else S, M, K, turned[0]), stack(1 if one[1] else S, K, N, turned[1])
+    step = 1
+    c, expected = stack(S, M, N, False), np.matmul(a.astype(float), b.astype(float))
+    multiply_stack(a, b, c)
+    np.testing.assert_allclose(c, np.broadcast_to(expected, c.shape), rtol=0, atol=(K + 1) * np.finfo(dtype).eps * 16)
+    if S and not one[0] and not one[1]:
+        alone = np.ascontiguousarray(c[:1]) * np.nan
+        multiply_stack(a[:1], b[:1], alone)
+        assert (alone == c[:1]).all()
 
 
 def test_sums_are_as_exact_as_those_of_blas():

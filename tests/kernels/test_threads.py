@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from minigen_kernels import cpu
 from minigen_kernels.calls import IDS, arguments, produced
 from minigen_kernels.cpu.circle import Geometry, spectral_is_faster
 from minigen_kernels.cpu.jit import njit_cached
-from minigen_kernels.cpu.side_by_side import side_by_side
 from minigen_kernels.cpu.threads import PIECE, njit_shared, share
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,42 +144,6 @@ def test_the_same_bits_for_any_number_of_threads(call: int, name: str) -> None:
             copies = [a.copy() if isinstance(a, np.ndarray) else a for a in given]
             made[n] = [np.asarray(result).tobytes() for result in produced(cpu, name, copies)]
     assert made[1] == made[2] == made[3]
-
-
-def test_calls_side_by_side() -> None:
-    def work(here: slice) -> None:
-        done[here] += 1
-        if here.start == bad:
-            raise ValueError("this slice")
-
-    slices = [slice(k, k + 3) for k in range(0, 60, 3)]
-    for n in (1, 2, 4):
-        with sharing(n):
-            for _ in range(50):
-                done, bad = np.zeros(60, int), -1
-                side_by_side(work, slices)
-                assert (done == 1).all()
-            bad = 27
-            with pytest.raises(ValueError, match="this slice"):
-                side_by_side(work, slices)
-            side_by_side(work, [])
-
-
-def test_an_error_side_by_side_leaves_no_call_under_way() -> None:
-    """Whichever thread raises it."""
-    for fails_here in (True, False):
-        both, ended = threading.Barrier(2, timeout=60), []
-
-        def work(here: slice, both: Any = both, ended: Any = ended, fails_here: bool = fails_here) -> None:
-            both.wait()  # the caller and the other thread have one slice each
-            if (threading.current_thread() is threading.main_thread()) == fails_here:
-                raise ValueError("this thread")
-            time.sleep(0.1)
-            ended.append(here)
-
-        with sharing(2), pytest.raises(ValueError, match="this thread"):
-            side_by_side(work, [slice(k, k + 1) for k in range(2)])
-        assert len(ended) == 1
 
 
 def test_spectra_are_the_same_bits() -> None:

@@ -12,8 +12,8 @@ a row is what one weight meets in all samples, read from the frame; the second m
 Images may come in both layouts; a result is channels last (``layout.py``). What fits the second-level cache is worked
 through at a time: groups of samples. Groups and the order of all sums depend only on the shapes.
 
-Imports: NumPy, ``frame.py``, ``layout.py``, ``panels.py``, ``window.py``, ``window_sums.py``. Specification:
-``../reference/conv.py``. Read next: ``window.py``.
+Imports: NumPy, ``circle.py``, ``frame.py``, ``layout.py``, ``window.py``, ``window_groups.py``, ``window_sums.py``.
+Specification: ``../reference/conv.py``. Read next: ``window.py``.
 """
 
 from __future__ import annotations
@@ -25,58 +25,53 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigen_kernels import Array
-from minigen_kernels.cpu import panels, window_sums
+from minigen_kernels.cpu import window_sums
+from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.frame import filled_up
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
-from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
-from minigen_kernels.cpu.window import Part, Side, filled_with, flattened, pack, pixels
+from minigen_kernels.cpu.layout import is_channels_last
+from minigen_kernels.cpu.window import Part, cell_places, filled_with, flattened, packing, phases, pixels, windows
+from minigen_kernels.cpu.window_groups import CHUNK, MOST_LANES, PIECES, Packing, sum_groups, weight_groups
 
 #: What the frame of a group of samples may take: half of the second-level cache, which weights and results share.
 GROUP_BYTES = 1 << 18
-#: No panel has more lanes: what whole registers may read or write beyond the last channel.
-MOST_LANES = 64
-#: Pixels that `window_sums._weight_sums` adds at a time: their cells, results and sums fit the first-level cache.
-CHUNK = 128
 #: Results with more bytes for a pixel are copied to blocks of channels: they would be read a cache line for each pixel.
 DIRECT_BYTES = 128
-
-
-class Panels(NamedTuple):
-    """Channels `first`, ..., `first + size - 1` of the results of a group, in panels of one width.
-
-    sum_up: the kernel; places: where the weights of a channel stand in a panel.
-    """
-
-    first: int
-    size: int
-    width: int
-    sum_up: Any
-    places: Array
+#: Sums of a gradient in w that a piece of the work may have for itself.
+OWN_SUMS = 1 << 14
 
 
 class Plan(NamedTuple):
-    """All that depends on shapes only.
-
-    Kg, Cg: channels of a group of results and images; terms: of all parts; sample: the numbers of a sample in the
-    frame, `samples` at a time; covered: whether each result has a part.
+    """All of `correlate` that depends on shapes only: `covered`, whether each result has a part; else what `sum_groups`
+    takes.
     """
 
-    Kg: int
-    Cg: int
-    terms: int
-    sample: int
-    samples: int
-    parts: tuple[Part, ...]
-    panels: tuple[Panels, ...]
     covered: bool
+    whole: bool
+    packing: Packing
+    cells: Array
+    counts: tuple[int, int, int]
+    parts: Array
+    places: Array
+    targets: Array
+    panels: Array
+    outer: tuple[int, int, int]
+    weight_places: Array
+    facts: tuple[int, int, int]
 
 
 @lru_cache(maxsize=256)
 def plan(
-    rows: Side, columns: Side, C: int, Kg: int, transposed: bool, groups: int, out_hw: tuple[int, int], itemsize: int
+    shape: tuple[int, ...], last: bool, Kg: int, transposed: bool, geometry: Geometry, groups: int, itemsize: int
 ) -> Plan:
-    """The plan of `correlate` for images of C channels and Kg results of a group."""
+    """The plan of `correlate` for images of that shape, whose channels are last or not, and Kg results of a group."""
+    N, C, H, W = shape
     Cg, lanes = C // groups, REGISTER_BYTES // itemsize
+    out_hw = geometry.hw if transposed else geometry.out_hw
+    rows, columns = phases(geometry) if transposed else windows(geometry)
+    whole = last and not rows.lead + columns.lead and rows.length <= H and columns.length <= W
+    if whole:
+        rows, columns = rows._replace(length=H), columns._replace(length=W)
     row_pitch = columns.length * C
     sample = rows.length * row_pitch
     order: dict[tuple[int, int], int] = {}
@@ -93,63 +88,76 @@ def plan(
             parts.append(Part(levels, len(order) * Cg, tuple(row), tuple(column)))
         for (u, _), (v, _) in product(row_taps, column_taps):
             order[u, v] = len(order)
+    samples = _samples_in_group(N, sample * itemsize, 1)
+    places, targets, table = [np.zeros(0, int)], [np.zeros(0, int)], []
+    for part in parts:
+        begins = []
+        for count in (samples, (N - 1) % samples + 1):
+            begins.append(sum(map(len, places)))
+            for found, new in zip((places, targets), pixels(part, sample, row_pitch, C, out_hw, groups * Kg, count)):
+                found.append(new)
+        table.append((*part.levels, part.at, part.row[2] * part.column[2], *begins))
     taps = np.array([order[uv] for uv in sorted(order)]) * Cg
-    places = (taps if transposed else taps + np.arange(Cg)[:, None]).ravel()
+    in_panel = (taps if transposed else taps + np.arange(Cg)[:, None]).ravel()
+    panels, weight_places = _panels(Kg, Cg, groups, lanes, in_panel, len(order), transposed)
+    return Plan(
+        sum(part.row[2] * part.column[2] for part in parts) == out_hw[0] * out_hw[1],
+        whole,
+        packing(rows, columns, shape, last, sample),
+        np.zeros(0, int) if last else cell_places(rows, columns, (H, W), C, lanes),
+        (N, samples, samples * sample + MOST_LANES),
+        np.array(table, int).reshape(-1, 10),
+        np.concatenate(places),
+        np.concatenate(targets),
+        panels,
+        (Cg, Kg * len(order), 1) if transposed else (1, 0, 0),
+        weight_places,
+        (len(order) * Cg, len(order) if transposed else len(order) * Cg, out_hw[0] * out_hw[1] * groups * Kg),
+    )
+
+
+def _panels(
+    Kg: int, Cg: int, groups: int, lanes: int, in_panel: Array, taps: int, transposed: bool
+) -> tuple[Array, Array]:
+    """The tables `panels` and `weight_places` of `sum_groups`; a weight of a channel stands at in_panel[.] * width."""
     wide = window_sums.HIGH_REGISTERS * lanes
     many = Kg if 0 == Kg % wide or Kg % wide > lanes else Kg - Kg % wide
-    widths = tuple(
-        Panels(first, count, width, sum_up, filled_with(places * width, -1, lanes))
-        for first, count, width, sum_up in (
-            (0, many, wide, window_sums.sum_panels_wide),
-            (many, Kg - many, lanes, window_sums.sum_panels_narrow),
-        )
-        if count
-    )
-    return Plan(
-        Kg, Cg, len(order) * Cg, sample, max(1, GROUP_BYTES // (sample * itemsize)), tuple(parts), widths,
-        sum(part.row[2] * part.column[2] for part in parts) == out_hw[0] * out_hw[1],
-    )  # fmt: skip
+    table, weight_places, at = [], [np.zeros(0, int)], 0
+    for first, count, width in ((0, many, wide), (many, Kg - many, lanes)):
+        for group in range(groups if count else 0):
+            start = (group * Cg * Kg + first) * taps if transposed else (group * Kg + first) * taps * Cg
+            table.append((group * Cg, group * Kg + first, count, width, start, at, sum(map(len, weight_places))))
+            at += -(-count // width) * taps * Cg * width
+        if count:
+            weight_places.append(filled_with(in_panel * width, -1, lanes))
+    return np.array(table, int), np.concatenate(weight_places)
+
+
+def _samples_in_group(N: int, sample_bytes: int, fewest: int) -> int:
+    """How many samples are worked on at a time: as many as fit, and enough groups for some threads."""
+    return max(1, min(N, GROUP_BYTES // max(sample_bytes, 1), max(fewest, -(-N // PIECES))))
 
 
 def correlate(
-    x: Array, w: Array, transposed: bool, out_hw: tuple[int, int], rows: Side, columns: Side, groups: int,
+    x: Array, w: Array, transposed: bool, geometry: Geometry, groups: int,
     b: Array | None = None, end: int = window_sums.PLAIN, slope: float = 0.0,
 ) -> Array:  # fmt: skip
-    """The sums that both convolutions are: x (N, C, ., .) -> (N, K, *out_hw), channels last.
+    """The sums that both convolutions are: x (N, C, ., .) -> (N, K, ., .), channels last.
 
     w (K, C/groups, kh, kw), or if `transposed` (C, K/groups, kh, kw).
     """
-    N, C, H, W = x.shape
     last = is_channels_last(x)
-    whole = last and not rows.lead + columns.lead and rows.length <= H and columns.length <= W
-    if whole:
-        rows, columns = rows._replace(length=H), columns._replace(length=W)
-    p = plan(rows, columns, C, w.shape[1] if transposed else len(w) // groups, transposed, groups, out_hw, x.itemsize)
-    y = np.empty((N, *out_hw, groups * p.Kg), x.dtype)
+    Kg = w.shape[1] if transposed else len(w) // groups
+    p = plan(x.shape, last, Kg, transposed, geometry, groups, x.itemsize)
+    y = np.empty((len(x), *(geometry.hw if transposed else geometry.out_hw), groups * Kg), x.dtype)
     if not p.covered:
         y[...] = _end_of_zero(b, end, slope)
-    weights = [(g, some, _packed(w, p, some, transposed, g)) for g in range(groups) for some in p.panels]
-    bias = np.zeros(0 if b is None else groups * p.Kg + MOST_LANES, x.dtype)
-    if b is not None:
-        bias[: groups * p.Kg] = b
-    samples, flat, out = min(p.samples, N), flattened(x, last), y.reshape(-1)
-    frame = flat if whole else np.zeros(samples * p.sample + MOST_LANES, x.dtype)
-    for first in range(0, N, samples):
-        count = min(samples, N - first)
-        if whole:
-            frame = flat[first * p.sample :]
-        else:
-            pack(flat, last, x.shape, first, count, rows, columns, frame, p.sample)
-        here = out[first * out_hw[0] * out_hw[1] * groups * p.Kg :]
-        for part in p.parts:
-            places, targets = pixels(part, p.sample, columns.length * C, C, out_hw, groups * p.Kg, count)
-            pixel_count = count * part.row[2] * part.column[2]
-            for g, some, packed in weights:
-                k = g * p.Kg + some.first
-                some.sum_up(
-                    frame[g * p.Cg :], places, part.levels, packed, part.at * some.width, p.terms * some.width,
-                    here[k:], targets, some.size, pixel_count, bias[k:], end, slope,
-                )  # fmt: skip
+    w = np.ascontiguousarray(w).reshape(-1)
+    b = w if b is None else np.ascontiguousarray(b)
+    sum_groups(
+        flattened(x, last), p.whole, p.packing, p.cells, p.counts, p.parts, p.places, p.targets, w, p.panels, p.outer,
+        p.weight_places, p.facts, b, y.reshape(-1), end, slope,
+    )  # fmt: skip
     return y.transpose(0, 3, 1, 2)
 
 
@@ -160,72 +168,27 @@ def _end_of_zero(b: Array | None, end: int, slope: float) -> Any:
     return np.where(b < 0, b.dtype.type(slope) * b if end == window_sums.LEAKY_RELU else 0, b)
 
 
-def _packed(w: Array, p: Plan, some: Panels, transposed: bool, group: int) -> Array:
-    """The weights of some channels of a group in panels: (panels, terms, width), flat."""
-    panel, taps = p.terms * some.width, p.terms // p.Cg
-    packed = np.empty(-(-some.size // some.width) * panel, w.dtype)
-    outer, columns = ((p.Cg, p.Kg * taps, some.width), taps) if transposed else ((1, 0, 0), p.terms)
-    start = group * p.Kg * p.terms + some.first * columns
-    w = np.ascontiguousarray(w).reshape(-1)
-    panels.pack_weights(w, start, outer, some.size, columns, some.places, packed, panel, some.width)
-    return packed
-
-
-def weight_grad(x: Array, g: Array, kernel_hw: tuple[int, int], rows: Side, columns: Side, groups: int) -> Array:
-    """The gradient in w: x (N, C, H, W), g (N, K, oh, ow) -> (K, C/groups, kh, kw)."""
-    N, C, H, W = x.shape
-    K, oh, ow = g.shape[1:]
-    p = weight_plan(rows, columns, C, K, groups, x.itemsize)
-    sums = np.empty(groups * p.size, x.dtype)
-    last = is_channels_last(x)
-    flat_x = flattened(x, last)
-    samples = min(N, p.samples)
-    frame = np.zeros(samples * p.sample + p.width, x.dtype)
-    packed = np.empty(0 if p.direct else -(-p.Kg // p.high) * p.high * samples * oh * ow, x.dtype)
-    for first in range(0, N, samples):
-        count = min(samples, N - first)
-        pack(flat_x, last, (N, C, H, W), first, count, rows, columns, frame, p.sample)
-        places = pixels(p.part, p.sample, columns.length * C, C, (oh, ow), K, count)[0]
-        flat_g = flattened(as_channels_last(g[first : first + count]), True)
-        for group in range(groups):
-            start = group * p.Kg
-            if p.direct:
-                g_steps, results = (p.high, K), flat_g[start:]
-            else:
-                panels.pack_blocks(flat_g, start, K, count * oh * ow, p.Kg, packed, p.high)
-                g_steps, results = (count * oh * ow * p.high, p.high), packed
-            p.add_up(
-                frame[group * (C // groups) :], places, p.sources, p.lane, results, g_steps, count * oh * ow,
-                CHUNK, p.Kg, sums[group * p.size :], first > 0,
-            )  # fmt: skip
-    gw = np.empty((K, C // groups, *kernel_hw), x.dtype)
-    for group in range(groups):
-        panels.unpack_weights(sums[group * p.size :], p.Kg, p.order, p.width, gw.reshape(-1), group * p.Kg * p.T)
-    return gw
-
-
 class WeightPlan(NamedTuple):
-    """All that depends on shapes only."""
+    """All of `weight_grad` that depends on shapes only: what `weight_groups` takes."""
 
-    Kg: int
-    T: int
-    width: int
-    high: int  # rows of a block
-    add_up: Any
-    sample: int
-    samples: int
-    direct: bool
-    part: Part
+    packing: Packing
+    cells: Array
+    counts: tuple[int, int, int, int]
+    places: Array
     sources: Array
     lane: Array
+    facts: tuple[int, int, int, int, int, int, int]
     order: Array
-    size: int
 
 
 @lru_cache(maxsize=256)
-def weight_plan(rows: Side, columns: Side, C: int, K: int, groups: int, itemsize: int) -> WeightPlan:
-    """How the gradient in w is computed."""
+def weight_plan(
+    shape: tuple[int, ...], last: bool, K: int, geometry: Geometry, groups: int, itemsize: int
+) -> WeightPlan:
+    """How the gradient in w is computed for images of that shape, whose channels are last or not."""
+    N, C, H, W = shape
     Cg, Kg, lanes = C // groups, K // groups, REGISTER_BYTES // itemsize
+    rows, columns = windows(geometry)
     ((*row, row_taps),), ((*column, column_taps),) = rows.results, columns.results
     row_pitch = columns.length * C
     sample = rows.length * row_pitch
@@ -235,14 +198,14 @@ def weight_plan(rows: Side, columns: Side, C: int, K: int, groups: int, itemsize
     run = len(column_taps) * C if merged else Cg
     starts = [i * row_pitch + j * C for _, i in row_taps for _, j in (column_taps[:1] if merged else column_taps)]
     choices = []
-    for R, V, add_up in (
-        (window_sums.HIGH_ROWS, window_sums.HIGH_REGISTERS, window_sums.weight_sums_high),
-        (window_sums.WIDE_ROWS, window_sums.WIDE_REGISTERS, window_sums.weight_sums_wide),
+    for R, V in (
+        (window_sums.HIGH_ROWS, window_sums.HIGH_REGISTERS),
+        (window_sums.WIDE_ROWS, window_sums.WIDE_REGISTERS),
     ):
         # Several short runs side by side in a block of sums, or a long run in several blocks.
         together, cut = max(1, V * lanes // run), -(-run // (V * lanes))
-        choices.append((-(-Kg // R) * R * -(-len(starts) // together) * cut * V, together, cut, R, V, add_up))
-    _, together, cut, R, V, add_up = min(choices, key=lambda choice: choice[0])
+        choices.append((-(-Kg // R) * R * -(-len(starts) // together) * cut * V, together, cut, R, V))
+    _, together, cut, R, V = min(choices, key=lambda choice: choice[0])
     width, high = V * lanes, -(-Kg // R) * R
     if cut > 1:
         first, lane = np.array(starts)[:, None] + np.arange(cut) * width, np.arange(V) * lanes
@@ -255,9 +218,30 @@ def weight_plan(rows: Side, columns: Side, C: int, K: int, groups: int, itemsize
     r, within = np.divmod(np.arange(T), run)
     block = (r // together) * cut + within // width
     order = block * high * width + (r % together) * run + within % width
-    samples = max(1, GROUP_BYTES // ((sample + row[2] * column[2] * K) * itemsize), CHUNK // (row[2] * column[2]))
+    cells = row[2] * column[2]
+    samples = _samples_in_group(N, (sample + cells * K) * itemsize, CHUNK // cells)
+    size = len(sources) * high * width
+    pieces = min(PIECES, -(-N // samples)) if groups * size <= OWN_SUMS else 1
     part = Part((0,) * 6, 0, tuple(row), tuple(column))
     return WeightPlan(
-        Kg, T, width, R, add_up, sample, samples, Kg % R == 0 and K * itemsize <= DIRECT_BYTES, part,
-        sources, lane, order.reshape(T // Cg, Cg).T.ravel(), len(sources) * high * width,
+        packing(rows, columns, shape, last, sample),
+        np.zeros(0, int) if last else cell_places(rows, columns, (H, W), C, lanes),
+        (N, samples, samples * sample + width, pieces),
+        pixels(part, sample, row_pitch, C, (row[2], column[2]), K, samples)[0],
+        sources,
+        lane,
+        (groups, Cg, Kg, cells, R, size, Kg % R == 0 and K * itemsize <= DIRECT_BYTES),
+        order.reshape(T // Cg, Cg).T.ravel(),
+    )
+
+
+def weight_grad(x: Array, g: Array, geometry: Geometry, groups: int) -> Array:
+    """The gradient in w: x (N, C, H, W), g (N, K, oh, ow) -> (K, C/groups, kh, kw)."""
+    last, g_last, K = is_channels_last(x), is_channels_last(g), g.shape[1]
+    p = weight_plan(x.shape, last, K, geometry, groups, x.itemsize)
+    gw = np.empty((K, x.shape[1] // groups, *geometry.kernel_hw), x.dtype)
+    weight_groups(
+        flattened(x, last), p.packing, p.cells, p.counts, p.places, p.sources, p.lane, flattened(g, g_last), g_last,
+        p.facts, p.order, gw.reshape(-1),
     )  # fmt: skip
+    return gw

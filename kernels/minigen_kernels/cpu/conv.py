@@ -15,7 +15,8 @@ copy of the image for each offset (u, v) of the kernel. There are five ways to c
   multiplications.
 * "spectra" (``spectral.py``): with large kernels and many channels, products of spectra take less work;
   `circle.spectral_is_faster` compares the numbers of products.
-* "product": a kernel of 1 x 1 on channels that come first is a matrix product by BLAS.
+* "product": a kernel of 1 x 1 on channels that come first is a matrix product for each sample (``stack.py``). Where
+  channels are last, its gradients are products, too, with a row for each pixel.
 
 The adjoint in x is the same sum over a frame of g, once for each phase of its result. The adjoint in w multiplies a
 frame of x with the gradients of the results at the same places. Images may come channels first or last
@@ -26,15 +27,14 @@ shapes and the layout, and so do the bits of a result. The zeros of a frame are 
 and NaN in kernels and gradients can spread further than in the reference, with minimal filters and spectra those in
 images too.
 
-Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``frame.py``, ``layout.py``, ``one_thread.py``,
-``spectral.py``, ``taps.py``, ``window.py``, ``winograd.py``. Specification: ``../reference/conv.py``. Read next:
-``channels_last.py``.
+Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``frame.py``, ``gemm.py``, ``layout.py``,
+``spectral.py``, ``stack.py``, ``taps.py``, ``window_sums.py``, ``winograd.py``. Specification:
+``../reference/conv.py``. Read next: ``channels_last.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import lru_cache, partial
 
 import numpy as np
@@ -46,12 +46,12 @@ from minigen_kernels.cpu.channels_last import correlate, weight_grad
 from minigen_kernels.cpu.choice import tile_size
 from minigen_kernels.cpu.circle import Geometry, circle, spectral_is_faster
 from minigen_kernels.cpu.frame import Axis, Frame, filled_up
+from minigen_kernels.cpu.gemm import matmul
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
-from minigen_kernels.cpu.layout import as_channels_first, lies_last
-from minigen_kernels.cpu.one_thread import ONE_THREAD
+from minigen_kernels.cpu.layout import as_channels_first, as_channels_last, is_channels_last, lies_last
+from minigen_kernels.cpu.stack import multiply_stack
 from minigen_kernels.cpu.taps import dot_of_taps, sum_of_taps, sum_of_taps_single
 from minigen_kernels.cpu.upsample import upsample_nearest2d
-from minigen_kernels.cpu.window import phases, windows
 
 #: What the frame and the results of a group of samples may take together. Sums read a frame many times and want it in
 #: the second-level cache; dot products gain more from long rows.
@@ -59,8 +59,6 @@ SUM_GROUP_BYTES = 1 << 19
 DOT_GROUP_BYTES = 1 << 21
 #: What the taps in work at once may use: about as much in weights as in cells, or cells alone.
 CACHE_BYTES = 3 << 17
-#: A product of more multiplications may be shared by threads of BLAS, which would change its bits.
-SHARED_BY_BLAS = 1 << 13
 #: Groups with fewer channels are computed in frames with the channels first.
 FEW_CHANNELS = 8
 
@@ -84,9 +82,9 @@ def conv2d(
         return _ended(partial(winograd.conv2d, x, w, out_hw, stride, padding, m), b, activation, slope)
     way = algorithm(x.shape[0], Cg, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=False)
     if way == "windows" and x.size and out_hw[0] and out_hw[1]:
-        return _ended(partial(correlate, x, w, False, out_hw, *windows(geometry), groups), b, activation, slope)
+        return _ended(partial(correlate, x, w, False, geometry, groups), b, activation, slope)
     if way == "product":
-        y = _mix_channels(w[:, :, 0, 0], _met(as_channels_first(x), out_hw, stride))
+        y = _mix_channels(np.ascontiguousarray(w[:, :, 0, 0]), _met(as_channels_first(x), out_hw, stride))
     elif way == "spectra":
         y = spectral.conv2d(as_channels_first(x), w, out_hw, groups, circle(geometry, x.dtype))
     else:
@@ -109,13 +107,15 @@ def conv_transpose2d(
     """The adjoint in x and, with a bias, what ends it: g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W)."""
     K, Cg, kh, kw = w.shape
     geometry = Geometry(out_hw, g.shape[2:], (kh, kw), stride, padding, dilation)
+    if b is None and _same_cells(geometry, groups) and lies_last(g):
+        return matmul(_by_pixel(g), w.reshape(K, Cg)).reshape(len(g), *out_hw, Cg).transpose(0, 3, 1, 2)
     if m := tile_size(len(g), Cg, K // groups, groups, geometry, g.itemsize, transposed=True):
         return _ended(partial(winograd.conv_transpose2d, g, w, out_hw, stride, padding, m), b, activation, slope)
     way = algorithm(g.shape[0], Cg, K // groups, groups, geometry, g.itemsize, lies_last(g), transposed=True)
     if way == "windows" and g.size and out_hw[0] and out_hw[1]:
-        return _ended(partial(correlate, g, w, True, out_hw, *phases(geometry), groups), b, activation, slope)
+        return _ended(partial(correlate, g, w, True, geometry, groups), b, activation, slope)
     if way == "product":
-        gx = _mix_channels(w[:, :, 0, 0].T, as_channels_first(g))
+        gx = _mix_channels(np.ascontiguousarray(w[:, :, 0, 0]).T, as_channels_first(g))
         if gx.shape[2:] != out_hw:
             mixed, gx = gx, np.zeros((len(g), Cg, *out_hw), g.dtype)
             _met(gx, g.shape[2:], stride)[...] = mixed
@@ -135,11 +135,13 @@ def conv2d_weight_grad(
     if x.size == 0 or g.size == 0:
         return np.zeros((K, C // groups, *kernel_hw), x.dtype)
     geometry = Geometry(x.shape[2:], g.shape[2:], kernel_hw, stride, padding, dilation)
+    if _same_cells(geometry, groups) and is_channels_last(x):
+        return matmul(_by_pixel(g).T, _by_pixel(x)).reshape(K, C, 1, 1)
     if m := tile_size(N, C // groups, K // groups, groups, geometry, x.itemsize, transposed=None):
         return winograd.conv2d_weight_grad(x, g, kernel_hw, stride, padding, m)
     way = algorithm(N, C // groups, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=None)
     if way == "windows":
-        return weight_grad(x, g, kernel_hw, *windows(geometry), groups)
+        return weight_grad(x, g, geometry, groups)
     x, g = as_channels_first(x), as_channels_first(g)
     if way == "spectra":
         return spectral.conv2d_weight_grad(x, g, kernel_hw, groups, circle(geometry, x.dtype))
@@ -220,6 +222,16 @@ def _one_cell(geometry: Geometry, groups: int) -> bool:
     return inside and kernel_hw == (1, 1) and padding == (0, 0) and groups == 1
 
 
+def _same_cells(geometry: Geometry, groups: int) -> bool:
+    """Whether every result sees the cell at its own place, in all channels."""
+    return _one_cell(geometry, groups) and geometry.hw == geometry.out_hw and geometry.stride == (1, 1)
+
+
+def _by_pixel(x: Array) -> Array:
+    """x (N, C, H, W) as the matrix (N * H * W, C)."""
+    return as_channels_last(x).transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
 def _met(x: Array, out_hw: Pair, stride: Pair) -> Array:
     """The cells of x (N, C, H, W) that a window of one cell meets: a view (N, C, oh, ow)."""
     (oh, ow), (sh, sw) = out_hw, stride
@@ -229,8 +241,8 @@ def _met(x: Array, out_hw: Pair, stride: Pair) -> Array:
 def _mix_channels(w: Array, x: Array) -> Array:
     """Apply a matrix to the channels: w (K, C), x (N, C, H, W) -> (N, K, H, W)."""
     N, C, H, W = x.shape
-    with ONE_THREAD if w.size * H * W > SHARED_BY_BLAS else nullcontext():
-        mixed: Array = np.matmul(w, x.reshape(N, C, H * W))
+    mixed = np.empty((N, len(w), H * W), x.dtype)
+    multiply_stack(w[None], x.reshape(N, C, H * W), mixed)
     return mixed.reshape(N, len(w), H, W)
 
 

@@ -16,7 +16,7 @@ Imports: NumPy, ``lanes.py``, ``taps.py``. Read next: ``taps.py``.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -194,15 +194,11 @@ class Frame:
 
     def pack(self, x: Array, first: int, count: int) -> None:
         """Take in the samples `first`, ..., `first + count - 1` of x (N, C, H, W)."""
-        grids, width = [], self.cells.shape[2]
-        for phase, (row, column) in enumerate(product(self.rows.phases, self.columns.phases)):
-            lead = row.lead * self.pitch + column.lead * self.interleaved
-            if self.interleaved == 1:
-                layout = (self.strip_pitch, self.pitch, lead, phase, self.phases)
-                pack(x, first, count, row[1:], column[1:], self.cells, layout)
-            grids.append(Grid(row, column, phase * width + lead, self.pitch, self.strip_pitch))
         if self.interleaved > 1:
-            pack_interleaved(x, first, count, self._places(x, grids), self.phases, self.cells)
+            return pack_interleaved(x, first, count, self._places(x, self._cell_grids), self.phases, self.cells)
+        for phase, (row, column) in enumerate(product(self.rows.phases, self.columns.phases)):
+            layout = (self.strip_pitch, self.pitch, self._lead(row, column), phase, self.phases)
+            pack(x, first, count, row[1:], column[1:], self.cells, layout)
 
     def offsets(self, part: Part) -> Array:
         """The distances of all taps of a part, flat in the order (channel, u, v)."""
@@ -216,14 +212,8 @@ class Frame:
 
     def starts(self, count: int, part: Part, multiple: int) -> Array:
         """The places that registers of results start at, for `count` samples; the last repeated to a multiple."""
-        row, column = part.row, part.column
-        if self.interleaved == 1:
-            places = (count - 1) * self.strip_pitch + (row.size - 1) * self.pitch + column.size
-            starts = np.arange(0, places, self.lanes)
-        else:
-            strip = np.arange(-(-count // self.interleaved))[:, None, None] * self.strip_pitch
-            starts = strip + np.arange(row.size)[:, None] * self.pitch + np.arange(column.size) * self.interleaved
-        return filled_up(starts.ravel(), multiple)
+        pitches = (self.strip_pitch, self.pitch, self.interleaved)
+        return _starts(count, part.row.size, part.column.size, pitches, self.lanes, multiple)
 
     def results(self) -> Array:
         """Room for the results of all parts: (groups, K/groups rounded up to fours, places)."""
@@ -233,7 +223,7 @@ class Frame:
         """Take in given results of these samples, g (N, K, oh, ow), where `starts` has them; there is one part."""
         (part,) = self.parts
         if self.interleaved > 1:
-            return pack_interleaved(g, first, count, self._places(g, self._result_grids()), 1, results)
+            return pack_interleaved(g, first, count, self._places(g, self._result_grids), 1, results)
         if count < self.samples:
             results.fill(0)  # what the larger group before this one has left
         layout = (self.strip_pitch, self.pitch, part.at, 0, 1)
@@ -242,21 +232,46 @@ class Frame:
     def unpack_results(self, sums: Array, y: Array, first: int, count: int) -> None:
         """Write the results of all parts to these samples of y (N, K, oh, ow)."""
         if self.interleaved > 1:
-            return unpack_interleaved(sums, y, first, count, self._places(y, self._result_grids()))
+            return unpack_interleaved(sums, y, first, count, self._places(y, self._result_grids))
         for part in self.parts:
             layout = (self.strip_pitch, self.pitch, part.at, 0, 1)
             unpack(sums, y, first, count, part.row[1:], part.column[1:], layout)
 
-    def _result_grids(self) -> list[Grid]:
+    def _lead(self, row: Line, column: Line) -> int:
+        """The place of the first cell of a phase."""
+        return row.lead * self.pitch + column.lead * self.interleaved
+
+    @cached_property
+    def _cell_grids(self) -> tuple[Grid, ...]:
+        lines, width = product(self.rows.phases, self.columns.phases), self.cells.shape[2]
+        return tuple(
+            Grid(row, column, phase * width + self._lead(row, column), self.pitch, self.strip_pitch)
+            for phase, (row, column) in enumerate(lines)
+        )
+
+    @cached_property
+    def _result_grids(self) -> tuple[Grid, ...]:
         """For interleaved samples the registers of results are in the order of `starts`, without gaps."""
         grids = []
         for row, column, _, _, at in self.parts:
             pitch = column.size * self.interleaved
             grids.append(Grid(row, column, at, pitch, row.size * pitch))
-        return grids
+        return tuple(grids)
 
-    def _places(self, images: Array, grids: list[Grid]) -> Array:
-        return interleaved_places(images.shape[2:], tuple(grids), self.samples // self.interleaved, self.interleaved)
+    def _places(self, images: Array, grids: tuple[Grid, ...]) -> Array:
+        return interleaved_places(images.shape[2:], grids, self.samples // self.interleaved, self.interleaved)
+
+
+@lru_cache(maxsize=1024)
+def _starts(count: int, rows: int, columns: int, pitches: tuple[int, int, int], lanes: int, multiple: int) -> Array:
+    """`Frame.starts` for results of so many rows and columns; pitches: of strips, lines and columns."""
+    strip_pitch, pitch, interleaved = pitches
+    if interleaved == 1:
+        starts = np.arange(0, (count - 1) * strip_pitch + (rows - 1) * pitch + columns, lanes)
+    else:
+        strip = np.arange(-(-count // interleaved))[:, None, None] * strip_pitch
+        starts = strip + np.arange(rows)[:, None] * pitch + np.arange(columns) * interleaved
+    return filled_up(starts.ravel(), multiple)
 
 
 def _should_interleave(N: int, C: int, K: int, rows: Axis, columns: Axis, lanes: int, itemsize: int) -> bool:

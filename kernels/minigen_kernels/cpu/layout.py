@@ -121,13 +121,13 @@ def _convert(x: Array, rows: int, columns: int, y: Array) -> None:
         return
     if x.itemsize in (4, 8):
         bits = f"f{x.itemsize}"  # moved, no number changes
-        _transpose(len(x), x.view(bits).reshape(-1), rows, columns, y.view(bits).reshape(-1))
+        turn_matrices(len(x), x.view(bits).reshape(-1), rows, columns, y.view(bits).reshape(-1))
     else:
         y.reshape(len(x), columns, rows)[...] = x.reshape(len(x), rows, columns).swapaxes(1, 2)
 
 
 @njit_shared(1)
-def _transpose(first: int, last: int, x: Array, rows: int, columns: int, y: Array) -> None:
+def turn_matrices(first: int, last: int, x: Array, rows: int, columns: int, y: Array) -> None:
     """Matrices (count, rows, columns), one after another, to (count, columns, rows)."""
     n = lane_count(x)
     for matrix in range(first, last):

@@ -97,20 +97,21 @@ def product(a: Array, a_turned: bool, b: Array, b_turned: bool, c: Array, plan: 
     of_a, of_b = (1, M) if a_turned else (K, 1), (1, K) if b_turned else (N, 1)
     depth, height, width, copy_a, copy_b = plan
     blocks, strips = (M + height - 1) // height, (N + width - 1) // width
-    flat_a, flat_b = a.reshape(-1), b.reshape(-1)
+    flat_a, flat_b, flat_c = a.reshape(-1), b.reshape(-1), c.reshape(-1)
     packed = np.empty(blocks * height * (depth + SPARE) if copy_a else 0, a.dtype)
     shelf = np.empty(depth * strips * width + SPARE if copy_b and blocks > 1 else 0, a.dtype)
     piece = 1 if M * N * depth >= SHARED else blocks * strips
     for k in range(0, K, depth):
         if copy_a:
-            share(_copy_rows, blocks, piece, (packed, flat_a, of_a, k, K, M, plan))
+            share(copy_rows, blocks, piece, (packed, flat_a, of_a, k, K, M, plan))
         if len(shelf) > 0:
             share(_copy_strips, strips, piece, (shelf, flat_b, of_b, k, K, N, plan))
-        share(_multiply, blocks * strips, piece, (packed, flat_a, of_a, shelf, flat_b, of_b, c, k, K, plan))
+        of_c = (M, N, N)
+        share(multiply, blocks * strips, piece, (packed, flat_a, of_a, shelf, flat_b, of_b, flat_c, of_c, k, K, plan))
 
 
 @njit_inner(error_model="numpy")
-def _copy_rows(start: int, end: int, packed: Array, a: Array, of_a: Steps, k: int, K: int, M: int, plan: Plan) -> None:
+def copy_rows(start: int, end: int, packed: Array, a: Array, of_a: Steps, k: int, K: int, M: int, plan: Plan) -> None:
     """Copy `depth` terms from k on of the blocks of rows start, ..., end - 1.
 
     Rows that lie in one piece remain so. Else the numbers of a tile's rows lie side by side, term by term.
@@ -154,7 +155,7 @@ def _copy_strips(start: int, end: int, shelf: Array, b: Array, of_b: Steps, k: i
 
 
 @njit_inner(error_model="numpy")
-def _multiply(
+def multiply(
     start: int,
     end: int,
     packed: Array,
@@ -164,12 +165,16 @@ def _multiply(
     b: Array,
     of_b: Steps,
     c: Array,
+    of_c: tuple[int, int, int],
     k: int,
     K: int,
     plan: Plan,
 ) -> None:
-    """Add `depth` terms from k on to the pieces start, ..., end - 1 of c: a strip of each block, block after block."""
-    (M, N), depth, wide = c.shape, min(plan[0], K - k), REGISTERS * lane_count(a)
+    """Add `depth` terms from k on to the pieces start, ..., end - 1 of c: a strip of each block, block after block.
+
+    of_c: rows and columns of c, and the distance of two rows.
+    """
+    (M, N, line), depth, wide = of_c, min(plan[0], K - k), REGISTERS * lane_count(a)
     strips = (N + plan[2] - 1) // plan[2]
     panels = shelf if len(shelf) > 0 else np.empty(depth * plan[2] + SPARE, a.dtype)
     panels = panels[first_aligned(panels) :]
@@ -192,11 +197,11 @@ def _multiply(
             first = 0
             for tile in range(tiles):
                 count = least + (tile < more)
-                line = (base + first * row, row, step)
+                from_a = (base + first * row, row, step)
                 if plan[3] and step != 1:
-                    line = (base + first * row, 1, count)
-                target = ((i + first) * N + j + column, N)
-                multiply_rows(count, rows, line, factor, place, depth, c, target, min(wide, width - column), k == 0)
+                    from_a = (base + first * row, 1, count)
+                target = ((i + first) * line + j + column, line)
+                multiply_rows(count, rows, from_a, factor, place, depth, c, target, min(wide, width - column), k == 0)
                 first += count
 
 

@@ -8,14 +8,14 @@ results. So a layer becomes
 
 where D, E and A (``circle.py``) transform an image, a kernel and a result. The adjoints use the same matrices: gx = D.T
 ((A g) * (E w)) and gw = E.T ((D x) * (A g)). For each row of the spectra, the product in the middle is a matrix
-product, (samples, channels) times (channels, results). BLAS computes it, and the transforms too: for such small periods
-a fast Fourier transform is not faster than a matrix product.
+product, (samples, channels) times (channels, results). The transforms are products, too: for such small periods a fast
+Fourier transform is not faster than a matrix product.
 
 Each result is a sum over the whole image. Measured in float32, the mean error of results and gx is half that of the
 direct sums, that of gw two to three times as large. But it is relative to the largest numbers of the image: a result
 that should be zero may be a rounding error, and NaN or an infinity reaches all results of its sample (or kernel).
 
-Imports: NumPy, ``circle.py``, ``one_thread.py``, ``side_by_side.py``, ``threads.py``. Read next: ``circle.py``.
+Imports: NumPy, ``circle.py``, ``stack.py``, ``threads.py``. Read next: ``circle.py``.
 """
 
 from __future__ import annotations
@@ -26,17 +26,10 @@ import numpy as np
 
 from minigen_kernels import Array, Pair
 from minigen_kernels.cpu.circle import SPECTRA_BYTES, Circle, PhaseMap
-from minigen_kernels.cpu.one_thread import ONE_THREAD
-from minigen_kernels.cpu.side_by_side import side_by_side
+from minigen_kernels.cpu.stack import multiply_stack
 from minigen_kernels.cpu.threads import njit_shared
 
-#: OpenBLAS copies matrices before multiplying them, except for products of up to this size.
-SMALL_PRODUCT = 1_000_000
-#: The products of the rows of spectra are dealt out in so many slices.
-SLICES = 8
 
-
-@ONE_THREAD
 def conv2d(x: Array, w: Array, out_hw: Pair, groups: int, circle: Circle) -> Array:
     """x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
     x, w = _flat(x), _flat(w)
@@ -52,7 +45,6 @@ def conv2d(x: Array, w: Array, out_hw: Pair, groups: int, circle: Circle) -> Arr
     return y.reshape(*y.shape[:2], *out_hw)
 
 
-@ONE_THREAD
 def conv_transpose2d(g: Array, w: Array, out_hw: Pair, groups: int, circle: Circle) -> Array:
     """g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W)."""
     g, w = _flat(g), _flat(w)
@@ -70,7 +62,6 @@ def conv_transpose2d(g: Array, w: Array, out_hw: Pair, groups: int, circle: Circ
     return gx.reshape(*gx.shape[:2], *out_hw)
 
 
-@ONE_THREAD
 def conv2d_weight_grad(x: Array, g: Array, kernel_hw: Pair, groups: int, circle: Circle) -> Array:
     """x (N, C, H, W), g (N, K, oh, ow) -> gw (K, C/groups, kh, kw)."""
     x, g = _flat(x), _flat(g)
@@ -91,39 +82,19 @@ def conv2d_weight_grad(x: Array, g: Array, kernel_hw: Pair, groups: int, circle:
 def _spectra(waves: Array, planes: Array) -> Array:
     """waves (R, m), planes (A, B, m) -> (A, R, B): for each plane its sums with the waves."""
     spectra = np.empty((len(planes), len(waves), planes.shape[1]), planes.dtype)
-
-    def some(b: slice) -> None:
-        np.matmul(waves, planes[:, b].swapaxes(1, 2), out=spectra[:, :, b])
-
-    side_by_side(some, _small_products(waves, planes))
+    multiply_stack(waves[None], planes.swapaxes(1, 2), spectra)
     return spectra
 
 
 def _planes(waves: Array, spectra: Array, planes: Array) -> None:
     """The adjoint: waves (R, m), spectra (A, R, B) -> planes (A, B, m), each a sum of waves."""
-
-    def some(b: slice) -> None:
-        np.matmul(spectra[:, :, b].swapaxes(1, 2), waves, out=planes[:, b])
-
-    side_by_side(some, _small_products(waves, planes))
-
-
-def _small_products(waves: Array, planes: Array) -> Iterator[slice]:
-    """The planes of a sample in slices of equal size, each a small product with the waves."""
-    count = planes.shape[1]
-    slices = max(1, -(-count * waves.size // SMALL_PRODUCT))
-    return _slices(0, count, -(-count // slices))
+    multiply_stack(spectra.swapaxes(1, 2), waves[None], planes)
 
 
 def _products(a: Array, b: Array) -> Array:
     """For each row of the spectra a product of matrices: a (R, I, m), b (R, m, J) -> (I, R, J)."""
     products = np.empty((a.shape[1], a.shape[0], b.shape[2]), a.dtype)
-    rows = products.swapaxes(0, 1)
-
-    def some(r: slice) -> None:
-        np.matmul(a[r], b[r], out=rows[r])
-
-    side_by_side(some, _slices(0, len(a), -(-len(a) // SLICES)))
+    multiply_stack(a, b, products.swapaxes(0, 1))
     return products
 
 

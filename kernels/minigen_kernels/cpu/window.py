@@ -4,7 +4,7 @@ A *frame* is the zero-padded images of a few samples, (n, h, w, c) in memory. A 
 through the offsets of the kernel. Two results that use the same offsets are of one *part*: there is one part of
 `conv2d`, and one for each phase of the result of `conv_transpose2d` (``frame.spread_axis``).
 
-Imports: NumPy, ``circle.py``, ``frame.py``, ``lanes.py``, ``panels.py``. Read next: ``panels.py``.
+Imports: NumPy, ``circle.py``, ``frame.py``, ``window_groups.py``. Read next: ``window_groups.py``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from minigen_kernels import Array
-from minigen_kernels.cpu import panels
 from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.frame import filled_up, spread_axis
-from minigen_kernels.cpu.lanes import REGISTER_BYTES
+from minigen_kernels.cpu.window_groups import Packing
 
 
 class Side(NamedTuple):
@@ -115,19 +114,9 @@ def flattened(x: Array, last: bool) -> Array:
     return x.transpose(0, 2, 3, 1).reshape(-1) if last else np.ascontiguousarray(x).reshape(-1)
 
 
-def pack(
-    flat: Array, last: bool, shape: tuple[int, ...], first: int, count: int, rows: Side, columns: Side,
-    frame: Array, sample: int,
-) -> None:  # fmt: skip
-    """Copy some samples of images (N, C, H, W), flat, whose channels are last or first, to a frame that is zero."""
+def packing(rows: Side, columns: Side, shape: tuple[int, ...], last: bool, sample: int) -> Packing:
+    """How images (N, C, H, W), whose channels are last or first, are copied to frames of `sample` numbers each."""
     _, C, H, W = shape
-    if not rows.size or not columns.size:
-        return
-    if last:
-        start = ((first * H + rows.start) * W + columns.start) * C
-        lead = (rows.lead * columns.length + columns.lead) * C
-        shape, steps = (rows.size, columns.size * C), (H * W * C, W * C)
-        panels.pack_pixels(flat, start, count, steps, shape, frame, lead, (sample, columns.length * C))
-    else:
-        places = cell_places(rows, columns, (H, W), C, REGISTER_BYTES // frame.itemsize)
-        panels.pack_planes(flat, first * C * H * W, count, C, H * W, places, frame, sample)
+    start, lead = (rows.start * W + columns.start) * C, (rows.lead * columns.length + columns.lead) * C
+    lines = (start, W * C, rows.size, columns.size * C)
+    return int(last), C * H * W, *lines, lead, sample, columns.length * C, C, H * W
