@@ -18,6 +18,7 @@ from kernels.conv_cases import DTYPES, Case, assert_same, cases, make_case
 from minigen_kernels import cpu, reference
 from minigen_kernels.cpu import conv as cpu_conv
 from minigen_kernels.cpu import frame as cpu_frame
+from minigen_kernels.cpu import frame_sums as cpu_sums
 from minigen_kernels.cpu import spectral as cpu_spectral
 from minigen_kernels.cpu.circle import Geometry, spectral_is_faster
 from minigen_kernels.cpu.frame import window_axis
@@ -76,7 +77,8 @@ def test_cpu_with_samples_abreast(dtype, case):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cpu_conv, "algorithm", lambda *layer, **direction: "frames")
         patch.setattr(cpu_frame, "_should_interleave", lambda *layer: True)
-        patch.setattr(cpu_conv, "CACHE_BYTES", 256)
+        patch.setattr(cpu_sums, "CACHE_BYTES", 256)
+        patch.setattr(cpu_sums, "_plan", cpu_sums._plan.__wrapped__)
         assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
 
 
@@ -98,7 +100,8 @@ def test_groups_of_samples(dtype, group_bytes, abreast, layer, monkeypatch):
     """One sample (or strip of them) at a time, a few with a smaller last group, and all at once."""
     monkeypatch.setattr(cpu_conv, "algorithm", lambda *layer, **direction: "frames")
     monkeypatch.setattr(cpu_frame, "_should_interleave", lambda *layer: abreast)
-    monkeypatch.setattr(cpu_conv, "SUM_GROUP_BYTES", group_bytes)
+    monkeypatch.setattr(cpu_sums, "GROUP_BYTES", group_bytes)
+    monkeypatch.setattr(cpu_sums, "_plan", cpu_sums._plan.__wrapped__)
     monkeypatch.setattr(cpu_conv, "DOT_GROUP_BYTES", group_bytes)
     case = make_case(0, *layer)
     assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)

@@ -27,9 +27,9 @@ shapes and the layout, and so do the bits of a result. The zeros of a frame are 
 and NaN in kernels and gradients can spread further than in the reference, with minimal filters and spectra those in
 images too.
 
-Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``frame.py``, ``gemm.py``, ``layout.py``,
-``spectral.py``, ``stack.py``, ``taps.py``, ``window_sums.py``, ``winograd.py``. Specification:
-``../reference/conv.py``. Read next: ``channels_last.py``.
+Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``frame.py``, ``frame_sums.py``,
+``gemm.py``, ``layout.py``, ``spectral.py``, ``stack.py``, ``taps.py``, ``window_sums.py``, ``winograd.py``.
+Specification: ``../reference/conv.py``. Read next: ``channels_last.py``.
 """
 
 from __future__ import annotations
@@ -45,20 +45,17 @@ from minigen_kernels.cpu.activation import bias_act
 from minigen_kernels.cpu.channels_last import correlate, weight_grad
 from minigen_kernels.cpu.choice import tile_size
 from minigen_kernels.cpu.circle import Geometry, circle, spectral_is_faster
-from minigen_kernels.cpu.frame import Axis, Frame, filled_up
+from minigen_kernels.cpu.frame import Frame, filled_up
+from minigen_kernels.cpu.frame_sums import sum_in_frames, taps_at_once
 from minigen_kernels.cpu.gemm import matmul
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import as_channels_first, as_channels_last, is_channels_last, lies_last
 from minigen_kernels.cpu.stack import multiply_stack
-from minigen_kernels.cpu.taps import dot_of_taps, sum_of_taps, sum_of_taps_single
+from minigen_kernels.cpu.taps import dot_of_taps
 from minigen_kernels.cpu.upsample import upsample_nearest2d
 
-#: What the frame and the results of a group of samples may take together. Sums read a frame many times and want it in
-#: the second-level cache; dot products gain more from long rows.
-SUM_GROUP_BYTES = 1 << 19
+#: What the frame and the results of a group of samples may take together: dot products gain from long rows.
 DOT_GROUP_BYTES = 1 << 21
-#: What the taps in work at once may use: about as much in weights as in cells, or cells alone.
-CACHE_BYTES = 3 << 17
 #: Groups with fewer channels are computed in frames with the channels first.
 FEW_CHANNELS = 8
 
@@ -88,7 +85,7 @@ def conv2d(
     elif way == "spectra":
         y = spectral.conv2d(as_channels_first(x), w, out_hw, groups, circle(geometry, x.dtype))
     else:
-        y = _sum(x, w.reshape(groups, K // groups, Cg, kh, kw), out_hw, *geometry.window())
+        y = sum_in_frames(x, w.reshape(groups, K // groups, Cg, kh, kw), out_hw, *geometry.window())
     return y if b is None else bias_act(as_ncl(y), b, activation, slope).reshape(y.shape)
 
 
@@ -122,7 +119,7 @@ def conv_transpose2d(
     elif way == "spectra":
         gx = spectral.conv_transpose2d(as_channels_first(g), w, out_hw, groups, circle(geometry, g.dtype))
     else:
-        gx = _sum(g, w.reshape(groups, K // groups, Cg, kh, kw).swapaxes(1, 2), out_hw, *geometry.spread())
+        gx = sum_in_frames(g, w.reshape(groups, K // groups, Cg, kh, kw).swapaxes(1, 2), out_hw, *geometry.spread())
     return gx if b is None else bias_act(as_ncl(gx), b, activation, slope).reshape(gx.shape)
 
 
@@ -153,7 +150,7 @@ def conv2d_weight_grad(
     offsets = filled_up(offsets, 4)
     results = frame.results()
     gw = np.zeros((groups, results.shape[1], len(offsets)), x.dtype)
-    at_once = _taps_at_once(T, frame.cells.nbytes)
+    at_once = taps_at_once(T, frame.cells.nbytes)
     for first in range(0, N, frame.samples):
         count = min(frame.samples, N - first)
         frame.pack(x, first, count)
@@ -244,50 +241,3 @@ def _mix_channels(w: Array, x: Array) -> Array:
     mixed = np.empty((N, len(w), H * W), x.dtype)
     multiply_stack(w[None], x.reshape(N, C, H * W), mixed)
     return mixed.reshape(N, len(w), H, W)
-
-
-def _sum(x: Array, w: Array, out_hw: Pair, rows: Axis, columns: Axis) -> Array:
-    """The sums over taps that both convolutions are.
-
-    x (N, C, ., .), w (groups, K/groups, C/groups, kh, kw) -> (N, K, *out_hw).
-    """
-    N = x.shape[0]
-    groups, Kg = w.shape[:2]
-    covered = tuple(sum(line.size for line, _ in axis.results) for axis in (rows, columns))
-    y: Array = (np.empty if covered == out_hw else np.zeros)((N, groups * Kg, *out_hw), x.dtype)
-    if x.size == 0 or 0 in y.shape or 0 in covered:
-        return np.zeros_like(y)
-    frame = Frame(x, groups, groups * Kg, rows, columns, SUM_GROUP_BYTES)
-    sums = frame.results()
-    sum_up, arrange, multiple = (sum_of_taps_single, _flat, 6) if Kg == 1 else (sum_of_taps, _by_fours, 3)
-    parts = []
-    for part in frame.parts:
-        met = w[:, :, :, [tap.u for tap in part.row_taps]][..., [tap.u for tap in part.column_taps]]
-        weights = arrange(met.reshape(groups, Kg, -1))
-        parts.append((part, frame.offsets(part), weights, _taps_at_once(met[0, 0].size, 2 * weights.nbytes)))
-    for first in range(0, N, frame.samples):
-        count = min(frame.samples, N - first)
-        frame.pack(as_channels_first(x[first : first + count]), 0, count)  # a group is converted within the cache
-        for part, offsets, weights, at_once in parts:
-            sum_up(frame.cells, offsets, weights, sums, part.at, frame.starts(count, part, multiple), at_once)
-        frame.unpack_results(sums, y, first, count)
-    return y
-
-
-def _taps_at_once(T: int, size: int) -> int:
-    """How many of T taps to work through at once, if together they use `size` bytes; a multiple of 4."""
-    return -(-T // -(-size // CACHE_BYTES) // 4) * 4
-
-
-def _flat(w: Array) -> Array:
-    """(groups, 1, T) -> (groups, T)."""
-    return np.ascontiguousarray(w[:, 0])
-
-
-def _by_fours(w: Array) -> Array:
-    """(groups, K, T) -> (groups, K/4, T, 4): what a block of four channels needs next, side by side."""
-    groups, K, T = w.shape
-    blocks = -(-K // 4)
-    padded = np.zeros((groups, blocks * 4, T), w.dtype)
-    padded[:, :K] = w
-    return np.ascontiguousarray(padded.reshape(groups, blocks, 4, T).swapaxes(2, 3))

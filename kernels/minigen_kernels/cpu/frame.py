@@ -24,7 +24,7 @@ import numpy as np
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
-from minigen_kernels.cpu.taps import pack, pack_interleaved, unpack, unpack_interleaved
+from minigen_kernels.cpu.taps import pack, pack_interleaved
 
 #: Samples are interleaved if that computes at most this multiple of the places, because copying is cheaper then. But
 #: whole lines are copied faster than squares, so the limit is lower for whole lines and strips above so many bytes.
@@ -160,11 +160,14 @@ class Frame:
     """The frames of a group of samples, and their layout.
 
     cells (groups, C/groups * phases, places): `pack` fills those of images, the others stay zero.
-    samples: as many as fit such that cells and results of K channels take at most `group_bytes`; at least a strip.
+    samples: as many as fit such that cells and results of K channels take at most `group_bytes`, and leave some for as
+    many groups as `pieces`; at least a strip.
     parts: the sums to compute.
     """
 
-    def __init__(self, x: Array, groups: int, K: int, rows: Axis, columns: Axis, group_bytes: int) -> None:
+    def __init__(
+        self, x: Array, groups: int, K: int, rows: Axis, columns: Axis, group_bytes: int, pieces: int = 1
+    ) -> None:
         N, C = x.shape[:2]
         self.rows, self.columns, self.groups, self.K = rows, columns, groups, K
         self.channels = C // groups
@@ -175,14 +178,14 @@ class Frame:
         self.interleaved = self.lanes if _should_interleave(N, C, K, rows, columns, self.lanes, x.itemsize) else 1
         self.pitch = columns.pitch * self.interleaved
         self.strip_pitch = rows.pitch * self.pitch
-        strips = min(-(-N // self.interleaved), max(1, group_bytes // (strip_bytes * self.interleaved)))
+        strips = min(-(-N // (self.interleaved * pieces)), max(1, group_bytes // (strip_bytes * self.interleaved)))
         self.samples = strips * self.interleaved
         places = (strips - 1) * self.strip_pitch + (rows.length - 1) * self.pitch + columns.length * self.interleaved
         # An odd number of 64-byte lines: planes at a distance of 4096 bytes would share cache sets.
         places = (places * x.itemsize // 64 + 1 | 1) * 64 // x.itemsize
         shape = (groups, self.channels * self.phases, places)
         size = groups * self.channels * self.phases * places
-        slack = 8 * self.lanes  # the last registers may reach beyond the last cell
+        self.slack = slack = 8 * self.lanes  # the last registers may reach beyond the last cell
         self.cells: Array = np.zeros(size + slack, x.dtype)[:size].reshape(shape)
         self.parts, at = [], 0
         for row, row_taps in rows.results:
@@ -195,9 +198,9 @@ class Frame:
     def pack(self, x: Array, first: int, count: int) -> None:
         """Take in the samples `first`, ..., `first + count - 1` of x (N, C, H, W)."""
         if self.interleaved > 1:
-            return pack_interleaved(x, first, count, self._places(x, self._cell_grids), self.phases, self.cells)
+            return pack_interleaved(x, first, count, self.places(x, self.cell_grids), self.phases, self.cells)
         for phase, (row, column) in enumerate(product(self.rows.phases, self.columns.phases)):
-            layout = (self.strip_pitch, self.pitch, self._lead(row, column), phase, self.phases)
+            layout = (self.strip_pitch, self.pitch, self.lead(row, column), phase, self.phases)
             pack(x, first, count, row[1:], column[1:], self.cells, layout)
 
     def offsets(self, part: Part) -> Array:
@@ -223,34 +226,27 @@ class Frame:
         """Take in given results of these samples, g (N, K, oh, ow), where `starts` has them; there is one part."""
         (part,) = self.parts
         if self.interleaved > 1:
-            return pack_interleaved(g, first, count, self._places(g, self._result_grids), 1, results)
+            return pack_interleaved(g, first, count, self.places(g, self.result_grids), 1, results)
         if count < self.samples:
             results.fill(0)  # what the larger group before this one has left
         layout = (self.strip_pitch, self.pitch, part.at, 0, 1)
         pack(g, first, count, part.row[1:], part.column[1:], results, layout)
 
-    def unpack_results(self, sums: Array, y: Array, first: int, count: int) -> None:
-        """Write the results of all parts to these samples of y (N, K, oh, ow)."""
-        if self.interleaved > 1:
-            return unpack_interleaved(sums, y, first, count, self._places(y, self._result_grids))
-        for part in self.parts:
-            layout = (self.strip_pitch, self.pitch, part.at, 0, 1)
-            unpack(sums, y, first, count, part.row[1:], part.column[1:], layout)
-
-    def _lead(self, row: Line, column: Line) -> int:
+    def lead(self, row: Line, column: Line) -> int:
         """The place of the first cell of a phase."""
         return row.lead * self.pitch + column.lead * self.interleaved
 
     @cached_property
-    def _cell_grids(self) -> tuple[Grid, ...]:
+    def cell_grids(self) -> tuple[Grid, ...]:
+        """Where interleaved cells stand."""
         lines, width = product(self.rows.phases, self.columns.phases), self.cells.shape[2]
         return tuple(
-            Grid(row, column, phase * width + self._lead(row, column), self.pitch, self.strip_pitch)
+            Grid(row, column, phase * width + self.lead(row, column), self.pitch, self.strip_pitch)
             for phase, (row, column) in enumerate(lines)
         )
 
     @cached_property
-    def _result_grids(self) -> tuple[Grid, ...]:
+    def result_grids(self) -> tuple[Grid, ...]:
         """For interleaved samples the registers of results are in the order of `starts`, without gaps."""
         grids = []
         for row, column, _, _, at in self.parts:
@@ -258,7 +254,8 @@ class Frame:
             grids.append(Grid(row, column, at, pitch, row.size * pitch))
         return tuple(grids)
 
-    def _places(self, images: Array, grids: tuple[Grid, ...]) -> Array:
+    def places(self, images: Array, grids: tuple[Grid, ...]) -> Array:
+        """Where the cells of images go, for each strip."""
         return interleaved_places(images.shape[2:], grids, self.samples // self.interleaved, self.interleaved)
 
 

@@ -21,7 +21,7 @@ Places = tuple[int, int, int]  # the distances of two matrices, of two rows, and
 def multiply_stack(a: Array, b: Array, c: Array) -> None:
     """c[s] = a[s] @ b[s]: a (S, M, K), b (S, K, N), c (S, M, N). One of a, or of b, may be for all: S is 1 there.
 
-    In c the numbers of a row are neighbours in memory. A factor is copied if neither those of a row nor of a column are.
+    In c the numbers of a row are neighbours in memory. A factor is copied if those of neither row nor column are.
     """
     M, K, N = *a.shape[1:], b.shape[2]
     if c.size == 0 or K == 0:
