@@ -1,4 +1,4 @@
-"""``docs/performance.md``, from all results that are kept: of ``run.py``, ``accuracy.py`` and ``launches.py``.
+"""``docs/performance.md``, from all results that ``run.py``, ``threads.py``, ``accuracy.py`` and ``launches.py`` keep.
 
 Imports: minigen_bench/tables.py. Read next: ``run.py``.
 """
@@ -170,6 +170,23 @@ def threads(one: Result, several: Result) -> str:
     return f"### {where(one)}: 1 and {n} threads\n\n{table(rows)}\n"
 
 
+def serial_shares(found: dict[str, Any]) -> str:
+    """What ``threads.py`` measured."""
+    n = max(model["threads"] for model in found["models"].values())
+    rows = [["one step, ms", "1 thread", f"{n} threads", f"{n} to 1", "serial share", "8 to 1, on paper"]]
+    for name, model in found["models"].items():
+        cells = [f"{model[key]:.3g}" for key in ("one_ms", "several_ms")]
+        shares = [f"{model[key]:.2f}" for key in ("ratio", "serial_share", "ratio_of_8_on_paper")]
+        rows.append([name, *cells, *shares])
+    return f"""### {place(found["machine"])}: 1 and {n} threads in turns
+
+Written by `python benchmarks/threads.py`: minigen alone, in one process, the minimum of steps with one and with {n}
+threads in turns. The serial share follows from the two (Karp and Flatt, 1990), and from it what 8 cores would make.
+
+{table(rows)}
+"""
+
+
 def accuracy(found: dict[str, Any]) -> str:
     """The errors that ``accuracy.py`` measured."""
     rows = [["computed in float32", "minigen", "PyTorch", "gradients, minigen", "gradients, PyTorch"]]
@@ -197,8 +214,10 @@ def page(folder: Path) -> str:
         parts.append(side_by_side(results))
     single = {where(r): r for r in results if r["run"]["threads"] == 1}
     several = [r for r in results if r["run"]["threads"] > 1 and where(r) in single]
-    if several:
-        parts += ["## Threads\n", *(threads(single[where(r)], r) for r in several)]
+    shared = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("threads-*.json"))]
+    shared = [found for found in shared if all("serial_share" in model for model in found["models"].values())]
+    if several or shared:
+        parts += ["## Threads\n", *(threads(single[where(r)], r) for r in several), *map(serial_shares, shared)]
     accuracies = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("accuracy-*.json"))]
     parts += [accuracy(found) for found in accuracies]
     parts += [launches(), GRAPHS]

@@ -6,7 +6,8 @@
 Takes training steps of ``minigen_bench/steps.py`` in turns with 1 and with several threads in one process, and compares
 the minima. The serial share s of a step follows from the two times (Karp and Flatt, 1990: of n threads, t_n / t_1 =
 s + (1 - s) / n), and from s what 8 cores would make of it, on paper. Only a quiet machine gives numbers that are worth
-something. Writes ``benchmarks/results/threads-<cpu>.json``; models that are not measured again stay there.
+something: `others` is the part of all cores that other processes took meanwhile. Writes
+``benchmarks/results/threads-<cpu>.json``; models that are not measured again stay there.
 
 Imports: minigen, minigen_bench. Read next: ``kernels/minigen_kernels/cpu/workers.py``.
 """
@@ -18,7 +19,6 @@ import datetime
 import importlib
 import json
 import os
-import platform
 import shlex
 import subprocess
 import sys
@@ -28,9 +28,10 @@ from typing import Any
 
 import checkout  # noqa: F401
 
-from minigen_bench.harness import environment, processor
+from minigen_bench.harness import Settings, environment
+from minigen_bench.session import empty_result, write
 from minigen_bench.steps import STEPS
-from minigen_bench.tables import slug
+from minigen_bench.tables import place, slug
 
 HERE = Path(__file__).resolve().parent
 MODELS = [name for name, step in STEPS.items() if step.trains]
@@ -43,7 +44,8 @@ def compare(model: str, threads: int, seconds: float) -> dict[str, float]:
     training = importlib.import_module("minigen_bench.in_minigen").Training(model, STEPS[model].batch, threads)
     best = {1: float("inf"), threads: float("inf")}
     training.step()  # compiles
-    end = time.perf_counter() + seconds
+    begin, busy, own = time.perf_counter(), busy_seconds(), time.process_time()
+    end = begin + seconds
     while time.perf_counter() < end:
         for n in best:
             mg.set_num_threads(n)
@@ -52,6 +54,7 @@ def compare(model: str, threads: int, seconds: float) -> dict[str, float]:
                 training.step()
                 if k:  # threads that wake up are not timed
                     best[n] = min(best[n], time.perf_counter() - start)
+    others = busy_seconds() - busy - (time.process_time() - own)
     ratio = best[threads] / best[1]
     serial = min(max((ratio - 1 / threads) / (1 - 1 / threads), 0), 1)
     return {
@@ -60,7 +63,17 @@ def compare(model: str, threads: int, seconds: float) -> dict[str, float]:
         "ratio": ratio,
         "serial_share": serial,
         f"ratio_of_{CORES}_on_paper": serial + (1 - serial) / CORES,
+        "others": others / ((time.perf_counter() - begin) * (os.cpu_count() or 1)),
     }
+
+
+def busy_seconds() -> float:
+    """What all cores have worked since the system began, in seconds; 0 where it does not say."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0
+    user, nice, system, _, _, *interrupts = map(int, stat.read_text().split("\n", 1)[0].split()[1:8])
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -79,7 +92,8 @@ def main() -> None:
         print(json.dumps(compare(options.measure, options.threads, options.seconds)))
         return
     env, _ = environment(options.threads)
-    file = options.out / f"threads-{slug(processor())}.json"
+    machine = empty_result(Settings(threads=options.threads), [])["machine"]
+    file = options.out / f"threads-{slug(place(machine))}.json"
     models = json.loads(file.read_text(encoding="utf-8"))["models"] if file.exists() else {}
     models = {name: row for name, row in models.items() if "serial_share" in row}
     measure = [sys.executable, __file__, "--threads", str(options.threads), "--measure"]
@@ -93,15 +107,15 @@ def main() -> None:
         found: dict[str, Any] = json.loads(done.stdout)
         models[model] = {**found, "threads": options.threads, "load_before": load}
         times = f"1 thread {found['one_ms']:8.2f} ms, {options.threads} threads {found['several_ms']:8.2f} ms"
-        print(f"{model:16} {times}, ratio {found['ratio']:.2f}, serial {found['serial_share']:.2f}", flush=True)
-    result = {
-        "date": datetime.date.today().isoformat(),
-        "machine": {"cpu": processor(), "system": platform.platform(), "cores": os.cpu_count()},
-        "note": options.note,
-        "models": {name: models[name] for name in STEPS if name in models},
-    }
-    options.out.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        shares = f"serial {found['serial_share']:.2f}, others {found['others']:.2f}"
+        print(f"{model:16} {times}, ratio {found['ratio']:.2f}, {shares}", flush=True)
+        result = {
+            "date": datetime.date.today().isoformat(),
+            "machine": machine,
+            "note": options.note,
+            "models": {name: models[name] for name in STEPS if name in models},
+        }
+        write(result, file)
     print(f"Kept in {file}")
 
 
