@@ -24,7 +24,7 @@ import numpy as np
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
-from minigen_kernels.cpu.taps import pack, pack_interleaved
+from minigen_kernels.cpu.taps import pack_alone, pack_interleaved_alone
 
 #: Samples are interleaved if that computes at most this multiple of the places, because copying is cheaper then. But
 #: whole lines are copied faster than squares, so the limit is lower for whole lines and strips above so many bytes.
@@ -198,10 +198,10 @@ class Frame:
     def pack(self, x: Array, first: int, count: int) -> None:
         """Take in the samples `first`, ..., `first + count - 1` of x (N, C, H, W)."""
         if self.interleaved > 1:
-            return pack_interleaved(x, first, count, self.places(x, self.cell_grids), self.phases, self.cells)
+            return pack_interleaved_alone(x, first, count, self.places(x, self.cell_grids), self.phases, self.cells)
         for phase, (row, column) in enumerate(product(self.rows.phases, self.columns.phases)):
             layout = (self.strip_pitch, self.pitch, self.lead(row, column), phase, self.phases)
-            pack(x, first, count, row[1:], column[1:], self.cells, layout)
+            pack_alone(x, first, count, row[1:], column[1:], self.cells, layout)
 
     def offsets(self, part: Part) -> Array:
         """The distances of all taps of a part, flat in the order (channel, u, v)."""
@@ -226,11 +226,11 @@ class Frame:
         """Take in given results of these samples, g (N, K, oh, ow), where `starts` has them; there is one part."""
         (part,) = self.parts
         if self.interleaved > 1:
-            return pack_interleaved(g, first, count, self.places(g, self.result_grids), 1, results)
+            return pack_interleaved_alone(g, first, count, self.places(g, self.result_grids), 1, results)
         if count < self.samples:
             results.fill(0)  # what the larger group before this one has left
         layout = (self.strip_pitch, self.pitch, part.at, 0, 1)
-        pack(g, first, count, part.row[1:], part.column[1:], results, layout)
+        pack_alone(g, first, count, part.row[1:], part.column[1:], results, layout)
 
     def lead(self, row: Line, column: Line) -> int:
         """The place of the first cell of a phase."""

@@ -8,7 +8,7 @@ one pixel, an array is in both. An array of so few channels that they do not fil
 A conversion is a transpose of a matrix (C, H * W) for each sample: squares of a register's width are turned in
 registers, the last ones of a line overlapping those before.
 
-Imports: NumPy, ``squares.py``, ``threads.py``. Read next: ``activation.py``.
+Imports: NumPy, Numba, ``squares.py``, ``threads.py``. Read next: ``activation.py``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import math
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from minigen_kernels import Array
+from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import REGISTER_BYTES, lane_count
 from minigen_kernels.cpu.squares import put_transposed
-from minigen_kernels.cpu.threads import njit_shared
+from minigen_kernels.cpu.threads import share
 
 #: The axes of (N, C, ...) in the order of channels-last memory, and those of that memory in the order of (N, C, ...).
 _TO_LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
@@ -121,14 +123,24 @@ def _convert(x: Array, rows: int, columns: int, y: Array) -> None:
         return
     if x.itemsize in (4, 8):
         bits = f"f{x.itemsize}"  # moved, no number changes
-        turn_matrices(len(x), x.view(bits).reshape(-1), rows, columns, y.view(bits).reshape(-1))
+        _turn_matrices(len(x), x.view(bits).reshape(-1), rows, columns, y.view(bits).reshape(-1))
     else:
         y.reshape(len(x), columns, rows)[...] = x.reshape(len(x), rows, columns).swapaxes(1, 2)
 
 
-@njit_shared(1)
-def turn_matrices(first: int, last: int, x: Array, rows: int, columns: int, y: Array) -> None:
+@njit_cached()
+def _turn_matrices(count: int, x: Array, rows: int, columns: int, y: Array) -> None:
+    turn_matrices(count, x, rows, columns, y)
+
+
+@njit()
+def turn_matrices(count: int, x: Array, rows: int, columns: int, y: Array) -> None:
     """Matrices (count, rows, columns), one after another, to (count, columns, rows)."""
+    share(_turn_part, count, 1, (x, rows, columns, y))
+
+
+@njit()
+def _turn_part(first: int, last: int, x: Array, rows: int, columns: int, y: Array) -> None:
     n = lane_count(x)
     for matrix in range(first, last):
         start = matrix * rows * columns

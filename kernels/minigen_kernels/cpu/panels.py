@@ -11,7 +11,6 @@ from __future__ import annotations
 from numba import njit
 
 from minigen_kernels import Array
-from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import lane_count, load, store
 from minigen_kernels.cpu.squares import scatter_square
 from minigen_kernels.cpu.threads import share
@@ -20,7 +19,7 @@ from minigen_kernels.cpu.threads import share
 PIECE = 1 << 16
 
 
-@njit_cached()
+@njit()
 def pack_pixels(
     images: Array, start: int, count: int, steps: tuple[int, int], shape: tuple[int, int], frame: Array, lead: int,
     frame_steps: tuple[int, int],
@@ -49,7 +48,7 @@ def _pixels_part(
                 frame[t + j] = images[s + j]
 
 
-@njit_cached()
+@njit()
 def pack_planes(
     images: Array, start: int, count: int, planes: int, size: int, places: Array, frame: Array, frame_sample: int
 ) -> None:
@@ -79,7 +78,7 @@ def _planes_part(
                     scatter_square(images, s, size, planes - c, size - j, frame, at, places, j)
 
 
-@njit_cached()
+@njit()
 def pack_weights(
     w: Array, start: int, outer: tuple[int, int, int], count: int, columns: int, places: Array, packed: Array,
     pitch: int, width: int,
@@ -112,7 +111,7 @@ def _weights_part(
                         scatter_square(w, s, columns, count - i, columns - j, packed, at, places, j)
 
 
-@njit_cached()
+@njit()
 def unpack_weights(sums: Array, K: int, places: Array, width: int, w: Array, start: int) -> None:
     """w[start + k * T + t] = sums[places[t] + k * width] for K channels k and T places."""
     share(_unpack_part, K, 16, (sums, places, width, w, start))
@@ -126,7 +125,7 @@ def _unpack_part(begin: int, stop: int, sums: Array, places: Array, width: int, 
             w[to + t] = sums[places[t] + at]
 
 
-@njit_cached()
+@njit()
 def pack_blocks(g: Array, start: int, pitch: int, count: int, K: int, packed: Array, R: int) -> None:
     """Channels of `count` pixels to (blocks of R channels, pixel, R): K of them at g[start], g[start + pitch], ...
 

@@ -36,7 +36,7 @@ Cells = tuple[int, int, int]  # along one axis: the first cell, the step to the 
 Layout = tuple[int, int, int, int, int]
 
 
-@njit_cached()
+@njit()
 def pack(images: Array, first: int, count: int, rows: Cells, columns: Cells, cells: Array, layout: Layout) -> None:
     """Copy some rows and columns of images `first`, ..., `first + count - 1` to their places.
 
@@ -71,7 +71,7 @@ def _pack_part(
                 s += row_step * W
 
 
-@njit_cached()
+@njit()
 def unpack(sums: Array, images: Array, first: int, count: int, rows: Cells, columns: Cells, layout: Layout) -> None:
     """The inverse: copy results to some rows and columns of images `first`, ..., `first + count - 1`.
 
@@ -106,7 +106,7 @@ def _unpack_part(
                 t += row_step * W
 
 
-@njit_cached()
+@njit()
 def pack_interleaved(images: Array, first: int, count: int, places: Array, phases: int, cells: Array) -> None:
     """`pack` of all phases for interleaved samples: a register for each cell (``frame.interleaved_places``)."""
     share(_pack_interleaved_part, images.shape[1], 1, (images, first, count, places, phases, cells))
@@ -130,7 +130,7 @@ def _pack_interleaved_part(
                 scatter_square(source, s + j, C * size, count - strip, size - j, target, plane, place, j)
 
 
-@njit_cached()
+@njit()
 def unpack_interleaved(sums: Array, images: Array, first: int, count: int, places: Array) -> None:
     """The inverse, for all parts of the results; a cell without a place becomes zero."""
     share(_unpack_interleaved_part, images.shape[1], 1, (sums, images, first, count, places))
@@ -154,7 +154,7 @@ def _unpack_interleaved_part(
                 gather_square(target, t + j, K * size, count - strip, size - j, source, plane, place, j)
 
 
-@njit_cached()
+@njit()
 def sum_of_taps(
     cells: Array, offsets: Array, weights: Array, sums: Array, at: int, starts: Array, at_once: int
 ) -> None:
@@ -217,7 +217,7 @@ def _sum_part(
                             store(target, place + register * lanes, lane_sums)
 
 
-@njit_cached()
+@njit()
 def sum_of_taps_single(
     cells: Array, offsets: Array, weights: Array, sums: Array, at: int, starts: Array, at_once: int
 ) -> None:
@@ -253,6 +253,20 @@ def _sum_single_part(
             place = g * sums.shape[1] * sums.shape[2] + at + r * lanes
             for register, lane_sums in enumerate((s0, s1, s2, s3, s4, s5)):
                 store(target, place + register * lanes, lane_sums)
+
+
+@njit_cached()
+def pack_alone(
+    images: Array, first: int, count: int, rows: Cells, columns: Cells, cells: Array, layout: Layout
+) -> None:
+    """`pack`, as a kernel."""
+    pack(images, first, count, rows, columns, cells, layout)
+
+
+@njit_cached()
+def pack_interleaved_alone(images: Array, first: int, count: int, places: Array, phases: int, cells: Array) -> None:
+    """`pack_interleaved`, as a kernel."""
+    pack_interleaved(images, first, count, places, phases, cells)
 
 
 @njit_cached()

@@ -19,7 +19,6 @@ from numba import njit
 from numba.core import cgutils, types
 
 from minigen_kernels import Array
-from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.lanes import (
     REGISTER_BYTES,
     Lanes,
@@ -161,7 +160,7 @@ def _wide_part(
     )  # fmt: skip
 
 
-@njit_cached()
+@njit()
 def sum_panels_wide(
     frame: Array, places: Array, levels: tuple[int, int, int, int, int, int], weights: Array, at: int, pitch: int,
     y: Array, targets: Array, K: int, count: int, bias: Array, end: int, slope: float,
@@ -185,7 +184,7 @@ def _narrow_part(
     )  # fmt: skip
 
 
-@njit_cached()
+@njit()
 def sum_panels_narrow(
     frame: Array, places: Array, levels: tuple[int, int, int, int, int, int], weights: Array, at: int, pitch: int,
     y: Array, targets: Array, K: int, count: int, bias: Array, end: int, slope: float,
@@ -254,7 +253,7 @@ def _weights_high_part(
     )
 
 
-@njit_cached()
+@njit()
 def weight_sums_high(
     frame: Array, places: Array, sources: Array, lane: Array, g: Array, g_steps: tuple[int, int], count: int,
     chunk: int, K: int, sums: Array, more: bool,
@@ -274,7 +273,7 @@ def _weights_wide_part(
     )
 
 
-@njit_cached()
+@njit()
 def weight_sums_wide(
     frame: Array, places: Array, sources: Array, lane: Array, g: Array, g_steps: tuple[int, int], count: int,
     chunk: int, K: int, sums: Array, more: bool,
