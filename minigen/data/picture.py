@@ -92,7 +92,8 @@ def decode(source: Source, options: PictureOptions, name: str = "", *, outside: 
             return scaled(values, options, outside)
         _scale_transparent_value(opened, raw_mode)
         picture = _over_background(_to_8_bits(_apply_exif_orientation(opened), kind, options), options)
-        picture = picture.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
+        mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+        picture = picture if picture.mode == mode else picture.convert(mode)
         x = np.asarray(fitted(picture, options, (0,) * 4 if channels == 4 else options.background), np.uint8)
     return x[None] if channels == 1 else np.ascontiguousarray(x.transpose(2, 0, 1))
 

@@ -179,7 +179,8 @@ DATA = [
         "name": "n", "split": "train", "images": np.zeros((4, 2, 2, 1), np.uint8), "labels": np.arange(4) % 2,
         "classes": ("a", "b"), "factors": {"f": np.arange(4)}, "value_range": (0.0, 1.0), "notes": ()}),
     Row("data.Batches", batches, lambda: {
-        "dataset": dataset(), "batch_size": 2, "seed": 0, "shuffle": True, "drop_last": False}),
+        "dataset": dataset(), "batch_size": 2, "seed": 0, "shuffle": True, "drop_last": False,
+        "workers": 1}),
     Row("data.load", data.load, lambda: {
         "name_or_path": "glyphs", "split": "test", "data_dir": None, "seed": 0, "image_size": None,
         "image_channels": None, "image_alpha": "white", "image_fit": "crop", "image_range": None, "labels": None,
