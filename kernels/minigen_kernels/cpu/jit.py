@@ -41,11 +41,13 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 def njit_cached(source: Callable[..., Any] | None = None, **options: Any) -> Callable[[F], F]:
     """A decorator for kernels: ``numba.njit(**options)`` with private helpers, cached on disk if possible.
 
+    A kernel does not hold the interpreter's lock: threads that read and decode images run beside it.
+
     The cache tells kernels apart by the place of their source; `source` has one if the kernel has not.
     """
 
     def decorate(function: F) -> F:
-        kernel = njit(pipeline_class=KernelCompiler, no_cfunc_wrapper=True, **options)(function)
+        kernel = njit(pipeline_class=KernelCompiler, no_cfunc_wrapper=True, nogil=True, **options)(function)
         try:
             kernel._cache = KernelCache(source or function)
         except RuntimeError as error:

@@ -118,7 +118,7 @@ def _share(pool: int, function: int, data: int, count: int, piece: int) -> int:
     return failed
 
 
-@njit_cached(error_model="numpy", nogil=True)
+@njit_cached(error_model="numpy")
 def _work(pool: int, worker: int) -> None:
     """What a worker does until the end: look for pieces, and sleep after a while without."""
     at, spins = worker * WORKER, 0
