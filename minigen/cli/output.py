@@ -44,6 +44,12 @@ def _begins(*marks: bytes) -> Callable[[Path], bool]:
     return fits
 
 
+def _is_safetensors(path: Path) -> bool:
+    """Eight bytes with the length of a header, and that, which is JSON."""
+    with open(path, "rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
 def _holds(*names: str) -> Callable[[Path], bool]:
     """A .npz file with these arrays, whatever others there are."""
 
@@ -59,6 +65,7 @@ PNG = Kind("PNG picture", _begins(b"\x89PNG\r\n\x1a\n"))
 PDF = Kind("PDF file", _begins(b"%PDF"))
 SVG = Kind("SVG file", _begins(b"<?xml", b"<svg"))
 ONNX = Kind("ONNX file", _begins(*(bytes([8, version]) for version in range(3, 20))))  # its first field
+WEIGHTS = Kind("file of weights", lambda path: zipfile.is_zipfile(path) or _is_safetensors(path))
 PICTURE = {"": PNG, ".png": PNG}  # for a command that writes nothing else
 CODES = Kind("file of codes", _holds("codes", "split"))
 SAMPLED = Kind("file of samples", _holds("images", "codes", "value_range"))

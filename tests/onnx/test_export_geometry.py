@@ -21,7 +21,7 @@ from minigen import ops
 from minigen.autograd import Tensor
 
 some = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-many = settings(some, max_examples=150)
+many = settings(some, max_examples=80)
 dtypes = st.sampled_from(["float32", "float64"])
 groupings = st.sampled_from([(2, 4, 1), (2, 4, 2), (3, 3, 3)])  # channels in, channels out, groups
 

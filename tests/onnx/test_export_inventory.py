@@ -17,7 +17,7 @@ from minigen.inventory.cases import Case
 each_case = pytest.mark.parametrize("case", [case for _, case in CASES], ids=[name for name, _ in CASES])
 
 #: What depends on the number of samples by more than a shape: a mean over them, or places counted from an end.
-OF_ONE_BATCH = ("ops.pad 3", "ops.prod 0", "ops.var 0", "ops.max_unpool2d 0")
+OF_ONE_BATCH = ("ops.pad 3", "ops.prod 0", "ops.var 0", "ops.max_unpool2d 0", "nn.MaxUnpool2d 0")
 #: Further inputs are parameters of a fixed length; and losses are means over the batch.
 WITH_PARAMETERS = (
     "ops.broadcast_to",
@@ -36,9 +36,11 @@ def test_a_case_is_the_same_in_onnxruntime(case: Case, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dtype", "opset"), [("float64", 20), ("float32", 17), ("float32", 18), ("float64", 22)])
-def test_all_are_in_both_dtypes_and_in_other_opsets(dtype: str, opset: int, tmp_path: Path) -> None:
-    for name, case in CASES:
+@pytest.mark.parametrize(
+    ("dtype", "opset", "every"), [("float64", 20, 1), ("float32", 17, 1), ("float32", 18, 4), ("float64", 22, 4)]
+)
+def test_all_are_in_both_dtypes_and_in_other_opsets(dtype: str, opset: int, every: int, tmp_path: Path) -> None:
+    for name, case in CASES[::every]:
         made = export_case(case, tmp_path / "case.onnx", dtype, dynamic_batch=False, opset=opset)
         assert made.difference <= {"float32": 1e-5, "float64": 1e-12}[dtype], name
 
