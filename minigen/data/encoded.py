@@ -10,7 +10,7 @@ Imports: NumPy, ``picture.py``, ``slices.py``, ``stored.py``, ``kept.py``. Read 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from minigen.data.picture_options import Header, PictureOptions
 from minigen.data.slices import Slices
 from minigen.data.stored import StoredImages, Survey, is_streamed
 
-VERSION = 1  # of what is kept: another number forgets it
+VERSION = 2  # of what is kept: another number forgets it
 AT_ONCE = 256  # pictures whose headers a thread reads in one go
 
 
@@ -60,6 +60,7 @@ class Pictures(StoredImages):
     def __init__(self, slices: Slices, options: PictureOptions) -> None:
         """ValueError, naming it, if the first cannot be read."""
         self.slices, self.options = slices, options
+        self.outside: list[tuple[float, float]] = []  # extremes of stored values that were clipped
         first = _first(slices, options)
         self.shape, self.dtype = (len(slices), *first.shape), first.dtype
 
@@ -67,7 +68,7 @@ class Pictures(StoredImages):
         images = np.empty((len(index), *self.shape[1:]), self.dtype)
         for k, data in self.slices.read(index):
             name = self.slices.name(int(index[k]))
-            x = decode(data, self.options, name)
+            x = decode(data, self.options, name, outside=lambda *ends: self.outside.append(ends))
             if x.shape != self.shape[1:]:
                 raise ValueError(
                     f"pictures of different sizes: {self.slices.name(0)} is {self.shape[2]}x{self.shape[3]}, "
@@ -78,9 +79,20 @@ class Pictures(StoredImages):
 
     def make_survey(self) -> Survey:
         def survey() -> dict[str, NDArray[Any]]:
-            return super(Pictures, self).make_survey()._asdict()
+            found = super(Pictures, self).make_survey()._asdict()
+            return {**found, "outside": np.array(self.outside, float).reshape(-1, 2)}
 
-        return Survey(**kept(self.slices.key(VERSION, "survey", self.options, self.shape), survey))
+        found = dict(kept(self.slices.key(VERSION, "survey", self.options, self.shape), survey))
+        self.outside = [(float(low), float(high)) for low, high in found.pop("outside")]
+        return Survey(**found)
+
+
+def clipping_note(options: PictureOptions, outside: Sequence[tuple[float, float]]) -> list[str]:
+    """A note on stored values out of the range, from the extremes of the pictures that have such."""
+    if options.range is None or not outside:
+        return []
+    (lows, highs), (low, high) = zip(*outside), options.range
+    return [f"values from {min(lows):g} to {max(highs):g}: those outside of [{low:g}, {high:g}] are clipped"]
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,7 @@ def picture_dataset(found: Encoded, reading: Reading, *, split: str, seed: int) 
         _ = pictures.survey  # each is decoded once, so that damage is found now
     else:
         images = np.asarray(pictures)
-    notes = found.notes
+    notes = (*found.notes, *clipping_note(options, pictures.outside))
     if several:
         notes = (*notes, f"{several:,} file{'s' * (several > 1)} of several pictures: the first of each is read")
     mine = None if found.labels is None else found.labels[key]

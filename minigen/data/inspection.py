@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from minigen.data.ahead import read_ahead
 from minigen.data.dataset import Dataset
-from minigen.data.encoded import Encoded, Reading
+from minigen.data.encoded import Encoded, Reading, clipping_note
 from minigen.data.layout import holdout
 from minigen.data.picture import decode, header
 from minigen.data.picture_options import Header, PictureOptions, picture_options
@@ -201,12 +201,12 @@ class _Look:
         """Decode all pictures: their common shape, values, copies and mean."""
         sums, lock = _Sums(), threading.Lock()
 
-        def look(data: bytes, name: str) -> tuple[Any, bytes, float, float, bool]:
-            outside: list[float] = []
-            x = decode(data, options, name, outside=lambda *ends: outside.extend(ends))
+        def look(data: bytes, name: str) -> tuple[Any, bytes, float, float, list[tuple[float, float]]]:
+            outside: list[tuple[float, float]] = []
+            x = decode(data, options, name, outside=lambda *ends: outside.append(ends))
             with lock:
                 sums.add(x[None])
-            return x.shape, _digest(x), float(x.min()), float(x.max()), bool(outside)
+            return x.shape, _digest(x), float(x.min()), float(x.max()), outside
 
         seen = dict(self._each(look, places))
         result = self.result
@@ -216,7 +216,9 @@ class _Look:
         result.dtype, scale = np.dtype(options.dtype).name, 255.0 if options.range is None else 1.0
         result.low = min(low for _, _, low, _, _ in seen.values()) / scale
         result.high = max(high for _, _, _, high, _ in seen.values()) / scale
-        result.kinds["with values out of the range, which are clipped"] += sum(found[4] for found in seen.values())
+        outside = [ends for *_, found in seen.values() for ends in found]
+        result.kinds["with values out of the range, which are clipped"] += len(outside)
+        result.notes += clipping_note(options, outside)
         result.kinds["of one value alone"] += sum(low == high for _, _, low, high, _ in seen.values())
         self._find_copies({place: (found[0], found[1]) for place, found in seen.items()})
         if len(shapes) > 1:
@@ -253,7 +255,7 @@ class _Look:
                 chosen = {s: holdout(len(self.slices), split=s, seed=0, source=found.name) for s in ("train", "test")}
             except ValueError as error:
                 result.refused.append(Refusal("", str(error)))
-        result.notes = [*found.notes]
+        result.notes = [*found.notes, *result.notes]
         result.splits = {s: len(chosen[s]) for s in ("train", "test") if s in chosen}
         if found.labels is not None:
             numbers = {s: found.labels["" if result.drawn else s][chosen[s]] for s in result.splits}

@@ -84,8 +84,11 @@ def load(
     paths are searched in these two folders too; if a path does not exist, its last part is searched in `data_dir`.
 
     `seed` is for drawing glyphs, points and stacks, and for the random tenth that is the test set of a data set without
-    splits: use the same for both splits. `image_size` is for folders of pictures, `letters` for glyphs, `count` for
-    glyphs, points and stacks.
+    splits: use the same for both splits. `letters` is for glyphs, `count` for glyphs, points and stacks.
+
+    For pictures in files: `image_size` (a side, (height, width) or "32x48"), `image_fit`, `image_channels`,
+    `image_alpha` and `image_range` ((low, high) or "low:high"), which are those of ``PictureOptions``; and `labels`,
+    "FILE.csv", "FILE.csv:COLUMN" or a function of the name of a picture (``labels.py``).
 
     Value range and classes are determined for the whole data set, whichever split is loaded (``values.py``,
     ``classes.py``); ``notes`` of the result say what was skipped. ``rules=1`` reads a user's files as version 0.1.0

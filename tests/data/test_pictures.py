@@ -169,6 +169,17 @@ def test_all_16_bits_are_kept_with_a_range_and_the_upper_8_without():
     assert np.array_equal(small, wanted)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_values_that_are_clipped_are_noted(tmp_path, monkeypatch, stream):
+    monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path / ".cache"))
+    for k in range(3):
+        (tmp_path / f"{k}.png").write_bytes(png(np.full((4, 4), 100 * k + 9, np.uint16)))
+    for _ in range(2):  # the second time from the cache, if it is streamed
+        notes = [load(tmp_path, split=s, image_range="0:150", stream=stream).notes for s in ("train", "test")]
+        assert notes == [("values from 209 to 209: those outside of [0, 150] are clipped",)] * 2
+    assert load(tmp_path, image_range="0:209", stream=stream).notes == ()
+
+
 def test_colour_and_transparency_within_a_range():
     y = read(png(RGBA), range="0:127")
     np.testing.assert_allclose(y.transpose(1, 2, 0), (over(RGBA, 127) / 127).clip(0, 1), atol=1e-6)

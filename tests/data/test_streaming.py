@@ -226,7 +226,7 @@ def test_what_was_found_of_pictures_is_kept_as_long_as_they_are_the_same(tmp_pat
     load(folder, stream=True)
     calls = []
     decode = encoded.decode
-    monkeypatch.setattr(encoded, "decode", lambda *args: calls.append(args) or decode(*args))
+    monkeypatch.setattr(encoded, "decode", lambda *args, **how: calls.append(args) or decode(*args, **how))
     first = load(folder, stream=True)
     assert first.mean() and first.checksum() and len(calls) < 4
     (folder / "ant" / "0000.png").write_bytes(next(folder.glob("bee/*.png")).read_bytes())
