@@ -6,6 +6,8 @@ Imports: data.inspection, runs.model_fit, training. Read next: ``minigen/data/in
 from __future__ import annotations
 
 import json
+import sys
+import time
 from typing import Any
 
 import click
@@ -24,6 +26,7 @@ from minigen.training.config import GENERAL, PICTURES, given_picture_options
 from minigen.training.prepare import check_dataset
 
 MOST = 10  # refusals, classes and copies that are printed one by one
+DELAY, INTERVAL = 2.0, 0.2  # seconds before the first line about how far a look has come, and between two
 READING = ("data_dir", "letters", *PICTURES)
 
 
@@ -70,7 +73,10 @@ def inspect(
     if written is not None:
         written.keep(*data_places(config))
     reading = given_picture_options(options)
-    found = inspect_data(path, reading, data_dir=options.get("data_dir"), letters=options.get("letters", False))
+    with _Telling() as telling:
+        found = inspect_data(
+            path, reading, data_dir=options.get("data_dir"), letters=options.get("letters", False), tell=telling.tell
+        )
     fits = _fits(found, names or None)
     if written is not None:
         if found.mean_image is None:
@@ -86,6 +92,32 @@ def inspect(
         if written is not None:
             echo(f"{output}: the mean of {found.count:,} images")
     ctx.exit(1 if found.refused else 0)
+
+
+class _Telling:
+    """A line on the terminal that says how far a long look has come; nothing in a file or pipe, or in a short one."""
+
+    def __init__(self) -> None:
+        self.start, self.width, self.shown = time.monotonic(), 0, 0.0
+
+    def tell(self, done: int, of: int) -> None:
+        """`done` of so many looks."""
+        now = time.monotonic()
+        if sys.stderr.isatty() and now - self.start > DELAY and now - self.shown > INTERVAL:
+            self.shown = now
+            self._write(f"minigen: {done / of:.0%} of {of // 2:,} pictures looked at")
+
+    def _write(self, line: str) -> None:
+        click.echo("\r" + line.ljust(self.width), nl=False, err=True)
+        self.width = len(line)
+
+    def __enter__(self) -> _Telling:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.width:
+            self._write("")
+            click.echo("\r", nl=False, err=True)
 
 
 def _fits(found: Inspection, names: list[str] | None) -> list[ModelFit]:

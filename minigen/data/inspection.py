@@ -88,9 +88,16 @@ class Inspection:
 
 
 def inspect_data(
-    name_or_path: str, options: Mapping[str, Any], *, data_dir: str | None = None, letters: bool = False
+    name_or_path: str,
+    options: Mapping[str, Any],
+    *,
+    data_dir: str | None = None,
+    letters: bool = False,
+    tell: Callable[[int, int], None] = lambda done, of: None,
 ) -> Inspection:
     """Look at all that `minigen.data.load` would read with these `options`: image_size and its like, labels, stream.
+
+    `tell` is called from time to time with how many of how many pictures have been looked at (each twice).
 
     Each file that it could not use is a refusal of the result, and so is what keeps it from reading anything.
     FileNotFoundError and PermissionError: there is no such path, or it may not be read. ValueError: a wrong option.
@@ -101,7 +108,7 @@ def inspect_data(
     try:
         found = find(name_or_path, reading, split="train", **arguments)
         if isinstance(found, Encoded):
-            return _Look(found, reading).inspection()
+            return _Look(found, reading, tell).inspection()
         return _of_dataset(found, load(name_or_path, split="test", **arguments, **options))
     except (FileNotFoundError, PermissionError):
         raise
@@ -135,8 +142,8 @@ class _Sums:
 class _Look:
     """A look at pictures in files, each by itself."""
 
-    def __init__(self, found: Encoded, reading: Reading) -> None:
-        self.found, self.reading = found, reading
+    def __init__(self, found: Encoded, reading: Reading, tell: Callable[[int, int], None]) -> None:
+        self.found, self.reading, self.tell, self.done = found, reading, tell, 0
         self.slices = Slices.joined(list(found.parts.values()))
         self.names = [name for part in found.parts.values() for name in part.names(found.root)]
         self.result = Inspection(found.name, drawn="" in found.parts)
@@ -171,6 +178,8 @@ class _Look:
 
         parts = (places[k : k + AT_ONCE] for k in range(0, len(places), AT_ONCE))
         for part in read_ahead(some, parts):
+            self.done += len(part)
+            self.tell(self.done, 2 * len(self.slices))
             for place, found in part:
                 if isinstance(found, _Reason):
                     self.refused[place] = found.removeprefix(f"{self.slices.name(place)}: ")
