@@ -1,4 +1,4 @@
-"""The data sets that are known by name.
+"""The data sets that are known by name, and which data an option of `load` is for.
 
 Imports: nothing. Read next: ``sources.py``.
 """
@@ -21,4 +21,13 @@ CLASSES = {
         *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
         *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     ),
+}
+OWNERS = {
+    "image_size": "folders of pictures, archives and tables",
+    "image_channels": "folders of pictures, archives and tables",
+    "image_alpha": "folders of pictures, archives and tables",
+    "image_fit": "folders of pictures, archives and tables",
+    "image_range": "folders of pictures, archives and tables",
+    "labels": "folders of pictures and archives",
+    "stream": "data in files of your own",
 }

@@ -27,7 +27,7 @@ from minigen.data.folder import find_folder, holds_pictures
 from minigen.data.glyphs import glyphs
 from minigen.data.idx import find_idx, read_idx, split_stems
 from minigen.data.labels import Labels
-from minigen.data.named import CLASSES, NAMES
+from minigen.data.named import CLASSES, NAMES, OWNERS
 from minigen.data.parquet import read_parquet
 from minigen.data.picture_options import picture_options
 from minigen.data.shards import MAGIC, expand, group_shards, split_files
@@ -36,15 +36,6 @@ from minigen.data.tar import read_tar
 from minigen.data.toys import TOYS, toy
 from minigen.shapes import file_path, flag, shown, whole_number
 
-OWNERS = {
-    "image_size": "folders of pictures, archives and tables",
-    "image_channels": "folders of pictures, archives and tables",
-    "image_alpha": "folders of pictures, archives and tables",
-    "image_fit": "folders of pictures, archives and tables",
-    "image_range": "folders of pictures, archives and tables",
-    "labels": "folders of pictures and archives",
-    "stream": "data in files of your own",
-}
 ARRAYS = (".npy", ".npz")
 ARCHIVES = (".tar",)
 TABLES = (".parquet",)
