@@ -55,7 +55,10 @@ def import_weights(
             check_edits(recipe, config, former, folder.config)
         experiment = build(recipe, config, former.facts["data"], "cpu")
         restore(experiment, former)
-        plan = weights.plan(part_of(experiment.modules, part), path, renames=renames, by_order=by_order, part=part)
+        module, shape = part_of(experiment.modules, part), tuple(former.facts["data"]["image_shape"])
+        plan = weights.plan(
+            module, path, renames=renames, by_order=by_order, part=part, image_shape=shape
+        )  # fmt: skip
         if dry_run:
             return plan
         plan.apply()

@@ -50,8 +50,8 @@ class Setting:
     complement: bool = False
 
     def to_keras(self, value: float) -> float:
-        """What Keras calls `value`; the same function leads back."""
-        return 1 - value if self.complement else value
+        """What Keras calls `value`; the same function leads back, to the digit: 0.1 is 0.9 and 0.1 again."""
+        return round(1 - value, 12) if self.complement else value
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ import numpy as np
 
 from minigen import nn
 from minigen.atomic import write_atomically
-from minigen.nn.module import check_module
 from minigen.serialization import CheckpointError, load, load_metadata, save
 from minigen.shapes import file_path
 from minigen.weights.slots import slots, to_torch
@@ -48,13 +47,12 @@ def read(path: str | os.PathLike[str]) -> Found:
     CheckpointError: no such file, damaged, of another kind, or it holds more than arrays.
     """
     name = file_path("weights.read", path)
-    if not os.path.isfile(name):
-        what = "it is a folder" if os.path.isdir(name) else "there is no such file"
-        raise CheckpointError(f"cannot read {name}: {what}")
+    check_is_file(name)
     readers = {".safetensors": _read_safetensors, ".pt": _read_torch, ".pth": _read_torch, ".npz": _read_npz}
     suffix = Path(name).suffix.lower()
     if suffix not in readers:
-        raise CheckpointError(f"cannot read {name}: weights are read from {', '.join(readers)}")
+        kinds = ", ".join(readers)
+        raise CheckpointError(f"cannot read {name}: weights are read from {kinds}, .keras and .weights.h5")
     try:
         found = readers[suffix](name)
     except OSError as error:
@@ -65,13 +63,8 @@ def read(path: str | os.PathLike[str]) -> Found:
 
 
 def write(module: nn.Module, path: str | os.PathLike[str]) -> None:
-    """Write all parameters and buffers of `module` as its PyTorch twin names them: ``.safetensors``, ``.pt``, ``.pth``.
-
-    ``twin.load_state_dict(safetensors.torch.load_file(path))`` reads the first, ``torch.load(path)`` the others, where
-    tied weights stay one tensor. The file appears whole or not at all. CheckpointError: it cannot be written, or
-    PyTorch is not installed, which ``.pt`` needs.
-    """
-    name, state = file_path("weights.write", path), to_torch(check_module("weights.write", module))
+    """Write the state dict of PyTorch, as ``exchange.write`` says."""
+    name, state = file_path("weights.write", path), to_torch(module)
     suffix = Path(name).suffix.lower()
     if suffix == ".safetensors":
         save(state, name, {"format": "pt"})  # by which programs of PyTorch know their files
@@ -85,7 +78,7 @@ def write(module: nn.Module, path: str | os.PathLike[str]) -> None:
         except OSError as error:
             raise CheckpointError(f"cannot write {name}: {error.strerror or error}") from error
     else:
-        raise CheckpointError(f"cannot write {name}: take a name that ends in .safetensors, .pt or .pth")
+        raise CheckpointError(f"cannot write {name}: take a name that ends in .safetensors, .pt, .keras or .weights.h5")
 
 
 def _read_safetensors(name: str) -> Found:
@@ -153,6 +146,13 @@ def _state_dict(torch: Any, name: str, held: Any) -> tuple[Mapping[str, Any], li
         return held[key], [f"The weights are its entry {key!r}; {len(held) - 1} others are left out"]
     what = f"the entries {', '.join(map(repr, list(held)[:8]))}" if isinstance(held, Mapping) else type(held).__name__
     raise CheckpointError(f"{name} holds {what}, no tensors by name. Save torch.save(model.state_dict(), path)")
+
+
+def check_is_file(name: str) -> None:
+    """CheckpointError if there is no such file."""
+    if not os.path.isfile(name):
+        what = "it is a folder" if os.path.isdir(name) else "there is no such file"
+        raise CheckpointError(f"cannot read {name}: {what}")
 
 
 def refuse_bomb(name: str, file: zipfile.ZipFile) -> None:

@@ -1,0 +1,129 @@
+"""`write`, `plan`, `load`, `read_keras`: weights of other libraries in files, whatever kind the suffix says.
+
+Imports: atomic, nn, serialization, files, keras, matching. Read next: ``files.py`` for PyTorch, ``keras.py``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from minigen import nn
+from minigen.atomic import write_atomically
+from minigen.nn.module import check_module
+from minigen.serialization import CheckpointError
+from minigen.shapes import by_name, file_path, flag, whole_shape
+from minigen.weights import files, keras
+from minigen.weights.matching import Plan, match
+
+KERAS = (".keras", ".weights.h5")
+SUFFIXES = (".safetensors", ".pt", ".pth", *KERAS)
+
+
+def write(
+    module: nn.Module, path: str | os.PathLike[str], input_shape: tuple[int, ...] | None = None
+) -> None:  # fmt: skip
+    """Write all parameters and buffers of `module` to a file of PyTorch or Keras, as the suffix says.
+
+    ``.safetensors``, ``.pt``, ``.pth``: the state dict that the same network has in PyTorch;
+    ``twin.load_state_dict(safetensors.torch.load_file(path))`` reads the first, ``torch.load(path)`` the others, where
+    tied weights stay one tensor. ``.keras`` is a model that Keras 3 opens (``keras.models.load_model``) and that
+    computes what `module` does in evaluation mode, ``.weights.h5`` the weights of it; images are (N, H, W, C) there.
+    `module` is a chain of layers then, and `input_shape` is here (C, H, W), (C, L) or (D,); a network of codes needs
+    none.
+
+    The file appears whole or not at all. CheckpointError: it cannot be written, a library is missing (PyTorch for
+    ``.pt``, h5py for Keras'), or Keras lacks a layer or a setting, which is named.
+    """
+    check_module("weights.write", module)
+    name, suffix = file_path("weights.write", path), suffix_of(path)
+    shape = None if input_shape is None else whole_shape("weights.write", input_shape)
+    if suffix not in KERAS:
+        return files.write(module, name)
+    try:
+        data = keras.to_bytes(module, suffix, keras.guess_input_shape(module) if shape is None else shape)
+        write_atomically(name, data)
+    except OSError as error:
+        raise CheckpointError(f"cannot write {name}: {error.strerror or error}") from error
+    except CheckpointError as error:
+        raise CheckpointError(f"cannot write {name}: {error}") from error
+    return None
+
+
+def load(
+    module: nn.Module,
+    path: str | os.PathLike[str],
+    *,
+    renames: Mapping[str, str] | None = None,
+    by_order: bool = False,
+    input_shape: tuple[int, ...] | None = None,
+) -> Plan:
+    """Give `module` the weights of a file, all or none, and return what became what: `Plan.table`, `Plan.notes`.
+
+    Files of PyTorch, NumPy and runs are matched by name; `renames` and `by_order` as in `match`. Files of Keras are
+    matched layer by layer; `input_shape` as in `write`, for ``.weights.h5``. CheckpointError: the file cannot be read,
+    or does not fit; it names everything that is missing, unexpected or of another shape.
+    """
+    done = plan(module, path, renames=renames, by_order=by_order, input_shape=input_shape)
+    done.apply()
+    return done
+
+
+def plan(
+    module: nn.Module,
+    path: str | os.PathLike[str],
+    *,
+    renames: Mapping[str, str] | None = None,
+    by_order: bool = False,
+    part: str | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    image_shape: tuple[int, ...] | None = None,
+) -> Plan:
+    """What `load` would do; `module` stays as it is, and what does not fit is in `Plan.faults`.
+
+    `part` is the name of `module` in a larger network: of a file of all of it only the entries below that name are
+    taken. `image_shape` (C, H, W) stands for `input_shape`, if that is not given and the network takes images.
+    """
+    check_module("weights.plan", module)
+    name, pairs = file_path("weights.plan", path), dict(by_name("weights.plan", "renames", renames or {}))
+    if suffix_of(name) in KERAS:
+        files.check_is_file(name)
+        if pairs or flag("weights.plan", "by_order", by_order):
+            raise CheckpointError(
+                f"{name}: layers of Keras are matched one after another, so no other order can be given"
+            )
+        if suffix_of(name) == ".keras":
+            return keras.plan_keras(module, name)
+        shape = None if input_shape is None else whole_shape("weights.plan", input_shape)
+        return keras.plan_weights_h5(
+            module, name, keras.guess_input_shape(module, image_shape) if shape is None else shape
+        )
+    found = files.read(name)
+    inside = {entry: array for entry, array in found.arrays.items() if part and entry.startswith(f"{part}.")}
+    if part and inside and not pairs and not by_order:
+        others = len(found.arrays) - len(inside)
+        found.notes += [f"{others} entries that are not of {part!r} are left out"] if others else []
+        found.arrays = {entry[len(part) + 1 :]: array for entry, array in inside.items()}
+    made = match(module, found.arrays, name, renames=list(pairs.items()), by_order=by_order)
+    if by_order and not found.ordered:
+        made.faults.insert(0, "this kind of file sorts its arrays by name, so their order says nothing")
+    made.notes[:0] = found.notes
+    return made
+
+
+def read_keras(path: str | os.PathLike[str]) -> nn.Sequential:
+    """The network of a ``.keras`` file, in evaluation mode: it computes what Keras does, with images (N, C, H, W).
+
+    CheckpointError: it is damaged, or holds a layer or setting that this library does not have, which is named.
+    """
+    name = file_path("weights.read_keras", path)
+    files.check_is_file(name)
+    network: nn.Sequential = keras.read_keras(name)[0]
+    return network
+
+
+def suffix_of(path: Any) -> str:
+    """The suffix in small letters; ".weights.h5" is one."""
+    name = os.path.basename(os.fspath(path)).lower()
+    return ".weights.h5" if name.endswith(".weights.h5") else os.path.splitext(name)[1]
