@@ -1,4 +1,4 @@
-"""``minigen import``: weights of PyTorch into a run.
+"""``minigen import``: weights of PyTorch, Keras or another run into a run.
 
 Imports: runs. Read next: ``minigen/runs/importing.py``.
 """
@@ -30,9 +30,10 @@ from minigen.training.run_folder import RunFolder
 def import_(weights: str, run: str, part: str | None, renames: tuple[str, ...], by_order: bool, dry_run: bool) -> None:
     """Give a run the weights of a file.
 
-    WEIGHTS is a state dict of PyTorch (.safetensors, .pt), a .npz file of arrays, or a
-    checkpoint of another run. Entries are matched by name; all of them fit, or nothing
-    is changed. The run gets a new last checkpoint, and the former ones are kept.
+    WEIGHTS is a state dict of PyTorch (.safetensors, .pt), a .npz file of arrays, a
+    checkpoint of another run, or of Keras 3 a model (.keras) or its weights (.weights.h5).
+    Entries are matched by name, Keras' layers one after another; all of them fit, or
+    nothing is changed. The run gets a new last checkpoint, and the former ones are kept.
     """
     pairs = dict(_pair(text) for text in renames)
     if by_order and pairs:

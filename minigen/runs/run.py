@@ -263,7 +263,7 @@ class Run(Trained):
         renames: Mapping[str, str] | None = None,
         by_order: bool = False,
     ) -> weights.Plan:
-        """Give the last checkpoint the weights of a file of PyTorch, or one network or `part` of it such as "decoder".
+        """Give the last checkpoint, or a `part` of its networks such as "decoder", the weights of PyTorch or Keras.
 
         What `minigen import` does: `import_weights` in ``importing.py`` says what becomes of the rest of the run. The
         Run has the new weights then. `Plan.table` says what became what.

@@ -153,7 +153,7 @@ def plan_keras(module: nn.Module, path: str) -> Plan:
             else:
                 plan.faults.append(f"unexpected {source} {array.shape}")
     if not plan.faults:
-        plan.notes += _difference(plan, theirs, input_shape)
+        plan.notes += [*_divided_notes(module), *_difference(plan, theirs, input_shape)]
     return plan
 
 
@@ -250,6 +250,7 @@ def plan_weights_h5(module: nn.Module, path: str, input_shape: Shape) -> Plan:
     plan.faults += [f"unexpected {where}" for where in arrays if where not in known and where[:9] != "optimizer"]
     if not plan.faults:
         _add_second_vectors(plan, own)
+        plan.notes += _divided_notes(module)
         plan.notes += [ASSUMED] if any(isinstance(link.layer, nn.BatchNorm) for link in chain(module)) else []
     return plan
 
@@ -258,6 +259,12 @@ def _add_once(plan: Plan, slot: Slot, source: str, array: Array) -> None:
     """As `add`; a spectral norm keeps its kernel twice."""
     if not any(move.slot is slot for move in plan.moves):
         add(plan, slot, source, array)
+
+
+def _divided_notes(module: nn.Module) -> list[str]:
+    """A note if the network has spectral norms."""
+    there = any(isinstance(link.layer, nn.SpectralNorm) for link in chain(module))
+    return ["Keras keeps the divided weights of spectral norms: these are the weights now"] if there else []
 
 
 def _add_second_vectors(plan: Plan, own: Mapping[str, Slot]) -> None:

@@ -59,9 +59,9 @@ def shapes_of(module: nn.Module, links: Sequence[Link], input_shape: Shape) -> l
     first = links[0].layer if links else None
     while isinstance(first, nn.SpectralNorm):
         first = first.layer
-    float_dtype = next((p.dtype for p in module.parameters()), np.dtype(np.float32))
-    dtype = np.dtype(np.int64) if isinstance(first, nn.Embedding) else float_dtype
-    x: Any = Tensor(np.zeros((2, *input_shape), dtype))
+    like = next((t for _, t in module._named_tensors() if t.dtype.kind == "f"), Tensor(np.zeros((), np.float32)))
+    dtype = np.dtype(np.int64) if isinstance(first, nn.Embedding) else like.dtype
+    x: Any = Tensor(np.zeros((2, *input_shape), dtype), device=like.device)
     shapes = [tuple(x.shape[1:])]
     with module.evaluation():
         for link in links:
