@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from minigen import weights
 from minigen.algorithms.experiment import Experiment, Recipe
 from minigen.autograd import Tensor
 from minigen.nn import MovingAverage
@@ -25,6 +24,7 @@ from minigen.training.facts import check_facts
 from minigen.training.prepare import build
 from minigen.training.run_folder import RunFolder
 from minigen.weights import Plan
+from minigen.weights.exchange import plan as plan_of_file
 
 
 def import_weights(
@@ -56,7 +56,7 @@ def import_weights(
         experiment = build(recipe, config, former.facts["data"], "cpu")
         restore(experiment, former)
         module, shape = part_of(experiment.modules, part), tuple(former.facts["data"]["image_shape"])
-        plan = weights.plan(
+        plan = plan_of_file(
             module, path, renames=renames, by_order=by_order, part=part, image_shape=shape
         )  # fmt: skip
         if dry_run:

@@ -10,11 +10,9 @@ Read next: ``conventions.py``, the table; for users, ``docs/weights.md``.
 """
 
 from minigen.weights.conventions import CONVENTIONS, Convention
-from minigen.weights.exchange import SUFFIXES, load, plan, read_keras, write
+from minigen.weights.exchange import SUFFIXES, load, read_keras, write
 from minigen.weights.files import read
-from minigen.weights.matching import Plan, match
+from minigen.weights.matching import Plan
 from minigen.weights.slots import to_torch
 
-__all__ = [
-    "CONVENTIONS", "SUFFIXES", "Convention", "Plan", "load", "match", "plan", "read", "read_keras", "to_torch", "write",
-]  # fmt: skip
+__all__ = ["CONVENTIONS", "SUFFIXES", "Convention", "Plan", "load", "read", "read_keras", "to_torch", "write"]

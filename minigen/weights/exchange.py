@@ -38,7 +38,7 @@ def write(
     """
     check_module("weights.write", module)
     name, suffix = file_path("weights.write", path), suffix_of(path)
-    shape = None if input_shape is None else whole_shape("weights.write", input_shape)
+    shape = _checked_shape("weights.write", input_shape)
     if suffix not in KERAS:
         return files.write(module, name)
     try:
@@ -61,9 +61,10 @@ def load(
 ) -> Plan:
     """Give `module` the weights of a file, all or none, and return what became what: `Plan.table`, `Plan.notes`.
 
-    Files of PyTorch, NumPy and runs are matched by name; `renames` and `by_order` as in `match`. Files of Keras are
-    matched layer by layer; `input_shape` as in `write`, for ``.weights.h5``. CheckpointError: the file cannot be read,
-    or does not fit; it names everything that is missing, unexpected or of another shape.
+    Files of PyTorch, NumPy and runs are matched by name; a name that begins with a key of `renames` begins with its
+    value instead, and with `by_order` names say nothing, but the order of the arrays does. Files of Keras are matched
+    layer by layer; `input_shape` as in `write`, for ``.weights.h5``. CheckpointError: the file cannot be read, or does
+    not fit; it names everything that is missing, unexpected or of another shape.
     """
     done = plan(module, path, renames=renames, by_order=by_order, input_shape=input_shape)
     done.apply()
@@ -85,17 +86,17 @@ def plan(
     `part` is the name of `module` in a larger network: of a file of all of it only the entries below that name are
     taken. `image_shape` (C, H, W) stands for `input_shape`, if that is not given and the network takes images.
     """
-    check_module("weights.plan", module)
-    name, pairs = file_path("weights.plan", path), dict(by_name("weights.plan", "renames", renames or {}))
+    check_module("weights.load", module)
+    name, pairs = file_path("weights.load", path), _checked_renames(renames)
+    shape, by_order = _checked_shape("weights.load", input_shape), flag("weights.load", "by_order", by_order)
     if suffix_of(name) in KERAS:
         files.check_is_file(name)
-        if pairs or flag("weights.plan", "by_order", by_order):
+        if pairs or by_order:
             raise CheckpointError(
                 f"{name}: layers of Keras are matched one after another, so no other order can be given"
             )
         if suffix_of(name) == ".keras":
             return keras.plan_keras(module, name)
-        shape = None if input_shape is None else whole_shape("weights.plan", input_shape)
         return keras.plan_weights_h5(
             module, name, keras.guess_input_shape(module, image_shape) if shape is None else shape
         )
@@ -121,6 +122,24 @@ def read_keras(path: str | os.PathLike[str]) -> nn.Sequential:
     files.check_is_file(name)
     network: nn.Sequential = keras.read_keras(name)[0]
     return network
+
+
+def _checked_shape(name: str, shape: Any) -> tuple[int, ...] | None:
+    """A shape without N, whose lengths are at least 1; None if none is given."""
+    if shape is None:
+        return None
+    sizes = whole_shape(name, shape)
+    if any(n < 1 for n in sizes):
+        raise ValueError(f"{name}: the lengths of input_shape are at least 1, got {sizes}")
+    return sizes
+
+
+def _checked_renames(renames: Any) -> dict[str, str]:
+    """Beginnings of names by what they replace."""
+    given = {} if renames is None else dict(by_name("weights.load", "renames", renames))
+    if not all(isinstance(new, str) for new in given.values()):
+        raise TypeError(f"weights.load: renames holds beginnings of names by those that they replace, got {renames!r}")
+    return given
 
 
 def suffix_of(path: Any) -> str:

@@ -48,7 +48,9 @@ class Plan:
             more = len(self.faults) - SHOWN
             several = f"; and {more} more" if more > 0 else ""
             hints = "".join(f". {note}" for note in self.notes)
-            raise CheckpointError(f"{self.file} does not fit: {'; '.join(self.faults[:SHOWN])}{several}{hints}")
+            raise CheckpointError(
+                f"cannot load {self.file}, which does not fit: {'; '.join(self.faults[:SHOWN])}{several}{hints}"
+            )
 
     def apply(self) -> None:
         """Give the network its weights. CheckpointError as in `check`; it is then unchanged."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from minigen import nn, weights
 from minigen.serialization import CheckpointError
+from minigen.weights.matching import match
 
 
 def network() -> nn.Sequential:
@@ -30,7 +31,7 @@ def refusal(found: dict[str, Any], **options: Any) -> str:
     module = network()
     before = module.state_dict()
     with pytest.raises(CheckpointError) as info:
-        weights.match(module, found, **options).apply()
+        match(module, found, **options).apply()
     assert all(np.array_equal(before[name], array) for name, array in module.state_dict().items())
     return str(info.value)
 
@@ -41,7 +42,7 @@ def test_everything_that_does_not_fit_is_named_at_once() -> None:
     found |= {"0.weight": np.ones((4, 4), np.float32), "extra": np.ones(2), "1.bias": np.array([1, np.nan, 1, 1])}
     found |= {"1.weight": np.ones(4, np.int64), "1.running_var": np.full(4, 1e300)}
     text = refusal(found, file="theirs.pt")
-    assert text.startswith("theirs.pt does not fit: ")
+    assert text.startswith("cannot load theirs.pt, which does not fit: ")
     assert "missing 2.0.bias (4,)" in text and "unexpected extra (2,)" in text
     assert "0.weight has shape (4, 4), 0.weight is (4, 3)" in text
     assert "1.bias holds NaN, infinity, or numbers too large for float32" in text
@@ -59,7 +60,7 @@ def test_a_beginning_too_much_is_recognised(start: str) -> None:
     found = {start + name: array for name, array in state().items()}
     assert f"Names fit without their beginning {start!r}: --map {start}=" in refusal(found)
     module = network()
-    weights.match(module, found, renames=[(start, "")]).apply()
+    match(module, found, renames=[(start, "")]).apply()
     assert all(np.array_equal(found[start + name], array) for name, array in module.state_dict().items())
 
 
@@ -70,7 +71,7 @@ def test_a_part_is_recognised() -> None:
 
 def test_renames_the_longest_first_and_none_in_vain() -> None:
     found = {name.replace("2.0", "deep.a").replace("2.1", "deep.b"): a for name, a in state().items()}
-    plan = weights.match(network(), found, renames=[("deep.", "2."), ("deep.a", "2.0"), ("deep.b", "2.1")])
+    plan = match(network(), found, renames=[("deep.", "2."), ("deep.a", "2.0"), ("deep.b", "2.1")])
     plan.check()
     assert {move.source for move in plan.moves} == found.keys()
     assert "no name begins with 'nothing.', which the map names" in refusal(state(), renames=[("nothing.", "x.")])
@@ -80,7 +81,7 @@ def test_renames_the_longest_first_and_none_in_vain() -> None:
 def test_by_order_names_say_nothing_but_shapes_do() -> None:
     found = {f"layer_{i}": array for i, array in enumerate(state().values())}
     module = network()
-    weights.match(module, found, by_order=True).apply()
+    match(module, found, by_order=True).apply()
     for array, own in zip(found.values(), module.state_dict().values(), strict=True):
         np.testing.assert_array_equal(array, own)
     backwards = dict(reversed(found.items()))
@@ -94,7 +95,7 @@ def test_by_order_names_say_nothing_but_shapes_do() -> None:
 def test_other_precisions_are_rounded_and_told(dtype: str, seed: int) -> None:
     found = {name: array.astype(dtype) for name, array in state(seed).items()}
     module = network()
-    plan = weights.match(module, found)
+    plan = match(module, found)
     plan.apply()
     for move in plan.moves:
         own = module.state_dict()[move.slot.name]
@@ -106,7 +107,7 @@ def test_other_precisions_are_rounded_and_told(dtype: str, seed: int) -> None:
 def test_counters_of_batches_are_written_and_not_read() -> None:
     written = weights.to_torch(network())
     assert written["1.num_batches_tracked"].dtype == np.int64 and written["1.num_batches_tracked"].shape == ()
-    weights.match(network(), written | {"1.num_batches_tracked": np.array(7)}).check()
+    match(network(), written | {"1.num_batches_tracked": np.array(7)}).check()
 
 
 def test_tied_weights_that_differ_are_refused() -> None:
@@ -116,12 +117,12 @@ def test_tied_weights_that_differ_are_refused() -> None:
             self.b = self.a
 
     one, other = np.ones((2, 2), np.float32), np.zeros((2, 2), np.float32)
-    weights.match(Tied(), {"b.weight": one}).check()
-    weights.match(Tied(), {"a.weight": one, "b.weight": one}).check()
+    match(Tied(), {"b.weight": one}).check()
+    match(Tied(), {"a.weight": one, "b.weight": one}).check()
     with pytest.raises(CheckpointError, match=r"a\.weight and b\.weight are one tensor here, but their values differ"):
-        weights.match(Tied(), {"a.weight": one, "b.weight": other}).check()
+        match(Tied(), {"a.weight": one, "b.weight": other}).check()
     with pytest.raises(CheckpointError, match=r"missing a\.weight or b\.weight \(2, 2\)"):
-        weights.match(Tied(), {}).check()
+        match(Tied(), {}).check()
 
 
 def test_integers_that_do_not_fit_are_refused() -> None:
@@ -132,7 +133,7 @@ def test_integers_that_do_not_fit_are_refused() -> None:
             self.count = Tensor(np.zeros(2, np.int32))
 
     module = Counted()
-    weights.match(module, {"count": np.array([1, 2])}).apply()
+    match(module, {"count": np.array([1, 2])}).apply()
     assert module.count.data.tolist() == [1, 2] and module.count.dtype == np.int32
     with pytest.raises(CheckpointError, match="count holds numbers too large for int32"):
-        weights.match(module, {"count": np.array([1, 2**40])}).apply()
+        match(module, {"count": np.array([1, 2**40])}).apply()

@@ -15,6 +15,7 @@ from weights.torch_twins import LAYERS, torch, twin
 
 from minigen import nn, weights
 from minigen.autograd import Tensor, no_grad
+from minigen.weights.matching import match
 
 few, small = st.integers(1, 3), st.integers(1, 2)
 eps = st.sampled_from([1e-5, 1e-3, 0.1])
@@ -109,7 +110,7 @@ def test_both_spectral_norms_of_pytorch_come_in(layer: Any, old: bool) -> None:
     utils = torch.nn.utils
     other = (utils.spectral_norm if old else utils.parametrizations.spectral_norm)(twin(layer))
     module = nn.SpectralNorm(layer)
-    plan = weights.match(module, {name: tensor.numpy() for name, tensor in other.state_dict().items()})
+    plan = match(module, {name: tensor.numpy() for name, tensor in other.state_dict().items()})
     plan.apply()
     assert any(name.endswith("weight_orig") for name in other.state_dict()) == old
     module.to(dtype=np.float64)

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import wrong_arguments.wrong_argument_rows as wrong_argument_rows
 from wrong_arguments.wrong_argument_rows import ROWS, Row
+from wrong_arguments.wrong_argument_weights import write_files
 
 import minigen
-from minigen import data, losses, nn, ops, optim
+from minigen import data, losses, nn, ops, optim, weights
 from minigen.autograd import Tensor
 from minigen.gradcheck import GradientMismatch
 
@@ -62,6 +63,7 @@ FUNCTIONS = ("activation", "weight_init", "fn", "first", "derivative_of")
 #: `open_run` and `Run` have the words of the command, and are in ``tests/runs``.
 WITHOUT_ROW = {
     "nn.ShapeError", "losses.Reduction", "optim.Group", "optim.Optimizer", "optim.Schedule",
+    "weights.CONVENTIONS", "weights.Convention", "weights.Plan", "weights.SUFFIXES",
     "data.NAMES", "data.Batch", "data.DownloadError", "data.cache_folder", "mg.Function", "mg.FusedFunction",
     "mg.GradientError", "mg.GradientMismatch", "mg.autograd", "mg.cuda_status", "mg.losses", "mg.manual_seed", "mg.nn",
     "mg.no_grad", "mg.onnx", "mg.ops", "mg.optim", "mg.train", "mg.open_run", "mg.Run", "mg.ConfigError",
@@ -104,6 +106,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wrong_argument_rows, "IDX", str(tmp_path / "idx"))
     monkeypatch.setattr(wrong_argument_rows, "SAVED", str(tmp_path / "saved"))
     wrong_argument_rows.mg.save({"a": np.ones(3)}, tmp_path / "saved")
+    write_files()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
@@ -127,7 +130,7 @@ def test_one_wrong_argument_has_a_result_or_a_clear_error(row: Row) -> None:
 
 
 def test_every_public_name_has_a_row() -> None:
-    rooms = {"ops": ops, "nn": nn, "losses": losses, "optim": optim, "data": data, "mg": minigen}
+    rooms = {"ops": ops, "nn": nn, "losses": losses, "optim": optim, "data": data, "mg": minigen, "weights": weights}
     names = {f"{room}.{name}" for room, module in rooms.items() for name in module.__all__}
     with_row = {".".join(row.name.partition(" ")[0].split(".")[:2]) for row in ROWS}
     assert names - with_row == WITHOUT_ROW

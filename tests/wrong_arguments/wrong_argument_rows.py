@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from wrong_arguments.wrong_argument_layers import INITS, LAYERS, OTHER_LAYERS, layer
 from wrong_arguments.wrong_argument_row import WINDOW, Row, rng, t, whole
+from wrong_arguments.wrong_argument_weights import WEIGHTS
 
 import minigen as mg
 from minigen import data, losses, nn, ops, optim
@@ -252,4 +253,5 @@ ROWS = [
     *OPTIM,
     *DATA,
     *MINIGEN,
+    *WEIGHTS,
 ]  # fmt: skip
