@@ -71,15 +71,17 @@ def check_gradients(
     """Check the gradients of a layer of yours against the function itself.
 
     MODULE:NAME is my_module:MyLayer, imported from the current folder, or path/to/file.py:MyLayer. NAME is a Module
-    (its class or an object), a Function, or a function of Tensors. The inputs are random numbers of the shapes that you
-    give; or what example_inputs() of the class returns; or of a shape that is found by trying. What passes there is
-    also checked at numbers of other scales and seeds, at zeros, in batches of other lengths, and in float32.
+    (its class or an object), a Function, or a function of Tensors. Or it is the path of a network, model.onnx. The
+    inputs are random numbers of the shapes that you give; or what example_inputs() of the class returns; or of a shape
+    that is found by trying. What passes there is also checked at numbers of other scales and seeds, at zeros, in
+    batches of other lengths, and in float32.
 
     \b
     minigen gradcheck my_module:MyLayer --input-shape 2,3,8,8 --kwargs '{"features": 4}'
     minigen gradcheck my_module:my_function --input-shape 3,4 --input-shape 4 --order 2
     minigen gradcheck my_module:MyEmbedding --input int:0,6:2,3 --input 6,4
     minigen gradcheck my_module:MyRound --derivative-of my_module:identity
+    minigen gradcheck model.onnx
     minigen gradcheck --all --order 2
 
     Exit code: 0 right, 1 wrong, 2 nothing could be checked.

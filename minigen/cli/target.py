@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from minigen import nn
+from minigen import nn, onnx
 from minigen.algorithms.options import ConfigError, did_you_mean
 from minigen.algorithms.user_code import find_in_module, parameters_of, running
 from minigen.autograd import Function
@@ -38,6 +38,8 @@ def open_target(spec: str, kwargs: Mapping[str, Any], seed: int) -> Target:
     `kwargs` are arguments of the constructor (a Module class), static arguments (a Function class) or keyword arguments
     (a function). `rng` is supplied where a constructor asks for it and `kwargs` has none.
     """
+    if spec.endswith(".onnx"):
+        return _open_onnx(spec, kwargs)
     found, name, _ = find_in_module(spec, checkable, "Module, Function or function")
     if _is_class_of(found, (nn.Module,)):
         nn.manual_seed(seed)  # for layers inside that are given no rng
@@ -60,6 +62,18 @@ def open_target(spec: str, kwargs: Mapping[str, Any], seed: int) -> Target:
     required, max_inputs = _inputs_of(found, given=kwargs)
     call = found if not kwargs else lambda *inputs: found(*inputs, **kwargs)
     return Target(name, call, required, max_inputs, found)
+
+
+def _open_onnx(path: str, kwargs: Mapping[str, Any]) -> Target:
+    """The network in an ONNX file. ConfigError if it cannot be read."""
+    if kwargs:
+        raise ConfigError(f"{path} is a network that is made already: leave --kwargs out")
+    try:
+        network = onnx.load(path)
+    except (onnx.LoadError, ImportError) as error:
+        raise ConfigError(str(error)) from error
+    names = tuple(v.name for v in network.inputs)
+    return Target(path, network, names, len(names), network)
 
 
 def checkable(value: Any) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wrong_argument_rows, "SAVED", str(tmp_path / "saved"))
     wrong_argument_rows.mg.save({"a": np.ones(3)}, tmp_path / "saved")
     write_files()
+    if find_spec("onnx"):
+        files = import_module("onnx_files")
+        made = files.model([files.node("Relu", "x")], {"x": ["N"]})
+        monkeypatch.setattr(wrong_argument_rows, "ONNX", str(files.saved(made, tmp_path)))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])

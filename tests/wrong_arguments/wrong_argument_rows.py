@@ -6,6 +6,7 @@ Read next: ``test_wrong_arguments.py``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -191,6 +192,7 @@ DATA = [
 
 IDX = ""  # a file that the test writes
 SAVED = ""  # and another
+ONNX = ""  # and another
 
 
 def seeded(name: str) -> Callable[..., Any]:
@@ -228,6 +230,7 @@ MINIGEN = [
     Row("mg.save", mg.save, lambda: {"module_or_state": {"a": np.ones(3)}, "path": SAVED, "metadata": {"a": "b"}}),
     Row("mg.save (an entry)", lambda entry: mg.save({"a": entry}, SAVED), lambda: {"entry": np.ones(3)}),
     Row("mg.load", mg.load, lambda: {"path": SAVED}),
+    *([Row("onnx.load", mg.onnx.load, lambda: {"path": ONNX})] if find_spec("onnx") else []),
     Row("mg.set_num_threads", mg.set_num_threads, lambda: {"n": 1}),
     Row("mg.capture", mg.capture, lambda: {"step": len, "check": True}),
     Row("mg.compile", mg.compile, lambda: {"step": len}),
