@@ -16,6 +16,7 @@ import numpy as np
 
 from minigen import nn, ops
 from minigen.algorithms import autoencoders, likelihood, options
+from minigen.algorithms.donor_files import file_generator, is_file
 from minigen.algorithms.experiment import Recipe, Setup
 from minigen.algorithms.options import Option, check_value, did_you_mean
 from minigen.autograd import Tensor
@@ -126,8 +127,10 @@ def trunk_of(name: str, model: Autoencoder) -> list[Any]:
     return layers if isinstance(model, VAE) or len(weighted) == 1 else layers[: weighted[-1]]
 
 
-def borrowed_generator(text: str, image: ImageShape, *, latent: int, rng: Generator) -> nn.Sequential:
-    """The decoder's layers, and tanh: codes (N, latent) to images (N, C, H, W)."""
+def borrowed_generator(text: str, image: ImageShape, *, latent: int, rng: Generator) -> nn.Module:
+    """The decoder's layers, and tanh: codes (N, latent) to images (N, C, H, W). Or the network in an ONNX file."""
+    if is_file(text):
+        return file_generator(text, image, latent=latent)
     seed = int(rng.integers(0, 2**31, (1,))[0])
     name, model = autoencoder_like("generator", text, image, latent=latent, seed=seed)
     decoder = decoder_of(name, model)

@@ -52,6 +52,9 @@ class _Plan:
             kept.update(done)
             self.steps.insert(0, (node, done))
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Plan:  # nothing in it changes: a copy of the network shares it
+        return self
+
     def constant(self, name: str, dtype: np.dtype[Any] | None, device: str) -> Tensor:
         """A constant as a Tensor, floats of that dtype. It is converted once."""
         key = (name, dtype, device)
@@ -102,6 +105,11 @@ class Loaded(Module):
     def outputs(self) -> tuple[Value, ...]:
         """Name, dtype and shape of each output."""
         return tuple(self._plan.graph.outputs)
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """What it runs, in that order."""
+        return tuple(self._plan.graph.nodes)
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -230,7 +238,7 @@ def _fold(network: Loaded) -> None:
             plan.constants.update({n: v for n, v in known.items() if isinstance(v, np.ndarray)})
         else:
             left.append(node)
-    plan.graph.nodes = left
+    plan.graph.nodes, plan.graph.weights, plan.graph.fixed = left, {}, {}
     network._plan = _Plan(plan.graph, plan.constants, plan.attributes)
 
 

@@ -72,6 +72,19 @@ def read_graph(path: str | os.PathLike[str], known: Iterable[str]) -> Graph:
     return Graph(text, opset, nodes, inputs, outputs, weights, fixed, metadata)
 
 
+def whole_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of one file that needs no other: external data is taken in. LoadError if it cannot be read."""
+    import onnx
+
+    model, folder = _read(onnx, os.fspath(path)), Path(path).resolve().parent
+    for tensor in model.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            _load_external(onnx, folder, tensor, f"initializer {tensor.name!r}")
+            del tensor.external_data[:]
+    made: bytes = model.SerializeToString()
+    return made
+
+
 def _read(onnx: Any, path: str) -> Any:
     """The message in the file, and the weights that lie beside it."""
     try:

@@ -53,7 +53,7 @@ def import_weights(
         check_facts(former, recipe)
         if not folder.in_memory:
             check_edits(recipe, config, former, folder.config)
-        experiment = build(recipe, config, former.facts["data"], "cpu")
+        experiment = build(recipe, config, former.facts["data"], "cpu", folder.networks(config))
         restore(experiment, former)
         module, shape = part_of(experiment.modules, part), tuple(former.facts["data"]["image_shape"])
         plan = plan_of_file(

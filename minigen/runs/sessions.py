@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from minigen import nn, tuning
+from minigen.algorithms.donor_files import adopt_file, check_named, describe_file, is_file
 from minigen.algorithms.experiment import Recipe
 from minigen.algorithms.options import ConfigError
 from minigen.algorithms.transfer import SETTINGS, Donor, adopt, give_decoder, give_encoder
@@ -57,10 +58,10 @@ def begin_session(
     check_log(config, path is None)
     if path is not None:
         _check_new_folder(path, config)
-    config, donors = _adopt_donors(recipe, config, options, note)
+    config, donors, networks = _adopt_donors(recipe, config, options, note)
     tuning.start()
-    prepared = prepare(recipe, config, memory_data)
-    notes = []
+    prepared = prepare(recipe, config, memory_data, networks)
+    notes = [describe_file(str(path), prepared.experiment.modules[part]) for part, path in networks.items()]
     if "generator" in donors:
         notes.append(give_decoder(donors["generator"], prepared.experiment, prepared.train))
     if "discriminator" in donors:
@@ -90,7 +91,7 @@ def resume_session(
     config = check_change(stored, options)
     check_log(config, folder.in_memory)
     usable = config if "device" in options else {**config, "device": _usable(config["device"])}
-    prepared = prepare(recipe, usable, memory_data)
+    prepared = prepare(recipe, usable, memory_data, folder.networks(usable))
     prepared = replace(prepared, config={**prepared.config, "device": config["device"]})
     ready()
     resumed = session.resume(prepared, folder, found)
@@ -131,17 +132,23 @@ def doubled_length(training: TrainingSession) -> dict[str, int]:
 
 def _adopt_donors(
     recipe: Recipe, settings: Mapping[str, Any], given: Mapping[str, Any], note: Note = warnings.warn
-) -> tuple[dict[str, Any], dict[str, Donor]]:
-    """The settings with the layers of the runs that they name, and these runs, "generator" and "discriminator"."""
-    adopted, donors = dict(settings), dict[str, Donor]()
+) -> tuple[dict[str, Any], dict[str, Donor], dict[str, Path]]:
+    """The settings with the layers of the runs that they name, and these runs, "generator" and "discriminator".
+
+    Or with the network of an ONNX file; these files, too.
+    """
+    adopted, donors, networks = dict(settings), dict[str, Donor](), dict[str, Path]()
     for part, setting in SETTINGS.items():
         path = settings[setting]
-        if path is not None:
+        if is_file(path):
+            adopted, networks[part] = adopt_file(recipe, adopted, given, part, path), Path(path)
+        elif path is not None:
             folder = RunFolder(path)
             run = Trained.load(folder, *read_run(folder, note=note), None, "cpu", note=note)
             donors[part] = Donor(path, run.recipe, run.config, run.experiment, run.facts)
             adopted = adopt(recipe, adopted, given, part, donors[part])
-    return adopted, donors
+    check_named(adopted, networks)
+    return adopted, donors, networks
 
 
 def _check_new_folder(path: Path, config: Mapping[str, Any]) -> None:

@@ -69,7 +69,7 @@ class Trained:
         path = folder.checkpoint_path(checkpoint)
         try:
             found = folder.read_checkpoint(path)
-            experiment, _ = open_trained(recipe, config, found, chosen)
+            experiment, _ = open_trained(recipe, config, found, chosen, folder.networks(config))
         except DamagedCheckpoint as error:
             raise suggest_other(folder, path, error, lambda other, _: f": --checkpoint {other}") from error
         return cls(experiment, recipe, config, folder, path, found.facts, device, memory_data, note)

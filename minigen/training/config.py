@@ -81,7 +81,10 @@ GENERAL: Mapping[str, Option] = {
     "max_steps": Option(int, "stop after this many updates", minimum=1),
     "batch_size": Option(int, "images in an update", minimum=1, default=128),
     "seed": Option(int, "seed of weights, noise and order of the data", minimum=0, maximum=2**63 - 1, default=0),
-    "init_generator_from": Option(str, "GANs: begin with the decoder of this trained autoencoder or VAE, a run folder"),
+    "init_generator_from": Option(
+        str,
+        "GANs: begin with the decoder of this trained autoencoder or VAE, a run folder, or be model.onnx",
+    ),
     "init_discriminator_from": Option(str, "GANs: begin with the encoder of this trained autoencoder or VAE"),
     "log_every": Option(int, "updates between two rows of metrics.csv", minimum=1, default=50),
     "log": Option(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,18 @@ class Prepared:
     device_line: str  # which device, and why
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()  # what the user should know of the data
+    networks: Mapping[str, Path] = field(default_factory=dict)  # parts of the model that come from ONNX files
 
 
-def prepare(recipe: Recipe, config: Mapping[str, Any], memory_data: InMemoryData | None = None) -> Prepared:
+def prepare(
+    recipe: Recipe,
+    config: Mapping[str, Any],
+    memory_data: InMemoryData | None = None,
+    networks: Mapping[str, Path] | None = None,
+) -> Prepared:
     """Set the threads, load the data, split off the validation images, build the model. `config`: see `resolve`.
 
-    `memory_data` are images in memory, in the place of a data set that the config names.
+    `memory_data` are images in memory, in the place of a data set that the config names. `networks`: as in `build`.
 
     A batch size of None becomes that of the recipe, or as many images as there are, if these are fewer.
 
@@ -72,7 +78,7 @@ def prepare(recipe: Recipe, config: Mapping[str, Any], memory_data: InMemoryData
     }
     config = {**config, "threads": threads, "batch_size": size}
     try:
-        experiment = build(recipe, config, facts, device)
+        experiment = build(recipe, config, facts, device, networks)
     except ConfigError as error:
         if train.labels is None and "needs labels" in str(error) and train.notes:  # perhaps they were passed over
             raise ConfigError(f"{error}. {'; '.join(train.notes)}") from error
@@ -80,7 +86,7 @@ def prepare(recipe: Recipe, config: Mapping[str, Any], memory_data: InMemoryData
     if config["capture"] and device == "cuda":
         notes = (*notes, "--capture: CUDA graphs were tried on a double of a GPU only; compare with a run without it")
     notes = (*train.notes, *_untrained(facts), *notes)
-    return Prepared(recipe, config, train, validation, batches, experiment, device, line, facts, notes)
+    return Prepared(recipe, config, train, validation, batches, experiment, device, line, facts, notes, networks or {})
 
 
 def _batch_size(recipe: Recipe, config: Mapping[str, Any], parts: int, images: int) -> tuple[int, tuple[str, ...]]:
@@ -126,17 +132,25 @@ def _untrained(facts: Mapping[str, Any]) -> tuple[str, ...]:
     return (f"of {facts['classes']} classes, these have no training image: {listed}",)
 
 
-def build(recipe: Recipe, config: Mapping[str, Any], facts: Mapping[str, Any], device: str) -> Experiment:
+def build(
+    recipe: Recipe,
+    config: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    device: str,
+    networks: Mapping[str, Path] | None = None,
+) -> Experiment:
     """The model of a run, with its first weights. ConfigError if its options contradict each other or the data.
 
-    The default generator of layers, which a program may use for its own, is left as it was.
+    `networks`: the files of networks, by the options that name them ("generator"). The default generator of layers,
+    which a program may use for its own, is left as it was.
     """
     channels, height, width = facts["image_shape"]
     low, high = facts["value_range"]
     before = nn.init.default_rng().state
     nn.manual_seed(config["seed"])
     setup = Setup(
-        options={name: config[name] for name in recipe.options},
+        options={name: config[name] for name in recipe.options}
+        | {k: str(path) for k, path in (networks or {}).items()},
         image_shape=(channels, height, width),
         value_range=(low, high),
         mean=facts["mean"],

@@ -6,6 +6,7 @@ env.json                       versions, machine, threads, device, commit
 metrics.csv                    see ``metrics_file.py``; a report, on which nothing rests
 checkpoints/last.safetensors   everything needed to go on
 checkpoints/best.safetensors   the same at the epoch with the lowest validation loss
+generator.onnx                 the network that the generator is, if it came from a file
 samples/epoch_003.png          images beside their reconstructions after that epoch
 tensorboard/                   event files, with ``--log tensorboard``
 =============================  =====================================================================================
@@ -30,6 +31,7 @@ from typing import Any
 
 from minigen.algorithms.options import ConfigError
 from minigen.atomic import PATTERN, temporary_path, write_atomically
+from minigen.onnx.load_file import whole_file
 from minigen.pictures import read_png, save_png
 from minigen.serialization import CheckpointError
 from minigen.training.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
@@ -80,7 +82,9 @@ class RunFolder:
             return False
         first, *rest = path.relative_to(self.path).parts
         return (
-            first in ("checkpoints", "samples", "tensorboard") if rest else first in OWN or first.startswith("metrics.")
+            first in ("checkpoints", "samples", "tensorboard")
+            if rest
+            else first in (*OWN, "generator.onnx") or first.startswith("metrics.")
         )
 
     def read_config(self) -> dict[str, Any]:
@@ -103,6 +107,15 @@ class RunFolder:
         self.write_config(config)
         environment = {**describe_environment(), "device": device}
         write_atomically(self.environment, (json.dumps(environment, indent=2) + "\n").encode())
+
+    def write_networks(self, networks: Mapping[str, Path]) -> None:
+        """Copy the files of networks, each as ``<part>.onnx``, with the weights that lie beside them."""
+        for part, path in networks.items():
+            write_atomically(self.path / f"{part}.onnx", whole_file(path))
+
+    def networks(self, config: Mapping[str, Any]) -> dict[str, Path]:
+        """The files of networks that these settings name, by their parts."""
+        return {part: self.path / f"{part}.onnx" for part in ("generator",) if config.get(part) == f"{part}.onnx"}
 
     def costs_of_convolutions(self) -> dict[str, float] | None:
         """Those that the run began with (``minigen/tuning.py``); None if it wrote none down."""
@@ -196,8 +209,9 @@ class RunMemory(RunFolder):
 
     in_memory = True
 
-    def __init__(self) -> None:
+    def __init__(self, networks: Mapping[str, Path] | None = None) -> None:
         super().__init__("memory")
+        self._networks = dict(networks or {})
         self.checkpoints: dict[Path, Checkpoint] = {}
         self.pictures: dict[str, Array] = {}
         self.table = MetricsMemory()
@@ -209,6 +223,9 @@ class RunMemory(RunFolder):
         if path not in self.checkpoints:
             raise CheckpointError(f"this run has no checkpoint {path.stem!r}")
         return self.checkpoints[path]
+
+    def networks(self, config: Mapping[str, Any]) -> dict[str, Path]:
+        return self._networks
 
     def has(self, path: Path) -> bool:
         return path in self.checkpoints

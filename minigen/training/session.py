@@ -295,9 +295,10 @@ def start(prepared: Prepared, path: Path | None, *, rename: bool = False) -> Tra
     A new folder holds a checkpoint of step 0, which a killed run starts again from.
     """
     if path is None:
-        return TrainingSession(prepared, RunMemory())
+        return TrainingSession(prepared, RunMemory(prepared.networks))
     with new_run_folder(path, rename=rename) as folder:
         folder.write_first_files(prepared.config, prepared.device_line)
+        folder.write_networks(prepared.networks)
         TrainingSession(prepared, folder).save(folder.last)
     session = TrainingSession(prepared, folder)  # the folder has its final name only now
     session.unused = True
@@ -317,16 +318,20 @@ def resume(prepared: Prepared, folder: RunFolder, checkpoint: Checkpoint | None 
 
 
 def open_trained(
-    recipe: Recipe, config: Mapping[str, Any], checkpoint: Checkpoint | Path, device: str
+    recipe: Recipe,
+    config: Mapping[str, Any],
+    checkpoint: Checkpoint | Path,
+    device: str,
+    networks: Mapping[str, Path] | None = None,
 ) -> tuple[Experiment, Mapping[str, Any]]:
     """The model of a run with the parameters of a checkpoint (or of its file), and the facts about its training images.
 
-    CheckpointError if they do not fit.
+    `networks`: as in `build`. CheckpointError if they do not fit.
     """
     if isinstance(checkpoint, Path):
         checkpoint = load_checkpoint(checkpoint)
     check_facts(checkpoint, recipe)
     check_edits(recipe, config, checkpoint, Path(checkpoint.path).parent.parent / "config.toml")
-    experiment = build(recipe, config, checkpoint.facts["data"], device)
+    experiment = build(recipe, config, checkpoint.facts["data"], device, networks)
     restore_modules(experiment, checkpoint)
     return experiment, checkpoint.facts["data"]
