@@ -47,6 +47,7 @@ class Graph:
     weights: dict[str, Array]
     fixed: dict[str, Array]
     metadata: dict[str, str]
+    producer: str = ""
 
 
 def read_graph(path: str | os.PathLike[str], known: Iterable[str]) -> Graph:
@@ -69,7 +70,7 @@ def read_graph(path: str | os.PathLike[str], known: Iterable[str]) -> Graph:
     nodes = _ordered(nodes, {v.name for v in inputs} | weights.keys() | fixed.keys(), outputs)
     nodes = _without_unused(nodes, {v.name for v in outputs})
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    return Graph(text, opset, nodes, inputs, outputs, weights, fixed, metadata)
+    return Graph(text, opset, nodes, inputs, outputs, weights, fixed, metadata, model.producer_name)
 
 
 def whole_file(path: str | os.PathLike[str]) -> bytes:

@@ -7,6 +7,7 @@ Imports: load_file, load_node. Read next: ``load.py``.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from minigen.onnx.load_file import Graph
@@ -57,6 +58,10 @@ def role_of_weights(graph: Graph) -> dict[str, Role]:
                     continue
                 elif i in OF_LAYERS.get(node.op, ()) or several or _is_bias(node, arrays[source], products):
                     found[source].add("parameter")
+    own = graph.producer == "minigen"  # which names what is no weight "constant"
+    for name in arrays:
+        if own and re.fullmatch(r"(.*/)?constant(_\d+)?", name):
+            found[name] = set()
     return {name: _role(found[name]) for name, array in arrays.items() if array.dtype.kind == "f"}
 
 
