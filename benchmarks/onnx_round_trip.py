@@ -5,8 +5,8 @@
 Models are trained for two updates before. The loss is the sum of the mean squares of all outputs, in evaluation mode,
 and the step one of gradient descent that lowers it by about a hundredth. It is taken twice, by the network in the run
 and by the one that `mg.onnx.load` makes of the file, each with gradients of its own. "New parameters" are arrays that
-the run does not train; they stay as they are. The losses before and after have to agree to 1e-6 (relative). `--record`
-keeps the table in ``benchmarks/results/onnx-round-trip.md``.
+the run does not train; they stay as they are, as do single numbers, which the file has as constants. The losses before
+and after have to agree to 1e-6 (relative). `--record` keeps the table in ``benchmarks/results/onnx-round-trip.md``.
 """
 
 from __future__ import annotations
@@ -71,18 +71,19 @@ def row(run: mg.Run, name: str, part: Part, folder: Path) -> list[str]:
     networks = networks_of(run)
     named = {"": part.function} if isinstance(part.function, nn.Module) else networks  # as `export` names them
     own = {f"{at}.{n}".lstrip("."): p for at, network in named.items() for n, p in network.named_parameters()}
+    loaded = mg.onnx.load(folder / "part.onnx")
+    theirs = dict(loaded.named_parameters())
+    shared = sorted(own.keys() & theirs.keys())
     kept = {key: p.data for key, p in own.items()}
     with contextlib.ExitStack() as stack:
         for network in networks.values():
             modes = [(module, module.training) for _, module in network.named_modules()]
             network.eval()
             stack.callback(lambda modes=modes: [setattr(m, "training", mode) for m, mode in modes])
-        first = step(part.function, inputs, own, None)
+        first = step(part.function, inputs, {key: own[key] for key in shared}, None)
         for key, p in own.items():
             p.data = kept[key]
-    loaded = mg.onnx.load(folder / "part.onnx")
-    theirs = dict(loaded.named_parameters())
-    second = step(loaded, inputs, {key: p for key, p in theirs.items() if key in own}, first[2])
+    second = step(loaded, inputs, {key: theirs[key] for key in shared}, first[2])
     apart = [abs(a - b) / max(abs(a), 1e-30) for a, b in zip(first[:2], second[:2], strict=True)]
     assert first[3] == second[3], f"one of them trains {set(first[3]) ^ set(second[3])} alone"
     others = sorted(theirs.keys() - own.keys())
