@@ -12,6 +12,7 @@ import numpy as np
 from adapter import default, describe, main
 from chainer import links as L  # noqa: N812
 from chainer import optimizers as O  # noqa: N812
+from chainer.link_hooks import SpectralNormalization
 
 
 def tensor(values):
@@ -245,7 +246,38 @@ def initial_weights():
     }
 
 
+def spectral_norm():
+    def sigmas(training=True):
+        layer = L.Linear(2, 2, nobias=True, initialW=np.array(inputs.MATRIX, np.float32))
+        layer.add_hook(SpectralNormalization())
+        layer.W_u[...] = inputs.START
+        with chainer.using_config("train", training):
+            return [2 / layer(np.array([[1.0, 0.0]], np.float32)).array[0, 0].item() for _ in range(3)]
+
+    def transposed():
+        kernels = np.array(inputs.MATRIX, np.float32).reshape(1, 2, 1, 2)
+        layer = L.Deconvolution2D(1, 2, (1, 2), nobias=True, initialW=kernels)
+        layer.add_hook(SpectralNormalization())
+        with chainer.using_config("train", True):
+            return 2 / [layer(np.ones((1, 1, 1, 1), np.float32)).array.max() for _ in range(30)][-1]
+
+    def zeros():
+        layer = L.Linear(2, 2, nobias=True, initialW=np.zeros((2, 2), np.float32))
+        layer.add_hook(SpectralNormalization())
+        return layer(np.ones((1, 2), np.float32)).array
+
+    return {
+        "training": sigmas,
+        "evaluation": lambda: sigmas(training=False),
+        "transposed convolution": transposed,
+        "weight of zeros": zeros,
+        "default: iterations": lambda: default(SpectralNormalization, "n_power_iteration"),
+        "default: epsilon": lambda: default(SpectralNormalization, "eps"),
+    }
+
+
 TABLES = {
+    "spectral_norm": spectral_norm,
     "kinks": kinks,
     "optimizers": optimizers,
     "weight_decay": weight_decay,

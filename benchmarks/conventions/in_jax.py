@@ -226,7 +226,55 @@ def initial_weights():
     }
 
 
+def spectral_norm():
+    def sigmas(update=True):
+        layer = nnx.Linear(2, 2, use_bias=False, rngs=nnx.Rngs(0))
+        layer.kernel[...] = tensor(inputs.MATRIX).T
+        wrapped = nnx.SpectralNorm(layer, rngs=nnx.Rngs(0))
+        for path, stat in wrapped.batch_stats.items():
+            if path[-1] == "u":
+                stat[...] = tensor([inputs.START])
+        found = []
+        for _ in range(3):
+            found.append(2 / wrapped(tensor([[1.0, 0.0]]), update_stats=update)[0, 0].item())
+            layer.kernel[...] = tensor(inputs.MATRIX).T  # it was divided in place
+        return found
+
+    def stored():
+        layer = nnx.Linear(2, 2, use_bias=False, rngs=nnx.Rngs(0))
+        layer.kernel[...] = tensor(inputs.MATRIX).T
+        wrapped = nnx.SpectralNorm(layer, rngs=nnx.Rngs(0))
+        for _ in range(30):
+            wrapped(tensor([[1.0, 0.0]]))
+        return layer.kernel[...].T
+
+    def transposed():
+        layer = nnx.ConvTranspose(1, 2, (1, 2), padding="VALID", use_bias=False, rngs=nnx.Rngs(0))
+        kernels = tensor(inputs.MATRIX).T.reshape(1, 2, 1, 2)  # (kh, kw, in, out)
+        wrapped = nnx.SpectralNorm(layer, rngs=nnx.Rngs(0))
+        for _ in range(30):
+            layer.kernel[...] = kernels
+            y = wrapped(jnp.ones((1, 1, 1, 1)))
+        return 2 / y.max()
+
+    def zeros():
+        layer = nnx.Linear(2, 2, use_bias=False, rngs=nnx.Rngs(0))
+        layer.kernel[...] = jnp.zeros((2, 2))
+        return nnx.SpectralNorm(layer, rngs=nnx.Rngs(0))(jnp.ones((1, 2)))
+
+    return {
+        "training": sigmas,
+        "evaluation": lambda: sigmas(update=False),
+        "stored weight": stored,
+        "transposed convolution": transposed,
+        "weight of zeros": zeros,
+        "default: iterations": lambda: default(nnx.SpectralNorm, "n_steps"),
+        "default: epsilon": lambda: default(nnx.SpectralNorm, "epsilon"),
+    }
+
+
 TABLES = {
+    "spectral_norm": spectral_norm,
     "kinks": kinks,
     "optimizers": optimizers,
     "weight_decay": weight_decay,

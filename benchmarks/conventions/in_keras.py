@@ -239,7 +239,54 @@ def initial_weights():
     }
 
 
+def spectral_norm():
+    def wrapped(layer, shape, weight):
+        wrapper = layers.SpectralNormalization(layer)
+        wrapper.build(shape)
+        layer.kernel.assign(weight)
+        return wrapper
+
+    def sigmas(training=True):
+        layer = layers.Dense(2, use_bias=False)
+        wrapper = wrapped(layer, (None, 2), tensor(inputs.MATRIX).T)
+        wrapper.vector_u.assign(tensor([inputs.START]))
+        found = []
+        for _ in range(3):
+            found.append(2 / float(wrapper(tensor([[1.0, 0.0]]), training=training)[0, 0]))
+            layer.kernel.assign(tensor(inputs.MATRIX).T)  # it was divided in place
+        return found
+
+    def stored():
+        layer = layers.Dense(2, use_bias=False)
+        wrapper = wrapped(layer, (None, 2), tensor(inputs.MATRIX).T)
+        for _ in range(30):
+            wrapper(tensor([[1.0, 0.0]]), training=True)
+        return np.array(layer.kernel).T
+
+    def transposed():
+        layer = layers.Conv2DTranspose(2, (1, 2), use_bias=False)
+        kernels = ops.transpose(ops.reshape(tensor(inputs.MATRIX), (1, 2, 1, 2)), (2, 3, 1, 0))  # (kh, kw, out, in)
+        wrapper = wrapped(layer, (None, 1, 1, 1), kernels)
+        for _ in range(30):
+            layer.kernel.assign(kernels)
+            y = wrapper(ops.ones((1, 1, 1, 1)), training=True)
+        return 2 / ops.max(y)
+
+    def zeros():
+        return wrapped(layers.Dense(2, use_bias=False), (None, 2), ops.zeros((2, 2)))(ops.ones((1, 2)), training=True)
+
+    return {
+        "training": sigmas,
+        "evaluation": lambda: sigmas(training=False),
+        "stored weight": stored,
+        "transposed convolution": transposed,
+        "weight of zeros": zeros,
+        "default: iterations": lambda: default(layers.SpectralNormalization, "power_iterations"),
+    }
+
+
 TABLES = {
+    "spectral_norm": spectral_norm,
     "kinks": kinks,
     "optimizers": optimizers,
     "weight_decay": weight_decay,

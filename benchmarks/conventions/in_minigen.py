@@ -11,8 +11,12 @@ from adapter import default, describe, main
 
 import minigen as mg
 from minigen import losses as L  # noqa: N812
+from minigen import metrics as mg_metrics
 from minigen import nn, ops, optim
+from minigen.algorithms.likelihood.vq_vae import RECIPES
 from minigen.autograd import Tensor, grad
+from minigen.models.vq_vae import Codebook, straight_through
+from minigen.nn.spectral_norm import _EPS
 
 
 def tensor(values, **options):
@@ -248,7 +252,79 @@ def initial_weights():
     }
 
 
+def spectral_norm():
+    def layer_of(layer, weight):
+        layer.weight.data = np.array(weight, np.float32)
+        return nn.SpectralNorm(layer)
+
+    def sigmas(step=False, training=True):
+        layer = layer_of(nn.Dense(2, 2, bias=False), inputs.MATRIX)
+        layer.u.data, layer.v.data = np.array(inputs.START, np.float32), np.array(inputs.START, np.float32)
+        found = []
+        for _ in range(3):
+            if step:
+                nn.power_iteration(layer)
+            found.append(2 / layer.train(training)(tensor([[1.0, 0.0]])).numpy()[0, 0])
+        return found
+
+    def transposed():
+        kernels = np.reshape(inputs.MATRIX, (1, 2, 1, 2))
+        layer = layer_of(nn.ConvTranspose2d(1, 2, (1, 2), bias=False), kernels)
+        layer.iterate(30)
+        return 2 / layer(tensor([[[[1.0]]]])).numpy().max()
+
+    return {
+        "training": sigmas,
+        "training, a step called": lambda: sigmas(step=True),
+        "evaluation": lambda: sigmas(training=False),
+        "transposed convolution": transposed,
+        "weight of zeros": lambda: layer_of(nn.Dense(2, 2, bias=False), np.zeros((2, 2)))(tensor([[1.0, 1.0]])).numpy(),
+        "default: epsilon": lambda: _EPS,
+    }
+
+
+def quantisation():
+    def grid(vector):
+        """A grid of 2 x 2 equal vectors (1, 2, 2, 2)."""
+        return np.broadcast_to(np.reshape(np.array(vector, np.float32), (1, 2, 1, 1)), (1, 2, 2, 2)).copy()
+
+    book = Codebook(2, 2, rng=mg.Generator(0))
+    book.embedding.data = np.array(inputs.ENTRIES, np.float32)
+    z = Tensor(grid(inputs.VECTOR), requires_grad=True)
+    entries = book.embed(book.nearest(z.data))
+
+    def gradient():
+        y = ops.sum(straight_through(z, entries) * Tensor(grid(inputs.COTANGENT)))
+        return grad(y, [z])[0].numpy()[0, :, 0, 0]
+
+    return {
+        "result": lambda: straight_through(z, entries).numpy()[0, :, 0, 0],
+        "gradient": gradient,
+        "commitment": lambda: L.mse(z, entries, reduction="batchmean").numpy(),
+        "weight": lambda: next(r for r in RECIPES if r.name == "vq-vae").options["commitment"],
+    }
+
+
+def metrics():
+    def frechet(key):
+        return [round(mg_metrics.frechet_distance(*map(np.array, inputs.frechet_sets()[key])), 3)]
+
+    def neighbours(key, which):
+        real, fake = map(np.array, inputs.neighbour_sets()[key])
+        found = mg_metrics.prdc(real, fake, k=3, k_density=3)
+        return [getattr(found, name).mean() for name in which]
+
+    return {
+        **{key: lambda key=key: frechet(key) for key in inputs.frechet_sets()},
+        **{key: lambda key=key: neighbours(key, inputs.PRECISION) for key in inputs.neighbour_sets()},
+        **{f"{key}, density": lambda key=key: neighbours(key, inputs.DENSITY) for key in inputs.neighbour_sets()},
+    }
+
+
 TABLES = {
+    "spectral_norm": spectral_norm,
+    "quantisation": quantisation,
+    "metrics": metrics,
     "kinks": kinks,
     "optimizers": optimizers,
     "weight_decay": weight_decay,

@@ -247,7 +247,41 @@ def initial_weights():
     }
 
 
+def spectral_norm():
+    new = nn.utils.spectral_norm
+
+    def sigmas(training=True):
+        layer = nn.Linear(2, 2, bias_attr=False)
+        layer.weight.set_value(tensor(inputs.MATRIX))
+        layer = new(layer)
+        layer.weight_u.set_value(tensor(inputs.START))
+        layer.weight_v.set_value(tensor(inputs.START))
+        layer.train() if training else layer.eval()
+        return [2 / layer(tensor([[1.0, 0.0]]))[0, 0].item() for _ in range(3)]
+
+    def transposed():
+        layer = nn.Conv2DTranspose(1, 2, (1, 2), bias_attr=False)
+        layer.weight.set_value(tensor(inputs.MATRIX).reshape([1, 2, 1, 2]))
+        layer = new(layer)
+        return [2 / [layer(paddle.ones([1, 1, 1, 1])).max().item() for _ in range(30)][-1]]
+
+    def zeros():
+        layer = nn.Linear(2, 2, bias_attr=False)
+        layer.weight.set_value(paddle.zeros([2, 2]))
+        return new(layer)(paddle.ones([1, 2]))
+
+    return {
+        "training": sigmas,
+        "evaluation": lambda: sigmas(training=False),
+        "transposed convolution": transposed,
+        "weight of zeros": zeros,
+        "default: iterations": lambda: default(new, "n_power_iterations"),
+        "default: epsilon": lambda: default(new, "eps"),
+    }
+
+
 TABLES = {
+    "spectral_norm": spectral_norm,
     "kinks": kinks,
     "optimizers": optimizers,
     "weight_decay": weight_decay,

@@ -242,7 +242,43 @@ def initial_weights():
     }
 
 
+def spectral_norm():
+    def sigmas(wrap, calls=3, training=True):
+        """sigma in each of so many calls: 2 over the first result, from a start that is no singular vector."""
+        layer = nn.Linear(2, 2, bias=False)
+        layer.weight.data = tensor(inputs.MATRIX)
+        layer = wrap(layer)
+        hook = layer.parametrizations.weight[0] if hasattr(layer, "parametrizations") else None
+        u, v = (hook._u, hook._v) if hook else (layer.weight_u, layer.weight_v)
+        u.data, v.data = tensor(inputs.START), tensor(inputs.START)
+        layer.train(training)
+        return [2 / layer(tensor([[1.0, 0.0]]))[0, 0].item() for _ in range(calls)]
+
+    def transposed():
+        layer = nn.ConvTranspose2d(1, 2, (1, 2), bias=False)
+        layer.weight.data = tensor(inputs.MATRIX).reshape(1, 2, 1, 2)
+        layer = new(layer)
+        return [2 / [layer(torch.ones(1, 1, 1, 1)).max().item() for _ in range(30)][-1]]
+
+    def zeros():
+        layer = nn.Linear(2, 2, bias=False)
+        layer.weight.data.zero_()
+        return new(layer)(torch.ones(1, 2))
+
+    new = nn.utils.parametrizations.spectral_norm
+    return {
+        "training": lambda: sigmas(new),
+        "training, older function": lambda: sigmas(nn.utils.spectral_norm),
+        "evaluation": lambda: sigmas(new, training=False),
+        "transposed convolution": transposed,
+        "weight of zeros": zeros,
+        "default: iterations": lambda: default(new, "n_power_iterations"),
+        "default: epsilon": lambda: default(new, "eps"),
+    }
+
+
 TABLES = {
+    "spectral_norm": spectral_norm,
     "kinks": kinks,
     "optimizers": optimizers,
     "weight_decay": weight_decay,

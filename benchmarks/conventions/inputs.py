@@ -53,3 +53,51 @@ LOGITS = [[-1.0, 0.0, 2.0], [0.5, 1.0, -2.0]]
 MEAN = [[0.5, -0.5], [1.0, 0.0]]  # (2, 2) of a Gaussian code
 LOGVAR = [[0.0, -1.0], [0.5, 1.0]]
 VARIANCE = 0.25
+
+
+#: A weight with singular values 2 and 1, (out, in); the start of the power iteration; the transposed convolution of
+#: one channel to two whose kernels are (2, 0) and (0, 1): 2 as a matrix (out, everything else), 2.236 as one row.
+MATRIX = [[2.0, 0.0], [0.0, 1.0]]
+START = [0.5**0.5, 0.5**0.5]
+
+#: Vector quantisation: a vector, its nearest entry, and the gradient that comes back.
+VECTOR, ENTRIES, COTANGENT = [1.0, 0.0], [[0.0, 2.0], [9.0, 9.0]], [1.0, 2.0]
+
+
+def numbers(n, d, seed):
+    """Numbers of a small generator that is the same everywhere, about uniform in [-1, 1): rows (n, d)."""
+    state, rows = seed, []
+    for _ in range(n):
+        row = []
+        for _ in range(d):
+            state = (1103515245 * state + 12345) % 2**31
+            row.append(state / 2**30 - 1)
+        rows.append(row)
+    return rows
+
+
+def frechet_sets():
+    """Pairs of features (N, D) for the Frechet distance."""
+    return {
+        "corners": tuple([[x, y] for x in (-s, s) for y in (-s, s)] for s in (1.0, 2.0)),
+        "equal sets": (numbers(40, 4, 1), numbers(40, 4, 1)),
+        "one law, 40 samples of 4": (numbers(40, 4, 1), numbers(40, 4, 2)),
+        "equal sets, 5 samples of 8": (numbers(5, 8, 1), numbers(5, 8, 1)),
+        "one law, 5 samples of 8": (numbers(5, 8, 1), numbers(5, 8, 2)),
+        "constant features": ([[1.0, 2.0]] * 10, [[1.0, 2.0]] * 10),
+    }
+
+
+PRECISION, DENSITY = ("precision", "recall"), ("density", "coverage")
+
+
+def neighbour_sets():
+    """Real and generated features (N, D) for precision and recall, k = 3."""
+    some = numbers(20, 2, 3)
+    return {
+        "the same 20 samples": (some, some),
+        "one law, 20 samples": (some, numbers(20, 2, 4)),
+        "every sample 4 times": (some * 4, some * 4),
+        "all samples equal": ([[0.0, 0.0]] * 20, [[0.0, 0.0]] * 20),
+        "3 samples": (some[:3], some[:3]),
+    }

@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = {
     "torch": ["torch==2.13.0", "torchvision==0.28.0", "torchmetrics==1.9.0", "torch-fidelity==0.4.0",
               "pytorch-fid==0.3.0", "clean-fid==0.1.35", "prdc==0.2", "vector-quantize-pytorch==1.32.0"],
-    "jax": ["jax==0.10.2", "jaxlib==0.10.2", "flax==0.12.8", "optax==0.2.8", "keras==3.15.1"],
+    "jax": ["jax==0.10.2", "jaxlib==0.10.2", "flax==0.12.8", "optax==0.2.8", "keras==3.15.1", "dm-haiku==0.0.17"],
     "chainer": ["setuptools<66", "wheel", "numpy==1.23.5", "chainer==7.8.1"],
     "paddle": ["paddlepaddle==3.3.1", "setuptools"],
     "mlx": ["mlx[cpu]==0.32.4", "numpy==2.4.6"],

@@ -156,7 +156,7 @@ def markdown(table: Table) -> str:
     found = columns(table)
     lines = [f"## {table.title}", "", table.text, ""]
     for part in table.parts:
-        heads = [name for name, cells in found.items() if name == "minigen" or any(r.key in cells for r in part.rows)]
+        heads = [name for name, cells in found.items() if any(row.key in cells for row in part.rows)]
         lines += [*([part.caption, ""] if part.caption else []), "| | " + " | ".join(heads) + " |"]
         lines.append("| --- |" + " --- |" * len(heads))
         for row in part.rows:

@@ -18,7 +18,8 @@ ROOT = DOCS.parent
 sys.path += [str(ROOT / "benchmarks" / "conventions"), str(ROOT), str(ROOT / "kernels")]
 
 SUBJECTS = (
-    "kinks", "optimizers", "weight_decay", "normalization", "losses", "activations", "resizing", "initial_weights",
+    "kinks", "optimizers", "weight_decay", "normalization", "spectral_norm", "losses", "quantisation", "metrics",
+    "activations", "resizing", "initial_weights", "mpi_order",
 )  # fmt: skip
 
 HEAD = """# Conventions, measured
