@@ -44,7 +44,7 @@ def test_minigen_answers_every_cell(table: Any) -> None:
 def test_what_differs_is_explained_and_what_is_asked_was_answered(table: Any) -> None:
     found = tables.columns(table)
     for row in (row for part in table.parts for row in part.rows):
-        if tables.differing(table, row, found):
+        if found["minigen"] and tables.differing(table, row, found):
             assert row.guess or row.port, f"{table.name}, {row.key}: peers differ from minigen, and no note says why"
     asked = {key for cells in found.values() for key in cells if not key.endswith(", each")}
     assert asked == {row.key for part in table.parts for row in part.rows}
