@@ -21,6 +21,7 @@ import minigen
 from minigen.algorithms.options import ConfigError, did_you_mean
 from minigen.cli.bench import bench
 from minigen.cli.compare import compare
+from minigen.cli.completion import completion
 from minigen.cli.console import encoding_help, escape_unencodable, redirect_to_devnull, show_compile_notices
 from minigen.cli.data import data
 from minigen.cli.encode import encode
@@ -66,7 +67,7 @@ def commands(ctx: click.Context) -> None:
 
 for command in (
     train, sample, reconstruct, evaluate, compare, encode, export, import_, data, check_gradients, prove, bench,
-    list_models, info,
+    list_models, info, completion,
 ):  # fmt: skip
     commands.add_command(command)
 

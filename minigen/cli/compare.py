@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from minigen.algorithms.options import ConfigError
+from minigen.cli.completion import complete_run
 from minigen.cli.console import echo
 from minigen.cli.opening import density_option, json_option, k_option, opens_run, samples_option, seed_option
 from minigen.cli.output import PICTURE, Output
@@ -31,7 +32,7 @@ def _several(ctx: click.Context, param: click.Parameter, runs: tuple[str, ...]) 
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN ...", callback=_several)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN ...", callback=_several, shell_complete=complete_run)
 @click.option("-o", "--output", metavar="FILE.png", help="a picture with rows of each run; an old one is replaced")
 @samples_option
 @k_option

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
+from minigen.cli.completion import complete_run
 from minigen.cli.console import echo
 from minigen.cli.opening import labelled, opens_run, split_option
 from minigen.cli.output import CODES, Output
@@ -18,7 +19,7 @@ from minigen.runs import Run
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.option("-o", "--output", metavar="FILE.npz", required=True, help="the codes; an old file is replaced")
 @split_option
 @opens_run({"": CODES})

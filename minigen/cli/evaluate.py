@@ -11,13 +11,14 @@ from typing import Any
 
 import click
 
+from minigen.cli.completion import complete_run
 from minigen.cli.console import echo
 from minigen.cli.opening import density_instead_of_prior, json_option, k_option, opens_run, samples_option, seed_option
 from minigen.runs import Run
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @samples_option
 @k_option
 @density_instead_of_prior("its samples are not measured")

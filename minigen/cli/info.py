@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from minigen.cli.completion import complete_run
 from minigen.cli.console import echo
 from minigen.training.environment import describe_environment
 from minigen.training.facts import check_facts
@@ -17,7 +18,7 @@ from minigen.training.run_folder import RunFolder
 
 
 @click.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def info(run: str | None, as_json: bool) -> None:
     """Show versions, devices, threads and folders; or what is in a run.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from minigen.algorithms.options import ConfigError
+from minigen.cli.completion import complete_run
 from minigen.cli.console import echo
 from minigen.cli.opening import opens_run, seed_option, split_option
 from minigen.cli.output import PICTURE, Output
@@ -18,7 +19,7 @@ IMAGES = 16  # what -n is by default
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.option("-o", "--output", metavar="FILE.png", required=True, help="the picture; an old one is replaced")
 @click.option("-n", "count", type=click.IntRange(1), help="number of images  [default: 16, or all if there are fewer]")
 @seed_option("another seed, other images")

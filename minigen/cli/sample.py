@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from minigen.algorithms.options import ConfigError
+from minigen.cli.completion import complete_run
 from minigen.cli.console import echo
 from minigen.cli.opening import density_instead_of_prior, labelled, opens_run, seed_option
 from minigen.cli.output import PNG, SAMPLED, Output
@@ -21,7 +22,7 @@ from minigen.runs.drawing import STEPS, Drawing, class_names, class_number
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.option("-o", "--output", metavar="FILE", required=True, help="a picture (.png) or arrays (.npz)")
 @click.option("-n", "count", type=click.IntRange(1), help="images, or rows of images  [default: 64, or 8 rows]")
 @click.option("--grid", "plane", is_flag=True, help="for codes of 2 units: the plane of codes, n x n images  [n: 12]")

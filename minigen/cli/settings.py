@@ -5,6 +5,7 @@ Imports: click, algorithms, training.config, runs.settings. Read next: ``train.p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ import click
 from minigen.algorithms.catalog import MODELS, OPTIONS, find_recipe, is_place
 from minigen.algorithms.experiment import Recipe
 from minigen.algorithms.options import Option, check_value
+from minigen.cli.completion import complete_choice, complete_dataset, complete_run
 from minigen.runs.settings import DIGEST
 from minigen.training.config import DEFAULTS, GENERAL
 
@@ -26,7 +28,10 @@ class Setting(click.Option):
             super().__init__([name, f"{flag}/--no-{flag[2:]}"], default=None, help=option.help)
         else:
             metavar = f"[{'|'.join(option.choices)}]" if option.choices else None
-            super().__init__([name, flag], type=option.type, default=None, help=option.help, metavar=metavar)
+            complete = complete_choice(option.choices) if option.choices else COMPLETED.get(name)
+            super().__init__(
+                [name, flag], type=option.type, default=None, help=option.help, metavar=metavar, shell_complete=complete
+            )
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
         value = super().process_value(ctx, value)
@@ -53,6 +58,9 @@ class SettingsCommand(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """With the flags of a user's own model, if the command line begins with one, before others of their name."""
         named, params = ctx.meta.get(NAMED), super().get_params(ctx)
+        if ctx.resilient_parsing:  # a shell asks; a file of the user's is not executed for that
+            known = {*GENERAL, *(MODELS[str(named)].options if named in MODELS else ())}
+            return [p for p in params if not isinstance(p, Setting) or p.setting in known]
         if named is None or not is_place(named):
             return params
         own = {k: o for k, o in find_recipe(named).declared.items() if k not in GENERAL and k != DIGEST}
@@ -82,6 +90,10 @@ class SettingsCommand(click.Command):
         formatter.write_text(text if recipe is None else f"{recipe.name}: {recipe.summary}. {recipe.paper}")
 
 
+#: How a shell completes the value of a setting.
+COMPLETED: Mapping[str, Any] = {
+    "dataset": complete_dataset, "init_generator_from": complete_run, "init_discriminator_from": complete_run,
+}  # fmt: skip
 NAMED = "minigen.model"  # where the context keeps the model that the command line names
 
 

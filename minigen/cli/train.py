@@ -19,6 +19,7 @@ import minigen
 from minigen.algorithms.catalog import find_recipe, is_place
 from minigen.algorithms.ledger import entries
 from minigen.algorithms.options import ConfigError
+from minigen.cli.completion import complete_model, complete_run
 from minigen.cli.console import ClosableConsole, echo, encoding_help, say_note
 from minigen.cli.settings import SettingsCommand, all_settings
 from minigen.data import Dataset
@@ -35,10 +36,12 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 @click.command(cls=SettingsCommand, params=all_settings())
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=complete_model)
 @click.option("--config", metavar="FILE.toml", help="settings from a file; flags go before it")
 @click.option("--out", metavar="DIR", help="folder of the run  [default: runs/<model>-<dataset>-<time>]")
-@click.option("--resume", metavar="RUN", help="continue the run in this folder, bit for bit")
+@click.option(
+    "--resume", metavar="RUN", help="continue the run in this folder, bit for bit", shell_complete=complete_run
+)
 @click.option("--checkpoint", type=click.Choice(["last", "best"]), help="--resume: from which one  [default: last]")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object at the end, and nothing else on stdout")
 @click.pass_context
