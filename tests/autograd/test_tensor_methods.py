@@ -24,7 +24,8 @@ def test_what_tensor_calls_is_what_is_bound() -> None:
 def test_help_shows_a_method_with_its_text(name: str) -> None:
     text = pydoc.plain(pydoc.render_doc(mg.Tensor))
     first_line = (inspect.getdoc(getattr(mg.Tensor, name)) or "?").splitlines()[0]
-    assert f"{name}(self" in text and first_line in text
+    # From Python 3.13 on a long signature is one argument a line.
+    assert re.search(rf"\b{name}\([\s|]*self", text) and first_line in text
 
 
 def test_help_shows_the_operators() -> None:
