@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from minigen.algorithms.options import ConfigError
+from minigen.cli.completion import complete_run
 from minigen.cli.console import echo
 from minigen.cli.opening import opens_run
 from minigen.cli.output import ONNX, WEIGHTS, Output
@@ -18,7 +19,7 @@ from minigen.weights import SUFFIXES, write
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.option(
     "-o", "--output", metavar="FILE", required=True, help="a .onnx file, or weights for PyTorch: .safetensors, .pt"
 )

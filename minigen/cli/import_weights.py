@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from minigen.algorithms.options import ConfigError
+from minigen.cli.completion import complete_run
 from minigen.cli.console import echo, say_note
 from minigen.runs.importing import import_weights
 from minigen.runs.settings import command_line, read_run
@@ -16,7 +17,7 @@ from minigen.training.run_folder import RunFolder
 
 @click.command("import")
 @click.argument("weights")
-@click.option("--into", "run", metavar="RUN", required=True, help="the run that gets them")
+@click.option("--into", "run", metavar="RUN", required=True, help="the run that gets them", shell_complete=complete_run)
 @click.option("--part", metavar="NAME", help="one network, or a part of one, such as decoder  [default: all]")
 @click.option(
     "--map",
