@@ -36,7 +36,7 @@ def _count_part(first, last, done, starts):
         starts[first // 7] = first
 
 
-@njit_cached(nogil=True)
+@njit_cached()
 def count(n, done, starts):
     share(_count_part, n, 7, (done, starts))
 
@@ -47,7 +47,7 @@ def _count_all_part(first, last, done, starts):
         share(_count_part, done.shape[1], 7, (done[row], starts[row]))
 
 
-@njit_cached(nogil=True)
+@njit_cached()
 def count_all(done, starts):
     share(_count_all_part, len(done), 1, (done, starts))
 

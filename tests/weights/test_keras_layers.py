@@ -191,7 +191,7 @@ FUNCTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: getattr(f, "__name__", str(f)[-20:-1]))
+@pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: getattr(f, "__name__", "partial"))
 def test_activations(f: Any, tmp_path: Path) -> None:
     there_and_back(nn.Sequential(f), (5,), tmp_path, np.linspace(-3, 3, 20, dtype=np.float32).reshape(4, 5))
 
