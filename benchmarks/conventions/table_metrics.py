@@ -12,7 +12,7 @@ FRECHET = (
         "All divide the covariance by n - 1: with n it would be 2."),
     Row("equal sets", "a set of 40 samples of 4 features, and itself"),
     Row("one law, 40 samples of 4", "two sets from one law, 40 samples of 4 features",
-        "The distance of two sets from one law is not 0: it is biased upwards, by about 1/N."),
+        "The distance of two sets from one law is not 0: it is biased upwards, the more the fewer samples there are."),
     Row("equal sets, 5 samples of 8", "5 samples of 8 features, and themselves", "minigen refuses so few.",
         "twice as many samples as features are the least."),
     Row("one law, 5 samples of 8", "two sets from one law, 5 samples of 8 features",

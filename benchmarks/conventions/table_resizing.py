@@ -25,8 +25,8 @@ ROWS = (
         "give JAX `antialias=False`, or use `ops.avg_pool2d` here."),
     Row("bilinear 5 to 2", "bilinear, 5 to 2", "", "the same."),
     Row("bilinear 4 by 1.6", "bilinear, 4 pixels by a factor of 1.6 (6 pixels)",
-        "The step is 1/1.6 in PyTorch, Paddle and ONNX, though 4 to 6 pixels would be 1/1.5; MLX starts the grid "
-        "half a step elsewhere.",
+        "The step is 1/1.6 in PyTorch, Paddle and ONNX, though 4 to 6 pixels would be 1/1.5; MLX lays its grid an "
+        "eighth of a pixel further.",
         "give `size`, not `scale_factor`."),
     Row("average pooling at the edge", "average pooling of ones at a padded corner",
         "Padding counts as zeros (a quarter here) in PyTorch, JAX, Chainer, MLX, tinygrad and minigen; Keras, Paddle "

@@ -32,7 +32,7 @@ stated version answered.
 - **!**: what good programmers guess wrong; the line below the table says how it is.
 - refused: an error. An empty cell: the library has no such thing, or was not asked.
 - *To minigen:* how a setting or number becomes minigen's. What weights alone need (names, layouts, batch norm's
-  momentum and epsilon) `minigen import` does.
+  momentum and epsilon) `minigen import` does: [weights.md](weights.md).
 
 Written by `python docs/make/conventions.py`; a test holds minigen's column to what minigen does. A table is measured
 again by its script, which installs the pinned peers in a temporary folder, for example
