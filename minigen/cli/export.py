@@ -15,13 +15,17 @@ from minigen.cli.output import ONNX, WEIGHTS, Output
 from minigen.runs import Run
 from minigen.runs.networks import part_of
 from minigen.runs.parts import PARTS
-from minigen.weights import SUFFIXES, write
+from minigen.weights import SUFFIXES, input_shape_of, write
 
 
 @click.command()
 @click.argument("run", shell_complete=complete_run)
 @click.option(
-    "-o", "--output", metavar="FILE", required=True, help="a .onnx file, or weights for PyTorch: .safetensors, .pt"
+    "-o",
+    "--output",
+    metavar="FILE",
+    required=True,
+    help="a .onnx file, or weights: .safetensors, .pt, .keras, .weights.h5",
 )
 @click.option(
     "--part",
@@ -33,7 +37,7 @@ from minigen.weights import SUFFIXES, write
 @click.option("--fold", is_flag=True, help="multiply batch norm into the weights of the layer before it")
 @opens_run({".onnx": ONNX, **dict.fromkeys(SUFFIXES, WEIGHTS)})
 def export(run: Run, target: Output, part: str | None, opset: int | None, dtype: str | None, fold: bool) -> None:
-    """Write a part of a trained model as an ONNX file, or its weights for PyTorch.
+    """Write a part of a trained model as an ONNX file, or its weights for PyTorch or Keras.
 
     RUN is the folder of a run. An ONNX file takes any number of samples. It is checked, and where onnxruntime is
     installed, run and compared with minigen before it is written: a difference is an error. Inputs and outputs of
@@ -45,7 +49,8 @@ def export(run: Run, target: Output, part: str | None, opset: int | None, dtype:
             raise ConfigError(
                 f"--opset, --dtype and --fold are for a .onnx file; {target.name} holds the weights as they are"
             )
-        write(part_of(run.experiment.modules, part), target.path)
+        module = part_of(run.experiment.modules, part)
+        write(module, target.path, input_shape_of(module, target.path, run.image_shape))
         echo(f"{target.name}: weights of {part or run.recipe.name}, by {run.checkpoint_path}")
         return
     made = run.export(target.path, part, opset=opset or 20, dtype=dtype or "float32", fold=fold)

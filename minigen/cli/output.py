@@ -65,7 +65,8 @@ PNG = Kind("PNG picture", _begins(b"\x89PNG\r\n\x1a\n"))
 PDF = Kind("PDF file", _begins(b"%PDF"))
 SVG = Kind("SVG file", _begins(b"<?xml", b"<svg"))
 ONNX = Kind("ONNX file", _begins(*(bytes([8, version]) for version in range(3, 20))))  # its first field
-WEIGHTS = Kind("file of weights", lambda path: zipfile.is_zipfile(path) or _is_safetensors(path))
+HDF5 = _begins(b"\x89HDF\r\n\x1a\n")
+WEIGHTS = Kind("file of weights", lambda path: zipfile.is_zipfile(path) or _is_safetensors(path) or HDF5(path))
 PICTURE = {"": PNG, ".png": PNG}  # for a command that writes nothing else
 CODES = Kind("file of codes", _holds("codes", "split"))
 SAMPLED = Kind("file of samples", _holds("images", "codes", "value_range"))
@@ -82,7 +83,8 @@ class Output:
             raise ConfigError(f"{option} must not be empty; give the name of a file")
         self.name, self.path, self.force = path, Path(path), force
         self._inputs: list[Path] = []
-        suffix = self.path.suffix.lower()
+        double = (end for end in kinds if end.count(".") > 1 and self.path.name.lower().endswith(end))
+        suffix = next(double, self.path.suffix.lower())
         self._look_for_folder()
         if suffix not in kinds and kinds.keys() != {""}:
             *others, last = [end for end in kinds if end]

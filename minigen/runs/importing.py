@@ -129,16 +129,19 @@ def _former(folder: RunFolder, kept: Path) -> Path:
 
 
 def _write(folder: RunFolder, former: Checkpoint, new: Checkpoint, kept_last: Path, kept_best: Path) -> None:
-    """Keep the former checkpoints, and write the new one; whatever fails, the run is as it was."""
+    """Keep the former checkpoints, and write the new one; whatever fails, the run is as it was.
+
+    A process that is killed leaves the former run, or the new one: the best checkpoint goes when all else is there.
+    """
     try:
         folder.write_checkpoint(kept_last, former)
         if folder.has(folder.best):
-            folder.rename(folder.best, kept_best)
+            folder.copy(folder.best, kept_best)
         folder.write_checkpoint(folder.last, new)
     except BaseException as error:
-        if folder.has(kept_best):
-            folder.rename(kept_best, folder.best)
+        folder.remove(kept_best)
         folder.remove(kept_last)
         if isinstance(error, OSError):
             raise CheckpointError(f"cannot write into {folder.path}: {error.strerror or error}") from error
         raise
+    folder.remove(folder.best)

@@ -137,9 +137,9 @@ class RunFolder:
         """Is there such a file?"""
         return path.exists()
 
-    def rename(self, path: Path, name: Path) -> None:
-        """Give a checkpoint another name in its folder."""
-        os.replace(path, name)
+    def copy(self, path: Path, name: Path) -> None:
+        """Write a checkpoint once more under another name. OSError if that cannot be."""
+        write_atomically(name, path.read_bytes())
 
     def remove(self, path: Path) -> None:
         """Delete a checkpoint, if there is one."""
@@ -230,8 +230,8 @@ class RunMemory(RunFolder):
     def has(self, path: Path) -> bool:
         return path in self.checkpoints
 
-    def rename(self, path: Path, name: Path) -> None:
-        self.checkpoints[name] = self.checkpoints.pop(path)
+    def copy(self, path: Path, name: Path) -> None:
+        self.checkpoints[name] = self.checkpoints[path]
 
     def remove(self, path: Path) -> None:
         self.checkpoints.pop(path, None)

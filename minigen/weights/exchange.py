@@ -51,6 +51,14 @@ def write(
     return None
 
 
+def input_shape_of(module: nn.Module, path: str | os.PathLike[str], image_shape: tuple[int, ...]) -> Any:
+    """The `input_shape` with which `write` makes `path` of a network in a model of images (C, H, W); None: any will do.
+
+    CheckpointError: the network is no chain of layers, or does not say what its inputs are.
+    """
+    return keras.guess_input_shape(module, image_shape) if suffix_of(path) in KERAS else None
+
+
 def load(
     module: nn.Module,
     path: str | os.PathLike[str],
@@ -101,11 +109,16 @@ def plan(
             module, name, keras.guess_input_shape(module, image_shape) if shape is None else shape
         )
     found = files.read(name)
-    inside = {entry: array for entry, array in found.arrays.items() if part and entry.startswith(f"{part}.")}
-    if part and inside and not pairs and not by_order:
+    taken = [state for state in found.states if any(old.startswith(f"{state}.") for old in pairs)]
+    starts = tuple(f"{start}." for start in (taken if pairs else [part] if part else []))
+    inside = {entry: array for entry, array in found.arrays.items() if starts and entry.startswith(starts)}
+    if inside and not by_order:
         others = len(found.arrays) - len(inside)
-        found.notes += [f"{others} entries that are not of {part!r} are left out"] if others else []
-        found.arrays = {entry[len(part) + 1 :]: array for entry, array in inside.items()}
+        of = " or ".join(map(repr, taken or [part]))
+        found.notes += [f"{others} entries that are not of {of} are left out"] if others else []
+        found.arrays = inside if pairs else {entry[len(starts[0]) :]: array for entry, array in inside.items()}
+    elif found.states and not pairs:
+        found.notes += [f"--map {found.states[0]}.= takes one of them"]
     made = match(module, found.arrays, name, renames=list(pairs.items()), by_order=by_order)
     if by_order and not found.ordered:
         made.faults.insert(0, "this kind of file sorts its arrays by name, so their order says nothing")

@@ -34,11 +34,15 @@ STATES = ("state_dict", "model_state_dict", "model", "weights", "params", "modul
 
 @dataclass
 class Found:
-    """The arrays of a file by name. `ordered`: they come in the order in which they were put in."""
+    """The arrays of a file by name. `ordered`: they come in the order in which they were put in.
+
+    `states`: it holds several state dicts of these names, and the names of the arrays begin with them.
+    """
 
     arrays: dict[str, Array]
     ordered: bool = True
     notes: list[str] = field(default_factory=list)
+    states: tuple[str, ...] = ()
 
 
 def read(path: str | os.PathLike[str]) -> Found:
@@ -118,7 +122,7 @@ def _read_torch(name: str) -> Found:
     except (EOFError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{name} is damaged, or is no file of PyTorch: {reason}") from error
-    state, notes = _state_dict(torch, name, held)
+    state, notes, states = _state_dict(torch, name, held)
     arrays = {}
     for key, tensor in state.items():
         try:
@@ -126,11 +130,14 @@ def _read_torch(name: str) -> Found:
             arrays[key] = wide.detach().resolve_conj().resolve_neg().numpy()
         except (RuntimeError, TypeError) as error:
             raise CheckpointError(f"{key} of {name} is {tensor.dtype} {tensor.layout}, no array of numbers") from error
-    return Found(arrays, notes=notes)
+    return Found(arrays, notes=notes, states=states)
 
 
-def _state_dict(torch: Any, name: str, held: Any) -> tuple[Mapping[str, Any], list[str]]:
-    """The state dict in what a file of PyTorch holds: it itself, or the one entry that is one."""
+def _state_dict(torch: Any, name: str, held: Any) -> tuple[Mapping[str, Any], list[str], tuple[str, ...]]:
+    """The state dict in what a file of PyTorch holds: it itself, the entry that is one, or all entries that are.
+
+    Of several the names are before those of their tensors, and come last.
+    """
 
     def fits(value: Any) -> bool:
         return isinstance(value, Mapping) and bool(value) and all(isinstance(key, str) for key in value) and all(
@@ -138,12 +145,20 @@ def _state_dict(torch: Any, name: str, held: Any) -> tuple[Mapping[str, Any], li
         )  # fmt: skip
 
     if fits(held):
-        return held, []
-    inside = [key for key in held if isinstance(key, str) and fits(held[key])] if isinstance(held, Mapping) else []
+        return held, [], ()
+    named = {key: value for key, value in held.items() if isinstance(key, str)} if isinstance(held, Mapping) else {}
+    inside = [key for key, value in named.items() if fits(value)]
     known = [key for key in STATES if key in inside]
     if len(inside) == 1 or len(known) == 1:
         key = inside[0] if len(inside) == 1 else known[0]
-        return held[key], [f"The weights are its entry {key!r}; {len(held) - 1} others are left out"]
+        return held[key], [f"The weights are its entry {key!r}; {len(held) - 1} others are left out"], ()
+    if inside:
+        state = {f"{key}.{name}": tensor for key in inside for name, tensor in named[key].items()}
+        return state, [f"It holds the state dicts {', '.join(inside)}"], tuple(inside)
+    tensors = {key: value for key, value in named.items() if isinstance(value, torch.Tensor)}
+    if tensors:
+        others = ", ".join(str(key) for key in held if key not in tensors)
+        return tensors, [f"What is no tensor is left out: {others:.200}"], ()
     what = f"the entries {', '.join(map(repr, list(held)[:8]))}" if isinstance(held, Mapping) else type(held).__name__
     raise CheckpointError(f"{name} holds {what}, no tensors by name. Save torch.save(model.state_dict(), path)")
 

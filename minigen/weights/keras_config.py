@@ -111,7 +111,21 @@ def _chained(inside: Mapping[str, Any]) -> list[Any]:
         chain.append(after[chain[-1]])
     if len(chain) != len(by_name):
         raise CheckpointError("the layers of the model are no chain")
+    outputs = list(_outputs(inside["output_layers"]))
+    if outputs != chain[-1:]:
+        raise CheckpointError(
+            f"the model gives the outputs of {', '.join(outputs)}; read is one that gives those of its last layer"
+        )
     return [by_name[name] for name in chain]
+
+
+def _outputs(value: Any) -> Iterator[str]:
+    """The names of the layers that give the outputs: of [name, node, number], or of a list or dict of such."""
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        yield value[0]
+    else:
+        for inside in value.values() if isinstance(value, Mapping) else value:
+            yield from _outputs(inside)
 
 
 def _histories(value: Any) -> Iterator[str]:

@@ -66,7 +66,7 @@ def layer_function(layer: str, kind: str, config: Mapping[str, Any], shape: Shap
     """Our function for an activation layer of Keras."""
     if kind == "Activation":
         return named_function(layer, config.get("activation"), shape)
-    if kind == "ReLU" and not config.get("max_value") and not config.get("threshold"):
+    if kind == "ReLU" and config.get("max_value") is None and not config.get("threshold"):
         slope = config.get("negative_slope") or 0.0
         return [functools.partial(ops.leaky_relu, slope=slope) if slope else ops.relu]
     if kind == "LeakyReLU":

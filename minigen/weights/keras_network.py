@@ -56,6 +56,8 @@ class Reading:
                 OTHERS[item.kind](self, item)
             else:
                 raise CheckpointError(f"{item}: there is no such layer here")
+        if self.padding is not None:
+            raise CheckpointError("the model ends with a ZeroPadding; read is one before a convolution only")
         if self.order is not None:
             raise CheckpointError(
                 "the model gives flat features in the order of Keras' pixels, which no layer here does"

@@ -8,7 +8,7 @@ Imports: nn, serialization, slots. Read next: ``files.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,8 @@ from minigen.weights.slots import Slot, slots
 from minigen_kernels import Array
 
 SHOWN = 12  # misfits that an error names
+PARAMETRIZED = "parametrizations."
+NORMED = {".original0": ".original1", "_g": "_v"}  # how names of weight norm's length and direction end
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,36 @@ def match(
     plan = Plan(module, file)
     arrays = {name: array for name, array in found.items() if name.rpartition(".")[2] != COUNTER}
     wanted = slots(module)
+    arrays, made = _multiply_out(arrays, {name.rpartition(".")[2] for slot in wanted for name in slot.names})
+    plan.notes += [f"Weight norm is multiplied out: {', '.join(made)}"] if made else []
     if by_order:
         _pair_by_order(plan, wanted, arrays)
     else:
         _pair_by_name(plan, wanted, arrays, renames)
     return plan
+
+
+def _multiply_out(arrays: Mapping[str, Array], known: Collection[str]) -> tuple[dict[str, Array], list[str]]:
+    """The arrays with the product g v / |v| for each pair of PyTorch's weight norm, and the names of the products.
+
+    The norm is over the axes in which g has the length 1. Names that end with one of `known` are no such pairs.
+    """
+    found, made = dict(arrays), []
+    for name, g in arrays.items():
+        end = next((end for end in NORMED if name.endswith(end)), None)
+        v = None if end is None else arrays.get(name.removesuffix(end) + NORMED[end])
+        if end is None or v is None or name.rpartition(".")[2] in known:
+            continue
+        if g.ndim in (0, v.ndim) and all(n in (1, m) for n, m in zip(g.shape, v.shape)):
+            axes = tuple(i for i in range(v.ndim) if not g.ndim or g.shape[i] == 1)
+            direction = v.astype(np.float64)
+            with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+                direction /= np.sqrt(np.square(direction).sum(axes, keepdims=True))
+                product = (g * direction).astype(v.dtype)
+            made.append(name.removesuffix(end).replace(PARAMETRIZED, ""))
+            del found[name], found[name.removesuffix(end) + NORMED[end]]
+            found[made[-1]] = product
+    return found, made
 
 
 def _pair_by_order(plan: Plan, wanted: Sequence[Slot], arrays: Mapping[str, Array]) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from minigen import nn, weights
 from minigen.serialization import CheckpointError
+from minigen.weights.exchange import plan
 
 
 def network() -> nn.Dense:
@@ -119,12 +120,37 @@ def test_weights_inside_a_checkpoint_of_pytorch(tmp_path: Path) -> None:
     found = weights.read(path)
     assert found.notes == ["The weights are its entry 'state_dict'; 2 others are left out"]
     assert np.array_equal(found.arrays["weight"], state["weight"].numpy())
-    torch.save({"generator": state, "discriminator": state}, path)
-    with pytest.raises(CheckpointError, match="holds the entries 'generator', 'discriminator', no tensors by name"):
+    torch.save({"weight": state["weight"], "epoch": 3, "_extra_state": None}, path)
+    found = weights.read(path)
+    assert list(found.arrays) == ["weight"] and found.notes == ["What is no tensor is left out: epoch, _extra_state"]
+    torch.save(torch.optim.Adam(torch.nn.Linear(3, 2).parameters()).state_dict(), path)
+    with pytest.raises(CheckpointError, match="holds the entries 'state', 'param_groups', no tensors by name"):
         weights.read(path)
     torch.save([1, 2], path)
     with pytest.raises(CheckpointError, match="holds list, no tensors by name"):
         weights.read(path)
+
+
+def test_several_state_dicts_in_a_checkpoint_of_pytorch(tmp_path: Path) -> None:
+    """As programs of GANs write them: the map, or the part, says which one is meant."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: it writes these files")
+    path, (g, d) = tmp_path / "x.pt", (torch.nn.Linear(3, 2) for _ in range(2))
+    torch.save({"netG": g.state_dict(), "netD": d.state_dict(), "step": 3}, path)
+    assert weights.read(path).states == ("netG", "netD")
+    with pytest.raises(CheckpointError, match=r"the state dicts netG, netD\. --map netG\.= takes one of them"):
+        weights.load(network(), path)
+    for name, twin in (("netG", g), ("netD", d)):
+        module = network()
+        notes = weights.load(module, path, renames={f"{name}.": ""}).notes
+        np.testing.assert_array_equal(module.weight.data, twin.weight.detach().numpy())
+        assert f"2 entries that are not of '{name}' are left out" in notes
+    torch.save({"generator": g.state_dict(), "discriminator": d.state_dict()}, path)
+    both = nn.Sequential(network(), network())
+    weights.load(both, path, renames={"generator.": "0.", "discriminator.": "1."})
+    np.testing.assert_array_equal(both.state_dict()["1.weight"], d.weight.detach().numpy())
+    module = network()
+    plan(module, path, part="discriminator").apply()
+    np.testing.assert_array_equal(module.weight.data, d.weight.detach().numpy())
 
 
 def test_dtypes_of_pytorch(tmp_path: Path) -> None:

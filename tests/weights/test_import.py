@@ -194,6 +194,51 @@ def test_a_full_disk_leaves_the_run_as_it_was(ae: Path, fails_at: int, monkeypat
     assert contents(ae) == before and run.imports == []
 
 
+@pytest.mark.parametrize("suffix", weights.SUFFIXES)
+@pytest.mark.parametrize("part", ["generator", "discriminator"])
+def test_the_command_writes_what_it_reads(minigen: Command, gan: Path, part: str, suffix: str) -> None:  # noqa: F811
+    """A file of the discriminator in Keras needs the size of the images, which the run has."""
+    pytest.importorskip("h5py", reason="h5py is not installed: it reads and writes Keras' files")
+    pytest.importorskip("torch", reason="PyTorch is not installed: it writes these files")
+    before = getattr(mg.open_run(gan).model, part).state_dict()
+    for _ in range(2):  # the second time it replaces its own file
+        done = minigen("export", gan, "--part", part, "-o", f"x{suffix}")
+        assert done.code == 0, done.err
+    done = minigen("import", f"x{suffix}", "--into", gan, "--part", part)
+    assert done.code == 0, done.err
+    after = getattr(mg.open_run(gan).model, part).state_dict()
+    assert before.keys() == after.keys() and all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_a_kill_at_any_moment_leaves_the_former_run_or_the_new_one(
+    ae: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder before each change: a best checkpoint that is gone is there under its new name, and no longer told."""
+    run = mg.open_run(ae)
+    other_weights(run, "", ae.parent / "w.safetensors")
+    best, seen = (ae / "checkpoints/best.safetensors").read_bytes(), []
+
+    def looks_first(name: str) -> None:
+        change = getattr(RunFolder, name)
+
+        def wrapped(self: RunFolder, *args: Any) -> None:
+            seen.append(Path(shutil.copytree(ae, tmp_path / f"then-{len(seen)}")))
+            change(self, *args)
+
+        monkeypatch.setattr(RunFolder, name, wrapped)
+
+    for name in ("write_checkpoint", "copy", "remove"):
+        looks_first(name)
+    run.import_weights(ae.parent / "w.safetensors")
+    monkeypatch.undo()
+    assert len(seen) == 4
+    for folder in (*seen, ae):
+        told = load_checkpoint(folder / "checkpoints/last.safetensors").facts["best"]
+        place = "best" if told else "best-before-import-1"
+        assert (folder / f"checkpoints/{place}.safetensors").read_bytes() == best
+        assert mg.open_run(folder).checkpoint == ("last" if folder == ae else "best")
+
+
 def test_a_run_in_memory(data: Path, tmp_path: Path) -> None:  # noqa: F811
     run = mg.train("ae", data, latent=4, max_steps=2, batch_size=16, progress=False)
     state = other_weights(run, "decoder", tmp_path / "d.safetensors")

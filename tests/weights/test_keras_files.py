@@ -125,6 +125,8 @@ REFUSED = {
     "axes": lambda: [keras.Input((3, 3, 2)), L.LayerNormalization()],
     "works on the channels": lambda: [keras.Input((3, 3, 2)), L.Dense(4)],
     "pads": lambda: [keras.Input((5, 5, 1)), L.ZeroPadding2D(((0, 1), (0, 1))), L.Conv2D(1, 3)],
+    "ends with a ZeroPadding": lambda: [keras.Input((5, 5, 1)), L.Conv2D(1, 3), L.ZeroPadding2D(1)],
+    "ReLU with these settings": lambda: [keras.Input((4,)), L.ReLU(max_value=0.0)],
     "'causal'": lambda: [keras.Input((5, 1)), L.Conv1D(1, 3, padding="causal")],
     "slopes": lambda: [keras.Input((3, 3, 2)), L.PReLU()],
     "windows begin outside": lambda: [keras.Input((6, 6, 1)), L.MaxPooling2D(3, 1, padding="same")],
@@ -153,6 +155,17 @@ def test_two_inputs_are_no_chain(tmp_path: Path) -> None:
     x = L.Dense(2)(a)
     keras.Model(a, L.Add()([x, L.Dense(2)(x)])).save(tmp_path / "x.keras")
     with pytest.raises(CheckpointError, match="makes the model no chain"):
+        weights.read_keras(tmp_path / "x.keras")
+
+
+@pytest.mark.parametrize("form", [list, tuple, lambda ends: {"a": ends[0], "b": ends[1]}])
+def test_a_chain_with_two_outputs_is_not_read_as_one_with_the_last(form: Any, tmp_path: Path) -> None:
+    a = keras.Input((2,))
+    b = L.Dense(3, name="inside")(a)
+    keras.Model(a, form([b, L.Dense(2, name="end")(b)])).save(tmp_path / "x.keras")
+    with pytest.raises(
+        CheckpointError, match="gives the outputs of inside, end; read is one that gives those of its last"
+    ):
         weights.read_keras(tmp_path / "x.keras")
 
 

@@ -121,6 +121,23 @@ def test_both_spectral_norms_of_pytorch_come_in(layer: Any, old: bool) -> None:
         np.testing.assert_allclose(module(Tensor(x)).numpy(), other(torch.tensor(x)).numpy(), rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.parametrize("dim", [0, 1, None])
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_weight_norm_of_pytorch_is_multiplied_out(old: bool, dim: int | None) -> None:
+    norm = torch.nn.utils.weight_norm if old else torch.nn.utils.parametrizations.weight_norm
+    theirs = torch.nn.Sequential(norm(torch.nn.ConvTranspose2d(3, 2, 3), dim=dim), torch.nn.PReLU()).double()
+    with torch.no_grad():
+        for p in theirs.parameters():
+            p.copy_(torch.randn_like(p))
+    ours = nn.Sequential(nn.ConvTranspose2d(3, 2, 3), nn.PReLU()).to(dtype=np.float64)
+    plan = match(ours, {name: t.numpy() for name, t in theirs.state_dict().items()})
+    plan.apply()
+    assert plan.notes == ["Weight norm is multiplied out: 0.weight"]
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 4))
+    np.testing.assert_allclose(ours(Tensor(x)).numpy(), theirs(torch.tensor(x)).detach().numpy(), 1e-12, 1e-12)
+
+
 def test_tied_weights_stay_one_tensor(tmp_path: Any) -> None:
     class Tied(nn.Module):
         def __init__(self) -> None:
