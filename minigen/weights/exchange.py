@@ -109,12 +109,13 @@ def plan(
             module, name, keras.guess_input_shape(module, image_shape) if shape is None else shape
         )
     found = files.read(name)
-    taken = [state for state in found.states if any(old.startswith(f"{state}.") for old in pairs)]
-    starts = tuple(f"{start}." for start in (taken if pairs else [part] if part else []))
+    mapped = [state for state in found.states if any(old.startswith(f"{state}.") for old in pairs)]
+    taken = mapped if pairs else [part] if part else []
+    starts = tuple(f"{start}." for start in taken)
     inside = {entry: array for entry, array in found.arrays.items() if starts and entry.startswith(starts)}
     if inside and not by_order:
         others = len(found.arrays) - len(inside)
-        of = " or ".join(map(repr, taken or [part]))
+        of = " or ".join(map(repr, taken))
         found.notes += [f"{others} entries that are not of {of} are left out"] if others else []
         found.arrays = inside if pairs else {entry[len(starts[0]) :]: array for entry, array in inside.items()}
     elif found.states and not pairs:
