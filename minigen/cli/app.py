@@ -113,6 +113,8 @@ def describe(error: Exception) -> str:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     elif isinstance(error, EXPECTED) and not isinstance(error, (RecursionError, NotImplementedError)):
         text = str(error)
+    elif isinstance(error, ImportError) and isinstance(error.__cause__, ImportError):  # it says what to install
+        text = str(error)
     else:
         text = f"this should not happen; please report it with the output of MINIGEN_DEBUG=1: {error!r}"
     if isinstance(error, click.UsageError) and error.ctx is not None:

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -275,3 +276,16 @@ def test_errors_of_the_system_name_the_file():
     assert describe(info.value).startswith("not enough memory (Unable to allocate 1.00 EiB")
     assert describe(ValueError("two\nlines")) == "two lines"
     assert "please report it" in describe(RecursionError("too deep"))
+
+
+@pytest.mark.parametrize(("missing", "words", "extra"), [
+    ("pyarrow.parquet", ("data", "inspect", "a.parquet"), "parquet"),
+    ("pyarrow.parquet", ("train", "ae", "--dataset", "a.parquet"), "parquet"),
+    ("onnx", ("gradcheck", "a.onnx"), "onnx"),
+])  # fmt: skip
+def test_a_package_that_is_missing_is_one_line_that_says_how_to_get_it(minigen, monkeypatch, missing, words, extra):
+    Path(words[-1]).write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, missing, None)
+    result = minigen(*words)
+    assert is_one_line(result) and f"pip install 'minigen-engine[{extra}]'" in result.err
+    assert "should not happen" not in result.err and result.code in (1, 2)
