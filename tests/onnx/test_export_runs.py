@@ -111,7 +111,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert onnx.load("encoder.onnx").opset_import[0].version == 17
     assert command("-o", "decoder.txt")[::2] == (
         2,
-        "minigen: error: -o decoder.txt: take a name that ends in .onnx, .safetensors, .pt, .pth, .keras or .weights.h5\n",
+        "minigen: error: -o decoder.txt: take a name that ends in .onnx, .safetensors, .pt, .pth, .keras or "
+        ".weights.h5\n",
     )
     assert command("--part", "generator", "-o", "a.onnx")[0] == 2 and not Path("a.onnx").exists()
     code, out, err = command("--part", "decoder", "-o", "decoder.safetensors")
