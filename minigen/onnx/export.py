@@ -41,7 +41,7 @@ from minigen.onnx.given import (
 from minigen.onnx.graph import Graph
 from minigen.onnx.model import Written, complete, model
 from minigen.onnx.needed import require
-from minigen.onnx.recording import ExportError, Recording
+from minigen.onnx.recording import ExportError, Recording, TrainingError
 from minigen.shapes import flag, shown
 from minigen_kernels import Array
 
@@ -102,10 +102,14 @@ def export(
     arrays = arrays_of(example_inputs, kind)
     if dynamic_batch:
         check_batch(arrays)
-    names_in = names_of("input_names", input_names, parameter_names(function, len(arrays)), len(arrays))
     with prepared(networks, kind) as tensors:
+        default = parameter_names(function, len(arrays))
+        names_in = names_of("input_names", input_names, default, len(arrays), tensors)
         job = _Job(function, networks, tensors, names_in, output_names, opset, fold)
-        written = job.with_any_batch(arrays) if dynamic_batch else job.written(arrays, None)
+        try:
+            written = job.with_any_batch(arrays) if dynamic_batch else job.written(arrays, None)
+        except TrainingError as error:
+            raise ExportError(str(error)) from None
         facts = {key: str(x) for key, x in facts.items()}
         title = facts.get("model", type(function).__name__ if isinstance(function, Module) else "function")
         data, proof = verify.verified(
@@ -153,7 +157,7 @@ class _Job:
         """The graph of a forward pass on these inputs."""
         paths = {
             id(module): ".".join(filter(None, (name, inner)))
-            for name, network in self.networks.items()
+            for name, network in reversed([*self.networks.items()])  # the first name is that of the state dict
             for inner, module in network.named_modules()
         }
         recording = Recording([], paths=paths)
@@ -161,20 +165,20 @@ class _Job:
         with self._evaluation(), _stand_ins(recording, self.tensors), recording.watching():
             inputs = [recording.start(a, depends=True) for a in arrays]
             results = list(_flat(self.function(*map(Tensor, inputs))))
-            if recording.problem is not None:
-                raise ExportError(f"export: no graph says the same for all inputs: {recording.problem}")
+            _one_for_all(recording)
             graph = Graph(recording, self.opset, batch)
             graph.batched = self.input_names[0]
+            graph.taken.update(self.tensors, self.input_names, self.output_names or ())
             for x, name in zip(inputs, self.input_names):
                 graph.input(recording.source(x), name)
             values = [graph.value(recording.source(x)) for x in results]
             given = [graph.value(recording.source(x)) for x in inputs]
+            _one_for_all(recording)  # a form may not read numbers of an input either
         if not values:
             raise ExportError("export: the function returns no Tensor")
         default = ["output"] if len(values) == 1 else [f"output_{i}" for i in range(len(values))]
-        names = names_of("output_names", self.output_names, default, len(values))
-        if set(names) & set(self.input_names):
-            raise ValueError(f"export: output_names {list(names)} and input_names {list(self.input_names)} overlap")
+        taken = {*self.tensors, *self.input_names}
+        names = names_of("output_names", self.output_names, default, len(values), taken)
         return complete(graph, given, dict(zip(names, values)), layers, fold_norm=self.fold)
 
     def plainly(self, arrays: Sequence[Array]) -> list[Array]:
@@ -191,6 +195,12 @@ class _Job:
             for network in self.networks.values():
                 stack.enter_context(network.evaluation())
             yield
+
+
+def _one_for_all(recording: Recording) -> None:
+    """ExportError if something was read that another input would have otherwise."""
+    if recording.problem is not None:
+        raise ExportError(f"export: no graph says the same for all inputs: {recording.problem}")
 
 
 @contextlib.contextmanager

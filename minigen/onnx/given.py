@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,19 +79,34 @@ def parameter_names(function: Any, count: int) -> list[str]:
     return names[:count] if len(names) >= count else [f"input_{i}" for i in range(count)] if count > 1 else ["input"]
 
 
-def names_of(argument: str, names: Any, default: Sequence[str], count: int) -> tuple[str, ...]:
-    """So many different names, those by default if `names` is None."""
-    found = list(default) if names is None else list(names) if isinstance(names, (tuple, list)) else None
+def names_of(
+    argument: str, names: Any, default: Sequence[str], count: int, taken: Collection[str] = ()
+) -> tuple[str, ...]:
+    """So many different names, those by default if `names` is None; none of those that are taken."""
+    if names is None:
+        names = [free(name, taken) for name in default]
     if (
-        found is None
-        or len(found) != count
-        or len(set(found)) != count
-        or not all(isinstance(n, str) and n for n in found)
+        not isinstance(names, (tuple, list))
+        or not all(isinstance(n, str) and n for n in names)
+        or len(names) != count
+        or len(set(names)) != count
     ):
         raise ValueError(
             f"export: {argument}: expected {count} different names, such as {list(default)}; got {shown(names)}"
         )
-    return tuple(found)
+    for name in names:
+        if name in taken:
+            raise ValueError(
+                f"export: {argument}: {name!r} is the name of an input, a parameter or a buffer already; choose another"
+            )
+    return tuple(names)
+
+
+def free(name: str, taken: Collection[str]) -> str:
+    """The name, with as many underscores as tell it from those that are taken."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def mapping_of(argument: str, given: Any) -> dict[str, Any]:

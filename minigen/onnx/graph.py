@@ -61,6 +61,7 @@ class Graph(Layers):
         self.initializers: dict[str, Array] = {}
         self.spreads = False  # whether an infinite number may spread to neighbours, in one runtime and not in another
         self.batched: str = ""  # an input whose first axis is the batch
+        self.taken: set[str] = set()  # names that no node may have
         self._values: dict[int, Value] = {}  # by the identity of a Source
         self._held: list[Source] = []  # so that identities stay theirs
         self._constants: dict[Any, Value] = {}
@@ -277,9 +278,11 @@ class Graph(Layers):
 
     def _name(self, op: str) -> str:
         base = "/".join(filter(None, (self._path[-1], op)))
-        self._counts[base] = self._counts.get(base, -1) + 1
-        count = self._counts[base]
-        return f"{base}_{count}" if count else base
+        while True:
+            self._counts[base] = count = self._counts.get(base, -1) + 1
+            name = f"{base}_{count}" if count else base
+            if name not in self.taken:
+                return name
 
 
 def _needed(source: Source) -> list[Source]:

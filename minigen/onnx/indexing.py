@@ -3,7 +3,7 @@
 The rules are NumPy's: sets of places are broadcast together, and stand where they stood if they were neighbours, else
 in front.
 
-Imports: NumPy. Read next: ``arrays.py``.
+Imports: compiling. Read next: ``arrays.py``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from types import EllipsisType
 from typing import Any
 
 import numpy as np
+
+from minigen.compiling.traced import Traced
 
 
 def taken(graph: Any, x: Any, index: Any) -> Any:
@@ -45,6 +47,9 @@ def _spelled(graph: Any, x: Any, index: Any) -> list[Any]:
     """A part for each axis, and None for new ones; masks, which are constant, as sets of places."""
     parts: list[Any] = []
     for part in index if isinstance(index, tuple) else (index,):
+        if isinstance(part, Traced):  # to isinstance it is an array; places that depend on an input are no numbers
+            part = graph.value(part)
+            part = part if part.constant is None else part.constant
         if isinstance(part, (np.ndarray, list)) and np.asarray(part).dtype == np.bool_:
             parts += [graph.constant(places.astype(np.int64)) for places in np.nonzero(np.asarray(part))]
         elif isinstance(part, (np.ndarray, list)):

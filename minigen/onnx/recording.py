@@ -23,7 +23,7 @@ from minigen.autograd.recording import recording
 from minigen.compiling.calls import Ref, pairs, refs_in
 from minigen.compiling.trace import Trace
 from minigen.compiling.traced import Traced
-from minigen.nn import Module
+from minigen.nn import Module, Parameter
 
 ROOM = Path(__file__).parent
 #: Rooms that look at numbers only to refuse them: what they ask of an array decides nothing else.
@@ -36,6 +36,10 @@ class ExportError(ValueError):
 
 class NoFormError(ValueError):
     """There is no ONNX form of a call of NumPy or of a kernel."""
+
+
+class TrainingError(Exception):
+    """A network that nobody named is in training mode. No ValueError: those are told in a Function's name."""
 
 
 @dataclass(eq=False)
@@ -164,6 +168,7 @@ class Recording(Trace):
 
     def _applied(self, function: Function, arrays: list[Any]) -> Any:
         """Call `forward`, with stand-ins for all arrays: a constant one could be indexed unseen."""
+        self._check_mode()
         arrays = [self.start(x) if type(x) is np.ndarray else x for x in arrays]
         found = [self.source(x) if isinstance(x, Traced) else x for x in arrays]
         y = function.forward(*arrays)
@@ -176,16 +181,31 @@ class Recording(Trace):
             self.sources[y.ref.number] = Source(before.value, before.depends, applied=applied, refused=before.refused)
         return y
 
+    def _check_mode(self) -> None:
+        """TrainingError for a layer whose statistics would move: its network was not given, so it trains."""
+        layers = list(_at_work())
+        if not layers or any(id(m) in self.paths for m in layers):
+            return
+        layer = layers[0]
+        if layer.training and any(isinstance(x, Tensor) and not isinstance(x, Parameter) for x in vars(layer).values()):
+            raise TrainingError(
+                f"export: the function calls a {type(layer).__name__} that is in training mode, of a network that was "
+                "not given. Name the networks that the function uses, modules={'': network}: they run in evaluation "
+                "mode; or call network.eval() before"
+            )
+
     def _path(self) -> str:
         """The innermost Module that is at work, by its name in the network."""
-        frame: Any = sys._getframe(2)
-        while frame is not None:
-            if frame.f_code is Module.__call__.__code__:
-                name = self.paths.get(id(frame.f_locals["self"]))
-                if name is not None:
-                    return name
-            frame = frame.f_back
-        return ""
+        return next((self.paths[id(m)] for m in _at_work() if id(m) in self.paths), "")
+
+
+def _at_work() -> Iterator[Module]:
+    """The Modules that are being called in this thread, the innermost first."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is Module.__call__.__code__:
+            yield frame.f_locals["self"]
+        frame = frame.f_back
 
 
 def _draws(kernel: Callable[..., Any]) -> bool:

@@ -206,7 +206,7 @@ def test_what_is_no_graph_is_refused_and_nothing_is_written(function: Any, words
     (dict(example_inputs="x"), "example_inputs: expected a Tensor or array"),
     (dict(example_inputs=(np.ones((2, 3)), np.ones((3, 3)))), "with dynamic_batch the first axis of each is the batch"),
     (dict(input_names=["a", "b"]), "input_names: expected 1 different names"),
-    (dict(output_names=["x"]), "overlap"),
+    (dict(output_names=["x"]), "output_names: 'x' is the name of an input"),
     (dict(modules={"a": 1}), "modules: expected a Module under 'a'"),
     (dict(function=3), "expected a Module or a function"),
     (dict(function=lambda x: 3), "returns 3; Tensors are wanted"),
