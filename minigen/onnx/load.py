@@ -4,7 +4,7 @@ The Module runs the nodes of the graph one after the other, each by operations o
 Tensors; weights, which are Parameters and buffers of the Module under the names that the file gives them; and what is
 known without the input (constants) or from its shape alone, which is kept as NumPy arrays on the host.
 
-Imports: autograd, nn, load_file, and the tables of operators. Read next: ``load_file.py``.
+Imports: autograd, nn, given, load_file, and the tables of operators. Read next: ``load_file.py``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from minigen.autograd import Tensor, as_tensor, no_grad
 from minigen.device import to_device
 from minigen.nn.init import generator
 from minigen.nn.module import Module, Parameter, ShapeError
+from minigen.onnx.given import free
 from minigen.onnx.load_conv import CONV
 from minigen.onnx.load_elementwise import ELEMENTWISE
 from minigen.onnx.load_file import Graph, Value, read_graph
@@ -73,15 +74,17 @@ class Loaded(Module):
     def __init__(self, graph: Graph) -> None:
         roles = role_of_weights(graph)
         taken, attributes = {*dir(self), "training", "_plan", "_rng"}, dict[str, str]()
+        kept = roles.keys() - taken  # any other gets another name, which no weight has either
         for name, role in roles.items():
             if role != "constant":
-                attributes[name] = name if name not in taken else f"{name}_"
+                attributes[name] = name if name in kept else free(name, taken | kept)
+                taken.add(attributes[name])
                 array = {**graph.weights, **graph.fixed}[name]
                 vars(self)[attributes[name]] = Parameter(array) if role == "parameter" else Tensor(array)
         constants = {n: a for n, a in {**graph.weights, **graph.fixed}.items() if n not in attributes}
         self._plan = _Plan(graph, constants, attributes)
         self._rng = generator(None)
-        self.training = any(node.get("training_mode", 0) for node in graph.nodes if node.op == "BatchNormalization")
+        self.training = any(_trains(node, constants) for node in graph.nodes)
 
     # What the operators of `load_norm.py` see.
 
@@ -271,6 +274,13 @@ def fits(shape: tuple[int, ...], wanted: tuple[int | str | None, ...] | None) ->
 def shown_shape(shape: tuple[int | str | None, ...] | None) -> str:
     """A shape in words: "(N, 3, 8, 8)", with "?" for a length without a name."""
     return "of any shape" if shape is None else "(" + ", ".join(str(n or "?") if n != 0 else "0" for n in shape) + ")"
+
+
+def _trains(node: Node, constants: dict[str, Array]) -> bool:
+    """Is it written in training mode: batch norm by an attribute, dropout by its third input?"""
+    if node.op == "BatchNormalization":
+        return bool(node.get("training_mode", 0))
+    return node.op == "Dropout" and any(bool(np.all(constants.get(name, False))) for name in node.inputs[2:])
 
 
 def as_tensor_beside(x: Array, dtype: np.dtype[Any] | None, device: str) -> Tensor:

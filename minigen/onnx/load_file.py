@@ -88,6 +88,8 @@ def whole_file(path: str | os.PathLike[str]) -> bytes:
 
 def _read(onnx: Any, path: str) -> Any:
     """The message in the file, and the weights that lie beside it."""
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+        raise LoadError("cannot be read: it is a folder, or something else that is no file")
     try:
         model = onnx.load(path, format="protobuf", load_external_data=False)
     except FileNotFoundError as error:
@@ -129,8 +131,11 @@ def _weights(onnx: Any, folder: Path, graph: Any) -> dict[str, Array]:
 def _array(onnx: Any, folder: Path, tensor: Any, what: str) -> Array:
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         _load_external(onnx, folder, tensor, what)
-    kind = onnx.TensorProto.DataType.Name(tensor.data_type) if tensor.data_type else "nothing"
+    kind = tensor.data_type
     try:
+        kind = onnx.TensorProto.DataType.Name(kind)
+        if any(n < 0 for n in tensor.dims):
+            raise ValueError("a length is below 0")
         array = onnx.numpy_helper.to_array(tensor)
     except Exception as error:  # too few bytes, a type that has no numbers
         raise LoadError(f"{what}, {list(tensor.dims)} of {kind}, is damaged: {error}") from error

@@ -6,6 +6,7 @@ Read next: ``minigen/onnx/load_file.py``.
 from __future__ import annotations
 
 import copy
+import os
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,41 @@ def test_a_file_cut_at_any_place_is_an_error_or_the_network(tmp_path: Path) -> N
             mg.onnx.load(path)
         except mg.onnx.LoadError as error:
             assert str(path) in str(error)
+
+
+def test_weights_whose_names_a_module_has_itself(tmp_path: Path) -> None:
+    """Each keeps its own numbers, also where the name that it gets in place of its own is that of another weight."""
+    rng = np.random.default_rng(0)
+    names = ("forward", "forward_", "training", "__dict__", "a/b c", "forward__")
+    weights = {name: rng.normal(size=3).astype(np.float32) for name in names}
+    nodes = [node("Mul", "x x", "v0")]
+    nodes += [onnx.helper.make_node("Add", [f"v{i}", name], [f"v{i + 1}"]) for i, name in enumerate(names)]
+    network = loaded(model(nodes, {"x": ("N", 3)}, weights, outputs=[f"v{len(names)}"]), tmp_path)
+    x = rng.normal(size=(2, 3)).astype(np.float32)
+    np.testing.assert_allclose(network(Tensor(x)).numpy(), x * x + sum(weights.values()), rtol=1e-5)
+    assert len(network.state_dict()) == len(names) and {"forward_", "forward__", "a/b c"} <= set(network.state_dict())
+
+
+def test_dropout_that_was_written_in_training_mode(tmp_path: Path) -> None:
+    """As PyTorch has it with `TrainingMode.TRAINING`: the network begins in that mode, also without batch norm."""
+    for trains in (True, False):
+        given = {"ratio": np.float32(0.5), "trains": np.array(trains)}
+        network = loaded(model([node("Dropout", "x ratio trains")], {"x": ("N", 100)}, given), tmp_path)
+        ones = np.ones((1, 100), np.float32)
+        assert network.training is trains
+        assert set(np.unique(network(Tensor(ones)).numpy())) == ({0.0, 2.0} if trains else {1.0})
+        np.testing.assert_array_equal(network.eval()(Tensor(ones)).numpy(), ones)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(mg.onnx.LoadError, match="cannot be read"):
+        mg.onnx.load(tmp_path / "pipe.onnx")
+
+
+def test_a_length_below_zero(tmp_path: Path) -> None:
+    made = model([node("MatMul", "x w")], {"x": ("N", 4)}, {"w": np.ones((4, 3), np.float32)})
+    made.graph.initializer[0].dims[1] = -3
+    with pytest.raises(mg.onnx.LoadError, match="initializer 'w'.*damaged: a length is below 0"):
+        loaded(made, tmp_path)
