@@ -8,6 +8,7 @@ Imports: load_node. Read next: ``load.py``.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -78,9 +79,11 @@ def whole_file(path: str | os.PathLike[str]) -> bytes:
     import onnx
 
     model, folder = _read(onnx, os.fspath(path)), Path(path).resolve().parent
-    for tensor in model.graph.initializer:
+    nodes = itertools.chain(model.graph.node, *(function.node for function in model.functions))
+    stated = (attribute.t for node in nodes for attribute in node.attribute if attribute.HasField("t"))
+    for tensor in itertools.chain(model.graph.initializer, stated):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            _load_external(onnx, folder, tensor, f"initializer {tensor.name!r}")
+            _load_external(onnx, folder, tensor, f"tensor {tensor.name!r}")
             del tensor.external_data[:]
     made: bytes = model.SerializeToString()
     return made

@@ -15,10 +15,19 @@ import pytest
 
 import minigen as mg
 from minigen.autograd import Tensor
+from minigen.onnx.load_file import whole_file
 
 onnx = pytest.importorskip("onnx", reason="needs the package onnx")
 
 from onnx_files import dense, draw, loaded, model, node, saved  # noqa: E402 - it imports onnx
+
+
+def weights_as_nodes(made: Any) -> list[Any]:
+    """Write every initializer once more, as a node; these initializers."""
+    tensors = list(made.graph.initializer)
+    for tensor in reversed(tensors):
+        made.graph.node.insert(0, onnx.helper.make_node("Constant", [], [tensor.name], value=tensor))
+    return tensors
 
 
 class TestExternalData:
@@ -39,6 +48,25 @@ class TestExternalData:
         alone.mkdir()
         x = Tensor(draw(3, 3))
         np.testing.assert_array_equal(mg.onnx.load(path)(x).numpy(), loaded(made, alone)(x).numpy())
+
+    @pytest.mark.parametrize("stated", [False, True])
+    def test_a_copy_that_needs_no_other_file(self, stated: bool, tmp_path: Path) -> None:
+        """What a run keeps of a generator: weights that a node of the file states (Constant) are taken in, too."""
+        made, _ = dense()
+        path = tmp_path / "model.onnx"
+        if stated:
+            for tensor in weights_as_nodes(made):
+                made.graph.initializer.remove(tensor)
+        onnx.save(
+            copy.deepcopy(made), path, save_as_external_data=True, location="weights.bin", size_threshold=0,
+            convert_attribute=True,
+        )  # fmt: skip
+        (tmp_path / "alone").mkdir()
+        (tmp_path / "alone" / "copy.onnx").write_bytes(whole_file(path))
+        x = Tensor(draw(3, 3))
+        expected = mg.onnx.load(path)(x).numpy()
+        (tmp_path / "weights.bin").unlink()
+        np.testing.assert_array_equal(mg.onnx.load(tmp_path / "alone" / "copy.onnx")(x).numpy(), expected)
 
     def test_missing_cut_off_and_outside(self, tmp_path: Path) -> None:
         path, _ = self.write(tmp_path)
