@@ -86,8 +86,10 @@ def _slice(node: Node, x: Tensor, starts: Any = None, ends: Any = None, axes: An
     if not len(first) == len(last) == len(list(along)) == len(by) or 0 in by:
         raise node.error(f"starts {first}, ends {last}, axes {list(along)} and steps {by} do not fit")
     index = [slice(None)] * x.ndim
-    for start, end, axis, step in zip(first, last, along, by, strict=True):
-        index[node.axis(axis, x.ndim)] = slice(start, end, step)
+    for start, end, axis, step in zip(first, last, (node.axis(a, x.ndim) for a in along), by, strict=True):
+        if step < 0:  # backwards from before the first element: from it, where NumPy takes none
+            start = max(start, -x.shape[axis])
+        index[axis] = slice(start, end, step)
     return x[tuple(index)]
 
 

@@ -210,6 +210,10 @@ VERSIONS: dict[str, tuple[list[Any], int, dict[str, Any], Any]] = {
         [node("Slice", "x s e a t")], 10,
         {"s": np.array([-1]), "e": np.array([-99]), "a": np.array([1]), "t": np.array([-2])}, lambda x: x[:, ::-2],
     ),
+    "Slice backwards from before the first": (  # the specification brings a start to 0, NumPy's slices to -1
+        [node("Slice", "x s e a t")], 13,
+        {"s": np.array([-10]), "e": np.array([-99]), "a": np.array([1]), "t": np.array([-1])}, lambda x: x[:, :1],
+    ),
     "Softmax of rows": ([node("Softmax", "x", axis=1)], 11, {},
                         lambda x: np.exp(x) / np.exp(x).sum((1, 2), keepdims=True)),
     "Softmax of an axis": ([node("Softmax", "x", axis=1)], 13, {},
