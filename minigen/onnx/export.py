@@ -143,7 +143,12 @@ class _Job:
         free = [p for p in PRIMES if not any(n and n % p == 0 for n in lengths)]
         difference = "its axes have every length"
         for a, b in itertools.islice(zip(free[::2], free[1::2]), ATTEMPTS):  # by chance an axis inside may be that long
-            first, second = (self.written([repeated(x, n) for x in arrays], n) for n in (a, b))
+            try:
+                first, second = (self.written([repeated(x, n) for x in arrays], n) for n in (a, b))
+            except ValueError as error:
+                if not isinstance(error, ExportError):
+                    error.add_note(f"export runs it with batches of {a} and {b}; with dynamic_batch=False by yours")
+                raise
             found = _difference(first, second)
             if found is None:
                 return first

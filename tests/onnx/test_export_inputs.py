@@ -130,3 +130,11 @@ def test_a_network_that_was_not_given_stays_as_it_was(tmp_path: Path) -> None:
         with net.evaluation():
             expected = net(Tensor(x)).numpy()
         np.testing.assert_allclose(in_onnxruntime((tmp_path / "x.onnx").read_bytes())([x])[0], expected, atol=1e-6)
+
+
+def test_a_batch_that_the_function_does_not_take(tmp_path: Path) -> None:
+    """The file is written with batches of other sizes than the example's: who sees their number is told why."""
+    x = RNG.normal(size=(4, 6)).astype(np.float32)
+    with pytest.raises(ValueError, match=r"\(11, 6\)") as raised:
+        mg.onnx.export(lambda x: ops.reshape(x, (x.shape[0] // 2, 12)), x, tmp_path / "x.onnx")
+    assert raised.value.__notes__ == ["export runs it with batches of 11 and 13; with dynamic_batch=False by yours"]
