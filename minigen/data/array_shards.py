@@ -53,7 +53,7 @@ def load_array_shards(
         parts[s] = Part(
             partial(read_images, _without_empty(shards.files), stream),
             None if found is None else _read_labels(found, shards),
-            str(shards.files[0]),
+            str(shards.files[0]) + (f" to {shards.files[-1].name}" if len(shards.files) > 1 else ""),
             str(found and found.files[0]),
         )
     used = {path for group in (*images.values(), *labels.values()) if group for path in group.files}

@@ -3,16 +3,20 @@
 1..26 becomes 0..25, 0 and 7 become 0 and 1, "cat" and "dog" too; the original labels are kept as class names. So no
 model has a class without images, and a rare class has the same number in every split.
 
-Imports: NumPy. Read next: ``assemble.py``.
+Imports: NumPy, ``minigen.shapes``. Read next: ``assemble.py``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from minigen.shapes import shown
 
 LONGEST = 18  # most digits of a label that is sorted as a number
 
@@ -47,6 +51,22 @@ def _name(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     return str(int(value)) if isinstance(value, np.integer | np.floating) else str(value)
+
+
+def label_text(value: Any) -> str:
+    """The name of the class that a value of another program's file means, by the rules of `unique_labels`.
+
+    Whole numbers, bools and texts, as texts or bytes in UTF-8. ValueError for any other value.
+    """
+    if isinstance(value, bytes):
+        value = value.decode("utf-8")
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
+        value = int(value)
+    if not isinstance(value, bool | int | str):
+        raise ValueError(f"labels must be whole numbers, bools or texts, got {shown(value)}")
+    if "\0" in str(value):
+        raise ValueError(f"a label must not hold zeros (NUL), got {shown(value)}")
+    return str(value)
 
 
 def encode_labels(

@@ -9,6 +9,7 @@ Imports: NumPy, ``picture.py``, ``slices.py``, ``stored.py``, ``kept.py``. Read 
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from minigen.data.picture_options import Header, PictureOptions
 from minigen.data.slices import Slices
 from minigen.data.stored import StoredImages, Survey, is_streamed
 
-VERSION = 2  # of what is kept: another number forgets it
+VERSION = 3  # of what is kept: another number forgets it
 AT_ONCE = 256  # pictures whose headers a thread reads in one go
 
 
@@ -59,22 +60,25 @@ class Pictures(StoredImages):
 
     def __init__(self, slices: Slices, options: PictureOptions) -> None:
         """ValueError, naming it, if the first cannot be read."""
-        self.slices, self.options = slices, options
-        self.outside: list[tuple[float, float]] = []  # extremes of stored values that were clipped
+        self.slices, self.options, self.lock = slices, options, threading.Lock()
+        self.outside: list[tuple[float, float]] = []  # the extremes of stored values that were clipped, if any were
         first = _first(slices, options)
         self.shape, self.dtype = (len(slices), *first.shape), first.dtype
 
     def read(self, index: NDArray[np.int64]) -> NDArray[Any]:
-        images = np.empty((len(index), *self.shape[1:]), self.dtype)
+        images, clipped = np.empty((len(index), *self.shape[1:]), self.dtype), list[tuple[float, float]]()
         for k, data in self.slices.read(index):
             name = self.slices.name(int(index[k]))
-            x = decode(data, self.options, name, outside=lambda *ends: self.outside.append(ends))
+            x = decode(data, self.options, name, outside=lambda *ends: clipped.append(ends))
             if x.shape != self.shape[1:]:
                 raise ValueError(
                     f"pictures of different sizes: {self.slices.name(0)} is {self.shape[2]}x{self.shape[3]}, "
                     f"{name} is {x.shape[1]}x{x.shape[2]} (height x width); give image_size (--image-size) for all"
                 )
             images[k] = x
+        if clipped:
+            with self.lock:  # threads read
+                self.outside = [widest([*self.outside, *clipped])]
         return images
 
     def make_survey(self) -> Survey:
@@ -87,12 +91,17 @@ class Pictures(StoredImages):
         return Survey(**found)
 
 
+def widest(ends: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The smallest and the largest of several extremes."""
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
 def clipping_note(options: PictureOptions, outside: Sequence[tuple[float, float]]) -> list[str]:
     """A note on stored values out of the range, from the extremes of the pictures that have such."""
     if options.range is None or not outside:
         return []
-    (lows, highs), (low, high) = zip(*outside), options.range
-    return [f"values from {min(lows):g} to {max(highs):g}: those outside of [{low:g}, {high:g}] are clipped"]
+    (least, most), (low, high) = widest(outside), options.range
+    return [f"values from {least:g} to {most:g}: those outside of [{low:g}, {high:g}] are clipped"]
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,14 @@ class Table:
             listed = ", ".join(names[k] for k in others) if names else f"1 to {self.width}"
             raise ValueError(f"{self.path}: which column has the labels? Name it, {self.path.name}:COLUMN: {listed}")
         lower = [name.lower() for name in names]
-        if wanted in names or wanted.lower() in lower:
-            return names.index(wanted) if wanted in names else lower.index(wanted.lower())
+        same = [k for k, name in enumerate(names) if name == wanted] or [
+            k for k, name in enumerate(lower) if name == wanted.lower()
+        ]
+        if len(same) > 1:
+            numbers = " or ".join(f"{self.path.name}:{k + 1}" for k in same)
+            raise ValueError(f"{self.path}: {len(same)} columns are called {wanted!r}; give a number, {numbers}")
+        if same:
+            return same[0]
         if wanted.isdecimal() and 1 <= int(wanted) <= self.width:
             return int(wanted) - 1
         known = (
@@ -109,7 +115,7 @@ def read_tables(path: Path) -> list[Table]:
 
 def _table(path: Path, text: str, delimiter: str) -> Table | None:
     """None if most of the first rows have not as many cells as the first, two at least."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     rows, problem = dict[int, list[str]](), None
     try:
         for cells in reader:

@@ -47,10 +47,14 @@ def read_labels(labels: Labels, parts: Mapping[str, Sequence[str]], root: Path) 
 
 
 def _label_of(function: Callable[[str], Any], name: str) -> str:
-    label = function(name)
+    try:
+        label = function(name)
+    except Exception as error:
+        error.add_note(f"labels: the function raised this for {name!r}")
+        raise
     if isinstance(label, bool | np.bool_ | int | np.integer):
         return str(int(label))
-    if not isinstance(label, str) or not label:
+    if not isinstance(label, str) or not label or "\0" in label:
         raise TypeError(f"labels: the function gives {shown(label)} for {name!r}; expected a text or a whole number")
     return label
 

@@ -10,6 +10,8 @@ Imports: NumPy, ``slices.py``, ``kept.py``, ``classes.py``; pyarrow when it read
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import json
 import os
@@ -29,7 +31,7 @@ from minigen.data.encoded import Encoded
 from minigen.data.kept import kept, kept_folder
 from minigen.data.slices import Slices, stamp
 
-VERSION = 1  # of what is kept: another number forgets it
+VERSION = 2  # of what is kept: another number forgets it
 IMAGE_NAMES = ("image", "img", "images", "picture", "png", "jpg", "webp")
 LABEL_NAMES = ("label", *LABELS)
 ROWS = 64  # read at a time
@@ -143,7 +145,9 @@ def _is_picture(kind: Any) -> bool:
     types = _pyarrow().types
     if types.is_struct(kind):
         return any(field.name == "bytes" and _is_picture(field.type) for field in kind)
-    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+    if types.is_dictionary(kind):
+        return _is_picture(kind.value_type)
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or str(kind) == "binary_view")
 
 
 def _prefer(names: Sequence[str], wanted: Sequence[str]) -> str | None:
@@ -180,7 +184,8 @@ def _unpacked(path: Path, columns: Columns) -> tuple[Slices, list[str]]:
     key = Slices.of_files([path]).key(VERSION, "parquet", columns)
     copy = kept_folder() / f"{key}.pictures"
     if not copy.exists():  # what is kept of it means nothing without it
-        copy.with_suffix(".npz").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            copy.with_suffix(".npz").unlink()
     found = kept(key, lambda: _copy(path, columns, copy))
     sizes = found["size"]
     if not copy.exists() or stamp(copy)[0] != sizes.sum():
@@ -191,7 +196,8 @@ def _unpacked(path: Path, columns: Columns) -> tuple[Slices, list[str]]:
         np.zeros(len(sizes), np.int64),
         np.cumsum(sizes) - sizes,
         sizes,
-        [f"row {k} of {path}" for k in range(len(sizes))],
+        [f"row {k}" for k in range(len(sizes))],
+        [str(path)],
     )
     return slices, found["labels"].tobytes().decode().split("\0")[:-1]
 
@@ -199,17 +205,12 @@ def _unpacked(path: Path, columns: Columns) -> tuple[Slices, list[str]]:
 def _copy(path: Path, columns: Columns, copy: Path) -> dict[str, NDArray[Any]]:
     """Write the pictures of a table one behind the other. What is kept: the size of each, and the labels."""
     table = _open(path)
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    needed, free = stamp(path)[0], shutil.disk_usage(copy.parent).free
-    if needed > free:
-        raise OSError(
-            28,
-            f"the pictures of {path} are copied once, to be read in any order, and need {needed / 1e9:.1f} GB of "
-            f"{free / 1e9:.1f} GB that are free; name a folder with more room in MINIGEN_CACHE",
-            str(copy.parent),
-        )
-    temporary, sizes, labels = temporary_path(copy.parent), [], []
+    temporary, sizes, labels = temporary_path(copy.parent), list[int](), list[str]()
     try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        needed, free = stamp(path)[0], shutil.disk_usage(copy.parent).free
+        if needed > free:
+            raise OSError(errno.ENOSPC, f"they need {needed / 1e9:.1f} GB of {free / 1e9:.1f} GB that are free")
         with open(temporary, "xb") as file:
             for k, (picture, label) in enumerate(_rows(table, path, columns)):
                 if picture is None:
@@ -220,17 +221,37 @@ def _copy(path: Path, columns: Columns, copy: Path) -> dict[str, NDArray[Any]]:
                 file.write(picture)
                 sizes.append(len(picture))
                 labels.append(label)
-        os.replace(temporary, copy)
+        _name(temporary, copy)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"the pictures of {path} are copied there once, to be read in any order ({error.strerror or error}); name "
+            "a folder that can be written and has room in MINIGEN_CACHE",
+            str(copy.parent),
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     text = "".join(f"{label}\0" for label in labels).encode()
     return {"size": np.array(sizes, np.int64), "labels": np.frombuffer(text, np.uint8)}
+
+
+def _name(temporary: Path, copy: Path) -> None:
+    """Give the copy its name, unless another process was first: that may read its own already, which is the same."""
+    try:
+        os.link(temporary, copy)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        if not copy.exists():
+            os.replace(temporary, copy)
 
 
 def _rows(table: Any, path: Path, columns: Columns) -> Iterator[tuple[bytes | None, str]]:
     """(picture, label) of each row, in bounded memory."""
     pa = _pyarrow()
     wanted = [columns.image, *([] if columns.label is None else [columns.label])]
+    row = 0
     try:
         for batch in table.iter_batches(batch_size=ROWS, columns=wanted, use_threads=False):
             pictures = batch.column(wanted[0])
@@ -238,6 +259,14 @@ def _rows(table: Any, path: Path, columns: Columns) -> Iterator[tuple[bytes | No
                 names = [field.name for field in pictures.type]
                 pictures = pictures.flatten()[names.index("bytes")]
             labels = [None] * len(batch) if columns.label is None else batch.column(columns.label).to_pylist()
-            yield from zip(pictures.to_pylist(), ("" if y is None else str(y) for y in labels))
+            for picture, y in zip(pictures.to_pylist(), labels):
+                try:
+                    yield picture, "" if y is None else classes.label_text(y)
+                except ValueError as error:
+                    raise ValueError(
+                        f"{path}: row {row}: column {columns.label!r}: {error}; save it with a class for each picture, "
+                        "or without that column"
+                    ) from error
+                row += 1
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: cannot be read as a Parquet table ({_line(error)})") from error

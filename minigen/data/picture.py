@@ -209,7 +209,7 @@ def _header(picture: Image.Image) -> Header:
     return Header(
         grey=picture.mode in GREY_MODES,
         alpha=picture.has_transparency_data,
-        frames=getattr(picture, "n_frames", 1) if picture.format in ("GIF", "TIFF", "WEBP") else 1,
+        frames=1 if picture.format == "MPO" else getattr(picture, "n_frames", 1),  # MPO: a photo and its previews
         size=(width, height) if orientation in SIDEWAYS else (height, width),
         depth=_depth(picture),
         space=picture.mode if picture.mode in SPACES else "",

@@ -26,7 +26,7 @@ class Slices:
     """N slices, each `size` (N,) bytes from `offset` (N,) of the file number `file` (N,) of `paths`.
 
     `stamps` (F, 2) are size and time of change of each file when it was listed. `members` names the slices of files
-    that hold several.
+    that hold several; `titles` (F,) what each file is called in a message, if not by its path.
     """
 
     paths: Sequence[str]
@@ -35,6 +35,7 @@ class Slices:
     offset: Integers
     size: Integers
     members: Sequence[str] | None = None
+    titles: Sequence[str] | None = None
 
     @classmethod
     def of_files(cls, paths: Sequence[str | Path]) -> Slices:
@@ -55,6 +56,7 @@ class Slices:
             np.concatenate([part.offset for part in parts]),
             np.concatenate([part.size for part in parts]),
             [name for part in parts for name in part.members or ()] if named else None,
+            [title for part in parts for title in part.titles or part.paths] if any(p.titles for p in parts) else None,
         )
 
     def __len__(self) -> int:
@@ -62,13 +64,15 @@ class Slices:
 
     def name(self, i: int) -> str:
         """What slice `i` is called in a message."""
-        path = self.paths[int(self.file[i])]
+        path = (self.titles or self.paths)[int(self.file[i])]
         return path if self.members is None else f"{path}: {self.members[i]}"
 
     def names(self, root: Path) -> list[str]:
         """What each slice is called in a data set at `root`: the name of a member, or the path from there."""
-        if self.members is not None:
+        if self.members is not None and self.titles is None:
             return list(self.members)
+        if self.members is not None:
+            return [self.name(i) for i in range(len(self))]
         return [Path(os.path.relpath(self.paths[i], root)).as_posix() for i in self.file.tolist()]
 
     def read(self, index: Integers) -> Iterator[tuple[int, bytes]]:

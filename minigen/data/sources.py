@@ -30,7 +30,7 @@ from minigen.data.labels import Labels
 from minigen.data.named import CLASSES, NAMES, OWNERS
 from minigen.data.parquet import read_parquet
 from minigen.data.picture_options import picture_options
-from minigen.data.shards import MAGIC, expand, group_shards, split_files
+from minigen.data.shards import MAGIC, SPLITS, expand, group_shards, split_files
 from minigen.data.stacked import BASES, stack
 from minigen.data.tar import read_tar
 from minigen.data.toys import TOYS, toy
@@ -265,10 +265,11 @@ def _find_at(found: Path | list[Path], split: str, seed: int, reading: Reading, 
 
 
 def _data_files(folder: Path) -> list[Path]:
-    """The archives, tables or arrays in a folder, or the archives or tables in its folders ``data``, or ``train`` and
-    ``test``.
+    """The archives, tables or arrays in a folder, or the archives or tables in its folder ``data``, or in its folders
+    that are named after splits.
     """
-    for places in ([folder], [folder / "data"], [folder / "train", folder / "test"]):
+    splits = [path for path in sorted(folder.iterdir()) if path.name.lower() in SPLITS]
+    for places in ([folder], [folder / "data"], splits):
         files = [path for place in places if place.is_dir() for path in sorted(place.iterdir())]
         files = [path for path in files if not path.name.startswith(".") and path.is_file()]
         for kinds in (ARCHIVES, TABLES):
@@ -293,12 +294,10 @@ def _find_in_files(
             f"({files[0]}, ...){how_to_convert(files[0])}"
         )
     folders = {path.parent: [file for file in files if file.parent == path.parent] for path in files}
-    groups = {folder: group_shards(some, whole=whole) for folder, some in folders.items()}
-    notes: list[str] = []
-    if {folder.name for folder in folders} == {"train", "test"}:
-        parts = {folder.name: [path for group in some for path in group.files] for folder, some in groups.items()}
-    else:
-        parts, notes = split_files([group for some in groups.values() for group in some], str(source))
+    groups = [(folder, group) for folder, some in folders.items() for group in group_shards(some, whole=whole)]
+    if {*folders} != {source} and all(folder.name.lower() in SPLITS for folder in folders):
+        groups = [(folder, replace(group, stem=folder.name)) for folder, group in groups]
+    parts, notes = split_files([group for _, group in groups], str(source))
     if source.is_dir() and whole:
         others = sum(len(list(folder.iterdir())) for folder in folders) - len(files)
         notes += [f"{others:,} file{'s' * (others > 1)} beside {files[0].name} passed over"] if others else []

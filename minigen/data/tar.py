@@ -26,7 +26,7 @@ from minigen.data.kept import kept
 from minigen.data.picture import SUFFIXES
 from minigen.data.slices import Slices, stamp
 
-VERSION = 1  # of what is kept: another number forgets it
+VERSION = 2  # of what is kept: another number forgets it
 BLOCK = 512
 LABEL_KEYS = ("label", "cls", "class", "target", "y")
 LONGEST = 1 << 20  # bytes of a file with a label
@@ -104,6 +104,7 @@ def _read_headers(path: Path, size: int) -> dict[str, NDArray[Any]]:
     """What is kept of an archive."""
     pictures: dict[str, tuple[str, int, int]] = {}  # key of a sample: name, offset, size
     labels: dict[str, str] = {}
+    wrong: dict[str, ValueError] = {}  # key of a sample: why its .json file has no label
     passed = 0
     with open(path, "rb") as file:
         start = file.read(8)
@@ -116,7 +117,7 @@ def _read_headers(path: Path, size: int) -> dict[str, NDArray[Any]]:
         file.seek(0)
         for member in _members(path, file, size):
             name = PurePosixPath(member.name)
-            if member.isdir() or name.name.startswith(".") or "__MACOSX" in name.parts:
+            if member.isdir() or any(_is_hidden(part) for part in name.parts):
                 continue
             key, suffix = str(name.parent / name.name.split(".")[0]), name.suffix.lower()
             if suffix in SUFFIXES:
@@ -124,17 +125,26 @@ def _read_headers(path: Path, size: int) -> dict[str, NDArray[Any]]:
                     raise ValueError(f"{path}: {member.name}: is a link or has holes; pack it as an ordinary file")
                 if key in pictures:
                     raise ValueError(
-                        f"{path}: {pictures[key][0]} and {member.name} are two pictures of one sample; which is meant? "
-                        "Pack one for each name"
+                        f"{path}: {pictures[key][0]} and {name} are two pictures of one sample, whose name ends at the "
+                        "first dot; which is meant? Pack one for each name"
                     )
-                pictures[key] = member.name, member.offset_data, member.size
+                pictures[key] = str(name), member.offset_data, member.size
             elif suffix in (".cls", ".json") and member.isreg() and member.size <= LONGEST:
                 file.seek(member.offset_data)
-                text = _label(file.read(member.size), suffix, f"{path}: {member.name}")
+                try:
+                    text = _label(file.read(member.size), suffix)
+                except ValueError as error:
+                    refusal = ValueError(f"{path}: {member.name}: cannot be read as a label ({error})")
+                    if suffix == ".cls":
+                        raise refusal from error
+                    wrong[key], text = refusal, ""
                 if suffix == ".cls" or key not in labels:
                     labels[key] = text
             else:
                 passed += 1
+    for key, refusal in wrong.items():
+        if key in pictures and not labels[key]:
+            raise refusal
     passed += len(labels.keys() - pictures.keys())
     return {
         "names": _bytes([name for name, _, _ in pictures.values()]),
@@ -174,19 +184,19 @@ def _members(path: Path, file: IO[bytes], size: int) -> Iterator[tarfile.TarInfo
             )
 
 
-def _label(data: bytes, suffix: str, source: str) -> str:
-    """The label in a file of a sample; "" if it has none."""
-    try:
-        text = data.decode("utf-8").strip()
-        if suffix == ".json":
-            found = json.loads(text)
-            if isinstance(found, dict):
-                found = next((found[key] for key in LABEL_KEYS if key in found), "")
-            if isinstance(found, bool) or not isinstance(found, int | str):
-                raise ValueError(f"its label is {found!r}, neither a whole number nor a text")
-            text = str(found)
-    except ValueError as error:
-        raise ValueError(f"{source}: cannot be read as a label ({error})") from error
-    if "\0" in text:
-        raise ValueError(f"{source}: cannot be read as a label (it holds zeros)")
-    return str(int(text)) if text.isdecimal() else text
+def _is_hidden(part: str) -> bool:
+    """Whether a file or folder of that name is passed over, as in a folder of pictures."""
+    return (part.startswith(".") and part != "..") or part == "__MACOSX"
+
+
+def _label(data: bytes, suffix: str) -> str:
+    """The label in a file of a sample; "" if it has none: a .json file of another kind. ValueError: it is no label."""
+    text = data.decode("utf-8-sig").strip()
+    if suffix == ".json":
+        found = json.loads(text)
+        if isinstance(found, dict):
+            found = next((found[key] for key in LABEL_KEYS if found.get(key) is not None), None)
+        elif isinstance(found, list):  # such as boxes
+            found = None
+        return "" if found is None else classes.label_text(found)
+    return classes.label_text(int(text) if text.isdecimal() and len(text) <= classes.LONGEST else text)

@@ -72,7 +72,10 @@ def test_what_an_archive_may_hold(tmp_path, stream):
         "a label missing": ([("a.png", 0), ("a.cls", b"1"), ("b.png", 1)], "b.png: has no label"),
         "two pictures": ([("a.png", 0), ("a.jpg", 1)], "a.png and a.jpg are two pictures of one sample"),
         "a bad label": ([("a.png", 0), ("a.json", b"{")], "a.json: cannot be read as a label"),
-        "a label of pixels": ([("a.png", 0), ("a.json", b'{"label": [1]}')], "neither a whole number nor a text"),
+        "a label of pixels": (
+            [("a.png", 0), ("a.json", b'{"label": [1]}')],
+            r"must be whole numbers, bools or texts, got \[1\]",
+        ),
         "no pictures": ([("a.cls", b"1")], "holds no pictures"),
         "a damaged picture": ([("a.png", 0), ("b.png", b"?")], "b.png: cannot be read as a picture"),
         "another size": ([("a.png", 0), ("b.png", png(np.zeros((2, 9, 3), np.uint8)))], "different sizes.*6x5.*2x9"),
@@ -104,6 +107,50 @@ def test_links_folders_and_empty_archives(tmp_path):
         archive.addfile(link)
     with pytest.raises(ValueError, match=r"new.png: is a link"):
         load(tmp_path / "b.tar")
+
+
+def test_samples_as_other_programs_write_them(tmp_path):
+    x, _ = drawn(12)
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:  # as `tar -cf a.tar .` names the members
+        for k, one in enumerate(x):
+            add(archive, f"./{NAMES[k % 3]}/{k // 3}.png", png(one))
+            add(archive, f"./.trash/{k}.png", b"of a hidden folder")
+    (tmp_path / "labels.csv").write_text("".join(f"{NAMES[k % 3]}/{k // 3}.png,{k % 2}\n" for k in range(12)))
+    found = load(tmp_path / "a.tar", labels=str(tmp_path / "labels.csv"))
+    by_pixels = {png(one): k % 2 for k, one in enumerate(x)}
+    assert [by_pixels[png(i.transpose(1, 2, 0))] for i in found.images] == found.labels.tolist()
+    for jsons, classes in {
+        (b"[[1, 2, 3, 4]]", b'{"caption": "a"}', b'{"label": null}', b"null"): None,
+        (b'{"label": 1.0}', b'{"label": 2}', b'{"cls": "1"}', b'{"label": null, "y": 2}'): ("1", "2"),
+        (b'{"label": true}', b'{"label": false}'): ("False", "True"),
+    }.items():
+        with tarfile.open(tmp_path / "b.tar", "w") as archive:
+            for k, one in enumerate(x):
+                add(archive, f"{k}.json", jsons[k % len(jsons)])
+                add(archive, f"{k}.png", png(one))
+        assert load(tmp_path / "b.tar").classes == classes
+    for text, name in ((b"\xef\xbb\xbf7\n", "7"), (b"1" * 5000, "1" * 5000), (b"007", "7")):
+        with tarfile.open(tmp_path / "c.tar", "w") as archive:
+            for k, one in enumerate(x):
+                add(archive, f"{k}.png", png(one))
+                add(archive, f"{k}.cls", text)  # wins over .json, whatever that holds
+                add(archive, f"{k}.json", b'{"label": {"a": 1}}')
+        assert load(tmp_path / "c.tar").classes == (name,)
+
+
+def test_folders_named_after_splits(tmp_path):
+    x, y = drawn(9)
+    for split, part in {"train": slice(0, 5), "Validation": slice(5, 9)}.items():
+        (tmp_path / split).mkdir()
+        write_tar(tmp_path / split / "0000.tar", x[part], y[part])
+    train, test = load(tmp_path), load(tmp_path, split="test")
+    assert (train.images == x[:5].transpose(0, 3, 1, 2)).all() and (test.images == x[5:].transpose(0, 3, 1, 2)).all()
+    assert train.notes == ("the images for validation are the test set, since there is no other",)
+    (tmp_path / "test").mkdir()
+    write_tar(tmp_path / "test" / "0000.tar", x[3:6], y[3:6])
+    test = load(tmp_path, split="test")
+    assert (test.images == x[3:6].transpose(0, 3, 1, 2)).all()
+    assert test.notes == ("1 file of the split for validation passed over",)
 
 
 def test_compressed_archives_say_how_to_unpack(tmp_path):

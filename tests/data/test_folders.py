@@ -50,6 +50,9 @@ def test_frames_that_are_not_read_are_counted(tmp_path):
     save(tmp_path / "3.png", np.full((6, 5), 30, np.uint8))
     assert values(tmp_path) == [0, 10, 20, 30]
     assert load(tmp_path).notes == ("3 files of several pictures: the first of each is read",)
+    for ending in ("png", "tiff"):
+        frames[0].save(tmp_path / f"moving.{ending}", save_all=True, append_images=frames[1:])
+    assert load(tmp_path).notes == ("5 files of several pictures: the first of each is read",)
 
 
 def test_files_and_folders_that_are_passed_over_are_counted(tmp_path):

@@ -35,6 +35,7 @@ TABLES = {
     "file names alone": "a.png,cat\nb.png,dog\nc.jpg,cat\n",
     "backslashes and ./": "./a.png,cat\n.\\b.png,dog\nsub\\c.jpg,cat\n",
     "blanks and empty lines": "\na.png , cat\n\nb.png, dog \n  \nsub/c.jpg,cat\n\n",
+    "a blank before quotes": '"a.png", "cat"\n"b.png", "dog"\n"sub/c.jpg", "cat"\n',
     "quotes": '"file","class"\n"a.png","cat"\n"b.png","dog"\n"sub/c.jpg","cat"\n',
 }
 
@@ -135,9 +136,25 @@ def test_a_function(tmp_path):
     assert classes == ("a", "b", "s") and numbers[""].tolist() == [0, 1, 2] and notes == ()
     assert read_labels(lambda name: np.int32(len(name)), {"": NAMES}, tmp_path)[0] == ("5", "9")
     assert read_labels(lambda name: "sub" in name, {"": NAMES}, tmp_path)[0] == ("0", "1")
-    for bad in (None, 1.5, ""):
+    for bad in (None, 1.5, "", "a\0"):
         with pytest.raises(TypeError, match=r"the function gives .* for 'a.png'; expected a text or a whole number"):
             read_labels(lambda name, bad=bad: bad, {"": NAMES}, tmp_path)
+
+
+def test_a_function_that_raises_says_for_which_picture(tmp_path):
+    with pytest.raises(KeyError) as caught:
+        read_labels(lambda name: {"a.png": "cat"}[name], {"": NAMES}, tmp_path)
+    assert caught.value.__notes__ == ["labels: the function raised this for 'b.png'"]
+
+
+def test_two_columns_of_one_name_are_told_apart_by_number(tmp_path):
+    text = "file,kind,kind,Kind\na.png,1,2,3\nb.png,1,2,3\nsub/c.jpg,1,2,3\n"
+    path = write(tmp_path, text)
+    with pytest.raises(ValueError, match=r"2 columns are called 'kind'; give a number, labels.csv:2 or labels.csv:3"):
+        read(tmp_path, text, f"{path}:kind")
+    with pytest.raises(ValueError, match=r"3 columns are called 'KIND'"):
+        read(tmp_path, text, f"{path}:KIND")
+    assert read(tmp_path, text, f"{path}:3")[0] == ("2",) and read(tmp_path, text, f"{path}:Kind")[0] == ("3",)
 
 
 def test_a_column_that_is_no_class_is_pointed_out(tmp_path):

@@ -177,6 +177,11 @@ def test_values_that_are_clipped_are_noted(tmp_path, monkeypatch, stream):
     for _ in range(2):  # the second time from the cache, if it is streamed
         notes = [load(tmp_path, split=s, image_range="0:150", stream=stream).notes for s in ("train", "test")]
         assert notes == [("values from 209 to 209: those outside of [0, 150] are clipped",)] * 2
+    if stream:  # what is read again does not pile up
+        pictures = load(tmp_path, image_range=(0, 150), stream=True).images.images
+        for _ in range(3):
+            np.asarray(pictures)
+        assert pictures.outside == [(209, 209)]
     assert load(tmp_path, image_range="0:209", stream=stream).notes == ()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from data.layouts import FEATURES, NAMES, NEEDS_PYARROW, drawn, first_pixels, png, whole, write_table
 
-from minigen.data import load
+from minigen.data import load, parquet
 
 STREAM = pytest.mark.parametrize("stream", [False, True])
 
@@ -42,7 +42,7 @@ def test_classes_of_a_table_are_those_of_its_schema(tmp_path, stream):
     found = load(tmp_path / "a.parquet", stream=stream)
     assert found.labels is None and found.notes == ("the column 'label' has no label of any image",)
     write_table(tmp_path / "a.parquet", pictures, np.where(y, y, -1))
-    with pytest.raises(ValueError, match=r"row 0 of .*a.parquet: has no label, other rows have"):
+    with pytest.raises(ValueError, match=r"^\S*a.parquet: row 0: has no label, other rows have"):
         load(tmp_path / "a.parquet", stream=stream)
 
 
@@ -57,7 +57,7 @@ def test_tables_that_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"a.parquet: row 4 has no picture in it"):
         load(path)
     write_table(path, [*pictures[:4], b"?", *pictures[5:]], y)
-    with pytest.raises(ValueError, match=r"row 4 of .*a.parquet: cannot be read as a picture"):
+    with pytest.raises(ValueError, match=r"^\S*a.parquet: row 4: cannot be read as a picture"):
         load(path)
     write_table(path, [], [])
     with pytest.raises(ValueError, match="no pictures|has no column"):
@@ -94,8 +94,63 @@ def test_the_copy_of_a_table(tmp_path, cache, monkeypatch):
         load(path)
     copy.unlink()
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("usage", (), {"free": 10}))
-    with pytest.raises(OSError, match="name a folder with more room in MINIGEN_CACHE"):
+    with pytest.raises(
+        OSError, match="need 0.0 GB of 0.0 GB.*name a folder that can be written and has room in MINIGEN_CACHE"
+    ):
         load(path)
+
+
+def test_two_processes_that_copy_a_table_at_once(tmp_path, cache, monkeypatch):
+    x, y = drawn(9)
+    path = write_table(tmp_path / "a.parquet", [png(one) for one in x], y)
+    rows, others = parquet._rows, []
+
+    def another_is_first(*arguments):
+        monkeypatch.setattr(parquet, "_rows", rows)
+        others.append(load(path, stream=True))
+        return rows(*arguments)
+
+    monkeypatch.setattr(parquet, "_rows", another_is_first)
+    mine = load(path, stream=True)
+    assert len([*cache.glob("data/*.pictures")]) == 1 and not [*cache.glob("data/.*")]
+    assert (np.asarray(mine.images) == np.asarray(others[0].images)).all()  # neither copy has changed
+
+
+def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
+    path = write_table(tmp_path / "a.parquet", [png(one) for one in drawn(9)[0]], drawn(9)[1])
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("MINIGEN_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(OSError, match=r"the pictures of .*a.parquet are copied there once.*MINIGEN_CACHE"):
+        load(path)
+
+
+def test_types_of_pictures_and_labels(tmp_path):
+    pa = pytest.importorskip("pyarrow", reason=NEEDS_PYARROW)
+    pq = pytest.importorskip("pyarrow.parquet", reason=NEEDS_PYARROW)
+    x, _ = drawn(12)
+    pictures = [png(one) for one in x]
+    for kind in (pa.binary(), pa.large_binary(), pa.binary_view(), pa.dictionary(pa.int32(), pa.binary())):
+        column = pa.array(pictures, pa.binary())
+        column = column.dictionary_encode() if pa.types.is_dictionary(kind) else column.cast(kind)
+        pq.write_table(pa.table({"image": column}), tmp_path / "a.parquet", row_group_size=5)
+        assert whole(tmp_path / "a.parquet")[0] == first_pixels(x), kind
+    for labels, names in (
+        (pa.array([k % 2 for k in range(12)], pa.float64()), ("0", "1")),
+        (pa.array([k % 2 for k in range(12)]).cast(pa.decimal128(20, 0)), ("0", "1")),
+        (pa.array([b"ab"[k % 2 : k % 2 + 1] for k in range(12)]), ("a", "b")),
+        (pa.array(["ab"[k % 2] for k in range(12)]).dictionary_encode(), ("a", "b")),
+        (pa.array([k > 5 for k in range(12)]), ("False", "True")),
+        (pa.array([0.5] * 12), "row 0: column 'label': labels must be whole numbers"),
+        (pa.array([1.0, float("nan")] * 6), "row 1: column 'label': labels must be whole numbers"),
+        (pa.array([[1, 2]] * 12), "row 0: column 'label': labels must be whole numbers"),
+        (pa.array(["a", "a\0b"] * 6), "row 1: column 'label': a label must not hold zeros"),
+    ):
+        pq.write_table(pa.table({"image": pictures, "label": labels}), tmp_path / "a.parquet", row_group_size=5)
+        if isinstance(names, tuple):
+            assert load(tmp_path / "a.parquet").classes == names
+        else:
+            with pytest.raises(ValueError, match=names):
+                load(tmp_path / "a.parquet")
 
 
 def test_without_pyarrow_the_error_says_how_to_get_it(tmp_path, monkeypatch):
