@@ -217,7 +217,8 @@ def _memory(found: Inspection) -> str:
     if not found.nbytes:
         return ""
     where = "stay in their files, and are read batch by batch" if found.streamed else "are loaded into memory"
-    return f"{_bytes(found.nbytes)} of pixels, which {where} (--stream, --no-stream)"
+    choice = "" if found.in_files is False else " (--stream, --no-stream)"  # such as MNIST, which is always loaded
+    return f"{_bytes(found.nbytes)} of pixels, which {where}{choice}"
 
 
 def _bytes(count: float) -> str:

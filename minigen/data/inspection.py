@@ -25,7 +25,7 @@ from minigen.data.picture import decode, header
 from minigen.data.picture_options import Header, PictureOptions, picture_options
 from minigen.data.slices import Slices
 from minigen.data.sources import find, load
-from minigen.data.stored import STREAMED_ABOVE, parts_of
+from minigen.data.stored import STREAMED_ABOVE, StoredImages, parts_of
 
 R = TypeVar("R")
 
@@ -65,6 +65,7 @@ class Inspection:
     leaks: int = 0
     refused: list[Refusal] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    in_files: bool | None = None  # of arrays: whether `load` left them in their files
 
     @property
     def count(self) -> int:
@@ -84,6 +85,8 @@ class Inspection:
     @property
     def streamed(self) -> bool:
         """Whether `load` leaves the training images in their files, unless it is asked otherwise."""
+        if self.in_files is not None:
+            return self.in_files
         return self.count > 0 and self.nbytes / self.count * self.splits.get("train", 0) > STREAMED_ABOVE
 
 
@@ -280,7 +283,7 @@ class _Look:
 
 def _of_dataset(train: Dataset, test: Dataset) -> Inspection:
     """Of images that a reader has checked already: arrays, and data sets known by name."""
-    result = Inspection(train.name, notes=[*train.notes])
+    result = Inspection(train.name, notes=[*train.notes], in_files=isinstance(train.images, StoredImages))
     result.splits = {"train": len(train), "test": len(test)}
     shape, low, high = train.image_shape, *train.value_range
     result.shape, result.dtype, result.value_range = shape, str(train.images.dtype), (low, high)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minigen.data import load
+from minigen.data import inspection, load, stored
 from minigen.data.inspection import inspect_data
 
 RNG = np.random.default_rng(0)
@@ -63,6 +63,20 @@ def test_class_folders_and_tables_of_labels(tmp_path):
     found = inspect_data(str(flat), options)
     same_as_loaded(found, flat, **options)
     assert sum(sum(counts.values()) for counts in found.classes.values()) == 12
+
+
+def test_whether_images_stay_in_their_files_is_what_load_does(tmp_path, monkeypatch):
+    x = RNG.integers(0, 256, (30, 6, 5), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", images=x)
+    np.save(tmp_path / "a.npy", x)
+    pictures(tmp_path / "folder")
+    for above in (1, 1 << 20):
+        monkeypatch.setattr(inspection, "STREAMED_ABOVE", above)
+        monkeypatch.setattr(stored, "STREAMED_ABOVE", above)
+        for name in ("a.npz", "a.npy", "folder"):
+            path = str(tmp_path / name)
+            left = isinstance(load(path).images, stored.StoredImages)
+            assert inspect_data(path, {}).streamed == left == (above == 1 and name != "a.npz")
 
 
 def test_arrays_archives_and_named_data(tmp_path):
