@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ from minigen.nn.module import ShapeError
 from minigen.runs.settings import Note, read_run
 from minigen.runs.trained import Trained, checkpoint_to_resume
 from minigen.training import session
-from minigen.training.changes import check_edits, device_notes, schedule_notes
+from minigen.training.changes import check_edits, check_images, device_notes, schedule_notes
 from minigen.training.config import check_change
+from minigen.training.facts import check_facts
 from minigen.training.in_memory import InMemoryData
 from minigen.training.prepare import prepare
 from minigen.training.printable import printable
@@ -91,7 +93,9 @@ def resume_session(
     config = check_change(stored, options)
     check_log(config, folder.in_memory)
     usable = config if "device" in options else {**config, "device": _usable(config["device"])}
-    prepared = prepare(recipe, usable, memory_data, folder.networks(usable))
+    check_facts(found, recipe)
+    check = partial(check_images, then=found.facts["data"], dataset=config["dataset"])
+    prepared = prepare(recipe, usable, memory_data, folder.networks(usable), check)
     prepared = replace(prepared, config={**prepared.config, "device": config["device"]})
     ready()
     resumed = session.resume(prepared, folder, found)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -48,10 +48,14 @@ def prepare(
     config: Mapping[str, Any],
     memory_data: InMemoryData | None = None,
     networks: Mapping[str, Path] | None = None,
+    check: Callable[[Mapping[str, Any]], None] = lambda facts: None,
 ) -> Prepared:
     """Set the threads, load the data, split off the validation images, build the model. `config`: see `resolve`.
 
     `memory_data` are images in memory, in the place of a data set that the config names. `networks`: as in `build`.
+
+    `check` gets the facts about the images before anything is made for them: for a run that goes on it raises if they
+    are others, which explains more than what would follow from that.
 
     A batch size of None becomes that of the recipe, or as many images as there are, if these are fewer.
 
@@ -62,20 +66,21 @@ def prepare(
     device, line = choose_device(config["device"])
     check_dataset(config)
     train, validation = training_data(config, recipe.value_range, memory_data)
-    parts = recipe.batches_per_step(config)
-    size, notes = _batch_size(recipe, config, parts, len(train))
-    batches = Batches(train, size * parts, seed=config["seed"], workers=config["workers"])
     facts = {
         "image_shape": list(train.image_shape),
         "value_range": list(train.value_range),
         "mean": train.mean(),
         **_class_facts(train, config["data_rules"]),
-        "batches_per_epoch": len(batches),
         "images": fingerprint(train),
         "labels": fingerprint_of_labels(train),
         "validation_images": validation and fingerprint(validation),
         "validation_labels": validation and fingerprint_of_labels(validation),
     }
+    check(facts)
+    parts = recipe.batches_per_step(config)
+    size, notes = _batch_size(recipe, config, parts, len(train))
+    batches = Batches(train, size * parts, seed=config["seed"], workers=config["workers"])
+    facts["batches_per_epoch"] = len(batches)
     config = {**config, "threads": threads, "batch_size": size}
     try:
         experiment = build(recipe, config, facts, device, networks)

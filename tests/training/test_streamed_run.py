@@ -64,6 +64,9 @@ def test_other_pictures_are_noticed_by_a_run_that_is_resumed(folder, tmp_path):
     write("tar", folder, *drawn(60, (8, 8), seed=1), 3)
     with pytest.raises(mg.CheckpointError, match="are not those of the run"):
         run.resume(epochs=3, progress=False)
+    write("tar", folder, *drawn(7, (8, 8)), 3)  # fewer than in a batch, of which the user said nothing
+    with pytest.raises(mg.CheckpointError, match="are not those of the run"):
+        run.resume(epochs=3, progress=False)
 
 
 def test_a_file_that_changes_while_it_is_trained_on(folder):
