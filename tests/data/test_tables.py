@@ -1,6 +1,8 @@
 """Parquet tables: columns, classes, the copy of the pictures, and everything that may be wrong."""
 
+import os
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -81,7 +83,13 @@ def test_tables_that_are_refused(tmp_path):
 def test_the_copy_of_a_table(tmp_path, cache, monkeypatch):
     x, y = drawn(9)
     path = write_table(tmp_path / "a.parquet", [png(one) for one in x], y)
+    (cache / "data").mkdir()
+    for name, age in {"killed": 4000, "at work": 60}.items():
+        (cache / "data" / f".minigen-{name}.tmp").write_bytes(b"a part")
+        os.utime(cache / "data" / f".minigen-{name}.tmp", (time.time() - age,) * 2)
     stored = load(path, stream=True)
+    assert [left.name for left in cache.glob("data/.*")] == [".minigen-at work.tmp"]
+    (cache / "data" / ".minigen-at work.tmp").unlink()
     (copy,) = cache.glob("data/*.pictures")
     assert copy.stat().st_size == sum(len(png(one)) for one in x) and not [*cache.glob("data/.*")]
     copy.unlink()
