@@ -12,7 +12,10 @@ import importlib
 import io
 import os
 import pickle
+import struct
+import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +32,7 @@ from minigen_kernels import Array
 
 PLENTY = 1 << 26  # bytes that a member of a zip file may unpack to whatever its size
 EXPANSION = 100  # how many times its packed size a larger one may
+DAMAGED_ZIP = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, struct.error, zlib.error)
 STATES = ("state_dict", "model_state_dict", "model", "weights", "params", "module")  # what programs call the weights
 
 
@@ -106,20 +110,24 @@ def _read_npz(name: str) -> Found:
             refuse_bomb(name, file)
         with np.load(name, allow_pickle=False) as arrays:
             return Found(dict(arrays))
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, NotImplementedError) as error:
+    except (*DAMAGED_ZIP, ValueError, KeyError) as error:
         raise CheckpointError(f"{name} is damaged, or is no .npz file of arrays: {error}") from error
 
 
 def _read_torch(name: str) -> Found:
     torch = _torch(name)
     try:
-        held = torch.load(name, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of the pickle's version, where a damaged file has another
+            warnings.simplefilter("ignore", UserWarning)
+            held = torch.load(name, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{name} is damaged, or holds more than tensors, and its code is not run. "
             "Save the weights alone: torch.save(model.state_dict(), path)"
         ) from error
-    except (EOFError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # PyTorch does not say which: also AssertionError, struct.error and others
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{name} is damaged, or is no file of PyTorch: {reason}") from error
     state, notes, states = _state_dict(torch, name, held)

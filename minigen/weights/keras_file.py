@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from minigen.serialization import CheckpointError
-from minigen.weights.files import EXPANSION, PLENTY, refuse_bomb
+from minigen.weights.files import DAMAGED_ZIP, EXPANSION, PLENTY, refuse_bomb
 from minigen_kernels import Array
 
 WEIGHTS, CONFIG = "model.weights.h5", "config.json"
@@ -95,8 +95,10 @@ def _datasets(name: str, h5py: Any, group: Any, path: str, depth: int) -> Iterat
         item = group[key]
         if isinstance(item, h5py.Group):
             yield from _datasets(name, h5py, item, inside, depth + 1)
-        else:
+        elif isinstance(item, h5py.Dataset):
             yield inside, item
+        else:
+            raise CheckpointError(f"{name} holds {inside}, which Keras 3 does not write")
 
 
 def _array(name: str, path: str, item: Any) -> Array:
@@ -135,7 +137,7 @@ def read_zip(name: str) -> tuple[Mapping[str, Any], dict[str, list[Array]]]:
                     f"{name} has no {CONFIG} and {WEIGHTS}; Keras 3 writes them with model.save(path)"
                 )
             config, weights = json.loads(archive.read(CONFIG)), archive.read(WEIGHTS)
-    except (zipfile.BadZipFile, ValueError, RecursionError, NotImplementedError, RuntimeError, EOFError) as error:
+    except (*DAMAGED_ZIP, ValueError, OSError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{name} is damaged, or is no file of Keras 3: {error}") from error

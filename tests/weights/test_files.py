@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minigen import nn, weights
 from minigen.serialization import CheckpointError
@@ -68,6 +70,36 @@ def test_a_file_that_was_cut_short(tmp_path: Path, suffix: str) -> None:
         path.write_bytes(whole[:size])
         with pytest.raises(CheckpointError, match="is damaged"):
             weights.load(network(), path)
+
+
+EDITS = st.lists(st.tuples(st.integers(0), st.binary(max_size=8), st.integers(0, 9)), min_size=1, max_size=6)
+
+
+@pytest.mark.parametrize("suffix", [*weights.SUFFIXES, ".npz", " of before.pt"])
+@given(EDITS)
+@settings(max_examples=60)
+def test_any_bytes_are_weights_or_one_error(suffix: str, tmp_path_factory: pytest.TempPathFactory, edits: Any) -> None:
+    """Bytes of a good file are replaced, left out or put in: it is read or refused, and then nothing has changed."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: it writes these files")
+    pytest.importorskip("h5py", reason="h5py is not installed: it reads and writes Keras' files")
+    module, path = network(), tmp_path_factory.mktemp("files") / f"x{suffix}"
+    if suffix == ".npz":
+        np.savez_compressed(path, **module.state_dict())
+    elif suffix == " of before.pt":
+        state = {name: torch.tensor(array) for name, array in module.state_dict().items()}
+        torch.save(state, path, _use_new_zipfile_serialization=False)
+    else:
+        weights.write(nn.Sequential(module) if "s.h5" in suffix or "keras" in suffix else module, path)
+    data = bytearray(path.read_bytes())
+    for place, new, old in edits:
+        at = place % (len(data) + 1)
+        data[at : at + old] = new
+    path.write_bytes(data)
+    before = module.state_dict()
+    try:
+        weights.load(module, path)
+    except CheckpointError:
+        assert all(np.array_equal(before[name], array) for name, array in module.state_dict().items())
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
