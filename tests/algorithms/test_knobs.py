@@ -32,6 +32,7 @@ WHERE: dict[str, dict[str, Any]] = {
     "layers": {"network": "dense"},
     "channels": {"network": "conv"},
     "kernel": {"network": "conv"},
+    "halvings": {"network": "conv"},
     "joint_batch": {"norm": "batch"},
     "likelihood": {"binarize": "none"},
     "variance": {"likelihood": "gaussian", "binarize": "none"},

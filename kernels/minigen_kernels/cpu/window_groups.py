@@ -104,17 +104,16 @@ def _sum_part(
     frame = np.zeros(0 if whole else frame_size, images.dtype)
     for first in range(begin * samples, min(stop * samples, N), samples):
         count = min(samples, N - first)
-        if whole:
-            frame = images[first * packing[1] :]
-        else:
+        if not whole:
             _pack(images, first, count, packing, cells, frame)
+        pixels = images[first * packing[1] :] if whole else frame  # under a name of its own: images may be read-only
         for i in range(len(parts)):
             q0, q1, q2, q3, q4, q5, part_at, size, full, rest = to_fixed_tuple(parts[i], 10)
             spot = full if count == samples else rest
             for j in range(len(panels)):
                 channel, k, many, width, _, at, _ = to_fixed_tuple(panels[j], 7)
                 args = (
-                    frame[channel:], places[spot:], (q0, q1, q2, q3, q4, q5), packed[at:], part_at * width,
+                    pixels[channel:], places[spot:], (q0, q1, q2, q3, q4, q5), packed[at:], part_at * width,
                     terms * width, y[first * y_sample + k :], targets[spot:], many, count * size,
                     bias[min(k, len(bias)) :], end, slope,
                 )  # fmt: skip
