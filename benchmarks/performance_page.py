@@ -182,6 +182,7 @@ def serial_shares(found: dict[str, Any]) -> str:
 
 Written by `python benchmarks/threads.py`: minigen alone, in one process, the minimum of steps with one and with {n}
 threads in turns. The serial share follows from the two (Karp and Flatt, 1990), and from it what 8 cores would make.
+{found["note"]}
 
 {table(rows)}
 """
