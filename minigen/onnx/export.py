@@ -28,6 +28,7 @@ from minigen.device import to_device
 from minigen.nn import Module
 from minigen.onnx import verify
 from minigen.onnx.given import (
+    all_names,
     arrays_of,
     check_batch,
     dtype_of,
@@ -105,6 +106,10 @@ def export(
     with prepared(networks, kind) as tensors:
         default = parameter_names(function, len(arrays))
         names_in = names_of("input_names", input_names, default, len(arrays), tensors)
+        if output_names is not None and not all_names(output_names):  # how many there are is known later
+            raise ValueError(
+                f"export: output_names: expected a list of names, one an output; got {shown(output_names)}"
+            )
         job = _Job(function, networks, tensors, names_in, output_names, opset, fold)
         try:
             written = job.with_any_batch(arrays) if dynamic_batch else job.written(arrays, None)

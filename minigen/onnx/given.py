@@ -85,12 +85,7 @@ def names_of(
     """So many different names, those by default if `names` is None; none of those that are taken."""
     if names is None:
         names = [free(name, taken) for name in default]
-    if (
-        not isinstance(names, (tuple, list))
-        or not all(isinstance(n, str) and n for n in names)
-        or len(names) != count
-        or len(set(names)) != count
-    ):
+    if not all_names(names) or len(names) != count or len(set(names)) != count:
         raise ValueError(
             f"export: {argument}: expected {count} different names, such as {list(default)}; got {shown(names)}"
         )
@@ -100,6 +95,11 @@ def names_of(
                 f"export: {argument}: {name!r} is the name of an input, a parameter or a buffer already; choose another"
             )
     return tuple(names)
+
+
+def all_names(names: Any) -> bool:
+    """Whether these are a list of names."""
+    return isinstance(names, (tuple, list)) and all(isinstance(name, str) and name for name in names)
 
 
 def free(name: str, taken: Collection[str]) -> str:

