@@ -44,20 +44,8 @@ def sum_frames(
     """
     groups = -(-len(y) // facts[0])
     args = (
-        images,
-        last,
-        single,
-        facts,
-        pitches,
-        cell_places,
-        phases,
-        parts,
-        offsets,
-        starts,
-        weights,
-        result_places,
-        y,
-    )
+        images, last, single, facts, pitches, cell_places, phases, parts, offsets, starts, weights, result_places, y
+    )  # fmt: skip
     share(_frames_part, groups, -(-groups // PIECES), args)
 
 
