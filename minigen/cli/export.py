@@ -15,7 +15,8 @@ from minigen.cli.output import ONNX, WEIGHTS, Output
 from minigen.runs import Run
 from minigen.runs.networks import part_of
 from minigen.runs.parts import PARTS
-from minigen.weights import SUFFIXES, input_shape_of, write
+from minigen.weights import SUFFIXES, write
+from minigen.weights.exchange import input_shape_of
 
 
 @click.command()

@@ -10,12 +10,12 @@ Read next: ``conventions.py``, the table; for users, ``docs/weights.md``.
 """
 
 from minigen.weights.conventions import CONVENTIONS, Convention
-from minigen.weights.exchange import SUFFIXES, input_shape_of, load, read_keras, write
+from minigen.weights.exchange import SUFFIXES, load, read_keras, write
 from minigen.weights.files import read
 from minigen.weights.matching import Plan
 from minigen.weights.slots import to_torch
 
 __all__ = [
-    "CONVENTIONS", "SUFFIXES", "Convention", "Plan", "input_shape_of", "load", "read", "read_keras", "to_torch",
+    "CONVENTIONS", "SUFFIXES", "Convention", "Plan", "load", "read", "read_keras", "to_torch",
     "write",
 ]  # fmt: skip

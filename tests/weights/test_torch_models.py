@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from algorithms.catalog_runs import CLASSES, KINDS, SHAPE, build_small, images_for, slow_unless
-from safetensors.torch import load_file, save_file
-from weights.torch_twins import torch, twin
+from weights.torch_twins import load_file, save_file, torch, twin
 
 from minigen import nn, weights
 from minigen.algorithms.catalog import MODELS

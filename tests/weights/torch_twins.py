@@ -18,6 +18,8 @@ from minigen.autograd import Tensor
 from minigen.models.autoencoder import identity, leaky_relu
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
+files = pytest.importorskip("safetensors.torch")  # imports PyTorch
+load_file, save_file = files.load_file, files.save_file
 t, F = torch.nn, torch.nn.functional
 torch.set_num_threads(1)
 
