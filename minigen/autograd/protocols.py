@@ -3,7 +3,7 @@
 The operators of arrays, as in ``array + tensor``, are those of the Tensor. NumPy's functions are refused with the
 operation to use: they would return arrays, and the history would end without a word.
 
-Imports: names, NumPy. Read next: ``tensor.py``.
+Imports: names, display, shown, NumPy. Read next: ``tensor.py``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from minigen.autograd.shown import tensor_html
+from minigen.display.blocks import safely
 from minigen.names import instead
 from minigen_kernels import Array
 
@@ -59,6 +61,9 @@ class Protocols:
         elif self.requires_grad:
             parts.append("requires_grad")
         return f"{type(self).__name__}({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        return safely(tensor_html, self)
 
     def __getstate__(self: Any) -> Any:  # for copy and pickle; numbers of the sequence mean nothing in another process
         if self.node is not None:

@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigen.data.checksum import joined_crc32
+from minigen.data.shown import dataset_html
 from minigen.data.stored import Changed, StoredImages, parts_of, totals
+from minigen.display.blocks import safely
 from minigen.random import Generator
 from minigen.shapes import by_name, one_number, shown
 
@@ -104,6 +106,9 @@ class Dataset:
             f"Dataset({self.name!r}, {self.split!r}, {n} images of {c}x{h}x{w}, "
             f"{self.images.dtype}, {known}, values in {self.value_range})"
         )
+
+    def _repr_html_(self) -> str:
+        return safely(dataset_html, self)
 
     @property
     def class_count(self) -> int | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from minigen.algorithms.experiment import Experiment
+from minigen.display.blocks import facts, frame, note, safely
 from minigen.doctor.diseases import CHECKS, Check, Finding, NotApplicable
 from minigen.doctor.evidence import Classify, collect_evidence
 from minigen_kernels import Array
@@ -27,6 +28,14 @@ class Checkup:
         well = () if self.note else (f"all is well ({self.checks} check{'' if self.checks == 1 else 's'})",)
         notes = (self.note,) if self.note else ()
         return [f"doctor: {line}" for line in (*(self.findings or well), *notes)]
+
+    def _repr_html_(self) -> str:
+        return safely(_checkup_html, self)
+
+
+def _checkup_html(checkup: Checkup) -> str:
+    found = [(finding.disease, f"{finding.evidence}. {finding.remedy}") for finding in checkup.findings]
+    return frame("Checkup", facts(found), *([] if found else [note(line) for line in checkup.lines()]))
 
 
 def examine(

@@ -4,7 +4,7 @@ A Module finds its contents among its attributes, and in lists, tuples and dicts
 trained, any other Tensor is a buffer (such as the running statistics of batch norm), a Module is a child. The name of a
 parameter is the path of attribute names to it, "encoder.0.weight", as in PyTorch.
 
-Imports: autograd. Read next: ``sequential.py``, then ``layers.py``.
+Imports: autograd, display. Read next: ``sequential.py``, then ``layers.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import numpy as np
 
 from minigen.autograd import Tensor, as_tensor, no_grad
 from minigen.device import array_module
+from minigen.display.blocks import Lines, safely
 from minigen.nn.modes import Mode, thread_local_modes
+from minigen.nn.shown import module_html
 from minigen.nn.state import load_tensors
 from minigen.shapes import shown
 from minigen_kernels import Array
@@ -191,6 +193,19 @@ class Module:
         inside = "\n" + "\n".join(lines) + "\n" if lines else self._settings()
         return f"{type(self).__name__}({inside})"
 
+    def _repr_html_(self) -> str:
+        return safely(module_html, self)
+
+    def _named_layers(self, path: str = "") -> Iterator[tuple[str, Any]]:
+        """The layers in the order of the attributes, with their paths: Modules without Modules in them, functions, and
+        the Tensors that stand between them.
+        """
+        for name, value in _attributes(self):
+            if isinstance(value, Module) and any(True for _ in value.children()):
+                yield from value._named_layers(f"{path}{name}.")
+            elif isinstance(value, (Module, Tensor)) or _is_function(value):
+                yield path + name, value
+
     def _settings(self) -> str:
         plain = (int, float, str, bool, tuple)
         return ", ".join(f"{k}={v}" for k, v in vars(self).items() if isinstance(v, plain) and k != "training")
@@ -224,7 +239,7 @@ class Module:
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         lines = ["  ".join(f"{row[i]:{'>' if i == 3 else '<'}{widths[i]}}" for i in range(4)).rstrip() for row in rows]
         rule = "-" * max(map(len, lines))
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        return Lines("\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]]))
 
 
 class _Recorder(Module):

@@ -14,9 +14,11 @@ import numpy as np
 from minigen.algorithms.experiment import LOOK
 from minigen.algorithms.options import ConfigError, did_you_mean
 from minigen.data.batches import over_batches
+from minigen.display.blocks import safely
 from minigen.runs import sampling
 from minigen.runs.density import fit_density
 from minigen.runs.sampling import Draw
+from minigen.runs.shown import drawing_html
 from minigen.runs.trained import Trained
 from minigen.shapes import one_of, whole_number
 from minigen_kernels import Array
@@ -37,6 +39,9 @@ class Drawing:
     codes: Array
     labels: Array | None
     origin: str
+
+    def _repr_html_(self) -> str:
+        return safely(drawing_html, self)
 
 
 def draw(

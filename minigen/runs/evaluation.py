@@ -21,6 +21,7 @@ from minigen.data import Dataset
 from minigen.data.stacked import BASES
 from minigen.data.stacked import COUNTS as STACKED
 from minigen.data.toys import TOYS
+from minigen.display.blocks import safely
 from minigen.doctor import Checkup, examine
 from minigen.doctor.schedule import examined_images
 from minigen.metrics import evaluation, frechet, likelihood
@@ -36,6 +37,7 @@ from minigen.metrics.evaluation import Report
 from minigen.random import Generator
 from minigen.runs import sampling
 from minigen.runs.drawing import check_encoder, codes_from
+from minigen.runs.shown import evaluation_html
 from minigen.runs.trained import Trained
 from minigen.shapes import one_of, whole_number
 from minigen.training.prepare import load_split
@@ -93,6 +95,9 @@ class Evaluation:
 
     def __repr__(self) -> str:
         return f"Evaluation({self.metrics})"
+
+    def _repr_html_(self) -> str:
+        return safely(evaluation_html, self)
 
     @contextmanager
     def clock(self, name: str) -> Iterator[None]:

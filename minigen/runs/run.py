@@ -22,6 +22,7 @@ from minigen.data import Batch, Dataset
 from minigen.data.batches import over_batches
 from minigen.data.layout import as_nchw
 from minigen.data.values import as_pixels
+from minigen.display.blocks import safely
 from minigen.doctor import Checkup
 from minigen.onnx import Exported, export
 from minigen.runs import drawing, parts, sampling
@@ -31,6 +32,7 @@ from minigen.runs.importing import import_weights
 from minigen.runs.networks import whole
 from minigen.runs.sessions import Stop, finish, resume_session
 from minigen.runs.settings import plain_options, read_run
+from minigen.runs.shown import run_html
 from minigen.runs.trained import Trained
 from minigen.shapes import one_of
 from minigen.training.in_memory import images_again
@@ -53,6 +55,9 @@ class Run(Trained):
         data, step = self.config["dataset"], self.checkpoint_facts["state"]["step"]
         came = "".join(f", weights of {Path(one['file']).name} at step {one['step']}" for one in self.imports)
         return f"Run({self.recipe.name!r} on {data!r}, {self.checkpoint!r} checkpoint at step {step}{came}, {where})"
+
+    def _repr_html_(self) -> str:
+        return safely(run_html, self)
 
     # What it is.
 

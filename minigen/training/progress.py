@@ -1,6 +1,7 @@
-"""What a run prints while it trains: a live line on a terminal; elsewhere a line an epoch, and every half minute.
+"""What a run prints while it trains: a live line on a terminal, a table and a bar in a notebook; elsewhere a line an
+epoch, and every half minute.
 
-Imports: training.fit; rich. Read next: ``session.py``, which calls it.
+Imports: training.fit, live_table; rich. Read next: ``session.py``, which calls it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from rich.live import Live
 from rich.text import Text
 
 from minigen.training.fit import Terms, TrainingState
+from minigen.training.live_table import LiveTable
 from minigen.training.printable import printable
 
 REFRESH = 0.1  # seconds between two updates of the live line
-QUIET = 30.0  # seconds without a line, where there is no live line: a log, a pipe, a notebook
+REDRAW = 0.5  # and of the bar in a notebook: each is a message to the browser
+QUIET = 30.0  # seconds without a line, where there is no live line: a log, a pipe
 BAR, SHORTEST = 20, 5  # its bar's length in characters; in a narrow terminal it is shorter, or left out
 
 
@@ -27,7 +30,10 @@ class Progress:
         self.console, self.epochs, self.steps_per_epoch = console, epochs, steps_per_epoch
         self.total = min(epochs * steps_per_epoch, max_steps or epochs * steps_per_epoch)
         self._live: Live | None = None
-        if console.is_terminal and not console.is_dumb_terminal:
+        self._table: LiveTable | None = None
+        if console.is_jupyter and not console.quiet:
+            self._table = LiveTable(f"Training, {self.total:,} steps")
+        elif console.is_terminal and not console.is_dumb_terminal:
             self._live = Live(console=console, auto_refresh=False, transient=True)
         self._validation: list[str] = []
         self._spent, self._counted = 0.0, 0  # time in the updates of this epoch that were watched
@@ -35,14 +41,16 @@ class Progress:
         self._shown, self._printed = 0.0, 0.0  # when the live line was last drawn, and a line printed
 
     def __enter__(self) -> Progress:
-        if self._live is not None:
-            self._live.start()
+        for view in (self._live, self._table):
+            if view is not None:
+                view.start()
         self._before = self._printed = time.perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
+        for view in (self._live, self._table):
+            if view is not None:
+                view.stop()
 
     @property
     def milliseconds(self) -> float:
@@ -58,7 +66,10 @@ class Progress:
         if self._live is not None and now - self._shown >= REFRESH:
             self._shown = now
             self._live.update(self._line(state, terms), refresh=True)
-        if self._live is None and now - self._printed >= QUIET:
+        if self._table is not None and now - self._shown >= REDRAW:
+            self._shown = now
+            self._table.update(state.batch / self.steps_per_epoch, "  ".join(self._words(state, terms)))
+        if self._live is None and self._table is None and now - self._printed >= QUIET:
             self._printed = now
             self.console.print(self._line(state, terms), soft_wrap=True)
 
@@ -67,31 +78,40 @@ class Progress:
     ) -> None:
         """After every epoch, and at the end. `best`: the validation loss is the lowest so far."""
         begun = f" ({state.batch} of {self.steps_per_epoch} steps)" if state.batch else ""  # the last step was reached
-        place = f"epoch {state.epoch + bool(begun)}/{self.epochs}{begun}"
-        parts = [place, f"step {state.step}", f"{self.milliseconds:.2f} ms/step"]
-        parts += [f"{name} {value:.5g}" for name, value in train.items()]
+        cells = {"epoch": f"{state.epoch + bool(begun)}/{self.epochs}{begun}", "step": f"{state.step}"}
+        cells |= {"ms/step": f"{self.milliseconds:.2f}", **{name: f"{value:.5g}" for name, value in train.items()}}
         if validation is not None:
             self._validation = [f"validation {validation['loss']:.5g}"]
-            parts.append(self._validation[0] + (" (best)" if best else ""))
-        self.console.print(Text("  ".join(parts)), soft_wrap=True)
+            cells["validation"] = f"{validation['loss']:.5g}{' (best)' if best else ''}"
+        if self._table is not None:
+            self._table.add(cells)
+        else:
+            parts = [f"{cell} {name}" if name == "ms/step" else f"{name} {cell}" for name, cell in cells.items()]
+            self.console.print(Text("  ".join(parts)), soft_wrap=True)
         self._spent, self._counted = 0.0, 0
         self._before = self._printed = time.perf_counter()
 
     def say(self, lines: Iterable[str]) -> None:
         """What else there is to say, a line each."""
+        if self._table is not None:
+            self._table.say(map(printable, lines))
+            return
         for line in lines:
             self.console.print(Text(printable(line)), soft_wrap=True)
 
-    def _line(self, state: TrainingState, terms: Terms) -> Text:
-        done = state.batch / self.steps_per_epoch
+    def _words(self, state: TrainingState, terms: Terms) -> tuple[str, str, str]:
+        """Where training is; what matters most, with the speed; all other terms."""
         rest = max(0, self.total - state.step) * self.milliseconds / 1000
         place = f"epoch {state.epoch + 1}/{self.epochs}  {state.batch}/{self.steps_per_epoch}"
         parts = [f"{name} {float(value):.5g}" for name, value in terms.items()]
-        parts = [*parts[:1], *self._validation, *parts[1:]]  # what matters most comes first
+        parts = [*parts[:1], *self._validation, *parts[1:]]
         speed = [f"{self.milliseconds:.2f} ms/step", f"ETA {duration(rest)}"]
-        first, last = "  ".join([*parts[:2], *speed]), "  ".join(parts[2:])
+        return place, "  ".join([*parts[:2], *speed]), "  ".join(parts[2:])
+
+    def _line(self, state: TrainingState, terms: Terms) -> Text:
+        place, first, last = self._words(state, terms)
         length = max(0, min(BAR, self.console.width - len(place) - len(first) - 5))
-        filled = int(length * done)
+        filled = int(length * state.batch / self.steps_per_epoch)
         unicode = self.console.encoding.startswith("utf")
         dash = "━" if unicode else "-"
         drawn = self._live is not None and length >= SHORTEST

@@ -153,6 +153,11 @@ class RunFolder:
         """The pictures in `samples` by name, such as "epoch_001"."""
         return {path.stem: read_png(path) for path in sorted(self.samples.glob("*.png"))}
 
+    def newest_picture(self) -> tuple[str, Array] | None:
+        """The last picture in `samples` with its name; None if there is none."""
+        paths = sorted(self.samples.glob("*.png"), key=lambda path: (len(path.stem), path.stem))
+        return (paths[-1].stem, read_png(paths[-1])) if paths else None
+
     def open_metrics(self) -> MetricsFile:
         """The table of metrics."""
         return MetricsFile(self.metrics)
@@ -241,6 +246,9 @@ class RunMemory(RunFolder):
 
     def read_pictures(self) -> dict[str, Array]:
         return dict(self.pictures)
+
+    def newest_picture(self) -> tuple[str, Array] | None:
+        return next(reversed(self.pictures.items()), None)
 
     def open_metrics(self) -> MetricsFile:
         return self.table

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minigen import nn
+from minigen.display.blocks import Mark, facts, frame, note, safely, table
 from minigen.serialization import CheckpointError
 from minigen.weights.conventions import COUNTER
 from minigen.weights.slots import Slot, slots
 from minigen_kernels import Array
 
 SHOWN = 12  # misfits that an error names
+MOST = 100  # rows that a notebook shows
 PARAMETRIZED = "parametrizations."
 NORMED = {".original0": ".original1", "_g": "_v"}  # how names of weight norm's length and direction end
 
@@ -59,6 +61,9 @@ class Plan:
         self.check()
         self.module.load_state_dict({move.slot.name: move.array for move in self.moves})
 
+    def _repr_html_(self) -> str:
+        return safely(_plan_html, self)
+
     def table(self) -> str:
         """A line for each entry: its name, its shape, and where it comes from."""
         rows = [("entry", "shape", "from", "")]
@@ -67,6 +72,14 @@ class Plan:
         return "\n".join(
             "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths)), row[3]]).rstrip() for row in rows
         )
+
+
+def _plan_html(plan: Plan) -> str:
+    rows = [[m.slot.name, _shape(m.slot.tensor.shape), m.source, m.how] for m in plan.moves]
+    shown = table(("entry", "shape", "from", ""), rows[:MOST])
+    more = [f"... and {len(rows) - MOST} more"] if len(rows) > MOST else []
+    faults = facts([("does not fit", Mark(fault)) for fault in plan.faults[:MOST]])
+    return frame(f"{plan.file} into {type(plan.module).__name__}", shown, faults, *map(note, [*more, *plan.notes]))
 
 
 def match(

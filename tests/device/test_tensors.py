@@ -258,3 +258,14 @@ def test_a_device_that_is_hidden_is_told() -> None:
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False no CUDA device is visible: CUDA_VISIBLE_DEVICES is ''"
+
+
+def test_a_notebook_shows_a_tensor_on_the_device() -> None:
+    """Block by block: what it shows is what it shows of the same Tensor on the CPU, but for the device."""
+    numbers, images = np.arange(12.0).reshape(3, 4), np.linspace(0, 1, 2 * 3 * 9 * 9).reshape(2, 3, 9, 9)
+    images[0, 1, 2, 3] = np.nan
+    for x in (numbers, images, np.float32(3.0), np.zeros((0, 2))):
+        there, here = put(x)._repr_html_(), Tensor(x)._repr_html_()
+        assert "cannot be shown" not in there and there.replace(", cuda", ", cpu") == here
+    layer = nn.Dense(3, 2).to("cuda")
+    assert "float32 on cuda" in layer._repr_html_()

@@ -10,12 +10,12 @@ import json
 import math
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from display.checked_html import Checked
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -178,40 +178,13 @@ def test_names_that_look_like_markup_are_shown_as_they_are() -> None:
 # A notebook.
 
 
-class Checked(HTMLParser):
-    """Every tag is closed, none of them loads or runs anything, and no colour hides the text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in {"div", "span", "table", "thead", "tbody", "tr", "th", "td"}
-        for name, value in attrs:
-            assert name in {"style", "title"} and "url(" not in (value or "")
-            for part in (value or "").split(";") if name == "style" else ():
-                key, _, colour = part.partition(":")
-                assert key != "color" and (key != "background" or colour.startswith("rgba("))
-        self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data + " "
-
-
 @pytest.mark.parametrize(
     "report",
     [passed(), failed(), Report("nothing"), *(invented(shape) for shape in [(), (3,), (2, 3), (2, 2, 3, 2), (0, 2)]),
      invented((70, 3)), invented(maps=None)],
 )  # fmt: skip
 def test_a_notebook_gets_a_page_that_stands_alone(report: Report) -> None:
-    page = Checked()
-    page.feed(report._repr_html_())
-    page.close()
-    assert page.open == []
+    page = Checked(report._repr_html_())
     assert report.target in page.text and report.verdict in page.text
     for row in report.rows:
         assert row.name in page.text
