@@ -265,7 +265,7 @@ def test_a_notebook_shows_a_tensor_on_the_device() -> None:
     numbers, images = np.arange(12.0).reshape(3, 4), np.linspace(0, 1, 2 * 3 * 9 * 9).reshape(2, 3, 9, 9)
     images[0, 1, 2, 3] = np.nan
     for x in (numbers, images, np.float32(3.0), np.zeros((0, 2))):
-        there, here = put(x)._repr_html_(), Tensor(x)._repr_html_()
+        there, here = Tensor(put(np.asarray(x)))._repr_html_(), Tensor(x)._repr_html_()
         assert "cannot be shown" not in there and there.replace(", cuda", ", cpu") == here
     layer = nn.Dense(3, 2).to("cuda")
     assert "float32 on cuda" in layer._repr_html_()
