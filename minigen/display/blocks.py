@@ -94,7 +94,7 @@ class Lines(str):
 
 
 def _cell(number: bool) -> str:
-    return f"{CELL};white-space:nowrap" if not number else f"{CELL.replace('left', 'right')};white-space:nowrap"
+    return f"{CELL.replace('left', 'right')};white-space:nowrap" if number else CELL
 
 
 def _td(cell: object, style: str) -> str:

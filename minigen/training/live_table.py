@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from minigen.display.blocks import escape, frame, note, safely, table
+from minigen.display.blocks import escape, frame, lines, note, safely, table
 
 ROWS = 20  # epochs that are listed, the last ones
 NOTES = 20  # lines of the doctor and the like
@@ -73,4 +73,5 @@ def _html(shown: LiveTable) -> str:
     earlier = [f"{len(shown.rows) - ROWS} earlier epochs are not listed"] if len(shown.rows) > ROWS else []
     listed = table(names, rows, numbers=len(names)) if rows else ""
     bar = f"<div>{shown.bar}{escape(shown.text)}</div>"
-    return frame(shown.title, *map(note, earlier), listed, *map(note, shown.notes[-NOTES:]), bar)
+    said = lines("\n".join(shown.notes[-NOTES:])) if shown.notes else ""
+    return frame(shown.title, *map(note, earlier), listed, said, bar)
