@@ -4,15 +4,19 @@ A model with several networks makes several updates in a step, each with a loss 
 keeps them apart: a loss moves the parameters of the optimizer of its name and no others, along the gradient of that
 loss alone, so none can go stale.
 
-Imports: nn, optim. Read next: ``autoencoders/build.py``.
+Where a batch is cut into replicas, the gradient is the mean of theirs (``minigen/distributed``).
+
+Imports: nn, optim, distributed. Read next: ``autoencoders/build.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from minigen import nn, optim
 from minigen.autograd import Tensor, grad
+from minigen.distributed.replicas import Replica
+from minigen_kernels import Array
 
 
 class Updates:
@@ -21,22 +25,36 @@ class Updates:
     ``updates("generator", loss)`` differentiates `loss` in the parameters of the optimizer "generator", and steps it.
     `clip_norm` limits the norm of each such gradient (0: no limit). `watch`, if set, is called with name and loss
     before the parameters move, and what it returns after that: ``routing.py`` looks there at where gradients flow.
+    `replica` is the part of the batch that this experiment computes, if there are others.
     """
 
     def __init__(self, optimizers: dict[str, optim.Optimizer], *, clip_norm: float = 0.0) -> None:
         self.optimizers, self.clip_norm = optimizers, clip_norm
         self.watch: Callable[[str, Tensor], Callable[[], None]] | None = None
+        self.replica: Replica | None = None
 
     def __call__(self, name: str, loss: Tensor) -> None:
         optimizer = self.optimizers[name]
         moved = None if self.watch is None else self.watch(name, loss)
-        for p, g in zip(optimizer.params, grad(loss, optimizer.params), strict=True):
+        gradients = grad(loss, optimizer.params)
+        if self.replica is not None:
+            gradients = tuple(map(Tensor, self.replica.mean([g.data for g in gradients])))
+        for p, g in zip(optimizer.params, gradients, strict=True):
             p.grad = g
         if self.clip_norm:
             optim.clip_grad_norm(optimizer.params, self.clip_norm)
         optimizer.step()
         if moved is not None:
             moved()
+
+    def total(self, arrays: Sequence[Array]) -> Sequence[Array]:
+        """The sums of arrays over all replicas: for what a step learns of a batch by other means than a gradient."""
+        return arrays if self.replica is None else self.replica.total(arrays)
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Which part of the batch this experiment computes, and of how many."""
+        return (0, 1) if self.replica is None else (self.replica.number, self.replica.count)
 
 
 def make_optimizer(

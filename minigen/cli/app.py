@@ -18,6 +18,7 @@ from typing import NoReturn
 import click
 
 import minigen
+from minigen import distributed
 from minigen.algorithms.options import ConfigError, did_you_mean
 from minigen.cli.bench import bench
 from minigen.cli.compare import compare
@@ -63,6 +64,12 @@ def commands(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+    started = distributed.launch()
+    if started is not None and ctx.invoked_subcommand not in (None, "train"):
+        raise click.UsageError(
+            f"{started.launcher} started {started.size} processes, and each would do the same: only minigen train "
+            f"shares its work among them. Run minigen {ctx.invoked_subcommand} by itself"
+        )
 
 
 for command in (
@@ -82,17 +89,24 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         if sys.stdout is not None:  # it is None if whoever called has closed it
             sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
-        _complain("interrupted")
-        sys.exit(INTERRUPTED)
+        _fail(INTERRUPTED, "interrupted")
     except BrokenPipeError:  # the reader of the output has closed it: no message
         redirect_to_devnull(sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
         if os.environ.get("MINIGEN_DEBUG"):
             traceback.print_exc()
-        _complain(f"error: {describe(error)}")
-        sys.exit(2 if isinstance(error, (click.UsageError, ConfigError)) else 1)
+        _fail(2 if isinstance(error, (click.UsageError, ConfigError)) else 1, f"error: {describe(error)}")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(code: int, text: str) -> NoReturn:
+    """End with a line on stderr; of several ranks the first prints it, and all end."""
+    started = distributed.launch()
+    if started is None or started.rank == 0:
+        _complain(text)
+    distributed.leave(code, text)
+    sys.exit(code)
 
 
 def describe(error: Exception) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from rich.text import Text
 
 import minigen
+from minigen import distributed
 from minigen.algorithms.catalog import find_recipe, is_place
 from minigen.algorithms.ledger import entries
 from minigen.algorithms.options import ConfigError
@@ -25,7 +26,7 @@ from minigen.cli.settings import SettingsCommand, all_settings
 from minigen.data import Dataset
 from minigen.models.summary import Summary, advice, summarize
 from minigen.runs.sessions import Stop, begin_session, doubled_length, resume_session, train_to_end
-from minigen.runs.settings import command_line, new_config, plain_options, read_run
+from minigen.runs.settings import Note, command_line, new_config, plain_options, read_run
 from minigen.training.changes import schedule_settings
 from minigen.training.printable import printable
 from minigen.training.progress import duration
@@ -66,7 +67,10 @@ def train(
     minigen train --resume runs/ae-glyphs-2026-11-20_17-30-09 --epochs 20
     """  # noqa: D301 - click wants the true backspace: it keeps the lines below apart
     given = plain_options(flags)
-    console = ClosableConsole(stderr=as_json, highlight=False)
+    world = distributed.init()
+    first = world.rank == 0  # the others show nothing
+    console = ClosableConsole(stderr=as_json, highlight=False, quiet=not first)
+    note: Note = say_note if first else lambda text: None
     for name, value in {"--config": config, "--out": out, "--resume": resume}.items():
         if value == "":
             raise ConfigError(f"{name} must not be empty; give a path, or leave it out")
@@ -77,7 +81,7 @@ def train(
             recipe, settings = new_config(model, config, given)
             path = choose_path(out, recipe.name, settings["dataset"])
             session, lines = begin_session(
-                recipe, settings, given, path, rename=out is None, ready=stop.wait_for_step, note=say_note
+                recipe, settings, given, path, rename=out is None, ready=stop.wait_for_step, note=note
             )
             stack.enter_context(session.folder.lock())
         else:
@@ -86,8 +90,9 @@ def train(
                     "--resume goes on with the settings and folder of the run: leave --config and --out out"
                 )
             folder = RunFolder(resume)
-            recipe, settings = read_run(folder, note=say_note)
-            stack.enter_context(folder.lock())
+            recipe, settings = read_run(folder, note=note)
+            if first:
+                stack.enter_context(folder.lock())
             other = model not in (None, recipe.name)
             if other and not (is_place(str(model)) and find_recipe(model).place == recipe.place):
                 raise ConfigError(f"the run in {resume} is of model {recipe.name!r}, not of {model!r}: leave MODEL out")
@@ -99,7 +104,7 @@ def train(
             console.say(line)
         _print_header(console, session)
         code = _train(console, session, stop)
-    if as_json:
+    if as_json and first:
         echo(json.dumps(_summary(session, "finished" if code == 0 else "interrupted")))
     ctx.exit(code)
 
@@ -107,10 +112,11 @@ def train(
 def _train(console: ClosableConsole, session: TrainingSession, stop: Stop) -> int:
     """Train to the end; return the exit code."""
     again = ("train", "--resume", session.folder.path)
+    launcher = "" if session.replicas is None else session.replicas.launcher
     if session.finished:
         ends = doubled_length(session).items()
         options = [word for name, steps in ends for word in (f"--{name.replace('_', '-')}", steps)]
-        console.say(f"this run is finished; to train it longer: {command_line(*again, *options)}")
+        console.say(f"this run is finished; to train it longer: {launcher}{command_line(*again, *options)}")
         for line in schedule_settings(session.prepared.config):
             console.say(
                 f"note: {line} is planned for the length of a run; one that was as long from the start is another one"
@@ -120,10 +126,10 @@ def _train(console: ClosableConsole, session: TrainingSession, stop: Stop) -> in
         train_to_end(session, console, stop.requested)
     except KeyboardInterrupt:  # the second one: the step that was going on is lost
         if session.folder.has(session.folder.last):
-            console.say(f"stopped; step {session.saved} is saved. To go on: {command_line(*again)}")
+            console.say(f"stopped; step {session.saved} is saved. To go on: {launcher}{command_line(*again)}")
         raise
     except Interrupted:
-        console.say(f"interrupted after step {session.state.step}; saved. To go on: {command_line(*again)}")
+        console.say(f"interrupted after step {session.state.step}; saved. To go on: {launcher}{command_line(*again)}")
         return INTERRUPTED
     best = session.best
     lowest = "" if best is None else f"; best validation loss {best.loss:.5g} after epoch {best.epoch}"
@@ -158,10 +164,12 @@ def _print_header(console: ClosableConsole, session: TrainingSession) -> None:
     layered = {name: network for name, network in networks.items() if network.chains}
     counts = ", ".join(f"{name} {network.parameters:,}" for name, network in networks.items() if network.parameters)
     dtypes = " and ".join(sorted({str(p.dtype) for p in parameters}))
+    ranks = {} if session.replicas is None else {"ranks": session.replicas.describe(prepared.batches.batch_size)}
     rows = {
         "minigen": f"{minigen.__version__}, {prepared.recipe.name}: {prepared.recipe.summary}",
         "networks": "; ".join(f"{k}: {n}" for k, n in layered.items()) or "none with layers that ship",
         "device": f"{prepared.device_line}; {dtypes}; threads: {config['threads']}",
+        **ranks,
         "data": f"{data} of {shape}, values {low:g} to {high:g}{_classes(train)}",
         "parameters": f"{sum(p.size for p in parameters):,}" + (f" ({counts})" if len(networks) > 1 else ""),
         "seed": str(config["seed"]),
@@ -215,4 +223,5 @@ def _summary(session: TrainingSession, status: str) -> dict[str, Any]:
         "ledger": ledger,
         "doctor": None if session.doctor is None else asdict(session.doctor.checkup),
         "checkpoint": str(session.folder.last),
+        **({} if session.replicas is None else {"distributed": session.replicas.report()}),
     }

@@ -56,6 +56,9 @@ class Batches:
     object over the same data, that continues with exactly the same batches.
 
     `workers` threads read images that lie in files; 0: they are read when their turn comes. The batches are the same.
+
+    `shard` (i, n): of each batch only part i of n equal ones, counted from 0, for n processes that share the work. The
+    parts of all processes are the batch that one process would have, and the state is the same.
     """
 
     def __init__(
@@ -67,8 +70,12 @@ class Batches:
         shuffle: bool = True,
         drop_last: bool | None = None,
         workers: int = WORKERS,
+        shard: tuple[int, int] = (0, 1),
     ) -> None:
-        """TypeError for a batch size that is no whole number, ValueError for one below 1 or too large for a batch."""
+        """TypeError for a batch size that is no whole number, ValueError for one below 1 or too large for a batch.
+
+        Also for one that does not make equal shards.
+        """
         if not isinstance(dataset, Dataset):
             raise TypeError(f"Batches: dataset is a Dataset, as minigen.data.load gives it, got {shown(dataset)}")
         if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
@@ -86,6 +93,7 @@ class Batches:
                 f"Batches: batch_size {batch_size} is larger than the data set {dataset.name!r} ({dataset.split}), "
                 f"which has {len(dataset)} images; take at most {len(dataset)}"
             )
+        self.shard = _shard(shard, self.batch_size, self.drop_last)
         self._epoch = 0
         self._position = 0
 
@@ -128,7 +136,17 @@ class Batches:
         """The batches of an epoch from number `first` on."""
         starts = range(first * self.batch_size, len(self) * self.batch_size, self.batch_size)
         stored = isinstance(self.dataset.images, StoredImages)
-        return read_ahead(self._batch, (order[k : k + self.batch_size] for k in starts), self.workers if stored else 0)
+        i, n = self.shard
+        part = self.batch_size // n
+        parts = (order[k + i * part : k + (i + 1) * part] for k in starts)
+        return read_ahead(self._batch, parts, self.workers if stored else 0)
+
+    def at(self, position: int, epoch: int = 0) -> Batch:
+        """Batch number `position` of an epoch, whole; the place of the iteration stays."""
+        if not 0 <= whole_number("Batches.at", "position", position, 0) < len(self):
+            raise ValueError(f"Batches.at: position lies between 0 and {len(self) - 1}, got {position}")
+        start = position * self.batch_size
+        return self._batch(self.order(whole_number("Batches.at", "epoch", epoch, 0))[start : start + self.batch_size])
 
     def _batch(self, index: NDArray[np.int64]) -> Batch:
         labels = self.dataset.labels
@@ -166,6 +184,22 @@ class Batches:
             "shuffle": bool(self.shuffle),
             "drop_last": bool(self.drop_last),
         }
+
+
+def _shard(shard: Any, batch_size: int, drop_last: bool) -> tuple[int, int]:
+    """A part and the number of parts. TypeError, ValueError if it is none, or the parts are not equal."""
+    if not isinstance(shard, tuple | list) or len(shard) != 2:
+        raise TypeError(f"Batches: shard is a pair (part, number of parts), got {shown(shard)}")
+    i, n = (whole_number("Batches", "shard", k, least) for k, least in zip(shard, (0, 1)))
+    if i >= n:
+        raise ValueError(f"Batches: shard {i} of {n} does not exist; they are counted from 0")
+    if batch_size % n:
+        raise ValueError(
+            f"Batches: a batch of {batch_size} does not make {n} equal shards; take {batch_size + -batch_size % n}"
+        )
+    if n > 1 and not drop_last:
+        raise ValueError("Batches: with shards all batches have one size; leave drop_last out, or True")
+    return i, n
 
 
 def over_batches(function: Callable[[Batch], NDArray[Any]], dataset: Dataset) -> NDArray[Any]:

@@ -10,6 +10,8 @@ Imports: nn, ops, autoencoder, likelihood. Read next: ``pixel_cnn.py``; for the 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from minigen import losses, nn, ops
@@ -22,6 +24,7 @@ from minigen.ops.linalg import gemm
 from minigen.random import Generator
 from minigen_kernels import Array
 
+Total = Callable[[Sequence[Array]], Sequence[Array]]  # sums of arrays over the parts of a batch
 #: The initial value of `unused`, in updates: more than any `after` of `restart_unused`.
 NEVER_USED = 2**30
 #: `ema_update` leaves an entry with a smaller average count per update as it is.
@@ -80,36 +83,52 @@ class Codebook(nn.Module):
         chosen = ops.matmul(Tensor(self._one_hot(indices)), self.embedding)  # exact, as all other products are 0
         return losses.mse(chosen, Tensor(grid_vectors(z.data)), reduction="sum") / z.shape[0]
 
-    def ema_update(self, z: Array, indices: Array) -> None:
+    def ema_update(self, z: Array, indices: Array, *, total: Total = list) -> None:
         """Make each entry the EMA of the vectors of z (N, D, h, w) that chose it (appendix A.1, equations 6-8).
 
-        With the counts n and sums s of this batch: N <- g N + (1 - g) n, m <- g m + (1 - g) s, e = m / N.
+        With the counts n and sums s of this batch: N <- g N + (1 - g) n, m <- g m + (1 - g) s, e = m / N. Where z is a
+        part of the batch, `total` makes of the n and s of the parts those of the whole.
         """
         if self.decay is None:
             raise ValueError("Codebook.ema_update: this codebook is trained by its gradient; it has no decay")
         xp, keep, new = array_module(z), self.decay, 1 - self.decay
         choices = self._one_hot(indices)
-        counts = self.counts.data * keep + choices.sum(0) * new
-        sums = self.sums.data * keep + gemm(choices.T, grid_vectors(z)) * new
+        chosen, summed = total([choices.sum(0), gemm(choices.T, grid_vectors(z))])
+        counts = self.counts.data * keep + chosen * new
+        sums = self.sums.data * keep + summed * new
         means = sums / xp.maximum(counts, MIN_COUNT)[:, None]
         self.counts.data, self.sums.data = counts, sums
         self.embedding.data = xp.where((counts > MIN_COUNT)[:, None], means, self.embedding.data)
         for t in (self.counts, self.sums, self.embedding):
             note_change(t)
 
-    def restart_unused(self, z: Array, indices: Array, *, after: int, rng: Generator) -> None:
+    def restart_unused(
+        self,
+        z: Array,
+        indices: Array,
+        *,
+        after: int,
+        rng: Generator,
+        total: Total = list,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
         """Set entries that were not chosen for `after` updates to random vectors of z (random restarts).
 
         Entries that were never chosen count as unused, so that the first batch initialises the codebook with outputs of
         the encoder. `after` 0: only count. Otherwise entries with a bad initial value would never be chosen, and so
-        never updated.
+        never updated. Where z is part i of n of the batch, `part` (i, n), each part gives every n-th entry.
         """
-        xp = array_module(z)
+        (i, n), xp = part, array_module(z)
         used = self._one_hot(indices).any(0)
+        if n > 1:
+            used = total([used.astype(self.embedding.dtype)])[0] > 0
         unused = xp.where(used, 0, xp.minimum(self.unused.data, NEVER_USED) + 1).astype(np.int32)
         if after:
             vectors = grid_vectors(z)
             drawn = vectors[rng.integers(0, len(vectors), (self.codes,))]
+            if n > 1:
+                mine = xp.arange(self.codes)[:, None] % n == i
+                drawn = total([xp.where(mine, drawn, drawn.dtype.type(0))])[0]
             dead = unused >= after
             self.embedding.data = xp.where(dead[:, None], drawn, self.embedding.data)
             unused = xp.where(dead, 0, unused)

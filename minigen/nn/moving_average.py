@@ -34,6 +34,7 @@ class MovingAverage(Module):
             raise ValueError(f"MovingAverage: decay must be between 0 and 1, got {decay!r}")
         self.decay = float(decay)
         self.network = copy.deepcopy(check_module("MovingAverage", network))
+        self.weights = frozenset(name for name, _ in network.named_parameters())  # what is averaged
         for _, module in self.network.named_modules():
             for name, value in vars(module).items():
                 if isinstance(value, Parameter):
@@ -46,7 +47,6 @@ class MovingAverage(Module):
         check_module("MovingAverage.update", network)
         self.updates.data += 1
         note_change(self.updates)
-        trained = {name for name, _ in network.named_parameters()}
         current = dict(network._named_tensors())
         together: dict[Any, tuple[list[Pair], list[Pair]]] = {}  # by dtype: what is averaged, and what is copied
         for name, average in self.network._named_tensors():
@@ -57,7 +57,7 @@ class MovingAverage(Module):
                 continue
             if not average.data.flags.c_contiguous:  # the kernel writes in place
                 average.data = array_module(average.data).ascontiguousarray(average.data)
-            together.setdefault(new.dtype, ([], []))[name not in trained].append((average.data, new))
+            together.setdefault(new.dtype, ([], []))[name not in self.weights].append((average.data, new))
         for averaged, copied in together.values():
             averages, values = map(list, zip(*averaged, *copied))
             room = for_array(averages[0])

@@ -17,7 +17,7 @@ from typing import Any
 
 from rich.console import Console
 
-from minigen import nn, tuning
+from minigen import distributed, nn, tuning
 from minigen.algorithms.donor_files import adopt_file, check_named, describe_file, is_file
 from minigen.algorithms.experiment import Recipe
 from minigen.algorithms.options import ConfigError
@@ -35,6 +35,7 @@ from minigen.training.in_memory import InMemoryData
 from minigen.training.prepare import prepare
 from minigen.training.printable import printable
 from minigen.training.progress import Progress
+from minigen.training.replicas import make_team
 from minigen.training.run_folder import RunFolder, RunFolderError
 from minigen.training.session import Interrupted, TrainingSession
 from minigen.training.watch import check_log
@@ -61,8 +62,10 @@ def begin_session(
     if path is not None:
         _check_new_folder(path, config)
     config, donors, networks = _adopt_donors(recipe, config, options, note)
+    world = distributed.init()
     tuning.start()
-    prepared = prepare(recipe, config, memory_data, networks)
+    tuning.use(world.broadcast(tuning.in_use()) if world.size > 1 else tuning.in_use())
+    prepared = prepare(recipe, config, memory_data, networks, team=make_team(config, world))
     notes = [describe_file(str(path), prepared.experiment.modules[part]) for part, path in networks.items()]
     if "generator" in donors:
         notes.append(give_decoder(donors["generator"], prepared.experiment, prepared.train))
@@ -92,10 +95,11 @@ def resume_session(
     notes = check_edits(recipe, stored, found, folder.config) if not folder.in_memory else []
     config = check_change(stored, options)
     check_log(config, folder.in_memory)
-    usable = config if "device" in options else {**config, "device": _usable(config["device"])}
+    usable = dict(config) if "device" in options else {**config, "device": _usable(config["device"])}
     check_facts(found, recipe)
     check = partial(check_images, then=found.facts["data"], dataset=config["dataset"])
-    prepared = prepare(recipe, usable, memory_data, folder.networks(usable), check)
+    team = make_team(usable, distributed.init())
+    prepared = prepare(recipe, usable, memory_data, folder.networks(usable), check, team)
     prepared = replace(prepared, config={**prepared.config, "device": config["device"]})
     ready()
     resumed = session.resume(prepared, folder, found)
@@ -115,11 +119,18 @@ def train_to_end(
     config, prepared = training.prepared.config, training.prepared
     steps = {"epochs": config["epochs"], "max_steps": config["max_steps"]}
     try:
-        with Progress(console, **steps, steps_per_epoch=len(prepared.batches)) as progress:
+        images = None if prepared.team is None else prepared.batches.batch_size
+        with Progress(console, **steps, steps_per_epoch=len(prepared.batches), images=images) as progress:
             training.train(progress, stop, loggers)
     except ShapeError as error:
-        if error.kind != nn.BatchNorm.__name__ or config["batch_size"] > 1:
+        size, replicas = config["batch_size"], config["replicas"]
+        if error.kind != nn.BatchNorm.__name__ or size > replicas:
             raise
+        if replicas > 1:
+            raise ConfigError(
+                f"--batch-size {size}: {prepared.recipe.name} has batch norm, which tells nothing of a batch of one, "
+                f"as each of {replicas} replicas would have; take --batch-size {2 * replicas} or more"
+            ) from error
         few = prepared.facts["batches_per_epoch"] < 2  # the only image that there is to train on
         raise ConfigError(
             f"--batch-size 1: {prepared.recipe.name} has batch norm, which tells nothing of a batch of one; "

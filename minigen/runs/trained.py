@@ -27,9 +27,9 @@ from minigen.training.checkpoint import Checkpoint, DamagedCheckpoint
 from minigen.training.environment import default_threads
 from minigen.training.facts import check_facts
 from minigen.training.in_memory import InMemoryData
+from minigen.training.opening import open_trained
 from minigen.training.prepare import fingerprint, load_split, training_data
 from minigen.training.run_folder import RunFolder
-from minigen.training.session import open_trained
 from minigen_kernels import Array
 
 

@@ -80,6 +80,11 @@ GENERAL: Mapping[str, Option] = {
     "epochs": Option(int, "passes over the training images", minimum=1, default=10),
     "max_steps": Option(int, "stop after this many updates", minimum=1),
     "batch_size": Option(int, "images in an update", minimum=1, default=128),
+    "replicas": Option(
+        int,
+        "equal parts of a batch, computed apart, that processes share  [default: one a process]",
+        minimum=1,
+    ),
     "seed": Option(int, "seed of weights, noise and order of the data", minimum=0, maximum=2**63 - 1, default=0),
     "init_generator_from": Option(
         str,
@@ -103,7 +108,7 @@ GENERAL: Mapping[str, Option] = {
 DEFAULTS: Mapping[str, Any] = {name: option.default for name, option in GENERAL.items()}
 
 #: What a setting is in a run that began before there was such a setting, if that is not the default of today.
-ABSENT: Mapping[str, Any] = {"data_rules": 1}
+ABSENT: Mapping[str, Any] = {"data_rules": 1, "replicas": 1}
 
 #: By --resume. They change no weight of the updates that both runs make, but where something is spread over all updates
 #: of a run, as most schedules of the learning rate are: what that is, ``changes.py`` says. An end in the middle of an

@@ -1,6 +1,6 @@
 """From a config to everything that a run needs in memory: data, batches, model. Nothing is written here.
 
-Imports: data, device, algorithms.experiment, in_memory, config. Read next: ``session.py``.
+Imports: data, device, distributed, algorithms.experiment, in_memory, config. Read next: ``session.py``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from minigen.algorithms.experiment import Experiment, Recipe, Setup
 from minigen.algorithms.options import ConfigError, did_you_mean
 from minigen.data import NAMES, Batches, Dataset, load
 from minigen.device import Device, set_num_threads
+from minigen.distributed import Team
 from minigen.proof import choose_device
 from minigen.random import Generator
 from minigen.training.config import DEFAULTS, given_picture_options, planned_steps
@@ -41,6 +42,7 @@ class Prepared:
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()  # what the user should know of the data
     networks: Mapping[str, Path] = field(default_factory=dict)  # parts of the model that come from ONNX files
+    team: Team | None = None  # the replicas of this process, if a batch is cut into some
 
 
 def prepare(
@@ -49,6 +51,7 @@ def prepare(
     memory_data: InMemoryData | None = None,
     networks: Mapping[str, Path] | None = None,
     check: Callable[[Mapping[str, Any]], None] = lambda facts: None,
+    team: Team | None = None,
 ) -> Prepared:
     """Set the threads, load the data, split off the validation images, build the model. `config`: see `resolve`.
 
@@ -57,7 +60,8 @@ def prepare(
     `check` gets the facts about the images before anything is made for them: for a run that goes on it raises if they
     are others, which explains more than what would follow from that.
 
-    A batch size of None becomes that of the recipe, or as many images as there are, if these are fewer.
+    A batch size of None becomes that of the recipe, or as many images as there are, if these are fewer. With a `team`
+    the batches are this rank's part of them.
 
     ConfigError: settings that contradict each other or the data. What `minigen.data.load` and `choose_device` raise.
     """
@@ -79,9 +83,13 @@ def prepare(
     check(facts)
     parts = recipe.batches_per_step(config)
     size, notes = _batch_size(recipe, config, parts, len(train))
-    batches = Batches(train, size * parts, seed=config["seed"], workers=config["workers"])
+    replicas, shard = 1, (0, 1)
+    if team is not None:
+        replicas, shard = team.count, (team.communicator.rank, team.communicator.size)
+        _check_equal_parts(config, size, replicas)
+    batches = Batches(train, size * parts, seed=config["seed"], workers=config["workers"], shard=shard)
     facts["batches_per_epoch"] = len(batches)
-    config = {**config, "threads": threads, "batch_size": size}
+    config = {**config, "threads": threads, "batch_size": size, "replicas": replicas}
     try:
         experiment = build(recipe, config, facts, device, networks)
     except ConfigError as error:
@@ -91,7 +99,9 @@ def prepare(
     if config["capture"] and device == "cuda":
         notes = (*notes, "--capture: CUDA graphs were tried on a double of a GPU only; compare with a run without it")
     notes = (*train.notes, *_untrained(facts), *notes)
-    return Prepared(recipe, config, train, validation, batches, experiment, device, line, facts, notes, networks or {})
+    return Prepared(
+        recipe, config, train, validation, batches, experiment, device, line, facts, notes, networks or {}, team
+    )
 
 
 def _batch_size(recipe: Recipe, config: Mapping[str, Any], parts: int, images: int) -> tuple[int, tuple[str, ...]]:
@@ -114,6 +124,16 @@ def _batch_size(recipe: Recipe, config: Mapping[str, Any], parts: int, images: i
     if wanted is None and size < usual:
         return size, (f"--batch-size {size}, not {usual}, because there are no more images",)
     return size, ()
+
+
+def _check_equal_parts(config: Mapping[str, Any], size: int, replicas: int) -> None:
+    """ConfigError if a batch cannot be cut into so many equal parts, or an update cannot be made of them."""
+    if size % replicas:
+        near = " or ".join(str(n) for n in (size - size % replicas, size + -size % replicas) if n)
+        raise ConfigError(f"--batch-size {size} does not make {replicas} equal replicas; take --batch-size {near}")
+    for name in ("compile", "capture"):
+        if config[name]:
+            raise ConfigError(f"--{name} records a step without replicas, and this run has {replicas}: leave it out")
 
 
 def _class_facts(train: Dataset, rules: int) -> dict[str, Any]:

@@ -24,10 +24,15 @@ BAR, SHORTEST = 20, 5  # its bar's length in characters; in a narrow terminal it
 
 
 class Progress:
-    """Prints to `console`. `epochs`, `max_steps` and `steps_per_epoch` give the end of the run."""
+    """Prints to `console`. `epochs`, `max_steps` and `steps_per_epoch` give the end of the run.
 
-    def __init__(self, console: Console, *, epochs: int, max_steps: int | None, steps_per_epoch: int) -> None:
-        self.console, self.epochs, self.steps_per_epoch = console, epochs, steps_per_epoch
+    `images`: how many an update takes; where they are given, lines have the images a second.
+    """
+
+    def __init__(
+        self, console: Console, *, epochs: int, max_steps: int | None, steps_per_epoch: int, images: int | None = None
+    ) -> None:
+        self.console, self.epochs, self.steps_per_epoch, self.images = console, epochs, steps_per_epoch, images
         self.total = min(epochs * steps_per_epoch, max_steps or epochs * steps_per_epoch)
         self._live: Live | None = None
         self._table: LiveTable | None = None
@@ -57,6 +62,12 @@ class Progress:
         """Mean time of an update in this epoch, in ms."""
         return 1000 * self._spent / max(1, self._counted)
 
+    @property
+    def speed(self) -> dict[str, str]:
+        """The same by its unit, with images a second."""
+        rate = {"images/s": f"{1000 * self.images / self.milliseconds:,.0f}"} if self.images and self._spent else {}
+        return {"ms/step": f"{self.milliseconds:.2f}", **rate}
+
     def step(self, state: TrainingState, terms: Terms) -> None:
         """After every update."""
         now = time.perf_counter()
@@ -78,15 +89,15 @@ class Progress:
     ) -> None:
         """After every epoch, and at the end. `best`: the validation loss is the lowest so far."""
         begun = f" ({state.batch} of {self.steps_per_epoch} steps)" if state.batch else ""  # the last step was reached
-        cells = {"epoch": f"{state.epoch + bool(begun)}/{self.epochs}{begun}", "step": f"{state.step}"}
-        cells |= {"ms/step": f"{self.milliseconds:.2f}", **{name: f"{value:.5g}" for name, value in train.items()}}
+        cells = {"epoch": f"{state.epoch + bool(begun)}/{self.epochs}{begun}", "step": f"{state.step}", **self.speed}
+        cells |= {name: f"{value:.5g}" for name, value in train.items()}
         if validation is not None:
             self._validation = [f"validation {validation['loss']:.5g}"]
             cells["validation"] = f"{validation['loss']:.5g}{' (best)' if best else ''}"
         if self._table is not None:
             self._table.add(cells)
         else:
-            parts = [f"{cell} {name}" if name == "ms/step" else f"{name} {cell}" for name, cell in cells.items()]
+            parts = [f"{cell} {name}" if name in self.speed else f"{name} {cell}" for name, cell in cells.items()]
             self.console.print(Text("  ".join(parts)), soft_wrap=True)
         self._spent, self._counted = 0.0, 0
         self._before = self._printed = time.perf_counter()
@@ -105,7 +116,7 @@ class Progress:
         place = f"epoch {state.epoch + 1}/{self.epochs}  {state.batch}/{self.steps_per_epoch}"
         parts = [f"{name} {float(value):.5g}" for name, value in terms.items()]
         parts = [*parts[:1], *self._validation, *parts[1:]]
-        speed = [f"{self.milliseconds:.2f} ms/step", f"ETA {duration(rest)}"]
+        speed = [*(f"{cell} {name}" for name, cell in self.speed.items()), f"ETA {duration(rest)}"]
         return place, "  ".join([*parts[:2], *speed]), "  ".join(parts[2:])
 
     def _line(self, state: TrainingState, terms: Terms) -> Text:

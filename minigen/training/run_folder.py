@@ -210,12 +210,15 @@ class RunFolder:
 
 
 class RunMemory(RunFolder):
-    """A run that is written nowhere: what a `RunFolder` keeps in files is kept in memory, by the same names."""
+    """A run that is written nowhere: what a `RunFolder` keeps in files is kept in memory, by the same names.
+
+    `path` is that of the folder which another process writes.
+    """
 
     in_memory = True
 
-    def __init__(self, networks: Mapping[str, Path] | None = None) -> None:
-        super().__init__("memory")
+    def __init__(self, networks: Mapping[str, Path] | None = None, path: str | os.PathLike[str] = "memory") -> None:
+        super().__init__(path)
         self._networks = dict(networks or {})
         self.checkpoints: dict[Path, Checkpoint] = {}
         self.pictures: dict[str, Array] = {}

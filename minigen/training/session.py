@@ -1,8 +1,8 @@
 """A training in progress, with everything around it: metrics, checkpoints, pictures, validation, the doctor.
 
-`start` begins a run in a new folder or in memory, `resume` continues one bit for bit, `open_trained` builds the model
-of a run for use. A checkpoint holds all that decides what comes next; whatever a killed process wrote after its last
-checkpoint is cut off or written once more, with the same bits.
+`start` begins a run in a new folder or in memory, `resume` continues one bit for bit. A checkpoint holds all that
+decides what comes next; whatever a killed process wrote after its last checkpoint is cut off or written once more, with
+the same bits.
 
 Imports: the other files of this room. Read next: ``minigen/runs``.
 """
@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 import minigen
-from minigen.algorithms.experiment import Experiment, Recipe
 from minigen.algorithms.ledger import describe, is_weighed
 from minigen.algorithms.options import ConfigError
 from minigen.autograd import Tensor
@@ -30,13 +29,14 @@ from minigen.doctor import Doctor
 from minigen.doctor.schedule import IMAGES
 from minigen.pictures import POINT, sheet
 from minigen.serialization import CheckpointError
-from minigen.training.changes import check_edits, check_images
-from minigen.training.checkpoint import Checkpoint, load_checkpoint, restore, restore_modules, take_checkpoint
+from minigen.training.changes import check_images
+from minigen.training.checkpoint import Checkpoint, restore, take_checkpoint
 from minigen.training.facts import check_facts
 from minigen.training.fit import Means, Terms, TrainingState, check_finite, fit
 from minigen.training.nonfinite import NonFiniteLoss
-from minigen.training.prepare import Prepared, build
+from minigen.training.prepare import Prepared
 from minigen.training.progress import Progress
+from minigen.training.replicas import Replicas, replicate
 from minigen.training.run_folder import RunFolder, RunMemory, new_run_folder
 from minigen.training.watch import make_loggers, units, weights_and_gradients
 from minigen.watching import Logger, Loggers
@@ -61,8 +61,9 @@ class Best:
 class TrainingSession:
     """A run while it is trained: model and data, the folder (or memory) that it is kept in, and how far it has come."""
 
-    def __init__(self, prepared: Prepared, folder: RunFolder) -> None:
-        self.prepared, self.folder = prepared, folder
+    def __init__(self, prepared: Prepared, folder: RunFolder, replicas: Replicas | None = None) -> None:
+        self.prepared, self.folder, self.replicas = prepared, folder, replicas
+        self.leads = replicas is None or replicas.world.rank == 0  # the others keep all in memory, and show nothing
         self.state = TrainingState()
         self.best: Best | None = None
         self.validated = 0  # the step after which validation last ran
@@ -74,7 +75,8 @@ class TrainingSession:
         self.history: list[dict[str, float]] = []  # the mean terms of each epoch so far
         held, batch_size = prepared.validation, prepared.batches.batch_size
         examined = prepared.train if held is None or len(held) < IMAGES else held
-        self.doctor = Doctor(prepared.experiment, examined, batch_size) if prepared.config["doctor"] else None
+        wanted = prepared.config["doctor"] and self.leads
+        self.doctor = Doctor(prepared.experiment, examined, batch_size) if wanted else None
         self.captured = self._captured()
         self.unused = False  # a new folder in which no step was made yet: of no use to anybody if training fails
         self._told: str | None = None  # what was last said of the graph
@@ -118,7 +120,10 @@ class TrainingSession:
         facts, prepared = checkpoint.facts, self.prepared
         check_facts(checkpoint, prepared.recipe)
         check_images(prepared.facts, facts["data"], prepared.config["dataset"])
-        restore(prepared.experiment, checkpoint)
+        if self.replicas is None:
+            restore(prepared.experiment, checkpoint)
+        else:
+            self.replicas.restore(checkpoint)
         try:
             prepared.batches.state = facts["batches"]
         except ValueError as error:
@@ -150,6 +155,10 @@ class TrainingSession:
         NonFiniteLoss, or what the step raises: the last checkpoint stays; a new folder that saw no step is deleted.
         """
         config, experiment = self.prepared.config, self.prepared.experiment
+        step, schedule = self.captured or experiment.step, experiment.schedule
+        if self.replicas is not None:
+            stop = self.replicas.begin(stop, self.folder, lambda: self.saved)
+            step, schedule = self.replicas, self.replicas.schedule
 
         def after_step(state: TrainingState, terms: Terms) -> None:
             self.unused = False
@@ -170,15 +179,15 @@ class TrainingSession:
                 raise Interrupted
 
         try:
-            self.loggers = make_loggers(config, self.folder, loggers)
+            self.loggers = make_loggers(config, self.folder, loggers) if self.leads else Loggers()
             told = self.loggers.running(config, units(experiment), self.state.step)
             with contextlib.closing(self.metrics), told:
                 fit(
-                    self.captured or experiment.step,
+                    step,
                     self.prepared.batches,
                     epochs=config["epochs"],
                     max_steps=config["max_steps"],
-                    schedule=experiment.schedule,
+                    schedule=schedule,
                     parameters=self.parameters,
                     state=self.state,
                     after_step=after_step,
@@ -207,7 +216,8 @@ class TrainingSession:
             self.log("validation", epoch, validation)
             self.last_terms["validation"] = validation
         self.validated = self.state.step
-        self.draw(self.folder.samples / f"{name}.png")
+        if self.leads:
+            self.draw(self.folder.samples / f"{name}.png")
         if self.loggers.want_histograms:
             self.loggers.histograms(self.state.step, weights_and_gradients(self.parameters))
         better = validation is not None and (self.best is None or validation["loss"] < self.best.loss)
@@ -229,8 +239,10 @@ class TrainingSession:
             return None
         means = Means()
         size = min(EVALUATION_BATCH, len(self.prepared.validation))
-        for batch in Batches(self.prepared.validation, size, shuffle=False):
-            means.add(evaluate(batch), weight=len(batch))
+        batches = Batches(self.prepared.validation, size, shuffle=False)
+        found = ((len(b), evaluate(b)) for b in batches) if self.replicas is None else self.replicas.evaluate(batches)
+        for weight, terms in found:
+            means.add(terms, weight)
         values = means.values()
         check_finite(values, self.parameters, f"validation after step {self.state.step}")
         return values
@@ -262,6 +274,7 @@ class TrainingSession:
 
     def save(self, path: Path) -> None:
         """Keep a checkpoint of this moment."""
+        generators = None if self.replicas is None else self.replicas.generators()
         self.metrics.sync()  # a checkpoint counts rows that are on the disk
         state = self.state
         facts = {
@@ -284,6 +297,7 @@ class TrainingSession:
             "rows": self.metrics.rows,
             "seconds": self.seconds,
             **({"imports": self.imports} if self.imports else {}),
+            **({"replicas": generators} if generators else {}),
         }
         self.folder.write_checkpoint(path, take_checkpoint(self.prepared.experiment, facts, path))
         self.saved = state.step
@@ -294,13 +308,18 @@ def start(prepared: Prepared, path: Path | None, *, rename: bool = False) -> Tra
 
     A new folder holds a checkpoint of step 0, which a killed run starts again from.
     """
+    replicas = replicate(prepared)
     if path is None:
-        return TrainingSession(prepared, RunMemory(prepared.networks))
+        return TrainingSession(prepared, RunMemory(prepared.networks), replicas)
+    if replicas is not None and replicas.world.rank > 0:
+        session = TrainingSession(prepared, RunMemory(prepared.networks, path), replicas)
+        session.save(session.folder.last)
+        return session
     with new_run_folder(path, rename=rename) as folder:
         folder.write_first_files(prepared.config, prepared.device_line)
         folder.write_networks(prepared.networks)
-        TrainingSession(prepared, folder).save(folder.last)
-    session = TrainingSession(prepared, folder)  # the folder has its final name only now
+        TrainingSession(prepared, folder, replicas).save(folder.last)
+    session = TrainingSession(prepared, folder, replicas)  # the folder has its final name only now
     session.unused = True
     return session
 
@@ -311,27 +330,11 @@ def resume(prepared: Prepared, folder: RunFolder, checkpoint: Checkpoint | None 
     Until all of it has turned out to fit, no file is changed.
     """
     checkpoint = checkpoint or folder.read_checkpoint(folder.last)
-    session = TrainingSession(prepared, folder)
+    replicas = replicate(prepared)
+    if replicas is not None and replicas.world.rank > 0:
+        folder = RunMemory(prepared.networks, folder.path)
+        folder.write_checkpoint(folder.last, checkpoint)
+    session = TrainingSession(prepared, folder, replicas)
     session.restore(checkpoint)
     session.rewind(checkpoint)
     return session
-
-
-def open_trained(
-    recipe: Recipe,
-    config: Mapping[str, Any],
-    checkpoint: Checkpoint | Path,
-    device: str,
-    networks: Mapping[str, Path] | None = None,
-) -> tuple[Experiment, Mapping[str, Any]]:
-    """The model of a run with the parameters of a checkpoint (or of its file), and the facts about its training images.
-
-    `networks`: as in `build`. CheckpointError if they do not fit.
-    """
-    if isinstance(checkpoint, Path):
-        checkpoint = load_checkpoint(checkpoint)
-    check_facts(checkpoint, recipe)
-    check_edits(recipe, config, checkpoint, Path(checkpoint.path).parent.parent / "config.toml")
-    experiment = build(recipe, config, checkpoint.facts["data"], device, networks)
-    restore_modules(experiment, checkpoint)
-    return experiment, checkpoint.facts["data"]

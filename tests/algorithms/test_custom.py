@@ -28,7 +28,8 @@ from minigen.training.config import resolve
 from minigen.training.prepare import build, prepare
 from minigen.training.progress import Progress
 from minigen.training.run_folder import RunFolder
-from minigen.training.session import Interrupted, open_trained, start
+from minigen.training.opening import open_trained
+from minigen.training.session import Interrupted, start
 from minigen.training.session import resume as go_on
 
 SHAPE = (1, 8, 8)

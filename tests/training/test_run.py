@@ -17,7 +17,8 @@ from minigen.training.checkpoint import load_checkpoint
 from minigen.training.nonfinite import NonFiniteLoss
 from minigen.training.prepare import training_data
 from minigen.training.run_folder import RunFolder
-from minigen.training.session import Interrupted, open_trained
+from minigen.training.opening import open_trained
+from minigen.training.session import Interrupted
 
 
 @pytest.fixture(scope="module")

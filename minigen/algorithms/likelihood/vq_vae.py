@@ -33,7 +33,7 @@ from minigen.autograd import Tensor
 from minigen.data import Batch
 from minigen.models import vq_vae as architecture
 from minigen.models.pixel_cnn import PixelCNN
-from minigen.models.vq_vae import VQVAE, Codebook, perplexity, straight_through
+from minigen.models.vq_vae import VQVAE, Codebook, Total, perplexity, straight_through
 from minigen.random import Generator
 from minigen_kernels import Array
 
@@ -62,7 +62,7 @@ class Networks:
     prior: PixelCNN
     commitment: float
 
-    def terms(self, x: Tensor) -> tuple[dict[str, Tensor], Array, Array]:
+    def terms(self, x: Tensor, total: Total = list) -> tuple[dict[str, Tensor], Array, Array]:
         """The terms of images x (N, C, H, W), their z (N, D, h, w), and the indices of their entries (N, h, w).
 
         reconstruction -log p(x | e), commitment |z - sg[e]|^2, codebook |sg[z] - e|^2, prior -log p(indices), each a
@@ -71,7 +71,7 @@ class Networks:
         z = self.model.encode(x)
         indices = self.codebook.nearest(z.data)
         e = self.codebook.embed(indices)
-        usage = self.codebook.usage(indices)
+        (usage,) = total([self.codebook.usage(indices)])
         terms = {
             "reconstruction": self.model.likelihood.nll(self.model.logits(straight_through(z, e)), x),
             "commitment": losses.mse(z, e, reduction="batchmean"),
@@ -91,14 +91,16 @@ def vq_step(
     """One update of each loss, then of what no loss moves: running means, and entries that nobody uses."""
 
     def step(batch: Batch) -> Terms:
-        terms, z, indices = networks.terms(preprocess(batch.x, noise))
+        terms, z, indices = networks.terms(preprocess(batch.x, noise), update.total)
         update("model", terms["reconstruction"] + terms["commitment"] * networks.commitment)
         update("prior", terms["prior"])
         if networks.codebook.decay is None:
             update("codebook", terms["codebook"])
         else:
-            networks.codebook.ema_update(z, indices)
-        networks.codebook.restart_unused(z, indices, after=restart_after, rng=noise)
+            networks.codebook.ema_update(z, indices, total=update.total)
+        networks.codebook.restart_unused(
+            z, indices, after=restart_after, rng=noise, total=update.total, part=update.part
+        )
         return terms
 
     return step

@@ -37,7 +37,7 @@ from minigen.autograd import Tensor
 from minigen.cli.app import commands
 from minigen.data import Batch
 from minigen.random import Generator
-from minigen.training.session import open_trained
+from minigen.training.opening import open_trained
 
 # Labels.
 

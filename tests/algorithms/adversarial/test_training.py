@@ -24,7 +24,7 @@ from minigen.autograd import Tensor, grad
 from minigen.data import Batch
 from minigen.random import Generator
 from minigen.training.config import resolve
-from minigen.training.session import open_trained
+from minigen.training.opening import open_trained
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from minigen.algorithms.experiment import Experiment
 from minigen.algorithms.prediction import predict
 from minigen.data import Batch
 from minigen.random import Generator
-from minigen.training.session import open_trained
+from minigen.training.opening import open_trained
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from minigen.algorithms.experiment import Experiment, Setup
 from minigen.data import Batch
 from minigen.random import Generator
 from minigen.runs.density import fit_density
-from minigen.training.session import open_trained
+from minigen.training.opening import open_trained
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("vq-vae", {"codes": 8, "restart_after": 3, "binarize": "dynamic"}),

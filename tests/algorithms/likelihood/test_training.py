@@ -24,7 +24,7 @@ from minigen.models.vae import VAE, one_hot
 from minigen.random import Generator
 from minigen.training import prepare
 from minigen.training.config import DEFAULTS
-from minigen.training.session import open_trained
+from minigen.training.opening import open_trained
 
 OPTIONS = {"binarize": "dynamic", "schedule": "cosine", "beta_warmup": 20, "free_bits": 0.1}  # noise, and what changes
 

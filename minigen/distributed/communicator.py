@@ -1,0 +1,160 @@
+"""What ranks say to each other: `Communicator`, and `combine`, which makes one array of those of all replicas.
+
+Addition of floats depends on its order, and MPI's and NCCL's own sums choose it by length, number of ranks and version.
+So here collectives only move data. `combine` hands each element of all replicas, in the order of their numbers, to a
+function; which rank does that for which element changes nothing. No maximum decides anything.
+
+Imports: NumPy, device. Read next: ``replicas.py``, ``mpi.py``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigen.device import array_module
+from minigen_kernels import Array
+
+Rows = Array | Sequence[Array]
+Fold = Callable[[Rows], Array]  # R arrays (m,), of the replicas in their order -> (m,), element by element
+SMALL = 1 << 16  # bytes of a replica up to which every rank gets all and folds all: one exchange in the place of two
+
+
+class Communicator:
+    """A process among `size` of them, with the number `rank`. This class is the one that is alone.
+
+    Every collective is called by all ranks in the same order, with arrays of the same shape and dtype.
+    """
+
+    rank, size = 0, 1
+
+    def __init__(self) -> None:
+        self.bytes, self.seconds, self.calls = 0, 0.0, 0  # of `combine`: what a rank sent, and how long it took
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(rank {self.rank} of {self.size})"
+
+    def describe(self) -> str:
+        """What connects the ranks, in words."""
+        return "alone"
+
+    # What another kind of communicator brings.
+
+    def all_gather(self, block: Array) -> Array:
+        """The blocks (m,) of all ranks: (size, m)."""
+        return block[None]
+
+    def all_to_all(self, blocks: Array) -> Array:
+        """Row j of `blocks` (size, m) goes to rank j; row j of the result is what rank j sent here."""
+        return blocks
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all ranks, on every rank. Any Python object, for what is rare."""
+        return [value]
+
+    def broadcast(self, value: Any) -> Any:
+        """The value of rank 0."""
+        return self.gather(value)[0]
+
+    def abort(self, code: int) -> None:
+        """End all ranks at once."""
+
+    def on_death(self, advice: Callable[[], str]) -> None:
+        """What to say, if a rank dies, besides that."""
+
+    # What follows from that.
+
+    def combine(self, vectors: Array, fold: Fold) -> Array:
+        """`fold` of the vectors of all replicas. `vectors` (k, m) are those of the k replicas of this rank.
+
+        Rank r has the replicas r k to (r + 1) k - 1. The result (m,) has the same bits on every rank, and for any
+        number of ranks.
+        """
+        if self.size == 1:
+            return fold(vectors)
+        began = time.perf_counter()
+        folded = self._combine(vectors, fold)
+        self.seconds, self.calls = self.seconds + time.perf_counter() - began, self.calls + 1
+        return folded
+
+    def _combine(self, vectors: Array, fold: Fold) -> Array:
+        (k, m), xp = vectors.shape, array_module(vectors)
+        if m * vectors.itemsize <= SMALL:
+            self.bytes += (self.size - 1) * vectors.nbytes
+            return fold(self.all_gather(vectors.reshape(-1)).reshape(-1, m))
+        piece = -(-m // self.size)
+        blocks = xp.zeros((self.size, k, piece), vectors.dtype)
+        for j in range(self.size):
+            part = vectors[:, j * piece : (j + 1) * piece]
+            blocks[j, :, : part.shape[1]] = part
+        mine = fold(self.all_to_all(blocks.reshape(self.size, -1)).reshape(-1, piece))
+        self.bytes += (self.size - 1) * (k + 1) * piece * vectors.itemsize
+        whole: Array = self.all_gather(mine).reshape(-1)[:m]
+        return whole
+
+
+class Alone(Communicator):
+    """The communicator of a process that nobody started together with others."""
+
+
+def total(vectors: Rows) -> Array:
+    """((v0 + v1) + v2) + ...: the sum in the order of the replicas."""
+    if len(vectors) == 1:
+        return vectors[0]
+    result: Array = vectors[0] + vectors[1]
+    for v in vectors[2:]:
+        result += v
+    return result
+
+
+def mean(vectors: Rows) -> Array:
+    """The sum in the order of the replicas, divided by their number."""
+    if len(vectors) == 1:
+        return vectors[0]
+    result = total(vectors)
+    result /= len(vectors)
+    return result
+
+
+def agreed(vectors: Rows) -> Array:
+    """What all replicas have alike, as it is, NaN too; their mean where they differ, and of whole numbers the first.
+
+    (Three times a number by three is not always that number.)
+    """
+    first, xp = vectors[0], array_module(vectors[0])
+    if len(vectors) == 1 or first.dtype.kind != "f":
+        return first
+    same = xp.ones(first.shape, bool)
+    for v in vectors[1:]:
+        same &= (v == first) | ((v != v) & (first != first))
+    result: Array = xp.where(same, first, mean(vectors))
+    return result
+
+
+def pack(arrays: Sequence[Array]) -> Array:
+    """The elements of arrays of one dtype in one contiguous vector, each array in C order whatever its layout."""
+    xp = array_module(arrays[0])
+    vector = xp.empty(sum(a.size for a in arrays), arrays[0].dtype)
+    place = 0
+    for a in arrays:
+        vector[place : place + a.size].reshape(a.shape)[...] = a
+        place += a.size
+    packed: Array = vector
+    return packed
+
+
+def unpack(vector: Array, like: Sequence[Array]) -> list[Array]:
+    """Views into a vector with the shapes of these arrays."""
+    views, place = [], 0
+    for a in like:
+        views.append(vector[place : place + a.size].reshape(a.shape))
+        place += a.size
+    return views
+
+
+def native(array: Array) -> Array:
+    """An array in C order and in the byte order of this machine: a buffer has one layout on every rank."""
+    return np.ascontiguousarray(array).astype(array.dtype.newbyteorder("="), copy=False)

@@ -1,0 +1,84 @@
+"""Ranks that are threads of one process: for tests and examples, without MPI.
+
+Imports: communicator. Read next: ``mpi.py``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minigen.device import array_module
+from minigen.distributed.communicator import Communicator
+from minigen_kernels import Array
+
+T = TypeVar("T")
+
+
+class _Meeting:
+    """Where the threads put what they say, and wait until all have."""
+
+    def __init__(self, size: int, latency: float, bandwidth: float) -> None:
+        self.places: list[Any] = [None] * size
+        self.barrier = threading.Barrier(size)
+        self.latency, self.bandwidth = latency, bandwidth
+
+
+class Local(Communicator):
+    """A rank that is a thread. `run` starts them.
+
+    `latency` (seconds a collective) and `bandwidth` (bytes a second that a rank can send) make them as slow as ranks on
+    machines of their own.
+    """
+
+    def __init__(self, rank: int, meeting: _Meeting) -> None:
+        super().__init__()
+        self.rank, self.size, self._meeting = rank, len(meeting.places), meeting
+
+    @staticmethod
+    def run(
+        size: int, function: Callable[[Local], T], *, latency: float = 0.0, bandwidth: float = float("inf")
+    ) -> list[T]:
+        """Call `function(communicator)` in `size` threads; return what each gives. What the first raises ends all."""
+        meeting = _Meeting(size, latency, bandwidth)
+        results: list[Any] = [None] * size
+        failures: list[BaseException] = []
+
+        def call(rank: int) -> None:
+            try:
+                results[rank] = function(Local(rank, meeting))
+            except threading.BrokenBarrierError:
+                pass  # another rank has failed
+            except BaseException as error:
+                failures.append(error)
+                meeting.barrier.abort()
+
+        threads = [threading.Thread(target=call, args=(rank,), name=f"rank {rank}") for rank in range(size)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        return results
+
+    def all_gather(self, block: Array) -> Array:
+        blocks = self.gather(block)
+        return array_module(block).stack(blocks)
+
+    def all_to_all(self, blocks: Array) -> Array:
+        rows = self.gather(blocks)
+        return array_module(blocks).stack([row[self.rank] for row in rows])
+
+    def gather(self, value: Any) -> list[Any]:
+        self._meeting.places[self.rank] = value.copy() if isinstance(value, np.ndarray) else value
+        self._meeting.barrier.wait()
+        found = list(self._meeting.places)
+        self._meeting.barrier.wait()
+        return found
+
+    def abort(self, code: int) -> None:
+        self._meeting.barrier.abort()

@@ -1,0 +1,103 @@
+"""Ranks that MPI started, through mpi4py. Any MPI that mpi4py finds: MPICH, Intel's, Open MPI.
+
+A rank waits for the others by asking again and again, and sleeps when that takes long: so a signal is noticed while it
+waits, and more ranks than cores do not stand in each other's way. Arrays on a GPU go through main memory.
+
+Imports: communicator, launch, device; mpi4py. Read next: ``shared.py``, ``watchdog.py``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigen.device import device_of, to_device
+from minigen.distributed.communicator import Communicator, native
+from minigen.distributed.launch import Launch
+from minigen.distributed.watchdog import Watchdog
+from minigen_kernels import Array
+
+SPINS = 2000  # questions before a rank that waits begins to sleep
+NAP = 50e-6  # seconds
+
+
+class LaunchError(RuntimeError):
+    """Processes that were started together, and cannot work together."""
+
+
+def load_mpi(launch: Launch | None) -> Any:
+    """The module ``mpi4py.MPI``, after MPI_Init. LaunchError, with what to do, if it does not fit the launcher."""
+    os.environ.setdefault("I_MPI_CBWR", "1")  # Intel's library: the same way to add, wherever ranks are
+    try:
+        mpi = importlib.import_module("mpi4py.MPI")
+    except (ImportError, RuntimeError) as error:
+        started = "" if launch is None else f"this is one of {launch.size} processes started by {launch.launcher}, but "
+        raise LaunchError(
+            f"{started}MPI cannot be used ({str(error).splitlines()[0]}): pip install 'minigen-engine[mpi]'"
+        ) from error
+    size = mpi.COMM_WORLD.Get_size()
+    if launch is not None and size != launch.size:
+        library = mpi.Get_library_version().splitlines()[0].strip("\0 ")
+        raise LaunchError(
+            f"{launch.launcher} started {launch.size} processes, but in each of them MPI ({library}) sees {size}: that "
+            "is the library of another MPI. Take the mpiexec that belongs to it: that of this Python's environment is "
+            "beside its `python`, as bin/mpiexec"
+        )
+    return mpi
+
+
+class Mpi(Communicator):
+    """The ranks of MPI_COMM_WORLD, or of another communicator of mpi4py's."""
+
+    def __init__(self, mpi: Any, world: Any = None) -> None:
+        super().__init__()
+        self.mpi, self.world = mpi, (mpi.COMM_WORLD if world is None else world).Dup()
+        self.rank, self.size = self.world.Get_rank(), self.world.Get_size()
+        self.hosts: list[str] = self.gather(mpi.Get_processor_name())  # of each rank
+        names = self.gather(f"{self.size}, process {os.getpid()} on {mpi.Get_processor_name()}")
+        self.watchdog = Watchdog(self.rank, names, self.broadcast) if self.size > 1 else None
+
+    def describe(self) -> str:
+        shown = "one machine" if len({*self.hosts}) == 1 else f"{len({*self.hosts})} machines"
+        return f"{' '.join(self.mpi.Get_library_version().split()[:3])}, {shown}"
+
+    def all_gather(self, block: Array) -> Array:
+        mine = native(to_device(block, "cpu"))
+        found = np.empty((self.size, *mine.shape), mine.dtype)
+        self._finish(self.world.Iallgather([mine, self.mpi.BYTE], [found, self.mpi.BYTE]))
+        return to_device(found, device_of(block))
+
+    def all_to_all(self, blocks: Array) -> Array:
+        mine = native(to_device(blocks, "cpu"))
+        found = np.empty_like(mine)
+        self._finish(self.world.Ialltoall([mine, self.mpi.BYTE], [found, self.mpi.BYTE]))
+        return to_device(found, device_of(blocks))
+
+    def gather(self, value: Any) -> list[Any]:
+        pickled: Any = self.mpi.pickle.dumps(value)
+        mine = np.frombuffer(pickled, np.uint8)
+        sizes = self.all_gather(np.array([len(mine)], np.int64)).reshape(-1)
+        padded = np.zeros(int(sizes.max()), np.uint8)
+        padded[: len(mine)] = mine
+        rows = self.all_gather(padded)
+        return [self.mpi.pickle.loads(row[:n].tobytes()) for row, n in zip(rows, sizes)]
+
+    def abort(self, code: int) -> None:
+        self.world.Abort(code)
+
+    def on_death(self, advice: Callable[[], str]) -> None:
+        if self.watchdog is not None:
+            self.watchdog.advice = advice
+
+    def _finish(self, request: Any) -> None:
+        """Wait until a collective has ended."""
+        for _ in range(SPINS):
+            if request.Test():
+                return
+        while not request.Test():
+            time.sleep(NAP)
