@@ -47,7 +47,7 @@ PICTURES = {
 }
 
 # What else an example needs; `.ci/run` installs it.
-PACKAGES = {"17_mlflow": ("mlflow", "sqlalchemy", "alembic"), "18_wandb": ("wandb",)}
+PACKAGES = {"17_mlflow": ("mlflow", "sqlalchemy", "alembic"), "18_wandb": ("wandb",), "19_data_parallel": ()}
 
 
 def load(name: str) -> ModuleType:
@@ -168,6 +168,7 @@ def test_an_example_as_a_program(
         "16_unrolled_gan": ["--steps", 2, "--ahead", 1, "--out", "a.png"],
         "17_mlflow": ["--steps", 2, "--epochs", 1, "--model", "ae", "--dataset", "images.npz"],
         "18_wandb": ["--steps", 2, "--epochs", 1, "--model", "ae", "--dataset", "images.npz", "--mode", "offline"],
+        "19_data_parallel": ["--steps", 2, "--epochs", 1, "--batch-size", 60],
     }[path.stem]
     for package in PACKAGES.get(path.stem, ()):
         pytest.importorskip(package, reason=f"{path.stem} needs {package}")

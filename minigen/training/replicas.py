@@ -173,9 +173,9 @@ def describe(prepared: Prepared) -> dict[str, Any]:
     return {
         "the version of minigen": minigen.__version__,
         "the version of NumPy": np.__version__,
-        "the settings": {name: value for name, value in prepared.config.items() if name not in OWN},
-        "the images": prepared.facts,
-        "the first weights": _checksum(prepared.experiment),
+        **{f"the setting {name}": value for name, value in prepared.config.items() if name not in OWN},
+        **{f"the {name.replace('_', ' ')} of the images": value for name, value in prepared.facts.items()},
+        "the checksum of the first weights": _checksum(prepared.experiment),
     }
 
 
@@ -183,9 +183,10 @@ def check_alike(world: Communicator, facts: dict[str, Any]) -> None:
     """RanksDiffer, which names the first rank and fact that is not as on rank 0."""
     first, *others = world.gather(facts)
     for rank, found in enumerate(others, 1):
-        for name, value in first.items():
-            if found[name] != value:
-                raise RanksDiffer(f"{name} on rank {rank} and on rank 0 are not the same: {found[name]} and {value}")
+        for name in {**first, **found}:
+            here, there = first.get(name), found.get(name)
+            if here != there:
+                raise RanksDiffer(f"{name} is {there!r} on rank {rank}, and {here!r} on rank 0; it has to be the same")
 
 
 def _parts(batch: Batch, n: int) -> Iterator[Batch]:

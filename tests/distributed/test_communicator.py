@@ -60,7 +60,9 @@ def test_the_order_of_a_sum_shows_in_its_bits():
 @pytest.mark.parametrize("layout", ["C", "F", "reversed", "transposed"])
 def test_a_buffer_has_one_layout_whatever_that_of_the_arrays(layout):
     a = np.arange(6, dtype=np.float32).reshape(2, 3)
-    laid = {"C": a, "F": np.asfortranarray(a), "reversed": a[::-1, ::-1][::-1, ::-1], "transposed": a.T.copy().T}[layout]
+    laid = {"C": a, "F": np.asfortranarray(a), "reversed": a[::-1, ::-1][::-1, ::-1], "transposed": a.T.copy().T}[
+        layout
+    ]
     found = on_ranks(2, 2, lambda replica: replica.total([laid if replica.number else a])[0])
     assert all(np.array_equal(x, 2 * a) for x in found)
 
