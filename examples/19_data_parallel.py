@@ -8,8 +8,9 @@
 it. Three lines differ from examples/03_autoencoder.py: `init`, `shard`, and `average_gradients`.
 
 Expected: with any number of processes the loss falls from about 0.23 to below 0.02 in 3 epochs, in about 5 seconds.
-The weights have the same checksum on all of them. (Between different numbers of processes the last bits differ here, because parts of
-another size are averaged; `minigen train --replicas 4` fixes the parts, and has the same bits on 1, 2 or 4.)
+The weights have the same checksum on all of them. (Between different numbers of processes the last bits differ here,
+because parts of another size are averaged; `minigen train --replicas 4` fixes the parts, and has the same bits on 1, 2
+or 4.)
 """
 
 import argparse

@@ -39,8 +39,8 @@ def table(title: str) -> dict[str, frozenset[str]]:
 
 
 # Other libraries that may be imported when they are first needed: heavy ones, and one that Windows lacks.
-LATE = {"IPython", "cupy", "fcntl", "h5py", "hypothesis", "matplotlib", "numba", "onnx", "onnxruntime", "PIL", "pooch",
-        "pyarrow", "rich", "safetensors", "tensorboardX", "threadpoolctl", "tomli_w", "torch"}  # fmt: skip
+LATE = {"IPython", "cupy", "fcntl", "h5py", "hypothesis", "matplotlib", "mpi4py", "numba", "onnx", "onnxruntime", "PIL",
+        "pooch", "pyarrow", "rich", "safetensors", "tensorboardX", "threadpoolctl", "tomli_w", "torch"}  # fmt: skip
 
 
 @functools.cache

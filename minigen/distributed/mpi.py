@@ -3,7 +3,7 @@
 A rank waits for the others by asking again and again, and sleeps when that takes long: so a signal is noticed while it
 waits, and more ranks than cores do not stand in each other's way. Arrays on a GPU go through main memory.
 
-Imports: communicator, launch, device; mpi4py. Read next: ``shared.py``, ``watchdog.py``.
+Imports: communicator, launch, device; mpi4py. Read next: ``watchdog.py``.
 """
 
 from __future__ import annotations

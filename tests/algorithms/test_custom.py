@@ -25,10 +25,10 @@ from minigen.data import Batch
 from minigen.doctor import examine
 from minigen.random import Generator
 from minigen.training.config import resolve
+from minigen.training.opening import open_trained
 from minigen.training.prepare import build, prepare
 from minigen.training.progress import Progress
 from minigen.training.run_folder import RunFolder
-from minigen.training.opening import open_trained
 from minigen.training.session import Interrupted, start
 from minigen.training.session import resume as go_on
 

@@ -15,9 +15,9 @@ from minigen.data import load
 from minigen.serialization import CheckpointError
 from minigen.training.checkpoint import load_checkpoint
 from minigen.training.nonfinite import NonFiniteLoss
+from minigen.training.opening import open_trained
 from minigen.training.prepare import training_data
 from minigen.training.run_folder import RunFolder
-from minigen.training.opening import open_trained
 from minigen.training.session import Interrupted
 
 

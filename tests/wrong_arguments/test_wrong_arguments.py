@@ -69,7 +69,8 @@ WITHOUT_ROW = {
     "data.NAMES", "data.Batch", "data.DownloadError", "data.cache_folder", "mg.Function", "mg.FusedFunction",
     "mg.GradientError", "mg.GradientMismatch", "mg.autograd", "mg.cuda_status", "mg.losses", "mg.manual_seed", "mg.nn",
     "mg.no_grad", "mg.onnx", "mg.ops", "mg.optim", "mg.train", "mg.open_run", "mg.Run", "mg.ConfigError",
-    "mg.CheckpointError", "mg.Logger", "mg.NonFiniteLoss", "mg.RunFolderError", "mg.weights",
+    "mg.CheckpointError", "mg.Logger", "mg.NonFiniteLoss", "mg.RunFolderError", "mg.distributed",
+    "mg.weights",
 }  # fmt: skip
 
 #: Words of Python, NumPy and Numba about what stands inside of the project.
