@@ -52,9 +52,7 @@ def truncated(draw: Draw, limit: float, look: int = LOOK) -> Draw:
     if not limit >= 0.01:  # below, drawing again until all are small enough would take for ever
         raise ValueError(f"truncation: the limit must be at least 0.01, got {limit}")
     codes = draw(look, Generator(0).spawn("prior")).astype(np.float64)
-    moments = {1: (0, 1), 2: (1, 2), 4: (3, 96)}  # of a standard normal number: mean of its power, and the variance
-    errors = [abs((codes**p).mean(0) - mean).max() / np.sqrt(var / look) for p, (mean, var) in moments.items()]
-    if max(errors) > 6:  # standard errors
+    if far_from_normal(codes).max() > 6:
         raise ValueError("truncation is for a prior of standard normal codes, and that of this model is another one")
 
     def draw_again(n: int, rng: Generator) -> Array:
@@ -64,6 +62,16 @@ def truncated(draw: Draw, limit: float, look: int = LOOK) -> Draw:
         return codes
 
     return draw_again
+
+
+def far_from_normal(codes: Array) -> Array:
+    """How far each unit of codes (N, D) is from a standard normal number, (D,): the largest error of its moments.
+
+    Of mean, variance and mean fourth power, in standard errors.
+    """
+    moments = {1: (0, 1), 2: (1, 2), 4: (3, 96)}  # of a standard normal number: mean of its power, and the variance
+    errors = [abs((codes**p).mean(0) - mean) / np.sqrt(var / len(codes)) for p, (mean, var) in moments.items()]
+    return np.max(errors, axis=0)
 
 
 def between(a: Array, b: Array, steps: int, kind: Literal["linear", "spherical"]) -> Array:

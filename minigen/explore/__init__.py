@@ -1,0 +1,4 @@
+"""A page that shows what a trained model can do: ``minigen explore``.
+
+Imports: nothing. Read next: ``abilities.py``.
+"""
