@@ -17,7 +17,7 @@ Imports: algorithms, models, runs. Read next: ``extra.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,10 @@ class Abilities:
             "factors": vector and self.encodes and self.factors,
         }
         return tuple(name for name, yes in offered.items() if yes)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it for the page, with the panels."""
+        return {**asdict(self), "panels": self.panels}
 
 
 def abilities(trained: Trained, *, factors: bool = False) -> Abilities:

@@ -26,7 +26,8 @@ GAN = ("sliders", "strips", "walk", "samples")
 BOTH = (*LATENT, "samples")
 #: The panels of each model, and the unit of its discriminator's score.
 PANELS: dict[str, tuple[tuple[str, ...], str | None]] = {
-    **dict.fromkeys("ae deep-ae stacked-ae conv-ae dcgan-ae sparse-ae contractive-ae linear-ae rae".split(), (AUTOENCODER, None)),
+    **dict.fromkeys("ae deep-ae stacked-ae conv-ae dcgan-ae".split(), (AUTOENCODER, None)),
+    **dict.fromkeys("sparse-ae contractive-ae linear-ae rae".split(), (AUTOENCODER, None)),
     "denoising-ae": ((*AUTOENCODER, "denoise"), None),
     **dict.fromkeys(
         "vae conv-vae beta-vae cvae iwae miwae burda-vae linear-vae wae-mmd".split(), (LATENT, None)
