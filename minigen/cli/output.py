@@ -68,6 +68,8 @@ ONNX = Kind("ONNX file", _begins(*(bytes([8, version]) for version in range(3, 2
 HDF5 = _begins(b"\x89HDF\r\n\x1a\n")
 WEIGHTS = Kind("file of weights", lambda path: zipfile.is_zipfile(path) or _is_safetensors(path) or HDF5(path))
 PICTURE = {"": PNG, ".png": PNG}  # for a command that writes nothing else
+HTML = Kind("HTML page", _begins(b"<!doctype html>", b"<!DOCTYPE html>"))
+PAGE = {".html": HTML, "": HTML}  # without a suffix it is a folder, which gets an index.html
 CODES = Kind("file of codes", _holds("codes", "split"))
 SAMPLED = Kind("file of samples", _holds("images", "codes", "value_range"))
 
@@ -83,9 +85,12 @@ class Output:
             raise ConfigError(f"{option} must not be empty; give the name of a file")
         self.name, self.path, self.force = path, Path(path), force
         self._inputs: list[Path] = []
+        if kinds is PAGE and not self.path.suffix:
+            self._look_for_file(self.path)
+            self.path = self.path / "index.html"
         double = (end for end in kinds if end.count(".") > 1 and self.path.name.lower().endswith(end))
         suffix = next(double, self.path.suffix.lower())
-        self._look_for_folder()
+        self._look_for_folder(kinds is PAGE and self.path.parent != Path(path).parent)
         if suffix not in kinds and kinds.keys() != {""}:
             *others, last = [end for end in kinds if end]
             ends = f"{', '.join(others)} or {last}" if others else last
@@ -118,13 +123,21 @@ class Output:
     def write(self, data: bytes) -> None:
         """Make these bytes its contents, unless it has become a file that has to stay."""
         self.check()
+        self.path.parent.mkdir(exist_ok=True)  # of a page in a folder of its own
         write_atomically(self.path, data)
 
-    def _look_for_folder(self) -> None:
+    def _look_for_file(self, folder: Path) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise OSError(f"cannot write {self.name}: it is a file; give a folder, or a name that ends in .html")
+
+    def _look_for_folder(self, new: bool) -> None:
+        """`new`: the folder that the file is in may still have to be made."""
         if self.path.exists() and not self.path.is_file():
             what = "a folder" if self.path.is_dir() else "no ordinary file"
             raise OSError(f"cannot write {self.name}: it is {what}")
         parent = Path(os.path.realpath(self.path)).parent
+        if new and not parent.exists():
+            parent = parent.parent
         if not parent.is_dir():
             raise OSError(f"cannot write {self.name}: there is no folder {parent}")
         if not os.access(parent, os.W_OK):

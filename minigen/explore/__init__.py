@@ -1,4 +1,8 @@
-"""A page that shows what a trained model can do: ``minigen explore``.
+"""``minigen explore``: a page to look inside a trained model, and to share.
 
-Imports: nothing. Read next: ``abilities.py``.
+Read next: ``page.py``; for users, ``docs/explore.md``.
 """
+
+from minigen.explore.page import html, routes
+
+__all__ = ["html", "routes"]

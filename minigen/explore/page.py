@@ -1,0 +1,61 @@
+"""The page of a run as HTML: which scripts it consists of, and its data.
+
+Imports: pages, payload, networks, program. Read next: ``payload.py``, ``minigen/pages/static/base.js``.
+"""
+
+from __future__ import annotations
+
+import html as text
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from minigen.explore.networks import Network, compute, networks_of
+from minigen.explore.payload import payload_of
+from minigen.explore.wire import pack, unpack
+from minigen.pages import assemble
+from minigen.runs.trained import Trained
+from minigen.serving import Request, Response
+
+STYLES = ("style.css", "explore.css")
+SCRIPTS = (
+    "base.js", "arrays.js", "images.js", "engine_server.js", "model.js", "charts.js", "page.js", "nearest.js", "stage.js",
+    "map_view.js", "between.js", "sketch.js",
+)  # fmt: skip
+#: One panel each, in the order of the page.
+PANELS = ("panel_map.js", "panel_sliders.js", "panel_strips.js", "panel_between.js", "panel_mine.js")
+FORWARD: tuple[str, ...] = ()  # the interpreter of networks, which a Web Worker runs
+
+
+def html(run: Trained) -> str:
+    """The page as one file, which computes the networks itself.
+
+    ConfigError: the model makes no images from codes and rebuilds none, or its networks cannot be computed in a page.
+    What `Trained.images` raises, if there are no test images.
+    """
+    networks = networks_of(run)
+    return _page(run, networks, {"programs": {}})
+
+
+def routes(run: Trained) -> dict[str, Callable[[Request], Any]]:
+    """What a server answers: the page, and what networks make of arrays. Errors as in `html`."""
+    networks = networks_of(run)
+    page = _page(run, networks, {})
+
+    def answer(request: Request) -> Response:
+        made = compute(networks, request.asked("part"), unpack(request.body))
+        return Response(pack(made), "application/octet-stream")
+
+    return {"GET /": lambda request: page, "POST /run": answer}
+
+
+def _page(run: Trained, networks: Mapping[str, Network], more: Mapping[str, Any]) -> str:
+    payload = payload_of(run, networks)
+    title = f"{run.recipe.name} on {payload['run']['data']}"
+    return assemble(
+        f"{title} - minigen explore",
+        styles=STYLES,
+        scripts=(*SCRIPTS, *PANELS, "start.js"),
+        payload=payload | more,
+        body=f'<main id="page" aria-busy="true"><noscript>{text.escape(title)} needs JavaScript.</noscript></main>',
+        texts={"forward-source": FORWARD} if "programs" in more else {},
+    )

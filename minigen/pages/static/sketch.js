@@ -1,0 +1,99 @@
+// A canvas to draw on, in the size of the model's images: by pointer, or a picture that is dropped or chosen.
+"use strict";
+
+{
+  const SCALE = 10; // drawn at ten times the size, then made smaller: soft edges, as images of the data have them
+
+  minigen.Sketch = class {
+    constructor(images, onchange) {
+      this.images = images;
+      this.onchange = onchange;
+      this.brush = 2; // pixels of the image
+      this.ink = "#ffffff";
+      this.paper = "#000000";
+      this.small = images.canvas({ id: "small" });
+      const [width, height] = [images.width * SCALE, images.height * SCALE];
+      this.canvas = minigen.el("canvas", { width, height, id: "sketch", class: "sketch", role: "img", "aria-label": "drawing area: draw with the pointer, or drop a picture" });
+      this.context = this.canvas.getContext("2d", { willReadFrequently: true });
+      this.#listen();
+      this.#fill();
+    }
+
+    clear() {
+      this.#fill();
+      this.#changed();
+    }
+
+    // Lay a picture (anything that drawImage takes) over the whole canvas, its middle cut out.
+    lay(picture, width, height, smooth = true) {
+      const { canvas, context } = this;
+      this.#fill();
+      const scale = Math.max(canvas.width / width, canvas.height / height);
+      const [w, h] = [width * scale, height * scale];
+      context.imageSmoothingEnabled = smooth;
+      context.drawImage(picture, (canvas.width - w) / 2, (canvas.height - h) / 2, w, h);
+      this.#changed();
+    }
+
+    async layFile(file) {
+      if (!file.type.startsWith("image/")) throw new Error(`${file.name} is no picture; drop a PNG, JPEG or WebP`);
+      const picture = await createImageBitmap(file).catch(() => { throw new Error(`${file.name} cannot be read as a picture`); });
+      this.lay(picture, picture.width, picture.height);
+      picture.close();
+    }
+
+    invert() {
+      const { canvas, context } = this;
+      context.globalCompositeOperation = "difference";
+      context.fillStyle = "#ffffff";
+      context.fillRect(0, 0, canvas.width, canvas.height);
+      context.globalCompositeOperation = "source-over";
+      this.#changed();
+    }
+
+    // The drawing as floats of the model: the mean over each pixel's square.
+    floats() {
+      const context = this.small.getContext("2d", { willReadFrequently: true });
+      context.imageSmoothingEnabled = true;
+      context.imageSmoothingQuality = "high";
+      context.drawImage(this.canvas, 0, 0, this.small.width, this.small.height);
+      return this.images.read(this.small);
+    }
+
+    #fill() {
+      this.context.fillStyle = this.paper;
+      this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
+    }
+
+    #changed() {
+      this.onchange(this.floats());
+    }
+
+    #listen() {
+      const { canvas, context } = this;
+      let last = null;
+      const at = (event) => {
+        const box = canvas.getBoundingClientRect();
+        return [((event.clientX - box.left) * canvas.width) / box.width, ((event.clientY - box.top) * canvas.height) / box.height];
+      };
+      const stroke = (to) => {
+        Object.assign(context, { strokeStyle: this.ink, lineWidth: this.brush * SCALE, lineCap: "round", lineJoin: "round" });
+        context.beginPath();
+        context.moveTo(...last);
+        context.lineTo(...to);
+        context.stroke();
+        last = to;
+        this.#changed();
+      };
+      canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); last = at(event); stroke(last); });
+      canvas.addEventListener("pointermove", (event) => { if (last) stroke(at(event)); });
+      for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => { last = null; });
+      canvas.addEventListener("dragover", (event) => event.preventDefault());
+      canvas.addEventListener("drop", (event) => {
+        event.preventDefault();
+        const [file] = event.dataTransfer.files;
+        if (file) this.layFile(file).then(() => minigen.complain(null), minigen.complain);
+      });
+    }
+  };
+}

@@ -1,0 +1,42 @@
+// The stage: the image of the current code, large, with its class, and ways to begin: a sample, a test image, the mean.
+"use strict";
+
+{
+  minigen.stage = (page) => {
+    const { payload, images } = page;
+    const canvas = images.canvas({ id: "current", class: "pic large", "aria-label": "image of the current code" });
+    const said = minigen.el("p", { class: "muted small", role: "status" });
+    const past = [];
+    let sample = 0;
+
+    const draw = () => {
+      const { codes, labels } = payload.samples;
+      const i = sample++ % codes.shape[0];
+      const code = codes.data.slice(i * page.model.size, (i + 1) * page.model.size);
+      page.set({ code, label: labels ? labels.data[i] : page.label }, "sample");
+    };
+    const back = minigen.button("Undo", () => { past.pop(); page.set(past.pop(), "undo"); }, { id: "undo", disabled: true });
+    const buttons = minigen.el("div", { class: "buttons" },
+      payload.samples ? minigen.button("Draw a sample", draw, { id: "sample", title: `from the ${payload.samples.origin}` }) : null,
+      page.model.encodes ? minigen.button("A test image", () => page.take(Math.floor(Math.random() * payload.test.images.shape[0]), "test"), { id: "some-test" }) : null,
+      minigen.button("The mean", () => page.set({ code: payload.latent.mean.data }, "mean"), { id: "mean" }), back);
+
+    let classes = null;
+    if (page.classes) {
+      classes = minigen.select("Class", page.classes.map((name, k) => [k, name]), (value) => page.set({ label: Number(value) }, "class"));
+      classes.querySelector("select").id = "class";
+    }
+    page.on(({ code, label, image, from }) => {
+      page.show(canvas, image);
+      if (classes) classes.querySelector("select").value = label;
+      const dragged = past.length && past[past.length - 1].from === from && ["map", "slider", "between"].includes(from);
+      if (dragged) past.pop();
+      past.push({ code, label, from });
+      if (past.length > 50) past.shift();
+      back.disabled = past.length < 2;
+      const length = Math.hypot(...code);
+      said.textContent = `|z| = ${minigen.short(length)}`;
+    });
+    return minigen.el("aside", { class: "stage", "aria-label": "current code" }, canvas, minigen.el("div", { class: "beside" }, said, classes, buttons));
+  };
+}
