@@ -38,7 +38,7 @@ answer_attributes(nn.Module, OF_MODULES)
 answer_attributes(optim.Optimizer, OF_OPTIMIZERS)
 answer_attributes(Tensor, OF_TENSORS, [*INSTEAD, *ops.__all__, *(f"{name}_" for name in [*INSTEAD, *ops.__all__])])
 if TYPE_CHECKING:
-    from minigen import distributed, onnx, weights
+    from minigen import distributed, explore, onnx, weights
     from minigen.runs import ConfigError, Logger, NonFiniteLoss, Run, RunFolderError, open_run, train
 else:  # to a type checker an unknown name stays unknown
     _unknown = asked_of_module(__name__, OF_MINIGEN)
@@ -58,11 +58,11 @@ __version__ = "0.2.0"
 #: What trains models, and what goes wrong with that.
 LATE = ("ConfigError", "Logger", "NonFiniteLoss", "Run", "RunFolderError", "open_run", "train")
 #: Rooms that are loaded when they are first named.
-LATE_ROOMS = ("distributed", "onnx", "weights")
+LATE_ROOMS = ("distributed", "explore", "onnx", "weights")
 
 __all__ = [
     "CheckpointError", "ConfigError", "Function", "FusedFunction", "Generator", "GradientError", "GradientMismatch",
     "Logger", "NonFiniteLoss", "Run", "RunFolderError", "Tensor", "autograd", "capture", "compile", "cuda_status",
-    "distributed", "grad", "gradcheck", "load", "losses", "manual_seed", "nn", "no_grad", "onnx", "open_run", "ops",
-    "optim", "save", "set_num_threads", "train", "weights",
+    "distributed", "explore", "grad", "gradcheck", "load", "losses", "manual_seed", "nn", "no_grad", "onnx", "open_run",
+    "ops", "optim", "save", "set_num_threads", "train", "weights",
 ]  # fmt: skip

@@ -74,8 +74,8 @@ def commands(ctx: click.Context) -> None:
 
 
 for command in (
-    train, sample, reconstruct, evaluate, compare, encode, explore, export, import_, data, check_gradients, prove, bench,
-    list_models, info, completion,
+    train, sample, reconstruct, evaluate, compare, encode, explore, export, import_, data, check_gradients, prove,
+    bench, list_models, info, completion,
 ):  # fmt: skip
     commands.add_command(command)
 

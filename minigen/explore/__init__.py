@@ -4,5 +4,6 @@ Read next: ``page.py``; for users, ``docs/explore.md``.
 """
 
 from minigen.explore.page import html, routes
+from minigen.explore.shown import Page, explore
 
-__all__ = ["html", "routes"]
+__all__ = ["Page", "explore", "html", "routes"]

@@ -9,6 +9,7 @@ import html as text
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from minigen.algorithms.options import ConfigError
 from minigen.explore.networks import Network, compute, networks_of
 from minigen.explore.payload import payload_of
 from minigen.explore.wire import pack, unpack
@@ -18,8 +19,8 @@ from minigen.serving import Request, Response
 
 STYLES = ("style.css", "explore.css")
 SCRIPTS = (
-    "base.js", "arrays.js", "images.js", "engine_server.js", "model.js", "charts.js", "page.js", "nearest.js", "stage.js",
-    "map_view.js", "between.js", "sketch.js",
+    "base.js", "arrays.js", "images.js", "engine_server.js", "model.js", "charts.js", "page.js", "nearest.js",
+    "stage.js", "map_view.js", "map_tiles.js", "between.js", "sketch.js",
 )  # fmt: skip
 #: One panel each, in the order of the page.
 PANELS = ("panel_map.js", "panel_sliders.js", "panel_strips.js", "panel_between.js", "panel_mine.js")
@@ -32,13 +33,12 @@ def html(run: Trained) -> str:
     ConfigError: the model makes no images from codes and rebuilds none, or its networks cannot be computed in a page.
     What `Trained.images` raises, if there are no test images.
     """
-    networks = networks_of(run)
-    return _page(run, networks, {"programs": {}})
+    return _page(run, _shown(run), {"programs": {}})
 
 
 def routes(run: Trained) -> dict[str, Callable[[Request], Any]]:
     """What a server answers: the page, and what networks make of arrays. Errors as in `html`."""
-    networks = networks_of(run)
+    networks = _shown(run)
     page = _page(run, networks, {})
 
     def answer(request: Request) -> Response:
@@ -48,7 +48,17 @@ def routes(run: Trained) -> dict[str, Callable[[Request], Any]]:
     return {"GET /": lambda request: page, "POST /run": answer}
 
 
-def _page(run: Trained, networks: Mapping[str, Network], more: Mapping[str, Any]) -> str:
+def _shown(run: Trained) -> dict[str, Network]:
+    """The networks of the page. ConfigError if there is nothing to show."""
+    networks = networks_of(run)
+    if not networks.keys() & {"decoder", "generator", "reconstruct"}:
+        raise ConfigError(
+            f"{run.recipe.name} neither makes images from codes nor rebuilds images: there is nothing to explore"
+        )
+    return networks
+
+
+def _page(run: Trained, networks: Mapping[str, Network], more: dict[str, Any]) -> str:
     payload = payload_of(run, networks)
     title = f"{run.recipe.name} on {payload['run']['data']}"
     return assemble(

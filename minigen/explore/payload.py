@@ -45,10 +45,9 @@ SAMPLES = 256
 
 def payload_of(run: Trained, networks: Mapping[str, Network]) -> dict[str, Any]:
     """The payload of a page. What `Trained.images` raises, if there are no test images."""
-    test = run.images("test")
-    test = run.some(test, _rows(test, TEST, TEST_BYTES))
-    train = run.images("train")
-    train = run.some(train, _rows(train, len(train), TRAIN_BYTES))
+    whole = {split: run.images(split) for split in ("test", "train")}
+    test = run.some(whole["test"], _rows(whole["test"], TEST, TEST_BYTES))
+    train = run.some(whole["train"], _rows(whole["train"], len(whole["train"]), TRAIN_BYTES))
     codes = _codes(run, test)
     plane = None if codes is None else principal_plane(codes)
     return {
@@ -62,7 +61,7 @@ def payload_of(run: Trained, networks: Mapping[str, Network]) -> dict[str, Any]:
         "parts": {name: {"inputs": one.inputs, "outputs": one.outputs} for name, one in networks.items()},
         "latent": _latent(run, test, codes),
         "classes": list(run.class_names) or None,
-        "test": _images(run, test, "test") | {
+        "test": _images(run, test, len(whole["test"])) | {
             "codes": array(codes) if codes is not None and codes.nbytes <= CODE_BYTES else None,
             "factors": {
                 name: array(np.asarray(values, np.float32)) for name, values in (test.factors or {}).items()
@@ -72,7 +71,7 @@ def payload_of(run: Trained, networks: Mapping[str, Network]) -> dict[str, Any]:
             "mean": array(plane.mean.astype(np.float32)), "components": array(plane.components.astype(np.float32)),
             "explained": plane.explained.tolist(),
         },
-        "train": _images(run, train, "train"),
+        "train": _images(run, train, len(whole["train"])),
         "samples": _samples(run),
         "abilities": abilities(run, factors=bool(test.factors)).as_json(),
         **extra_of(run, test, codes),
@@ -83,20 +82,21 @@ def _rows(dataset: Dataset, most: int, most_bytes: int) -> int:
     return max(1, min(len(dataset), most, most_bytes // int(np.prod(dataset.image_shape))))
 
 
-def _images(run: Trained, some: Dataset, split: str) -> dict[str, Any]:
+def _images(run: Trained, some: Dataset, of: int) -> dict[str, Any]:
     """Images as bytes, 0..255 for the ends of the range, and their labels; `of`: how many the split has."""
     low, high = run.value_range
     images = some.images[:]
     if images.dtype != np.uint8:
         images = np.rint((images - low) * (255 / (high - low))).astype(np.uint8)
     labels = None if some.labels is None else array(some.labels.astype(np.int32))
-    return {"images": array(images, deflate=True), "labels": labels, "of": len(run.images(split))}
+    return {"images": array(images, deflate=True), "labels": labels, "of": of}
 
 
 def _codes(run: Trained, images: Dataset) -> Array | None:
     """The codes (N, D) of images; None if the model has none that it also decodes."""
     experiment = run.experiment
-    if experiment.latent is None or (experiment.encode is None and experiment.conditioned_on is None):
+    encodes = experiment.encode is not None or experiment.conditioned_on is not None
+    if experiment.latent is None or not encodes:
         return None
     codes = over_batches(lambda batch: run.encoder(batch.labels)(batch.x), images)
     if codes.shape[1] != experiment.latent.size:

@@ -13,11 +13,18 @@ from typing import Any
 
 STATIC = Path(__file__).parent / "static"
 
+#: Nothing from elsewhere: scripts and styles of this file, workers and pictures that it makes, the server it came from.
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data: blob:; "
+    "worker-src blob:; connect-src 'self' data: blob:"
+)
+
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="color-scheme" content="light dark">
 <meta name="generator" content="minigen">
 <link rel="icon" href="data:,">
@@ -54,6 +61,7 @@ def assemble(
         f'<script type="text/plain" id="{name}">\n{_script(*files)}\n</script>' for name, files in texts.items()
     )
     return PAGE.format(
+        policy=POLICY,
         title=html.escape(title),
         styles="\n".join(_read(name) for name in styles),
         body=body,

@@ -221,6 +221,14 @@ class Run(Trained):
             "minigen": minigen.__version__,
         }  # fmt: skip
 
+    def explore(self, path: str | os.PathLike[str] | None = None) -> minigen.explore.Page:
+        """The page of ``minigen explore``, which a notebook shows: latent map, sliders, interpolation, your drawing.
+
+        With `path`, FILE.html or a folder, it is written, too. ConfigError: there is nothing to show, or the networks
+        cannot be computed in a page.
+        """
+        return minigen.explore.explore(self, path)
+
     def doctor(self) -> Checkup:
         """What the doctor finds on test images: `Checkup.findings`, and `Checkup.lines` in words."""
         with np.errstate(all="ignore"):

@@ -58,7 +58,10 @@ const minigen = { panels: [] };
   minigen.button = (text, onclick, attributes = {}) => minigen.el("button", { type: "button", onclick, ...attributes }, text);
 
   // A number in few letters.
-  minigen.short = (x) => (Math.abs(x) >= 100 ? x.toFixed(0) : Math.abs(x) >= 10 ? x.toFixed(1) : x.toFixed(2)).replace("-", "\u2212");
+  minigen.short = (x) => {
+    const text = x.toFixed(Math.abs(x) >= 100 ? 0 : Math.abs(x) >= 10 ? 1 : 2);
+    return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "\u2212");
+  };
 
   // Show an error where the user looks; the page goes on.
   minigen.complain = (error) => {

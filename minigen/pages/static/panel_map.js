@@ -47,10 +47,12 @@
       context.arc(a, b, radius, 0, 2 * Math.PI);
       context.stroke();
     };
+    const tiles = new minigen.Tiles(page, view, () => paint());
     const paint = () => {
       const side = canvas.width;
       const context = canvas.getContext("2d");
       context.clearRect(0, 0, side, side);
+      tiles.paint(context, side);
       context.drawImage(layer, 0, 0);
       const at = (point) => view.toWindow(point).map((x) => x * side);
       if (hovered !== null) ring(context, at(view.points[hovered]), side * 0.01, minigen.themed("--ink"), side * 0.003);
@@ -119,18 +121,22 @@
     const other = [0, 1].map((place) => minigen.select(place ? "Up" : "Across", dimensions, () => useDimensions()));
     const useDimensions = () => {
       view.useAxes(other.map((label) => Number(label.querySelector("select").value)));
+      tiles.refresh(flat);
       paintPoints();
     };
     other[1].querySelector("select").selectedIndex = Math.min(1, order.length - 1);
     const { pca } = page.payload;
-    const share = pca ? ` (${Math.round(100 * (pca.explained[0] + pca.explained[1]))} % of the variance)` : "";
-    const axes = minigen.select("Plane", [["pca", `principal components${share}`], ["two", "two dimensions"]], (value) => {
+    const share = pca ? `Principal components: this plane holds ${Math.round(100 * (pca.explained[0] + pca.explained[1]))} % of the variance of the codes.` : "";
+    const axes = minigen.select("Plane", [["pca", "principal components"], ["two", "two dimensions"]], (value) => {
+      note.hidden = value !== "pca";
       for (const one of other) one.hidden = value === "pca";
-      if (value === "pca") { view.useAxes("pca"); paintPoints(); } else useDimensions();
+      if (value === "pca") { view.useAxes("pca"); tiles.refresh(flat); paintPoints(); } else useDimensions();
     });
+    const note = minigen.el("p", { class: "muted small" }, share);
     const start = page.model.size === 2 || !pca ? "two" : "pca";
     axes.querySelector("select").value = start;
     axes.hidden = start === "two" && page.model.size === 2;
+    note.hidden = start === "two";
     for (const one of other) one.hidden = start === "pca" || page.model.size === 2;
     if (start === "two" && page.model.size >= 2) view.useAxes(page.model.size === 2 ? [0, 1] : order.slice(0, 2));
     const colour = minigen.select("Colour by", Object.keys(colourings).map((name) => [name, name]), (value) => { colouring = value; key(); paintPoints(); });
@@ -145,15 +151,17 @@
       legend.replaceChildren(...(names ? chips() : low === undefined ? [] : gradient()));
     };
 
-    root.append(
-      minigen.el("div", { class: "controls" }, axes, ...other, Object.keys(colourings).length ? colour : null, page.model.size > 2 ? throughLabel : null),
-      frame, legend, said);
+    const tilesBox = minigen.el("input", { type: "checkbox", id: "tiles", onchange: () => tiles.toggle(tilesBox.checked) });
+    const tilesLabel = minigen.el("label", { class: "field check" }, tilesBox, minigen.el("span", {}, "decode the whole plane"));
+    const choices = minigen.el("div", { class: "choices" }, axes, ...other, Object.keys(colourings).length ? colour : null, legend, page.model.size > 2 ? throughLabel : null, tilesLabel, note, said);
+    root.append(minigen.el("div", { class: "mapped" }, frame, choices));
     key();
     page.on(({ image, from }) => {
       const where = view.toWindow(view.place(page.code));
       if (dragging) showTip(where, "", (c) => page.show(c, image));
       const near = view.nearest(where, 2);
       if (from === "map" && !dragging) said.textContent = `nearest on the map: ${factsOf(near)}`;
+      tiles.refresh(flat);
       paint();
     });
     new ResizeObserver(paintPoints).observe(frame);
