@@ -97,9 +97,43 @@ def export(
     ExportError: it does not, or something has no ONNX form; then nothing is written.
     """
     require("onnx")
-    opset, kind, target = opset_of(opset), dtype_of(dtype), path_of(path)
+    target, facts = path_of(path), mapping_of("metadata", metadata)
+    with recorded(
+        function, example_inputs, dynamic_batch=dynamic_batch, opset=opset, dtype=dtype, fold=fold,
+        input_names=input_names, output_names=output_names, modules=modules,
+    ) as (job, arrays, written):  # fmt: skip
+        facts = {key: str(x) for key, x in facts.items()}
+        title = facts.get("model", type(function).__name__ if isinstance(function, Module) else "function")
+        data, proof = verify.verified(
+            model(written, job.opset, title, facts),
+            job.plainly,
+            arrays,
+            dynamic_batch=dynamic_batch,
+            infinite=not written.spreads,
+        )
+    write_atomically(target, data)
+    outputs = tuple(x.name for x in written.outputs)
+    differences = (None, None) if proof is None else (proof.ordinary, proof.extreme)
+    return Exported(target, len(data), len(written.nodes), job.input_names, outputs, *differences)
+
+
+@contextlib.contextmanager
+def recorded(
+    function: Module | Callable[..., Any],
+    example_inputs: Any,
+    *,
+    dynamic_batch: bool = True,
+    opset: int = 20,
+    dtype: str | None = None,
+    fold: bool = False,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    modules: Mapping[str, Module] | None = None,
+) -> Iterator[tuple[Job, list[Array], Written]]:
+    """Inside ``with``: the graph of a function as `export` writes it, and what it is made of. Needs no package."""
+    opset, kind = opset_of(opset), dtype_of(dtype)
     dynamic_batch, fold = flag("export", "dynamic_batch", dynamic_batch), flag("export", "fold", fold)
-    networks, facts = networks_of(function, modules), mapping_of("metadata", metadata)
+    networks = networks_of(function, modules)
     arrays = arrays_of(example_inputs, kind)
     if dynamic_batch:
         check_batch(arrays)
@@ -110,28 +144,15 @@ def export(
             raise ValueError(
                 f"export: output_names: expected a list of names, one an output; got {shown(output_names)}"
             )
-        job = _Job(function, networks, tensors, names_in, output_names, opset, fold)
+        job = Job(function, networks, tensors, names_in, output_names, opset, fold)
         try:
-            written = job.with_any_batch(arrays) if dynamic_batch else job.written(arrays, None)
+            yield job, arrays, job.with_any_batch(arrays) if dynamic_batch else job.written(arrays, None)
         except TrainingError as error:
             raise ExportError(str(error)) from None
-        facts = {key: str(x) for key, x in facts.items()}
-        title = facts.get("model", type(function).__name__ if isinstance(function, Module) else "function")
-        data, proof = verify.verified(
-            model(written, opset, title, facts),
-            job.plainly,
-            arrays,
-            dynamic_batch=dynamic_batch,
-            infinite=not written.spreads,
-        )
-    write_atomically(target, data)
-    outputs = tuple(x.name for x in written.outputs)
-    differences = (None, None) if proof is None else (proof.ordinary, proof.extreme)
-    return Exported(target, len(data), len(written.nodes), names_in, outputs, *differences)
 
 
 @dataclass
-class _Job:
+class Job:
     """One function to be exported, with its networks."""
 
     function: Callable[..., Any]

@@ -78,7 +78,7 @@ def model(written: Written, opset: int, name: str, facts: Mapping[str, str]) -> 
     numpy_helper: Any = importlib.import_module("onnx.numpy_helper")
 
     def info(value: Value) -> Any:
-        return helper.make_tensor_value_info(value.name, code(value.dtype), _axes(value.shape or (), written.batch))
+        return helper.make_tensor_value_info(value.name, code(value.dtype), axes(value.shape or (), written.batch))
 
     nodes = []
     for node in written.nodes:
@@ -98,7 +98,7 @@ def model(written: Written, opset: int, name: str, facts: Mapping[str, str]) -> 
     return made_model
 
 
-def _axes(shape: Sequence[int], batch: int | None) -> list[Any]:
+def axes(shape: Sequence[int], batch: int | None) -> list[Any]:
     """The lengths of a shape; of axes that depend on the batch, names."""
     if batch is None:
         return list(shape)
