@@ -12,19 +12,22 @@ from typing import Any
 from minigen.algorithms.options import ConfigError
 from minigen.explore.networks import Network, compute, networks_of
 from minigen.explore.payload import payload_of
+from minigen.explore.programs import programs_of
 from minigen.explore.wire import pack, unpack
 from minigen.pages import assemble
+from minigen.pages.assemble import STATIC
 from minigen.runs.trained import Trained
 from minigen.serving import Request, Response
 
 STYLES = ("style.css", "explore.css")
 SCRIPTS = (
-    "base.js", "arrays.js", "images.js", "engine_server.js", "model.js", "charts.js", "page.js", "nearest.js",
-    "stage.js", "map_view.js", "map_tiles.js", "between.js", "sketch.js",
+    "base.js", "arrays.js", "images.js", "engine_server.js", "engine_local.js", "model.js", "charts.js", "page.js",
+    "nearest.js", "stage.js", "map_view.js", "map_tiles.js", "between.js", "sketch.js",
 )  # fmt: skip
 #: One panel each, in the order of the page.
 PANELS = ("panel_map.js", "panel_sliders.js", "panel_strips.js", "panel_between.js", "panel_mine.js")
-FORWARD: tuple[str, ...] = ()  # the interpreter of networks, which a Web Worker runs
+#: What computes networks, in a Web Worker.
+FORWARD = tuple(sorted(path.name for path in STATIC.glob("forward*.js")))
 
 
 def html(run: Trained) -> str:
@@ -33,7 +36,8 @@ def html(run: Trained) -> str:
     ConfigError: the model makes no images from codes and rebuilds none, or its networks cannot be computed in a page.
     What `Trained.images` raises, if there are no test images.
     """
-    return _page(run, _shown(run), {"programs": {}})
+    networks = _shown(run)
+    return _page(run, networks, {"programs": programs_of(run, networks)})
 
 
 def routes(run: Trained) -> dict[str, Callable[[Request], Any]]:

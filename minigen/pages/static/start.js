@@ -11,12 +11,19 @@
       minigen.el("p", { class: "muted small" }, [...facts, `minigen ${version}`].filter(Boolean).join(" \u00b7 ")));
   };
 
+  // Who computes: this page, if it holds the networks as programs, whose weights are places in one list; else minigen.
+  const engineOf = ({ programs }) => {
+    if (!programs) return new minigen.ServerEngine();
+    for (const program of Object.values(programs.parts)) {
+      for (const [name, place] of Object.entries(program.weights)) program.weights[name] = programs.weights[place];
+    }
+    return new LocalEngine(programs.parts, document.getElementById("forward-source").textContent);
+  };
+
   const begin = async () => {
     const root = document.getElementById("page");
     const payload = await minigen.unpack(JSON.parse(document.getElementById("payload").textContent));
-    const source = document.getElementById("forward-source");
-    const engine = payload.programs ? new LocalEngine(payload.programs, source.textContent) : new minigen.ServerEngine();
-    const page = new minigen.Page(payload, engine);
+    const page = new minigen.Page(payload, engineOf(payload));
     minigen.page = page;
     const panels = minigen.el("div", { class: "panels" });
     root.replaceChildren(heading(payload), minigen.el("p", { id: "complaint", role: "alert", hidden: true }),
