@@ -29,9 +29,10 @@
     page.on(({ code, label, image, from }) => {
       page.show(canvas, image);
       if (classes) classes.querySelector("select").value = label;
-      const dragged = past.length && past[past.length - 1].from === from && ["map", "slider", "between"].includes(from);
-      if (dragged) past.pop();
-      past.push({ code, label, from });
+      const at = performance.now();
+      const last = past[past.length - 1];
+      if (last && last.from === from && at - last.at < 700) past.pop(); // one movement
+      past.push({ code, label, from, at });
       if (past.length > 50) past.shift();
       back.disabled = past.length < 2;
       const length = Math.hypot(...code);
