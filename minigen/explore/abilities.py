@@ -2,15 +2,15 @@
 
     panel           offered to                                        the page shows
     map             encoder and decoder                               codes of test images in two dimensions
-    sliders         decoder of a vector                               the most active units of the code
-    strips          decoder of a vector                               rows along one unit
-    interpolation   encoder and decoder                               the way between two images
-    mine            reconstruction                                    a drawn image, its code and reconstruction
-    walk            prior of normal numbers                           a smooth walk through the prior
-    samples         prior, and a discriminator                        samples and images with their scores
     codes           codebook                                          a grid that is painted with codes
     denoise         trained on corrupted images                       noise that is drawn, and vanishes
+    walk            prior of normal numbers                           a smooth walk through the prior
+    samples         discriminator                                     samples and test images with their scores
+    sliders         decoder of a vector                               the most active units of the code
     factors         encoder and decoder, data with factors            sliders along the factors of the data
+    strips          decoder of a vector                               rows along one unit
+    interpolation   decoder                                           the way between two codes
+    mine            encoder, or reconstruction                        a drawn image, its code and reconstruction
 
 Imports: algorithms, models, runs. Read next: ``extra.py``.
 """
@@ -78,18 +78,19 @@ class Abilities:
     @property
     def panels(self) -> tuple[str, ...]:
         """Their names, in the order of the page."""
-        vector = self.draws is not None and self.codebook is None
+        draws = self.draws is not None
+        vector = draws and self.codebook is None
         offered = {
-            "map": vector and self.encodes,
-            "sliders": vector,
-            "strips": vector,
-            "interpolation": vector and self.encodes,
-            "mine": self.reconstructs,
-            "walk": vector and self.prior is not None,
-            "samples": self.score is not None,
+            "map": draws and self.encodes,
             "codes": self.codebook is not None,
             "denoise": self.corruption is not None,
+            "walk": vector and self.prior is not None,
+            "samples": self.score is not None,
+            "sliders": vector,
             "factors": vector and self.encodes and self.factors,
+            "strips": vector,
+            "interpolation": draws,
+            "mine": self.encodes or self.reconstructs,
         }
         return tuple(name for name, yes in offered.items() if yes)
 

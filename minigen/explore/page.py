@@ -19,13 +19,17 @@ from minigen.pages.assemble import STATIC
 from minigen.runs.trained import Trained
 from minigen.serving import Request, Response
 
-STYLES = ("style.css", "explore.css")
+STYLES = ("style.css", "explore.css", "play.css")
 SCRIPTS = (
     "base.js", "arrays.js", "images.js", "engine_server.js", "engine_local.js", "model.js", "charts.js", "page.js",
-    "nearest.js", "stage.js", "map_view.js", "map_tiles.js", "between.js", "sketch.js",
+    "nearest.js", "stage.js", "map_view.js", "map_tiles.js", "between.js", "sketch.js", "controls.js", "prior.js",
+    "score.js", "paint.js", "corrupt.js",
 )  # fmt: skip
 #: One panel each, in the order of the page.
-PANELS = ("panel_map.js", "panel_sliders.js", "panel_strips.js", "panel_between.js", "panel_mine.js")
+PANELS = (
+    "panel_map.js", "panel_codes.js", "panel_denoise.js", "panel_walk.js", "panel_samples.js", "panel_sliders.js",
+    "panel_factors.js", "panel_strips.js", "panel_between.js", "panel_mine.js",
+)  # fmt: skip
 #: What computes networks, in a Web Worker.
 FORWARD = tuple(sorted(path.name for path in STATIC.glob("forward*.js")))
 

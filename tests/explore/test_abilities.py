@@ -20,19 +20,20 @@ pytestmark = pytest.mark.filterwarnings("ignore:ConvTranspose2d:UserWarning")  #
 
 LOGIT = "logit, above 0: taken for real"
 CRITIC = "critic value: higher for real images; it has no zero"
-AUTOENCODER = ("map", "sliders", "strips", "interpolation", "mine")
-LATENT = (*AUTOENCODER, "walk")
-GAN = ("sliders", "strips", "walk", "samples")
-BOTH = (*LATENT, "samples")
+CODE = ("sliders", "strips", "interpolation")
+AUTOENCODER = ("map", *CODE, "mine")
+LATENT = ("map", "walk", *CODE, "mine")
+GAN = ("walk", "samples", *CODE)
+BOTH = ("map", "walk", "samples", *CODE, "mine")
 #: The panels of each model, and the unit of its discriminator's score.
 PANELS: dict[str, tuple[tuple[str, ...], str | None]] = {
     **dict.fromkeys("ae deep-ae stacked-ae conv-ae dcgan-ae".split(), (AUTOENCODER, None)),
     **dict.fromkeys("sparse-ae contractive-ae linear-ae rae".split(), (AUTOENCODER, None)),
-    "denoising-ae": ((*AUTOENCODER, "denoise"), None),
+    "denoising-ae": (("map", "denoise", *CODE, "mine"), None),
     **dict.fromkeys(
         "vae conv-vae beta-vae cvae iwae miwae burda-vae linear-vae wae-mmd".split(), (LATENT, None)
     ),
-    "vq-vae": (("mine", "codes"), None),
+    "vq-vae": (("map", "codes", "interpolation", "mine"), None),
     **dict.fromkeys(
         "gan dcgan dragan r1-gan pacgan unrolled-gan cgan acgan infogan dfm".split(), (GAN, LOGIT)
     ),
@@ -88,9 +89,11 @@ def test_the_table_names_no_other_model() -> None:
 
 
 def test_data_with_factors_adds_their_sliders_where_codes_can_be_compared_with_them() -> None:
-    assert abilities(trained("beta-vae"), factors=True).panels == (*LATENT, "factors")
+    assert abilities(trained("beta-vae"), factors=True).panels == (
+        "map", "walk", "sliders", "factors", "strips", "interpolation", "mine",
+    )  # fmt: skip
     assert abilities(trained("gan"), factors=True).panels == GAN
-    assert abilities(trained("vq-vae"), factors=True).panels == ("mine", "codes")
+    assert abilities(trained("vq-vae"), factors=True).panels == PANELS["vq-vae"][0]
 
 
 def draws(function: Any) -> Latent:
