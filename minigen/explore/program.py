@@ -5,14 +5,17 @@ Imports: onnx, runs. Read next: ``minigen/onnx/program.py``, ``minigen/pages/sta
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from minigen.onnx.program import program
 from minigen.runs.parts import examples, networks_of, part_of
 from minigen.runs.trained import Trained
 
-STATIC = Path(__file__).parent.parent / "pages" / "static"
+#: The scripts that compute programs, in ``minigen/pages/static/``: the interpreter, then its operations.
+FORWARD = (
+    "forward.js", "forward_elementwise.js", "forward_shape.js", "forward_reduce.js", "forward_images.js",
+    "forward_kernel.js", "forward_matrices.js", "forward_linear.js",
+)  # fmt: skip
 
 
 def program_of(trained: Trained, part: str | None = None) -> dict[str, Any]:
@@ -25,8 +28,3 @@ def program_of(trained: Trained, part: str | None = None) -> dict[str, Any]:
         chosen.function, examples(trained, chosen), input_names=chosen.inputs, output_names=chosen.outputs,
         modules=networks_of(trained),
     )  # fmt: skip
-
-
-def forward_source() -> str:
-    """The text of all scripts that compute programs, for a worker: ``forward.js`` and the operations."""
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("forward*.js")))

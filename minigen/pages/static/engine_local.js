@@ -1,65 +1,83 @@
-// An engine that computes the networks of a run in the page itself, in a worker, so that the page stays alive.
+// The networks of a page that computes them itself, in a Web Worker, so that the page stays alive meanwhile.
 //
-//   const engine = new LocalEngine(programs, source);       programs by part, the text of all forward*.js
+//   const engine = new LocalEngine(programs, source);       programs by part, the text of all files forward*.js
 //   const { image } = await engine.run("decoder", { code: { data: Float32Array, shape: [n, d] } });
 //
-// The worker is made of a Blob, which works in a page from disk. Where a browser refuses that, the page computes itself.
+// The worker is made of a Blob, which works in a page from disk. Where a browser refuses that, the page itself computes.
 "use strict";
 
 class LocalEngine {
   constructor(programs, source) {
     this.programs = programs;
     this.parts = Object.keys(programs);
-    this.source = source;
-    this.waiting = new Map(); // what is under way, by number
-    this.sent = new Set(); // parts that the worker has
+    this.text = `${source}\n${answerMessages}\n`;
+    this.underWay = new Map(); // by number: the message, and what to call with its answer
+    this.known = new Set(); // parts whose programs were sent
     this.number = 0;
   }
 
-  // Values {data, shape} by the name of each input to values by the name of each output; one after the other.
+  // Values {data, shape} by the name of each input to values by the name of each output; calls are answered in order.
   async run(part, inputs) {
     if (!(part in this.programs)) throw new Error(`this run has no ${part}; its parts are ${this.parts.join(", ")}`);
-    this.worker ??= this.started();
-    const number = this.number++;
-    const message = { number, part, inputs, program: this.sent.has(part) ? undefined : this.programs[part] };
-    this.sent.add(part);
     return new Promise((resolve, reject) => {
-      this.waiting.set(number, { resolve, reject });
-      this.worker.postMessage(message);
+      const message = { number: this.number++, part, inputs };
+      this.underWay.set(message.number, { message, resolve, reject });
+      this.send(message);
     });
   }
 
-  // Ends the worker; what is under way is not answered.
+  // Ends the worker. Calls that are under way fail.
   close() {
-    this.worker?.terminate();
-    this.worker = undefined;
-    this.sent.clear();
-    for (const { reject } of this.waiting.values()) reject(new Error("the engine was closed"));
-    this.waiting.clear();
+    this.port?.close();
+    this.port = undefined;
+    this.known.clear();
+    for (const { reject } of this.underWay.values()) reject(new Error("the engine was closed"));
+    this.underWay.clear();
   }
 
-  started() {
-    const answered = ({ data: { number, outputs, error } }) => {
-      const { resolve, reject } = this.waiting.get(number);
-      this.waiting.delete(number);
-      if (error) reject(new Error(error));
-      else resolve(outputs);
-    };
-    const text = `${this.source}\n${answerMessages}\n`;
+  send(message) {
+    this.port ??= this.inWorker();
+    const program = this.known.has(message.part) ? undefined : this.programs[message.part];
+    this.known.add(message.part);
+    this.port.send({ ...message, program });
+  }
+
+  answered({ number, outputs, error }) {
+    const { resolve, reject } = this.underWay.get(number) ?? {};
+    this.underWay.delete(number);
+    if (error) reject?.(new Error(error));
+    else resolve?.(outputs);
+  }
+
+  inWorker() {
+    const script = new Blob([`${this.text}answerMessages(self);`], { type: "text/javascript" });
+    let worker;
     try {
-      const address = URL.createObjectURL(new Blob([`${text}answerMessages(self);`], { type: "text/javascript" }));
-      const worker = new Worker(address);
-      worker.onmessage = answered;
-      return worker;
-    } catch { // the same in the page
-      const port = { postMessage: (data) => answered({ data }) };
-      new Function("port", `${text}answerMessages(port);`)(port);
-      return { postMessage: (data) => setTimeout(() => port.onmessage({ data })), terminate: () => {} };
+      worker = new Worker(URL.createObjectURL(script));
+    } catch {
+      return this.inPage();
     }
+    worker.onmessage = ({ data }) => this.answered(data);
+    worker.onerror = () => { // it did not start: all messages again
+      worker.terminate();
+      this.port = this.inPage();
+      this.known.clear();
+      for (const { message } of this.underWay.values()) this.send(message);
+    };
+    return { send: (message) => worker.postMessage(message), close: () => worker.terminate() };
+  }
+
+  inPage() {
+    LocalEngine.page = { postMessage: (answer) => this.answered(answer) };
+    const script = document.createElement("script");
+    script.textContent = `{\n${this.text}answerMessages(LocalEngine.page);\n}`;
+    document.head.append(script);
+    const { onmessage } = LocalEngine.page;
+    return { send: (message) => setTimeout(() => onmessage({ data: message })), close: () => script.remove() };
   }
 }
 
-// What the worker does; it has no access to this page, but is sent there as text.
+// What the worker does. It is sent there as text, and sees nothing of the page.
 function answerMessages(port) {
   const networks = new Map();
   port.onmessage = ({ data: { number, part, inputs, program } }) => {

@@ -64,15 +64,16 @@ Object.assign(operations, {
     const y = fresh([n, channels, rows.length, cols.length], x.data.constructor);
     let to = 0;
     for (let plane = 0; plane < n * channels; plane++) {
+      if (mode === "nearest") {
+        for (const [i] of rows) for (const [j] of cols) y.data[to++] = x.data[(plane * height + i) * width + j];
+        continue;
+      }
       for (const [i0, i1, p] of rows) {
         const a = (plane * height + i0) * width, b = (plane * height + i1) * width;
         for (const [j0, j1, q] of cols) {
-          const first = q === 0 ? x.data[a + j0] : x.data[a + j0] * (1 - q) + x.data[a + j1] * q;
-          if (p === 0) y.data[to++] = first;
-          else {
-            const second = q === 0 ? x.data[b + j0] : x.data[b + j0] * (1 - q) + x.data[b + j1] * q;
-            y.data[to++] = first * (1 - p) + second * p;
-          }
+          const first = x.data[a + j0] * (1 - q) + x.data[a + j1] * q;
+          const second = x.data[b + j0] * (1 - q) + x.data[b + j1] * q;
+          y.data[to++] = first * (1 - p) + second * p;
         }
       }
     }
@@ -83,7 +84,7 @@ Object.assign(operations, {
 // For each new pixel along an axis: the two old ones that it lies between, and how far it is on the way.
 function ways(size, factor, mode) {
   return Array.from({ length: Math.floor(size * factor) }, (_, i) => {
-    if (mode === "nearest") return [Math.floor(i / factor), 0, 0];
+    if (mode === "nearest") return [Math.floor(i / factor)];
     const at = Math.min(Math.max((i + 0.5) / factor - 0.5, 0), size - 1), low = Math.floor(at);
     return [low, Math.min(low + 1, size - 1), at - low];
   });
