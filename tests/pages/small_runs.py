@@ -16,8 +16,12 @@ from minigen.data import Dataset
 from minigen.data.glyphs import glyphs
 
 DENSE = {"hidden": 32, "latent": 8}
-GAN = {"network": "dense", "hidden": 32, "latent": 8}
+#: Steps that are long enough for samples to differ from each other after a few of them.
+LIVELY = {"lr_generator": 1e-2, "lr_discriminator": 2e-3, "ema": 0.5, "latent": 8}
+GAN = {"network": "dense", "hidden": 32, **LIVELY}
+CONV_GAN = {"channels": 4, **LIVELY}
 CONV = {"channels": 8, "latent": 8}
+VQ = {"codes": 16, "latent": 8, "channels": 8, "layers": 1, "prior_channels": 8, "lr": 1e-2, "max_steps": 80}
 #: By kind: the model, is its data RGB 32x32 instead of grey 28x28, and its options.
 KINDS: dict[str, tuple[str, bool, dict[str, Any]]] = {
     "ae": ("ae", False, {"latent": 8}),
@@ -29,19 +33,19 @@ KINDS: dict[str, tuple[str, bool, dict[str, Any]]] = {
     "cvae": ("cvae", False, DENSE),
     "conv-vae-rgb": ("conv-vae", True, {"channels": 8, "hidden": 32, "latent": 6}),
     "vae-2": ("vae", False, {"hidden": 32, "latent": 2}),
-    "vq-vae": ("vq-vae", False, {"codes": 16, "latent": 8, "channels": 8, "layers": 1, "prior_channels": 8}),
-    "vq-vae-rgb": ("vq-vae", True, {"codes": 16, "latent": 8, "channels": 8, "layers": 1, "prior_channels": 8}),
-    "gan": ("gan", False, {"hidden": 32, "latent": 8}),
-    "wgan-gp-rgb": ("wgan-gp", True, {"channels": 4, "latent": 8, "n_critic": 1}),
+    "vq-vae": ("vq-vae", False, VQ),
+    "vq-vae-rgb": ("vq-vae", True, VQ),
+    "gan": ("gan", False, {"hidden": 32, **LIVELY}),
+    "wgan-gp-rgb": ("wgan-gp", True, {**CONV_GAN, "n_critic": 1}),
     "lsgan": ("lsgan", False, GAN),
-    "sngan": ("sngan", False, {"channels": 4, "latent": 8}),
+    "sngan": ("sngan", False, CONV_GAN),
     "pacgan": ("pacgan", False, GAN),
     "cgan": ("cgan", False, GAN),
-    "acgan-rgb": ("acgan", True, {"channels": 4, "latent": 8}),
+    "acgan-rgb": ("acgan", True, CONV_GAN),
     "infogan": ("infogan", False, {**GAN, "latent": 6}),
     "aae": ("aae", False, GAN),
     "ali": ("ali", False, GAN),
-    "vae-gan-rgb": ("vae-gan", True, {"channels": 4, "latent": 8}),
+    "vae-gan-rgb": ("vae-gan", True, CONV_GAN),
     "began": ("began", False, GAN),
     "ebgan": ("ebgan", False, GAN),
 }

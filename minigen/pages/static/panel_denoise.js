@@ -10,6 +10,7 @@
     const [channels, height, width] = payload.image.shape;
     const range = payload.image.range;
     const state = { kind, level, row: 0, seed: 1, brush: 3, clean: null, noisy: null, made: null };
+    page.noise = state; // for whoever looks
 
     const canvas = images.canvas({ id: "denoise-noisy", class: "pic large", role: "application", "aria-label": "the image that the model sees: arrows move, Space draws noise" });
     const result = images.canvas({ id: "denoise-result", class: "pic large", "aria-label": "what the model makes of it" });

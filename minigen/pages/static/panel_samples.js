@@ -46,7 +46,7 @@
     const { score } = page.payload.abilities;
     const { model } = page;
     const state = { source: "samples", round: 0, label: null, limit: Infinity, sorted: false };
-    const table = minigen.el("div", { class: "strip", id: "samples-table" });
+    const table = minigen.el("div", { class: "table", id: "samples-table" });
 
     const figure = (found, scores, i) => {
       const canvas = page.images.canvas({ "aria-hidden": true });

@@ -77,9 +77,9 @@
       minigen.button("Another path", other, { id: "walk-path" }), place);
 
     const said = minigen.el("output", { id: "walk-score" });
-    const graph = score ? minigen.el("canvas", { height: 60, class: "wide", role: "img", "aria-label": "the score along the walk" }) : null;
+    const graph = score ? minigen.el("canvas", { height: 60, class: "wide", hidden: true, role: "img", "aria-label": "the score along the walk" }) : null;
     const taken = minigen.el("output", { id: "walk-class" });
-    const near = minigen.el("div", { class: "strip", id: "walk-nearest" });
+    const near = minigen.el("div", { class: "table", id: "walk-nearest" });
     const about = minigen.latest(async () => {
       const { image, code, label } = shown;
       if (score) {
@@ -88,7 +88,8 @@
         if (scores.length > KEPT) scores.shift();
         said.textContent = minigen.scoreText(page, value);
         said.dataset.value = value;
-        curve(graph, scores);
+        graph.hidden = scores.length < 2;
+        if (!graph.hidden) curve(graph, scores);
       }
       if (classifies) {
         const [found] = await minigen.classify(page, image);
