@@ -4,7 +4,8 @@
 const minigen = { panels: [] };
 
 {
-  // A panel of a page: {id, title, about, can: (page) => bool, mount: (root, page) => ...}. Where `can` is false it is absent.
+  // A panel of a page: {id, title, about, mount: (root, page) => ..., can?: (page) => bool}; where `can` is false it is
+  // absent, and where a run does not offer it.
   minigen.panel = (panel) => minigen.panels.push(panel);
 
   // An element: el("button", {class: "small", onclick: f, "aria-label": "..."}, "text", child, ...); null children are left out.

@@ -73,9 +73,23 @@
       await this.set({ code: await this.codeOf(i), label }, from);
     }
 
-    // Put every panel that the model can fill into `root`.
+    // Sample number i of the prior, or of a density fitted to codes: {code, label}.
+    sample(i) {
+      const { codes, labels } = this.payload.samples;
+      const k = i % codes.shape[0];
+      return { code: codes.data.slice(k * this.model.size, (k + 1) * this.model.size), label: labels ? labels.data[k] : this.label };
+    }
+
+    // The first code: that of a test image, or a sample, or the mean of all.
+    async begin() {
+      if (this.model.encodes) await this.take(0, "begin");
+      else await this.set(this.payload.samples ? this.sample(0) : {}, "begin");
+    }
+
+    // Put every panel that the run offers (minigen/explore/abilities.py) and the page can fill into `root`.
     async mount(root) {
-      for (const panel of minigen.panels.filter((one) => one.can(this))) {
+      const offered = ({ id, can }) => this.payload.abilities.panels.includes(id) && (can?.(this) ?? true);
+      for (const panel of minigen.panels.filter(offered)) {
         const body = minigen.el("div", { class: "body" });
         const title = minigen.el("h2", { id: `title-${panel.id}` }, panel.title);
         const head = minigen.el("header", {}, title, minigen.el("p", { class: "muted" }, panel.about));

@@ -73,7 +73,7 @@
     page.on(({ from }) => { if (from === "class") fill(); if (from !== "between" && playing) stop(); });
 
     const first = async () => {
-      const [a, b] = model.encodes ? [await page.codeOf(0), await page.codeOf(Math.min(1, choices - 1))] : [0, 1].map((i) => payload.samples.codes.data.slice(i * model.size, (i + 1) * model.size));
+      const [a, b] = model.encodes ? [await page.codeOf(0), await page.codeOf(Math.min(1, choices - 1))] : [0, 1].map((i) => page.sample(i).code);
       [ends[0].code, ends[1].code] = [a, b];
       await fill();
     };
@@ -83,8 +83,8 @@
   minigen.panel({
     id: "interpolation",
     title: "Interpolation",
+    can: (page) => page.model.encodes || page.payload.samples !== null,
     about: "From one image to another. Choose A and B below, or take the current code.",
-    can: (page) => page.model.decodes && (page.model.encodes || Boolean(page.payload.samples)),
     mount,
   });
 }

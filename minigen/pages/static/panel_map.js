@@ -28,7 +28,7 @@
       const side = Math.round(canvas.clientWidth * (window.devicePixelRatio || 1));
       for (const one of [layer, canvas]) [one.width, one.height] = [side, side];
       const context = layer.getContext("2d");
-      const radius = side * (view.points.length > 800 ? 0.0042 : 0.006);
+      const radius = side * (view.points.length > 800 ? 0.0042 : 0.0065);
       const plain = minigen.themed("--accent");
       context.globalAlpha = 0.8;
       view.points.forEach((point, i) => {
@@ -172,7 +172,7 @@
     id: "map",
     title: "Latent map",
     about: "Codes of test images. Hover to see one, click it to take it; click or drag anywhere to paint what the decoder makes there.",
-    can: (page) => page.model.decodes && Boolean(page.payload.test.codes) && page.model.size > 1,
+    can: (page) => page.payload.test.codes !== null && page.model.size > 1,
     mount,
   });
 }

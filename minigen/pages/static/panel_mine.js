@@ -77,7 +77,6 @@
     id: "mine",
     title: "Encode mine",
     about: "Draw with the mouse or a finger, or drop a picture.",
-    can: (page) => page.model.encodes || page.model.reconstructs,
     mount,
   });
 }

@@ -32,7 +32,8 @@
           slider.dispatchEvent(new Event("input"));
         },
       });
-      const bar = minigen.el("span", { class: "meter", title: `${activity[k].toPrecision(3)} ${unit}` }, minigen.el("i", { style: `width:${(100 * activity[k]) / most}%` }));
+      const words = `${activity[k].toPrecision(3)} ${unit}`;
+      const bar = minigen.el("span", { class: "meter", title: words, role: "img", "aria-label": words }, minigen.el("i", { style: `width:${(100 * activity[k]) / most}%` }));
       rows.set(k, { slider, value });
       list.append(minigen.el("div", { class: "slider" }, minigen.el("label", { for: `z${k}` }, `z${k}`), bar, slider, value));
       refresh(k);
@@ -49,7 +50,7 @@
 
     const active = Array.from(activity).filter((a) => a > 0.01).length;
     const count = minigen.el("p", { class: "muted small" }, `${active} of ${latent.size} dimensions are active (over 0.01 ${unit}); the bars show how much each carries.`);
-    root.append(list, more, count);
+    root.append(list, more, page.model.encodes ? count : "");
     order.slice(0, FIRST).forEach(add);
     page.on(() => rows.forEach((_, k) => refresh(k)));
   };
@@ -58,7 +59,6 @@
     id: "sliders",
     title: "Dimensions",
     about: "The most active dimensions of the current code, one slider each.",
-    can: (page) => page.model.decodes && !page.payload.grid,
     mount,
   });
 }

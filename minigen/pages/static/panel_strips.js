@@ -39,7 +39,6 @@
     id: "strips",
     title: "Traversals",
     about: "What one dimension does: each row goes from its low to its high, from the current code. Click an image to go there.",
-    can: (page) => page.model.decodes && !page.payload.grid,
     mount,
   });
 }

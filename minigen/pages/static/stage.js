@@ -8,13 +8,7 @@
     const said = minigen.el("p", { class: "muted small", role: "status" });
     const past = [];
     let sample = 0;
-
-    const draw = () => {
-      const { codes, labels } = payload.samples;
-      const i = sample++ % codes.shape[0];
-      const code = codes.data.slice(i * page.model.size, (i + 1) * page.model.size);
-      page.set({ code, label: labels ? labels.data[i] : page.label }, "sample");
-    };
+    const draw = () => page.set(page.sample(++sample), "sample");
     const back = minigen.button("Undo", () => { past.pop(); page.set(past.pop(), "undo"); }, { id: "undo", disabled: true });
     const buttons = minigen.el("div", { class: "buttons" },
       payload.samples ? minigen.button("Draw a sample", draw, { id: "sample", title: `from the ${payload.samples.origin}` }) : null,

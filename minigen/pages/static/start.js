@@ -29,7 +29,7 @@
     root.replaceChildren(heading(payload), minigen.el("p", { id: "complaint", role: "alert", hidden: true }),
       minigen.el("div", { class: "columns" }, page.model.decodes ? minigen.stage(page) : null, panels));
     await page.mount(panels);
-    if (page.model.decodes) await (page.model.encodes ? page.take(0, "start") : page.set({}, "start"));
+    if (page.model.decodes) await page.begin();
     root.removeAttribute("aria-busy");
   };
 
