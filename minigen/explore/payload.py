@@ -58,7 +58,7 @@ def payload_of(run: Trained, networks: Mapping[str, Network]) -> dict[str, Any]:
             "step": run.checkpoint_facts["state"]["step"],
         },
         "image": {"shape": list(run.facts["image_shape"]), "range": list(run.value_range)},
-        "parts": {name: {"inputs": one.inputs, "outputs": one.outputs} for name, one in networks.items()},
+        "parts": {name: {"inputs": list(one.inputs), "outputs": one.outputs} for name, one in networks.items()},
         "latent": _latent(run, test, codes),
         "classes": list(run.class_names) or None,
         "test": _images(run, test, len(whole["test"])) | {

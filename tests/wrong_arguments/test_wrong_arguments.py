@@ -67,9 +67,9 @@ WITHOUT_ROW = {
     "nn.ShapeError", "losses.Reduction", "optim.Group", "optim.Optimizer", "optim.Schedule",
     "weights.CONVENTIONS", "weights.Convention", "weights.Plan", "weights.SUFFIXES",
     "data.NAMES", "data.Batch", "data.DownloadError", "data.cache_folder", "mg.Function", "mg.FusedFunction",
-    "mg.GradientError", "mg.GradientMismatch", "mg.autograd", "mg.cuda_status", "mg.losses", "mg.manual_seed", "mg.nn",
-    "mg.no_grad", "mg.onnx", "mg.ops", "mg.optim", "mg.train", "mg.open_run", "mg.Run", "mg.ConfigError",
-    "mg.CheckpointError", "mg.Logger", "mg.NonFiniteLoss", "mg.RunFolderError", "mg.distributed",
+    "mg.autograd", "mg.CheckpointError", "mg.ConfigError", "mg.cuda_status", "mg.distributed", "mg.explore",
+    "mg.GradientError", "mg.GradientMismatch", "mg.Logger", "mg.losses", "mg.manual_seed", "mg.nn", "mg.no_grad",
+    "mg.NonFiniteLoss", "mg.onnx", "mg.open_run", "mg.ops", "mg.optim", "mg.Run", "mg.RunFolderError", "mg.train",
     "mg.weights",
 }  # fmt: skip
 

@@ -24,7 +24,7 @@ const minigen = { panels: [] };
   minigen.latest = (run) => {
     let busy = false;
     let waiting = null;
-    return async (...given) => {
+    const call = async (...given) => {
       waiting = given;
       if (busy) return;
       busy = true;
@@ -38,6 +38,8 @@ const minigen = { panels: [] };
         busy = false;
       }
     };
+    call.busy = () => busy;
+    return call;
   };
 
   // `run` once nothing has asked for it during `ms` milliseconds.

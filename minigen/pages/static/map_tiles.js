@@ -14,6 +14,7 @@
 
     toggle(on) {
       this.on = on;
+      this.sheet = null;
       if (on) this.fill().catch(minigen.complain);
       else this.onchange();
     }
@@ -38,11 +39,12 @@
       this.onchange();
     }
 
-    // Lay the decoded plane on a canvas of that side.
+    // Lay the decoded plane on a canvas of that side, if it is wanted and decoded: true if so.
     paint(context, side) {
-      if (!this.on || !this.sheet) return;
+      if (!this.on || !this.sheet) return false;
       context.imageSmoothingEnabled = false;
       context.drawImage(this.sheet, 0, 0, side, side);
+      return true;
     }
   };
 }

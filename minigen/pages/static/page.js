@@ -42,6 +42,11 @@
       }
     }
 
+    // Resolves when the current code is decoded and shown.
+    async settled() {
+      while (this.#decode.busy()) await new Promise((done) => setTimeout(done, 5));
+    }
+
     show(canvas, floats, i = 0) {
       this.images.show(canvas, floats, i);
     }

@@ -52,7 +52,7 @@
       const side = canvas.width;
       const context = canvas.getContext("2d");
       context.clearRect(0, 0, side, side);
-      tiles.paint(context, side);
+      canvas.dataset.tiles = tiles.paint(context, side) ? "shown" : "";
       context.drawImage(layer, 0, 0);
       const at = (point) => view.toWindow(point).map((x) => x * side);
       if (hovered !== null) ring(context, at(view.points[hovered]), side * 0.01, minigen.themed("--ink"), side * 0.003);

@@ -33,8 +33,9 @@
     });
     const neighbours = minigen.later(120, () => nearest.replaceChildren(...minigen.neighbours(page, sketch.floats())));
     const sketch = new minigen.Sketch(images, look);
+    page.sketch = sketch;
 
-    const file = minigen.el("input", { type: "file", accept: "image/*", id: "picture", class: "hidden", onchange: () => {
+    const file = minigen.el("input", { type: "file", accept: "image/*", id: "picture", class: "hidden", "aria-label": "a picture from a file", onchange: () => {
       if (file.files[0]) sketch.layFile(file.files[0]).then(() => minigen.complain(null), minigen.complain);
       file.value = "";
     } });

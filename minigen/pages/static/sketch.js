@@ -2,7 +2,7 @@
 "use strict";
 
 {
-  const SCALE = 10; // drawn at ten times the size, then made smaller: soft edges, as images of the data have them
+  const SIDE = 280; // about how many pixels wide it is: a pixel of the image is the mean over a square of these
 
   minigen.Sketch = class {
     constructor(images, onchange) {
@@ -11,8 +11,9 @@
       this.brush = 2; // pixels of the image
       this.ink = "#ffffff";
       this.paper = "#000000";
-      this.small = images.canvas({ id: "small" });
-      const [width, height] = [images.width * SCALE, images.height * SCALE];
+      this.small = images.canvas({ id: "small", "aria-label": "the drawing as the model sees it" });
+      this.scale = Math.max(1, Math.round(SIDE / Math.max(images.width, images.height)));
+      const [width, height] = [images.width * this.scale, images.height * this.scale];
       this.canvas = minigen.el("canvas", { width, height, id: "sketch", class: "sketch", role: "img", "aria-label": "drawing area: draw with the pointer, or drop a picture" });
       this.context = this.canvas.getContext("2d", { willReadFrequently: true });
       this.#listen();
@@ -51,13 +52,23 @@
       this.#changed();
     }
 
-    // The drawing as floats of the model: the mean over each pixel's square.
+    // The drawing as floats of the model: the mean over each pixel's square, in bytes.
     floats() {
-      const context = this.small.getContext("2d", { willReadFrequently: true });
-      context.imageSmoothingEnabled = true;
-      context.imageSmoothingQuality = "high";
-      context.drawImage(this.canvas, 0, 0, this.small.width, this.small.height);
-      return this.images.read(this.small);
+      const { scale, canvas, small } = this;
+      const { data } = this.context.getImageData(0, 0, canvas.width, canvas.height);
+      const context = small.getContext("2d", { willReadFrequently: true });
+      const made = context.createImageData(small.width, small.height);
+      const sums = new Float64Array(made.data.length);
+      for (let y = 0, at = 0; y < canvas.height; y++) {
+        const row = Math.floor(y / scale) * small.width;
+        for (let x = 0; x < canvas.width; x++, at += 4) {
+          const to = 4 * (row + Math.floor(x / scale));
+          for (let c = 0; c < 4; c++) sums[to + c] += data[at + c];
+        }
+      }
+      sums.forEach((sum, k) => { made.data[k] = sum / scale ** 2; });
+      context.putImageData(made, 0, 0);
+      return this.images.read(small);
     }
 
     #fill() {
@@ -77,7 +88,7 @@
         return [((event.clientX - box.left) * canvas.width) / box.width, ((event.clientY - box.top) * canvas.height) / box.height];
       };
       const stroke = (to) => {
-        Object.assign(context, { strokeStyle: this.ink, lineWidth: this.brush * SCALE, lineCap: "round", lineJoin: "round" });
+        Object.assign(context, { strokeStyle: this.ink, lineWidth: this.brush * this.scale, lineCap: "round", lineJoin: "round" });
         context.beginPath();
         context.moveTo(...last);
         context.lineTo(...to);
