@@ -48,16 +48,17 @@ def program(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     modules: Mapping[str, Module] | None = None,
+    dynamic_batch: bool = True,
     fold: bool = True,
 ) -> dict[str, Any]:
-    """A Module, or a function of Tensors, as a dict that JSON can hold, in float32, for any batch size.
+    """A Module, or a function of Tensors, as a dict that JSON can hold, in float32; with `dynamic_batch` for every N.
 
     The arguments are those of `export`; batch norm is multiplied into the weights before it, if `fold` is true.
     ExportError: something has no ONNX form, or the page has no operation for it.
     """
     with recorded(
-        function, example_inputs, dtype="float32", fold=fold, input_names=input_names, output_names=output_names,
-        modules=modules,
+        function, example_inputs, dtype="float32", dynamic_batch=dynamic_batch, fold=fold, input_names=input_names,
+        output_names=output_names, modules=modules,
     ) as (_, _, written):  # fmt: skip
         for node in written.nodes:
             _check(node)

@@ -54,6 +54,7 @@ class Network {
 
   // Values by the name of each input to values by the name of each output.
   run(inputs) {
+    memory.free(); // where the run before this one failed
     const values = new Map(this.weights);
     for (const about of this.program.inputs) values.set(about.name, checked(about, inputs[about.name]));
     const given = this.program.inputs.map(({ name }) => values.get(name));

@@ -26,6 +26,7 @@ const memory = {
   // A matrix whose numbers are left to be written. It lasts until `free`, that of weights (`lasting`) always.
   matrix(rows, columns, lasting = false) {
     if (!this.started) this.start();
+    if (lasting && this.end !== undefined) throw new Error("weights lie below matrices that do not last");
     const stride = Math.ceil(columns / 4) * 4;
     const start = lasting ? this.top : this.end ?? this.top;
     const end = start + rows * stride;
