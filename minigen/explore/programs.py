@@ -1,6 +1,6 @@
 """All networks of a run for a page that computes them itself; weights that several of them have are there once.
 
-Imports: onnx, runs, program. Read next: ``program.py``.
+Imports: onnx, runs. Read next: ``minigen/onnx/program.py``, ``minigen/pages/static/forward.js``.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from minigen.algorithms.options import ConfigError
-from minigen.explore.program import program_of
 from minigen.onnx import ExportError
+from minigen.onnx.program import program
+from minigen.runs.parts import examples, networks_of, part_of
 from minigen.runs.trained import Trained
 
 
@@ -32,11 +33,23 @@ def programs_of(run: Trained, names: Iterable[str]) -> dict[str, Any]:
     parts = {}
     for name in names:
         try:
-            program = program_of(run, name)
+            made = program_of(run, name)
         except (ConfigError, ExportError) as error:
             raise ConfigError(
                 f"a page of {run.recipe.name} cannot compute its {name}; leave -o out, then minigen computes it "
                 f"({error})"
             ) from error
-        parts[name] = program | {"weights": {key: place(one) for key, one in program["weights"].items()}}
+        parts[name] = made | {"weights": {key: place(one) for key, one in made["weights"].items()}}
     return {"parts": parts, "weights": weights}
+
+
+def program_of(trained: Trained, part: str | None = None) -> dict[str, Any]:
+    """A part of a run as a program (see ``minigen/runs/parts.py``); None: that which makes images.
+
+    ConfigError: the model has no such part. ExportError: a page has no operation for it.
+    """
+    _, chosen = part_of(trained, part)
+    return program(
+        chosen.function, examples(trained, chosen), input_names=chosen.inputs, output_names=chosen.outputs,
+        modules=networks_of(trained),
+    )  # fmt: skip

@@ -17,7 +17,7 @@ from pages.browser import opened
 from pages.small_runs import small_run
 
 from minigen.explore.page import FORWARD
-from minigen.explore.program import program_of
+from minigen.explore.programs import program_of
 from minigen.pages.assemble import POLICY, STATIC
 
 HEAD = '<!doctype html><link rel=icon href=data:,><meta http-equiv="Content-Security-Policy" content="{policy}">'

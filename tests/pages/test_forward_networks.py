@@ -17,7 +17,7 @@ from runs.test_every_model import IMAGES, LABELS, settings_of
 import minigen as mg
 from minigen.algorithms.catalog import MODELS
 from minigen.autograd import Tensor
-from minigen.explore.program import program_of
+from minigen.explore.programs import program_of
 from minigen.inventory import ITEMS
 from minigen.inventory.cases import Case
 from minigen.onnx.export import Job
