@@ -16,7 +16,7 @@ STATIC = Path(__file__).parent / "static"
 #: Nothing from elsewhere: scripts and styles of this file, workers and pictures that it makes, the server it came from.
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:; style-src 'unsafe-inline'; "
-    "img-src data: blob:; worker-src blob:; connect-src 'self' data: blob:"
+    "img-src 'self' data: blob:; worker-src blob:; connect-src 'self' data: blob:"
 )
 
 PAGE = """<!doctype html>

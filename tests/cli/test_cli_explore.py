@@ -24,7 +24,8 @@ def test_what_is_no_page_stays(minigen, trained, tmp_path):
     (tmp_path / "notes").write_text("more of them")
     for name, words in (
         ("notes.html", "it exists and is no HTML page"), ("notes", "it is a file; give a folder"),
-        ("page.png", "take a name that ends in .html"), ("nowhere/page", "there is no folder"), ("", "must not be empty"),
+        ("page.png", "take a name that ends in .html"), ("nowhere/page", "there is no folder"),
+        ("", "must not be empty"),
     ):  # fmt: skip
         done = minigen("explore", trained, "-o", name)
         assert done.code in (1, 2) and words in done.err and done.err.count("\n") == 1, done.err
