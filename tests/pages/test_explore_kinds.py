@@ -5,7 +5,6 @@ Read next: ``test_explore.py``; for the panels of GANs, codebooks and noise, the
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,17 +117,13 @@ def test_a_page_that_minigen_serves(served: tuple[mg.Run, Server]) -> None:
         use_what_is_there(page, run)
 
 
-def open_in(stack: contextlib.ExitStack, server: Server) -> str:
-    stack.enter_context(server)
-    return server.url
-
-
 def test_the_command_may_end_while_its_page_is_open() -> None:
     run = small_run("vae")
-    server = Server(routes(run), host="127.0.0.1", port=0)
-    with contextlib.ExitStack() as serving, explored(open_in(serving, server), allowed=("ERR_CONNECTION",)) as page:
-        serving.close()
+    with Server(routes(run), host="127.0.0.1", port=0) as server, explored(server.url, allowed=("ERR_FAILED",)) as page:
+        page.route("**/run?*", lambda route: route.abort())
         page.click("#mean")
         page.wait_for_selector("#complaint:not([hidden])")
         assert "is the command still running?" in page.locator("#complaint").inner_text()
-        page.evaluate("() => minigen.complain(null)")
+        page.unroute("**/run?*")
+        page.click("#mean")  # it is back
+        assert_shows_current(page, run)
