@@ -7,13 +7,14 @@ Object.assign(operations, {
   Relu([x]) {
     const y = fresh(x.shape, x.data.constructor);
     const a = x.data, b = y.data;
-    for (let i = 0; i < a.length; i++) b[i] = a[i] < 0 ? 0 : a[i]; // a NaN stays
+    for (let i = 0; i < a.length; i++) b[i] = Math.max(a[i], 0); // of a NaN it is NaN
     return y;
   },
   LeakyRelu([x], { alpha = 0.01 }) {
     const y = fresh(x.shape, x.data.constructor);
     const a = x.data, b = y.data;
-    for (let i = 0; i < a.length; i++) b[i] = a[i] < 0 ? alpha * a[i] : a[i];
+    if (alpha > 0 && alpha <= 1) for (let i = 0; i < a.length; i++) b[i] = Math.max(a[i], alpha * a[i]);
+    else for (let i = 0; i < a.length; i++) b[i] = a[i] < 0 ? alpha * a[i] : a[i];
     return y;
   },
   Sigmoid([x]) {
@@ -117,22 +118,41 @@ function stridesIn(value, shape) {
   return strides;
 }
 
-// Call `row(start of each value, start of the result)` for each row along the last axis.
+// Call `row(starts, to, width, steps)` for each row of a shape: where it begins in each of the values that have these
+// strides and in the result, its length, and by how many elements each value moves along it.
 function eachRow(shape, strides, row) {
-  const outer = shape.slice(0, -1);
-  const rows = count(outer), width = shape.at(-1) ?? 1;
-  const at = outer.map(() => 0);
-  const starts = strides.map(() => 0);
+  if (count(shape) === 0) return;
+  const axes = joined(shape, strides);
+  const outer = axes.shape.slice(0, -1), width = axes.shape.at(-1);
+  const rows = count(outer), steps = axes.strides.map((s) => s.at(-1));
+  const at = outer.map(() => 0), starts = strides.map(() => 0);
   for (let r = 0; r < rows; r++) {
-    row(starts, r * width);
+    row(starts, r * width, width, steps);
     for (let axis = outer.length - 1; axis >= 0; axis--) {
       at[axis]++;
-      strides.forEach((s, k) => { starts[k] += s[axis]; });
+      for (let k = 0; k < starts.length; k++) starts[k] += axes.strides[k][axis];
       if (at[axis] < outer[axis]) break;
-      strides.forEach((s, k) => { starts[k] -= s[axis] * outer[axis]; });
+      for (let k = 0; k < starts.length; k++) starts[k] -= axes.strides[k][axis] * outer[axis];
       at[axis] = 0;
     }
   }
+}
+
+// Axes that follow each other without a gap in all values, as one.
+function joined(shape, strides) {
+  const made = { shape: [1], strides: strides.map(() => [0]) };
+  for (let i = shape.length - 1; i >= 0; i--) {
+    const n = made.shape[0];
+    if (shape[i] === 1) continue;
+    if (n === 1 || strides.every((s, k) => s[i] === n * made.strides[k][0])) {
+      made.shape[0] *= shape[i];
+      if (n === 1) made.strides.forEach((s, k) => { s[0] = strides[k][i]; });
+    } else {
+      made.shape.unshift(shape[i]);
+      made.strides.forEach((s, k) => s.unshift(strides[k][i]));
+    }
+  }
+  return made;
 }
 
 // An operation of two numbers.
@@ -140,11 +160,8 @@ function binary(f, Kind) {
   const both = (a, b, attributes) => {
     const shape = broadcastShape(a.shape, b.shape);
     const y = fresh(shape, Kind ?? a.data.constructor);
-    const width = shape.at(-1) ?? 1;
-    const strides = [a, b].map((x) => stridesIn(x, shape));
-    const [p, q] = strides.map((s) => s.at(-1) ?? 0);
-    if (count(shape) > 0) eachRow(shape, strides, ([i, j], start) => {
-      for (let k = 0; k < width; k++) y.data[start + k] = f(a.data[i + k * p], b.data[j + k * q], attributes);
+    eachRow(shape, [a, b].map((x) => stridesIn(x, shape)), ([i, j], to, width, [p, q]) => {
+      for (let k = 0; k < width; k++) y.data[to + k] = f(a.data[i + k * p], b.data[j + k * q], attributes);
     });
     return y;
   };
@@ -184,12 +201,9 @@ function power(a, b) {
 operations.Where = ([condition, a, b]) => {
   const shape = broadcastShape(condition.shape, a.shape, b.shape);
   const y = fresh(shape, a.data.constructor);
-  const width = shape.at(-1) ?? 1;
-  const strides = [condition, a, b].map((x) => stridesIn(x, shape));
-  const [p, q, r] = strides.map((s) => s.at(-1) ?? 0);
-  if (count(shape) > 0) eachRow(shape, strides, ([h, i, j], start) => {
+  eachRow(shape, [condition, a, b].map((x) => stridesIn(x, shape)), ([h, i, j], to, width, [p, q, r]) => {
     for (let k = 0; k < width; k++) {
-      y.data[start + k] = condition.data[h + k * p] ? a.data[i + k * q] : b.data[j + k * r];
+      y.data[to + k] = condition.data[h + k * p] ? a.data[i + k * q] : b.data[j + k * r];
     }
   });
   return y;

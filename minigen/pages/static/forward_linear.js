@@ -58,10 +58,11 @@ Object.assign(operations, {
     const [m, k] = aShape.slice(-2), n = bShape.at(-1);
     const batch = broadcastShape(aShape.slice(0, -2), bShape.slice(0, -2));
     const y = zeros([...batch, ...(row ? [] : [m]), ...(column ? [] : [n])], a.data.constructor);
-    const strides = [[aShape, m * k], [bShape, k * n]].map(([shape, size]) =>
-      [...stridesIn({ shape: shape.slice(0, -2) }, batch).map((s) => s * size), 0]);
-    if (y.data.length > 0) eachRow([...batch, m * n], strides, ([fromA, fromB], toY) => {
-      addProduct([m, n, k], a, b, y.data, { fromA, fromB, toY });
+    const strides = [aShape, bShape].map((shape) => stridesIn({ shape: shape.slice(0, -2) }, batch));
+    eachRow(batch, strides, ([i, j], to, width, [p, q]) => {
+      for (let r = 0; r < width; r++) {
+        addProduct([m, n, k], a, b, y.data, { fromA: (i + r * p) * m * k, fromB: (j + r * q) * k * n, toY: (to + r) * m * n });
+      }
     });
     return y;
   },

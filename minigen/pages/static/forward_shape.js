@@ -21,8 +21,7 @@ function place(i, length) {
 // The elements whose places are those of `shape` in steps of `strides`, from `start` on.
 function strided(x, shape, strides, start = 0) {
   const y = fresh(shape, x.data.constructor);
-  const width = shape.at(-1) ?? 1, step = strides.at(-1) ?? 0;
-  if (count(shape) > 0) eachRow(shape, [strides], ([i], to) => {
+  eachRow(shape, [strides], ([i], to, width, [step]) => {
     for (let k = 0; k < width; k++) y.data[to + k] = x.data[start + i + k * step];
   });
   return y;
@@ -94,9 +93,8 @@ Object.assign(operations, {
     const y = fresh(shape, x.data.constructor);
     y.data.fill(value ? value.data[0] : 0);
     const strides = stridesOf(shape), first = before.reduce((sum, n, i) => sum + n * strides[i], 0);
-    const width = x.shape.at(-1);
-    if (x.data.length > 0) eachRow(x.shape, [strides], ([to], from) => {
-      y.data.set(x.data.subarray(from, from + width), first + to);
+    eachRow(x.shape, [strides], ([to], from, width) => {
+      for (let k = 0; k < width; k++) y.data[first + to + k] = x.data[from + k];
     });
     return y;
   },
@@ -144,10 +142,9 @@ Object.assign(operations, {
 
 // Call `each(which element of x, which of the places)`: places stand for one axis, the others stay.
 function eachPlace(x, places, axis, each) {
-  const at = axisOf(axis, x.shape.length), width = places.shape.at(-1);
-  const strides = stridesOf(x.shape), step = strides[at];
-  const others = strides.map((s, i) => (i === at ? 0 : s)), last = others.at(-1);
-  if (places.data.length > 0) eachRow(places.shape, [others], ([start], i) => {
-    for (let k = 0; k < width; k++) each(start + k * last + place(places.data[i + k], x.shape[at]) * step, i + k);
+  const at = axisOf(axis, x.shape.length), strides = stridesOf(x.shape), step = strides[at];
+  const others = strides.map((s, i) => (i === at ? 0 : s));
+  eachRow(places.shape, [others], ([start], i, width, [other]) => {
+    for (let k = 0; k < width; k++) each(start + k * other + place(places.data[i + k], x.shape[at]) * step, i + k);
   });
 }
