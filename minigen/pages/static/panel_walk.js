@@ -27,10 +27,12 @@
     let shown = null; // the newest {code, label, image}
     let moments = 0;
 
+    let mine = null; // the code of the walk's newest place
+
     const show = () => {
-      const code = minigen.prior.code(minigen.prior.walk(walk.seed, walk.t, prior.length), prior, walk.limit);
+      mine = minigen.prior.code(minigen.prior.walk(walk.seed, walk.t, prior.length), prior, walk.limit);
       place.textContent = `path ${walk.seed}, place ${walk.t.toFixed(2)}`;
-      return page.set({ code }, "walk");
+      return page.set({ code: mine }, "walk");
     };
     const go = async () => {
       let before = performance.now();
@@ -38,6 +40,7 @@
         await show();
         await new Promise(requestAnimationFrame);
         const now = performance.now();
+        if (!mine.every((z, k) => z === page.code[k])) play(false); // somebody has chosen another one
         if (walk.playing) walk.t += (walk.speed * Math.min(now - before, 200)) / 1000;
         before = now;
       }
@@ -110,9 +113,8 @@
       event.preventDefault();
       step(by);
     });
-    page.on(({ from, ...now }) => {
+    page.on((now) => {
       shown = now;
-      if (from !== "walk" && from !== "class") play(false);
       about();
     });
   };
