@@ -10,6 +10,7 @@ Read next: ``test_browser.py``.
 from __future__ import annotations
 
 import atexit
+import base64
 import contextlib
 import functools
 import importlib
@@ -105,15 +106,22 @@ def is_own(url: str, address: str) -> bool:
 
 
 def pixels(page: Any, selector: str) -> np.ndarray[Any, Any]:
-    """What a canvas holds: bytes (H, W, 4), red, green, blue, alpha."""
-    shape, values = page.locator(selector).first.evaluate(
+    """What a canvas holds: bytes (H, W, 4), red, green, blue, alpha.
+
+    They are read from a copy: Chromium warns of a canvas that is read again and again.
+    """
+    shape, held = page.locator(selector).first.evaluate(
         """canvas => {
             const {width, height} = canvas;
-            const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
-            return [[height, width, 4], Array.from(data)];
+            const context = new OffscreenCanvas(width, height).getContext("2d", {willReadFrequently: true});
+            context.drawImage(canvas, 0, 0);
+            const {data} = context.getImageData(0, 0, width, height);
+            let text = "";
+            for (let k = 0; k < data.length; k += 8192) text += String.fromCharCode(...data.subarray(k, k + 8192));
+            return [[height, width, 4], btoa(text)];
         }"""
     )
-    return np.array(values, np.uint8).reshape(shape)
+    return np.frombuffer(base64.b64decode(held), np.uint8).reshape(shape)
 
 
 def look(page: Any) -> np.ndarray[Any, Any]:

@@ -62,7 +62,7 @@ def current(page: Any) -> tuple[np.ndarray, int | None]:
 
 def settled(page: Any) -> None:
     """Wait until the image of the newest code is painted."""
-    page.evaluate("minigen.page.set({}, 'test')")
+    page.evaluate("minigen.page.settled()")
 
 
 def slide(page: Any, selector: str, value: float) -> None:
@@ -94,3 +94,8 @@ def assert_current(page: Any, run: mg.Run, selector: str = "#current") -> None:
     """The large image is that of the current code."""
     code, label = current(page)
     assert_shows(page, selector, decoded(run, code, label)[0], run)
+
+
+def assert_sample(page: Any, run: mg.Run) -> None:
+    """The current code is one of the first samples that the run draws."""
+    assert abs(run.draw("samples", 8).codes - current(page)[0]).max(1).min() < 1e-6

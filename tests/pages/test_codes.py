@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pages.browser import pixels
-from pages.shown import assert_current, assert_painted, assert_shows, current, settled, shown
+from pages.shown import assert_current, assert_painted, assert_sample, assert_shows, settled, shown
 
 import minigen as mg
 
@@ -48,9 +48,8 @@ def test_painting_changes_the_grid_and_the_image_follows(kind: str) -> None:
         side = page.evaluate("minigen.page.payload.grid.shape[0]")
         assert side == {"vq-vae": 7, "vq-vae-rgb": 8}[kind]
         page.click("#sample")
-        drawn = run.draw("samples", 1)
         settled(page)
-        np.testing.assert_allclose(current(page)[0], drawn.codes, atol=1e-6)
+        assert_sample(page, run)
         grid = indices(page, side)
         assert_grid(page, run, grid)
 

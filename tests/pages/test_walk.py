@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pages.shown import assert_current, current, network, settled, shown, slide
+from pages.shown import assert_current, assert_sample, current, network, settled, shown, slide
 
 from minigen.metrics.neighbours import nearest_distances
 
@@ -107,7 +107,7 @@ def test_it_plays_at_its_speed_until_it_is_paused_or_another_code_is_chosen() ->
         page.click("#walk-play")
         page.click("#sample")
         page.wait_for_selector("#walk-play:text('Play')")
-        np.testing.assert_allclose(current(page)[0], run.draw("samples", 1).codes, atol=1e-6)
+        assert_sample(page, run)
 
 
 def test_truncation_is_the_prior_between_its_limits() -> None:

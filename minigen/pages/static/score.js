@@ -53,7 +53,7 @@
   minigen.scoreText = (page, value) => {
     const { kind } = page.payload.abilities.score;
     const number = kind === "error" ? value.toFixed(3) : minigen.short(value);
-    return kind === "logit" ? `${number} (${((100 / (1 + Math.exp(-value)))).toFixed(0)} %)` : number;
+    return kind === "logit" ? `${number} (${((100 / (1 + Math.exp(-value)))).toFixed(0)}\u202f%)` : number;
   };
 
   // What the number is, for a line above the images.
