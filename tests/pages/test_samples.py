@@ -101,7 +101,8 @@ def test_every_image_has_the_score_that_minigen_computes(kind: str) -> None:
         if "logit" in panel:
             score = float(page.locator("#samples-table figcaption").first.get_attribute("data-score"))
             assert (
-                f"({100 / (1 + np.exp(-score)):.0f}\u202f%)" in page.locator("#samples-table figcaption").first.inner_text()
+                f"({100 / (1 + np.exp(-score)):.0f}\u202f%)"
+                in page.locator("#samples-table figcaption").first.inner_text()
             )
 
         options = page.locator("#samples-source option").all_inner_texts()

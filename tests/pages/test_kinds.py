@@ -1,0 +1,115 @@
+"""Runs of every family and kind of latent, grey 28x28 and RGB 32x32: the page as a file, and served by minigen.
+
+Read next: ``shown.py``, ``small_runs.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pages.browser import pixels
+from pages.shown import (
+    assert_current,
+    assert_painted,
+    assert_sample,
+    assert_shows,
+    current,
+    decoded,
+    network,
+    settled,
+    shown,
+)
+
+import minigen as mg
+from minigen.explore.abilities import abilities
+
+KINDS = (
+    "ae", "conv-ae-rgb", "denoising-ae", "rae-rgb", "vae-2", "conv-vae-rgb", "cvae", "beta-vae", "burda-vae",
+    "vq-vae-rgb", "gan", "wgan-gp-rgb", "infogan", "acgan-rgb", "ali", "aae", "vae-gan-rgb", "began",
+)  # fmt: skip
+
+#: The name of each control for a screen reader, or where there is none its tag and id.
+NAMELESS = """() => [...document.querySelectorAll("button, select, input, canvas, [tabindex]")]
+    .filter((one) => one.checkVisibility() && !one.closest("[aria-hidden=true]"))
+    .filter((one) => !(one.getAttribute("aria-label") || one.labels?.length || one.textContent.trim()))
+    .filter((one) => one.getAttribute("role") !== "presentation")
+    .map((one) => `${one.tagName} ${one.id} ${one.className}`)"""
+
+
+@pytest.mark.parametrize("served", [False, True], ids=["file", "served"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_page_of_each_kind_shows_what_minigen_computes(kind: str, served: bool) -> None:
+    with shown(kind, served=served) as (page, run):
+        offered = abilities(run, factors=bool(run.images("test").factors))
+        assert page.evaluate("[...document.querySelectorAll('.panel')].map((one) => one.id)") == [
+            f"panel-{name}" for name in offered.panels
+        ]
+        assert page.evaluate(NAMELESS) == []
+        images = [image_after(page, run, lambda: page.click("#sample"))]
+        assert_sample(page, run)
+        if offered.encodes:
+            images.append(image_after(page, run, lambda: page.evaluate("minigen.page.take(3, 'test')")))
+            assert_code_of_test_image(page, run, 3)
+        if "sliders" in offered.panels:
+            images.append(
+                image_after(page, run, lambda: page.locator("#panel-sliders input").first.press("ArrowRight"))
+            )
+        if offered.classes:
+            images.append(image_after(page, run, lambda: page.select_option("#class", "4")))
+        if "walk" in offered.panels:
+            images.append(image_after(page, run, lambda: page.click("#walk-on")))
+        if "codes" in offered.panels:
+            images.append(image_after(page, run, lambda: page.click("#codes-fill")))
+            assert len(set(page.locator("#codes-grid").get_attribute("data-indices").split())) == 1
+        if "factors" in offered.panels:
+            images.append(
+                image_after(page, run, lambda: page.locator("#panel-factors input").first.press("ArrowRight"))
+            )
+        assert min(abs(a - b).max() for a, b in zip(images, images[1:], strict=False)) > 0.01
+        if "samples" in offered.panels:
+            assert_first_sample(page, run)
+        if "denoise" in offered.panels:
+            seen = page.evaluate("Array.from(minigen.page.noise.noisy)")
+            noisy = np.array(seen, np.float32).reshape(1, *run.image_shape)
+            assert_shows(page, "#denoise-result", run.reconstruct(noisy)[0], run)
+
+
+def image_after(page: Any, run: mg.Run, action: Any) -> np.ndarray:
+    """The image of the current code after an action, which the page shows as minigen makes it."""
+    action()
+    settled(page)
+    assert_current(page, run)
+    code, label = current(page)
+    return decoded(run, code, label)[0]
+
+
+def assert_code_of_test_image(page: Any, run: mg.Run, i: int) -> None:
+    everything = run.images("test")
+    test = run.some(everything, len(everything)).subset(slice(i, i + 1))
+    np.testing.assert_allclose(current(page)[0], run.encode(test), atol=1e-3)
+
+
+def assert_first_sample(page: Any, run: mg.Run) -> None:
+    """The first image of the table, and its score, where the discriminator looks at an image alone."""
+    first = run.draw("samples", 1)
+    canvas = "#samples-table canvas"
+    assert_painted(pixels(page, canvas), first.images[0], run)
+    made = network(run, "discriminator", **arguments(run, first))
+    if "score" in made:
+        said = float(page.locator("#samples-table figcaption").first.get_attribute("data-score"))
+        assert said == pytest.approx(float(made["score"][0]), abs=1e-3, rel=1e-3)
+
+
+def arguments(run: mg.Run, drawing: Any) -> dict[str, Any]:
+    given = {"image": drawing.images, "code": drawing.codes, "class": drawing.labels}
+    score = abilities(run).score
+    return {name: given[name] for name in score.takes} if score else {}
+
+
+@pytest.mark.parametrize("kind", ["vq-vae-rgb", "ali", "beta-vae", "denoising-ae"])
+def test_a_narrow_dark_window(kind: str) -> None:
+    with shown(kind, width=360, dark=True) as (page, _):
+        wide = "[...document.querySelectorAll('main *')].filter((x) => x.getBoundingClientRect().right > 361).length"
+        assert page.evaluate(wide) == 0 and page.evaluate("document.documentElement.scrollWidth") == 360
