@@ -73,7 +73,7 @@ class Abilities:
     score: Score | None
     codebook: tuple[int, int, int, int] | None
     corruption: str | None
-    factors: bool = False  # whether the data has generative factors
+    factors: bool = False  # does the code tell something of a generative factor of the data?
 
     @property
     def panels(self) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ class Abilities:
 
 
 def abilities(trained: Trained, *, factors: bool = False) -> Abilities:
-    """What a model can do; `factors` says whether its data has them. ConfigError for a model that nothing is known of.
+    """What a model can do; `factors`: does its code tell something of those of its data? ConfigError: nothing at all.
 
     A network of a user's own has no parts that minigen knows, but what it can do as an experiment.
     """

@@ -50,6 +50,7 @@ def payload_of(run: Trained, networks: Mapping[str, Network]) -> dict[str, Any]:
     train = run.some(whole["train"], _rows(whole["train"], len(whole["train"]), TRAIN_BYTES))
     codes = _codes(run, test)
     plane = None if codes is None else principal_plane(codes)
+    extra = extra_of(run, test, codes)
     return {
         "minigen": minigen.__version__,
         "run": {
@@ -73,8 +74,8 @@ def payload_of(run: Trained, networks: Mapping[str, Network]) -> dict[str, Any]:
         },
         "train": _images(run, train, len(whole["train"])),
         "samples": _samples(run),
-        "abilities": abilities(run, factors=bool(test.factors)).as_json(),
-        **extra_of(run, test, codes),
+        "abilities": abilities(run, factors=bool(extra.get("directions"))).as_json(),
+        **extra,
     }  # fmt: skip
 
 

@@ -38,11 +38,17 @@ NAMELESS = """() => [...document.querySelectorAll("button, select, input, canvas
     .map((one) => `${one.tagName} ${one.id} ${one.className}`)"""
 
 
-@pytest.mark.parametrize("served", [False, True], ids=["file", "served"])
-@pytest.mark.parametrize("kind", KINDS)
+#: The others are tested with the slow tests.
+FAST = (("infogan", False), ("vq-vae-rgb", True))
+CASES = [(kind, served) for kind in KINDS for served in (False, True)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "served"), [pytest.param(*case, marks=() if case in FAST else pytest.mark.slow) for case in CASES]
+)
 def test_a_page_of_each_kind_shows_what_minigen_computes(kind: str, served: bool) -> None:
     with shown(kind, served=served) as (page, run):
-        offered = abilities(run, factors=bool(run.images("test").factors))
+        offered = abilities(run, factors=page.evaluate("Boolean(minigen.page.payload.directions?.length)"))
         assert page.evaluate("[...document.querySelectorAll('.panel')].map((one) => one.id)") == [
             f"panel-{name}" for name in offered.panels
         ]

@@ -116,7 +116,7 @@
     for (const k of grid.order) {
       const share = grid.usage ? grid.usage[k] / grid.usage.reduce((a, b) => a + b, 0) : null;
       const title = `code ${k}${share === null ? "" : `, ${(100 * share).toFixed(1)} % of the places of test images`}`;
-      pictures.set(k, page.images.canvas({ "aria-hidden": true }));
+      pictures.set(k, page.images.canvas({ "aria-hidden": "true" }));
       palette.append(minigen.el("button", { type: "button", role: "radio", value: k, title, "aria-label": title, style: `border-color: ${colours[k]}`, class: share === 0 ? "idle" : false, onclick: () => choose(k) }, pictures.get(k)));
     }
     const fill = async () => {

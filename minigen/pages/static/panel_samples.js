@@ -49,7 +49,7 @@
     const table = minigen.el("div", { class: "table", id: "samples-table" });
 
     const figure = (found, scores, i) => {
-      const canvas = page.images.canvas({ "aria-hidden": true });
+      const canvas = page.images.canvas({ "aria-hidden": "true" });
       page.show(canvas, found.images, i);
       const text = minigen.scoreText(page, scores[i]);
       const caption = minigen.el("figcaption", { class: "small", "data-score": scores[i] }, text);
