@@ -4,6 +4,7 @@
 config.toml                    every setting in effect; can be given to ``minigen train --config``
 env.json                       versions, machine, threads, device, commit
 metrics.csv                    see ``metrics_file.py``; a report, on which nothing rests
+journal.jsonl                  see ``journal.py``; a report, too
 checkpoints/last.safetensors   everything needed to go on
 checkpoints/best.safetensors   the same at the epoch with the lowest validation loss
 generator.onnx                 the network that the generator is, if it came from a file
@@ -11,7 +12,7 @@ samples/epoch_003.png          images beside their reconstructions after that ep
 tensorboard/                   event files, with ``--log tensorboard``
 =============================  =====================================================================================
 
-Imports: atomic, pictures, watching, checkpoint, config, metrics_file. Read next: ``session.py``.
+Imports: atomic, pictures, watching, checkpoint, config, journal, metrics_file. Read next: ``session.py``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from minigen.serialization import CheckpointError
 from minigen.training.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
 from minigen.training.config import read_toml
 from minigen.training.environment import describe_environment
+from minigen.training.journal import Journal
 from minigen.training.metrics_file import MetricsFile, MetricsMemory
 from minigen.watching import cut_events
 from minigen_kernels import Array
@@ -63,6 +65,7 @@ class RunFolder:
         """The folder has this path from now on."""
         self.path = path
         self.config, self.environment, self.metrics = (path / name for name in (*OWN, "metrics.csv"))
+        self.journal = path / "journal.jsonl"
         self.last, self.best = (path / "checkpoints" / f"{name}.safetensors" for name in ("last", "best"))
         self.samples, self.tensorboard = path / "samples", path / "tensorboard"
 
@@ -84,7 +87,7 @@ class RunFolder:
         return (
             first in ("checkpoints", "samples", "tensorboard")
             if rest
-            else first in (*OWN, "generator.onnx") or first.startswith("metrics.")
+            else first in (*OWN, "journal.jsonl", "generator.onnx") or first.startswith("metrics.")
         )
 
     def read_config(self) -> dict[str, Any]:
@@ -162,6 +165,10 @@ class RunFolder:
         """The table of metrics."""
         return MetricsFile(self.metrics)
 
+    def open_journal(self) -> Journal:
+        """What was found and what happened."""
+        return Journal(self.journal)
+
     def cut_events(self, step: int, *, whole_epoch: bool) -> None:
         """Take out of the event files what a run writes again that goes on after update `step`; see `cut_events`."""
         cut_events(self.tensorboard, step, whole_epoch=whole_epoch)
@@ -223,6 +230,7 @@ class RunMemory(RunFolder):
         self.checkpoints: dict[Path, Checkpoint] = {}
         self.pictures: dict[str, Array] = {}
         self.table = MetricsMemory()
+        self.notes = Journal(None)
 
     def write_checkpoint(self, path: Path, checkpoint: Checkpoint) -> None:
         self.checkpoints[path] = checkpoint
@@ -255,6 +263,9 @@ class RunMemory(RunFolder):
 
     def open_metrics(self) -> MetricsFile:
         return self.table
+
+    def open_journal(self) -> Journal:
+        return self.notes
 
     def tidy(self, config: Mapping[str, Any]) -> None:
         pass  # there are no files

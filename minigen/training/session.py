@@ -70,7 +70,7 @@ class TrainingSession:
         self.saved = 0  # the step of the newest checkpoint
         self.last_terms: dict[str, dict[str, float]] = {}  # newest means by split, for the summary
         self.imports: list[dict[str, Any]] = []  # what `minigen import` put into it
-        self.metrics = folder.open_metrics()
+        self.metrics, self.journal = folder.open_metrics(), folder.open_journal()
         self.loggers = Loggers()  # who else is told
         self.history: list[dict[str, float]] = []  # the mean terms of each epoch so far
         held, batch_size = prepared.validation, prepared.batches.batch_size
@@ -142,6 +142,7 @@ class TrainingSession:
         """Bring what is kept to the point of the checkpoint that was restored, so that training can go on."""
         self.folder.tidy(self.prepared.config)
         self.metrics.cut(checkpoint.facts["rows"])
+        self.journal.cut(self.state.step)
         self.folder.cut_events(self.state.step, whole_epoch=self.validated == self.state.step)
         self.history = self.metrics.terms("train")
         if Path(checkpoint.path) != self.folder.last:
@@ -199,7 +200,10 @@ class TrainingSession:
         except BaseException as error:
             if self.unused:
                 self.folder.delete()
-            elif isinstance(error, NonFiniteLoss) and not self.folder.in_memory:
+            elif isinstance(error, Exception) and not isinstance(error, Interrupted):
+                with contextlib.suppress(OSError):  # there may be no place left on the disk: the error is that one
+                    self.journal.stopped(self.state.step, self.state.epoch + 1, error)
+            if isinstance(error, NonFiniteLoss) and not self.unused and not self.folder.in_memory:
                 raise NonFiniteLoss(f"{error}. {self.folder.last} holds step {self.saved}") from error
             raise
 
@@ -230,6 +234,7 @@ class TrainingSession:
         progress.epoch(self.state, means, validation, better)
         progress.say([*self.pop_notes(), *(checkup.lines() if checkup else ())])
         if checkup:
+            self.journal.checkup(self.state.step, epoch, checkup)
             self.loggers.text(self.state.step, {"doctor": "\n".join(checkup.lines())})
 
     def validate(self) -> dict[str, float] | None:

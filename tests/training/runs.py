@@ -61,7 +61,8 @@ def stopped_and_resumed(data, folder, *, after, **settings):
 def left_behind(folder):
     """Everything a run has left that does not depend on the clock, as values that can be compared."""
     folder = RunFolder(folder)
-    found = {"files": sorted(str(p.relative_to(folder.path)) for p in folder.path.rglob("*") if p.is_file())}
+    files = {str(p.relative_to(folder.path)) for p in folder.path.rglob("*") if p.is_file()}
+    found = {"files": sorted(files - {"journal.jsonl"})}  # killed between the last checkpoint and the look, it has none
     for path in (folder.last, folder.best):
         if path.exists():
             checkpoint = load_checkpoint(path)
