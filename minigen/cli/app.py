@@ -37,6 +37,7 @@ from minigen.cli.prove import prove
 from minigen.cli.reconstruct import reconstruct
 from minigen.cli.sample import sample
 from minigen.cli.train import INTERRUPTED, train
+from minigen.cli.watch import watch
 from minigen.interrupt import until_here
 from minigen.training.printable import printable
 
@@ -74,7 +75,7 @@ def commands(ctx: click.Context) -> None:
 
 
 for command in (
-    train, sample, reconstruct, evaluate, compare, encode, explore, export, import_, data, check_gradients, prove,
+    train, watch, sample, reconstruct, evaluate, compare, encode, explore, export, import_, data, check_gradients, prove,
     bench, list_models, info, completion,
 ):  # fmt: skip
     commands.add_command(command)

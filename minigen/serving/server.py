@@ -29,9 +29,13 @@ LOCAL = "127.0.0.1"
 LIMIT = 16 << 20  # bytes of a request's body
 PATIENCE = 30.0  # seconds that a connection may be silent
 ALIVE = b": alive\n\n"  # a comment, which pages pass over
+POLICY = (  # blob: and WebAssembly are for workers that compute
+    "default-src 'self' 'unsafe-inline' data: blob:; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob:; "
+    "base-uri 'none'; form-action 'none'"
+)
 HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'self' 'unsafe-inline' data: blob:; base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": POLICY,
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",

@@ -1,7 +1,7 @@
 """The journal of a run, ``journal.jsonl``: what the doctor found, and why training stopped, at the steps where it was.
 
-A line is a JSON object with "step" and "epoch", and either "doctor" (a checkup as ``minigen train --json`` prints it) or
-"stopped" (the error, in a sentence). Like the table of metrics it is a report, on which nothing rests: a line that
+A line is a JSON object with "step" and "epoch", and either "doctor" (a checkup as ``minigen train --json`` prints it)
+or "stopped" (the error, in a sentence). Like the table of metrics it is a report, on which nothing rests: a line that
 cannot be read is passed over.
 
 Imports: atomic, doctor. Read next: ``session.py``.

@@ -1,0 +1,40 @@
+// What the doctor found and why training stopped, at the updates where it was.
+"use strict";
+
+{
+  const { el, scales } = minigen;
+
+  // The entries of a run's journal that a curve marks: [{step, text, bad}].
+  minigen.marksOf = (run) => run.journal.flatMap(({ step, doctor, stopped }) => {
+    if (stopped !== undefined) return [{ step, text: `stopped: ${stopped}`, bad: true }];
+    return (doctor.findings ?? []).map(({ disease, evidence, remedy }) => ({ step, text: `${disease}: ${evidence}. ${remedy}`, bad: true }));
+  });
+
+  // How often the doctor looked, and what it said last when it found nothing.
+  const looks = (run) => {
+    const checkups = run.journal.filter(({ doctor }) => doctor);
+    if (!checkups.length) return "The doctor has not looked yet.";
+    const { step, doctor } = checkups.at(-1);
+    const found = doctor.findings?.length ? `${doctor.findings.length} found` : doctor.note || `all is well (${doctor.checks} check${doctor.checks === 1 ? "" : "s"})`;
+    return `The doctor looked ${checkups.length === 1 ? "once" : `${checkups.length} times`}; at update ${scales.whole(step)}: ${found}.`;
+  };
+
+  minigen.Journal = class {
+    // `goTo(run, step)` is called when an entry is chosen.
+    constructor(goTo) {
+      this.goTo = goTo;
+      this.body = el("div", { class: "body" });
+      this.root = el("section", { class: "panel", id: "journal", "aria-label": "What was found" }, el("header", {}, el("h2", {}, "What was found")), this.body);
+    }
+
+    show(runs, colourOf) {
+      this.body.replaceChildren(...runs.map((run) => {
+        const items = minigen.marksOf(run).map(({ step, text, bad }) =>
+          el("li", { class: bad ? "bad" : "" }, minigen.button(`update ${scales.whole(step)}`, () => this.goTo(run, step), { class: "small" }), " ", text));
+        return el("div", { "data-run": run.name },
+          runs.length > 1 ? el("h3", {}, el("i", { class: "dot", style: `background:${colourOf(run.name)}` }), run.name) : null,
+          items.length ? el("ul", { class: "found" }, items) : null, el("p", { class: "muted small" }, looks(run)));
+      }));
+    }
+  };
+}
