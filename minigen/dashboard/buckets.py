@@ -34,7 +34,7 @@ def buckets(
     end = min(len(step), int(np.searchsorted(step, high, "right")) + 1)
     step, seconds, value = step[begin:end], seconds[begin:end], value[begin:end]
     starts = _starts(step, most)
-    ends = np.append(starts[1:], len(step))
+    ends = np.append(starts[1:], len(step))[: len(starts)]
     finite = np.isfinite(value)
     found = {
         "first": step[starts],

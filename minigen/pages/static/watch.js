@@ -14,7 +14,7 @@
   class Watch {
     constructor(payload) {
       this.source = payload.live ? new minigen.LiveSource() : new minigen.SnapshotSource(payload);
-      this.state = { axis: "update", log: false, smooth: 0, range: null, splits: new Set(Object.keys(minigen.SPLITS)) };
+      this.state = { axis: "update", scale: "linear", smooth: 0, range: null, splits: new Set(Object.keys(minigen.SPLITS)) };
       [this.runs, this.shown, this.curves, this.abouts, this.charts, this.places] = [new Map(), new Set(), new Map(), new Map(), new Map(), new Map()];
       this.list = new minigen.RunList((names) => this.choose(names));
       this.samples = new minigen.Samples(this.source);
@@ -123,7 +123,7 @@
     #draw() {
       const runs = this.selected.filter(({ name }) => this.curves.has(name));
       const several = runs.length > 1;
-      const { axis, log, range, splits } = this.state;
+      const { axis, scale, range, splits } = this.state;
       const longest = Math.max(1, ...runs.map(({ step }) => step));
       const smooth = SMOOTH[this.state.smooth] * longest;
       this.smoothed.textContent = smooth ? `${scales.text(smooth, 2)} updates` : "off";
@@ -148,7 +148,7 @@
       const marks = axis === "time" ? [] : runs.flatMap((run) => minigen.marksOf(run).map(({ step, bad }) =>
         ({ x: axis === "epoch" && run.steps_per_epoch ? step / run.steps_per_epoch : step, bad })));
       const xText = axis === "time" ? scales.duration : (value) => (Math.abs(value) >= 1e4 ? scales.whole(value) : scales.text(value));
-      this.#charts(groups, { x, log, xText, xName: AXES[axis], marks, several });
+      this.#charts(groups, { x, scale, xText, xName: AXES[axis], marks, several });
     }
 
     #charts(groups, view) {
@@ -178,7 +178,7 @@
         } }), el("i", { class: `key ${split}` }), text));
       return el("div", { class: "controls" },
         minigen.select("along", Object.entries(AXES), (value) => { this.state.axis = value; this.zoom(null); }),
-        minigen.select("scale", [["", "linear"], ["log", "logarithmic"]], (value) => set("log", value === "log")),
+        minigen.select("scale", [["linear", "linear"], ["most", "linear, without extremes"], ["log", "logarithmic"]], (value) => set("scale", value)),
         el("label", { class: "field" }, "smoothing", slider, this.smoothed), ...boxes, this.whole);
     }
 

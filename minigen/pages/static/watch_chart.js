@@ -1,5 +1,6 @@
 // One chart: its caption with the unit, the canvas, what stands under the pointer, and the keys that move it.
 // Arrow keys go along the curves, + and - zoom, Escape shows the whole run; a pointer drags out a range.
+// Scales: "linear"; "most", linear without the extremes; "log".
 "use strict";
 
 {
@@ -26,7 +27,7 @@
       this.#listen();
     }
 
-    // Draw `lines` = [{run, split, series, colour, faint}] in `view` = {x: [low, high], log, xText, xName, marks}.
+    // Draw `lines` = [{run, split, series, colour, faint}] in `view` = {x: [low, high], scale, several, xText, xName, marks}.
     show(lines, view) {
       this.lines = lines;
       this.view = view;
@@ -42,13 +43,15 @@
       const { lines, view } = this;
       if (!lines || !this.canvas.isConnected) return;
       const all = lines.map((line) => line.series);
-      const [low, high] = scales.range(...minigen.extent(all, view.x, view.log), view.log);
+      const log = view.scale === "log";
+      const [low, high] = scales.range(...minigen.extent(all, view.x, view.scale), log);
       this.frame = minigen.drawChart(this.canvas, {
-        x: scales.axis(...view.x, false), y: scales.axis(low, high, view.log), xText: view.xText, lines, marks: view.marks, cursor: this.cursor,
+        x: scales.axis(...view.x, false), y: scales.axis(low, high, log), xText: view.xText, lines, marks: view.marks, cursor: this.cursor,
       });
-      const hidden = view.log ? all.reduce((sum, { mean }) => sum + mean.reduce((n, y) => n + (y <= 0), 0), 0) : 0;
+      const hidden = log ? all.reduce((sum, { mean }) => sum + mean.reduce((n, y) => n + (y <= 0), 0), 0) : 0;
       const wrong = new Set(all.flatMap(({ bad }) => bad.map(({ text }) => text)));
       const notes = [hidden ? `${hidden} values that are 0 or less have no place on a logarithmic scale` : null,
+        view.scale === "most" ? "the lowest and the highest hundredth may lie beyond the edges" : null,
         wrong.size ? `\u2715 marks values that are ${[...wrong].join(", ")}` : null].filter(Boolean);
       this.notes.textContent = notes.join("; ");
       this.notes.hidden = !notes.length;

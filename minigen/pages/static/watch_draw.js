@@ -87,7 +87,7 @@
   const band = (context, { series, colour: paint, faint }, view, px, py) => {
     const { x, low, high } = series;
     context.fillStyle = context.strokeStyle = paint;
-    context.globalAlpha = faint ? 0.16 : 0.3;
+    context.globalAlpha = faint ? 0.25 : 0.45;
     context.lineWidth = 1;
     context.beginPath();
     for (let k = 0; k < x.length; k += 1) {

@@ -70,7 +70,7 @@
     tick(now) {
       for (const { run, age } of this.rows.values()) {
         const seconds = run && run.status === "training" && run.written ? Math.max(0, now - run.written) : null;
-        age.textContent = seconds === null ? "" : `newest number ${scales.duration(seconds)} old`;
+        age.textContent = seconds === null ? "" : `last number ${scales.duration(seconds)} ago`;
       }
     }
 

@@ -9,6 +9,7 @@
     if (Number.isNaN(x)) return "NaN";
     if (!Number.isFinite(x)) return x > 0 ? "infinite" : "\u2212infinite";
     const size = Math.abs(x);
+    if (size >= 10 ** digits && size < 1e6) return scales.whole(x).replace("-", "\u2212");
     const short = size !== 0 && (size >= 1e6 || size < 1e-4) ? x.toExponential(Math.min(digits - 1, 3)) : x.toPrecision(digits);
     const bare = short.includes(".") ? short.replace(/\.?0+(?=e|$)/, "") : short;
     return bare.replace("e+", "e").replaceAll("-", "\u2212");

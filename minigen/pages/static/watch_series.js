@@ -49,18 +49,21 @@
     return made;
   };
 
-  // The lowest and highest value that is drawn between x0 and x1; on a logarithmic axis of those above 0.
-  minigen.extent = (series, [x0, x1], log) => {
-    let [low, high] = [Infinity, -Infinity];
-    for (const { x, low: lows, high: highs } of series) {
+  // The lowest and highest value that is drawn between x0 and x1, on a logarithmic axis ("log") of those above 0. Where
+  // extremes are left out ("most"), the lowest and the highest hundredth of the buckets are not asked.
+  minigen.extent = (series, [x0, x1], scale) => {
+    const [lows, highs] = [[], []];
+    const fits = (y) => Number.isFinite(y) && (scale !== "log" || y > 0);
+    for (const { x, low, high } of series) {
       for (let k = 0; k < x.length; k += 1) {
-        if (x[k] < x0 || x[k] > x1) continue;
-        if (highs[k] > high && (!log || highs[k] > 0)) high = highs[k];
-        if (lows[k] < low && (!log || lows[k] > 0)) low = lows[k];
-        if (log && lows[k] <= 0 && highs[k] > 0 && highs[k] < low) low = highs[k];
+        if (x[k] < x0 || x[k] > x1 || !fits(high[k])) continue;
+        highs.push(high[k]);
+        lows.push(fits(low[k]) ? low[k] : high[k]);
       }
     }
-    return [low, high];
+    if (!lows.length) return [Infinity, -Infinity];
+    const cut = scale === "most" ? Math.floor(lows.length / 100) : 0;
+    return [lows.sort((a, b) => a - b)[cut], highs.sort((a, b) => b - a)[cut]];
   };
 
   // The place of the value next to x in a sorted array.
