@@ -94,7 +94,7 @@ class Watched:
         return {
             "name": self.name,
             "model": str(config.get("model", "?")),
-            "dataset": str(config.get("dataset", "?")),
+            "dataset": Path(str(config.get("dataset", "?"))).name,  # a page that is shared names no folders
             "seed": config.get("seed"),
             "status": status,
             "step": step,

@@ -36,6 +36,7 @@ def test_a_finished_run(tmp_path: Path) -> None:
     found = watched(trained()).summary()
     assert (found["status"], found["step"], found["steps"], found["steps_per_epoch"]) == ("finished", 8, 8, 4)
     assert (found["model"], found["epochs"], found["samples"]) == ("vae", 2, ["epoch_001", "epoch_002"])
+    assert found["dataset"] == "images.npz"
     assert found["eta"] is None and found["rate"] > 0 and found["best"]["epoch"] in (1, 2) and found["notes"] == []
     (entry,) = found["journal"]
     assert entry["step"] == 8 and entry["doctor"]["note"].startswith("too few updates")

@@ -82,9 +82,7 @@ def only(page: Any, name: str) -> None:
     """Show this run alone."""
     for box in page.locator(".runs li").all():
         box.locator("input").set_checked(box.get_attribute("data-run") == name)
-    page.wait_for_function(
-        "name => minigen.watch.selected.length === 1 && minigen.watch.selected[0].name === name", arg=name
-    )
+    page.wait_for_selector(f"#samples .reel[data-run='{name}']:only-child")
     page.wait_for_timeout(300)
 
 
