@@ -75,8 +75,8 @@ def commands(ctx: click.Context) -> None:
 
 
 for command in (
-    train, watch, sample, reconstruct, evaluate, compare, encode, explore, export, import_, data, check_gradients, prove,
-    bench, list_models, info, completion,
+    train, watch, sample, reconstruct, evaluate, compare, encode, explore, export, import_, data, check_gradients,
+    prove, bench, list_models, info, completion,
 ):  # fmt: skip
     commands.add_command(command)
 
