@@ -21,7 +21,9 @@ from minigen.data.dataset import Dataset
 from minigen.data.layout import as_nchw, holdout
 from minigen.data.stored import Changed, StoredImages
 
-LATEST_RULES = 2  #: Version of the rules for reading; 1 is that of version 0.1.0, for runs that were started with it.
+#: Version of the rules for reading, for runs that were started with another. 1: those of version 0.1.0; 2: in a folder
+#: of pictures, ``train`` and ``test`` alone are splits, and test images may have a range of their own.
+LATEST_RULES = 3
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def assemble(
     elif first is None or first is part:
         value_range, clipped = values.range_of_spread(seen, part.images_source)
     else:
-        value_range, clipped = _range_of_test_images(seen, first, part.images_source)
+        value_range, clipped = _range_of_test_images(seen, first, part.images_source, rules)
     labels, names = _labels(parts, key, len(x), known, rules)
     if isinstance(x, StoredImages):
         dtype = np.float32 if x.dtype.kind == "f" else np.uint8
@@ -79,8 +81,8 @@ def _read(part: Part) -> values.Images:
     return x if isinstance(x, StoredImages) else as_nchw(x, part.images_source)
 
 
-def _range_of_test_images(x: values.Spread, train: Part, source: str) -> tuple[values.Range, str | None]:
-    """The value range of test images: that of the training images, if the test images fit into it."""
+def _range_of_test_images(x: values.Spread, train: Part, source: str, rules: int) -> tuple[values.Range, str | None]:
+    """The value range of test images: that of the training images. ValueError for floats that do not lie in it."""
     if x.dtype == np.uint8 and x.high > 1:
         return (0.0, 1.0), None
     y = values.spread(_read(train), train.images_source)
@@ -89,7 +91,14 @@ def _range_of_test_images(x: values.Spread, train: Part, source: str) -> tuple[v
     decided, _ = values.range_of_spread(y, train.images_source)
     if decided[0] < 0 and values.is_near_range(x, decided):
         return decided, values.clipping_note(x, decided)
-    return values.range_of_spread(x, source)
+    own, clipped = values.range_of_spread(x, source)
+    if rules > 2 and x.dtype.kind == "f" and own != decided:
+        raise ValueError(
+            f"{source}: the images lie in [{own[0]:g}, {own[1]:g}] (their values go from {x.low!s} to {x.high!s}), "
+            f"those to train on ({train.images_source}) in [{decided[0]:g}, {decided[1]:g}]; save both in one range: "
+            "(images + 1) / 2 brings these to [0, 1]"
+        )
+    return own, clipped
 
 
 def _labels(

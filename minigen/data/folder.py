@@ -2,7 +2,7 @@
 
 Nothing is skipped silently: a class folder without pictures is an error, and other files are counted in the notes.
 
-Imports: NumPy, ``encoded.py``, ``slices.py``, ``picture.py``. Read next: ``sources.py``.
+Imports: NumPy, ``encoded.py``, ``shards.py``, ``slices.py``, ``picture.py``. Read next: ``sources.py``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from minigen.data.encoded import Encoded
 from minigen.data.picture import OLD_SUFFIXES, SUFFIXES
 from minigen.data.picture_array import SUFFIX as ARRAY_SUFFIX
 from minigen.data.picture_options import PictureOptions
+from minigen.data.shards import SPLITS, Shards, split_files
 from minigen.data.slices import Slices
 
 SYSTEM = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")  # files that operating systems create, besides hidden ones
@@ -30,31 +32,66 @@ CLASS_IN_NAME = re.compile(r"([^\W\d_]+)[ ._-]*\d+\.\w+")  # cat.0.png, dog_12.j
 def find_folder(path: Path, options: PictureOptions, *, split: str, rules: int = LATEST_RULES) -> Encoded:
     """The pictures (``picture.SUFFIXES``) in a folder; with a range of values in the options ``.npy`` files are, too.
 
-    Sub-folders are classes, in the order of their names (numbers in the order of their values). Sub-folders ``train``
-    and ``test`` are splits, each built like a folder of its own. ValueError, naming files and folders, for anything
-    that cannot be used. `split` is the one that is asked for: by the rules of version 0.1.0 only that is looked at.
+    Sub-folders are classes, in the order of their names (numbers in the order of their values). Sub-folders that are
+    named after splits (``shards.SPLITS``) are splits, each built like a folder of its own. ValueError, naming files and
+    folders, for anything that cannot be used. `split` is the one that is asked for: by the rules of version 0.1.0 only
+    that is looked at. Before rules 3 splits were ``train`` and ``test`` only, where both were there.
     """
     suffixes = OLD_SUFFIXES if rules == 1 else suffixes_of(options)
-    own_split = all((path / name).is_dir() for name in ("train", "test"))
-    roots = {s: path / s for s in (split, "test" if split == "train" else "train")} if own_split else {"": path}
-    found = {s: _find(root, suffixes, strict=rules > 1) for s, root in roots.items()}
-    mine = found[split if own_split else ""]
-    if own_split and (odd := {*(found["train"].classes or ())} ^ {*(found["test"].classes or ())}):
+    roots, notes = _split_folders(path, suffixes) if rules > 2 else _train_and_test(path)
+    order = [s for s in (split, "test" if split == "train" else "train", "") if s in roots]
+    found = {s: _find(roots[s], suffixes, strict=rules > 1) for s in order}
+    mine = found[order[0]]
+    if len(found) > 1 and (odd := {*(found["train"].classes or ())} ^ {*(found["test"].classes or ())}):
         raise ValueError(
-            f"{path}: train and test must hold the same class folders; only one of them has {', '.join(sorted(odd))}"
+            f"{path}: {roots['train'].name} and {roots['test'].name} must hold the same class folders; only one of "
+            f"them has {', '.join(sorted(odd))}"
         )
-    notes = mine.notes
-    if own_split and (ignored := [name for name in _visible(path) if name not in ("train", "test")]):
-        notes = (*notes, f"passed over beside train and test: {', '.join(ignored)}")
-    looked_at = found if rules > 1 else {s: part for s, part in found.items() if part is mine}
+    looked_at = found if rules > 1 else {order[0]: mine}
     return Encoded(
         {s: Slices.of_files(part.files) for s, part in looked_at.items()},
         None if mine.labels is None else {s: part.labels for s, part in looked_at.items() if part.labels is not None},
         mine.classes,
-        notes,
+        (*mine.notes, *notes),
         path.name,
         path,
     )
+
+
+def _split_folders(path: Path, suffixes: tuple[str, ...]) -> tuple[dict[str, Path], list[str]]:
+    """The folder of "train" and that of "test", or the one of both under ""; and notes.
+
+    Folders are splits if one is named after the training set and another after a test set or one for validation, or if
+    there are no other pictures. So ``bus``, ``car`` and ``train`` are classes. ValueError without a set to train on.
+    """
+    folders = [name for name in _visible(path) if (path / name).is_dir()]
+    named = [name for name in folders if name.lower() in SPLITS]
+    kinds = {SPLITS[name.lower()] for name in named}
+    if not named or not ({"train"} < kinds or (named == folders and not _pictures(path, suffixes))):
+        return {"": path}, []
+    by_split, notes = split_files([Shards(name, (path / name,)) for name in named], str(path), "folder")
+    for split, several in by_split.items():
+        if len(several) > 1:
+            raise ValueError(
+                f"{path}: {' and '.join(folder.name for folder in several)} are named after one split, "
+                f"{split or 'train'!r}; put the pictures of both into one of them"
+            )
+    roots: dict[str, Path] = {split: by_split[split][0] for split in ("train", "test", "") if split in by_split}
+    return roots, [*notes, *_beside(path, [folder.name for folder in roots.values()], named)]
+
+
+def _train_and_test(path: Path) -> tuple[dict[str, Path], list[str]]:
+    """The same by the rules of before."""
+    names = ["train", "test"]
+    if not all((path / name).is_dir() for name in names):
+        return {"": path}, []
+    return {name: path / name for name in names}, _beside(path, names, names)
+
+
+def _beside(path: Path, used: Sequence[str], known: Sequence[str]) -> list[str]:
+    """A note on what lies beside the folders of splits."""
+    others = [name for name in _visible(path) if name not in known]
+    return [f"passed over beside {' and '.join(used)}: {_shortened(others)}"] if others else []
 
 
 def suffixes_of(options: PictureOptions) -> tuple[str, ...]:

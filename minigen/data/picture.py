@@ -85,7 +85,7 @@ def decode(source: Source, options: PictureOptions, name: str = "", *, outside: 
         return array_picture(array, options, name or ("array" if isinstance(source, bytes) else str(source)), outside)
     with _reading(source, name) as opened:
         kind, raw_mode = opened.format, _raw_mode(opened)
-        channels = options.resolve([_header(opened)]).channels or 1
+        channels = options.channels or options.resolve([_header(opened)]).channels or 1
         opened.load()
         if options.range is not None:
             values = _stored_values(_apply_exif_orientation(opened), raw_mode, channels, options)
@@ -117,6 +117,8 @@ def _apply_exif_orientation(picture: Image.Image) -> Image.Image:
     """Rotate as the EXIF data says, if it can be read."""
     from PIL import ImageOps
 
+    if _orientation(picture) == UPRIGHT:
+        return picture
     try:
         return ImageOps.exif_transpose(picture)
     except Exception:  # damaged EXIF data, intact pixels

@@ -76,10 +76,11 @@ def _check_numbers(found: Sequence[tuple[int, int | None, str, Path]], whole: bo
         )
 
 
-def split_files(groups: Sequence[Shards], source: str) -> tuple[dict[str, list[Path]], list[str]]:
+def split_files(groups: Sequence[Shards], source: str, what: str = "file") -> tuple[dict[str, list[Path]], list[str]]:
     """The files of "train" and of "test", or all under "" if a part is still to be held out; and notes.
 
-    Without a test set, one for validation stands in for it. ValueError if only some names tell of which split they are.
+    `what` they are called in messages. Without a test set, one for validation stands in for it. ValueError if only some
+    names tell of which split they are.
     """
     by_split: dict[str, list[Path]] = {}
     for group in groups:
@@ -95,9 +96,9 @@ def split_files(groups: Sequence[Shards], source: str) -> tuple[dict[str, list[P
     if "valid" in by_split:
         held = by_split.pop("valid")
         if "test" in by_split or "train" not in by_split:
-            notes.append(f"{len(held)} file{'s' * (len(held) > 1)} of the split for validation passed over")
+            notes.append(f"{len(held)} {what}{'s' * (len(held) > 1)} of the split for validation passed over")
             if not by_split:
-                raise ValueError(f"{source}: holds files for validation only ({held[0].name}), none to train on")
+                raise ValueError(f"{source}: holds {what}s for validation only ({held[0].name}), none to train on")
         else:
             by_split["test"] = held
             notes.append("the images for validation are the test set, since there is no other")
@@ -105,7 +106,7 @@ def split_files(groups: Sequence[Shards], source: str) -> tuple[dict[str, list[P
         by_split = {"": by_split["train"]}
     if by_split.keys() == {"test"}:
         raise ValueError(
-            f"{source}: holds files of the split 'test' only ({by_split['test'][0].name}), none of 'train'"
+            f"{source}: holds {what}s of the split 'test' only ({by_split['test'][0].name}), none of 'train'"
         )
     return by_split, notes
 

@@ -58,6 +58,11 @@ def fit_density(codes: Array, kind: str, *, seed: int = 0) -> Mixture:
     """The density "gaussian" or "mixture" (of 10 Gaussians) of codes (N, D)."""
     if kind not in ("gaussian", "mixture"):
         raise ValueError(f"fit_density: kind is 'gaussian' or 'mixture', got {kind!r}")
+    if kind == "mixture" and 2 <= len(codes) < 2 * COMPONENTS:
+        raise ValueError(
+            f"fit_density: a mixture of {COMPONENTS} Gaussians needs at least {2 * COMPONENTS} codes of images, got "
+            f"{len(codes)}; take density 'gaussian' (--density gaussian), or more images"
+        )
     return fit_mixture(codes, 1 if kind == "gaussian" else COMPONENTS, seed=seed)
 
 

@@ -314,7 +314,9 @@ class Run(Trained):
                 if low < 0 and array.size and array.min() >= 0:
                     raise ValueError(
                         f"images: the values go from {array.min()} to {array.max()}, none below 0, and this run works "
-                        f"in [{low:g}, {high:g}]; give it floats in that range, bytes, or a Dataset with its range"
+                        f"in [{low:g}, {high:g}]; give it floats in that range, or bytes; if they are in it, bright as "
+                        "they are, say so: minigen.data.Dataset('mine', 'given', images, "
+                        f"value_range=({low:g}, {high:g}))"
                     )
             elif array.dtype == np.bool_:
                 array = as_pixels(array, (low, high))

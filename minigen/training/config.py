@@ -61,7 +61,11 @@ GENERAL: Mapping[str, Option] = {
         float, "share of the training images held out for validation", minimum=0, maximum=0.5, default=0.05
     ),
     "data_rules": Option(
-        int, "how data is read: 2, or 1 as by minigen 0.1.0", minimum=1, maximum=LATEST_RULES, default=LATEST_RULES
+        int,
+        "how data is read: 3; 2, where a folder val of pictures is no split; 1, as by minigen 0.1.0",
+        minimum=1,
+        maximum=LATEST_RULES,
+        default=LATEST_RULES,
     ),
     "device": Option(str, "where to compute", choices=("auto", "cpu", "cuda"), default="auto"),
     "capture": Option(

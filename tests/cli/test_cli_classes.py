@@ -186,6 +186,24 @@ def test_a_run_of_version_0_1_0_goes_on_by_its_rules(minigen, tmp_path):
     assert np.load("s.npz")["labels"].tolist() == [0, 1, 2, 3]  # the classes that this model was built with
 
 
+def test_a_run_on_folders_that_are_splits_today_goes_on_with_the_classes_that_they_were(minigen, tmp_path):
+    """Before rules 3 the folders ``train`` and ``val`` of pictures were two classes."""
+    for k, x in enumerate(BYTES):
+        folder = tmp_path / "set" / ("train" if k % 3 else "val")
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures.save_png(x, folder / f"{k}.png", scale=1)
+    words = ("--dataset", "set", "--batch-size", 8, "--max-steps", 9, "--threads", 1)
+    out = train(minigen, "cvae", "set", *words[2:-4], "--data-rules", 2)
+    assert "2 classes (train, val)" in out
+    result = minigen("train", "--resume", "run", "--max-steps", 4)
+    assert result.code == 0 and "2 classes (train, val)" in result.out, result.err
+    result = minigen("train", "ae", *words, "--out", "new")
+    assert result.code == 0 and "the images for validation are the test set, since there is no other" in result.out
+    assert "data_rules = 3" in (tmp_path / "new/config.toml").read_text() and "classes" not in result.out
+    result = minigen("data", "inspect", "set")
+    assert result.code == 0 and "60: 40 to train on and 20 of the test set" in result.out
+
+
 @pytest.mark.parametrize("name", ["rare.npz"])
 def test_an_old_model_that_does_not_know_a_class_says_so(minigen, name):
     labels = np.arange(60) % 2

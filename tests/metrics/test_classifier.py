@@ -7,6 +7,7 @@ from minigen.autograd import Tensor
 from minigen.data import Dataset, cache_folder
 from minigen.metrics import classifier
 from minigen.metrics.classifier import (
+    _leading_directions,
     evaluate_accuracy,
     feature_dimension,
     principal_components,
@@ -132,3 +133,25 @@ def test_principal_components_for_images_without_labels(n, side):
     np.testing.assert_allclose(np.diag(cov), values, rtol=1e-6, atol=1e-12)  # the largest variances, in order
     np.testing.assert_allclose(cov - np.diag(np.diag(cov)), 0, atol=1e-9)
     assert principal_components(train, 3).extract(x).shape == (n, 3)
+
+
+@pytest.mark.parametrize(("n", "d"), [(40, 60), (60, 40)])
+@pytest.mark.parametrize("decay", [0.8, 0.97])
+def test_components_of_many_large_pictures_are_those_of_the_decomposition(n, d, decay):
+    """By iteration, as they are found where a decomposition would take half an hour. A sign is free."""
+    rng = np.random.default_rng(0)
+    u, v = np.linalg.qr(rng.normal(size=(n, 40)))[0], np.linalg.qr(rng.normal(size=(d, 40)))[0]
+    x = u * decay ** np.arange(40) @ v.T
+    found = _leading_directions(x, 5)
+    np.testing.assert_allclose(found @ found.T, np.eye(5), atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(x @ found.T, axis=0), decay ** np.arange(5), rtol=1e-6)
+    tight = _leading_directions(x, 5, rounds=1000, tolerance=0)
+    np.testing.assert_allclose(np.abs(np.diag(tight @ v[:, :5])), 1, atol=1e-6)
+
+
+def test_large_pictures_are_compared_by_iteration(monkeypatch):
+    train = bars(60, 0, 8, labels=False)
+    exact = principal_components(train, 4).extract(train.images_float())
+    monkeypatch.setattr("minigen.metrics.classifier.EXACT", 10)
+    found = principal_components(train, 4).extract(train.images_float())
+    np.testing.assert_allclose(np.abs(found), np.abs(exact), atol=1e-3 * np.abs(exact).max())

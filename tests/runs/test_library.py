@@ -161,6 +161,8 @@ def test_what_is_refused_of_a_trained_model(trained: mg.Run) -> None:
     gan = mg.train("gan", data=IMAGES, epochs=1, hidden=8, **SMALL)
     with pytest.raises(ValueError, match="none below 0, and this run works in"):
         gan._images(IMAGES / 255, None)  # they would be taken for grey to white
+    bright = Dataset("mine", "given", np.full((2, 1, 6, 6), 0.5, np.float32), value_range=(-1, 1))  # as the error says
+    assert gan._images(bright, None).value_range == (-1, 1)
     for words, call in {
         "images: expected \\(N, 1, 6, 6\\), got \\(2, 1, 5, 5\\)": lambda: trained.encode(np.zeros((2, 1, 5, 5))),
         "got values from 0.0 to 7.0": lambda: trained.encode(np.full((1, 1, 6, 6), 7.0) * (IMAGES[:1] > 9)),
