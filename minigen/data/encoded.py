@@ -1,10 +1,10 @@
 """Pictures in files or parts of files, as PNG, JPEG and so on: from what a reader found to a `Dataset`.
 
-They are loaded into memory, or decoded batch by batch whenever they are needed. Either way each is looked at before the
+They are loaded into memory, or read batch by batch whenever they are needed. Either way each is looked at before the
 data set is there: damaged ones, and ones of another size, are refused by name. Of streamed pictures what was found is
-kept in the cache folder, and not done again as long as the files are the same.
+kept in the cache folder, with their pixels, and not done again as long as the files are the same.
 
-Imports: NumPy, ``picture.py``, ``slices.py``, ``stored.py``, ``kept.py``. Read next: ``folder.py``, ``tar.py``.
+Imports: NumPy, ``picture.py``, ``slices.py``, ``stored.py``, ``kept.py``. Read next: ``pixels.py``, ``folder.py``.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from minigen.data.labels import Labels, read_labels
 from minigen.data.layout import holdout
 from minigen.data.picture import decode, header
 from minigen.data.picture_options import Header, PictureOptions
+from minigen.data.pixels import Pixels
 from minigen.data.slices import Slices
-from minigen.data.stored import StoredImages, Survey, is_streamed
+from minigen.data.stored import StoredImages, Survey, is_streamed, survey_of
 
-VERSION = 3  # of what is kept: another number forgets it
+VERSION = 4  # of what is kept: another number forgets it
 AT_ONCE = 256  # pictures whose headers a thread reads in one go
 
 
@@ -56,7 +57,7 @@ class Encoded:
 
 
 class Pictures(StoredImages):
-    """Pictures that are decoded when they are read."""
+    """Pictures that are decoded when they are read, or have been when the survey was made."""
 
     def __init__(self, slices: Slices, options: PictureOptions) -> None:
         """ValueError, naming it, if the first cannot be read."""
@@ -64,8 +65,11 @@ class Pictures(StoredImages):
         self.outside: list[tuple[float, float]] = []  # the extremes of stored values that were clipped, if any were
         first = _first(slices, options)
         self.shape, self.dtype = (len(slices), *first.shape), first.dtype
+        self.pixels: Pixels | None = None
 
     def read(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        if self.pixels is not None and self.pixels.slices is not None:
+            return self.pixels.read(self.pixels.slices, index)
         images, clipped = np.empty((len(index), *self.shape[1:]), self.dtype), list[tuple[float, float]]()
         for k, data in self.slices.read(index):
             name = self.slices.name(int(index[k]))
@@ -82,11 +86,15 @@ class Pictures(StoredImages):
         return images
 
     def make_survey(self) -> Survey:
+        key = self.slices.key(VERSION, "survey", self.options, self.shape)
+        pixels = Pixels(key, self.shape, self.dtype)
+
         def survey() -> dict[str, NDArray[Any]]:
-            found = super(Pictures, self).make_survey()._asdict()
+            found = survey_of(pixels.written(self.parts()))._asdict()
             return {**found, "outside": np.array(self.outside, float).reshape(-1, 2)}
 
-        found = dict(kept(self.slices.key(VERSION, "survey", self.options, self.shape), survey))
+        found = dict(kept(key, survey, again=pixels.wanted))
+        self.pixels = pixels
         self.outside = [(float(low), float(high)) for low, high in found.pop("outside")]
         return Survey(**found)
 

@@ -14,9 +14,7 @@ import contextlib
 import errno
 import importlib
 import json
-import os
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +23,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minigen.atomic import PATTERN, temporary_path
+from minigen.atomic import temporary_path
 from minigen.data import classes
 from minigen.data.arrays import LABELS
 from minigen.data.encoded import Encoded
-from minigen.data.kept import kept, kept_folder
+from minigen.data.kept import forget_abandoned, kept, kept_folder, name_once
 from minigen.data.slices import Slices, stamp
 
 VERSION = 2  # of what is kept: another number forgets it
 IMAGE_NAMES = ("image", "img", "images", "picture", "png", "jpg", "webp")
 LABEL_NAMES = ("label", *LABELS)
 ROWS = 64  # read at a time
-ABANDONED = 3600  # seconds without a change after which a copy has no writer any more
 UNLABELLED = "-1"  # what ``datasets`` writes where a label is not known
 
 
@@ -210,7 +207,7 @@ def _copy(path: Path, columns: Columns, copy: Path) -> dict[str, NDArray[Any]]:
     temporary, sizes, labels = temporary_path(copy.parent), list[int](), list[str]()
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
-        _forget_abandoned(copy.parent)
+        forget_abandoned(copy.parent)
         needed, free = stamp(path)[0], shutil.disk_usage(copy.parent).free
         if needed > free:
             raise OSError(errno.ENOSPC, f"they need {needed / 1e9:.1f} GB of {free / 1e9:.1f} GB that are free")
@@ -224,7 +221,7 @@ def _copy(path: Path, columns: Columns, copy: Path) -> dict[str, NDArray[Any]]:
                 file.write(picture)
                 sizes.append(len(picture))
                 labels.append(label)
-        _name(temporary, copy)
+        name_once(temporary, copy)
     except OSError as error:
         raise OSError(
             error.errno,
@@ -237,25 +234,6 @@ def _copy(path: Path, columns: Columns, copy: Path) -> dict[str, NDArray[Any]]:
             temporary.unlink()
     text = "".join(f"{label}\0" for label in labels).encode()
     return {"size": np.array(sizes, np.int64), "labels": np.frombuffer(text, np.uint8)}
-
-
-def _forget_abandoned(folder: Path) -> None:
-    """Delete copies that nobody has written to for an hour: what a killed process has left."""
-    for path in folder.glob(PATTERN):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > ABANDONED:
-                path.unlink()
-
-
-def _name(temporary: Path, copy: Path) -> None:
-    """Give the copy its name, unless another process was first: that may read its own already, which is the same."""
-    try:
-        os.link(temporary, copy)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without links
-        if not copy.exists():
-            os.replace(temporary, copy)
 
 
 def _rows(table: Any, path: Path, columns: Columns) -> Iterator[tuple[bytes | None, str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -97,8 +97,7 @@ class StoredImages(ABC):
 
     def make_survey(self) -> Survey:
         """Read all images, in bounded memory."""
-        found = [(crc32_of_each(part), totals(part)) for part in self.parts()]
-        return Survey(np.concatenate([crc for crc, _ in found]), np.concatenate([total for _, total in found]))
+        return survey_of(self.parts())
 
     def crc32(self) -> int:
         """The crc32 of the bytes of all images, as if they lay in memory."""
@@ -137,6 +136,12 @@ class Changed(StoredImages):
 
     def read(self, index: NDArray[np.int64]) -> NDArray[Any]:
         return self.function(self.images.read(index))
+
+
+def survey_of(parts: Iterable[NDArray[Any]]) -> Survey:
+    """What is known of each image of all parts."""
+    found = [(crc32_of_each(part), totals(part)) for part in parts]
+    return Survey(np.concatenate([crc for crc, _ in found]), np.concatenate([total for _, total in found]))
 
 
 def parts_of(images: NDArray[Any] | StoredImages) -> Iterator[NDArray[Any]]:

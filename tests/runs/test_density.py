@@ -118,7 +118,9 @@ def test_units_that_never_change_and_codes_that_are_alike():
 
 def test_codes_that_are_refused():
     x = np.zeros((9, 2))
-    with pytest.raises(ValueError, match="10 Gaussians needs at least 20 codes of images, got 9; take density 'gaussian'"):
+    with pytest.raises(
+        ValueError, match="10 Gaussians needs at least 20 codes of images, got 9; take density 'gaussian'"
+    ):
         fit_density(x, "mixture")
     with pytest.raises(ValueError, match="kind is 'gaussian' or 'mixture', got 'kernel'"):
         fit_density(x, "kernel")
