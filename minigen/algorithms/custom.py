@@ -255,7 +255,7 @@ def _build(thing: Any, name: str, own: Mapping[str, Any], setup: Setup) -> Exper
     else:
         experiment = _without_likelihood(setup, model, size, reconstructs)
     learned = {} if likelihood is None or not likelihood.parameters() else {"likelihood": likelihood}
-    experiment.modules = {"model": network, **learned}
+    experiment.modules, experiment.network = {"model": network, **learned}, model
     experiment.routes = {"model": tuple(experiment.modules)}
     for path, module in network.named_modules():  # a generator that a layer keeps; several layers may share one
         kept = {f"model.{path}.{key}": value for key, value in vars(module).items() if isinstance(value, Generator)}

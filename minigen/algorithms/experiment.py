@@ -119,7 +119,8 @@ class Experiment:
     codes; `log_likelihood` maps images and k to a lower bound of log p(x), (N,) in nats per sample, from k importance
     samples; `diagnostics` maps images to the evidence that the doctor judges, arrays by name. Of a model whose encoder
     sees labels, too, `reconstruct`, `encode` and `diagnostics` are None, and `conditioned_on` maps labels (N,) to the
-    same experiment with these three, for N images of these classes.
+    same experiment with these three, for N images of these classes. `network` is a user's own network as functions of
+    images and codes (``custom.py``).
     """
 
     modules: dict[str, Module]
@@ -139,6 +140,7 @@ class Experiment:
     log_likelihood: Callable[[Array, int], Array] | None = None
     diagnostics: Callable[[Array], Mapping[str, Array]] | None = None
     conditioned_on: Callable[[Array], Experiment] | None = None
+    network: Any = None
 
     @property
     def optimizers(self) -> dict[str, Optimizer]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import click
 
 from minigen.cli.completion import complete_run
-from minigen.cli.console import echo
+from minigen.cli.console import echo, say_note
 from minigen.cli.opening import opens_run
 from minigen.cli.output import PAGE, Output
 from minigen.cli.page import page_options, show
 from minigen.explore.page import html, routes
 from minigen.runs import Run
+
+LARGE = 30  # MB
 
 
 @click.command()
@@ -39,4 +41,9 @@ def explore(run: Run, target: Output | None, host: str, port: int | None, browse
         return
     page = html(run).encode()
     target.write(page)
-    echo(f"{target.path}: {len(page) / 1e6:.1f} MB, the page of {run.checkpoint_path}; open it in a browser")
+    size = len(page) / 1e6
+    echo(f"{target.path}: {size:.1f} MB, the page of {run.checkpoint_path}; open it in a browser")
+    if size > LARGE:
+        say_note(
+            f"a page above {LARGE} MB opens slowly, and few mailboxes take it: it holds all weights of the networks"
+        )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from minigen.algorithms.options import ConfigError
+from minigen.algorithms.user_code import UserCodeError
 from minigen.onnx import ExportError
 from minigen.onnx.program import program
 from minigen.runs.parts import examples, networks_of, part_of
@@ -34,7 +35,7 @@ def programs_of(run: Trained, names: Iterable[str]) -> dict[str, Any]:
     for name in names:
         try:
             made = program_of(run, name)
-        except (ConfigError, ExportError) as error:
+        except (ConfigError, ExportError, UserCodeError) as error:
             raise ConfigError(
                 f"a page of {run.recipe.name} cannot compute its {name}; leave -o out, then minigen computes it "
                 f"({error})"

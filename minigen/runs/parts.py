@@ -9,7 +9,7 @@
     classifier      image                              probabilities of the classes (infogan: and values)
 
 A model that is told the class takes it, too, as whole numbers (N,) from 0. A code is (N, D), an image (N, C, H, W) in
-the model's range of values.
+the model's range of values. A network of a user's own has the first, third and fourth part, as far as it can do them.
 
 Imports: algorithms, models, trained. Read next: ``run.py``, ``minigen/onnx/export.py``.
 """
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from minigen import nn, ops
+from minigen.algorithms.custom import OwnNetwork
 from minigen.algorithms.options import ConfigError, did_you_mean
 from minigen.autograd import Tensor
 from minigen.models.autoencoder import Autoencoder
@@ -46,7 +47,7 @@ class Part:
 
 
 def parts_of(trained: Trained) -> dict[str, Part]:
-    """The parts that a model has, by name, the one that makes images first. ConfigError for a network of a user's."""
+    """The parts that a model has, by name, the one that makes images first. ConfigError: minigen knows none."""
     modules: Mapping[str, Any] = trained.experiment.modules
     if isinstance(modules.get("model"), VQVAE):
         found = _of_vq_vae(trained, modules["model"], modules["codebook"])
@@ -55,8 +56,10 @@ def parts_of(trained: Trained) -> dict[str, Part]:
     elif "discriminator" in modules:
         found = _of_gan(trained, modules)
     else:
+        found = {} if trained.experiment.network is None else _of_own(trained, trained.experiment.network)
+    if not found:
         raise ConfigError(
-            f"{trained.recipe.name} is a network of your own, whose parts minigen cannot know; write one with "
+            f"{trained.recipe.name} is a network of your own that has no part which minigen knows; write it with "
             "mg.onnx.export(mg.open_run(RUN).model, images, 'model.onnx')"
         )
     return {name: found[name] for name in PARTS if name in found}
@@ -98,14 +101,15 @@ def examples(trained: Trained, part: Part) -> tuple[Array, ...]:
 def _of_autoencoder(trained: Trained, model: Autoencoder) -> dict[str, Part]:
     classes = model.classes if isinstance(model, VAE) else 0
     given = ("class",) if classes else ()
-    shape = _code_shape(trained, model, classes)
+    shape = model.code_shape if isinstance(model, OwnNetwork) else _code_shape(trained, model, classes)
+    gaussian = model.objective == "elbo" if isinstance(model, OwnNetwork) else type(model).encode is VAE.encode
 
     def told(x: Tensor, labels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return tuple(one_hot(t, classes, x.dtype) for t in labels)
 
     def encode(x: Tensor, *labels: Tensor) -> Any:
         x = _binarized(trained, x)
-        if isinstance(model, VAE) and type(model).encode is VAE.encode:
+        if gaussian and isinstance(model, VAE):
             return model.posterior(x, *told(x, labels))
         return ops.flatten(model.encode(x, *told(x, labels)))
 
@@ -114,14 +118,20 @@ def _of_autoencoder(trained: Trained, model: Autoencoder) -> dict[str, Part]:
 
     def reconstruct(x: Tensor, *labels: Tensor) -> Tensor:
         x = _binarized(trained, x)
-        return model(x, *told(x, labels))
+        return model.forward(x, *told(x, labels))
 
-    of_vae = isinstance(model, VAE) and type(model).encode is VAE.encode
     return {
         "decoder": Part(decode, ("code", *given), ("image",)),
-        "encoder": Part(encode, ("image", *given), ("mean", "log_variance") if of_vae else ("code",)),
+        "encoder": Part(encode, ("image", *given), ("mean", "log_variance") if gaussian else ("code",)),
         "reconstruct": Part(reconstruct, ("image", *given), ("reconstruction",)),
     }
+
+
+def _of_own(trained: Trained, model: OwnNetwork) -> dict[str, Part]:
+    """Of a network of a user's own: what its experiment can do."""
+    does = trained.experiment
+    able = {"decoder": does.latent, "encoder": does.encode, "reconstruct": does.reconstruct}
+    return {name: part for name, part in _of_autoencoder(trained, model).items() if able[name] is not None}
 
 
 def _of_vq_vae(trained: Trained, model: VQVAE, codebook: Codebook) -> dict[str, Part]:

@@ -3,6 +3,7 @@
 Read next: ``../pages/test_explore.py``.
 """
 
+import importlib
 import shutil
 
 import pytest
@@ -69,3 +70,45 @@ def test_a_model_without_a_decoder(minigen, data, tmp_path):
     done = minigen("explore", "run", "-o", "page.html")
     assert done.code == 2 and "there is nothing to explore" in done.err.splitlines()[-1]
     assert not (tmp_path / "page.html").exists()
+
+
+OWN = """
+import numpy as np
+from minigen import nn, ops
+
+class Coder(nn.Module):
+    objective = "mse"
+
+    def __init__(self, image_shape, rng):
+        pixels = image_shape[1] * image_shape[2]
+        self.down = nn.Sequential(nn.Flatten(), nn.Dense(pixels, 3, rng=rng))
+        self.up = nn.Sequential(nn.Dense(3, pixels, rng=rng), ops.sigmoid, nn.Reshape(image_shape))
+
+    def encode(self, x):
+        return self.down(x)
+
+    def decode(self, z):
+        return self.up(z)
+
+class Deciding(Coder):
+    def decode(self, z):
+        return self.up(z if float(z.numpy().max()) < 1e9 else -z)
+"""
+
+
+def test_a_network_of_a_users_own_is_written_if_it_is_made_of_operations(minigen, data, tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    for name in ("Coder", "Deciding"):
+        words = ("train", f"own.py:{name}", "--dataset", data, "--epochs", 1, "--out", name, "--no-doctor")
+        assert minigen(*words).code == 0
+    done = minigen("explore", "Coder", "-o", "page.html")
+    assert done.code == 0 and '"decoder"' in (tmp_path / "page.html").read_text(), done.err
+    done = minigen("explore", "Deciding", "-o", "other.html")
+    assert done.code == 2 and "a page of Deciding cannot compute its decoder; leave -o out" in done.err
+    assert "no graph says the same for all inputs" in done.err and not (tmp_path / "other.html").exists()
+
+
+def test_a_large_page_is_noted(minigen, trained, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("minigen.cli.explore"), "LARGE", 0.01)
+    done = minigen("explore", trained, "-o", "page.html")
+    assert done.code == 0 and done.err.startswith("minigen: note: a page above 0.01 MB opens slowly"), done.err

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from algorithms import own_networks
 from algorithms.catalog_runs import slow_unless
 from onnx_cases import onnx
 from runs.test_every_model import IMAGES, LABELS, settings_of
@@ -83,6 +84,30 @@ def test_float64_and_folding_leave_the_run_as_it_is(tmp_path: Path) -> None:
     run.export(tmp_path / "g.onnx", fold=True)
     assert "BatchNormalization" not in {node.op_type for node in onnx.load(tmp_path / "g.onnx").graph.node}
     assert {name: array.tobytes() for name, array in run.model.state_dict().items()} == before
+
+
+@pytest.mark.parametrize(
+    ("network", "parts"),
+    [
+        (own_networks.LikeVAE, ["decoder", "encoder", "reconstruct"]),
+        (own_networks.Logits, ["reconstruct"]),
+        (own_networks.Noisy, ["decoder", "encoder", "reconstruct"]),
+        (own_networks.Features, ["encoder"]),
+    ],
+)
+def test_a_network_of_a_users_own_leaves_by_the_parts_that_it_can_do(
+    network: Any, parts: list[str], tmp_path: Path
+) -> None:
+    run = mg.train(network, data=IMAGES, progress=False, max_steps=2, batch_size=8)
+    assert list(parts_of(run)) == parts
+    images = run.images().images_float()[:5]
+    for part in parts:
+        made = run.export(tmp_path / "part.onnx", part)
+        assert made.difference is not None and made.difference <= 1e-5
+        given = np.ones((2, run.latent.size), np.float32) if part == "decoder" else images
+        expected = {"decoder": run.decode, "encoder": run.encode, "reconstruct": run.reconstruct}[part](given)
+        found = in_onnxruntime((tmp_path / "part.onnx").read_bytes())([given])[0]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_part_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from algorithms import own_networks
 from algorithms.catalog_runs import slow_unless
 from pages.interpreter import computed
 from pages.small_runs import small_run
@@ -50,6 +51,11 @@ def test_every_part_of_a_model(name: str) -> None:
 @pytest.mark.parametrize("simd", [True, False], ids=["simd", "plain"])
 def test_parts_of_usual_images(kind: str, simd: bool) -> None:
     hold(small_run(kind), simd)
+
+
+@pytest.mark.parametrize("network", [own_networks.LikeVAE, own_networks.Noisy])
+def test_a_network_of_a_users_own(network: Any) -> None:
+    hold(mg.train(network, data=IMAGES, progress=False, max_steps=2, batch_size=8))
 
 
 def test_codes_make_the_images_of_the_run() -> None:
