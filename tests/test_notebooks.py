@@ -44,16 +44,23 @@ def test_the_notebooks_are_written_for_readers_and_hold_no_outputs() -> None:
             assert (ROOT / named).exists(), named
 
 
-def execute(name: str, folder: Path) -> list[Any]:
-    """The cells with their outputs, no cell of which failed."""
+def run_program(name: str, *arguments: str | Path) -> str:
+    """What a program beside this file prints, whose kernel is this Python in the folder that is the last argument."""
     for package in ("nbclient", "ipykernel"):
         pytest.importorskip(package, reason=f"to run notebooks: pip install 'minigen-engine[notebook]' ({package})")
     paths = os.pathsep.join([str(ROOT), str(ROOT / "kernels"), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": paths, "IPYTHONDIR": str(folder), "JUPYTER_CONFIG_DIR": str(folder)}
-    program = [sys.executable, str(ROOT / "tests" / "run_notebook.py"), str(FOLDER / f"{name}.ipynb"), str(folder)]
+    folder = str(arguments[-1])
+    environment = {**os.environ, "PYTHONPATH": paths, "IPYTHONDIR": folder, "JUPYTER_CONFIG_DIR": folder}
+    program = [sys.executable, str(ROOT / "tests" / name), *map(str, arguments)]
     done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found = [cell for cell in json.loads(done.stdout)["cells"] if cell["cell_type"] == "code"]
+    return done.stdout
+
+
+def execute(name: str, folder: Path) -> list[Any]:
+    """The cells with their outputs, no cell of which failed."""
+    ran = run_program("run_notebook.py", FOLDER / f"{name}.ipynb", folder)
+    found = [cell for cell in json.loads(ran)["cells"] if cell["cell_type"] == "code"]
     for cell in found:
         for output in cell["outputs"]:
             assert output["output_type"] != "error", "\n".join(output.get("traceback", []))
@@ -135,3 +142,17 @@ def test_anatomy_of_a_step(tmp_path: Path) -> None:
     assert "steps are replayed" in printed(one(found, "@mg.compile"))
     assert "matmul(" in printed(one(found, "step.program"))
     assert len(figures(one(found, "plt.loglog("))) == 1
+
+
+def test_interrupting_the_kernel_ends_training_after_its_step(tmp_path: Path) -> None:
+    first, second = (json.loads(line) for line in run_program("interrupt_kernel.py", tmp_path).splitlines())
+    steps = []
+    for cell in (first, second):
+        assert cell["reply"]["status"] == "ok", cell["reply"]
+        (result,) = (m["content"] for m in cell["said"] if m["type"] == "execute_result")
+        steps.append(int(result["data"]["text/plain"]))
+    assert 0 < steps[0] < 8_000_000 and steps[1] == steps[0] + 5
+    warned = "".join(m["content"]["text"] for m in first["said"] if m["content"].get("name") == "stderr")
+    assert f"RuntimeWarning: interrupted after step {steps[0]}; saved. To go on: run.resume()" in warned
+    updates = [m["content"]["data"]["text/html"] for m in second["said"] if m["type"] == "update_display_data"]
+    assert updates and "<progress" not in updates[-1]

@@ -17,8 +17,7 @@ from minigen.training.fit import Terms, TrainingState
 from minigen.training.live_table import LiveTable
 from minigen.training.printable import printable
 
-REFRESH = 0.1  # seconds between two updates of the live line
-REDRAW = 0.5  # and of the bar in a notebook: each is a message to the browser
+REFRESH = 0.1  # seconds between two updates of the live line, or of the bar
 QUIET = 30.0  # seconds without a line, where there is no live line: a log, a pipe
 BAR, SHORTEST = 20, 5  # its bar's length in characters; in a narrow terminal it is shorter, or left out
 
@@ -77,7 +76,7 @@ class Progress:
         if self._live is not None and now - self._shown >= REFRESH:
             self._shown = now
             self._live.update(self._line(state, terms), refresh=True)
-        if self._table is not None and now - self._shown >= REDRAW:
+        if self._table is not None and now - self._shown >= REFRESH:
             self._shown = now
             self._table.update(state.batch / self.steps_per_epoch, "  ".join(self._words(state, terms)))
         if self._live is None and self._table is None and now - self._printed >= QUIET:

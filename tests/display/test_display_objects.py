@@ -6,6 +6,7 @@ Read next: ``test_display.py``.
 from __future__ import annotations
 
 import io
+import logging
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from minigen import data, nn, ops
 from minigen.data.sources import load
 from minigen.doctor import Checkup
 from minigen.doctor.diseases import Finding
+from minigen.training import live_table
 from minigen.training.fit import TrainingState
 from minigen.training.progress import Progress
 from minigen.weights import Plan
@@ -163,6 +165,7 @@ class Handle:
 @pytest.fixture
 def notebook(monkeypatch: pytest.MonkeyPatch) -> list[Handle]:
     handles: list[Handle] = []
+    monkeypatch.setattr(live_table.LiveTable._draw, "__defaults__", (0.0,))  # every drawing, however soon
 
     def display(shown: Any, *, display_id: bool) -> Handle:
         assert display_id
@@ -176,13 +179,17 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> list[Handle]:
 def test_a_notebook_gets_a_bar_while_training_goes_on_and_keeps_a_table(notebook: list[Handle]) -> None:
     console = Console(file=io.StringIO(), force_jupyter=True)
     with Progress(console, epochs=30, max_steps=None, steps_per_epoch=10) as progress:
+        logging.getLogger("minigen_kernels.cpu").info("compiling kernels, once")
+        assert "compiling kernels, once ..." in Checked(notebook[0].pages[-1]).text
         progress.step(TrainingState(step=3, epoch=0, batch=3), {"loss": 1.5, "kl": 2.0})
         for epoch in range(1, 31):
             progress.epoch(TrainingState(step=10 * epoch, epoch=epoch), {"loss": 1 / epoch}, {"loss": 2.0}, epoch == 30)
         progress.say([f"doctor: <line> {i}\x1b[1m" for i in range(30)])
     (handle,) = notebook
     pages = [Checked(page) for page in handle.pages]
-    assert 'value="30.0"' in handle.pages[1] and "epoch 1/30  3/10  loss 1.5" in pages[1].text
+    assert 'value="30.0"' in handle.pages[2] and "epoch 1/30  3/10  loss 1.5" in pages[2].text
+    assert logging.getLogger("minigen_kernels").level == logging.NOTSET == 0
+    assert logging.getLogger("minigen_kernels").handlers == []
     assert "Training, 300 steps" in pages[0].text
     last = pages[-1]
     assert "<progress" not in handle.pages[-1] and "10 earlier epochs" in last.text
@@ -199,3 +206,14 @@ def test_who_wants_no_progress_gets_no_output(notebook: list[Handle]) -> None:
     with Progress(quiet, epochs=1, max_steps=None, steps_per_epoch=1) as progress:
         progress.epoch(TrainingState(step=1, epoch=1), {"loss": 1.0}, None, False)
     assert notebook == []
+
+
+def test_short_epochs_are_not_a_flood_of_messages(notebook: list[Handle], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_table.LiveTable._draw, "__defaults__", (3600.0,))
+    console = Console(file=io.StringIO(), force_jupyter=True)
+    with Progress(console, epochs=5000, max_steps=None, steps_per_epoch=1) as progress:
+        for epoch in range(1, 5001):
+            progress.epoch(TrainingState(step=epoch, epoch=epoch), {"loss": 1.0}, None, False)
+    (handle,) = notebook
+    assert len(handle.pages) <= 3  # the first, perhaps one between, the last
+    assert "4,980 earlier epochs" in handle.pages[-1] and "5000/5000" in handle.pages[-1]
