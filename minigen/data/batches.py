@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from minigen.data.ahead import WORKERS, read_ahead
 from minigen.data.dataset import Dataset
+from minigen.data.shown import batch_html
 from minigen.data.stored import StoredImages
+from minigen.display.blocks import safely
 from minigen.random import Generator
 from minigen.shapes import flag, shown, whole_number
 
@@ -40,6 +42,9 @@ class Batch:
         if self.labels is not None:
             parts.append(f"labels {self.labels.shape}")
         return f"Batch({', '.join([*parts, f'index {self.index.shape}'])})"
+
+    def _repr_html_(self) -> str:
+        return safely(batch_html, self)
 
 
 PART = 1000  # images that `over_batches` takes at a time: a multiple of what networks are applied to at once

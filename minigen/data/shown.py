@@ -1,4 +1,4 @@
-"""A data set as HTML for a notebook: how many images of what size, their classes and factors, and some of them.
+"""A data set, and a batch of it, as HTML for a notebook: images, their size and range, classes, factors.
 
 Imports: display. Read next: ``dataset.py``.
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minigen.display.arrays import statistics_html
 from minigen.display.blocks import facts, frame, table
 from minigen.display.images import POINTS, images_html
 from minigen.pictures import POINT
@@ -34,6 +35,17 @@ def dataset_html(data: Any) -> str:
     shown = data.evenly_spaced_indices(POINTS if (c, h, w) == POINT else IMAGES)
     picture = images_html(data.images_float(shown), data.value_range, of=n)
     return frame(f"Dataset {data.name}, {data.split}", facts(about), classes_html(data), picture)
+
+
+def batch_html(batch: Any) -> str:
+    """The images of a batch, and the first labels."""
+    labels = "none" if batch.labels is None else _first(batch.labels)
+    about = [("labels", labels), ("index in the data set", _first(batch.index))]
+    return frame(f"Batch of {len(batch)} images", facts(about), statistics_html(batch.x), images_html(batch.x))
+
+
+def _first(numbers: Any) -> str:
+    return ", ".join(map(str, numbers[:IMAGES].tolist())) + (" ..." if len(numbers) > IMAGES else "")
 
 
 def classes_html(data: Any) -> str:

@@ -81,6 +81,16 @@ def test_a_data_set_shows_its_classes_and_images() -> None:
     )
 
 
+def test_a_batch_shows_its_images_and_labels() -> None:
+    images = digits("test", 60)
+    batch = next(iter(data.Batches(images, 50, seed=0)))
+    page = read(batch)
+    assert page.text.startswith("Batch of 50 images") and page.pictures[0][1].startswith("32 of 50 images")
+    assert page.rows[0] == ["labels", ", ".join(map(str, batch.labels[:20].tolist())) + " ..."]
+    alone = data.Batch(batch.x[:1], None, batch.index[:1])
+    assert read(alone).rows[:2] == [["labels", "none"], ["index in the data set", str(batch.index[0])]]
+
+
 def test_a_data_set_in_files_reads_only_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "many.npy", np.full((500, 8, 8, 3), 200, np.uint8))
     images = load(str(tmp_path / "many.npy"), stream=True)
