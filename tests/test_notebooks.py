@@ -109,6 +109,8 @@ def test_train_and_look(tmp_path: Path) -> None:
         assert text.startswith(f"{count} images") and picture.std() > 20  # there is something on it
     (measured,) = pages(one(found, "run.evaluate("))
     values = {row[0]: float(row[2]) for row in measured.rows if len(row) == 4 and row[0] != "measured"}
+    (page,) = (o["data"]["text/html"] for o in one(found, "run.explore()")["outputs"])
+    assert "".join(page).startswith("<iframe srcdoc=") and len("".join(page)) < 12e6  # seen: 6 MB
     assert values["mse"] < 0.03 and values["linear_probe_accuracy"] > 0.75  # seen: 0.016 and 0.886
 
 
