@@ -66,7 +66,7 @@ def note(text: object) -> str:
 
 def lines(text: object) -> str:
     """Text whose columns stand below each other."""
-    return f'<pre style="line-height:1.3">{escape(text, LONGEST * 100)}</pre>'
+    return f'<pre style="line-height:1.3;overflow-x:auto">{escape(text, LONGEST * 100)}</pre>'
 
 
 class Mark(str):
