@@ -265,6 +265,23 @@ def test_several_runs_lie_over_each_other_and_none_is_no_error(file: Path) -> No
         )
 
 
+def test_many_runs_are_filtered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for k in range(10):
+        folder(tmp_path / "runs" / f"r{k}", [batch(1, 5, 4, 1)], pictures=1)
+    (tmp_path / "page.html").write_text(snapshot(find_runs(["runs"])))
+    with opened(tmp_path / "page.html") as page:
+        ready(page)
+        assert page.locator(".runs li:visible").count() == 10 and page.locator(".runs input:checked").count() == 4
+        page.get_by_label("filter runs").fill("vae R7")
+        assert page.locator(".runs li:visible").all_inner_texts()[0].startswith("runs/r7")
+        assert page.locator(".runs li:visible").count() == 1
+        page.get_by_label("filter runs").fill("")
+        page.get_by_role("button", name="None").click()
+        page.wait_for_selector(".charts:has-text('Choose a run above.')")
+        assert page.locator(".runs input:checked").count() == 0
+
+
 def test_terms_of_two_units_are_two_charts(runs: Path, tmp_path: Path) -> None:
     page_file = tmp_path / "page.html"
     html = snapshot(find_runs([str(runs)]))

@@ -3,6 +3,7 @@
 
 {
   const { el, scales } = minigen;
+  const MANY = 8; // runs from which on there is a filter
   const STATUS = { training: "training", finished: "finished", failed: "failed", stopped: "stopped before its end" };
 
   const speed = ({ rate }) => (rate ? (rate >= 1 ? `${scales.text(rate, 3)} updates/s` : `${scales.text(1 / rate, 3)} s/update`) : null);
@@ -23,7 +24,10 @@
       this.chosen = chosen;
       this.rows = new Map();
       this.list = el("ul", { class: "runs" });
-      this.root = el("section", { class: "panel", "aria-label": "Runs" }, this.list);
+      this.filter = el("input", { type: "search", "aria-label": "filter runs", placeholder: "name, model, data set, state", oninput: () => this.#filter() });
+      this.none = minigen.button("None", () => this.chosen([]));
+      this.head = el("div", { class: "row", hidden: true }, el("label", { class: "field" }, "filter", this.filter), this.none);
+      this.root = el("section", { class: "panel", "aria-label": "Runs" }, this.head, this.list);
     }
 
     // Show `runs` by name; `shown` of them are selected, `colourOf(name)` is the colour of one.
@@ -35,10 +39,22 @@
         this.rows.delete(name);
       }
       for (const [name, run] of runs) {
-        if (!this.rows.has(name)) this.rows.set(name, this.#row(name, several));
+        if (!this.rows.has(name)) this.rows.set(name, this.#row(name));
         this.#fill(this.rows.get(name), run, shown.has(name), colourOf(name), several);
       }
-      this.list.append(...[...runs.keys()].map((name) => this.rows.get(name).root));
+      const roots = [...runs.keys()].map((name) => this.rows.get(name).root);
+      if (roots.some((root, k) => root !== this.list.children[k])) this.list.replaceChildren(...roots);
+      this.head.hidden = runs.size <= MANY;
+      this.#filter();
+    }
+
+    // Hide the runs in which not every word of the filter stands.
+    #filter() {
+      const words = this.filter.value.toLowerCase().split(/\s+/);
+      for (const { root, label } of this.rows.values()) {
+        const text = label.textContent.toLowerCase();
+        root.hidden = !words.every((word) => text.includes(word));
+      }
     }
 
     #row(name) {

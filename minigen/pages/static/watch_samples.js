@@ -91,7 +91,7 @@
       }
       for (const run of runs) {
         if (!this.reels.has(run.name)) this.reels.set(run.name, new Reel(run.name, this.source, true));
-        this.reels.get(run.name).update(run.samples, run.written ?? 0);
+        this.reels.get(run.name).update(run.samples, run.samples.length);
       }
       const shown = runs.map((run) => this.reels.get(run.name).root);
       if (shown.length !== this.body.childElementCount || shown.some((one, k) => one !== this.body.children[k])) this.body.replaceChildren(...shown);

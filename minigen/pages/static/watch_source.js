@@ -39,7 +39,7 @@
       return ask("/about", { run: name });
     }
 
-    // The address of a picture. `seen` is that of the run's last change: a picture that was drawn anew has a new address.
+    // The address of a picture. `seen` is how many there are: after a resumed run drew one anew, its address is another.
     picture(name, sample, seen) {
       return `/picture?${new URLSearchParams({ run: name, name: sample, seen })}`;
     }
