@@ -297,6 +297,31 @@ def test_terms_of_two_units_are_two_charts(runs: Path, tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.parametrize("axis", ["update", "epoch", "time"])
+def test_zooming_asks_for_finer_curves(runs: Path, axis: str) -> None:
+    with Server(routes(lambda: find_runs([str(runs / "long")]))) as server, opened(server.url) as page:
+        ready(page)
+        page.get_by_label("along", exact=True).select_option(axis)
+        drawn = "minigen.watch.charts.values().next().value.lines.find(({split}) => split === 'batch').series"
+        assert page.evaluate(f"{drawn}.x.length") == 1000  # of 30,000 rows
+        canvas = chart(page).locator("canvas")
+        canvas.focus()
+        page.keyboard.press("ArrowRight")
+        for _ in range(5):
+            page.keyboard.press("Shift+ArrowLeft")
+        for _ in range(5):
+            page.keyboard.press("+")
+        page.wait_for_timeout(1000)
+        low, high = page.evaluate("minigen.watch.state.range")
+        x = page.evaluate(f"[...{drawn}.x]")
+        exact = page.evaluate(f"{drawn}.low.every((y, k) => y === {drawn}.high[k])")
+        inside = sum(low <= at <= high for at in x)
+        assert exact and 700 < inside <= 1000  # each bucket is a row
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(1000)
+        assert page.evaluate(f"{drawn}.x.length") == 1000
+
+
 def test_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """New rows, pictures, findings and runs appear by themselves; a server that has ended is said to be gone."""
     monkeypatch.chdir(tmp_path)

@@ -15,7 +15,8 @@
     constructor(payload) {
       this.source = payload.live ? new minigen.LiveSource() : new minigen.SnapshotSource(payload);
       this.state = { axis: "update", scale: "linear", smooth: 0, range: null, splits: new Set(Object.keys(minigen.SPLITS)) };
-      [this.runs, this.shown, this.curves, this.abouts, this.charts, this.places] = [new Map(), new Set(), new Map(), new Map(), new Map(), new Map()];
+      [this.runs, this.curves, this.abouts, this.charts, this.places, this.whole] = Array.from({ length: 6 }, () => new Map());
+      [this.shown, this.stale] = [new Set(), new Set()]; // names of runs: those on the page, those with newer curves
       this.list = new minigen.RunList((names) => this.choose(names));
       this.samples = new minigen.Samples(this.source);
       this.journal = new minigen.Journal((run, step) => this.goTo(run, step));
@@ -54,7 +55,7 @@
       }
       for (const name of added) if (runs.get(name).status === "training") this.shown.add(name);
       for (const name of this.shown) if (!runs.has(name)) this.shown.delete(name);
-      for (const name of changed) this.curves.delete(name);
+      for (const name of changed) this.stale.add(name);
       for (const [name, about] of this.abouts) if (changed.has(name) && about.note) this.abouts.delete(name);
       this.refresh();
     }
@@ -66,8 +67,9 @@
 
     zoom(range) {
       this.state.range = range;
-      this.whole.disabled = !range;
-      if (this.source.live) this.curves.clear(); // finer ones
+      this.back.disabled = !range;
+      this.#draw(); // what is there, at once
+      if (this.source.live) for (const name of this.runs.keys()) this.stale.add(name); // there are finer ones
       this.refresh();
     }
 
@@ -95,7 +97,12 @@
       const runs = this.selected;
       this.#lists();
       await Promise.all(runs.map(async ({ name, steps_per_epoch: perEpoch }) => {
-        if (!this.curves.has(name)) this.curves.set(name, await this.source.curves(name, this.#steps(perEpoch)));
+        if (!this.curves.has(name) || this.stale.has(name)) {
+          this.stale.delete(name);
+          const found = await this.source.curves(name, this.#steps(name, perEpoch));
+          this.curves.set(name, found);
+          if (!this.state.range) this.whole.set(name, found);
+        }
         if (!this.abouts.has(name)) this.abouts.set(name, await this.source.about(name));
       }));
       this.networks.show(runs.filter(({ name }) => this.abouts.has(name)).map(({ name }) => [name, this.abouts.get(name)]));
@@ -112,11 +119,17 @@
       this.journal.show(runs, (name) => this.colourOf(name));
     }
 
-    // The updates that are shown, for the source; the axis may count in epochs.
-    #steps(perEpoch) {
+    // The updates that are shown, for the source; the axis may count in epochs or seconds.
+    #steps(name, perEpoch) {
       const { range, axis } = this.state;
-      if (!range || axis === "time" || (axis === "epoch" && !perEpoch)) return {};
-      const factor = axis === "epoch" ? perEpoch : 1;
+      if (!range) return {};
+      if (axis === "time") {
+        const curve = Object.values(this.whole.get(name)?.terms ?? {}).flatMap((splits) => Object.values(splits))[0];
+        const { seconds, last } = curve ?? { seconds: { data: [] }, last: { data: [] } };
+        const within = Array.from(last.data).filter((_, k) => seconds.data[k] >= range[0] && seconds.data[k] <= range[1]);
+        return within.length ? { from: within[0], to: within.at(-1) } : {};
+      }
+      const factor = axis === "epoch" && perEpoch ? perEpoch : 1;
       return { from: range[0] * factor, to: range[1] * factor };
     }
 
@@ -169,7 +182,7 @@
     #controls() {
       const set = (name, value) => { this.state[name] = value; this.redraw(); };
       this.smoothed = el("output", { class: "small" });
-      this.whole = minigen.button("Whole run", () => this.zoom(null), { disabled: true });
+      this.back = minigen.button("Whole run", () => this.zoom(null), { disabled: true });
       const slider = el("input", { type: "range", min: 0, max: SMOOTH.length - 1, value: 0, "aria-label": "smoothing", oninput: () => set("smooth", Number(slider.value)) });
       const boxes = Object.entries(minigen.SPLITS).map(([split, { text }]) => el("label", { class: "field" },
         el("input", { type: "checkbox", checked: true, "data-split": split, onchange: ({ target }) => {
@@ -179,7 +192,7 @@
       return el("div", { class: "controls" },
         minigen.select("along", Object.entries(AXES), (value) => { this.state.axis = value; this.zoom(null); }),
         minigen.select("scale", [["linear", "linear"], ["most", "linear, without extremes"], ["log", "logarithmic"]], (value) => set("scale", value)),
-        el("label", { class: "field" }, "smoothing", slider, this.smoothed), ...boxes, this.whole);
+        el("label", { class: "field" }, "smoothing", slider, this.smoothed), ...boxes, this.back);
     }
 
     #lost(lost) {
