@@ -38,14 +38,14 @@ def minigen(place: Path, *words: object) -> None:
 
 
 def look(page_file: Path, picture: Path) -> None:
-    """Open the page, smooth the curves, show a value of the first chart, and take the picture."""
+    """Open the page, smooth the curves, show the values at a place of the last chart, and take the picture."""
     with importlib.import_module("playwright.sync_api").sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGUMENTS))
         page: Any = browser.new_page(viewport=SIZE)
         page.goto(page_file.as_uri())
         page.wait_for_selector("body[data-finished]")
         page.get_by_label("smoothing").first.fill("3")
-        page.locator("figure.chart canvas").first.hover(position={"x": 300, "y": 100})
+        page.locator("figure.chart canvas").last.hover(position={"x": 160, "y": 100})
         found = page.locator("#journal").inner_text()
         shown = page.locator("figure.chart").count(), page.locator(".reel img").count(), "posterior collapse" in found
         if shown != (3, 3, True):

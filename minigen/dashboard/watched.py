@@ -86,9 +86,9 @@ class Watched:
         recent = self._recent()
         data, state, best = (_mapping(facts, name) for name in ("data", "state", "best"))
         per_epoch = data.get("batches_per_epoch")
-        step = max(recent[-1][0] if recent else 0, state.get("step", 0))
+        journal = read_journal(self.folder.journal)
+        step = max(recent[-1][0] if recent else 0, state.get("step", 0), *(entry["step"] for entry in journal[-1:]), 0)
         total = self._total(config, per_epoch)
-        journal = [entry for entry in read_journal(self.folder.journal) if entry["step"] <= step + 1]
         status = self._status(step, total, facts, journal)
         rate = _rate(recent)
         return {

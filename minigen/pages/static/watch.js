@@ -155,11 +155,11 @@
           }
         }
       }
-      const all = [...groups.values()].flatMap(({ lines }) => lines.map(({ series }) => series.x)).filter((x) => x.length);
-      const last = Math.max(...all.map((x) => x.at(-1)), axis === "time" ? 1e-3 : 1e-6);
-      const x = range ?? [Math.min(0, ...all.map((xs) => xs[0])), last];
       const marks = axis === "time" ? [] : runs.flatMap((run) => minigen.marksOf(run).map(({ step, bad }) =>
         ({ x: axis === "epoch" && run.steps_per_epoch ? step / run.steps_per_epoch : step, bad })));
+      const all = [...groups.values()].flatMap(({ lines }) => lines.map(({ series }) => series.x)).filter((x) => x.length);
+      const ends = [...all.map((x) => x.at(-1)), ...marks.map((mark) => mark.x)];
+      const x = range ?? [Math.min(0, ...all.map((xs) => xs[0])), Math.max(1e-3, ...ends)];
       const xText = axis === "time" ? scales.duration : (value) => (Math.abs(value) >= 1e4 ? scales.whole(value) : scales.text(value));
       this.#charts(groups, { x, scale, xText, xName: AXES[axis], marks, several });
     }

@@ -6,8 +6,13 @@
 {
   const { el, scales } = minigen;
 
-  const inWords = (value, low, high, text) =>
-    Number.isNaN(value) ? "no number" : low === high ? text(value) : `${text(value)} (${text(low)} to ${text(high)})`;
+  // The value of bucket k in words: its mean, the range that it stands for, the smoothed value.
+  const valueAt = ({ x, mean, low, high, bad, smoothed }, k) => {
+    const wrong = bad.find((one) => one.x === x[k]);
+    const range = low[k] === high[k] ? "" : ` (${scales.text(low[k])} to ${scales.text(high[k])})`;
+    const smooth = smoothed && Number.isFinite(smoothed[k]) && scales.text(smoothed[k]) !== scales.text(mean[k]) ? `, smoothed ${scales.text(smoothed[k])}` : "";
+    return wrong && Number.isNaN(mean[k]) ? wrong.text : `${scales.text(mean[k])}${range}${wrong ? ` and ${wrong.text}` : ""}${smooth}`;
+  };
 
   minigen.Chart = class {
     // `zoom(range or null)` is called with a range of the x axis; all charts of the page share it.
@@ -16,13 +21,13 @@
       this.cursor = null;
       this.dragged = null;
       this.canvas = el("canvas", { tabindex: 0, role: "img", class: "curve" });
-      this.values = el("div", { class: "values small", "aria-live": "polite" });
+      this.values = el("div", { class: "values small", "aria-live": "polite", hidden: true });
       this.region = el("div", { class: "region", hidden: true });
       this.notes = el("p", { class: "muted small", hidden: true });
       const of = unit.of && unit.of !== term ? `, part of ${unit.of}` : "";
       this.root = el("figure", { class: "chart", "data-term": term, "data-unit": unit.unit ?? "" },
         el("figcaption", {}, el("strong", {}, term), el("span", { class: "muted" }, ` ${unit.unit ? `${unit.unit}${of}` : ""}`)),
-        el("div", { class: "plot" }, this.canvas, this.region), this.values, this.notes);
+        el("div", { class: "plot" }, this.canvas, this.region, this.values), this.notes);
       this.term = term;
       this.#listen();
     }
@@ -64,21 +69,19 @@
       this.draw();
     }
 
+    // What stands at the cursor: a row a run, or of one run alone a row a split.
     #tell() {
-      const rows = [];
-      if (this.cursor !== null) {
-        rows.push(el("span", { class: "muted" }, `${this.view.xName} ${this.view.xText(this.cursor)}`));
-        for (const { run, split, series, colour } of this.lines) {
-          if (!series.x.length) continue;
-          const k = minigen.nearestTo(series.x, this.cursor);
-          const wrong = series.bad.find(({ x }) => x === series.x[k]);
-          const smooth = series.smoothed && Number.isFinite(series.smoothed[k]) ? `, smoothed ${scales.text(series.smoothed[k])}` : "";
-          const value = wrong ? wrong.text : inWords(series.mean[k], series.low[k], series.high[k], scales.text);
-          const name = this.view.several ? `${run}, ${minigen.SPLITS[split].text}` : minigen.SPLITS[split].text;
-          rows.push(el("span", {}, el("i", { class: "dot", style: `background:${colour}` }), `${name}: ${value}${smooth}`));
-        }
+      const rows = new Map();
+      for (const { run, split, series, colour } of this.cursor === null ? [] : this.lines) {
+        if (!series.x.length) continue;
+        const key = this.view.several ? run : split;
+        if (!rows.has(key)) rows.set(key, { colour, words: [] });
+        rows.get(key).words.push(`${minigen.SPLITS[split].text}: ${valueAt(series, minigen.nearestTo(series.x, this.cursor))}`);
       }
-      this.values.replaceChildren(...rows);
+      const place = rows.size ? el("span", { class: "muted" }, `${this.view.xName} ${this.view.xText(this.cursor)}`) : null;
+      this.values.hidden = !rows.size;
+      this.values.replaceChildren(...(place ? [place] : []), ...[...rows].map(([key, { colour, words }]) =>
+        el("span", {}, el("i", { class: "dot", style: `background:${colour}` }), this.view.several ? el("strong", {}, `${key} `) : null, words.join(" \u00b7 "))));
     }
 
     #listen() {

@@ -27,7 +27,7 @@
     grid(context, frame, view, px, py);
     context.save();
     context.beginPath();
-    context.rect(frame.left, frame.top - 8, frame.right - frame.left, frame.bottom - frame.top + 8);
+    context.rect(frame.left - 4, frame.top - 8, frame.right - frame.left + 8, frame.bottom - frame.top + 8);
     context.clip();
     for (const mark of view.marks) vertical(context, px(mark.x), frame, mark.bad ? colour("--bad") : colour("--soft"), [2, 3]);
     for (const line of view.lines) band(context, line, view, px, py);

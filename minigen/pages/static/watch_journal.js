@@ -30,7 +30,7 @@
     show(runs, colourOf) {
       this.body.replaceChildren(...runs.map((run) => {
         const items = minigen.marksOf(run).map(({ step, text, bad }) =>
-          el("li", { class: bad ? "bad" : "" }, minigen.button(`update ${scales.whole(step)}`, () => this.goTo(run, step), { class: "small" }), " ", text));
+          el("li", { class: bad ? "bad" : "" }, minigen.button(`update ${scales.whole(step)}`, () => this.goTo(run, step), { class: "small" }), el("span", {}, text)));
         return el("div", { "data-run": run.name },
           runs.length > 1 ? el("h3", {}, el("i", { class: "dot", style: `background:${colourOf(run.name)}` }), run.name) : null,
           items.length ? el("ul", { class: "found" }, items) : null, el("p", { class: "muted small" }, looks(run)));
