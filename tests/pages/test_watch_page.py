@@ -1,27 +1,22 @@
-"""The page of `minigen watch` in a browser: every control is used, live and as a file with the network off.
+"""The page of `minigen watch` in a browser, as a file with the network off: every control is used.
 
-Read next: ``browser.py``, ``../dashboard/test_page.py``.
+Read next: ``watched_runs.py``, ``test_watch_live.py``.
 """
 
 from __future__ import annotations
 
-import math
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from dashboard.folders import HEADER, batch, finding, folder
-from pages.browser import look, opened, pixels, screenshot
+from dashboard.folders import batch, folder
+from pages.browser import look, opened, screenshot
+from pages.watched_runs import LONG, chart, only, painted, ready, settled, two_runs
 
-from minigen.dashboard import find_runs, routes, snapshot
-from minigen.serving import Server
+from minigen.dashboard import find_runs, snapshot
 
-LONG = 30_000
 #: Width, height and grey value of an <img> of one colour.
 GREY = """image => {
     const context = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext("2d");
@@ -30,32 +25,10 @@ GREY = """image => {
 }"""
 
 
-def spoilt() -> list[str]:
-    """A long table with one spike, one NaN and one infinite value."""
-    rows = []
-    for k in range(1, LONG + 1):
-        kl = 20 * (1 - math.exp(-k / 2000))
-        loss = 900.0 if k == 15_003 else 80 + 100 * math.exp(-k / 3000)
-        rows.append(batch(k, "nan" if k == 20_000 else loss, 5, "inf" if k == 25_000 else kl))
-        if k % 1500 == 0:
-            rows += [batch(k, loss, 5, kl, split="train"), batch(k, loss + 6, 6, kl, split="validation")]
-    return rows
-
-
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Two runs: a short one, and a long one of which the doctor found something and that ended with an error."""
-    place = tmp_path_factory.mktemp("watch")
-    folder(place / "runs" / "long", spoilt(), [
-        {"step": 3000, "epoch": 750, "doctor": {"findings": [], "checks": 3, "note": ""}},
-        {"step": 10_000, "epoch": 2500, "doctor": finding()},
-        {"step": LONG, "epoch": 7500, "stopped": "step 30000: loss is nan"},
-    ], pictures=12)  # fmt: skip
-    folder(place / "runs" / "short", [batch(k, 50 + k, 5, 3 / k) for k in range(1, 9)], pictures=3)
-    before = os.getcwd()
-    os.chdir(place)
-    yield Path("runs")
-    os.chdir(before)
+    with two_runs(tmp_path_factory.mktemp("watch")) as place:
+        yield place
 
 
 @pytest.fixture(scope="module")
@@ -63,27 +36,6 @@ def file(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "page.html"
     path.write_text(snapshot(find_runs([str(runs)])))
     return path
-
-
-def ready(page: Any) -> Any:
-    page.wait_for_selector("body[data-finished]")
-    return page
-
-
-def chart(page: Any, term: str = "loss") -> Any:
-    return page.locator(f"figure.chart[data-term={term}]").first
-
-
-def painted(page: Any, term: str = "loss") -> Any:
-    return pixels(page, f"figure.chart[data-term={term}] canvas")
-
-
-def only(page: Any, name: str) -> None:
-    """Show this run alone."""
-    for box in page.locator(".runs li").all():
-        box.locator("input").set_checked(box.get_attribute("data-run") == name)
-    page.wait_for_selector(f"#samples .reel[data-run='{name}']:only-child")
-    page.wait_for_timeout(300)
 
 
 @pytest.mark.parametrize(("dark", "width"), [(False, 1000), (True, 1000), (False, 360)])
@@ -117,21 +69,21 @@ def test_every_control(file: Path) -> None:
             ("along", "update"),
         ]:
             page.get_by_label(label, exact=True).select_option(value)
-            page.wait_for_timeout(150)
+            settled(page)
             seen.append(painted(page))
         assert all((a != b).any() for a, b in zip(seen, seen[1:]))
         np.testing.assert_array_equal(seen[-1], before)
         page.get_by_label("smoothing").first.fill("4")
-        page.wait_for_timeout(150)
+        settled(page)
         assert (painted(page) != before).any() and "600 updates" in page.locator(".controls").inner_text()
         page.get_by_label("smoothing").first.fill("0")
         for split in ("batch", "train", "validation"):
             box = page.locator(f"input[data-split={split}]")
             box.uncheck()
-            page.wait_for_timeout(150)
+            settled(page)
             assert (painted(page) != before).any()
             box.check()
-        page.wait_for_timeout(150)
+        settled(page)
         np.testing.assert_array_equal(painted(page), before)
 
 
@@ -142,7 +94,7 @@ def test_what_is_no_number_is_marked_and_said(file: Path) -> None:
         assert "\u2715 marks values that are infinite" in chart(page, "kl").inner_text()
         assert "marks values" not in chart(page, "reconstruction").inner_text()
         page.get_by_label("scale", exact=True).select_option("most")
-        page.wait_for_timeout(150)
+        settled(page)
         assert "may lie beyond the edges" in chart(page).inner_text()
 
 
@@ -152,7 +104,7 @@ def test_the_spike_is_painted(file: Path) -> None:
         only(ready(page), "runs/long")
         for split in ("train", "validation"):
             page.locator(f"input[data-split={split}]").uncheck()
-        page.wait_for_timeout(300)
+        settled(page)
         shown = painted(page)
         top = shown[24:60, 70:-14].astype(int)  # below the marks, right of the labels
         blue = (top[..., 2] > top[..., 0] + 15) & (top[..., 3] > 40)
@@ -179,11 +131,11 @@ def test_values_by_pointer_and_by_keys(file: Path) -> None:
         label = canvas.get_attribute("aria-label")
         assert label.startswith("loss: runs/short each logged update 58") and canvas.get_attribute("role") == "img"
         page.keyboard.press("+")
-        page.wait_for_timeout(200)
+        settled(page)
         whole = page.get_by_role("button", name="Whole run")
         assert whole.is_enabled()
         page.keyboard.press("Escape")
-        page.wait_for_timeout(200)
+        settled(page)
         assert whole.is_disabled()
 
 
@@ -196,12 +148,12 @@ def test_a_range_is_dragged_out_for_all_charts(file: Path) -> None:
         page.mouse.down()
         page.mouse.move(box["x"] + 220, box["y"] + 90, steps=4)
         page.mouse.up()
-        page.wait_for_timeout(300)
+        settled(page)
         low, high = page.evaluate("minigen.watch.state.range")
         assert 2000 < low < high < LONG * 0.7 and (painted(page, "kl") != before).any()
         page.get_by_role("button", name="Whole run").click()
         page.mouse.move(0, 0)
-        page.wait_for_timeout(300)
+        settled(page)
         np.testing.assert_array_equal(painted(page, "kl"), before)
 
 
@@ -228,11 +180,14 @@ def test_pictures_over_all_epochs(file: Path, runs: Path) -> None:
         image.evaluate("image => image.decode()")
         assert image.evaluate(GREY) == [32, 16, 40] and reel.locator("output").inner_text() == "epoch 4"
         assert "after epoch 4" in image.get_attribute("alt") and slider.get_attribute("aria-valuetext") == "epoch 4"
-        reel.get_by_role("button").click()
-        page.wait_for_timeout(1000)
-        assert int(slider.input_value()) > 3 and reel.get_by_role("button").inner_text() == "Stop"
-        reel.get_by_role("button").click()
-        assert reel.get_by_role("button").inner_text() == "Play"
+        press = "button => { button.click(); return [button.textContent, button.ariaPressed]; }"
+        button = reel.get_by_role("button")
+        assert button.evaluate(press) == ["Stop", "true"]
+        page.wait_for_selector(
+            ".reel[data-run='runs/long'] output:has-text('epoch 12')"
+        )  # from 4 on, and there it ends
+        page.wait_for_selector(".reel[data-run='runs/long'] button:has-text('Play')")
+        assert button.evaluate(press) == ["Stop", "true"] and button.evaluate(press) == ["Play", "false"]
 
 
 def test_networks_with_their_layers(file: Path) -> None:
@@ -259,7 +214,7 @@ def test_several_runs_lie_over_each_other_and_none_is_no_error(file: Path) -> No
         assert "runs/long each logged update: " in text and "runs/short each logged update: " in text
         for box in page.locator(".runs input").all():
             box.uncheck()
-        page.wait_for_timeout(300)
+        settled(page)
         assert (
             "Choose a run above." in page.locator(".charts").inner_text() and page.locator("figure.chart").count() == 0
         )
@@ -295,58 +250,3 @@ def test_terms_of_two_units_are_two_charts(runs: Path, tmp_path: Path) -> None:
             "mean per pixel",
             "nats per sample",
         ]
-
-
-@pytest.mark.parametrize("axis", ["update", "epoch", "time"])
-def test_zooming_asks_for_finer_curves(runs: Path, axis: str) -> None:
-    with Server(routes(lambda: find_runs([str(runs / "long")]))) as server, opened(server.url) as page:
-        ready(page)
-        page.get_by_label("along", exact=True).select_option(axis)
-        drawn = "minigen.watch.charts.values().next().value.lines.find(({split}) => split === 'batch').series"
-        assert page.evaluate(f"{drawn}.x.length") == 1000  # of 30,000 rows
-        canvas = chart(page).locator("canvas")
-        canvas.focus()
-        page.keyboard.press("ArrowRight")
-        for _ in range(5):
-            page.keyboard.press("Shift+ArrowLeft")
-        for _ in range(5):
-            page.keyboard.press("+")
-        page.wait_for_timeout(1000)
-        low, high = page.evaluate("minigen.watch.state.range")
-        x = page.evaluate(f"[...{drawn}.x]")
-        exact = page.evaluate(f"{drawn}.low.every((y, k) => y === {drawn}.high[k])")
-        inside = sum(low <= at <= high for at in x)
-        assert exact and 700 < inside <= 1000  # each bucket is a row
-        page.keyboard.press("Escape")
-        page.wait_for_timeout(1000)
-        assert page.evaluate(f"{drawn}.x.length") == 1000
-
-
-def test_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """New rows, pictures, findings and runs appear by themselves; a server that has ended is said to be gone."""
-    monkeypatch.chdir(tmp_path)
-    place = folder(tmp_path / "runs" / "a", [batch(k, 5, 4, 1) for k in range(1, 5)], [], pictures=2)
-    server = Server(routes(lambda: find_runs(["runs"])))
-    with server, opened(server.url, allowed=("ERR_",)) as page:
-        ready(page)
-        assert page.locator("#live").inner_text() == "live \u00b7"
-        canvas = chart(page).locator("canvas")
-        with open(place / "metrics.csv", "a") as file:
-            file.write(batch(100, 77.5, 4, 1) + "\n")
-        page.wait_for_selector("figure.chart[data-term=loss] canvas[aria-label*='77.5']")
-        assert "update 100 of 8" in page.locator(".runs").inner_text() and canvas.is_visible()
-        shutil.copy(place / "samples" / "epoch_001.png", place / "samples" / "epoch_003.png")
-        page.wait_for_selector(".reel img[alt*='epoch 3']")
-        (place / "journal.jsonl").write_text('{"step": 100, "epoch": 3, "stopped": "the disk is full"}\n')
-        page.wait_for_selector("#journal li:has-text('stopped: the disk is full')")
-        folder(tmp_path / "runs" / "b", [batch(1, 5, 4, 1)])
-        page.wait_for_selector(".runs li[data-run='runs/b']")
-        shutil.rmtree(tmp_path / "runs" / "b")
-        page.wait_for_selector(".runs li[data-run='runs/b']", state="detached")
-        (place / "metrics.csv").write_text(f"{HEADER}\n{batch(1, 3.25, 4, 1)}\n")  # cut, and written anew
-        page.wait_for_selector("figure.chart[data-term=loss] canvas[aria-label*='3.25']")
-        screenshot(page, "watch_live")
-        server.closing.set()
-        server._socket.shutdown()
-        server._socket.server_close()
-        page.wait_for_selector("#live.bad:has-text('no connection')")

@@ -1,5 +1,5 @@
 // The page of `minigen watch`: which runs and which part of them are shown, and how; it asks the source and draws.
-// <body data-finished> says that the first picture stands.
+// <body data-finished> says that all that was asked for is drawn.
 "use strict";
 
 {
@@ -95,6 +95,7 @@
 
     async #refresh() {
       const runs = this.selected;
+      delete document.body.dataset.finished;
       this.#lists();
       await Promise.all(runs.map(async ({ name, steps_per_epoch: perEpoch }) => {
         if (!this.curves.has(name) || this.stale.has(name)) {
