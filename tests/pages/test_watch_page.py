@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dashboard.folders import batch, folder
+from dashboard.folders import batch, finding, folder
 from pages.browser import look, opened, screenshot
 from pages.watched_runs import LONG, chart, only, painted, ready, settled, two_runs
 
@@ -168,6 +168,21 @@ def test_findings_at_their_steps_and_pictures_of_that_time(file: Path) -> None:
         assert "The doctor looked 2 times; at update 10,000: 1 found." in page.locator("#journal").inner_text()
         page.locator("#journal button").first.click()
         assert "update 10,000" in chart(page).locator(".values").inner_text()
+
+
+def test_a_disease_that_stays_is_one_mark(runs: Path, tmp_path: Path) -> None:
+    looks = [
+        {"step": k, "epoch": 1, "doctor": finding() if k != 4 else finding() | {"findings": []}} for k in range(1, 8)
+    ]
+    path = folder(tmp_path / "run", [batch(9, 5, 4, 1)], looks)
+    (tmp_path / "page.html").write_text(snapshot(find_runs([str(path)])))
+    with opened(tmp_path / "page.html") as page:
+        ready(page)
+        assert page.locator("#journal li").all_inner_texts() == [
+            "update 1\nposterior collapse: 2 of 2 are dead. Lower beta (in 3 looks, the last at update 3)",
+            "update 5\nposterior collapse: 2 of 2 are dead. Lower beta (in 3 looks, the last at update 7)",
+        ]
+        assert page.evaluate("minigen.watch.charts.values().next().value.view.marks") == [1, 5]
 
 
 def test_pictures_over_all_epochs(file: Path, runs: Path) -> None:

@@ -156,10 +156,10 @@
           }
         }
       }
-      const marks = axis === "time" ? [] : runs.flatMap((run) => minigen.marksOf(run).map(({ step, bad }) =>
-        ({ x: axis === "epoch" && run.steps_per_epoch ? step / run.steps_per_epoch : step, bad })));
+      const marks = axis === "time" ? [] : runs.flatMap((run) => minigen.marksOf(run).map(({ step }) =>
+        (axis === "epoch" && run.steps_per_epoch ? step / run.steps_per_epoch : step)));
       const all = [...groups.values()].flatMap(({ lines }) => lines.map(({ series }) => series.x)).filter((x) => x.length);
-      const ends = [...all.map((x) => x.at(-1)), ...marks.map((mark) => mark.x)];
+      const ends = [...all.map((x) => x.at(-1)), ...marks];
       const x = range ?? [Math.min(0, ...all.map((xs) => xs[0])), Math.max(1e-3, ...ends)];
       const xText = axis === "time" ? scales.duration : (value) => (Math.abs(value) >= 1e4 ? scales.whole(value) : scales.text(value));
       this.#charts(groups, { x, scale, xText, xName: AXES[axis], marks, several });

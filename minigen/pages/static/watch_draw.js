@@ -17,7 +17,7 @@
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-  // Draw `view` = {x: axis, y: axis, xText, lines: [{series, colour, split, faint}], marks: [{x, bad}], cursor: x or null}.
+  // Draw `view` = {x: axis, y: axis, xText, lines: [{series, colour, split, faint}], marks: [x], cursor: x or null}.
   // Returns the frame, so that a pointer finds its value: {left, right, top, bottom} in CSS pixels.
   minigen.drawChart = (canvas, view) => {
     const { context, width, height } = prepared(canvas);
@@ -29,7 +29,7 @@
     context.beginPath();
     context.rect(frame.left - 4, frame.top - 8, frame.right - frame.left + 8, frame.bottom - frame.top + 8);
     context.clip();
-    for (const mark of view.marks) vertical(context, px(mark.x), frame, mark.bad ? colour("--bad") : colour("--soft"), [2, 3]);
+    for (const x of view.marks) vertical(context, px(x), frame, colour("--bad"), [2, 3]);
     for (const line of view.lines) band(context, line, view, px, py);
     for (const line of view.lines) stroke(context, line, view, px, py);
     for (const line of view.lines) notNumbers(context, line, px, frame);

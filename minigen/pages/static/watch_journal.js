@@ -4,11 +4,28 @@
 {
   const { el, scales } = minigen;
 
-  // The entries of a run's journal that a curve marks: [{step, text, bad}].
-  minigen.marksOf = (run) => run.journal.flatMap(({ step, doctor, stopped }) => {
-    if (stopped !== undefined) return [{ step, text: `stopped: ${stopped}`, bad: true }];
-    return (doctor.findings ?? []).map(({ disease, evidence, remedy }) => ({ step, text: `${disease}: ${evidence}. ${remedy}`, bad: true }));
-  });
+  // What the curves of a run mark: [{step, text}]. A disease that several looks in a row found is one mark, at the first.
+  minigen.marksOf = (run) => {
+    const marks = [];
+    let open = new Map(); // by disease: the marks that the last look was still about
+    for (const { step, doctor, stopped } of run.journal) {
+      if (stopped !== undefined) {
+        marks.push({ step, text: `stopped: ${stopped}` });
+        continue;
+      }
+      const now = new Map();
+      for (const { disease, evidence, remedy } of doctor.findings ?? []) {
+        const mark = open.get(disease) ?? { step, looks: 0 };
+        if (!mark.looks) marks.push(mark);
+        mark.looks += 1;
+        const again = mark.looks > 1 ? ` (in ${mark.looks} looks, the last at update ${scales.whole(step)})` : "";
+        mark.text = `${disease}: ${evidence}. ${remedy}${again}`;
+        now.set(disease, mark);
+      }
+      open = now;
+    }
+    return marks;
+  };
 
   // How often the doctor looked, and what it said last when it found nothing.
   const looks = (run) => {
@@ -29,8 +46,8 @@
 
     show(runs, colourOf) {
       this.body.replaceChildren(...runs.map((run) => {
-        const items = minigen.marksOf(run).map(({ step, text, bad }) =>
-          el("li", { class: bad ? "bad" : "" }, minigen.button(`update ${scales.whole(step)}`, () => this.goTo(run, step), { class: "small" }), el("span", {}, text)));
+        const items = minigen.marksOf(run).map(({ step, text }) =>
+          el("li", { class: "bad" }, minigen.button(`update ${scales.whole(step)}`, () => this.goTo(run, step), { class: "small" }), el("span", {}, text)));
         return el("div", { "data-run": run.name },
           runs.length > 1 ? el("h3", {}, el("i", { class: "dot", style: `background:${colourOf(run.name)}` }), run.name) : null,
           items.length ? el("ul", { class: "found" }, items) : null, el("p", { class: "muted small" }, looks(run)));
