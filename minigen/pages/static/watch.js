@@ -162,7 +162,8 @@
       const ends = [...all.map((x) => x.at(-1)), ...marks];
       const x = range ?? [Math.min(0, ...all.map((xs) => xs[0])), Math.max(1e-3, ...ends)];
       const xText = axis === "time" ? scales.duration : (value) => (Math.abs(value) >= 1e4 ? scales.whole(value) : scales.text(value));
-      this.#charts(groups, { x, scale, xText, xName: AXES[axis], marks, several });
+      const place = axis === "update" ? scales.whole : xText;
+      this.#charts(groups, { x, scale, xText, place: (value) => `${AXES[axis]} ${place(value)}`, marks, several });
     }
 
     #charts(groups, view) {

@@ -32,7 +32,7 @@
       this.#listen();
     }
 
-    // Draw `lines` = [{run, split, series, colour, faint}] in `view` = {x: [low, high], scale, several, xText, xName, marks}.
+    // Draw `lines` = [{run, split, series, colour, faint}] in `view` = {x: [low, high], scale, several, xText, place: (x) => words, marks}.
     show(lines, view) {
       this.lines = lines;
       this.view = view;
@@ -78,7 +78,7 @@
         if (!rows.has(key)) rows.set(key, { colour, words: [] });
         rows.get(key).words.push(`${minigen.SPLITS[split].text}: ${valueAt(series, minigen.nearestTo(series.x, this.cursor))}`);
       }
-      const place = rows.size ? el("span", { class: "muted" }, `${this.view.xName} ${this.view.xText(this.cursor)}`) : null;
+      const place = rows.size ? el("span", { class: "muted" }, this.view.place(this.cursor)) : null;
       this.values.hidden = !rows.size;
       this.values.replaceChildren(...(place ? [place] : []), ...[...rows].map(([key, { colour, words }]) =>
         el("span", {}, el("i", { class: "dot", style: `background:${colour}` }), this.view.several ? el("strong", {}, `${key} `) : null, words.join(" \u00b7 "))));
