@@ -2,6 +2,8 @@
 "use strict";
 
 {
+  const STEP = 49; // pixels between two looks at the sum
+
   // The k nearest of `payload.train`: [{row, distance}], the nearest first; null if the page holds no training images.
   minigen.nearest = (page, image, k = 8) => {
     const { train } = page.payload;
@@ -10,13 +12,20 @@
     const bytes = train.images.data;
     const query = Float32Array.from(image, (x) => ((x - low) * 255) / (high - low));
     const found = [];
-    for (let row = 0, at = 0; at < bytes.length; row++) {
+    let worst = Infinity; // of the k found so far: whatever is beyond it need not be summed up
+    for (let row = 0, start = 0; start < bytes.length; row++, start += size) {
       let sum = 0;
-      for (let j = 0; j < size; j++, at++) sum += (bytes[at] - query[j]) ** 2;
-      if (found.length === k && sum >= found[k - 1].sum) continue;
+      for (let j = 0; j < size && sum < worst;) {
+        for (const end = Math.min(j + STEP, size); j < end; j++) {
+          const d = bytes[start + j] - query[j];
+          sum += d * d;
+        }
+      }
+      if (sum >= worst) continue;
       if (found.length === k) found.pop();
       const place = found.findIndex((one) => one.sum > sum);
       found.splice(place < 0 ? found.length : place, 0, { row, sum });
+      if (found.length === k) worst = found[k - 1].sum;
     }
     return found.map(({ row, sum }) => ({ row, distance: Math.sqrt(sum / size) / 255 }));
   };
