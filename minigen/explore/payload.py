@@ -46,7 +46,9 @@ SAMPLES = 256
 def payload_of(run: Trained, networks: Mapping[str, Network]) -> dict[str, Any]:
     """The payload of a page. What `Trained.images` raises, if there are no test images."""
     whole = {split: run.images(split) for split in ("test", "train")}
-    test = run.some(whole["test"], _rows(whole["test"], TEST, TEST_BYTES))
+    latent = run.experiment.latent
+    most = TEST if latent is None else min(TEST, CODE_BYTES // (4 * latent.size))
+    test = run.some(whole["test"], _rows(whole["test"], most, TEST_BYTES))
     train = run.some(whole["train"], _rows(whole["train"], len(whole["train"]), TRAIN_BYTES))
     codes = _codes(run, test)
     plane = None if codes is None else principal_plane(codes)
@@ -63,7 +65,7 @@ def payload_of(run: Trained, networks: Mapping[str, Network]) -> dict[str, Any]:
         "latent": _latent(run, test, codes),
         "classes": list(run.class_names) or None,
         "test": _images(run, test, len(whole["test"])) | {
-            "codes": array(codes) if codes is not None and codes.nbytes <= CODE_BYTES else None,
+            "codes": None if codes is None else array(codes),
             "factors": {
                 name: array(np.asarray(values, np.float32)) for name, values in (test.factors or {}).items()
             },
