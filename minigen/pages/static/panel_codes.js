@@ -66,6 +66,7 @@
     const grid = new Grid(page.payload.grid);
     const colours = grid.colours();
     const chosen = { code: grid.order[0], size: 1 };
+    let stroke = 0;
     let indices = grid.indices(page.code);
     const canvas = minigen.el("canvas", { width: grid.width * 24, height: grid.height * 24, class: "grid", role: "application", id: "codes-grid", "aria-label": `grid of ${grid.height} by ${grid.width} codes: arrows move, Space paints` });
     const image = page.images.canvas({ id: "codes-image", class: "pic large", "aria-label": "the image of the grid" });
@@ -89,7 +90,7 @@
     const use = (wanted) => {
       indices = Int32Array.from(wanted);
       drawGrid();
-      return page.set({ code: grid.code(indices) }, "codes");
+      return page.set({ code: grid.code(indices) }, `codes ${stroke}`); // a stroke is undone as one
     };
     const paint = (x, y) => {
       const half = Math.floor((chosen.size - 1) / 2);
@@ -138,13 +139,13 @@
     const pick = { on: false };
     const picker = minigen.tick("Take a code from the grid", false, (on) => { pick.on = on; }, { id: "codes-pick" });
     const touch = (x, y) => (pick.on ? choose(indices[y * grid.width + x]) : paint(x, y));
-    const board = minigen.paint(canvas, { width: grid.width, height: grid.height, paint: touch, label: (x, y) => `has code ${indices[y * grid.width + x]}` });
+    const board = minigen.paint(canvas, { width: grid.width, height: grid.height, paint: touch, begin: () => { stroke += 1; }, label: (x, y) => `has code ${indices[y * grid.width + x]}` });
     root.append(minigen.el("div", { class: "two" }, board, image),
       minigen.el("div", { class: "controls" }, brush, picker,
-        minigen.button("Fill", () => use(new Int32Array(grid.area).fill(chosen.code)), { id: "codes-fill", title: "the whole grid with the chosen code" })),
+        minigen.button("Fill", () => { stroke += 1; use(new Int32Array(grid.area).fill(chosen.code)); }, { id: "codes-fill", title: "the whole grid with the chosen code" })),
       told, palette);
     page.on(({ code, image: made, from }) => {
-      if (from !== "codes") {
+      if (!from?.startsWith("codes")) {
         indices = grid.indices(code);
         drawGrid();
       }
