@@ -61,8 +61,8 @@ def current(page: Any) -> tuple[np.ndarray, int | None]:
 
 
 def settled(page: Any) -> None:
-    """Wait until the image of the newest code is painted."""
-    page.evaluate("minigen.page.settled()")
+    """Wait until the image of the newest code is painted, and what is said of it a tenth of a second later."""
+    page.evaluate("minigen.page.settled().then(() => new Promise((done) => setTimeout(done, 150)))")
 
 
 def slide(page: Any, selector: str, value: float) -> None:

@@ -87,15 +87,15 @@ def test_it_plays_at_its_speed_until_it_is_paused_or_another_code_is_chosen() ->
         page.click("#walk-play")
         assert page.locator("#walk-play").inner_text() == "Pause"
         start = page.evaluate("minigen.page.decoded")
-        while place(page)[1] < 0.5:
+        while place(page)[1] < 0.5 or page.evaluate("minigen.page.decoded") <= start + 3:
             page.wait_for_timeout(50)
-        assert page.evaluate("minigen.page.decoded") > start + 1
         slide(page, "#walk-speed", 0.05)
         before = place(page)[1]
         began = page.evaluate("performance.now()")
-        page.wait_for_timeout(300)
+        while place(page)[1] <= before:
+            page.wait_for_timeout(50)
         passed = (page.evaluate("performance.now()") - began) / 1000
-        assert 0 < place(page)[1] - before <= 0.05 * passed + 0.02
+        assert place(page)[1] - before <= 0.05 * passed + 0.02
         page.click("#walk-play")
         assert page.locator("#walk-play").inner_text() == "Play"
         settled(page)

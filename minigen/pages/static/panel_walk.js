@@ -51,7 +51,7 @@
       button.textContent = playing ? "Pause" : "Play";
       button.setAttribute("aria-pressed", playing);
       if (playing) go();
-      else if (shown) about();
+      else if (shown) rest();
     };
     const step = (by) => {
       play(false);
@@ -83,7 +83,7 @@
     const graph = score ? minigen.el("canvas", { height: 60, class: "wide", hidden: true, role: "img", "aria-label": "the score along the walk" }) : null;
     const taken = minigen.el("output", { id: "walk-class" });
     const near = minigen.el("div", { class: "table", id: "walk-nearest" });
-    const about = minigen.latest(async () => {
+    const judge = minigen.latest(async () => {
       const { image, code, label } = shown;
       if (score) {
         const [value] = await minigen.score(page, image, { codes: code, labels: [label ?? 0] });
@@ -99,9 +99,18 @@
         const name = page.classes?.[found.label] ?? found.label;
         taken.textContent = `${name} (${(100 * found.probability).toFixed(0)} %)`;
       }
-      if (walk.playing && moments++ % 8) return; // a search takes longer than an image
-      near.replaceChildren(...minigen.neighbours(page, image, 5));
     });
+    const search = () => near.replaceChildren(...minigen.neighbours(page, shown.image, 5));
+    const rest = minigen.later(100, () => {
+      judge().catch(minigen.complain);
+      search();
+    });
+    // While it plays the score is that of each image, and the search, which takes longer, of each eighth.
+    const about = () => {
+      if (!walk.playing) return rest();
+      judge().catch(minigen.complain);
+      if (moments++ % 8 === 0) search();
+    };
 
     root.append(buttons, minigen.el("div", { class: "controls" }, speed, truncation),
       score ? minigen.el("p", {}, "Score ", minigen.el("b", {}, said), minigen.el("span", { class: "muted small" }, ` ${minigen.scoreUnit(page)}`)) : "", graph ?? "",
