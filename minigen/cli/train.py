@@ -149,6 +149,8 @@ def _next_commands(session: TrainingSession) -> list[tuple[object, ...]]:
         commands.append(("reconstruct", path, "-o", "reconstructions.png"))
     if commands or experiment.log_likelihood is not None or experiment.latent is not None:
         commands.append(("evaluate", path))
+    if experiment.latent is not None or experiment.reconstruct is not None:
+        commands.append(("explore", path, "-o", "page.html"))
     return commands
 
 

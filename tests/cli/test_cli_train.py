@@ -30,7 +30,7 @@ def test_header_lines_and_next_commands(minigen, data):
     lines = result.out.splitlines()
     assert [line.split()[0] for line in lines] == [
         "minigen", "networks", "device", "data", "parameters", "seed", "folder", "epoch", "epoch", "doctor:",
-        "finished", "next:", "next:",
+        "finished", "next:", "next:", "next:",
     ]  # fmt: skip
     for part in ("cpu", "float32", "threads: 1", "77 training and 4 validation images of 1x6x6", "4,708", str(folder)):
         assert part in "\n".join(lines[:7])
@@ -39,7 +39,7 @@ def test_header_lines_and_next_commands(minigen, data):
         and "too few updates to look for collapse: 8 of 1,000" in lines[9]
     )
     assert "epoch 2/2  step 8  " in lines[8] and "ms/step  loss 0." in lines[8] and "validation 0." in lines[8]
-    assert lines[-1] == f"next: minigen evaluate {folder}"
+    assert lines[-2:] == [f"next: minigen evaluate {folder}", f"next: minigen explore {folder} -o page.html"]
 
 
 def test_options_may_come_first_and_model_from_a_file(minigen, data):
@@ -147,7 +147,8 @@ def test_the_next_commands_fit_the_model(minigen, data, monkeypatch):
     add(monkeypatch)
     add(monkeypatch, "blind", latent=False)
     result = minigen("train", "drawer", "--dataset", data, "--out", "run", *QUICK)
-    wanted = ["next: minigen sample run -o samples.png", "next: minigen evaluate run"]
+    commands = ["sample run -o samples.png", "evaluate run", "explore run -o page.html"]
+    wanted = [f"next: minigen {command}" for command in commands]
     assert [line for line in result.out.splitlines() if line.startswith("next:")] == wanted
     assert "next:" not in minigen("train", "blind", "--dataset", data, "--out", "blind", *QUICK).out
 
