@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from minigen.algorithms.options import ConfigError
 from minigen.cli.completion import complete_run
 from minigen.cli.console import echo, say_note
 from minigen.cli.opening import opens_run
@@ -14,6 +15,7 @@ from minigen.cli.output import PAGE, Output
 from minigen.cli.page import page_options, show
 from minigen.explore.page import html, routes
 from minigen.runs import Run
+from minigen.serving.server import LOCAL
 
 LARGE = 30  # MB
 
@@ -39,6 +41,8 @@ def explore(run: Run, target: Output | None, host: str, port: int | None, browse
     if target is None:
         show(routes(run), host, port, browser)
         return
+    if port is not None or host != LOCAL:
+        raise ConfigError(f"-o writes a page and serves none: leave {'--host' if port is None else '--port'} out")
     page = html(run).encode()
     target.write(page)
     size = len(page) / 1e6

@@ -24,6 +24,7 @@ from minigen.cli.completion import complete_model, complete_run
 from minigen.cli.console import ClosableConsole, echo, encoding_help, say_note
 from minigen.cli.settings import SettingsCommand, all_settings
 from minigen.data import Dataset
+from minigen.data.toys import TOYS
 from minigen.models.summary import Summary, advice, summarize
 from minigen.runs.sessions import Stop, begin_session, doubled_length, resume_session, train_to_end
 from minigen.runs.settings import Note, command_line, new_config, plain_options, read_run
@@ -149,7 +150,8 @@ def _next_commands(session: TrainingSession) -> list[tuple[object, ...]]:
         commands.append(("reconstruct", path, "-o", "reconstructions.png"))
     if commands or experiment.log_likelihood is not None or experiment.latent is not None:
         commands.append(("evaluate", path))
-    if experiment.latent is not None or experiment.reconstruct is not None:
+    images = session.prepared.config["dataset"] not in TOYS
+    if images and (experiment.latent is not None or experiment.reconstruct is not None):
         commands.append(("explore", path, "-o", "page.html"))
     return commands
 

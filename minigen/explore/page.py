@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from minigen.algorithms.options import ConfigError
+from minigen.data.toys import TOYS
 from minigen.explore.networks import Network, compute, networks_of
 from minigen.explore.payload import payload_of
 from minigen.explore.programs import programs_of
@@ -58,6 +59,10 @@ def routes(run: Trained) -> dict[str, Callable[[Request], Any]]:
 
 def _shown(run: Trained) -> dict[str, Network]:
     """The networks of the page. ConfigError if there is nothing to show."""
+    if run.config["dataset"] in TOYS:
+        raise ConfigError(
+            f"{run.config['dataset']} holds points of the plane, and a page shows images: minigen sample draws points"
+        )
     networks = networks_of(run)
     if not networks.keys() & {"decoder", "generator", "reconstruct"}:
         raise ConfigError(

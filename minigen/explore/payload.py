@@ -36,9 +36,9 @@ from minigen.runs.drawing import class_names, codes_from, turns
 from minigen.runs.trained import Trained
 from minigen_kernels import Array
 
-TEST, TEST_BYTES = 2000, 3 << 20  # test images on the map: so many, and so many bytes, at most
-TRAIN_BYTES = 6 << 20  # of training images
-CODE_BYTES = 3 << 20  # of codes, of each kind
+TEST, TEST_BYTES = 2000, 2 << 20  # test images on the map: so many, and so many bytes, at most
+TRAIN_BYTES = 4 << 20  # of training images
+CODE_BYTES = 2 << 20  # of codes, of each kind
 KL_IMAGES = 1000
 SAMPLES = 256
 

@@ -32,6 +32,9 @@ def test_what_is_no_page_stays(minigen, trained, tmp_path):
         assert done.code in (1, 2) and words in done.err and done.err.count("\n") == 1, done.err
     assert (tmp_path / "notes.html").read_text() == "my notes" and len(list(tmp_path.iterdir())) == 2
     assert minigen("explore", trained, "-o", "notes.html", "--force").code == 0
+    for words in (("--port", 8000), ("--host", "0.0.0.0")):
+        done = minigen("explore", trained, "-o", "page.html", *words)
+        assert done.code == 2 and f"leave {words[0]} out" in done.err and not (tmp_path / "page.html").exists()
 
 
 def test_a_broken_checkpoint_and_images_that_are_gone(minigen, trained, data, tmp_path):
@@ -112,3 +115,11 @@ def test_a_large_page_is_noted(minigen, trained, monkeypatch):
     monkeypatch.setattr(importlib.import_module("minigen.cli.explore"), "LARGE", 0.01)
     done = minigen("explore", trained, "-o", "page.html")
     assert done.code == 0 and done.err.startswith("minigen: note: a page above 0.01 MB opens slowly"), done.err
+
+
+def test_points_are_no_images(minigen, tmp_path):
+    words = ("train", "gan", "--dataset", "ring", "--limit", 200, "--epochs", 1, "--hidden", 8, "--out", "run")
+    done = minigen(*words)
+    assert done.code == 0 and "minigen explore" not in done.out
+    done = minigen("explore", "run", "-o", "page.html")
+    assert done.code == 2 and "ring holds points of the plane" in done.err and not (tmp_path / "page.html").exists()
