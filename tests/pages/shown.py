@@ -67,7 +67,7 @@ def settled(page: Any) -> None:
 
 def slide(page: Any, selector: str, value: float) -> None:
     """Move a range to a value, as a person does."""
-    page.locator(selector).evaluate(
+    page.locator(selector).first.evaluate(
         "(box, value) => { box.value = value; box.dispatchEvent(new Event('input', {bubbles: true})); }", value
     )
 
