@@ -68,7 +68,10 @@
     const chosen = { code: grid.order[0], size: 1 };
     let stroke = 0;
     let indices = grid.indices(page.code);
-    const canvas = minigen.el("canvas", { width: grid.width * 24, height: grid.height * 24, class: "grid", role: "application", id: "codes-grid", "aria-label": `grid of ${grid.height} by ${grid.width} codes: arrows move, Space paints` });
+    const canvas = minigen.el("canvas", {
+      width: grid.width * 24, height: grid.height * 24, class: "grid", role: "application", id: "codes-grid",
+      "aria-label": `grid of ${grid.height} by ${grid.width} codes: arrows move, Space paints`,
+    });
     const image = page.images.canvas({ id: "codes-image", class: "pic large", "aria-label": "the image of the grid" });
     const told = minigen.el("p", { class: "muted small", role: "status", id: "codes-said" });
 
@@ -118,7 +121,10 @@
       const share = grid.usage ? grid.usage[k] / grid.usage.reduce((a, b) => a + b, 0) : null;
       const title = `code ${k}${share === null ? "" : `, ${(100 * share).toFixed(1)} % of the places of test images`}`;
       pictures.set(k, page.images.canvas({ "aria-hidden": "true" }));
-      palette.append(minigen.el("button", { type: "button", role: "radio", value: k, title, "aria-label": title, style: `border-color: ${colours[k]}`, class: share === 0 ? "idle" : false, onclick: () => choose(k) }, pictures.get(k)));
+      palette.append(minigen.el("button", {
+        type: "button", role: "radio", value: k, title, "aria-label": title, style: `border-color: ${colours[k]}`,
+        class: share === 0 ? "idle" : false, onclick: () => choose(k),
+      }, pictures.get(k)));
     }
     const fill = async () => {
       for (const [k, picture] of pictures) page.show(picture, await page.model.decode(grid.code(new Int32Array(grid.area).fill(k))));

@@ -12,7 +12,10 @@
     const state = { kind, level, row: 0, seed: 1, brush: 3, clean: null, noisy: null, made: null };
     page.noise = state; // for whoever looks
 
-    const canvas = images.canvas({ id: "denoise-noisy", class: "pic large", role: "application", "aria-label": "the image that the model sees: arrows move, Space draws noise" });
+    const canvas = images.canvas({
+      id: "denoise-noisy", class: "pic large", role: "application",
+      "aria-label": "the image that the model sees: arrows move, Space draws noise",
+    });
     const result = images.canvas({ id: "denoise-result", class: "pic large", "aria-label": "what the model makes of it" });
     const clean = images.canvas({ id: "denoise-clean", class: "pic large", "aria-label": "the clean image" });
     const said = minigen.el("p", { class: "muted small", role: "status", id: "denoise-said" });
@@ -24,7 +27,8 @@
         page.show(canvas, seen);
         state.made = await model.reconstruct(seen, page.labelOf("test", state.row) ?? 0);
         page.show(result, state.made);
-        said.textContent = `Mean squared error against the clean image: ${distance(seen, state.clean).toFixed(4)} seen, ${distance(state.made, state.clean).toFixed(4)} made of it`;
+        const [before, after] = [seen, state.made].map((x) => distance(x, state.clean).toFixed(4));
+        said.textContent = `Mean squared error against the clean image: ${before} seen, ${after} made of it`;
         root.dataset.seen = Number(root.dataset.seen ?? 0) + 1;
         minigen.complain(null);
       } catch (error) {
@@ -73,8 +77,11 @@
     const kinds = minigen.select("Noise", minigen.CORRUPTIONS, (value) => { state.kind = value; amount.value = state.level; });
     kinds.querySelector("select").id = "denoise-kind";
     kinds.querySelector("select").value = kind;
-    const amount = minigen.range("Amount", { min: 0.05, max: 1, step: 0.05, value: level, say: (value) => minigen.levelText(state.kind, value), id: "denoise-amount" }, (value) => { state.level = value; });
-    const brush = minigen.range("Brush", { min: 1, max: 9, step: 2, value: state.brush, say: (value) => `${value} pixels`, id: "denoise-brush" }, (value) => { state.brush = value; });
+    const say = (value) => minigen.levelText(state.kind, value);
+    const amount = minigen.range("Amount", { min: 0, max: 1, step: 0.05, value: level, say, id: "denoise-amount" },
+      (value) => { state.level = value; });
+    const sizes = { min: 1, max: 9, step: 2, value: state.brush, say: (value) => `${value} pixels`, id: "denoise-brush" };
+    const brush = minigen.range("Brush", sizes, (value) => { state.brush = value; });
     const buttons = minigen.el("div", { class: "buttons" },
       minigen.button("Noise all over", pour, { id: "denoise-pour" }), minigen.button("Let it vanish", vanish, { id: "denoise-vanish" }),
       minigen.button("Clean again", () => take(state.row), { id: "denoise-again" }),

@@ -21,12 +21,14 @@
         slider.value = estimate();
         value.textContent = minigen.short(estimate());
       };
-      const meter = minigen.el("span", { class: "meter", title: `a linear function of the code tells ${told} of its variance` }, minigen.el("i", { style: `width:${100 * one.r2}%` }));
+      const title = `a linear function of the code tells ${told} of its variance`;
+      const meter = minigen.el("span", { class: "meter", title }, minigen.el("i", { style: `width:${100 * one.r2}%` }));
       root.append(minigen.el("div", { class: "slider factor" }, minigen.el("label", { for: slider.id }, one.name), meter, slider, value));
       return refresh;
     });
     root.append(minigen.el("p", { class: "muted small" },
-      "The bar is the share of the factor's variance that a linear function of the code tells of test images; the slider shows that estimate, and moves the code as images of the data move on average when this factor alone changes."));
+      "The bar is the share of the factor's variance that a linear function of the code tells of test images; the slider ",
+      "shows that estimate, and moves the code as images of the data move on average when this factor alone changes."));
     page.on(() => rows.forEach((refresh) => refresh()));
     rows.forEach((refresh) => refresh());
   };

@@ -3,6 +3,7 @@
 
 {
   const COUNT = 24;
+  const KINDS = { samples: "sample", test: "test image", reconstructions: "reconstruction" };
   const LIMIT = 3; // of the truncation's range: beyond it nothing is cut off
 
   // Codes and classes of samples: those of `minigen sample`, then others.
@@ -11,7 +12,8 @@
     const { prior } = payload.abilities;
     const known = payload.samples;
     const first = state.round * COUNT;
-    const labels = known.labels ? Int32Array.from({ length: COUNT }, (_, i) => state.label ?? known.labels.data[i % known.labels.data.length]) : null;
+    const labelOf = (i) => state.label ?? known.labels.data[i % known.labels.data.length];
+    const labels = known.labels ? Int32Array.from({ length: COUNT }, (_, i) => labelOf(i)) : null;
     const codes = new Float32Array(COUNT * model.size);
     for (let i = 0; i < COUNT; i++) {
       const row = first + i;
@@ -54,10 +56,12 @@
       const text = minigen.scoreText(page, scores[i]);
       const caption = minigen.el("figcaption", { class: "small", "data-score": scores[i] }, text);
       const label = found.labels?.[i] ?? null;
-      const title = `${{ samples: "sample", test: "test image", reconstructions: "reconstruction" }[state.source]} ${i + 1}, score ${text}`;
+      const title = `${KINDS[state.source]} ${i + 1}, score ${text}`;
       if (!found.codes || !model.decodes) return minigen.el("figure", { role: "img", "aria-label": title }, canvas, caption);
-      const take = () => page.set({ code: found.codes.slice(i * model.size, (i + 1) * model.size), label: page.classes ? (label ?? page.label) : null }, "samples");
-      return minigen.el("figure", {}, minigen.el("button", { type: "button", class: "cell", "aria-label": title, title: "look at its code", onclick: take }, canvas), caption);
+      const code = found.codes.slice(i * model.size, (i + 1) * model.size);
+      const take = () => page.set({ code, label: page.classes ? (label ?? page.label) : null }, "samples");
+      const cell = { type: "button", class: "cell", "aria-label": title, title: "look at its code", onclick: take };
+      return minigen.el("figure", {}, minigen.el("button", cell, canvas), caption);
     };
 
     const draw = minigen.latest(async () => {
@@ -80,13 +84,15 @@
       draw();
     };
 
-    const sources = [["samples", "samples"], score.takes.includes("code") && !model.encodes ? null : ["test", "test images"],
-      model.reconstructs ? ["reconstructions", "reconstructions of these"] : null].filter(Boolean);
+    const judged = (!score.takes.includes("code") || model.encodes) && (!score.takes.includes("class") || page.payload.test.labels);
+    const sources = [["samples", "samples"], judged ? ["test", "test images"] : null,
+      judged && model.reconstructs ? ["reconstructions", "reconstructions of these"] : null].filter(Boolean);
     const source = minigen.select("Images", sources, (value) => change({ source: value, round: 0 }));
     source.querySelector("select").id = "samples-source";
     const ofSamples = [];
     if (page.classes) {
-      const field = minigen.select("Class", [["", "each in turn"], ...page.classes.map((name, k) => [k, name])], (value) => change({ label: value === "" ? null : Number(value) }));
+      const choices = [["", "each in turn"], ...page.classes.map((name, k) => [k, name])];
+      const field = minigen.select("Class", choices, (value) => change({ label: value === "" ? null : Number(value) }));
       field.querySelector("select").id = "samples-class";
       ofSamples.push(field);
     }

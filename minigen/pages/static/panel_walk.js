@@ -67,13 +67,15 @@
 
     const button = minigen.button("Play", () => play(!walk.playing), { id: "walk-play", "aria-pressed": false });
     const place = minigen.el("span", { class: "muted small", id: "walk-place" });
-    const speed = minigen.range("Speed", { min: 0.05, max: 2, step: 0.05, value: walk.speed, id: "walk-speed" }, (value) => { walk.speed = value; });
+    const pace = { min: 0.05, max: 2, step: 0.05, value: walk.speed, id: "walk-speed" };
+    const speed = minigen.range("Speed", pace, (value) => { walk.speed = value; });
     const says = (value) => (value >= LIMIT ? "off" : `within \u00b1${value.toFixed(2)}`);
     const cut = (value) => {
       walk.limit = value >= LIMIT ? Infinity : value;
       if (!walk.playing) show();
     };
-    const truncation = truncates ? minigen.range("Truncation", { min: 0.05, max: LIMIT, step: 0.05, value: LIMIT, say: says, id: "walk-truncation" }, cut) : null;
+    const limits = { min: 0.05, max: LIMIT, step: 0.05, value: LIMIT, say: says, id: "walk-truncation" };
+    const truncation = truncates ? minigen.range("Truncation", limits, cut) : null;
     const buttons = minigen.el("div", { class: "buttons" }, button,
       minigen.button("\u2190", () => step(-0.1), { id: "walk-back", "aria-label": "a step back" }),
       minigen.button("\u2192", () => step(0.1), { id: "walk-on", "aria-label": "a step on" }),
