@@ -42,7 +42,7 @@ def middle(page: Any, row: int, column: int, side: int) -> tuple[float, float]:
     return box["x"] + (column + 0.5) * box["width"] / side, box["y"] + (row + 0.5) * box["height"] / side
 
 
-@pytest.mark.parametrize("kind", ["vq-vae", "vq-vae-rgb"])
+@pytest.mark.parametrize("kind", [pytest.param("vq-vae", marks=pytest.mark.slow), "vq-vae-rgb"])
 def test_painting_changes_the_grid_and_the_image_follows(kind: str) -> None:
     with shown(kind, height=1000) as (page, run):
         side = page.evaluate("minigen.page.payload.grid.shape[0]")

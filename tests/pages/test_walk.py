@@ -54,7 +54,7 @@ def test_noise_and_distribution_functions_are_what_they_are_called() -> None:
         assert abs(moments.mean()) < 0.04 and abs(moments.std() - 1) < 0.03
 
 
-@pytest.mark.parametrize("kind", ["gan", "vae"])
+@pytest.mark.parametrize("kind", ["gan", pytest.param("vae", marks=pytest.mark.slow)])
 def test_steps_lead_along_the_path_and_the_image_follows(kind: str) -> None:
     with shown(kind) as (page, run):
         codes = []
@@ -149,7 +149,9 @@ def test_score_and_nearest_training_images_are_those_of_the_image(kind: str) -> 
         np.testing.assert_allclose(said, found[:5], atol=2e-3)
 
 
-@pytest.mark.parametrize("kind", ["cgan", "infogan", "cvae", "acgan-rgb"])
+@pytest.mark.parametrize(
+    "kind", ["cgan", "infogan", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("cvae", "acgan-rgb"))]
+)
 def test_the_class_is_chosen_and_the_walk_keeps_it(kind: str) -> None:
     with shown(kind) as (page, run):
         page.click("#walk-on")
