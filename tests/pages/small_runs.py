@@ -28,7 +28,7 @@ KINDS: dict[str, tuple[str, bool, dict[str, Any]]] = {
     "conv-ae-rgb": ("conv-ae", True, CONV),
     "denoising-ae": ("denoising-ae", False, {"hidden": 64, "latent": 32, "max_steps": 150, "lr": 3e-3}),
     "denoising-ae-rgb": ("denoising-ae", True, {"hidden": 64, "latent": 32, "corruption": "gaussian"}),
-    "rae-rgb": ("rae", True, {"channels": 8, "hidden": 32, "latent": 6}),
+    "rae-rgb": ("rae", True, {"channels": 8, "hidden": 32, "latent": 6, "lr": 1e-2, "max_steps": 60}),
     "vae": ("vae", False, DENSE),
     "burda-vae": ("burda-vae", False, {"hidden": 32, "latent": 4, "lr": 1e-2}),
     "beta-vae": ("beta-vae", False, {"hidden": 64, "latent": 16, "beta": 0.05, "max_steps": 400, "lr": 3e-3}),
