@@ -116,7 +116,7 @@ def inspect_data(
     except (FileNotFoundError, PermissionError):
         raise
     except (ValueError, OSError) as error:
-        return Inspection(name_or_path, refused=[Refusal(name_or_path, str(error))])
+        return Inspection(name_or_path, refused=[Refusal(name_or_path, str(error).removeprefix(f"{name_or_path}: "))])
 
 
 class _Reason(str):
