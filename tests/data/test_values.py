@@ -132,13 +132,11 @@ def test_the_test_images_take_the_range_of_the_training_images(tmp_path):
     np.savez(tmp_path / "d.npz", x_train=(UNIT * 255).astype(np.uint8), x_test=np.ones((2, 8, 8), np.uint8))
     assert load(tmp_path / "d.npz", split="test").images.max() == 1  # dark, but bytes as the others
     np.savez(tmp_path / "d.npz", x_train=UNIT, x_test=SIGNED)
-    message = (
-        r"d.npz: x_test: the images lie in \[-1, 1\] .*, those to train on \(.*d.npz: x_train\) in \[0, 1\]; save both"
-    )
+    message = r"x_test: the images lie in \[-1, 1\] .*, those to train on \(.*d.npz: x_train\) in \[0, 1\]; save both"
     with pytest.raises(ValueError, match=message):
         load(tmp_path / "d.npz", split="test")
     (refused,) = inspect_data(str(tmp_path / "d.npz"), {}).refused  # before a training is lost
-    assert re.search(message, refused.reason)
+    assert re.match(message, refused.reason) and refused.name == str(tmp_path / "d.npz")  # named once
     assert load(tmp_path / "d.npz", split="test", rules=2).value_range == (-1, 1)  # as runs from before read it
     np.savez(tmp_path / "d.npz", x_train=(UNIT * 255).astype(np.uint8), x_test=SIGNED)
     with pytest.raises(ValueError, match=message):
