@@ -18,16 +18,18 @@ import importlib
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import checkout  # noqa: F401
 
-from minigen_bench.harness import environment, processor
+from minigen_bench.harness import environment, held, processor
 from minigen_bench.tables import slug
 
 HERE = Path(__file__).resolve().parent
@@ -79,27 +81,29 @@ def measured_process(model: str, started: str, answer: str, out: str) -> None:
     importlib.import_module("minigen.cli").main()
 
 
-def first_update(model: str, caches: Path, threads: int) -> dict[str, Any]:
+def first_update(model: str, caches: Path, threads: int, hold: Sequence[str]) -> dict[str, Any]:
     """Run the process with these caches."""
     env, _ = environment(threads)
     env |= {"NUMBA_CACHE_DIR": str(caches / "numba"), "MINIGEN_CACHE": str(caches / "data")}
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
-        words = [sys.executable, __file__, "--measure", model, str(time.time()), str(answer), str(Path(folder) / "run")]
-        done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+        with held(hold):
+            words = [sys.executable, __file__, "--measure", model, str(time.time())]
+            words += [str(answer), str(Path(folder) / "run")]
+            done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
         if not answer.exists():
             sys.exit(f"cold_start.py: minigen train {model} made no update:\n{done.stdout}{done.stderr}")
         return json.loads(answer.read_text(encoding="utf-8"))
 
 
-def measure(model: str, threads: int) -> dict[str, Any]:
+def measure(model: str, threads: int, hold: Sequence[str]) -> dict[str, Any]:
     """One model in the three states; the kernels are those compiled in the second."""
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for state in STATES:
             if state == "compiling":  # the data stay, the kernels go
                 (Path(folder) / "numba").rename(Path(folder) / "compiled before")
-            result[state] = first_update(model, Path(folder), threads)
+            result[state] = first_update(model, Path(folder), threads, hold)
     result["kernels"] = result["compiling"]["kernels"]
     if compiled := result["warm"]["kernels"]:
         result["never cached"] = sorted(compiled)
@@ -127,13 +131,14 @@ def main() -> None:
     parser.add_argument("--models", default="ae,conv-ae,dcgan", help="of minigen list, with commas between")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--note", default="", help="a remark that is kept with the result")
+    parser.add_argument("--hold", default="", help="a command to run around each process, as in run.py")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder for the result")
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)  # in the measured process
     options = parser.parse_args()
     if options.measure:
         measured_process(*options.measure)
         return
-    models = {model: measure(model, options.threads) for model in options.models.split(",")}
+    models = {model: measure(model, options.threads, shlex.split(options.hold)) for model in options.models.split(",")}
     print(table(models))
     machine = {"cpu": processor(), "system": platform.platform(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
     result = {

@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.exponential import sigmoid, tanh
@@ -128,7 +127,7 @@ def _parts(
 # The inner loops get slices, so that their index is the plain loop variable (see ``batch_norm.py``).
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _row(x: Array, b: Array, code: int, slope: Any, y: Array) -> None:
     zero = x.dtype.type(0)
     if code == LEAKY_RELU and slope == zero:
@@ -150,7 +149,7 @@ def _row(x: Array, b: Array, code: int, slope: Any, y: Array) -> None:
             y[j] = x[j] + b[j]
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _row_backward(gy: Array, y: Array, code: int, slope: Any, gx: Array, part: Array) -> None:
     zero, one = y.dtype.type(0), y.dtype.type(1)
     if code == LEAKY_RELU and slope == zero:
@@ -175,7 +174,7 @@ def _row_backward(gy: Array, y: Array, code: int, slope: Any, gx: Array, part: A
             part[j] += gx[j]
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _move(part: Array, total: Array) -> None:
     for j in range(part.size):
         total[j] += part[j]

@@ -22,7 +22,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached, njit_inner
@@ -278,7 +277,7 @@ def _combined(
         combine(gy, y, x, start, near, leak, scale, slope, shift, gx)
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _height(size: int, row: int, samples: int) -> int:
     """How many rows a part of a strip has."""
     return ROWS if samples > 1 else -(-size // row)
@@ -288,7 +287,7 @@ def _height(size: int, row: int, samples: int) -> int:
 # added, Numba must allow for a negative index, and LLVM then does not vectorise (8 times slower).
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _add_four(rows: Any, center: Array, total: Array, square: Array) -> None:
     x0, x1, x2, x3 = rows
     for j in range(x0.size):
@@ -297,7 +296,7 @@ def _add_four(rows: Any, center: Array, total: Array, square: Array) -> None:
         square[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _add_moments(x: Array, center: Array, total: Array, square: Array) -> None:
     for j in range(x.size):
         d = x[j] - center[j]
@@ -305,7 +304,7 @@ def _add_moments(x: Array, center: Array, total: Array, square: Array) -> None:
         square[j] += d * d
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _scale_shift(x: Array, near: Array, scale: Array, shift: Array, leak: Any, y: Array) -> None:
     zero, one = x.dtype.type(0), x.dtype.type(1)
     if leak == one:
@@ -321,14 +320,14 @@ def _scale_shift(x: Array, near: Array, scale: Array, shift: Array, leak: Any, y
             y[j] = leak * z if z < zero else z
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _four(x: Array, start: int, row: int, width: int) -> tuple[Array, Array, Array, Array]:
     """A strip of the four rows from `start` on."""
     a, b, c, d = start, start + row, start + 2 * row, start + 3 * row
     return x[a : a + width], x[b : b + width], x[c : c + width], x[d : d + width]
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _strips(shape: tuple[int, int, int]) -> tuple[int, int]:
     """How many samples a row has, and how many channels a strip."""
     n, c, length = shape

@@ -14,12 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from minigen_kernels import Array, Arrays, reference
 from minigen_kernels.cpu.exponential import exp, log1p
 from minigen_kernels.cpu.exponential import sigmoid as sigmoid_of
-from minigen_kernels.cpu.jit import FASTMATH
+from minigen_kernels.cpu.jit import FASTMATH, njit_inner
 from minigen_kernels.cpu.layout import alike, dense, empty, like, memory
 from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference.elementwise import check_like
@@ -240,7 +239,7 @@ def mix(a: Array, b: Array, weight: Array) -> Array:
     return reference.mix(a, b, weight)
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _times_deviation(a: Any, logvar: Any) -> Any:
     """The product a exp(logvar / 2), where 0 times infinity is 0."""
     zero, half = np.float32(0), np.float32(0.5)

@@ -13,11 +13,10 @@ Imports: Numba, ``layout.py``, ``taps.py``, ``threads.py``. Read next: ``taps.py
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from minigen_kernels import Array
-from minigen_kernels.cpu.jit import njit_cached
+from minigen_kernels.cpu.jit import njit_cached, njit_inner
 from minigen_kernels.cpu.layout import turn_matrices
 from minigen_kernels.cpu.taps import pack, pack_interleaved, sum_of_taps, sum_of_taps_single, unpack, unpack_interleaved
 from minigen_kernels.cpu.threads import share
@@ -49,7 +48,7 @@ def sum_frames(
     share(_frames_part, groups, -(-groups // PIECES), args)
 
 
-@njit()
+@njit_inner()
 def _frames_part(
     begin: int, stop: int, images: Array, last: bool, single: bool, facts: Facts,
     pitches: tuple[int, int], cell_places: Array, phases: Array, parts: Array, offsets: Array, starts: Array,
@@ -87,7 +86,7 @@ def _frames_part(
                 unpack(sums, y, first, count, (r0, r1, r2), (c0, c1, c2), (strip_pitch, pitch, parts[i, 0], 0, 1))
 
 
-@njit()
+@njit_inner()
 def _sum_up(
     full: bool, single: bool, cells: Array, part: Array, offsets: Array, starts: Array, weights: Array, sums: Array
 ) -> None:

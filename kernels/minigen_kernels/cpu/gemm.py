@@ -19,11 +19,10 @@ Imports: NumPy, Numba, product, mkl, lanes, squares. Specification: the same fil
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from minigen_kernels import Array
 from minigen_kernels.cpu import mkl
-from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.cpu.jit import FASTMATH, njit_cached, njit_inner
 from minigen_kernels.cpu.lanes import lane_count, load, store
 from minigen_kernels.cpu.product import plan, product
 from minigen_kernels.cpu.squares import put_transposed
@@ -95,7 +94,7 @@ def _dot_rows(a: Array, v: Array, y: Array) -> None:
             y[i] = total
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _dot(a: Array, v: Array) -> float:
     total = v.dtype.type(0)
     for j in range(len(v)):

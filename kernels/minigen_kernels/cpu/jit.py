@@ -1,12 +1,14 @@
 """The compilation of CPU kernels: Numba's `njit` with a cache on disk, and the fastmath flags.
 
 A kernel, which Python calls, is decorated with `njit_cached`: it is compiled once per machine and dtype, cached on disk
-(``cache.py``), then loaded in milliseconds. A helper, which only kernels call, is decorated with Numba's own ``njit``.
+(``cache.py``), then loaded in milliseconds. A helper, which only kernels call, is decorated with `njit_inner`.
 
-Numba puts a copy of a helper into the object code of every kernel that calls it. The copy is optimised again, so if
-sums may be reordered its last bits can differ from those of other copies. All copies have the same name, and the linker
-takes the first one: with plain Numba the result of a kernel depends on what the process compiled or loaded before. So
-here the copies are private: a kernel always calls the one in its own object code.
+With plain Numba each function is optimised and made machine code together with a copy of all that it calls, again at
+each level of calls. Here a helper remains as it was written down: all of a kernel is optimised once.
+
+The copies of helpers in the object code of kernels have the same names, and the linker would take the first one: the
+bits of a result would depend on what the process compiled or loaded before. So here the copies are private: a kernel
+always calls the one in its own object code.
 
 Copy an array in a loop, not by ``a[:] = b``: that contains an error message for a wrong shape, and compiling Numba's
 strings takes seconds.
@@ -19,6 +21,7 @@ Imports: Numba, cache. Read next: ``conv.py``.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -47,7 +50,7 @@ def njit_cached(source: Callable[..., Any] | None = None, **options: Any) -> Cal
     """
 
     def decorate(function: F) -> F:
-        kernel = njit(pipeline_class=KernelCompiler, no_cfunc_wrapper=True, nogil=True, **options)(function)
+        kernel = compiled(KernelCompiler, nogil=True, **options)(function)
         try:
             kernel._cache = KernelCache(source or function)
         except RuntimeError as error:
@@ -60,13 +63,58 @@ def njit_cached(source: Callable[..., Any] | None = None, **options: Any) -> Cal
 
 
 def njit_inner(**options: Any) -> Callable[[F], F]:
-    """A decorator for functions that Python cannot even call: to compile how it would takes 40 ms. It would crash."""
-    decorate: Callable[[F], F] = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
-    return decorate
+    """A decorator for helpers, which only kernels can call: such a call from Python would crash."""
+    return compiled(HelperCompiler, no_cpython_wrapper=True, **options)
 
 
-class KernelCode(JITCodeLibrary):
+def compiled(compiler: type[Compiler], **options: Any) -> Any:
+    """Numba's decorator. All functions divide like NumPy, so fewer variants of Numba's own functions are compiled."""
+    return njit(**{"pipeline_class": compiler, "no_cfunc_wrapper": True, "error_model": "numpy"} | options)
+
+
+class Code(JITCodeLibrary):
+    """Code that is optimised once, as a part of a kernel."""
+
+    def _optimize_functions(self, module: Any) -> None:
+        """Functions alone are not optimised."""
+        module.data_layout = self._codegen._data_layout
+
+
+class HelperCode(Code):
+    """The code of a helper, which becomes machine code only as a part of kernels."""
+
+    @property
+    def codegen(self) -> Any:
+        """Numba asks it to place the environment of the function, which has no machine code."""
+        return Nowhere
+
+    def finalize(self) -> None:
+        """Nothing can be added any more."""
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """There is none."""
+        return 0
+
+
+class Nowhere:
+    """In the place of Numba's code generator."""
+
+    @staticmethod
+    def set_env(name: str, environment: Any) -> None:
+        """Do nothing."""
+
+
+class KernelCode(Code):
     """The object of a kernel, in which the copies of other functions are private."""
+
+    def add_linking_library(self, library: Any) -> None:
+        """Link it, and what it is linked to."""
+        super().add_linking_library(library)
+        if isinstance(library, HelperCode):
+            for other in library._linking_libraries:
+                if other not in self._linking_libraries:
+                    self.add_linking_library(other)
 
     def _finalize_final_module(self) -> None:
         for function in self._final_module.functions:
@@ -75,8 +123,27 @@ class KernelCode(JITCodeLibrary):
         super()._finalize_final_module()
 
 
+class HelperCompiler(Compiler):
+    """Numba's compiler, with `HelperCode` for its code."""
+
+    def define_pipelines(self) -> Any:
+        """As in the base class; called when the compiler knows the function."""
+        self.state.library = HelperCode(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        return super().define_pipelines()
+
+
 class KernelCompiler(Compiler):
-    """Numba's compiler, with `KernelCode` for its object code."""
+    """Numba's compiler, with `KernelCode` for its code."""
+
+    def compile_extra(self, function: Any) -> Any:
+        """As in the base class, without searches for garbage: they would take a tenth of the time."""
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return super().compile_extra(function)
+        finally:
+            if collects:
+                gc.enable()
 
     def define_pipelines(self) -> Any:
         """As in the base class; called when the compiler knows the function."""

@@ -17,10 +17,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from minigen_kernels import Array
-from minigen_kernels.cpu.jit import njit_cached
+from minigen_kernels.cpu.jit import njit_cached, njit_inner
 from minigen_kernels.cpu.lanes import REGISTER_BYTES, lane_count
 from minigen_kernels.cpu.squares import put_transposed
 from minigen_kernels.cpu.threads import share
@@ -133,13 +132,13 @@ def _turn_matrices(count: int, x: Array, rows: int, columns: int, y: Array) -> N
     turn_matrices(count, x, rows, columns, y)
 
 
-@njit()
+@njit_inner()
 def turn_matrices(count: int, x: Array, rows: int, columns: int, y: Array) -> None:
     """Matrices (count, rows, columns), one after another, to (count, columns, rows)."""
     share(_turn_part, count, 1, (x, rows, columns, y))
 
 
-@njit()
+@njit_inner()
 def _turn_part(first: int, last: int, x: Array, rows: int, columns: int, y: Array) -> None:
     n = lane_count(x)
     for matrix in range(first, last):

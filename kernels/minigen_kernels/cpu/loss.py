@@ -15,12 +15,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from minigen_kernels import Array, reference
 from minigen_kernels.cpu import elementwise
 from minigen_kernels.cpu.exponential import exp, log1p, sigmoid
-from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.cpu.jit import FASTMATH, njit_cached, njit_inner
 from minigen_kernels.cpu.threads import PIECE, njit_shared, share
 from minigen_kernels.reference.elementwise import check_like
 from minigen_kernels.reference.loss import check_gradient, check_head
@@ -121,20 +120,20 @@ def _sum(kernel: Any, a: Array, b: Array, scale: float) -> Array:
 # The elements. No operation is reordered here: a large x would swallow the small log1p before x y is subtracted.
 
 
-@njit(error_model="numpy", fastmath=ELEMENTS)
+@njit_inner(error_model="numpy", fastmath=ELEMENTS)
 def _bce_of(x: Any, y: Any) -> Any:
     zero = np.float32(0)
     return (zero if x < zero else x) - x * y + log1p(exp(-abs(x)))  # a NaN stays one
 
 
-@njit(error_model="numpy", fastmath=ELEMENTS)
+@njit_inner(error_model="numpy", fastmath=ELEMENTS)
 def _gaussian_kl_of(mean: Any, logvar: Any) -> Any:
     one, half, variance = np.float32(1), np.float32(0.5), exp(logvar)
     far = variance if variance == logvar else variance - one - logvar  # equals are both infinite
     return half * (mean * mean + (_excess_near_0(logvar) if abs(logvar) < one else far))
 
 
-@njit(error_model="numpy", fastmath=ELEMENTS)
+@njit_inner(error_model="numpy", fastmath=ELEMENTS)
 def _excess_near_0(x: Any) -> Any:
     """exp(x) - 1 - x for |x| < 1."""
     high = E[4] + x * (E[5] + x * (E[6] + x * (E[7] + x * E[8])))
@@ -151,7 +150,7 @@ def _bce(x: Array, y: Array, out: Array) -> None:
 # ``norm.py``).
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _in_order(sums: Array) -> float:
     total = 0.0
     for part in sums:
@@ -159,7 +158,7 @@ def _in_order(sums: Array) -> float:
     return total
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _bce_run(x: Array, y: Array) -> Any:
     total = np.float32(0)
     for i in range(x.size):
@@ -167,7 +166,7 @@ def _bce_run(x: Array, y: Array) -> Any:
     return total
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _bce_part(first: int, last: int, x: Array, y: Array, sums: Array) -> None:
     total = 0.0
     for start in range(first, last, RUN):
@@ -183,7 +182,7 @@ def _bce_sum(x: Array, y: Array, scale: float, out: Array) -> None:
     out[()] = _in_order(sums) * scale
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _gaussian_kl_run(mean: Array, logvar: Array) -> Any:
     total = np.float32(0)
     for i in range(mean.size):
@@ -191,7 +190,7 @@ def _gaussian_kl_run(mean: Array, logvar: Array) -> Any:
     return total
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _gaussian_kl_part(first: int, last: int, mean: Array, logvar: Array, sums: Array) -> None:
     total = 0.0
     for start in range(first, last, RUN):
@@ -207,7 +206,7 @@ def _gaussian_kl_sum(mean: Array, logvar: Array, scale: float, out: Array) -> No
     out[()] = _in_order(sums) * scale
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _mse_part(first: int, last: int, p: Array, t: Array, sums: Array) -> None:
     p, t, total = p[first:last], t[first:last], 0.0
     for i in range(p.size):

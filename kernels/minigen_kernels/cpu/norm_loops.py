@@ -10,22 +10,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.choices import leaky_gradient
-from minigen_kernels.cpu.jit import FASTMATH
+from minigen_kernels.cpu.jit import FASTMATH, njit_inner
 from minigen_kernels.cpu.lanes import add, lane_count, load, mul_add, put, splat, store, subtract, take
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def move(few: Array, total: Array) -> None:
     """Add sums in the dtype of x to those in float64."""
     for j in range(few.size):
         total[j] += few[j]
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def sum_products(
     gy: Array, y: Array, x: Array, start: int, stop: int, row: int, near: Array, leak: Any, total: Array, product: Array
 ) -> None:
@@ -56,7 +55,7 @@ def sum_products(
         _keep(product, k + lanes, left - lanes, more_products)
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def combine(
     gy: Array,
     y: Array,
@@ -81,13 +80,13 @@ def combine(
         _keep(gx, at, left, mul_add(_fetch(scale, k, left), g, line))
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _fetch(x: Array, at: int, left: int) -> Any:
     """A register from x[at], of which only the first `left` numbers are there."""
     return load(x, at) if left >= lane_count(x) else take(x, at, 1, 0, left, splat(x.dtype.type(0)))
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _keep(x: Array, at: int, left: int, lanes: Any) -> None:
     """The inverse of `_fetch`."""
     if left >= lane_count(x):
@@ -96,7 +95,7 @@ def _keep(x: Array, at: int, left: int, lanes: Any) -> None:
         put(x, at, 1, 0, left, lanes)
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def spread(values: Array, length: int, samples: int) -> Array:
     """A number for each channel of a strip, copied to all of its columns."""
     columns, j = np.empty(samples * values.size * length, values.dtype), 0
@@ -108,7 +107,7 @@ def spread(values: Array, length: int, samples: int) -> Array:
     return columns
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def by_channel(columns: Array, length: int, count: int) -> Array:
     """The sums of the columns of each channel of a strip."""
     sums, start = np.zeros(count), 0

@@ -8,9 +8,8 @@ Imports: Numba, ``lanes.py``, ``squares.py``, ``threads.py``. Read next: ``windo
 
 from __future__ import annotations
 
-from numba import njit
-
 from minigen_kernels import Array
+from minigen_kernels.cpu.jit import njit_inner
 from minigen_kernels.cpu.lanes import lane_count, load, store
 from minigen_kernels.cpu.squares import scatter_square
 from minigen_kernels.cpu.threads import share
@@ -19,7 +18,7 @@ from minigen_kernels.cpu.threads import share
 PIECE = 1 << 16
 
 
-@njit()
+@njit_inner()
 def pack_pixels(
     images: Array, start: int, count: int, steps: tuple[int, int], shape: tuple[int, int], frame: Array, lead: int,
     frame_steps: tuple[int, int],
@@ -31,7 +30,7 @@ def pack_pixels(
     share(_pixels_part, count, 1, (images, start, steps, shape, frame, lead, frame_steps))
 
 
-@njit()
+@njit_inner()
 def _pixels_part(
     begin: int, stop: int, images: Array, start: int, steps: tuple[int, int], shape: tuple[int, int], frame: Array,
     lead: int, frame_steps: tuple[int, int],
@@ -48,7 +47,7 @@ def _pixels_part(
                 frame[t + j] = images[s + j]
 
 
-@njit()
+@njit_inner()
 def pack_planes(
     images: Array, start: int, count: int, planes: int, size: int, places: Array, frame: Array, frame_sample: int
 ) -> None:
@@ -62,7 +61,7 @@ def pack_planes(
     share(_planes_part, count, piece, (images, start, planes, size, places, frame, frame_sample))
 
 
-@njit()
+@njit_inner()
 def _planes_part(
     begin: int, stop: int, images: Array, start: int, planes: int, size: int, places: Array, frame: Array,
     frame_sample: int,
@@ -78,7 +77,7 @@ def _planes_part(
                     scatter_square(images, s, size, planes - c, size - j, frame, at, places, j)
 
 
-@njit()
+@njit_inner()
 def pack_weights(
     w: Array, start: int, outer: tuple[int, int, int], count: int, columns: int, places: Array, packed: Array,
     pitch: int, width: int,
@@ -92,7 +91,7 @@ def pack_weights(
     share(_weights_part, -(-count // width), 1 + PIECE // (width * outer[0] * columns), args)
 
 
-@njit()
+@njit_inner()
 def _weights_part(
     begin: int, stop: int, w: Array, start: int, outer: tuple[int, int, int], count: int, columns: int, places: Array,
     packed: Array, pitch: int, width: int,
@@ -111,13 +110,13 @@ def _weights_part(
                         scatter_square(w, s, columns, count - i, columns - j, packed, at, places, j)
 
 
-@njit()
+@njit_inner()
 def unpack_weights(sums: Array, K: int, places: Array, width: int, w: Array, start: int) -> None:
     """w[start + k * T + t] = sums[places[t] + k * width] for K channels k and T places."""
     share(_unpack_part, K, 16, (sums, places, width, w, start))
 
 
-@njit()
+@njit_inner()
 def _unpack_part(begin: int, stop: int, sums: Array, places: Array, width: int, w: Array, start: int) -> None:
     for k in range(begin, stop):
         at, to = k * width, start + k * len(places)
@@ -125,7 +124,7 @@ def _unpack_part(begin: int, stop: int, sums: Array, places: Array, width: int, 
             w[to + t] = sums[places[t] + at]
 
 
-@njit()
+@njit_inner()
 def pack_blocks(g: Array, start: int, pitch: int, count: int, K: int, packed: Array, R: int) -> None:
     """Channels of `count` pixels to (blocks of R channels, pixel, R): K of them at g[start], g[start + pitch], ...
 
@@ -134,7 +133,7 @@ def pack_blocks(g: Array, start: int, pitch: int, count: int, K: int, packed: Ar
     share(_blocks_part, -(-K // R), 4, (g, start, pitch, count, K, packed, R))
 
 
-@njit()
+@njit_inner()
 def _blocks_part(
     begin: int, stop: int, g: Array, start: int, pitch: int, count: int, K: int, packed: Array, R: int
 ) -> None:

@@ -11,17 +11,17 @@ Imports: NumPy, Numba, choices, lanes, threads. Specification: ``../reference/po
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from minigen_kernels import Array, Pair
 from minigen_kernels.cpu.choices import keep_where, leaky, store_places
+from minigen_kernels.cpu.jit import njit_inner
 from minigen_kernels.cpu.lanes import add, divide, keep_larger, lane_count, load, splat, store
 from minigen_kernels.cpu.threads import njit_shared
 
 LINES = 8  # of a piece of work
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _inside(first: int, k: int, size: int) -> tuple[int, int]:
     """The offsets of a window that begins at cell `first` which meet real cells: from, to."""
     return max(0, -first), min(k, size - first)

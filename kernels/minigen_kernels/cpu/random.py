@@ -13,9 +13,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from minigen_kernels import Array
+from minigen_kernels.cpu.jit import njit_inner
 from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference.random import check_probabilities
 
@@ -102,7 +102,7 @@ def _empty_blocks(n: int, dtype: Any) -> Array:
     return np.empty((-(-n // values_per_block), values_per_block), dtype=dtype)
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _tile(seed: Any, stream: Any, position: Any, words: Array) -> None:
     """Fill words (4, TILE) with the blocks from `position` on; words are kept in 64-bit lanes."""
     for i in range(TILE):
@@ -116,21 +116,21 @@ def _tile(seed: Any, stream: Any, position: Any, words: Array) -> None:
         words[0, i], words[1, i], words[2, i], words[3, i] = c0, c1, c2, c3
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _store4(tile: Array, out: Array) -> None:
     """Write tile (4, TILE) to out (up to TILE blocks, 4). A loop over the four would not be vectorised."""
     for i in range(out.shape[0]):
         out[i, 0], out[i, 1], out[i, 2], out[i, 3] = tile[0, i], tile[1, i], tile[2, i], tile[3, i]
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _store2(tile: Array, out: Array) -> None:
     """Write tile (2, TILE) to out (up to TILE blocks, 2)."""
     for i in range(out.shape[0]):
         out[i, 0], out[i, 1] = tile[0, i], tile[1, i]
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _join(low: Any, high: Any) -> Any:
     return U8(low) | (U8(high) << HALF)
 
@@ -176,7 +176,7 @@ def _bernoulli_each(first: int, last: int, seed: Any, stream: Any, position: Any
             piece[i] = F4(u[i] < its_p[i])
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _floats(words: Array, u: Array) -> None:
     """The uniform floats of a tile of words, in order."""
     for i in range(TILE):
@@ -227,7 +227,7 @@ def _normal8(first: int, last: int, seed: Any, stream: Any, position: Any, out: 
 # 1/2.
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _radius4(k: Any) -> Any:
     """sqrt(-2 log u) for u = k / 2**32 + 2**-33."""
     bits = F4(F4(k) * SCALE32 + SCALE33).view(I4)
@@ -237,7 +237,7 @@ def _radius4(k: Any) -> Any:
     return F4(math.sqrt(-TWO4 * (F4(e) * LN2_4 + TWO4 * s * _polynomial(s * s, ARTANH4))))
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _radius8(k: Any) -> Any:
     """sqrt(-2 log u) for u = k / 2**64 + 2**-65."""
     bits = F8(F8(k) * SCALE64 + SCALE65).view(I8)
@@ -247,7 +247,7 @@ def _radius8(k: Any) -> Any:
     return math.sqrt(-2.0 * (F8(e) * LN2_8 + 2.0 * s * _polynomial(s * s, ARTANH8)))
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _cos_sin4(a: Any) -> Any:
     """Cosine and sine of the turn a / 2**32."""
     quarter = U4(a + U4(2**29)) >> U4(30)
@@ -255,7 +255,7 @@ def _cos_sin4(a: Any) -> Any:
     return _turn(quarter, _polynomial(x * x, COS4), x * _polynomial(x * x, SIN4))
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _cos_sin8(a: Any) -> Any:
     """Cosine and sine of the turn a / 2**64."""
     quarter = U8(a + U8(2**61)) >> U8(62)
@@ -263,7 +263,7 @@ def _cos_sin8(a: Any) -> Any:
     return _turn(quarter, _polynomial(x * x, COS8), x * _polynomial(x * x, SIN8))
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _turn(quarter: Any, c: Any, s: Any) -> Any:
     """Cosine and sine after 0 to 3 quarter turns."""
     cos = -s if quarter & 1 else c
@@ -273,7 +273,7 @@ def _turn(quarter: Any, c: Any, s: Any) -> Any:
     return cos, sin
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _polynomial(x: Any, coefficients: Any) -> Any:
     """Horner's rule; the coefficients are a constant tuple, so the loop is unrolled."""
     total = coefficients[-1]

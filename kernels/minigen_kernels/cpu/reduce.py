@@ -17,10 +17,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from minigen_kernels import Array
-from minigen_kernels.cpu.jit import FASTMATH, njit_cached
+from minigen_kernels.cpu.jit import FASTMATH, njit_cached, njit_inner
 from minigen_kernels.reference.reduce import plan_of_sum
 
 STRIP = 1024  # columns whose sums are kept at a time
@@ -107,7 +106,7 @@ def _sum_rows(x: Array, y: Array) -> None:
 # reordered, the rounding error would be 0.
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _run(x: Array) -> float:
     total = 0.0
     for j in range(x.size):
@@ -115,19 +114,19 @@ def _run(x: Array) -> float:
     return total
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _four(a: Array, b: Array, c: Array, d: Array, part: Array) -> None:
     for j in range(part.size):
         part[j] += np.float64((a[j] + b[j]) + (c[j] + d[j]))
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _one(x: Array, part: Array) -> None:
     for j in range(part.size):
         part[j] += np.float64(x[j])
 
 
-@njit(error_model="numpy")
+@njit_inner(error_model="numpy")
 def _move(part: Array, total: Array, rest: Array) -> None:
     """Add a row of sums to the total, and the rounding error of this addition to the rest (Knuth's TwoSum)."""
     for j in range(part.size):

@@ -13,11 +13,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from minigen_kernels import Array, reference
 from minigen_kernels.cpu.exponential import exp
-from minigen_kernels.cpu.jit import FASTMATH
+from minigen_kernels.cpu.jit import FASTMATH, njit_inner
 from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference.softmax import check_rows
 
@@ -111,13 +110,13 @@ def _log_softmax_backward(first: int, last: int, gy: Array, y: Array, gx: Array)
 # The inner loops get slices, so that they are vectorised (see the end of ``batch_norm.py``).
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _exp(x: Array, y: Array) -> None:
     for k in range(x.size):
         y[k] = exp(x[k])
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _sum(x: Array) -> float:
     total = 0.0
     for k in range(x.size):
@@ -125,19 +124,19 @@ def _sum(x: Array) -> float:
     return total
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _subtract(x: Array, number: Any, y: Array) -> None:
     for k in range(x.size):
         y[k] = x[k] - number
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _multiply(y: Array, factor: Any) -> None:
     for k in range(y.size):
         y[k] *= factor
 
 
-@njit(error_model="numpy", fastmath=FASTMATH)
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _subtract_from(gy: Array, total: Any, gx: Array) -> None:
     """In gx: from exp(y) to gy - exp(y) total."""
     for k in range(gx.size):

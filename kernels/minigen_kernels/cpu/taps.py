@@ -9,10 +9,8 @@ Imports: Numba, ``lanes.py``, ``squares.py``, ``threads.py``. Read next: ``conv.
 
 from __future__ import annotations
 
-from numba import njit
-
 from minigen_kernels import Array
-from minigen_kernels.cpu.jit import njit_cached
+from minigen_kernels.cpu.jit import njit_cached, njit_inner
 from minigen_kernels.cpu.lanes import (
     lane_count,
     load,
@@ -36,7 +34,7 @@ Cells = tuple[int, int, int]  # along one axis: the first cell, the step to the 
 Layout = tuple[int, int, int, int, int]
 
 
-@njit()
+@njit_inner()
 def pack(images: Array, first: int, count: int, rows: Cells, columns: Cells, cells: Array, layout: Layout) -> None:
     """Copy some rows and columns of images `first`, ..., `first + count - 1` to their places.
 
@@ -45,7 +43,7 @@ def pack(images: Array, first: int, count: int, rows: Cells, columns: Cells, cel
     share(_pack_part, images.shape[1], 1, (images, first, count, rows, columns, cells, layout))
 
 
-@njit()
+@njit_inner()
 def _pack_part(
     begin: int, stop: int, images: Array, first: int, count: int, rows: Cells, columns: Cells, cells: Array,
     layout: Layout,
@@ -71,7 +69,7 @@ def _pack_part(
                 s += row_step * W
 
 
-@njit()
+@njit_inner()
 def unpack(sums: Array, images: Array, first: int, count: int, rows: Cells, columns: Cells, layout: Layout) -> None:
     """The inverse: copy results to some rows and columns of images `first`, ..., `first + count - 1`.
 
@@ -80,7 +78,7 @@ def unpack(sums: Array, images: Array, first: int, count: int, rows: Cells, colu
     share(_unpack_part, images.shape[1], 1, (sums, images, first, count, rows, columns, layout))
 
 
-@njit()
+@njit_inner()
 def _unpack_part(
     begin: int, stop: int, sums: Array, images: Array, first: int, count: int, rows: Cells, columns: Cells,
     layout: Layout,
@@ -106,13 +104,13 @@ def _unpack_part(
                 t += row_step * W
 
 
-@njit()
+@njit_inner()
 def pack_interleaved(images: Array, first: int, count: int, places: Array, phases: int, cells: Array) -> None:
     """`pack` of all phases for interleaved samples: a register for each cell (``frame.interleaved_places``)."""
     share(_pack_interleaved_part, images.shape[1], 1, (images, first, count, places, phases, cells))
 
 
-@njit()
+@njit_inner()
 def _pack_interleaved_part(
     begin: int, stop: int, images: Array, first: int, count: int, places: Array, phases: int, cells: Array
 ) -> None:
@@ -130,13 +128,13 @@ def _pack_interleaved_part(
                 scatter_square(source, s + j, C * size, count - strip, size - j, target, plane, place, j)
 
 
-@njit()
+@njit_inner()
 def unpack_interleaved(sums: Array, images: Array, first: int, count: int, places: Array) -> None:
     """The inverse, for all parts of the results; a cell without a place becomes zero."""
     share(_unpack_interleaved_part, images.shape[1], 1, (sums, images, first, count, places))
 
 
-@njit()
+@njit_inner()
 def _unpack_interleaved_part(
     begin: int, stop: int, sums: Array, images: Array, first: int, count: int, places: Array
 ) -> None:
@@ -154,7 +152,7 @@ def _unpack_interleaved_part(
                 gather_square(target, t + j, K * size, count - strip, size - j, source, plane, place, j)
 
 
-@njit()
+@njit_inner()
 def sum_of_taps(
     cells: Array, offsets: Array, weights: Array, sums: Array, at: int, starts: Array, at_once: int
 ) -> None:
@@ -170,7 +168,7 @@ def sum_of_taps(
     share(_sum_part, len(starts) // 3, 1 + PIECE // (1 + work), args)
 
 
-@njit()
+@njit_inner()
 def _sum_part(
     begin: int, stop: int, cells: Array, offsets: Array, weights: Array, sums: Array, at: int, starts: Array,
     at_once: int,
@@ -217,7 +215,7 @@ def _sum_part(
                             store(target, place + register * lanes, lane_sums)
 
 
-@njit()
+@njit_inner()
 def sum_of_taps_single(
     cells: Array, offsets: Array, weights: Array, sums: Array, at: int, starts: Array, at_once: int
 ) -> None:
@@ -230,7 +228,7 @@ def sum_of_taps_single(
     share(_sum_single_part, len(starts) // 6, 1 + PIECE // (1 + work), (cells, offsets, weights, sums, at, starts))
 
 
-@njit()
+@njit_inner()
 def _sum_single_part(
     begin: int, stop: int, cells: Array, offsets: Array, weights: Array, sums: Array, at: int, starts: Array
 ) -> None:
@@ -279,7 +277,7 @@ def dot_of_taps(cells: Array, offsets: Array, results: Array, gw: Array, starts:
     share(_dot_part, results.shape[0], 1, (cells, offsets, results, gw, starts, at_once))
 
 
-@njit()
+@njit_inner()
 def _dot_part(
     begin: int, stop: int, cells: Array, offsets: Array, results: Array, gw: Array, starts: Array, at_once: int
 ) -> None:

@@ -2,7 +2,7 @@
 
 A kernel names a function of a range, a count, and the size of a piece::
 
-    @njit(fastmath=FASTMATH)
+    @njit_inner(fastmath=FASTMATH)
     def _double_part(first, last, x, y):
         x, y = x[first:last], y[first:last]  # with an index from 0 on the loop is vectorised
         for i in range(x.size):

@@ -15,10 +15,9 @@ Imports: Numba, ``threads.py``, ``tile.py``, ``transform.py``. Read next: ``tran
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from minigen_kernels import Array, Pair
-from minigen_kernels.cpu.jit import njit_cached
+from minigen_kernels.cpu.jit import njit_cached, njit_inner
 from minigen_kernels.cpu.lanes import lane_count, load, splat
 from minigen_kernels.cpu.threads import share
 from minigen_kernels.cpu.tile import REGISTERS, ROWS, add_to, multiply, prefetch, rows_at, write, zeros
@@ -49,7 +48,7 @@ def transform_kernels(
     share(_kernels_part, w.shape[0], PIECE, (w, channel, wide, taps_at, nothing, form, kernels))
 
 
-@njit()
+@njit_inner()
 def _kernels_part(
     first: int, last: int, w: Array, channel: int, wide: int, taps_at: Array, nothing: Array, form: Form, kernels: Array
 ) -> None:
@@ -70,7 +69,7 @@ def _kernels_part(
                 kernel_tile(source, results, taps, cells, channel + k, places, to)
 
 
-@njit()
+@njit_inner()
 def _find_taps(w: Array, c: int, taps_at: Array, r: int, nothing: Array, places: Array) -> None:
     """The addresses of the taps of channel c in w (C, kh, kw, wide); of `nothing` for those outside."""
     _, kh, kw, wide = w.shape
@@ -83,7 +82,7 @@ def _find_taps(w: Array, c: int, taps_at: Array, r: int, nothing: Array, places:
                 places[u * r + v] = address_of(nothing, 0)
 
 
-@njit()
+@njit_inner()
 def _find_cells(x: Array, n: int, top: int, left: int, step: Pair, size: int, outside: int, cells: Array) -> None:
     """The addresses of size * size cells of sample n of x (N, H, W, C); `outside` for those outside the image."""
     _, H, W, C = x.shape
@@ -96,14 +95,14 @@ def _find_cells(x: Array, n: int, top: int, left: int, step: Pair, size: int, ou
             cells[i * size + j] = address_of(flat, ((n * H + a) * W + b) * C) if inside else outside
 
 
-@njit()
+@njit_inner()
 def _find_places(array: Array, at: int, pitch: int, places: Array) -> None:
     """The addresses of array[at], array[at + pitch], ..."""
     for position in range(len(places)):
         places[position] = address_of(array, at + position * pitch)
 
 
-@njit()
+@njit_inner()
 def _find_tile(t: int, grid: Pair, m: int) -> tuple[int, int, int]:
     """Sample, row and column of the first result of tile t."""
     line, column = divmod(t, grid[1])
@@ -111,7 +110,7 @@ def _find_tile(t: int, grid: Pair, m: int) -> tuple[int, int, int]:
     return n, row * m, column * m
 
 
-@njit()
+@njit_inner()
 def _transform_image(
     x: Array, t: int, grid: Pair, starts: Array, step: Pair, nothing: Array, form: Form, image: Array, at: int,
     pitch: int, cells: Array, places: Array,
@@ -163,7 +162,7 @@ def filter_tiles(
     )  # fmt: skip
 
 
-@njit()
+@njit_inner()
 def _filter_part(
     first: int, last: int, x: Array, starts: Array, step: Pair, nothing: Array, kernels: Array, y: Array, start: Pair,
     stride: Pair, grid: Pair, channel: int, bias: Array, slope: float, form: Form, pitches: Pair,
@@ -239,7 +238,7 @@ def sum_tiles(
         )  # fmt: skip
 
 
-@njit()
+@njit_inner()
 def _transform_part(
     begin: int, end: int, x: Array, starts: Array, step: Pair, nothing: Array, g: Array, channel: int, wide: int,
     grid: Pair, form: Form, group: int, first: int, image: Array, pitch: int, tile_pitch: int, gradients: Array,
@@ -261,7 +260,7 @@ def _transform_part(
             gradient_tile(gradients, results, taps, cells, channel + k, places, panel * group * width + lane)
 
 
-@njit()
+@njit_inner()
 def _products_part(
     begin: int, end: int, fresh: bool, count: int, group: int, terms: int, wide: int, image: Array, pitch: int,
     tile_pitch: int, gradients: Array, gradient_pitch: int, products: Array,
@@ -292,7 +291,7 @@ def transform_products(
     share(_taps_part, gw.shape[0], PIECE, (products, channel, wide, taps_at, outside, form, gw))
 
 
-@njit()
+@njit_inner()
 def _taps_part(
     first: int, last: int, products: Array, channel: int, wide: int, taps_at: Array, outside: Array, form: Form,
     gw: Array,

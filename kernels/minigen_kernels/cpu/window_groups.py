@@ -15,11 +15,10 @@ Imports: Numba, ``lanes.py``, ``layout.py``, ``panels.py``, ``threads.py``, ``wi
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from minigen_kernels import Array
-from minigen_kernels.cpu.jit import njit_cached
+from minigen_kernels.cpu.jit import njit_cached, njit_inner
 from minigen_kernels.cpu.lanes import lane_count
 from minigen_kernels.cpu.layout import turn_matrices
 from minigen_kernels.cpu.panels import pack_blocks, pack_pixels, pack_planes, pack_weights, unpack_weights
@@ -46,7 +45,7 @@ MOST_LANES = 64
 Packing = tuple[int, int, int, int, int, int, int, int, int, int, int]
 
 
-@njit()
+@njit_inner()
 def _pack(images: Array, first: int, count: int, packing: Packing, places: Array, frame: Array) -> None:
     """Copy `count` samples from `first` on to a frame that is zero where no cell of an image is."""
     last, sample, start, step, lines, line, lead, frame_sample, frame_line, planes, size = packing
@@ -92,7 +91,7 @@ def sum_groups(
     )  # fmt: skip
 
 
-@njit()
+@njit_inner()
 def _sum_part(
     begin: int, stop: int, images: Array, whole: bool, packing: Packing, cells: Array, counts: tuple[int, int, int],
     parts: Array, places: Array, targets: Array, packed: Array, panels: Array, facts: tuple[int, int, int],
@@ -150,7 +149,7 @@ def weight_groups(
         unpack_weights(total[group * size :], Kg, order, width, gw, group * Kg * len(order))
 
 
-@njit()
+@njit_inner()
 def _weight_part(
     begin: int, stop: int, images: Array, packing: Packing, cells: Array, counts: tuple[int, int, int, int],
     places: Array, sources: Array, lane: Array, g: Array, g_last: bool,

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit
 from numba.core import cgutils, types
 
 from minigen_kernels import Array
+from minigen_kernels.cpu.jit import njit_inner
 from minigen_kernels.cpu.lanes import (
     REGISTER_BYTES,
     Lanes,
@@ -88,7 +88,7 @@ def rectified(typing_context: Any, sums: Any, slope: Any) -> Any:
     return sums(sums, slope), generate
 
 
-@njit(inline="always")
+@njit_inner(inline="always")
 def _sum_panels(
     begin: int,
     stop: int,
@@ -140,7 +140,7 @@ def _sum_panels(
                 write(y, moved(rows_from(targets, p, R), k), sums, count - p, K - k)
 
 
-@njit()
+@njit_inner()
 def _pieces(levels: tuple[int, int, int, int, int, int], count: int, K: int, width: int) -> tuple[int, int, int]:
     """The channels of a piece, how many pieces there are, and how many are done at once."""
     work = PIXELS * width * levels[1] * levels[3] * levels[5]  # of some pixels and a panel
@@ -148,7 +148,7 @@ def _pieces(levels: tuple[int, int, int, int, int, int], count: int, K: int, wid
     return panels * width, -(-count // PIXELS) * -(-K // (panels * width)), 1 + PIECE // (panels * work)
 
 
-@njit()
+@njit_inner()
 def _wide_part(
     begin: int, stop: int, frame: Array, places: Array, levels: tuple[int, int, int, int, int, int], weights: Array,
     at: int, pitch: int, y: Array, targets: Array, K: int, count: int,
@@ -160,7 +160,7 @@ def _wide_part(
     )  # fmt: skip
 
 
-@njit()
+@njit_inner()
 def sum_panels_wide(
     frame: Array, places: Array, levels: tuple[int, int, int, int, int, int], weights: Array, at: int, pitch: int,
     y: Array, targets: Array, K: int, count: int, bias: Array, end: int, slope: float,
@@ -172,7 +172,7 @@ def sum_panels_wide(
     share(_wide_part, pieces, at_once, args)
 
 
-@njit()
+@njit_inner()
 def _narrow_part(
     begin: int, stop: int, frame: Array, places: Array, levels: tuple[int, int, int, int, int, int], weights: Array,
     at: int, pitch: int, y: Array, targets: Array, K: int, count: int,
@@ -184,7 +184,7 @@ def _narrow_part(
     )  # fmt: skip
 
 
-@njit()
+@njit_inner()
 def sum_panels_narrow(
     frame: Array, places: Array, levels: tuple[int, int, int, int, int, int], weights: Array, at: int, pitch: int,
     y: Array, targets: Array, K: int, count: int, bias: Array, end: int, slope: float,
@@ -196,7 +196,7 @@ def sum_panels_narrow(
     share(_narrow_part, pieces, at_once, args)
 
 
-@njit(inline="always")
+@njit_inner(inline="always")
 def _weight_sums(
     begin: int,
     stop: int,
@@ -243,7 +243,7 @@ def _weight_sums(
                     write(sums, block, part, R, width)
 
 
-@njit()
+@njit_inner()
 def _weights_high_part(
     begin: int, stop: int, frame: Array, places: Array, sources: Array, lane: Array, g: Array,
     g_steps: tuple[int, int], count: int, chunk: int, K: int, sums: Array, more: bool,
@@ -253,7 +253,7 @@ def _weights_high_part(
     )
 
 
-@njit()
+@njit_inner()
 def weight_sums_high(
     frame: Array, places: Array, sources: Array, lane: Array, g: Array, g_steps: tuple[int, int], count: int,
     chunk: int, K: int, sums: Array, more: bool,
@@ -263,7 +263,7 @@ def weight_sums_high(
     share(_weights_high_part, len(sources), 1, args)
 
 
-@njit()
+@njit_inner()
 def _weights_wide_part(
     begin: int, stop: int, frame: Array, places: Array, sources: Array, lane: Array, g: Array,
     g_steps: tuple[int, int], count: int, chunk: int, K: int, sums: Array, more: bool,
@@ -273,7 +273,7 @@ def _weights_wide_part(
     )
 
 
-@njit()
+@njit_inner()
 def weight_sums_wide(
     frame: Array, places: Array, sources: Array, lane: Array, g: Array, g_steps: tuple[int, int], count: int,
     chunk: int, K: int, sums: Array, more: bool,
