@@ -22,6 +22,7 @@ from minigen.distributed.launch import Launch, launch
 from minigen.distributed.local import Local
 from minigen.distributed.mpi import LaunchError, Mpi, load_mpi
 from minigen.distributed.replicas import Replica, ReplicasDiffer, Team
+from minigen.distributed.shared import SharedMpi
 from minigen.distributed.watchdog import GRACE
 from minigen.shapes import several, shown
 
@@ -41,10 +42,18 @@ def init() -> Communicator:
     global _world
     if _world is None:
         started = launch()
-        _world = Alone() if started is None else Mpi(load_mpi(started))
+        _world = Alone() if started is None else _of_mpi(load_mpi(started))
         if isinstance(_world, Mpi):
             _end_together(_world)
     return _world
+
+
+def _of_mpi(mpi: Any) -> Mpi:
+    """The ranks of MPI; on one machine they share memory."""
+    here = mpi.COMM_WORLD.Split_type(mpi.COMM_TYPE_SHARED)
+    alone = here.Get_size() == mpi.COMM_WORLD.Get_size()
+    here.Free()
+    return SharedMpi(mpi) if alone else Mpi(mpi)
 
 
 def leave(code: int, message: str) -> None:
@@ -103,6 +112,6 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "Alone", "Communicator", "Launch", "LaunchError", "Local", "Mpi", "Replica", "ReplicasDiffer", "Team",
+    "Alone", "Communicator", "Launch", "LaunchError", "Local", "Mpi", "Replica", "ReplicasDiffer", "SharedMpi", "Team",
     "average_gradients", "init", "launch", "leave", "rank", "size",
 ]  # fmt: skip

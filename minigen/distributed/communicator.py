@@ -20,6 +20,7 @@ from minigen_kernels import Array
 
 Rows = Array | Sequence[Array]
 Fold = Callable[[Rows], Array]  # R arrays (m,), of the replicas in their order -> (m,), element by element
+BLOCK = 1 << 14  # numbers that are added at a time
 SMALL = 1 << 16  # bytes of a replica up to which every rank gets all and folds all: one exchange in the place of two
 
 
@@ -65,6 +66,11 @@ class Communicator:
     def on_death(self, advice: Callable[[], str]) -> None:
         """What to say, if a rank dies, besides that."""
 
+    def room(self, k: int, m: int, dtype: Any, like: Array) -> Array:
+        """Where the vectors (k, m) of the next `combine` may be put together, in the kind of memory that `like` has."""
+        room: Array = array_module(like).empty((k, m), dtype)
+        return room
+
     # What follows from that.
 
     def combine(self, vectors: Array, fold: Fold) -> Array:
@@ -100,23 +106,26 @@ class Alone(Communicator):
     """The communicator of a process that nobody started together with others."""
 
 
-def total(vectors: Rows) -> Array:
-    """((v0 + v1) + v2) + ...: the sum in the order of the replicas."""
+def total(vectors: Rows, divisor: int = 1) -> Array:
+    """((v0 + v1) + v2) + ...: the sum in the order of the replicas, and that divided; block by block, in the cache."""
     if len(vectors) == 1:
         return vectors[0]
-    result: Array = vectors[0] + vectors[1]
-    for v in vectors[2:]:
-        result += v
+    xp = array_module(vectors[0])
+    result: Array = xp.empty_like(vectors[0])
+    for start in range(0, len(result), BLOCK if xp is np else max(1, len(result))):
+        block = slice(start, start + BLOCK if xp is np else None)
+        part = result[block]
+        xp.add(vectors[0][block], vectors[1][block], out=part)
+        for v in vectors[2:]:
+            part += v[block]
+        if divisor > 1:
+            part /= divisor
     return result
 
 
 def mean(vectors: Rows) -> Array:
     """The sum in the order of the replicas, divided by their number."""
-    if len(vectors) == 1:
-        return vectors[0]
-    result = total(vectors)
-    result /= len(vectors)
-    return result
+    return total(vectors, len(vectors))
 
 
 def agreed(vectors: Rows) -> Array:
@@ -134,16 +143,24 @@ def agreed(vectors: Rows) -> Array:
     return result
 
 
-def pack(arrays: Sequence[Array]) -> Array:
-    """The elements of arrays of one dtype in one contiguous vector, each array in C order whatever its layout."""
-    xp = array_module(arrays[0])
-    vector = xp.empty(sum(a.size for a in arrays), arrays[0].dtype)
+def pack(arrays: Sequence[Array], vector: Array) -> None:
+    """Put the elements of arrays into a contiguous vector, each array in C order whatever its layout."""
     place = 0
     for a in arrays:
         vector[place : place + a.size].reshape(a.shape)[...] = a
         place += a.size
-    packed: Array = vector
-    return packed
+
+
+def each_apart(fold: Fold, kinds: Sequence[tuple[Any, int, int]]) -> Fold:
+    """`fold` of vectors of bytes that hold numbers of several dtypes, each from one byte to another."""
+
+    def folded(rows: Rows) -> Array:
+        result = array_module(rows[0]).empty_like(rows[0])
+        for dtype, start, stop in kinds:
+            result[start:stop].view(dtype)[...] = fold([row[start:stop].view(dtype) for row in rows])
+        return result
+
+    return folded
 
 
 def unpack(vector: Array, like: Sequence[Array]) -> list[Array]:

@@ -22,8 +22,8 @@ from minigen.distributed.launch import Launch
 from minigen.distributed.watchdog import Watchdog
 from minigen_kernels import Array
 
-SPINS = 2000  # questions before a rank that waits begins to sleep
-NAP = 50e-6  # seconds
+SPIN = 5e-3  # seconds in which a rank that waits asks all the time, before it begins to sleep between questions
+NAP = 100e-6  # seconds
 
 
 class LaunchError(RuntimeError):
@@ -96,8 +96,9 @@ class Mpi(Communicator):
 
     def _finish(self, request: Any) -> None:
         """Wait until a collective has ended."""
-        for _ in range(SPINS):
-            if request.Test():
-                return
+        began = time.perf_counter()
         while not request.Test():
-            time.sleep(NAP)
+            if time.perf_counter() - began < SPIN:
+                os.sched_yield() if hasattr(os, "sched_yield") else time.sleep(0)
+            else:
+                time.sleep(NAP)

@@ -14,7 +14,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from minigen.distributed.communicator import Communicator, Fold, agreed, mean, pack, total, unpack
+import numpy as np
+
+from minigen.distributed.communicator import SMALL, Communicator, Fold, agreed, each_apart, mean, pack, total, unpack
 from minigen_kernels import Array
 
 T = TypeVar("T")
@@ -43,16 +45,33 @@ class Replica:
         return self._combine(arrays, agreed)
 
     def _combine(self, arrays: Sequence[Array], fold: Fold) -> list[Array]:
-        """Arrays of one dtype share a vector. Those that come back are the caller's own."""
+        """Arrays of one dtype share a vector; a few bytes, all. Those that come back are the caller's own."""
         result: list[Array | None] = [None] * len(arrays)
-        kinds = [(type(a), a.dtype) for a in arrays]
-        for kind in dict.fromkeys(kinds):
-            places = [i for i, other in enumerate(kinds) if other == kind]
+        groups: dict[tuple[Any, Any], list[int]] = {}
+        for i, a in enumerate(arrays):
+            groups.setdefault((type(a), a.dtype), []).append(i)
+        if len(groups) > 1 and sum(a.nbytes for a in arrays) <= SMALL and all(type(a) is np.ndarray for a in arrays):
+            return self._together(arrays, list(groups.values()), fold)
+        for places in groups.values():
             like = [arrays[i] for i in places]
-            vector = self._team.combine(self._local, pack(like), fold)
+            vector = self._team.combine(self._local, like, fold)
             for i, view in zip(places, unpack(vector, like)):
                 result[i] = view
         return [a for a in result if a is not None]
+
+    def _together(self, arrays: Sequence[Array], groups: list[list[int]], fold: Fold) -> list[Array]:
+        """The same for several dtypes in one exchange, as bytes."""
+        groups.sort(key=lambda places: -arrays[places[0]].itemsize)  # so that each begins at a multiple of its size
+        ends = np.cumsum([sum(arrays[i].nbytes for i in places) for places in groups]).tolist()
+        kinds = [(arrays[places[0]].dtype, a, b) for places, a, b in zip(groups, [0, *ends], ends)]
+        vector = np.empty(ends[-1], np.uint8)
+        for places, (dtype, a, b) in zip(groups, kinds):
+            pack([arrays[i] for i in places], vector[a:b].view(dtype))
+        folded, result = self._team.combine(self._local, [vector], each_apart(fold, kinds)), list(arrays)
+        for places, (dtype, a, b) in zip(groups, kinds):
+            for i, view in zip(places, unpack(folded[a:b].view(dtype), [arrays[i] for i in places])):
+                result[i] = view
+        return result
 
 
 class ReplicasDiffer(RuntimeError):  # noqa: N818 - the name says what happened
@@ -80,33 +99,34 @@ class Team:
         self.replicas = [Replica(self, i) for i in range(self.size)]
         self._turn = threading.Condition()
         self._holder = 0  # whose turn it is
-        self._vectors: list[Array | None] = [None] * self.size
+        self._room: Any = None  # of the vectors of this rank's replicas (size, m)
+        self._filled = 0  # how many of them are there
         self._result: Any = None
         self._round = 0  # sums made
         self._running = [False] * self.size
         self._failure: BaseException | None = None
 
-    def combine(self, local: int, vector: Array, fold: Fold) -> Array:
-        """`fold` of the vectors of all replicas of all ranks; called by each of them, at the same point."""
+    def combine(self, local: int, arrays: Sequence[Array], fold: Fold) -> Array:
+        """`fold` of the elements of arrays of all replicas of all ranks; called by each of them, at the same point."""
+        m, dtype, round = sum(a.size for a in arrays), arrays[0].dtype, self._round
+        if local == 0:
+            self._room, self._filled = self.communicator.room(self.size, m, dtype, arrays[0]), 0
+        if self._room is None or (self._room.shape[1], self._room.dtype) != (m, dtype):
+            raise ReplicasDiffer(f"a replica gives {m} numbers of {dtype} to a sum, and others of its rank do not")
+        pack(arrays, self._room[local])
+        self._filled += 1
         if self.size == 1:
-            return self.communicator.combine(vector[None], fold)
-        self._vectors[local], round = vector, self._round
+            return self.communicator.combine(self._room, fold)
         self._hand_on(local)
         if local == 0:  # the turn has come back: all others have given theirs
-            self._result, self._round = self._fold(fold), round + 1
+            if self._filled != self.size:
+                raise ReplicasDiffer(f"{self._filled} of the {self.size} replicas of a rank ask for a sum")
+            self._result, self._round = self.communicator.combine(self._room, fold), round + 1
+            self._room = None
         if self._round == round:
             raise ReplicasDiffer("a replica asks for a sum, and the first one of its rank has ended")
         own: Array = self._result.copy()
         return own
-
-    def _fold(self, fold: Fold) -> Array:
-        given = [v for v in self._vectors if v is not None]
-        shapes = {(v.shape, v.dtype.str) for v in given}
-        if len(given) != self.size or len(shapes) > 1 or not all(self._running):
-            have = f"{len(given)} of {self.size} have {sorted(map(str, shapes))}"
-            raise ReplicasDiffer(f"the replicas of a rank differ in what they add: {have}")
-        self._vectors = [None] * self.size
-        return self.communicator.combine(_stack(given), fold)
 
     def run(self, functions: Sequence[Callable[[], T]]) -> list[T]:
         """Call the function of each replica of this rank. What the first that fails raises ends all."""
@@ -121,8 +141,6 @@ class Team:
                     self._wait(i)
                 results[i] = functions[i]()
                 self._running[i] = False
-                if any(v is not None for v in self._vectors):
-                    raise ReplicasDiffer("a replica has ended while another one waits for a sum with it")
                 self._pass(i)
             except _Given:
                 pass
@@ -140,7 +158,7 @@ class Team:
         call(0)
         for thread in threads:
             thread.join()
-        self._vectors = [None] * self.size
+        self._room = None
         if self._failure is not None:
             raise self._failure
         return results
@@ -162,10 +180,3 @@ class Team:
                 self._turn.wait()
             if self._failure is not None:
                 raise _Given
-
-
-def _stack(vectors: Sequence[Array]) -> Array:
-    """Vectors as the rows of one array."""
-    k = len(vectors)
-    stacked = pack(vectors).reshape(k, -1)
-    return stacked

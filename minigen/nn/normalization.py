@@ -8,6 +8,7 @@ Imports: autograd, ops, module, checks. Read next: ``pooling.py``.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -27,9 +28,13 @@ class BatchNorm(Module):
     In training it uses the mean and the biased variance of the batch, and updates running_mean and running_var
     (unbiased): running = (1 - momentum) * running + momentum * batch, PyTorch's convention. In evaluation it uses the
     running statistics. Ioffe and Szegedy 2015, arXiv:1502.03167.
+
+    Where x is one of several parts of a batch, `across` may make the statistics those of the whole: it gives a function
+    that adds a Tensor up over all parts, and their number; or None.
     """
 
     takes_activation = True
+    across: Callable[[], tuple[Callable[[Tensor], Tensor], int] | None] | None = None
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         self.num_features = positive_int("BatchNorm", "num_features", num_features)
@@ -45,6 +50,10 @@ class BatchNorm(Module):
             y = ops.batch_norm_inference(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
             return y if activation is None else activation(y)
         n = x.size // c
+        whole = None if self.across is None else self.across()
+        if whole is not None:
+            y = self._over_parts(x, n, *whole)
+            return y if activation is None else activation(y)
         if n < 2:
             hint = (
                 "The variance of a batch needs two: use a larger batch, or eval(), which takes the running statistics"
@@ -57,6 +66,19 @@ class BatchNorm(Module):
         note_change(self.running_mean)
         note_change(self.running_var)
         return y
+
+    def _over_parts(self, x: Tensor, n: int, total: Callable[[Tensor], Tensor], parts: int) -> Tensor:
+        """The same with the statistics of a batch of which x, n values a channel, is one of so many equal parts."""
+        axes, count = (0, *range(2, x.ndim)), n * parts
+        mean = total(ops.sum(x, axis=axes, keepdims=True)) / count
+        centred = x - mean
+        var = total(ops.sum(centred * centred, axis=axes, keepdims=True)) / count
+        shape = (1, -1, *(1,) * (x.ndim - 2))
+        for running, now in (self.running_mean, mean.data), (self.running_var, var.data * (count / max(1, count - 1))):
+            running.data = running.data * (1 - self.momentum) + now.reshape(-1) * self.momentum
+            note_change(running)
+        scale = ops.reshape(self.weight, shape) * (var + self.eps) ** -0.5
+        return centred * scale + ops.reshape(self.bias, shape)
 
 
 class LayerNorm(Module):

@@ -89,6 +89,12 @@ GENERAL: Mapping[str, Option] = {
         "equal parts of a batch, computed apart, that processes share  [default: one a process]",
         minimum=1,
     ),
+    "batch_norm": Option(
+        str,
+        "statistics of batch norm: of a replica's part of the batch, or of the whole",
+        choices=("replica", "global"),
+        default="replica",
+    ),
     "seed": Option(int, "seed of weights, noise and order of the data", minimum=0, maximum=2**63 - 1, default=0),
     "init_generator_from": Option(
         str,

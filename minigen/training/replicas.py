@@ -27,6 +27,7 @@ from minigen.algorithms.options import ConfigError
 from minigen.autograd import Tensor, note_change
 from minigen.data import Batch, Batches
 from minigen.distributed import Communicator, Replica, Team
+from minigen.distributed.operation import total_over_replicas
 from minigen.serialization import CheckpointError
 from minigen.training.checkpoint import Checkpoint, checksum, restore
 from minigen.training.prepare import Prepared, build
@@ -56,6 +57,10 @@ class Replicas:
             for generator in experiment.generators.values():
                 stream = generator.spawn(f"replica {replica.number}").state["stream"]
                 generator.state = {**generator.state, "stream": stream}
+        if config["batch_norm"] == "global":
+            for experiment, replica in zip(self.experiments, team.replicas):
+                self._share_statistics(experiment, replica)
+        self.stepping = False  # is there an update going on, which all replicas make?
         self.asked: Callable[[], bool] = lambda: False  # is this rank asked to stop?
         self.stopping = False  # is any?
         check_alike(self.world, describe(prepared))
@@ -64,18 +69,23 @@ class Replicas:
         """One update; the terms are those of the whole batch."""
         asked = self.asked()
         each = zip(self.experiments, self.team.replicas, _parts(batch, self.team.size))
-        found = self.team.run([functools.partial(self._step, e, replica, part, asked) for e, replica, part in each])
+        self.stepping = True
+        try:
+            found = self.team.run([functools.partial(self._step, e, replica, part, asked) for e, replica, part in each])
+        finally:
+            self.stepping = False
         self.stopping, terms = found[0]
         return terms
 
     def _step(self, experiment: Experiment, replica: Replica, batch: Batch, asked: bool) -> tuple[bool, Terms]:
         terms = experiment.step(batch)
         buffers = list(_buffers(experiment))
-        for t, together in zip(buffers, replica.agreed([t.data for t in buffers])):
-            t.data = together
-            note_change(t)
         record = np.array([float(asked), *map(float, terms.values())])
-        stop, *values = replica.agreed([record])[0].tolist()
+        *states, together = replica.agreed([*(t.data for t in buffers), record])
+        for t, state in zip(buffers, states):
+            t.data = state
+            note_change(t)
+        stop, *values = together.tolist()
         return stop > 0, dict(zip(terms, values))
 
     @property
@@ -99,6 +109,21 @@ class Replicas:
             "bytes": world.bytes,
             "seconds": round(world.seconds, 3),
         }
+
+    def _share_statistics(self, experiment: Experiment, replica: Replica) -> None:
+        """Let the batch norm of a replica use the statistics of all, while all make an update."""
+
+        def total(x: Tensor) -> Tensor:
+            return total_over_replicas(x, replica)
+
+        def across() -> tuple[Callable[[Tensor], Tensor], int] | None:
+            return (total, replica.count) if self.stepping else None
+
+        norms = [m for e in experiment.modules.values() for _, m in e.named_modules() if isinstance(m, nn.BatchNorm)]
+        if not norms:
+            raise ConfigError("--batch-norm global: the model has no batch norm; leave it out")
+        for norm in norms:
+            norm.across = across
 
     def begin(self, stop: Callable[[], bool], folder: RunFolder, saved: Callable[[], int]) -> Callable[[], bool]:
         """Say whether this rank is asked to `stop`; what comes back says whether any is, to all after the same update.

@@ -39,6 +39,7 @@ def test_every_model_on_one_and_on_two_ranks() -> None:
 @needs_mpi
 @pytest.mark.slow
 def test_six_replicas_on_one_two_three_and_six_ranks() -> None:
-    models = "dcgan", "vq-vae:restart_after=3", "vae-gan"
+    models = "dcgan", "vq-vae:restart_after=3", "vae-gan", 'dcgan:batch_norm="global"'
     one, *others = (checksums(n, 6, *models) for n in (1, 2, 3, 6))
     assert all(other == one for other in others) and [*one] == [*models]
+    assert len({*one.values()}) == len(models)
