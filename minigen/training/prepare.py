@@ -70,16 +70,10 @@ def prepare(
     device, line = choose_device(config["device"])
     check_dataset(config)
     train, validation = training_data(config, recipe.value_range, memory_data)
-    facts = {
-        "image_shape": list(train.image_shape),
-        "value_range": list(train.value_range),
-        "mean": train.mean(),
-        **_class_facts(train, config["data_rules"]),
-        "images": fingerprint(train),
-        "labels": fingerprint_of_labels(train),
-        "validation_images": validation and fingerprint(validation),
-        "validation_labels": validation and fingerprint_of_labels(validation),
-    }
+    world = None if team is None else team.communicator
+    facts = _facts(config, train, validation) if world is None or world.rank == 0 else {}
+    if world is not None:
+        facts = world.broadcast(facts)  # rank 0 alone has read all images for them
     check(facts)
     parts = recipe.batches_per_step(config)
     size, notes = _batch_size(recipe, config, parts, len(train))
@@ -124,6 +118,20 @@ def _batch_size(recipe: Recipe, config: Mapping[str, Any], parts: int, images: i
     if wanted is None and size < usual:
         return size, (f"--batch-size {size}, not {usual}, because there are no more images",)
     return size, ()
+
+
+def _facts(config: Mapping[str, Any], train: Dataset, validation: Dataset | None) -> dict[str, Any]:
+    """What describes the images: shape, range, mean, classes and checksums."""
+    return {
+        "image_shape": list(train.image_shape),
+        "value_range": list(train.value_range),
+        "mean": train.mean(),
+        **_class_facts(train, config["data_rules"]),
+        "images": fingerprint(train),
+        "labels": fingerprint_of_labels(train),
+        "validation_images": validation and fingerprint(validation),
+        "validation_labels": validation and fingerprint_of_labels(validation),
+    }
 
 
 def _check_equal_parts(config: Mapping[str, Any], size: int, replicas: int) -> None:

@@ -25,7 +25,7 @@ from minigen import nn
 from minigen.algorithms.experiment import Experiment, Step, Terms
 from minigen.algorithms.options import ConfigError
 from minigen.autograd import Tensor, note_change
-from minigen.data import Batch, Batches
+from minigen.data import Batch, Batches, Dataset
 from minigen.distributed import Communicator, Replica, Team
 from minigen.distributed.operation import total_over_replicas
 from minigen.serialization import CheckpointError
@@ -34,6 +34,9 @@ from minigen.training.prepare import Prepared, build
 from minigen.training.run_folder import RunFolder
 
 OWN = ("device", "threads", "workers", "data_dir", "stream")  # settings that a rank may have otherwise
+
+
+SAMPLE = 64  # images that ranks compare
 
 
 class RanksDiffer(RuntimeError):  # noqa: N818 - the name says what happened
@@ -199,9 +202,17 @@ def describe(prepared: Prepared) -> dict[str, Any]:
         "the version of minigen": minigen.__version__,
         "the version of NumPy": np.__version__,
         **{f"the setting {name}": value for name, value in prepared.config.items() if name not in OWN},
-        **{f"the {name.replace('_', ' ')} of the images": value for name, value in prepared.facts.items()},
+        "the number of images": len(prepared.train),
+        "the checksum of some images": _sample(prepared.train),
         "the checksum of the first weights": _checksum(prepared.experiment),
     }
+
+
+def _sample(dataset: Dataset) -> int:
+    """A checksum of some images and of all labels: that of all images would have every rank read them."""
+    labels = b"" if dataset.labels is None else np.ascontiguousarray(dataset.labels).tobytes()
+    some = np.unique(np.linspace(0, len(dataset) - 1, SAMPLE).astype(np.int64))
+    return zlib.crc32(dataset.images_float(some).tobytes(), zlib.crc32(labels))
 
 
 def check_alike(world: Communicator, facts: dict[str, Any]) -> None:
