@@ -207,6 +207,32 @@ is taken by some. Half of the last digit of float32 is 6e-8.
 """
 
 
+def ranks(found: dict[str, Any]) -> str:
+    """One process and two ranks, side by side."""
+    rows = [[
+        "images/s", "one process, one core", "under mpiexec -n 1", "two ranks", "to one", "two apart, to one",
+        "two ranks share 128 images, to one", "networks of the steps, two ranks", "PyTorch, gloo", "to PyTorch",
+    ]]  # fmt: skip
+    for model, kinds in found["models"].items():
+        rate = {kind: numbers["images/s"] for kind, numbers in kinds.items()}
+        to_one = {kind: f"{rate[kind] / rate['one']:.2f}" for kind in ("ranks", "pair", "halves")}
+        whole = {kind: f"{number:,.0f}" for kind, number in rate.items()}
+        rows.append([
+            model, whole["one"], whole["mpi"], whole["ranks"], to_one["ranks"], to_one["pair"], to_one["halves"],
+            whole["minigen"], whole["torch"], f"{rate['minigen'] / rate['torch']:.2f}",
+        ])  # fmt: skip
+    return f"""## Two ranks
+
+Written by `python benchmarks/data_parallel.py` on {found["processor"]}, {found["cores"]} cores, minigen
+{found["minigen"]}, NumPy {found["packages"]["numpy"]}, MPICH 5.0.2, PyTorch 2.13.0: 128 images a rank, a core a rank,
+the best of two turns. Two processes that do not talk to each other are what the machine gives at most: each is slowed
+by the other. In PyTorch conv-ae is a DistributedDataParallel; a GAN, whose networks run several times before a backward
+pass, takes one all_reduce for all gradients of a network. [distributed.md](distributed.md) says what is sent.
+
+{table(rows)}
+"""
+
+
 def page(folder: Path) -> str:
     """The whole of ``docs/performance.md``, of what `folder` holds."""
     results = kept_results(folder)
@@ -219,6 +245,7 @@ def page(folder: Path) -> str:
     shared = [found for found in shared if all("serial_share" in model for model in found["models"].values())]
     if several or shared:
         parts += ["## Threads\n", *(threads(single[where(r)], r) for r in several), *map(serial_shares, shared)]
+    parts += [ranks(json.loads(p.read_text(encoding="utf-8"))) for p in sorted(folder.glob("data-parallel-*.json"))]
     accuracies = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("accuracy-*.json"))]
     parts += [accuracy(found) for found in accuracies]
     parts += [launches(), GRAPHS]

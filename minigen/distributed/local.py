@@ -6,6 +6,7 @@ Imports: communicator. Read next: ``mpi.py``.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -66,10 +67,12 @@ class Local(Communicator):
         return results
 
     def all_gather(self, block: Array) -> Array:
+        self._take_time((self.size - 1) * block.nbytes)
         blocks = self.gather(block)
         return array_module(block).stack(blocks)
 
     def all_to_all(self, blocks: Array) -> Array:
+        self._take_time(blocks.nbytes - blocks[0].nbytes)
         rows = self.gather(blocks)
         return array_module(blocks).stack([row[self.rank] for row in rows])
 
@@ -79,6 +82,10 @@ class Local(Communicator):
         found = list(self._meeting.places)
         self._meeting.barrier.wait()
         return found
+
+    def _take_time(self, sent: int) -> None:
+        """As long as an exchange takes in which this rank sends so many bytes."""
+        time.sleep(self._meeting.latency + sent / self._meeting.bandwidth)
 
     def abort(self, code: int) -> None:
         self._meeting.barrier.abort()

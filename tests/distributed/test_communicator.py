@@ -158,3 +158,21 @@ def test_alone_nothing_is_sent_and_nothing_changes():
         distributed.average_gradients([np.ones(2)])
     with pytest.raises(AttributeError, match="no attribute 'ranks'"):
         distributed.ranks  # noqa: B018
+
+
+@pytest.mark.parametrize(("numbers", "exchanges"), [(1000, 1), (1_000_000, 2)])
+def test_what_a_sum_costs_is_what_the_page_says(numbers, exchanges):
+    """docs/distributed.md, with a latency and a bandwidth that stand out of the noise of threads."""
+    ranks, latency, bandwidth = 4, 0.1, 20e6
+
+    def rank(world):
+        replica = Team(world, ranks).replicas[0]
+        replica.mean([np.ones(numbers, np.float32)])
+        return world.seconds, world.bytes
+
+    piece = numbers / ranks
+    sent = 4 * (ranks - 1) * (numbers if exchanges == 1 else 2 * piece)
+    for seconds, told in Local.run(ranks, rank, latency=latency, bandwidth=bandwidth):
+        assert told == sent
+        model = exchanges * latency + sent / bandwidth
+        assert model <= seconds < 3 * model
