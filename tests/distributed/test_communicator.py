@@ -5,6 +5,8 @@ Read next: ``test_same_bits.py``.
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from minigen import distributed
 from minigen.autograd import Tensor
-from minigen.distributed import Alone, Local, ReplicasDiffer, Team
+from minigen.distributed import Alone, Local, ReplicasDiffer, Team, local
 from minigen.distributed.communicator import SMALL, agreed, mean, pack, total, unpack
 
 SHARED = [(1, 1), (2, 1), (3, 1), (4, 1), (4, 2), (6, 2), (6, 3), (3, 3), (4, 4)]  # replicas, ranks
@@ -161,9 +163,10 @@ def test_alone_nothing_is_sent_and_nothing_changes():
 
 
 @pytest.mark.parametrize(("numbers", "exchanges"), [(1000, 1), (1_000_000, 2)])
-def test_what_a_sum_costs_is_what_the_page_says(numbers, exchanges):
-    """docs/distributed.md, with a latency and a bandwidth that stand out of the noise of threads."""
-    ranks, latency, bandwidth = 4, 0.1, 20e6
+def test_what_a_sum_costs_is_what_the_page_says(numbers, exchanges, monkeypatch):
+    """docs/distributed.md: the time that a slow network takes of each rank; a busy machine may add to it."""
+    ranks, latency, bandwidth, slept, sleep = 4, 0.05, 50e6, [], time.sleep
+    monkeypatch.setattr(local.time, "sleep", lambda seconds: (slept.append(seconds), sleep(seconds)))
 
     def rank(world):
         replica = Team(world, ranks).replicas[0]
@@ -175,4 +178,5 @@ def test_what_a_sum_costs_is_what_the_page_says(numbers, exchanges):
     for seconds, told in Local.run(ranks, rank, latency=latency, bandwidth=bandwidth):
         assert told == sent
         model = exchanges * latency + sent / bandwidth
-        assert model <= seconds < 3 * model
+        assert seconds >= model
+    assert len(slept) == ranks * exchanges and np.isclose(sum(slept), ranks * model)
