@@ -63,7 +63,7 @@ class Communicator:
     def abort(self, code: int) -> None:
         """End all ranks at once."""
 
-    def on_death(self, advice: Callable[[], str]) -> None:
+    def on_death(self, advice: str) -> None:
         """What to say, if a rank dies, besides that."""
 
     def room(self, k: int, m: int, dtype: Any, like: Array) -> Array:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib
 import os
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -90,9 +89,9 @@ class Mpi(Communicator):
     def abort(self, code: int) -> None:
         self.world.Abort(code)
 
-    def on_death(self, advice: Callable[[], str]) -> None:
+    def on_death(self, advice: str) -> None:
         if self.watchdog is not None:
-            self.watchdog.advice = advice
+            self.watchdog.advise(advice)
 
     def _finish(self, request: Any) -> None:
         """Wait until a collective has ended."""

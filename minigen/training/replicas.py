@@ -128,14 +128,14 @@ class Replicas:
         for norm in norms:
             norm.across = across
 
-    def begin(self, stop: Callable[[], bool], folder: RunFolder, saved: Callable[[], int]) -> Callable[[], bool]:
+    def begin(self, stop: Callable[[], bool], folder: RunFolder) -> Callable[[], bool]:
         """Say whether this rank is asked to `stop`; what comes back says whether any is, to all after the same update.
 
-        If a rank dies, the others tell how to go on from the step that is `saved`.
+        If a rank dies, it is said how to go on from the last checkpoint.
         """
         resume = f"To go on: {self.launcher}minigen train --resume {shlex.quote(str(folder.path))}"
         if not folder.in_memory or self.world.rank:
-            self.world.on_death(lambda: f"{folder.last} holds step {saved()}. {resume}")
+            self.world.on_death(resume)
         self.asked = stop
         return lambda: self.stopping
 

@@ -158,7 +158,7 @@ class TrainingSession:
         config, experiment = self.prepared.config, self.prepared.experiment
         step, schedule = self.captured or experiment.step, experiment.schedule
         if self.replicas is not None:
-            stop = self.replicas.begin(stop, self.folder, lambda: self.saved)
+            stop = self.replicas.begin(stop, self.folder)
             step, schedule = self.replicas, self.replicas.schedule
 
         def after_step(state: TrainingState, terms: Terms) -> None:
