@@ -33,11 +33,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 import numpy as np
 import pytest
 from kernels.cuda import nvcc
-from kernels.cuda.build import HostBackend
 
 from minigen_kernels import KernelSet, calls, cuda, reference
 from minigen_kernels.cuda import source
 from minigen_kernels.cuda.launch import using
+from minigen_kernels.host.build import HostBackend
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "kernels.md"

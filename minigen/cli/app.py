@@ -32,6 +32,7 @@ from minigen.cli.export import export
 from minigen.cli.gradcheck import check_gradients
 from minigen.cli.import_weights import import_
 from minigen.cli.info import info
+from minigen.cli.kernel import kernel
 from minigen.cli.models import list_models
 from minigen.cli.prove import prove
 from minigen.cli.reconstruct import reconstruct
@@ -76,7 +77,7 @@ def commands(ctx: click.Context) -> None:
 
 for command in (
     train, watch, sample, reconstruct, evaluate, compare, encode, explore, export, import_, data, check_gradients,
-    prove, bench, list_models, info, completion,
+    kernel, prove, bench, list_models, info, completion,
 ):  # fmt: skip
     commands.add_command(command)
 

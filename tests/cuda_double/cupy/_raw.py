@@ -46,7 +46,7 @@ OPTIONS = re.compile(
 
 #: 0: threads and blocks from first to last, 1: from last to first.
 order = int(os.environ.get("CUPY_DOUBLE_ORDER", "0"))
-SHIM = Path(__file__).parents[2] / "kernels" / "cuda" / "cuda_host_shim.h"
+SHIM = Path(__file__).parents[3] / "kernels" / "minigen_kernels" / "host" / "cuda_host_shim.h"
 
 
 FLUSHING = """

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kernels.cuda.build import compiler
 from kernels.cuda.host import Host
+
+from minigen_kernels.host.build import compiler
 
 
 def needed(tool: str, found: Any) -> Any:

@@ -1,6 +1,6 @@
 """How the tests run the kernels of the CUDA room on the host: each call twice, with the threads in both orders.
 
-Read next: ``build.py``.
+Read next: ``test_host_elementwise.py``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kernels.cuda.build import HostBackend
 
 from minigen_kernels import cuda
 from minigen_kernels.calls import NAMES
 from minigen_kernels.cuda.launch import using
+from minigen_kernels.host.build import HostBackend
 
 
 class Host:

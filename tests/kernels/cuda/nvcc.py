@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,11 +57,6 @@ def compiled(
     strict = ["-Werror", "all-warnings", "-Xptxas", "-v"]
     options = [*program.options, f"-arch=sm_{architecture}", "-cubin", *strict, "-o", str(folder / "k.cubin")]
     return subprocess.run([NVCC, *options, str(path)], capture_output=True, text=True, check=False)
-
-
-def together(programs: Sequence[Program], more: Callable[[Program], str] = lambda _: "") -> str:
-    """One text of several programs, each in a namespace, since their helpers share names; `more` is added to each."""
-    return "\n".join(f"namespace {Path(p.file).stem}_cu {{\n{p.text}\n{more(p)}}}" for p in programs)
 
 
 def figures(messages: str) -> dict[str, Figures]:

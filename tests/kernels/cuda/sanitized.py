@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kernels.cuda.build import HostBackend
 
 from minigen_kernels import cuda
 from minigen_kernels.calls import CALLS, results
 from minigen_kernels.cuda import source
 from minigen_kernels.cuda.launch import launch, using
+from minigen_kernels.host.build import HostBackend
 
 PLANTED = str(Path(__file__).with_name("planted.cu"))
 

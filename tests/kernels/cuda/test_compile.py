@@ -12,11 +12,12 @@ import itertools
 
 import numpy as np
 import pytest
-from kernels.cuda.nvcc import NEWER, NVCC, REQUIRED, architectures, compiled, figures, together
+from kernels.cuda.nvcc import NEWER, NVCC, REQUIRED, architectures, compiled, figures
 
 from minigen_kernels import cuda
 from minigen_kernels.calls import NAMES
 from minigen_kernels.cuda import source
+from minigen_kernels.host.build import together
 
 FILES = sorted(path.name for path in source.HERE.glob("*.cu"))
 each_file = pytest.mark.parametrize("file", FILES)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from kernels.cuda.build import HostBackend
 
 from minigen_kernels import cuda, reference
 from minigen_kernels.cuda.launch import using
+from minigen_kernels.host.build import HostBackend
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=7)
 DTYPES = st.sampled_from([np.float32, np.float64])

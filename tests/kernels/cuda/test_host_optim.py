@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernels.cuda.build import HostBackend
 
 from minigen.autograd import Tensor
 from minigen.optim import SGD, Adam, AdamW, RMSprop, multi_tensor, optimizers
 from minigen_kernels import cuda, reference
 from minigen_kernels.cuda import optim
 from minigen_kernels.cuda.launch import using
+from minigen_kernels.host.build import HostBackend
 
 DTYPES = [np.float32, np.float64]
 STATES = {"sgd_update": 1, "rmsprop_update": 2, "adam_update": 2}

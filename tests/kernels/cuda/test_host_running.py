@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernels.cuda.build import HostBackend
 
 from minigen_kernels import cuda, reference
 from minigen_kernels.cuda.launch import using
 from minigen_kernels.cuda.plan import MOST_ARRAYS
+from minigen_kernels.host.build import HostBackend
 
 DTYPES = [np.float32, np.float64]
 

@@ -3,7 +3,7 @@
 `planted.cu` holds the mistakes. Then every kernel of the room runs once under the address and undefined-behaviour
 sanitizers, in a process of its own, as these must be loaded before Python.
 
-Read next: ``cuda_host_shim.h``.
+Read next: ``planted.cu``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kernels.cuda import build, sanitized
+from kernels.cuda import sanitized
 
 from minigen_kernels.cuda.launch import counters, launch, using
+from minigen_kernels.host import build
 
 PLANTED = sanitized.PLANTED
 ROOT = Path(__file__).resolve().parents[3]

@@ -6,25 +6,24 @@
 `order` 0 runs the threads of a block from first to last, 1 from last to first. `sanitize` builds with the address and
 undefined-behaviour sanitizers; the process must then run with `sanitizer_environment()`.
 
-Read next: ``cuda_host_shim.h``.
+Imports: NumPy, ``cuda/source.py``. Read next: ``recording.py``.
 """
 
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import functools
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kernels.cuda.nvcc import together
 
+from minigen_kernels import Array
 from minigen_kernels.cuda import source
 from minigen_kernels.cuda.source import HERE, Program, kernels
 
@@ -42,7 +41,9 @@ def compiler() -> str | None:
 
 def sanitizer_environment() -> dict[str, str]:
     """The environment of a Python process that may load a library built with `sanitize`."""
-    found = subprocess.run([compiler(), "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [compiler() or "g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    )
     options = "detect_leaks=0:detect_stack_use_after_return=0:exitcode=66"
     return {**os.environ, "LD_PRELOAD": found.stdout.strip(), "ASAN_OPTIONS": options}
 
@@ -57,24 +58,31 @@ class HostBackend:
         self._counters = np.zeros(1, np.uint32)
 
     def owns(self, *arrays: Any) -> bool:
+        """Whether all are NumPy's."""
         return all(isinstance(array, np.ndarray) for array in arrays)
 
-    def addresses(self, arrays: Sequence[np.ndarray]) -> list[int]:
+    def addresses(self, arrays: Sequence[Array]) -> list[int]:
+        """The addresses of the arrays' data."""
         return [array.ctypes.data for array in arrays]
 
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Filled with NaN, or with bytes 0xff: a cell that no thread writes shows in the result."""
         array = np.empty(shape, dtype)
         array.view().reshape(-1).view(np.uint8).fill(0xFF)
         return array
 
-    def counters(self, n: int) -> np.ndarray:
+    def counters(self, n: int) -> Array:
         """As many as were asked for, so that the sanitizers see the end."""
         self._counters = np.zeros(n, np.uint32)
         return self._counters
 
+    def library(self, program: Program) -> ctypes.CDLL:
+        """The library that holds the kernels of a program."""
+        return load(program, self.folder, self.sanitize)
+
     def run(self, program: Program, kernel: str, grid: Any, block: Any, arguments: Sequence[Any]) -> None:
-        library = load(program, self.folder, self.sanitize)
+        """Build on first use, run the threads one after another. RuntimeError for a fault that the shim sees."""
+        library = self.library(program)
         ctypes.c_int.in_dll(library, "host_order").value = self.order
         values = [self._as_c(value) for value in arguments]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
@@ -108,15 +116,20 @@ def _library(files: tuple[str, ...], dtype: Any, folder: Path, sanitize: bool) -
     """Build the programs of `files`, unless a library of the same content is in the folder, and load it."""
     text = together([source.program(file, dtype) for file in files], _launchers)
     flags = [*FLAGS, *(SANITIZE if sanitize else ()), f"-DREAL={source.REALS[dtype]}"]
-    digest = _digest(SHIM.read_text(encoding="utf-8"), text, *flags)
+    digest = digest_of(SHIM.read_text(encoding="utf-8"), text, *flags)
     kind = f"{Path(files[0]).stem if len(files) == 1 else 'room'}-{dtype}" + ("-sanitized" if sanitize else "")
     library = folder / f"{kind}-{digest}.so"
     if not library.exists():
         for old in folder.glob(f"{kind}-{'?' * 16}.so"):
             old.unlink(missing_ok=True)
         shim = precompiled_shim(folder, sanitize)
-        _compile(text, [*flags, "-include", str(shim), "-x", "c++", "-"], library)
+        compile_into(text, [*flags, "-include", str(shim), "-x", "c++", "-"], library)
     return ctypes.CDLL(str(library))
+
+
+def together(programs: Sequence[Program], more: Callable[[Program], str] = lambda _: "") -> str:
+    """One text of several programs, each in a namespace, since their helpers share names; `more` is added to each."""
+    return "\n".join(f"namespace {Path(p.file).stem}_cu {{\n{p.text}\n{more(p)}}}" for p in programs)
 
 
 def _launchers(program: Program) -> str:
@@ -133,26 +146,29 @@ def precompiled_shim(folder: Path, sanitize: bool) -> Path:
     """A copy of the shim in `folder`, beside what g++ has made of it for these flags: a third of each build."""
     text = SHIM.read_text(encoding="utf-8")
     flags = [*FLAGS, *(SANITIZE if sanitize else ())]
-    header = folder / f"{_digest(text, *flags)}-{SHIM.name}"
+    header = folder / f"{digest_of(text, *flags)}-{SHIM.name}"
     made = header.with_name(f"{header.name}.gch")
     if not made.exists():
         folder.mkdir(parents=True, exist_ok=True)
         scratch = header.with_suffix(f".{os.getpid()}.tmp")
         scratch.write_text(f'#line 1 "{SHIM.name}"\n{text}', encoding="utf-8")
         os.replace(scratch, header)
-        _compile(None, [*flags, "-x", "c++-header", str(header)], made)
+        compile_into(None, [*flags, "-x", "c++-header", str(header)], made)
     return header
 
 
-def _digest(*texts: str) -> str:
+def digest_of(*texts: str) -> str:
+    """A name for what is made of these texts."""
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
-def _compile(text: str | None, flags: list[str], result: Path) -> None:
+def compile_into(text: str | None, flags: Sequence[str], result: Path) -> None:
     """Write what g++ makes of the text in one step, so that another process never loads half of it.
 
     Of several processes that want it at the same time one makes it, and the others wait.
     """
+    import fcntl  # which Windows lacks
+
     result.parent.mkdir(parents=True, exist_ok=True)
     with result.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
