@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from minigen.autograd import Tensor
+from minigen.device import array_module
 from minigen.distributed.communicator import Alone, Communicator
 from minigen.distributed.launch import Launch, launch
 from minigen.distributed.local import Local
@@ -89,20 +90,37 @@ def average_gradients(params: Iterable[Tensor], *, communicator: Communicator | 
 
     Every rank calls it with the same parameters in the same order, after `backward`. A parameter without a gradient
     counts as zeros if it has one on another rank. `communicator`: in the place of that of `init`.
+
+    ValueError, on all ranks: they differ in number, shape or dtype.
     """
     tensors = several("average_gradients", params, "a sequence of Tensors")
     for p in tensors:
         if not isinstance(p, Tensor):
             raise TypeError(f"average_gradients: params are Tensors, such as model.parameters(), got {shown(p)}")
     world = init() if communicator is None else communicator
-    if world.size == 1 or not tensors:
+    if world.size == 1:
         return
-    missing = [p.grad is None for p in tensors]
-    nowhere = [all(flags) for flags in zip(*world.gather(missing))]
-    taken = [p for p, none in zip(tensors, nowhere) if not none]
-    arrays = [p.data * 0 if p.grad is None else p.grad.data for p in taken]
-    for p, mean in zip(taken, Team(world, world.size).replicas[0].mean(arrays)):
+    own = [(p.shape, str(p.dtype), None if p.grad is None else str(p.grad.dtype)) for p in tensors]
+    found = world.gather(own)
+    for r, others in enumerate(found):
+        _check_alike(own, others, f"on rank {world.rank}", f"on rank {r}")
+    taken = [p for p, *each in zip(tensors, *found) if any(dtype is not None for _, _, dtype in each)]
+    arrays = [array_module(p.data).zeros_like(p.data) if p.grad is None else p.grad.data for p in taken]
+    for p, mean in zip(taken, Team(world, world.size).replicas[0].mean(arrays) if taken else ()):
         p.grad = Tensor(mean)
+
+
+def _check_alike(own: list[Any], others: list[Any], here: str, there: str) -> None:
+    """ValueError if the gradients that two ranks give cannot be averaged: (shape, dtype, dtype of the gradient)."""
+    if len(own) != len(others):
+        raise ValueError(f"average_gradients: {len(own)} parameters {here}, and {len(others)} {there}")
+    for i, ((shape, dtype, grad), (shape2, dtype2, grad2)) in enumerate(zip(own, others)):
+        one, two = (shape, grad or dtype), (shape2, grad2 or dtype2)
+        if one != two:
+            raise ValueError(
+                f"average_gradients: the gradient of parameter {i} is {one[0]} of {one[1]} {here}, and {two[0]} of "
+                f"{two[1]} {there}; every rank gives the same parameters in the same order"
+            )
 
 
 def __getattr__(name: str) -> Any:

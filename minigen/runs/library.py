@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from minigen.algorithms.catalog import find_recipe
 from minigen.data import Dataset
 from minigen.runs.run import Run
-from minigen.runs.sessions import Stop, begin_session, finish
+from minigen.runs.sessions import Stop, begin_session, finish, kept
 from minigen.runs.settings import Note, new_config, plain_options, read_run
 from minigen.training.in_memory import IN_MEMORY, images_again, in_memory_data
 from minigen.training.run_folder import RunFolder, choose_path
@@ -72,7 +72,7 @@ def train(
         stack.enter_context(session.folder.lock())
         finish(session, [*notes, *(f"note: {note}" for note in session.prepared.notes)], progress, stop, loggers)
     config = session.prepared.config
-    return Run.load(session.folder, recipe, config, None, config["device"], memory_data)
+    return Run.load(kept(session), recipe, config, None, config["device"], memory_data)
 
 
 def open_run(

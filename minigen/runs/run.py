@@ -7,6 +7,7 @@ Imports: the other files of this room. Read next: ``library.py``, which makes a 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import minigen
-from minigen import weights
+from minigen import distributed, weights
 from minigen.data import Batch, Dataset
 from minigen.data.batches import over_batches
 from minigen.data.layout import as_nchw
@@ -30,7 +31,7 @@ from minigen.runs.drawing import Classes, Drawing, Kind
 from minigen.runs.evaluation import Evaluation, Plan, checkup_of, measure
 from minigen.runs.importing import import_weights
 from minigen.runs.networks import whole
-from minigen.runs.sessions import Stop, finish, resume_session
+from minigen.runs.sessions import Stop, finish, kept, resume_session
 from minigen.runs.settings import plain_options, read_run
 from minigen.runs.shown import run_html
 from minigen.runs.trained import Trained
@@ -257,7 +258,9 @@ class Run(Trained):
         memory_data = images_again(data, labels, test) or self.memory_data
         changes = plain_options({"data_dir": self.config["data_dir"], **options})
         recipe, config = self.recipe, self.config
-        with np.errstate(all="ignore"), Stop() as stop, self.folder.lock():
+        first = distributed.init().rank == 0  # the others write nothing
+        lock = self.folder.lock() if first else contextlib.nullcontext()
+        with np.errstate(all="ignore"), Stop() as stop, lock:
             if self.path is not None:
                 recipe, config = read_run(self.folder, recipe)
             session, notes = resume_session(
@@ -265,7 +268,7 @@ class Run(Trained):
             )
             finish(session, [f"note: {note}" for note in notes], progress, stop, loggers)
         config = session.prepared.config
-        vars(self).update(vars(Run.load(self.folder, recipe, config, None, self.device, memory_data, self.note)))
+        vars(self).update(vars(Run.load(kept(session), recipe, config, None, self.device, memory_data, self.note)))
         return self
 
     def import_weights(

@@ -36,7 +36,7 @@ from minigen.training.prepare import prepare
 from minigen.training.printable import printable
 from minigen.training.progress import Progress
 from minigen.training.replicas import make_team
-from minigen.training.run_folder import RunFolder, RunFolderError
+from minigen.training.run_folder import RunFolder, RunFolderError, RunMemory
 from minigen.training.session import Interrupted, TrainingSession
 from minigen.training.watch import check_log
 from minigen.watching import Logger
@@ -94,7 +94,7 @@ def resume_session(
         tuning.use(folder.costs_of_convolutions())
     notes = check_edits(recipe, stored, found, folder.config) if not folder.in_memory else []
     config = check_change(stored, options)
-    check_log(config, folder.in_memory)
+    check_log(config, folder.in_memory and distributed.init().rank == 0)
     usable = dict(config) if "device" in options else {**config, "device": _usable(config["device"])}
     check_facts(found, recipe)
     check = partial(check_images, then=found.facts["data"], dataset=config["dataset"])
@@ -136,6 +136,28 @@ def train_to_end(
             f"--batch-size 1: {prepared.recipe.name} has batch norm, which tells nothing of a batch of one; "
             + ("give more images" if few else "take --batch-size 2 or more")
         ) from error
+
+
+def kept(training: TrainingSession) -> RunFolder:
+    """What is left of a run: its folder; on every other rank the same in memory, when rank 0 has written all of it."""
+    folder, replicas = training.folder, training.replicas
+    if replicas is None or replicas.world.size == 1:
+        return folder
+    found: Any = None
+    if training.leads:
+        there = [path for path in (folder.last, folder.best) if folder.has(path)]
+        found = (
+            folder.path,
+            {path: folder.read_checkpoint(path) for path in there},
+            training.metrics.read() or [training.metrics.columns],
+        )
+    path, checkpoints, (header, *rows) = replicas.world.broadcast(found)
+    if training.leads:
+        return folder
+    memory = RunMemory(training.prepared.networks, path)
+    memory.checkpoints |= checkpoints
+    memory.table.fill(header, rows)
+    return memory
 
 
 def doubled_length(training: TrainingSession) -> dict[str, int]:

@@ -154,6 +154,11 @@ class MetricsMemory(MetricsFile):
     def read(self) -> list[list[str]]:
         return [self.columns, *([str(row.get(name, "")) for name in self.columns] for row in self._cells)]
 
+    def fill(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Take the rows of another table."""
+        self._cells = [{name: cell for name, cell in zip(header, row) if cell} for row in rows]
+        self.columns, self.rows = list(header), len(rows)
+
     def cut(self, rows: int) -> None:
         del self._cells[rows:]
         self.rows = rows

@@ -170,7 +170,17 @@ class Replicas:
         return [state for _, part in found for state in part]
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Bring all replicas of this rank to the point of a checkpoint. CheckpointError if it does not fit."""
+        """Bring all replicas of this rank to the point of a checkpoint. CheckpointError if it does not fit.
+
+        RanksDiffer: it is not that of the other ranks.
+        """
+        facts = {
+            "the step of the checkpoint": checkpoint.facts["state"]["step"],
+            "the checksum of the checkpoint": zlib.crc32(
+                repr([(name, checksum(array)) for name, array in checkpoint.arrays.items()]).encode()
+            ),
+        }
+        check_alike(self.world, facts)
         states = checkpoint.facts.get("replicas")
         if not isinstance(states, list) or len(states) != self.team.count:
             raise CheckpointError(f"{checkpoint.path} does not hold the generators of {self.team.count} replicas")

@@ -319,12 +319,15 @@ def start(prepared: Prepared, path: Path | None, *, rename: bool = False) -> Tra
     if replicas is not None and replicas.world.rank > 0:
         session = TrainingSession(prepared, RunMemory(prepared.networks, path), replicas)
         session.save(session.folder.last)
+        session.folder.move_to(replicas.world.broadcast(None))
         return session
     with new_run_folder(path, rename=rename) as folder:
         folder.write_first_files(prepared.config, prepared.device_line)
         folder.write_networks(prepared.networks)
         TrainingSession(prepared, folder, replicas).save(folder.last)
     session = TrainingSession(prepared, folder, replicas)  # the folder has its final name only now
+    if replicas is not None:
+        replicas.world.broadcast(folder.path)
     session.unused = True
     return session
 

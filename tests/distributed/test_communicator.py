@@ -150,6 +150,38 @@ def test_average_gradients_of_a_library_loop():
         assert np.array_equal(a, [2, 2, 2]) and np.array_equal(b, [2, 2, 2]) and c is None
 
 
+def test_a_missing_gradient_is_zeros_whatever_the_parameter_holds():
+    def rank(world):
+        p = Tensor(np.array([np.inf, np.nan], np.float32), requires_grad=True)
+        if world.rank:
+            p.grad = Tensor(np.asfortranarray([2, 4]).astype(np.float32))
+        distributed.average_gradients([p], communicator=world)
+        return p.grad.numpy().tolist()
+
+    assert Local.run(2, rank) == [[1, 2]] * 2
+
+
+@pytest.mark.parametrize(
+    ("shapes", "dtypes", "said"),
+    [
+        ([[2], [2, 3]], ["f4", "f4"], "average_gradients: [12] parameters on rank [01], and [12] on rank [01]"),
+        ([[], [2]], ["f4", "f4"], "average_gradients: [01] parameters on rank [01], and [01] on rank [01]"),
+        ([[4], [5]], ["f4", "f4"], r"the gradient of parameter 0 is \([45],\) of float32 on rank"),
+        ([[4], [4]], ["f4", "f8"], r"the gradient of parameter 0 is \(4,\) of float(32|64) on rank"),
+    ],
+)
+def test_gradients_of_other_parameters_are_an_error_on_all_ranks(shapes, dtypes, said):
+    def rank(world):
+        params = [Tensor(np.zeros(n, dtypes[world.rank]), requires_grad=True) for n in shapes[world.rank]]
+        for p in params:
+            p.grad = Tensor(np.ones(p.shape, p.dtype))
+        with pytest.raises(ValueError, match=said):
+            distributed.average_gradients(params, communicator=world)
+        return True
+
+    assert Local.run(2, rank) == [True, True]
+
+
 def test_alone_nothing_is_sent_and_nothing_changes():
     p = Tensor(np.zeros(2, np.float32), requires_grad=True)
     p.grad = gradient = Tensor(np.ones(2, np.float32))
