@@ -33,8 +33,8 @@ class Watchdog:
         """`names` describe the ranks for a message; `broadcast` gives all ranks the value of rank 0."""
         self.rank, self._ended = rank, False
         where = _start(names) if rank == 0 else None
-        host, port, secret = broadcast(where)
-        self._watcher = socket.create_connection((host if rank else "127.0.0.1", port), timeout=VANISHED)
+        hosts, port, secret = broadcast(where)
+        self._watcher = _connect(hosts if rank else ["127.0.0.1"], port)
         send(self._watcher, "hello", secret, rank)
         keep_alive(self._watcher)
         threading.Thread(target=self._listen, name="watchdog", daemon=True).start()
@@ -62,8 +62,8 @@ class Watchdog:
             _end(rest[0])
 
 
-def _start(names: list[str]) -> tuple[str, int, str]:
-    """Start the watcher: the address at which other machines find it, its port, and the secret of the ranks."""
+def _start(names: list[str]) -> tuple[list[str], int, str]:
+    """Start the watcher: the addresses at which other machines may find it, its port, and the secret of the ranks."""
     process = subprocess.Popen(
         [sys.executable, "-S", "-E", str(watcher.__file__)],
         stdin=subprocess.PIPE,
@@ -78,9 +78,27 @@ def _start(names: list[str]) -> tuple[str, int, str]:
         process.stdin.flush()
         port = int(process.stdout.readline())
     process.returncode = 0  # it outlives this process, and nobody waits for it
-    with contextlib.suppress(OSError):
-        return socket.gethostbyname(socket.gethostname()), port, secret
-    return "127.0.0.1", port, secret
+    return _own_addresses(), port, secret
+
+
+def _own_addresses() -> list[str]:
+    """Names and addresses of this machine, of which the others can reach at least one.
+
+    What a machine takes its own name for may be an address for itself alone (127.0.1.1), so the name is one of them.
+    """
+    found = [socket.gethostname()]
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outwards:
+        outwards.connect(("192.0.2.1", 9))  # sends nothing (RFC 5737: an address of nobody); only chooses the way
+        found.append(outwards.getsockname()[0])
+    return [*found, "127.0.0.1"]
+
+
+def _connect(hosts: list[str], port: int) -> socket.socket:
+    """A connection to the first of these that answers. OSError of the last one if none does."""
+    for host in hosts[:-1]:
+        with contextlib.suppress(OSError):
+            return socket.create_connection((host, port), timeout=VANISHED / len(hosts))
+    return socket.create_connection((hosts[-1], port), timeout=VANISHED)
 
 
 def _end(code: int) -> None:
@@ -89,7 +107,18 @@ def _end(code: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     time.sleep(0.2)  # until what was sent and printed has arrived
+    _leave_nothing()
     os._exit(code)
+
+
+def _leave_nothing() -> None:
+    """Delete what MPICH keeps in shared memory, and would where a process ends as it should: else it stays for ever."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        with open("/proc/self/maps", encoding="utf-8") as file:
+            names = {line.split(maxsplit=5)[-1].strip() for line in file if "/dev/shm/mpich_shm_" in line}
+        for name in names:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
 
 
 __all__ = ["GRACE", "Watchdog"]
