@@ -90,6 +90,9 @@ def prepare(
         if train.labels is None and "needs labels" in str(error) and train.notes:  # perhaps they were passed over
             raise ConfigError(f"{error}. {'; '.join(train.notes)}") from error
         raise
+    layers = [m for module in experiment.modules.values() for _, m in module.named_modules()]
+    if config["batch_norm"] == "global" and not any(isinstance(m, nn.BatchNorm) for m in layers):
+        raise ConfigError("--batch-norm global: the model has no batch norm; leave it out")
     if config["capture"] and device == "cuda":
         notes = (*notes, "--capture: CUDA graphs were tried on a double of a GPU only; compare with a run without it")
     notes = (*train.notes, *_untrained(facts), *notes)

@@ -123,8 +123,6 @@ class Replicas:
             return (total, replica.count) if self.stepping else None
 
         norms = [m for e in experiment.modules.values() for _, m in e.named_modules() if isinstance(m, nn.BatchNorm)]
-        if not norms:
-            raise ConfigError("--batch-norm global: the model has no batch norm; leave it out")
         for norm in norms:
             norm.across = across
 

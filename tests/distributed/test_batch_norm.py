@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import minigen as mg
 from minigen import nn, ops
 from minigen.autograd import Function, Tensor, grad
 from minigen.distributed import Local, Team
@@ -95,3 +96,10 @@ def test_numbers_are_those_of_one_process(shape):
     assert np.allclose(sum(gws), gw.numpy(), rtol=1e-12) and np.allclose(sum(gbs), gb.numpy(), rtol=1e-12)
     assert all(np.allclose(m, norm.running_mean.numpy(), rtol=1e-12) for m in means)
     assert all(np.allclose(v, norm.running_var.numpy(), rtol=1e-12) for v in variances)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_model_without_batch_norm_has_no_statistics_to_share(replicas):
+    images = np.zeros((24, 1, 8, 8), np.uint8)
+    with pytest.raises(mg.ConfigError, match="--batch-norm global: the model has no batch norm; leave it out"):
+        mg.train("ae", images, replicas=replicas, batch_norm="global", batch_size=4, max_steps=1, progress=False)
