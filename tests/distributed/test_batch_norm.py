@@ -100,6 +100,6 @@ def test_numbers_are_those_of_one_process(shape):
 
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_a_model_without_batch_norm_has_no_statistics_to_share(replicas):
-    images = np.zeros((24, 1, 8, 8), np.uint8)
+    images = np.arange(24 * 64, dtype=np.uint8).reshape(24, 1, 8, 8)
     with pytest.raises(mg.ConfigError, match="--batch-norm global: the model has no batch norm; leave it out"):
         mg.train("ae", images, replicas=replicas, batch_norm="global", batch_size=4, max_steps=1, progress=False)
