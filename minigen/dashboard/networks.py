@@ -36,7 +36,9 @@ def describe(watched: Watched) -> dict[str, Any]:
     if facts is None:
         return found | {"note": "units and layers are those of the model, which a checkpoint tells; there is none"}
     if is_place(model):
-        return found | {"note": f"the network is code of its own, {model}, which is not executed to look at a run"}
+        return found | {
+            "note": f"the network is code of its own, {Path(model).name}, which is not executed to look at a run"
+        }
     try:
         recipe, config = read_run(watched.folder, note=lambda text: None)
         experiment = build(recipe, config, facts["data"], "cpu", watched.folder.networks(config))

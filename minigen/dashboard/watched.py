@@ -6,6 +6,7 @@ Imports: training. Read next: ``networks.py``, ``page.py``.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import time
@@ -91,10 +92,10 @@ class Watched:
         total = self._total(config, per_epoch)
         status = self._status(step, total, facts, journal)
         rate = _rate(recent)
-        return {
+        found = {
             "name": self.name,
-            "model": str(config.get("model", "?")),
-            "dataset": Path(str(config.get("dataset", "?"))).name,  # a page that is shared names no folders
+            "model": Path(str(config.get("model", "?"))).name,  # a page that is shared names no folders
+            "dataset": Path(str(config.get("dataset", "?"))).name,
             "seed": config.get("seed"),
             "status": status,
             "step": step,
@@ -110,6 +111,7 @@ class Watched:
             "journal": journal,
             "notes": self._notes(config, facts),
         }
+        return _finite(found)  # type: ignore[no-any-return]
 
     def _total(self, config: Mapping[str, Any], per_epoch: Any) -> int | None:
         try:
@@ -202,6 +204,15 @@ def find_runs(paths: Sequence[str]) -> list[Watched]:
             if os.path.realpath(one) not in found:
                 found[os.path.realpath(one)] = Watched(one, os.fspath(one))
     return list(found.values())
+
+
+def _finite(value: Any) -> Any:
+    """The same, with null for NaN and infinity, which JSON does not have: one odd row must not hide all runs."""
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _mapping(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:

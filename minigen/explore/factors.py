@@ -41,7 +41,8 @@ def factor_directions(codes: Array, factors: Mapping[str, Array]) -> list[Direct
     on all factors and groups together. A factor of which codes tell nothing (`r2` of 0.05 or less) is left out.
     """
     z = codes.astype(np.float64)
-    real = {name: f.astype(np.float64) for name, f in factors.items() if f.dtype.kind == "f" and np.ptp(f) > 0}
+    real = {name: f.astype(np.float64) for name, f in factors.items() if f.dtype.kind == "f"}
+    real = {name: f for name, f in real.items() if np.isfinite(f).all() and np.ptp(f) > 0}
     if len(z) < FEWEST or not real or not np.ptp(z, axis=0).any():
         return []
     groups = [f for f in factors.values() if f.dtype.kind in "iu"]

@@ -73,7 +73,7 @@ def _shown(run: Trained) -> dict[str, Network]:
 
 def _page(run: Trained, networks: Mapping[str, Network], more: dict[str, Any]) -> str:
     payload = payload_of(run, networks)
-    title = f"{run.recipe.name} on {payload['run']['data']}"
+    title = f"{payload['run']['model']} on {payload['run']['data']}"
     return assemble(
         f"{title} - minigen explore",
         styles=STYLES,

@@ -19,6 +19,7 @@ Imports: pages, data, runs, codes. Read next: ``codes.py``, ``page.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,10 +57,10 @@ def payload_of(run: Trained, networks: Mapping[str, Network]) -> dict[str, Any]:
     return {
         "minigen": minigen.__version__,
         "run": {
-            "model": run.recipe.name, "summary": run.recipe.summary, "paper": run.recipe.paper,
-            "family": run.recipe.family, "data": str(run.config["dataset"]), "checkpoint": run.checkpoint_path.stem,
-            "step": run.checkpoint_facts["state"]["step"],
-        },
+            "model": Path(run.recipe.name).name, "summary": run.recipe.summary, "paper": run.recipe.paper,
+            "family": run.recipe.family, "data": Path(str(run.config["dataset"])).name,
+            "checkpoint": run.checkpoint_path.stem, "step": run.checkpoint_facts["state"]["step"],
+        },  # a page that is shared names no folders
         "image": {"shape": list(run.facts["image_shape"]), "range": list(run.value_range)},
         "parts": {name: {"inputs": list(one.inputs), "outputs": one.outputs} for name, one in networks.items()},
         "latent": _latent(run, test, codes),

@@ -1,6 +1,6 @@
 """The explore page in Chromium, from disk with the network off: every control is used, pixels are minigen's own.
 
-Read next: ``explored.py``, ``test_explore_kinds.py``.
+Read next: ``explored.py``, ``test_kinds.py``.
 """
 
 from __future__ import annotations

@@ -40,8 +40,10 @@ NAMELESS = """() => [...document.querySelectorAll("button, select, input, canvas
 
 
 #: The others are tested with the slow tests.
-FAST = (("infogan", False), ("vq-vae-rgb", True))
-CASES = [(kind, served) for kind in KINDS for served in (False, True)]
+FAST = (("infogan", False), ("vae-gan-rgb", False), ("vq-vae-rgb", True))
+#: One of each family is served, too: the same page, whose networks minigen computes.
+SERVED = ("denoising-ae", "cvae", "vq-vae-rgb", "acgan-rgb", "ali")
+CASES = [*((kind, False) for kind in KINDS), *((kind, True) for kind in SERVED)]
 
 
 @pytest.mark.parametrize(
@@ -59,6 +61,9 @@ def test_a_page_of_each_kind_shows_what_minigen_computes(kind: str, served: bool
         if offered.encodes:
             images.append(image_after(page, run, lambda: page.evaluate("minigen.page.take(3, 'test')")))
             assert_code_of_test_image(page, run, 3)
+        if "map" in offered.panels:
+            page.locator("#map").focus()
+            images.append(image_after(page, run, lambda: page.keyboard.press("Shift+ArrowLeft")))
         if "sliders" in offered.panels:
             images.append(image_after(page, run, lambda: to_the_end(page, "#panel-sliders input")))
         if offered.classes:
@@ -70,9 +75,13 @@ def test_a_page_of_each_kind_shows_what_minigen_computes(kind: str, served: bool
             assert len(set(page.locator("#codes-grid").get_attribute("data-indices").split())) == 1
         if "factors" in offered.panels:
             images.append(image_after(page, run, lambda: to_the_end(page, "#panel-factors input")))
+        if "interpolation" in offered.panels:
+            images.append(image_after(page, run, lambda: page.click("#between .cell >> nth=4")))
         assert max(abs(a - b).max() for a, b in zip(images, images[1:], strict=False)) > 0.02
         if "samples" in offered.panels:
             assert_first_sample(page, run)
+        if "mine" in offered.panels:
+            assert_mine(page, run)
         if "denoise" in offered.panels:
             seen = page.evaluate("Array.from(minigen.page.noise.noisy)")
             noisy = np.array(seen, np.float32).reshape(1, *run.image_shape)
@@ -107,6 +116,25 @@ def assert_first_sample(page: Any, run: mg.Run) -> None:
     if "score" in made:
         said = float(page.locator("#samples-table figcaption").first.get_attribute("data-score"))
         assert said == pytest.approx(float(made["score"][0]), abs=1e-3, rel=1e-3)
+
+
+def assert_mine(page: Any, run: mg.Run) -> None:
+    """A test image of "encode mine": its reconstruction, and its code, where the model has one."""
+    body = "#panel-mine .body"
+    before = page.locator(body).get_attribute("data-seen")
+    page.click("#mine-test")
+    page.wait_for_selector(f"{body}:not([data-seen='{before}'])")
+    image = np.array(page.evaluate("Array.from(minigen.page.sketch.floats())"), np.float32).reshape(1, *run.image_shape)
+    told = run.experiment.conditioned_on is not None
+    labels = [int(page.locator("#mine-class").input_value())] if told else None
+    assert_shows(page, "#small", image[0], run)
+    if abilities(run).reconstructs:
+        assert_shows(page, "#rebuilt", run.reconstruct(image, labels)[0], run)
+    if abilities(run).encodes:
+        page.click("#take-mine")
+        settled(page)
+        np.testing.assert_allclose(current(page)[0], run.encode(image, labels), atol=1e-3)
+        assert_current(page, run)
 
 
 def arguments(run: mg.Run, drawing: Any) -> dict[str, Any]:

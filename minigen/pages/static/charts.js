@@ -8,8 +8,9 @@
   // The colour of class k.
   minigen.classColour = (k, count) => (count <= CLASSES.length ? CLASSES[k] : `hsl(${(k * 137.5) % 360} 60% 55%)`);
 
-  // The colour of a number t from 0 to 1: viridis, by its five stops.
+  // The colour of a number t from 0 to 1: viridis, by its five stops; grey for NaN, which is none.
   minigen.colour = (t) => {
+    if (Number.isNaN(t)) return "gray";
     const at = Math.min(Math.max(t, 0), 1) * (VIRIDIS.length - 1);
     const k = Math.min(Math.floor(at), VIRIDIS.length - 2);
     const mixed = VIRIDIS[k].map((x, j) => Math.round(x + (at - k) * (VIRIDIS[k + 1][j] - x)));

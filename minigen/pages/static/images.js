@@ -58,7 +58,7 @@
       for (let c = 0; c < this.channels; c++) {
         for (let p = 0; p < this.area; p++) {
           const [r, g, b] = [data[4 * p], data[4 * p + 1], data[4 * p + 2]];
-          const byte = this.channels < 3 ? 0.299 * r + 0.587 * g + 0.114 * b : data[4 * p + c];
+          const byte = this.channels < 3 || this.channels > 4 ? 0.299 * r + 0.587 * g + 0.114 * b : data[4 * p + c];
           made[c * this.area + p] = this.low + (this.high - this.low) * (byte / 255);
         }
       }

@@ -65,7 +65,7 @@
     }
 
     // The point nearest to a place of the window, if it is within `reach` (a fraction of the window): its number, or null.
-    nearest([a, b], reach) {
+    nearest([a, b], reach = Infinity) {
       let [best, least] = [null, reach ** 2];
       this.points.forEach((point, i) => {
         const [pa, pb] = this.toWindow(point);
@@ -89,7 +89,8 @@
     for (const [name, { data }] of Object.entries(factors)) {
       if (labels && data.every((x, i) => x === labels.data[i])) continue; // the class once more
       let [low, high] = [Infinity, -Infinity];
-      for (const x of data) [low, high] = [Math.min(low, x), Math.max(high, x)];
+      for (const x of data.filter(Number.isFinite)) [low, high] = [Math.min(low, x), Math.max(high, x)];
+      if (low > high) continue; // no number at all
       found[name] = { low, high, colour: (i) => minigen.colour((data[i] - low) / (high - low || 1)) };
     }
     return found;

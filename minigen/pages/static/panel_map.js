@@ -109,7 +109,7 @@
         const far = event.shiftKey ? 0.1 : 0.02;
         move([a + far * steps[event.key][0], b + far * steps[event.key][1]]);
       } else if (event.key === "Enter") {
-        const near = view.nearest([a, b], 2);
+        const near = view.nearest([a, b]);
         if (near !== null) page.take(near, "map-image");
       } else return;
       event.preventDefault();
@@ -159,8 +159,8 @@
     page.on(({ image, from }) => {
       const where = view.toWindow(view.place(page.code));
       if (dragging) showTip(where, "", (c) => page.show(c, image));
-      const near = view.nearest(where, 2);
-      if (from === "map" && !dragging) said.textContent = `nearest on the map: ${factsOf(near)}`;
+            const near = from === "map" && !dragging ? view.nearest(where) : null;
+      if (near !== null) said.textContent = `nearest on the map: ${factsOf(near)}`;
       tiles.refresh(flat);
       paint();
     });

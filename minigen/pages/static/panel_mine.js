@@ -44,7 +44,7 @@
       const canvas = images.canvas();
       images.showBytes(canvas, payload.test.images.data, i);
       if (told) { label = page.labelOf("test", i); classes.querySelector("select").value = label; }
-      sketch.lay(canvas, images.width, images.height, false);
+      sketch.lay(canvas, images.width, images.height, { smooth: false, exact: page.known("test", i) });
     };
     const brush = minigen.el("input", { type: "range", min: 1, max: 6, step: 0.5, value: sketch.brush, id: "brush", "aria-label": "brush width in pixels", oninput: () => { sketch.brush = Number(brush.value); } });
     const ink = minigen.el("input", { type: "color", value: "#ffffff", id: "ink", "aria-label": "colour of the brush", oninput: () => { sketch.ink = ink.value; } });
@@ -55,7 +55,7 @@
 
     const picture = (title, child, ...more) => child && minigen.el("figure", {}, child, minigen.el("figcaption", {}, title, ...more));
     root.append(minigen.el("div", { class: "mine" },
-      minigen.el("div", { class: "drawing" }, sketch.canvas,
+      minigen.el("div", { class: "drawing" }, sketch.board,
         minigen.el("div", { class: "controls" },
           minigen.el("label", { class: "field" }, minigen.el("span", {}, "Brush"), brush),
           images.channels < 3 ? null : minigen.el("label", { class: "field" }, minigen.el("span", {}, "Colour"), ink),
@@ -77,7 +77,7 @@
   minigen.panel({
     id: "mine",
     title: "Encode mine",
-    about: "Draw with the mouse or a finger, or drop a picture.",
+    about: "Draw with the mouse, a finger or the keyboard, or drop a picture.",
     mount,
   });
 }

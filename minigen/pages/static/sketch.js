@@ -11,22 +11,28 @@
       this.brush = 2; // pixels of the image
       this.ink = "#ffffff";
       this.paper = "#000000";
+      this.exact = null; // the floats of an image of the data, as long as nobody draws on it
       this.small = images.canvas({ id: "small", "aria-label": "the drawing as the model sees it" });
       this.scale = Math.max(1, Math.round(SIDE / Math.max(images.width, images.height)));
       const [width, height] = [images.width * this.scale, images.height * this.scale];
-      this.canvas = minigen.el("canvas", { width, height, id: "sketch", class: "sketch", role: "img", "aria-label": "drawing area: draw with the pointer, or drop a picture" });
+      this.canvas = minigen.el("canvas", { width, height, id: "sketch", class: "sketch", role: "application", "aria-label": "drawing area: draw with the pointer, or drop a picture; arrows move, Space draws" });
       this.context = this.canvas.getContext("2d", { willReadFrequently: true });
+      const dot = (x, y) => this.#line([(x + 0.5) * this.scale, (y + 0.5) * this.scale]);
+      this.board = minigen.cursor(this.canvas, { width: images.width, height: images.height, paint: dot });
       this.#listen();
       this.#fill();
     }
 
     clear() {
       this.#fill();
+      this.exact = null;
       this.#changed();
     }
 
-    // Lay a picture (anything that drawImage takes) over the whole canvas, its middle cut out.
-    lay(picture, width, height, smooth = true) {
+    // Lay a picture (anything that drawImage takes) over the whole canvas, its middle cut out. `exact`: its floats, if it
+    // is an image of the data, whose channels need not be those of a canvas.
+    lay(picture, width, height, { smooth = true, exact = null } = {}) {
+      this.exact = exact;
       const { canvas, context } = this;
       this.#fill();
       const scale = Math.max(canvas.width / width, canvas.height / height);
@@ -49,6 +55,7 @@
       context.fillStyle = "#ffffff";
       context.fillRect(0, 0, canvas.width, canvas.height);
       context.globalCompositeOperation = "source-over";
+      this.exact = null;
       this.#changed();
     }
 
@@ -68,7 +75,9 @@
       }
       sums.forEach((sum, k) => { made.data[k] = sum / scale ** 2; });
       context.putImageData(made, 0, 0);
-      return this.images.read(small);
+      if (!this.exact) return this.images.read(small);
+      this.images.show(small, this.exact);
+      return this.exact;
     }
 
     #fill() {
@@ -76,34 +85,43 @@
       this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
     }
 
+    // A stroke of the brush, from one place of the canvas to another.
+    #line(to, from = to) {
+      const { context } = this;
+      Object.assign(context, { strokeStyle: this.ink, lineWidth: this.brush * this.scale, lineCap: "round", lineJoin: "round" });
+      context.beginPath();
+      context.moveTo(...from);
+      context.lineTo(...to);
+      context.stroke();
+      this.exact = null;
+      this.#changed();
+    }
+
     #changed() {
       this.onchange(this.floats());
     }
 
     #listen() {
-      const { canvas, context } = this;
+      const { canvas } = this;
       let last = null;
       const at = (event) => {
         const box = canvas.getBoundingClientRect();
         return [((event.clientX - box.left) * canvas.width) / box.width, ((event.clientY - box.top) * canvas.height) / box.height];
       };
       const stroke = (to) => {
-        Object.assign(context, { strokeStyle: this.ink, lineWidth: this.brush * this.scale, lineCap: "round", lineJoin: "round" });
-        context.beginPath();
-        context.moveTo(...last);
-        context.lineTo(...to);
-        context.stroke();
+        this.#line(to, last);
         last = to;
-        this.#changed();
       };
-      canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); last = at(event); stroke(last); });
+      canvas.addEventListener("pointerdown", (event) => { if (event.button) return; canvas.setPointerCapture(event.pointerId); last = at(event); stroke(last); });
       canvas.addEventListener("pointermove", (event) => { if (last) stroke(at(event)); });
       for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => { last = null; });
-      canvas.addEventListener("dragover", (event) => event.preventDefault());
-      canvas.addEventListener("drop", (event) => {
+      // Anywhere on the page: a picture that misses the canvas would else be opened instead of the page.
+      document.addEventListener("dragover", (event) => event.preventDefault());
+      document.addEventListener("drop", (event) => {
         event.preventDefault();
-        const [file] = event.dataTransfer.files;
+        const [file] = event.dataTransfer?.files ?? [];
         if (file) this.layFile(file).then(() => minigen.complain(null), minigen.complain);
+        else minigen.complain("What was dropped is no file; drop a PNG, JPEG or WebP");
       });
     }
   };

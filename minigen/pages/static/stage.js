@@ -9,7 +9,12 @@
     const past = [];
     let sample = 0;
     const draw = () => page.set(page.sample(++sample), "sample");
-    const back = minigen.button("Undo", () => { past.pop(); page.set(past.pop(), "undo"); }, { id: "undo", disabled: true });
+    const undo = () => { // faster than codes are decoded, too
+      past.pop();
+      back.disabled = past.length < 2;
+      page.set(past[past.length - 1], "undo");
+    };
+    const back = minigen.button("Undo", undo, { id: "undo", disabled: true });
     const buttons = minigen.el("div", { class: "buttons" },
       payload.samples ? minigen.button("Draw a sample", draw, { id: "sample", title: `from the ${payload.samples.origin}` }) : null,
       page.model.encodes ? minigen.button("A test image", () => page.take(Math.floor(Math.random() * payload.test.images.shape[0]), "test"), { id: "some-test" }) : null,
@@ -23,14 +28,15 @@
     page.on(({ code, label, image, from }) => {
       page.show(canvas, image);
       if (classes) classes.querySelector("select").value = label;
-      const at = performance.now();
-      const last = past[past.length - 1];
-      if (last && last.from === from && at - last.at < 700) past.pop(); // one movement
-      past.push({ code, label, from, at });
-      if (past.length > 50) past.shift();
-      back.disabled = past.length < 2;
-      const length = Math.hypot(...code);
-      said.textContent = `|z| = ${minigen.short(length)}`;
+      if (from !== "undo") {
+        const at = performance.now();
+        const last = past[past.length - 1];
+        if (last && last.from === from && at - last.at < 700) past.pop(); // one movement
+        past.push({ code, label, from, at });
+        if (past.length > 50) past.shift();
+        back.disabled = past.length < 2;
+      }
+      said.textContent = `|z| = ${minigen.short(Math.sqrt(code.reduce((sum, z) => sum + z * z, 0)))}`;
     });
     return minigen.el("aside", { class: "stage", "aria-label": "current code" }, canvas, minigen.el("div", { class: "beside" }, said, classes, buttons));
   };
