@@ -6,6 +6,7 @@ Imports: pages, serving, and the files of this room. Read next: ``minigen/pages/
 from __future__ import annotations
 
 import base64
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -84,8 +85,8 @@ def snapshot(runs: Sequence[Watched]) -> str:
     """The page of these runs as they stand now, in one file that asks nobody."""
     shares = PICTURES // max(1, len(runs))
     held = []
-    for watched in runs:
-        summary = watched.summary()
+    for watched, name in zip(runs, _names(runs)):
+        summary = watched.summary() | {"name": name}
         pictures = _pictures(watched, summary["samples"], shares)
         left_out = len(summary["samples"]) - len(pictures)
         summary["samples"] = list(pictures)
@@ -135,6 +136,15 @@ class _Board:
             if changed or gone:
                 yield {"names": list(runs), "changed": [runs[name].summary() for name in changed], "now": time.time()}
             yield None
+
+
+def _names(runs: Sequence[Watched]) -> list[str]:
+    """What a page that is shared calls the runs: as they were given; of absolute paths, the ends."""
+    names = [watched.name for watched in runs]
+    if not any(map(os.path.isabs, names)):
+        return names
+    above = os.path.commonpath([os.path.dirname(os.path.abspath(name)) for name in names])
+    return [os.path.relpath(name, above) for name in names]
 
 
 def _page(payload: Mapping[str, Any]) -> str:

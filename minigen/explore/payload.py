@@ -57,10 +57,10 @@ def payload_of(run: Trained, networks: Mapping[str, Network]) -> dict[str, Any]:
     return {
         "minigen": minigen.__version__,
         "run": {
-            "model": Path(run.recipe.name).name, "summary": run.recipe.summary, "paper": run.recipe.paper,
-            "family": run.recipe.family, "data": Path(str(run.config["dataset"])).name,
+            "model": run.recipe.name, "summary": run.recipe.summary, "family": run.recipe.family,
+            "paper": None if run.recipe.family == "own" else run.recipe.paper, "data": Path(str(run.config["dataset"])).name,  # a page that is shared names no folders
             "checkpoint": run.checkpoint_path.stem, "step": run.checkpoint_facts["state"]["step"],
-        },  # a page that is shared names no folders
+        },
         "image": {"shape": list(run.facts["image_shape"]), "range": list(run.value_range)},
         "parts": {name: {"inputs": list(one.inputs), "outputs": one.outputs} for name, one in networks.items()},
         "latent": _latent(run, test, codes),

@@ -142,3 +142,11 @@ def test_a_snapshot_of_a_long_run_is_small(tmp_path: Path) -> None:
     lines = "\n".join(f"{k},1,batch,{k}.5,{k % 97}.25,2.5,0.125" for k in range(1, 300_001))
     (path / "metrics.csv").write_text(f"{HEADER}\n{lines}\n")
     assert len(snapshot([Watched(path, "run")])) < 1_500_000
+
+
+def test_a_file_names_no_folder_above_the_runs(tmp_path: Path) -> None:
+    paths = [folder(tmp_path / "secret" / "runs" / name) for name in ("a", "b")]
+    found = payload(snapshot(find_runs([str(path) for path in paths])))
+    assert [run["summary"]["name"] for run in found["runs"]] == ["a", "b"]
+    assert payload(snapshot(find_runs([str(paths[0])])))["runs"][0]["summary"]["name"] == "a"
+    assert "secret" not in snapshot(find_runs([str(tmp_path / "secret" / "runs")]))

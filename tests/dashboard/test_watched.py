@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from dashboard.folders import batch, contents, finding, folder, trained
 
-from minigen.dashboard import Watched, find_runs
+from minigen.dashboard import Watched, find_runs, snapshot
 from minigen.dashboard.networks import describe, parameters_of
 from minigen.training.run_folder import RunFolder, RunFolderError
 
@@ -154,7 +154,14 @@ def test_code_of_a_users_own_is_not_executed(tmp_path: Path) -> None:
     config = (path / "config.toml").read_text()
     (path / "config.toml").write_text(config.replace('model = "vae"', f'model = "{code}:Net"'))
     about = describe(watched(path))
-    assert "which is not executed" in about["note"] and about["parameters"] and not (tmp_path / "executed").exists()
+    assert (
+        "own.py:Net, which is not executed" in about["note"]
+        and about["parameters"]
+        and not (tmp_path / "executed").exists()
+    )
+    assert (
+        watched(path).summary()["model"] == "own.py:Net" and str(tmp_path) not in about["note"]
+    )  # a page names no folder
 
 
 def test_parameters_of_something_else(tmp_path: Path) -> None:
@@ -199,3 +206,13 @@ def test_a_stamp_changes_with_what_is_shown(tmp_path: Path) -> None:
         change()
         seen.add(run.stamp())
     assert len(seen) == 6 and run.stamp() in seen
+
+
+def test_a_row_that_is_odd_hides_no_run(tmp_path: Path) -> None:
+    odd = batch(3, "nan", "inf", "-inf", seconds=float("nan"))
+    run = watched(
+        folder(tmp_path / "run", [batch(1, 2, 1, 1), odd], [{"step": 2, "epoch": 1, "doctor": {"share": float("nan")}}])
+    )
+    found = run.summary()
+    assert found["seconds"] is None and found["rate"] is None and found["journal"][0]["doctor"]["share"] is None
+    assert "minigen watch" in snapshot([run])

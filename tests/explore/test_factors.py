@@ -82,3 +82,11 @@ def centre(images: np.ndarray, axis: int) -> np.ndarray:
     """Where the ink of images (N, 1, H, W) lies along an axis, in pixels: (N,)."""
     place = np.arange(images.shape[axis]).reshape([-1 if k == axis else 1 for k in range(4)])
     return (images * place).sum((1, 2, 3)) / images.sum((1, 2, 3))
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_a_factor_that_is_not_always_a_number_is_left_out(odd: float) -> None:
+    codes, factors, _ = made(0.1)
+    broken = {**factors, "broken": np.where(np.arange(N) == 5, odd, factors["turn"]).astype(np.float32)}
+    names = [[one.name for one in factor_directions(codes, some)] for some in (factors, broken)]
+    assert names[0] == names[1] != []

@@ -140,3 +140,21 @@ def test_nothing_is_made_of_images_that_are_gone(run: mg.Run, tmp_path: Path) ->
         with pytest.raises(ValueError, match="in memory"):
             mg.open_run(folder).explore(tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
+
+
+OWN = """
+from minigen import nn, ops
+class Net(nn.Module):
+    objective = "mse"
+    def __init__(self, rng): self.down, self.up = nn.Dense(64, 3, rng=rng), nn.Dense(3, 64, rng=rng)
+    def encode(self, x): return self.down(ops.flatten(x))
+    def decode(self, z): return ops.reshape(ops.sigmoid(self.up(z)), (-1, 1, 8, 8))
+"""
+
+
+def test_a_page_that_is_shared_names_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    np.savez(tmp_path / "mine.npz", images=DATA.images, labels=LABELS)
+    run = mg.train(f"{tmp_path / 'own.py'}:Net", str(tmp_path / "mine.npz"), out=tmp_path / "run", **QUICK)
+    page = html(run)
+    assert str(tmp_path) not in page and "<title>Net on mine.npz - minigen explore</title>" in page
