@@ -111,7 +111,7 @@ class Watched:
             "journal": journal,
             "notes": self._notes(config, facts),
         }
-        return _finite(found)  # type: ignore[no-any-return]
+        return _finite(found)
 
     def _total(self, config: Mapping[str, Any], per_epoch: Any) -> int | None:
         try:

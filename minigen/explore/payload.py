@@ -58,7 +58,8 @@ def payload_of(run: Trained, networks: Mapping[str, Network]) -> dict[str, Any]:
         "minigen": minigen.__version__,
         "run": {
             "model": run.recipe.name, "summary": run.recipe.summary, "family": run.recipe.family,
-            "paper": None if run.recipe.family == "own" else run.recipe.paper, "data": Path(str(run.config["dataset"])).name,  # a page that is shared names no folders
+            "paper": None if run.recipe.family == "own" else run.recipe.paper,
+            "data": Path(str(run.config["dataset"])).name,  # a page that is shared names no folders
             "checkpoint": run.checkpoint_path.stem, "step": run.checkpoint_facts["state"]["step"],
         },
         "image": {"shape": list(run.facts["image_shape"]), "range": list(run.value_range)},

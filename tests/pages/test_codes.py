@@ -95,7 +95,7 @@ def test_painting_by_keyboard() -> None:
         board = page.locator("#codes-grid")
         board.focus()
         board.press("ArrowUp")  # from the middle, row 3 and column 3
-        assert page.locator(".mark").is_visible()
+        assert page.locator("#panel-codes .mark").is_visible()
         board.press(" ")
         grid[2, 3] = chosen
         assert_grid(page, run, grid)

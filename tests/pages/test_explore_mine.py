@@ -74,7 +74,7 @@ def test_encode_mine(page: Any, run: mg.Run, tmp_path: Path) -> None:
     page.evaluate("""() => {
         const files = new DataTransfer();
         files.items.add(new File(["no picture"], "notes.txt", { type: "text/plain" }));
-        const dropped = new DragEvent("drop", { dataTransfer: files, cancelable: true });
+        const dropped = new DragEvent("drop", { dataTransfer: files, cancelable: true, bubbles: true });
         document.querySelector("#sketch").dispatchEvent(dropped);
     }""")
     page.wait_for_function("() => document.querySelector('#complaint').textContent.includes('notes.txt is no picture')")
