@@ -102,7 +102,7 @@ def test_painting_by_keyboard() -> None:
         board.press("Shift+ArrowLeft")
         grid[2, 2] = chosen
         assert_grid(page, run, grid)
-        assert f"row 3, column 3 has code {chosen}" in page.locator(".paintable .unseen").inner_text()
+        assert f"row 3, column 3 has code {chosen}" in page.locator("#panel-codes .paintable .unseen").inner_text()
 
 
 def test_the_palette_shows_each_code() -> None:
