@@ -144,7 +144,7 @@ def test_test_images_that_do_not_fit_the_model(minigen):
     data = Path("both.npz").absolute()
     for run, test, message in [
         ("one", x[:9, :5, :5], f"the test images of {data} have the image shape [1, 5, 5], but one/checkpoints/best"),
-        ("two", x[:9] * 2 - 1, f"the test images of {data} have the value range [-1.0, 1.0], but two/checkpoints/best"),
+        ("two", x[:9] * 2 - 1, f"{data}: x_train) in [0, 1]; save both in one range"),
     ]:
         np.savez(data, x_train=x, x_test=test)
         words = ("--batch-size", 16, "--max-steps", 1, "--out", run)
