@@ -34,8 +34,6 @@ from minigen.training.prepare import Prepared, build
 from minigen.training.run_folder import RunFolder
 
 OWN = ("device", "threads", "workers", "data_dir", "stream")  # settings that a rank may have otherwise
-
-
 SAMPLE = 64  # images that ranks compare
 
 
