@@ -88,10 +88,10 @@ def test_leaky_relu_and_its_gradient(room, data):
     x, gy = (data.draw(hnp.arrays(dtype, (7,), elements=st.floats(width=32))) for _ in range(2))  # Inf and NaN as well
     with np.errstate(over="ignore"):
         y, gx = room.leaky_relu(x, slope), room.leaky_relu_backward(gy, x, slope)
-    for v, g, a, b in zip(x, gy, y, gx, strict=True):
-        other = (v if np.isnan(v) else 0) if slope == 0 else dtype(slope) * v
-        np.testing.assert_array_equal(a, v if v > 0 else other)
-        np.testing.assert_array_equal(b, g if v > 0 else 0 if slope == 0 else dtype(slope) * g)
+        for v, g, a, b in zip(x, gy, y, gx, strict=True):
+            other = (v if np.isnan(v) else 0) if slope == 0 else dtype(slope) * v
+            np.testing.assert_array_equal(a, v if v > 0 else other)
+            np.testing.assert_array_equal(b, g if v > 0 else 0 if slope == 0 else dtype(slope) * g)
     assert y.dtype == gx.dtype == dtype
 
 

@@ -21,7 +21,8 @@ from minigen import ops
 from minigen.autograd import Tensor
 from minigen.onnx.load import OPERATORS, load
 
-onnx = pytest.importorskip("onnx", reason="needs the package onnx")
+pytest.importorskip("onnx.helper", reason="needs the package onnx")  # the folder of its tests is called onnx, too
+onnx = pytest.importorskip("onnx")
 
 #: Cases that cannot be expressed: patterns of names, and why. No passing case may have such a name.
 EXCEPTIONS: dict[str, str] = {

@@ -17,7 +17,8 @@ from minigen import nn, ops, optim
 from minigen.autograd import Tensor, grad
 from minigen.nn.module import ShapeError
 
-onnx = pytest.importorskip("onnx", reason="needs the package onnx")
+pytest.importorskip("onnx.helper", reason="needs the package onnx")  # the folder of its tests is called onnx, too
+onnx = pytest.importorskip("onnx")
 
 from onnx_files import dense, draw, loaded, model, node  # noqa: E402 - it imports onnx
 

@@ -19,7 +19,7 @@ from minigen import optim
 from minigen.autograd import Tensor
 
 torch = pytest.importorskip("torch", reason="needs PyTorch, whose networks are loaded")
-pytest.importorskip("onnx", reason="needs the package onnx")
+pytest.importorskip("onnx.helper", reason="needs the package onnx")
 
 RNG = np.random.default_rng(0)
 

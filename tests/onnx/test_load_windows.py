@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from minigen.autograd import Tensor
 from minigen.onnx.load import load
 
-onnx = pytest.importorskip("onnx", reason="needs the package onnx")
+pytest.importorskip("onnx.helper", reason="needs the package onnx")  # the folder of its tests is called onnx, too
+onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the package onnxruntime, which is the reference")
 
 from onnx_files import model, node, saved  # noqa: E402 - it imports onnx

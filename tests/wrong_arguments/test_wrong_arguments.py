@@ -110,7 +110,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wrong_argument_rows, "SAVED", str(tmp_path / "saved"))
     wrong_argument_rows.mg.save({"a": np.ones(3)}, tmp_path / "saved")
     write_files()
-    if find_spec("onnx"):
+    if find_spec("onnx.helper"):  # the folder of its tests is called onnx, too
         files = import_module("onnx_files")
         made = files.model([files.node("Relu", "x")], {"x": ["N"]})
         monkeypatch.setattr(wrong_argument_rows, "ONNX", str(files.saved(made, tmp_path)))
@@ -118,6 +118,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 def test_one_wrong_argument_has_a_result_or_a_clear_error(row: Row) -> None:
+    if row.name in ("weights.write (Keras)", "weights.read_keras") and not find_spec("h5py"):
+        pytest.skip("h5py is not installed: it reads and writes Keras' files")
     faults = []
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

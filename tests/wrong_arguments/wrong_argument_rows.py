@@ -230,7 +230,7 @@ MINIGEN = [
     Row("mg.save", mg.save, lambda: {"module_or_state": {"a": np.ones(3)}, "path": SAVED, "metadata": {"a": "b"}}),
     Row("mg.save (an entry)", lambda entry: mg.save({"a": entry}, SAVED), lambda: {"entry": np.ones(3)}),
     Row("mg.load", mg.load, lambda: {"path": SAVED}),
-    *([Row("onnx.load", mg.onnx.load, lambda: {"path": ONNX})] if find_spec("onnx") else []),
+    *([Row("onnx.load", mg.onnx.load, lambda: {"path": ONNX})] if find_spec("onnx.helper") else []),
     Row("mg.set_num_threads", mg.set_num_threads, lambda: {"n": 1}),
     Row("mg.capture", mg.capture, lambda: {"step": len, "check": True}),
     Row("mg.compile", mg.compile, lambda: {"step": len}),
