@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import runpy
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -142,7 +144,6 @@ def test_an_example_writes_its_picture(name: str, few_images: Path, capsys: pyte
     assert np.isfinite(result).all()
 
 
-@pytest.mark.filterwarnings("default:::mlflow|sqlalchemy|wandb")
 @pytest.mark.parametrize("path", EXAMPLES, ids=NAMES)
 def test_an_example_as_a_program(
     path: Path, few_images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -175,8 +176,12 @@ def test_an_example_as_a_program(
         make_data(few_images / "images.npz", n=300)
         monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
         monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
-    monkeypatch.setattr(sys, "argv", [str(path), *map(str, words)])
-    runpy.run_path(str(path), run_name="__main__")
+    if PACKAGES.get(path.stem):  # what these packages keep in a process would be found by the tests after this one
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry))
+        subprocess.run([sys.executable, str(path), *map(str, words)], check=True)
+    else:
+        monkeypatch.setattr(sys, "argv", [str(path), *map(str, words)])
+        runpy.run_path(str(path), run_name="__main__")
     assert (few_images / "a.png").exists() == (path.stem in PICTURES)
     capsys.readouterr()
     if words:
