@@ -135,7 +135,7 @@ def _load(place: str) -> ModuleType:
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     if place.endswith(".py") or os.sep in place:
-        return _load_file(Path(place))
+        return load_file(Path(place))
     if not all(part.isidentifier() for part in place.split(".")):
         raise ConfigError(f"{place!r} is neither the name of a module nor the path of a .py file; {HOW}")
     with running(f"the import of {place}"):
@@ -152,7 +152,8 @@ def _load(place: str) -> ModuleType:
 _loaded: dict[tuple[str, bytes], ModuleType] = {}  # by path and contents: a file is executed once, until it changes
 
 
-def _load_file(path: Path) -> ModuleType:
+def load_file(path: Path) -> ModuleType:
+    """Import a Python file, once until it changes, with its folder in the path; ConfigError, or UserCodeError."""
     if not path.is_file():
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else [])
         raise ConfigError(f"there is no file {path}{near}")

@@ -27,6 +27,7 @@ from minigen.cli.console import encoding_help, escape_unencodable, redirect_to_d
 from minigen.cli.data import data
 from minigen.cli.encode import encode
 from minigen.cli.evaluate import evaluate
+from minigen.cli.exercise import exercise
 from minigen.cli.explore import explore
 from minigen.cli.export import export
 from minigen.cli.gradcheck import check_gradients
@@ -77,7 +78,7 @@ def commands(ctx: click.Context) -> None:
 
 for command in (
     train, watch, sample, reconstruct, evaluate, compare, encode, explore, export, import_, data, check_gradients,
-    kernel, prove, bench, list_models, info, completion,
+    kernel, exercise, prove, bench, list_models, info, completion,
 ):  # fmt: skip
     commands.add_command(command)
 
