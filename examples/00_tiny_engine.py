@@ -1,4 +1,4 @@
-"""A whole automatic differentiation engine in a hundred lines of NumPy. Read this first.
+"""A whole automatic differentiation engine in a hundred lines of NumPy. docs/guide/02_engine.md builds it up.
 
     python examples/00_tiny_engine.py
 
@@ -11,10 +11,13 @@ below 0.001. Takes less than a second. Read next: 01_fit_a_line.py, and minigen/
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+count = itertools.count()
 
 
 class Tensor:
@@ -23,7 +26,7 @@ class Tensor:
     def __init__(self, data: Any, inputs: tuple[Tensor, ...] = (), backward: Callable[..., Any] | None = None) -> None:
         self.data, self.inputs, self.backward = np.asarray(data, dtype=np.float64), inputs, backward
         self.shape = self.data.shape
-        self.depth = 1 + max((x.depth for x in inputs), default=0)  # the longest way back, in operations
+        self.order = next(count)  # what it was made from has smaller numbers
 
     def __add__(self, other: Any) -> Tensor:
         a, b = self, _as_tensor(other)
@@ -90,7 +93,7 @@ def grad(y: Tensor, xs: list[Tensor]) -> list[Tensor]:
             history[id(t)] = t
             stack += t.inputs
     gradients = {id(y): Tensor(np.ones_like(y.data))}
-    for t in sorted(history.values(), key=lambda t: t.depth, reverse=True):  # each after all that was made from it
+    for t in sorted(history.values(), key=lambda t: t.order, reverse=True):  # each after all that was made from it
         for x, g in zip(t.inputs, t.backward(gradients[id(t)]) if t.backward else ()):
             gradients[id(x)] = gradients[id(x)] + g if id(x) in gradients else g  # all ways from x to y add up
     return [gradients.get(id(x), Tensor(np.zeros_like(x.data))) for x in xs]

@@ -68,7 +68,7 @@ class Answers:
                 exercise.check(self.module)
         except (Mistake, GradientMismatch) as mistake:
             return Outcome("wrong", f"{mistake}\n{self._place(exercise)}")
-        except (KeyboardInterrupt, MemoryError):
+        except KeyboardInterrupt:
             raise
         except RecursionError as error:
             return Outcome("wrong", f"it calls itself without end\n{self._line(error, exercise)}")

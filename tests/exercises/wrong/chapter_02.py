@@ -1,0 +1,63 @@
+"""Wrong answers to the exercises of chapter 2: number, source, a part of what has to be said of it."""
+
+HYPOT = """
+import numpy as np
+import minigen as mg
+class Hypot(mg.Function):
+    def forward(self, a, b):
+        return np.sqrt(a * a + b * b)
+    def backward(self, gy, y):
+        a, b = self.inputs
+"""
+
+WALK = """
+def gradients(y, xs):
+    found, stack = [y], [y]
+    while stack:
+        for x in stack.pop().inputs:
+            if x not in found:
+                found.append(x)
+                stack.append(x)
+    g = dict.fromkeys(found, 0.0)
+    g[y] = 1.0
+"""
+
+WRONG = [
+    ("2.1", HYPOT + "        return a / y, b / y", "0.6 at [0], wanted 1.2; 3 of 3 numbers differ: it is 0.5 times"),
+    ("2.1", HYPOT + "        return gy * a / y", "Hypot.backward returned 1 gradients for 2 inputs"),
+    ("2.1", HYPOT + "        return gy * a / y, gy * a / y", "WRONG, input 1"),
+    ("2.1", HYPOT + "        return gy * b / y, gy * a / y", "1.6 at [0], wanted 1.2"),
+    ("2.1", HYPOT + "        return gy * mg.Tensor(a.data / y.data), gy * mg.Tensor(b.data / y.data)", "order 2"),
+    ("2.1", HYPOT.replace("np.sqrt(a * a + b * b)", "np.abs(a) + np.abs(b)"), "is 7 at [0], wanted 5"),
+    # A later path replaces an earlier one.
+    ("2.2", WALK + """
+    for node in sorted(found, key=lambda node: -node.order):
+        for x, local in zip(node.inputs, node.local):
+            g[x] = g[node] * local
+    return [g.get(x, 0.0) for x in xs]""", "All paths from x to y count"),
+    # In the order in which nodes are met.
+    ("2.2", WALK + """
+    for node in found[:1] + found[:0:-1]:
+        for x, local in zip(node.inputs, node.local):
+            g[x] += g[node] * local
+    return [g.get(x, 0.0) for x in xs]""", "Did a node pass its gradient on before"),
+    # Along every path.
+    ("2.2", """
+def gradients(y, xs):
+    def one(node, x):
+        return (node is x) + sum(one(i, x) * d for i, d in zip(node.inputs, node.local))
+    return [one(y, x) for x in xs]""", "2^40 paths"),
+    ("2.2", "def gradients(y, xs):\n    return 1.0", "TypeError: object of type 'float' has no len()"),
+    ("2.2", "def gradients(y, xs):\n    return [1.0]", "is [1.0], wanted a list of 2 numbers"),
+    ("2.2", WALK + """
+    for node in sorted(found, key=lambda node: -node.order):
+        for x, local in zip(node.inputs, node.local):
+            g[x] += g[node] * local
+    return [g[x] for x in xs]""", "KeyError"),
+    ("2.3", "import numpy as np\ndef cumsum_vjp(gy):\n    return np.cumsum(gy)", "is 1 at [0], wanted 111"),
+    ("2.3", "import numpy as np\ndef cumsum_vjp(gy):\n    return np.cumsum(gy[::-1])", "100 at [0], wanted 111"),
+    ("2.3", "import numpy as np\ndef cumsum_vjp(gy):\n    return np.full(gy.shape, gy.sum())",
+     "111 at [1], wanted 110"),
+    ("2.3", "import numpy as np\ndef cumsum_vjp(gy):\n    return gy @ np.tril(np.ones((len(gy), len(gy))))",
+     "is the Jacobian, which has four million, built?"),
+]  # fmt: skip
