@@ -39,6 +39,7 @@ answer_attributes(optim.Optimizer, OF_OPTIMIZERS)
 answer_attributes(Tensor, OF_TENSORS, [*INSTEAD, *ops.__all__, *(f"{name}_" for name in [*INSTEAD, *ops.__all__])])
 if TYPE_CHECKING:
     from minigen import distributed, explore, onnx, weights
+    from minigen.drawing import draw
     from minigen.runs import ConfigError, Logger, NonFiniteLoss, Run, RunFolderError, open_run, train
 else:  # to a type checker an unknown name stays unknown
     _unknown = asked_of_module(__name__, OF_MINIGEN)
@@ -46,7 +47,7 @@ else:  # to a type checker an unknown name stays unknown
     def __getattr__(name: str) -> Any:
         if name not in LATE and name not in LATE_ROOMS:
             return _unknown(name)
-        room = importlib.import_module(f"minigen.{name if name in LATE_ROOMS else 'runs'}")
+        room = importlib.import_module(f"minigen.{LATE.get(name, name)}")
         return room if name in LATE_ROOMS else getattr(room, name)
 
     def __dir__() -> list[str]:
@@ -55,14 +56,17 @@ else:  # to a type checker an unknown name stays unknown
 
 __version__ = "0.2.0"
 
-#: What trains models, and what goes wrong with that.
-LATE = ("ConfigError", "Logger", "NonFiniteLoss", "Run", "RunFolderError", "open_run", "train")
+#: What is loaded when it is first used, and in which room it is: what trains models, and what goes wrong with that.
+LATE = {
+    **dict.fromkeys(("ConfigError", "Logger", "NonFiniteLoss", "Run", "RunFolderError", "open_run", "train"), "runs"),
+    "draw": "drawing",
+}
 #: Rooms that are loaded when they are first named.
 LATE_ROOMS = ("distributed", "explore", "onnx", "weights")
 
 __all__ = [
     "CheckpointError", "ConfigError", "Function", "FusedFunction", "Generator", "GradientError", "GradientMismatch",
     "Logger", "NonFiniteLoss", "Run", "RunFolderError", "Tensor", "autograd", "capture", "compile", "cuda_status",
-    "distributed", "explore", "grad", "gradcheck", "load", "losses", "manual_seed", "nn", "no_grad", "onnx", "open_run",
-    "ops", "optim", "save", "set_num_threads", "train", "weights",
+    "distributed", "draw", "explore", "grad", "gradcheck", "load", "losses", "manual_seed", "nn", "no_grad", "onnx",
+    "open_run", "ops", "optim", "save", "set_num_threads", "train", "weights",
 ]  # fmt: skip

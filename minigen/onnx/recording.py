@@ -23,7 +23,8 @@ from minigen.autograd.recording import recording
 from minigen.compiling.calls import Ref, pairs, refs_in
 from minigen.compiling.trace import Trace
 from minigen.compiling.traced import Traced
-from minigen.nn import Module, Parameter
+from minigen.nn import Parameter
+from minigen.nn.at_work import at_work
 
 ROOM = Path(__file__).parent
 #: Rooms that look at numbers only to refuse them: what they ask of an array decides nothing else.
@@ -183,7 +184,7 @@ class Recording(Trace):
 
     def _check_mode(self) -> None:
         """TrainingError for a layer whose statistics would move: its network was not given, so it trains."""
-        layers = list(_at_work())
+        layers = [m for m, _ in at_work()]
         if not layers or any(id(m) in self.paths for m in layers):
             return
         layer = layers[0]
@@ -196,16 +197,7 @@ class Recording(Trace):
 
     def _path(self) -> str:
         """The innermost Module that is at work, by its name in the network."""
-        return next((self.paths[id(m)] for m in _at_work() if id(m) in self.paths), "")
-
-
-def _at_work() -> Iterator[Module]:
-    """The Modules that are being called in this thread, the innermost first."""
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code is Module.__call__.__code__:
-            yield frame.f_locals["self"]
-        frame = frame.f_back
+        return next((self.paths[id(m)] for m, _ in at_work() if id(m) in self.paths), "")
 
 
 def _draws(kernel: Callable[..., Any]) -> bool:
