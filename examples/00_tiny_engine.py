@@ -12,7 +12,6 @@ below 0.001. Takes less than a second. Read next: 01_fit_a_line.py, and minigen/
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ count = itertools.count()
 class Tensor:
     """An array and its history: the Tensors that it was made from, and what turns its gradient into theirs."""
 
-    def __init__(self, data: Any, inputs: tuple[Tensor, ...] = (), backward: Callable[..., Any] | None = None) -> None:
+    def __init__(self, data: Any, inputs: tuple[Tensor, ...] = (), backward: Any = None) -> None:
         self.data, self.inputs, self.backward = np.asarray(data, dtype=np.float64), inputs, backward
         self.shape = self.data.shape
         self.order = next(count)  # what it was made from has smaller numbers
@@ -86,17 +85,16 @@ def _as_tensor(x: Any) -> Tensor:
 
 def grad(y: Tensor, xs: list[Tensor]) -> list[Tensor]:
     """The gradients of `y` (of the sum of its elements) with respect to each Tensor in `xs`."""
-    history, stack = {}, [y]  # everything that y was made from
+    history, stack = {y}, [y]  # everything that y was made from
     while stack:
-        t = stack.pop()
-        if id(t) not in history:
-            history[id(t)] = t
-            stack += t.inputs
-    gradients = {id(y): Tensor(np.ones_like(y.data))}
-    for t in sorted(history.values(), key=lambda t: t.order, reverse=True):  # each after all that was made from it
-        for x, g in zip(t.inputs, t.backward(gradients[id(t)]) if t.backward else ()):
-            gradients[id(x)] = gradients[id(x)] + g if id(x) in gradients else g  # all ways from x to y add up
-    return [gradients.get(id(x), Tensor(np.zeros_like(x.data))) for x in xs]
+        new = set(stack.pop().inputs) - history
+        history |= new
+        stack += new
+    gradients = {y: Tensor(np.ones_like(y.data))}
+    for t in sorted(history, key=lambda t: t.order, reverse=True):  # each after all that was made from it
+        for x, g in zip(t.inputs, t.backward(gradients[t]) if t.backward else ()):
+            gradients[x] = gradients[x] + g if x in gradients else g  # all paths from x to y add up
+    return [gradients.get(x, Tensor(np.zeros_like(x.data))) for x in xs]
 
 
 def main(steps: int = 200) -> tuple[list[float], float]:

@@ -106,6 +106,7 @@ class MatMul(FusedFunction):
 
     What was repeated along an axis gets a sum over that axis as its gradient. Such a sum is one product, of matrices
     side by side: sum_i a_i b_i = [a_1 a_2 ...] [b_1^T b_2^T ...]^T; so the products in it are never made.
+    Derived for two matrices in docs/guide/02_engine.md.
     """
 
     one_dtype = True
