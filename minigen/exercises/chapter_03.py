@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 import minigen as mg
-from minigen import GradientMismatch
 from minigen.exercises.exercise import Exercise, Mistake, same
 from minigen_kernels import Array
 
@@ -24,7 +23,7 @@ def check_squash(answers: Any) -> None:
     same(answers.Squash.apply(mg.Tensor(x)), x / np.sqrt(1 + x * x), "Squash.apply(x)")
     try:
         mg.gradcheck(answers.Squash.apply, x, order=3)
-    except GradientMismatch as mismatch:
+    except mg.GradientMismatch as mismatch:
         if mismatch.order == 1:
             raise
         raise Mistake(
