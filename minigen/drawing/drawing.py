@@ -17,9 +17,10 @@ from typing import Any
 
 from minigen.autograd import Tensor
 from minigen.drawing.boxes import boxes_of
-from minigen.drawing.graph import nodes_of
-from minigen.drawing.modules import Part, by_parameters, watching
+from minigen.drawing.graph import Part, nodes_of
+from minigen.drawing.modules import by_parameters, watching
 from minigen.drawing.picture import Drawing, svg_path
+from minigen.drawing.words import short
 from minigen.nn import Module, Parameter
 from minigen.shapes import flag, shown
 
@@ -53,6 +54,10 @@ def draw(
     path = None if path is None else svg_path(path)
     tensors, modules, buffers = _named(names)
     labels: dict[int, tuple[Part, ...]] = {}
+    if isinstance(y, Module):
+        raise TypeError(
+            f"draw: {type(y).__name__} is a Module; draw what it returns: draw(lambda: network(x), names=network)"
+        )
     if callable(y):
         with watching(labels, modules):
             y = y()
@@ -63,7 +68,7 @@ def draw(
         for i, t in enumerate(results):
             tensors.setdefault(id(t), f"result {i}")
     nodes = nodes_of(results, tensors, buffers)
-    parts = labels or by_parameters(nodes, modules)
+    parts = labels if any(labels.values()) else by_parameters(nodes, modules)
     for node in nodes:
         node.parts = parts.get(id(node.function), ()) if node.function is not None else ()
     if collapse and not any(node.parts for node in nodes):
@@ -105,7 +110,8 @@ def _named(names: Any) -> tuple[dict[int, str], dict[str, Module], set[int]]:
     tensors: dict[int, str] = {}
     modules: dict[str, Module] = {}
     buffers: set[int] = set()
-    for name, one in given.items():
+    for key, one in given.items():
+        name = short(key)
         if isinstance(one, Module):
             modules[name] = one
             for inner, t in one._named_tensors():
@@ -115,5 +121,5 @@ def _named(names: Any) -> tuple[dict[int, str], dict[str, Module], set[int]]:
         elif isinstance(one, Tensor):
             tensors[id(one)] = name
         else:
-            raise TypeError(f"draw: names has a Tensor or a Module under each name, but under {name!r} {shown(one)}")
+            raise TypeError(f"draw: names has a Tensor or a Module under each name, but under {key!r} {shown(one)}")
     return tensors, modules, buffers

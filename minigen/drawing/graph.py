@@ -6,15 +6,30 @@ Imports: autograd, nn. Read next: ``modules.py``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from minigen.autograd import Tensor
 from minigen.nn import Parameter
 
-if TYPE_CHECKING:
-    from minigen.drawing.modules import Part
+
+class Part(NamedTuple):
+    """A call of a Module: what tells it from other calls, the Module's name and class, and if this is its gradient."""
+
+    key: Hashable
+    path: str
+    kind: str
+    gradient: bool = False
+
+    @property
+    def words(self) -> str:
+        """The Module's name, for a reader."""
+        return f"{'gradient of ' * self.gradient}{self.path}"
+
+    def gradient_of(self) -> Part:
+        """What computes its gradient, of any order."""
+        return self if self.gradient else self._replace(key=("gradient", self.key), gradient=True)
 
 
 @dataclass(eq=False)

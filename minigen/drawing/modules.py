@@ -11,33 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from minigen.autograd import Function
 from minigen.autograd.recording import recording
-from minigen.drawing.graph import Node
+from minigen.drawing.graph import Node, Part
 from minigen.nn import Module
 from minigen.nn.at_work import at_work
-
-
-class Part(NamedTuple):
-    """A call of a Module: what tells it from other calls, the Module's name and class, and if this is its gradient."""
-
-    key: Hashable
-    path: str
-    kind: str
-    gradient: bool = False
-
-    @property
-    def words(self) -> str:
-        """The Module's name, for a reader."""
-        return f"{'gradient of ' * self.gradient}{self.path}"
-
-    def gradient_of(self) -> Part:
-        """What computes its gradient, of any order."""
-        return self if self.gradient else self._replace(key=("gradient", self.key), gradient=True)
 
 
 @contextlib.contextmanager

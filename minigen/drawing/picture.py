@@ -106,7 +106,9 @@ def picture(boxes: Sequence[Box]) -> str:
     sizes = [size(box) for box in boxes]
     arrows = [(arrow, (arrow.source, i)) for i, box in enumerate(boxes) for arrow in box.inputs]
     found = layout(sizes, [ends for _, ends in arrows])
-    body = [_arrow(arrow, way, boxes[b]) for (arrow, (_, b)), way in zip(arrows, found.ways)]
+    flows = {source: arrow.flows for arrow, (source, _) in arrows}
+    body = [_line(way, flows[source]) for source, way in found.trunks.items()]
+    body += [_arrow(arrow, way, boxes[b]) for (arrow, (_, b)), way in zip(arrows, found.ways)]
     body += [_argument(arrow, way[-1]) for (arrow, (_, b)), way in zip(arrows, found.ways) if len(boxes[b].inputs) > 1]
     body += [_box(box, sizes[i], found.centres[i]) for i, box in enumerate(boxes)]
     legend, legend_size = _legend(boxes, found.height + 24)
@@ -157,21 +159,22 @@ def _box(box: Box, of: Point, centre: Point) -> str:
 
 
 def _arrow(arrow: Arrow, way: Sequence[Point], to: Box) -> str:
-    """An arrow: straight within a layer, a curve between two; its tip, and the name of the argument beside it."""
+    """An arrow and its tip."""
+    x, y = way[-1]
+    flows = "a gradient flows back" if arrow.flows else "no gradient flows back"
+    title = f"{arrow.argument or 'input'} of {to.title}: {arrow.shape}, {flows}"
+    tip = f'<path class="{"still " * (not arrow.flows)}tip" d="M{x:.0f} {y:.0f}l-3.5 -7h7z"/>'
+    return f"<g><title>{_escape(title)}</title>{_line(way, arrow.flows)}{tip}</g>"
+
+
+def _line(way: Sequence[Point], flows: bool) -> str:
+    """A line: straight within a layer, a curve between two."""
     words = [f"M{way[0][0]:.0f} {way[0][1]:.0f}"]
     for i, ((x0, y0), (x1, y1)) in enumerate(zip(way, way[1:])):
         bend = (y1 - y0) / 2
         curve = f"C{x0:.0f} {y0 + bend:.0f} {x1:.0f} {y1 - bend:.0f} {x1:.0f} {y1:.0f}"
         words.append(curve if i % 2 else f"V{y1:.0f}")
-    x, y = way[-1]
-    still = "" if arrow.flows else "still "
-    title = (
-        f"{arrow.argument or 'input'} of {to.title}: {arrow.shape}, {'a' if arrow.flows else 'no'} gradient flows back"
-    )
-    return (
-        f'<g><title>{_escape(title)}</title><path class="{still}arrow" d="{"".join(words)}"/>'
-        f'<path class="{still}tip" d="M{x:.0f} {y:.0f}l-3.5 -7h7z"/></g>'
-    )
+    return f'<path class="{"still " * (not flows)}arrow" d="{"".join(words)}"/>'
 
 
 def _argument(arrow: Arrow, tip: Point) -> str:

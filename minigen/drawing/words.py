@@ -17,6 +17,7 @@ from minigen.display.arrays import statistics
 from minigen.drawing.graph import Node
 
 FEW = 12  # numbers that are shown one by one
+LONGEST = 40  # characters of a name
 
 
 def usual_dtype(nodes: Iterable[Node]) -> np.dtype[Any]:
@@ -54,10 +55,19 @@ def value_lines(x: Any, title: str = "") -> list[str]:
 
 def settings(function: Any) -> str:
     """The static arguments of a Function, and what `forward` noted, if they are short."""
-    plain = (int, float, str, bool, tuple)
     own = {k: v for k, v in vars(function).items() if k not in ("inputs", "sequence") and not k.startswith("_")}
-    words = [f"{k}={v!r}" for k, v in own.items() if isinstance(v, plain) and len(repr(v)) <= 40]
+    words = [f"{k}={v!r}" for k, v in own.items() if _is_plain(v) and len(repr(v)) <= LONGEST]
     return ", ".join(words)
+
+
+def short(name: str) -> str:
+    """A name in one line, cut off where it is too long for a box."""
+    line = " ".join(name.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
+
+
+def _is_plain(value: Any) -> bool:
+    return all(map(_is_plain, value)) if isinstance(value, tuple) else isinstance(value, (int, float, str, slice))
 
 
 def _number(value: float) -> str:
