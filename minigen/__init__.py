@@ -39,6 +39,7 @@ answer_attributes(optim.Optimizer, OF_OPTIMIZERS)
 answer_attributes(Tensor, OF_TENSORS, [*INSTEAD, *ops.__all__, *(f"{name}_" for name in [*INSTEAD, *ops.__all__])])
 if TYPE_CHECKING:
     from minigen import distributed, explore, onnx, weights
+    from minigen.anatomy import explain_step
     from minigen.drawing import draw
     from minigen.runs import ConfigError, Logger, NonFiniteLoss, Run, RunFolderError, open_run, train
 else:  # to a type checker an unknown name stays unknown
@@ -56,10 +57,12 @@ else:  # to a type checker an unknown name stays unknown
 
 __version__ = "0.2.0"
 
-#: What is loaded when it is first used, and in which room it is: what trains models, and what goes wrong with that.
+#: What is loaded when it is first used, and in which room it is: what trains models and what goes wrong with that, what
+#: draws a graph, and what takes a step apart.
 LATE = {
     **dict.fromkeys(("ConfigError", "Logger", "NonFiniteLoss", "Run", "RunFolderError", "open_run", "train"), "runs"),
     "draw": "drawing",
+    "explain_step": "anatomy",
 }
 #: Rooms that are loaded when they are first named.
 LATE_ROOMS = ("distributed", "explore", "onnx", "weights")
@@ -67,6 +70,6 @@ LATE_ROOMS = ("distributed", "explore", "onnx", "weights")
 __all__ = [
     "CheckpointError", "ConfigError", "Function", "FusedFunction", "Generator", "GradientError", "GradientMismatch",
     "Logger", "NonFiniteLoss", "Run", "RunFolderError", "Tensor", "autograd", "capture", "compile", "cuda_status",
-    "distributed", "draw", "explore", "grad", "gradcheck", "load", "losses", "manual_seed", "nn", "no_grad", "onnx",
-    "open_run", "ops", "optim", "save", "set_num_threads", "train", "weights",
+    "distributed", "draw", "explain_step", "explore", "grad", "gradcheck", "load", "losses", "manual_seed", "nn",
+    "no_grad", "onnx", "open_run", "ops", "optim", "save", "set_num_threads", "train", "weights",
 ]  # fmt: skip

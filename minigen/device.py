@@ -147,6 +147,18 @@ def cuda_memory_in_use() -> int:
     return int(cupy.get_default_memory_pool().used_bytes())
 
 
+def cuda_event() -> Any:
+    """A point in the work of the current stream, recorded now, between two of which `cuda_seconds` tells the time."""
+    event = importlib.import_module("cupy").cuda.Event()
+    event.record()
+    return event
+
+
+def cuda_seconds(start: Any, end: Any) -> float:
+    """Seconds that the device took from one event to another; both are done."""
+    return float(importlib.import_module("cupy").cuda.get_elapsed_time(start, end)) / 1000
+
+
 def set_num_threads(n: int) -> None:
     """Let kernels on the CPU use `n` threads, at most as many as there are cores that this process may use.
 

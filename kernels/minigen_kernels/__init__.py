@@ -157,7 +157,7 @@ class KernelSet(Protocol):
 
 def for_device(device: str) -> KernelSet:
     """The kernels of a device, "cpu" or "cuda". They are imported on first use (Numba takes 0.4 s)."""
-    return _recording if _recording is not None and device == "cpu" else _room(device)
+    return _recording.get(device) or _room(device) if _recording else _room(device)
 
 
 @functools.cache
@@ -188,7 +188,7 @@ def cpu_threads() -> ModuleType:
 
 
 _instead_of_cpu: KernelSet | None = None  # see `in_reference`
-_recording: KernelSet | None = None  # see `recorded_by`
+_recording: dict[str, KernelSet] = {}  # see `recorded_by`
 
 
 def for_array(x: Array) -> KernelSet:
@@ -197,7 +197,7 @@ def for_array(x: Array) -> KernelSet:
         raise TypeError(f"kernels compute in float32 and float64, got {x.dtype}; use .to(dtype=np.float32)")
     if type(x) is not np.ndarray and not isinstance(x, (np.ndarray, np.generic)):
         return for_device("cuda")
-    return _recording or _instead_of_cpu or for_device("cpu")
+    return (_recording and _recording.get("cpu")) or _instead_of_cpu or _room("cpu")
 
 
 def as_ncl(x: Array) -> Array:
@@ -211,14 +211,22 @@ def for_host() -> KernelSet:
 
 
 @contextlib.contextmanager
-def recorded_by(kernels: KernelSet) -> Iterator[None]:
-    """Inside ``with``: all calls of kernels of the CPU go to these, which write them down; in every thread."""
+def recorded_by(kernels: KernelSet, device: str = "cpu") -> Iterator[None]:
+    """Inside ``with``: all calls of kernels of a device go to these, which write them down; in every thread."""
     global _recording
-    before, _recording = _recording, kernels
+    before, _recording = _recording, {**_recording, device: kernels}
     try:
         yield
     finally:
         _recording = before
+
+
+def blas_multiplies(a: Array, b: Array) -> bool:
+    """Whether the CPU's `matmul` leaves a (M, K) times b (K, N) to BLAS: small ones; with MKL the others, too."""
+    (m, k), n = a.shape, b.shape[1]
+    small = importlib.import_module("minigen_kernels.cpu.gemm").SMALL
+    mkl = importlib.import_module("minigen_kernels.cpu.mkl")
+    return min(m, k, n) > 1 and (m * k * n <= small or mkl.library() is not None)
 
 
 @contextlib.contextmanager

@@ -74,7 +74,8 @@ def _backpropagate(
                     g = Tensor(array_module(t.data).zeros_like(t.data))
                 if g is not None:
                     recording.function, recording.needs_input_grad, recording.second = function, needed, second
-                    gxs = function.backward(g, t)
+                    watch = recording.watch_backward
+                    gxs = function.backward(g, t) if watch is None else watch(function, g, t)
                     if isinstance(gxs, OfSecond):
                         first = id(function.inputs[0])
                         seconds[first] = seconds[first] + gxs.gradient if first in seconds else gxs.gradient

@@ -25,6 +25,7 @@ class _Recording(threading.local):
     needs_input_grad: tuple[bool, ...] = ()  # which inputs of it are on the way to a target
     second: Any = None  # the gradient of its second result, if it has one and that counts
     watch: Any = None  # calls `forward` of each Function in the place of the engine: what is asked for an ONNX file
+    watch_backward: Any = None  # the same of `backward`: what is measured (``anatomy/watch.py``)
 
 
 recording = _Recording()

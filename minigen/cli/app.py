@@ -20,6 +20,7 @@ import click
 import minigen
 from minigen import distributed
 from minigen.algorithms.options import ConfigError, did_you_mean
+from minigen.cli.anatomy import anatomy
 from minigen.cli.bench import bench
 from minigen.cli.compare import compare
 from minigen.cli.completion import completion
@@ -78,7 +79,7 @@ def commands(ctx: click.Context) -> None:
 
 for command in (
     train, watch, sample, reconstruct, evaluate, compare, encode, explore, export, import_, data, check_gradients,
-    kernel, exercise, prove, bench, list_models, info, completion,
+    kernel, anatomy, exercise, prove, bench, list_models, info, completion,
 ):  # fmt: skip
     commands.add_command(command)
 

@@ -203,6 +203,11 @@ def restored(state: Any) -> None:
     rng().state = state
 
 
+def explained(x: Any) -> Any:
+    """A step without a network."""
+    return (Tensor(np.ones(2, np.float32), requires_grad=True) * 2).sum()
+
+
 def x_of(name: str) -> Callable[..., Any]:
     """A method of a Tensor (2, 3)."""
     return lambda **given: getattr(t(2, 3), name)(**given)
@@ -234,6 +239,8 @@ MINIGEN = [
     Row("mg.set_num_threads", mg.set_num_threads, lambda: {"n": 1}),
     Row("mg.capture", mg.capture, lambda: {"step": len, "check": True}),
     Row("mg.compile", mg.compile, lambda: {"step": len}),
+    Row("mg.explain_step", lambda step, x, steps: mg.explain_step(step, x, steps=steps),
+        lambda: {"step": explained, "x": t(2, 3), "steps": 1}),
     Row("mg.gradcheck", lambda fn, x, **given: mg.gradcheck(fn, x, **given), lambda: {
         "fn": ops.tanh, "x": np.ones(2), "order": 1, "wrt": [0], "seed": 0, "rtol": None, "atol": None, "draws": 2,
         "directions": 2, "max_elements": 9, "allow_zero": False, "dtype": "float64", "self_test": False,
