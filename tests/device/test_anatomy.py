@@ -1,4 +1,4 @@
-"""A step on a GPU taken apart: kernels are seen and timed by events, nothing is changed, and the host waits only outside.
+"""A step on a GPU taken apart: kernels are seen and timed by events, and nothing is changed by it.
 
 Read next: ``tests/anatomy/test_explain.py``.
 """
@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from algorithms.catalog_runs import MODELS
 from capture.toy import Toy
 
 import minigen as mg
@@ -17,7 +16,6 @@ from minigen import ops
 from minigen.anatomy import machine
 from minigen.anatomy.machine import Rates
 from minigen.autograd import Tensor
-from minigen.training.prepare import build
 
 pytestmark = pytest.mark.gpu
 
