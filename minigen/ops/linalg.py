@@ -139,6 +139,8 @@ class MatMul(FusedFunction):
 
 
 class Linear(FusedFunction):
+    """y = activation(x w^T + b): x (N, in), w (out, in), b (out,) -> (N, out). Derived in docs/guide/05_dense.md."""
+
     one_dtype = True
     fused: Fused
 
