@@ -175,7 +175,10 @@ def bce(
 
 
 class BceWithLogits(Function):
-    """log(1 + exp(x)) - x y without cancellation of large numbers: exact where |x| is large and y is 0 or 1."""
+    """log(1 + exp(x)) - x y without cancellation of large numbers: exact where |x| is large and y is 0 or 1.
+
+    Derived in docs/guide/10_losses.md.
+    """
 
     def forward(self, x: Array, y: Array) -> Array:
         return for_array(x).bce_with_logits(x, y)

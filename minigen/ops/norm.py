@@ -22,6 +22,8 @@ from minigen_kernels import Array, as_ncl, for_array
 
 
 class BatchNorm(FusedFunction):
+    """Its backward, and why it needs a definition: derived in docs/guide/09_batch_norm.md."""
+
     one_dtype = True
     eps: float
     slope: float = 1.0  # of the leaky ReLU that ends it; 1: none

@@ -35,7 +35,10 @@ def bce_with_logits_sum(x: Array, y: Array, scale: float) -> Array:
 
 
 def bce_with_logits_sum_backward(gy: Array, x: Array, y: Array, scale: float) -> Array:
-    """Gradient of `bce_with_logits_sum` in x: gx = gy scale (sigmoid(x) - y), of the shape of x."""
+    """Gradient of `bce_with_logits_sum` in x: gx = gy scale (sigmoid(x) - y), of the shape of x.
+
+    Derived in docs/guide/10_losses.md.
+    """
     check_like("bce_with_logits_sum_backward", x, y=y)
     check_gradient("bce_with_logits_sum_backward", gy, x)
     e = np.exp(-np.abs(x))
@@ -81,7 +84,10 @@ def gaussian_kl_sum(mean: Array, logvar: Array, scale: float) -> Array:
 
 
 def gaussian_kl_sum_backward(gy: Array, mean: Array, logvar: Array, scale: float) -> tuple[Array, Array]:
-    """Gradients of `gaussian_kl_sum`: gy scale mean, and gy scale expm1(logvar) / 2."""
+    """Gradients of `gaussian_kl_sum`: gy scale mean, and gy scale expm1(logvar) / 2.
+
+    Derived in docs/guide/10_losses.md.
+    """
     check_like("gaussian_kl_sum_backward", mean, logvar=logvar)
     check_gradient("gaussian_kl_sum_backward", gy, mean)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -64,7 +64,7 @@ def batch_norm_backward(
         gw = sum g * z,  gb = sum g
         gx = w / s * (g - gb / M - z * gw / M)
 
-    The two subtracted terms are what flows through mean and var.
+    The two subtracted terms are what flows through mean and var. Derived in docs/guide/09_batch_norm.md.
     """
     check_norm("batch_norm_backward", x, x.shape[1], {"gy": gy, "y": y}, w=w, mean=mean, var=var)
     g = gy if slope == 1 else leaky_relu_backward(gy, y, slope)
@@ -102,6 +102,8 @@ def layer_norm_backward(
 
         gw = sum gy * z,  gb = sum gy                       (over axis 0)
         gx = (gz - mean(gz) - z * mean(gz * z)) / s         (means over axis 1)
+
+    An exercise of docs/guide/09_batch_norm.md: batch norm's, but w does not leave the means.
     """
     check_norm("layer_norm_backward", x, x.shape[1], {"gy": gy}, w=w)
     check_norm("layer_norm_backward", x, x.shape[0], mean=mean, var=var)

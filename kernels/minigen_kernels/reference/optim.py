@@ -42,7 +42,8 @@ def sgd_update(
         buffer <- momentum * buffer + g
         p <- p - lr * buffer                        or, nesterov:  p - lr * (g + momentum * buffer)
 
-    With momentum 0 this is plain descent; the buffer is then left alone and may be empty.
+    With momentum 0 this is plain descent; the buffer is then left alone and may be empty. Both are derived in
+    docs/guide/11_optimizers.md.
     """
     if isinstance(p, list):
         return each(sgd_update, [p, g, momentum_buffer], lr, momentum, nesterov, weight_decay)
@@ -115,7 +116,7 @@ def adam_update(
         p <- p - lr * mhat / (sqrt(vhat) + eps)     mhat = m / (1 - beta1^step), vhat alike
 
     `step` is the number of this step, from 1 on: m and v start at zero, and the divisions undo
-    their bias towards it.
+    their bias towards it. Derived in docs/guide/11_optimizers.md.
     """
     if isinstance(p, list):
         return each(adam_update, [p, g, m, v], step, lr, beta1, beta2, eps, weight_decay, decoupled)

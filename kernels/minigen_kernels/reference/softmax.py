@@ -22,7 +22,10 @@ def softmax(x: Array) -> Array:
 
 
 def softmax_backward(gy: Array, y: Array) -> Array:
-    """Gradient of `softmax` in x, from its result y: gx = y (gy - sum gy y), all (R, K)."""
+    """Gradient of `softmax` in x, from its result y: gx = y (gy - sum gy y), all (R, K).
+
+    Its Jacobian is derived in docs/guide/10_losses.md.
+    """
     check_rows("softmax_backward", gy, y)
     return (y * (gy - (gy * y).sum(axis=1, keepdims=True, dtype=np.float64))).astype(y.dtype)
 
