@@ -38,9 +38,16 @@ def check_layer_norm_backward(answers: Any) -> None:
 
     rng = np.random.default_rng(0)
     x, w, b = rng.standard_normal((3, 5)), rng.uniform(0.5, 2, 5), rng.standard_normal(5)
-    for name, got, wanted in zip(("gx", "gw", "gb"), gradients(np.ones((3, 5)), x, w), (x, w, b), strict=True):
+    gy = rng.standard_normal((3, 5))
+    found = gradients(gy, x, w)
+    for name, got, wanted in zip(("gx", "gw", "gb"), found, (x, w, b), strict=True):
         if got.shape != wanted.shape:
             raise Mistake(f"{name} has shape {got.shape} for x (3, 5); wanted {wanted.shape}")
+    d = x - x.mean(1, keepdims=True)
+    s = np.sqrt((d * d).mean(1, keepdims=True) + EPS)
+    if np.allclose(found[0], w / s * (gy - gy.mean(1, keepdims=True) - d / s * (gy * d / s).mean(1, keepdims=True))):
+        raise Mistake("gx is batch norm's line, with w in front of the means. Here w differs from column to column: "
+                      "the gradient of z is h = w gy, and the means are those of h and h z")  # fmt: skip
     mg.gradcheck(LayerNorm.apply, x, w, b)
 
 

@@ -31,7 +31,7 @@ COUNT = """def count(N, C, L):
 
 WRONG = [
     ("9.1", LAYER_NORM.replace(LINE, LINE.replace("h", "gy").replace("gx = ", "gx = w * ")),
-     "WRONG, input 0"),
+     "with w in front of the means"),
     ("9.1", LAYER_NORM.replace(LINE, "gx = (h - h.mean(1, keepdims=True)) / s"), "looks like: "),
     ("9.1", LAYER_NORM.replace("gy.sum(0)", "gy.sum(1)"), "gb has shape (3,) for x (3, 5); wanted (5,)"),
     ("9.1", LAYER_NORM.replace(LINE, LINE.replace("mean(1, keepdims=True)", "mean()")), "WRONG, input 0"),
