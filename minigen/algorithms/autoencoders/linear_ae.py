@@ -2,6 +2,8 @@
 
     z = W x + b, minimise |x - V z - c|^2, mean per pixel (Baldi and Hornik 1989: V spans the principal subspace)
 
+That it does is derived in docs/guide/12_autoencoders.md.
+
 One linear layer each way is all that there is: hidden layers without activations would add nothing. The objective and
 the update are those of ``ae.py``.
 
