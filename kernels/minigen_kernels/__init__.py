@@ -7,7 +7,8 @@ every kernel exists under the same name, in a file of the same name, in three fo
 * ``cpu``       - the same function in Numba, compiled on first use.
 * ``cuda``      - the same function in CUDA C++, launched through CuPy. Tested by running the same source on the host.
 
-`KernelSet` below is the table of contents: one line per kernel. `for_array` is the only dispatch.
+`KernelSet` below is the table of contents: one line per kernel. `for_array` is the only dispatch. A fourth folder,
+``plain``, is for reading: six kernels as short loops in Numba and in CUDA, between the formula and the fast versions.
 
 The contract of every kernel:
 
@@ -165,6 +166,11 @@ def _room(device: str) -> KernelSet:
     if device not in ("cpu", "cuda"):
         raise ValueError(f"for_device: device is 'cpu' or 'cuda', got {device!r}")
     return cast(KernelSet, importlib.import_module(f"minigen_kernels.{device}"))
+
+
+def plain_room() -> ModuleType:
+    """The plain room, which is read and compared with. It is imported on first use, like the others."""
+    return importlib.import_module("minigen_kernels.plain")
 
 
 def convolution_choice() -> ModuleType:

@@ -15,14 +15,14 @@ from minigen.cli.output import PDF, PNG, SVG, Output, force_option
 from minigen.kernel_view.calls import CALLS
 from minigen.kernel_view.looking import NoCompilerError, look
 from minigen.kernel_view.picture import figure
-from minigen.kernel_view.sources import cpu_text, reference_text
+from minigen.kernel_view.sources import cpu_text, plain_text, reference_text
 from minigen.kernel_view.text import lines
 
 
 @click.command()
 @click.argument("name", metavar="NAME")
-@click.option("--room", type=click.Choice(["reference", "cpu", "cuda"]), default="cuda", show_default=True,
-              help="the NumPy definition, the Numba source, or the CUDA source at work")  # fmt: skip
+@click.option("--room", type=click.Choice(["reference", "plain", "cpu", "cuda"]), default="cuda", show_default=True,
+              help="the NumPy definition, plain loops, the Numba source, or the CUDA source at work")  # fmt: skip
 @click.option("--shape", "shapes", multiple=True, metavar="1,1,8,8",
               help="shape of an array, once for each, in their order; what is left out follows")  # fmt: skip
 @click.option(
@@ -39,21 +39,25 @@ def kernel(
 
     NAME is a kernel of docs/kernels.md. With --room cuda, g++ compiles its CUDA source for this machine's processor,
     and each access to memory is counted: which cells, in what order, coalesced or not, bank conflicts, bytes moved.
+    --room plain shows six kernels as short loops, written to be read, and their CUDA source at work in the same way.
     How to read it: docs/kernel_view.md.
 
     \b
     minigen kernel conv2d --plot conv2d.png
     minigen kernel conv2d --shape 2,4,16,16 --shape 8,4,3,3 --thread 0,33
+    minigen kernel conv2d --room plain
     minigen kernel conv2d --room reference
     """  # noqa: D301 - click wants the true backspace: it keeps the lines below apart
     if name not in CALLS:
         raise ConfigError(f"there is no kernel {name!r}{did_you_mean(name, CALLS)} docs/kernels.md lists them")
-    if room != "cuda" and plot is not None:
-        raise ConfigError("--plot draws threads: it goes with --room cuda")
-    if room != "cuda" and thread != "0,0":
-        raise ConfigError("--thread is one of a GPU: it goes with --room cuda")
+    if room not in ("cuda", "plain") and plot is not None:
+        raise ConfigError("--plot draws threads: it goes with --room cuda or plain")
+    if room not in ("cuda", "plain") and thread != "0,0":
+        raise ConfigError("--thread is one of a GPU: it goes with --room cuda or plain")
     if room == "reference" and shapes:
-        raise ConfigError("--shape is of a call: it goes with --room cpu or cuda; the definition is for all shapes")
+        raise ConfigError(
+            "--shape is of a call: it goes with --room cpu, plain or cuda; the definition is for all shapes"
+        )
     output = None if plot is None else _output(plot, force)
     sizes = [_numbers("--shape", shape, "1,1,8,8", 1) for shape in shapes]
     block, of_block = _pair(thread)
@@ -66,7 +70,10 @@ def kernel(
             for text in cpu_text(name, sizes, dtype):
                 echo(text)
             return
-        seen = look(name, sizes, block=block, thread=of_block, dtype=dtype)
+        if room == "plain":
+            for text in plain_text(name):
+                echo(text)
+        seen = look(name, sizes, block=block, thread=of_block, dtype=dtype, is_plain=room == "plain")
     except (ValueError, NoCompilerError) as error:
         raise ConfigError(str(error)) from error
     for line in lines(seen, rows):

@@ -112,7 +112,7 @@ CALLS: dict[str, tuple[str, Others]] = {
     "reparameterize_backward": ("... ... ...", _just()),
     "posterior_sample": ("N,D N,D D D", _just(15.0, 7, 1, 5, 0.3)),
     "posterior_sample_backward": ("N,D () N,D N,D N,D", _just(15.0, 0.3)),
-    "matmul": ("M,K K,D", _just()),
+    "matmul": ("M,D D,n", _just()),
     "bias_act": ("N,C,L C", _just("leaky_relu", 0.2)),
     "bias_act_backward": ("N,C,L N,C,L", _just("leaky_relu", 0.2)),
     "add": ("... ...", _just()),

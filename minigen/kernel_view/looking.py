@@ -18,7 +18,7 @@ import numpy as np
 
 from minigen.cache import cache_folder
 from minigen.kernel_view.calls import arguments_for
-from minigen_kernels import cuda, reference
+from minigen_kernels import cuda, plain_room, reference
 from minigen_kernels.calls import Shape, produced
 from minigen_kernels.cuda.launch import using
 from minigen_kernels.host.build import compiler
@@ -43,10 +43,19 @@ class Seen:
     thread: int  # in the block, and so its warp
 
 
-def look(name: str, shapes: Sequence[Shape] = (), *, block: int = 0, thread: int = 0, dtype: Any = "float32") -> Seen:
+def look(
+    name: str,
+    shapes: Sequence[Shape] = (),
+    *,
+    block: int = 0,
+    thread: int = 0,
+    dtype: Any = "float32",
+    is_plain: bool = False,
+) -> Seen:
     """Run kernel `name` of the CUDA room on arrays of these shapes, watching one thread of one block.
 
-    ValueError for what cannot be run or watched; NoCompilerError where there is no g++ on Linux.
+    `is_plain`: the CUDA kernel of the plain room instead. ValueError for what cannot be run or watched; NoCompilerError
+    where there is no g++ on Linux.
     """
     given = arguments_for(name, shapes, np.dtype(dtype))
     cells = sum(a.size for a in given if isinstance(a, np.ndarray)) + sum(a for a in given if type(a) is int)
@@ -59,7 +68,7 @@ def look(name: str, shapes: Sequence[Shape] = (), *, block: int = 0, thread: int
     backend = RecordingBackend(cache_folder() / "kernel_view", block, thread // 32)
     mine = copy.deepcopy(given)
     with using(backend):
-        made = produced(cuda, name, mine)
+        made = produced(plain_room().cuda if is_plain else cuda, name, mine)
     if not backend.launches:
         raise ValueError(f"{name} launches no kernel of minigen: on a GPU it is a call of cuBLAS")
     expected = produced(reference, name, copy.deepcopy(given))

@@ -26,7 +26,7 @@ def figure(seen: Seen) -> Any:
     """
     from matplotlib.figure import Figure
 
-    launch = next(one for one in seen.launches if len(one.instructions))
+    launch = next((one for one in seen.launches if len(one.instructions)), seen.launches[0])
     panels = [
         (number, kind)
         for number in range(len(launch.operands))

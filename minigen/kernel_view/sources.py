@@ -1,4 +1,4 @@
-"""A kernel in the other rooms, to be read: the NumPy definition, the Numba source and what it was compiled to.
+"""A kernel in the other rooms, to be read: the NumPy definition, plain loops, the Numba source and what was compiled.
 
 Imports: kernels. Read next: ``kernels/minigen_kernels/__init__.py``.
 """
@@ -6,13 +6,15 @@ Imports: kernels. Read next: ``kernels/minigen_kernels/__init__.py``.
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 from minigen.kernel_view.calls import arguments_for
-from minigen_kernels import for_device, reference
+from minigen_kernels import for_device, plain_room, reference
 from minigen_kernels.calls import Shape, produced
 
 
@@ -36,6 +38,19 @@ def cpu_text(name: str, shapes: Sequence[Shape] = (), dtype: Any = "float32") ->
     for place, kernel in new:
         for signature in kernel.signatures[before.get(id(kernel), 0) :]:
             yield f"#   {place}({', '.join(map(str, signature))})"
+
+
+def plain_text(name: str) -> Iterator[str]:
+    """The plain loops in Numba, then the plain CUDA kernel. ValueError for a kernel that the room does not have."""
+    room = plain_room()
+    if name not in room.NAMES:
+        raise ValueError(f"there is no plain {name}; the plain room has {', '.join(room.NAMES)}")
+    loops = _written(getattr(room, name))
+    yield from _functions(loops)
+    file = Path(inspect.getsourcefile(loops) or "").with_suffix(".cu")
+    yield f"// {file}"
+    found = re.search(rf'^extern "C" __global__ void {name}\(.*?^}}$', file.read_text(encoding="utf-8"), re.M | re.S)
+    yield found[0] if found else ""
 
 
 def _functions(function: Any) -> Iterator[str]:

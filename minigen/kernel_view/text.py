@@ -6,6 +6,7 @@ Imports: kernels. Read next: ``picture.py``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def lines(seen: Seen, rows: int = 40) -> Iterator[str]:
     for number, launch in enumerate(seen.launches, start=1):
         yield ""
         yield (
-            f"launch {number} of {len(seen.launches)}: {launch.kernel.name} ({launch.kernel.file}), {launch.dtype}, "
+            f"launch {number} of {len(seen.launches)}: {launch.kernel.name} ({_file(launch)}), {launch.dtype}, "
             f"grid {_dim(launch.grid)} of blocks of {_dim(launch.block)} threads"
         )
         if len(launch.instructions):
@@ -75,8 +76,14 @@ def _of_all(launch: Launch) -> Iterator[str]:
     yield f"  different bytes: {read} read, {written} written; bank conflicts of all warps: {conflicts(launch.totals)}"
     said = claim(launch)
     if said:
-        yield f"what {launch.kernel.file} says:"
+        yield f"what {_file(launch)} says:"
         yield from (f"  | {line}" for line in said.split("\n"))
+
+
+def _file(launch: Launch) -> str:
+    """The source: a name in the CUDA room, or plain/NAME."""
+    path = Path(launch.kernel.file)
+    return f"{path.parent.name}/{path.name}" if path.is_absolute() else path.name
 
 
 def _dim(size: Sequence[int]) -> str:

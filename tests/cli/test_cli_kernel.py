@@ -6,6 +6,7 @@ from kernels.cuda.conftest import needed
 from minigen.kernel_view.calls import CALLS, arguments_for
 from minigen.kernel_view.looking import look
 from minigen.kernel_view.text import lines
+from minigen_kernels import plain
 from minigen_kernels.calls import NAMES
 from minigen_kernels.host.build import compiler
 
@@ -25,6 +26,7 @@ WRONG = {
     ("conv2d", "--room", "cpu", "--plot", "x.png"): "--plot draws threads",
     ("conv2d", "--room", "cpu", "--thread", "0,1"): "--thread is one of a GPU",
     ("conv2d", "--room", "reference", "--shape", "1,1,8,8"): "--shape is of a call",
+    ("batch_norm", "--room", "plain"): "there is no plain batch_norm; the plain room has conv2d, ",
 }
 
 
@@ -68,6 +70,33 @@ def test_the_other_rooms(minigen):
     assert reference.code == 0 and "def softmax(x: Array)" in reference.out and "_below_largest" in reference.out
     cpu = minigen("kernel", "leaky_relu", "--room", "cpu", "--shape", "3,5")
     assert cpu.code == 0 and "def leaky_relu(" in cpu.out and "# compiled for this call" in cpu.out
+
+
+@pytest.mark.parametrize("name", plain.NAMES)
+def test_the_plain_room(minigen, tmp_path, name):
+    """Both sources, then the CUDA one at work: also of matmul, which has none of its own in the CUDA room."""
+    needed("g++", compiler())
+    result = minigen("kernel", name, "--room", "plain", "--thread", "0,1", "--plot", tmp_path / "warp.png")
+    assert result.code == 0, result.err
+    assert "@numba.njit\n" in result.out and f"__global__ void {name}(" in result.out
+    assert f"{name} (plain/" in result.out and "its warp (threads 0 to 31)" in result.out
+    assert "| Memory traffic, with B = sizeof(real): a thread reads" in result.out
+    assert (tmp_path / "warp.png").stat().st_size > 1000
+
+
+def test_a_warp_that_touches_no_memory(minigen, tmp_path):
+    """Nine weights: the second warp has nothing to do. It is said, and drawn."""
+    needed("g++", compiler())
+    words = "conv2d_weight_grad", "--room", "plain", "--thread", "0,33", "--plot", tmp_path / "warp.svg"
+    result = minigen("kernel", *words)
+    assert result.code == 0 and "it touches no memory" in result.out, result.err
+    assert (tmp_path / "warp.svg").stat().st_size > 1000
+
+
+def test_the_plain_sources_are_shown_without_a_compiler(minigen, monkeypatch):
+    monkeypatch.setattr("minigen.kernel_view.looking.compiler", lambda: None)
+    result = minigen("kernel", "softmax", "--room", "plain")
+    assert result.code == 2 and "__global__ void softmax(" in result.out and "g++ on Linux" in result.err
 
 
 def test_every_kernel_has_a_call():

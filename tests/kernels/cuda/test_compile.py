@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import importlib
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from kernels.cuda.nvcc import NEWER, NVCC, REQUIRED, architectures, compiled, figures
 
-from minigen_kernels import cuda
+from minigen_kernels import cuda, plain
 from minigen_kernels.calls import NAMES
 from minigen_kernels.cuda import source
 from minigen_kernels.host.build import together
 
 FILES = sorted(path.name for path in source.HERE.glob("*.cu"))
-each_file = pytest.mark.parametrize("file", FILES)
+PLAIN = sorted(map(str, plain.cuda.HERE.glob("*.cu")))
+each_file = pytest.mark.parametrize("file", FILES + PLAIN, ids=FILES + [f"plain {Path(path).name}" for path in PLAIN])
 #: All that a file is compiled for, slowly: (dtype, architecture).
 NVCC_TARGETS = [(d, a) for a in REQUIRED for d in ("float32", "float64")] + [("float32", a) for a in NEWER]
 # The oldest and the newest: nvcc compiles for those between.
