@@ -8,7 +8,8 @@ gradient in w is weight_grad(x, gy). These two are again linear in both of their
     weight_grad(x, g)     gx = conv_transpose(g, gw)      gg = conv(x, gw)
 
 so three kernels give convolution and transposed convolution with every derivative of any order. A transposed
-convolution is not an inverse: it is the adjoint, the gradient of a convolution in its input.
+convolution is not an inverse: it is the adjoint, the gradient of a convolution in its input. Derived in
+docs/guide/06_convolution.md.
 
 Imports: autograd, bias_act, enlarge, indexing, reduce, kernels. Read next:
 ``kernels/minigen_kernels/reference/conv.py``.

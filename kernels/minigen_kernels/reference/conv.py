@@ -8,7 +8,7 @@ Shapes, the same in all three: image x (N, C, H, W), kernel w (K, C/groups, kh, 
 y or g (N, K, oh, ow). Channel k belongs to group k // (K/groups) and sees only the channels c of
 the image that belong to the same group. Geometry is given as (vertical, horizontal) pairs; `padding`
 is that of the top and left edge, the bottom and right one follow from `out_hw`. Any `out_hw` is
-allowed: outside the image there is zero.
+allowed: outside the image there is zero. Derived in docs/guide/06_convolution.md.
 
 This file is the specification. Imports: NumPy. Read next: ``pool.py``, then ``../cpu/conv.py``.
 """
