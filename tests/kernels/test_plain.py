@@ -30,7 +30,7 @@ def test_arguments_are_those_of_the_contract(room, name):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(case=cases())
 def test_convolutions_of_any_geometry(dtype, case):
     """Forward, and the derivatives in both directions: results fewer than fit, windows far outside, groups."""
@@ -40,7 +40,7 @@ def test_convolutions_of_any_geometry(dtype, case):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", DTYPES)
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1), draw=st.integers(0, 5))
 def test_drawn_calls(name, dtype, seed, draw):
     """Shapes and other arguments of the whole contract: bias and activation, too."""

@@ -30,7 +30,7 @@ class OnHost:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(case=cases(largest=7))
 def test_convolutions_of_any_geometry(host, dtype, case):
     assert_same(case.astype(dtype).run(OnHost(host)), case.run(reference), dtype, case)
@@ -38,7 +38,7 @@ def test_convolutions_of_any_geometry(host, dtype, case):
 
 @pytest.mark.parametrize("name", plain.NAMES)
 @pytest.mark.parametrize("dtype", DTYPES)
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1), draw=st.integers(0, 5))
 def test_drawn_calls(host, name, dtype, seed, draw):
     _, arguments = draw_call(name, seed, draw, dtype)
