@@ -56,6 +56,22 @@ def test_conv2d() -> None:
     assert corner == ["[0, 0, 0, 0]", "[0, 0, 0, 1]", "[0, 0, 1, 0]", "[0, 0, 1, 1]"]
 
 
+def test_plain_conv2d() -> None:
+    """The same call, a thread for each cell of y: each term reads a weight and a cell of x, from global memory."""
+    launch = seen("conv2d", (1, 1, 8, 8), (1, 1, 3, 3), is_plain=True)
+    taps = [(1, 1), (1, 2), (2, 1), (2, 2)]  # of the corner
+    order = [cell for u, v in taps for cell in (f"[0, 0, {u}, {v}]", f"[0, 0, {u - 1}, {v - 1}]")]
+    assert [a.cell for a in accesses(launch, 0)] == [*order, "[0, 0, 0, 0]"]
+    lanes = [r * c for r in (3, 4, 4) for c in (7, 8, 7)]
+    assert [row[0] for row in of_array(launch, "x", READ)] == lanes == [21, 24, 21, 28, 32, 28, 28, 32, 28]
+    assert of_array(launch, "w", READ) == [(n, 4, 1, 1) for n in lanes]
+    asked = 4 * 22**2
+    found = bytes_of(launch)
+    assert found["x"] == (asked, 2 * 33 * 32, 256, 0) and found["y"] == (256, 256, 0, 256)
+    assert found["w"] == (asked, 2 * 9 * 32, 36, 0)  # one sector for each tap of each of two warps
+    assert barriers(launch) == conflicts(launch.totals) == 0
+
+
 @pytest.mark.parametrize(
     ("N", "C", "H", "W", "k", "thread"), [(2, 3, 5, 6, 3, 33), (1, 2, 9, 4, 5, 0), (3, 1, 7, 7, 1, 64)]
 )
