@@ -89,7 +89,8 @@ def steps() -> list[str]:
     frame = np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)])
     last, results = code["channels_last"](frame), np.zeros((N, H, H, K), np.float32)
     rows = np.ascontiguousarray(w.transpose(2, 3, 1, 0))
-    panels = np.ascontiguousarray(w.reshape(K // 16, 16, C, 3, 3).transpose(0, 3, 4, 2, 1))
+    wide = code["WIDE"]
+    panels = np.ascontiguousarray(w.reshape(K // wide, wide, C, 3, 3).transpose(0, 3, 4, 2, 1))
     timed = {
         "`reference`: NumPy": lambda: reference.conv2d(x, w, *same),
         "`plain`: seven loops": lambda: plain.conv2d(x, w, *same),
