@@ -131,6 +131,7 @@ _CLAIM = re.compile(r"^// (?:[^\n]*?\. )?(Memory traffic[^\n]*(?:\n//[ ]?\S[^\n]
 
 
 def claim(launch: Launch) -> str:
-    """What the source says of its memory traffic, or ""."""
-    found = _CLAIM.search((HERE / launch.kernel.file).read_text(encoding="utf-8"))
-    return "" if found is None else re.sub(r"\n// ?", "\n", found[1])
+    """What the source says of its memory traffic, where it says so last before the kernel; or ""."""
+    text = (HERE / launch.kernel.file).read_text(encoding="utf-8")
+    found = _CLAIM.findall(text[: text.index(f" {launch.kernel.name}(")])
+    return re.sub(r"\n// ?", "\n", found[-1]) if found else ""

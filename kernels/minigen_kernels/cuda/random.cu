@@ -86,7 +86,8 @@ extern "C" __global__ void bernoulli_each_kernel(float* __restrict__ out, unsign
 constexpr int SORTED = 1024;
 
 // Makes the keys of a run and sorts them with their numbers, by Batcher's bitonic network: in each step, thread t
-// compares two places `step` apart. What lies beyond n sorts behind everything.
+// compares two places `step` apart. What lies beyond n sorts behind everything. Where step is small, a warp reads every
+// other key: half of the banks of shared memory, so that each access takes two turns (bank conflicts).
 extern "C" __global__ void __launch_bounds__(512)
     sorted_keys_kernel(unsigned long long* __restrict__ keys, long long* __restrict__ order,
                        unsigned long long position, const unsigned long long* __restrict__ offset_or_null,

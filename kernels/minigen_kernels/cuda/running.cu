@@ -3,6 +3,10 @@
 // Thread mapping: up to MOST_ARRAYS arrays in one launch, by chunks (together.cuh); one element per thread and turn.
 // Products are not contracted into sums, so that the numbers are those of the CPU.
 //
+// Memory traffic in bytes for a number, with B = sizeof(real):
+//   average_update   reads 2 B, writes B; of what is only copied reads B, writes B
+//   total_update     reads 8 + B, writes 8
+//
 // options: -fmad=false
 
 #include "common.cuh"

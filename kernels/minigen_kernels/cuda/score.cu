@@ -3,6 +3,12 @@
 //
 // What is computed of scores is one block's work: there is one for each image of a batch. The norms of gradients are a
 // block's each, their own gradient has an element per thread and turn. Sums are in double. Everything is read once.
+//
+// Memory traffic in bytes, with B = sizeof(real):
+//   score_statistics      score:  reads B; writes 4 B in all
+//   mean_difference       score:  reads B; writes B in all; its backward: score: writes B
+//   unit_norm_penalty     number: reads B; sample: writes B for its norm, reads it back; writes B in all
+//   its backward          number: reads B, and the norm of its sample out of the cache; writes B
 
 #include "common.cuh"
 

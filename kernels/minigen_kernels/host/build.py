@@ -15,6 +15,7 @@ import ctypes
 import functools
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -32,6 +33,11 @@ SHIM = Path(__file__).with_name("cuda_host_shim.h")
 #: cover both.
 FLAGS = ("-O1", "-std=c++17", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
 SANITIZE = ("-g1", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+#: A declaration in shared memory, and the names in it.
+_SHARED = re.compile(r"\b__shared__ ([^;]+);")
+_NAME = re.compile(r"(\w+)(?:\[[^\]]*\])*(?:, |$)")
 
 
 def compiler() -> str | None:
@@ -114,7 +120,7 @@ def load(program: Program, folder: Path, sanitize: bool) -> ctypes.CDLL:
 @functools.cache
 def _library(files: tuple[str, ...], dtype: Any, folder: Path, sanitize: bool) -> ctypes.CDLL:
     """Build the programs of `files`, unless a library of the same content is in the folder, and load it."""
-    text = together([source.program(file, dtype) for file in files], _launchers)
+    text = told_of_shared(together([source.program(file, dtype) for file in files], _launchers), "HOST_FILL({name});")
     flags = [*FLAGS, *(SANITIZE if sanitize else ()), f"-DREAL={source.REALS[dtype]}"]
     digest = digest_of(SHIM.read_text(encoding="utf-8"), text, *flags)
     kind = f"{Path(files[0]).stem if len(files) == 1 else 'room'}-{dtype}" + ("-sanitized" if sanitize else "")
@@ -130,6 +136,15 @@ def _library(files: tuple[str, ...], dtype: Any, folder: Path, sanitize: bool) -
 def together(programs: Sequence[Program], more: Callable[[Program], str] = lambda _: "") -> str:
     """One text of several programs, each in a namespace, since their helpers share names; `more` is added to each."""
     return "\n".join(f"namespace {Path(p.file).stem}_cu {{\n{p.text}\n{more(p)}}}" for p in programs)
+
+
+def told_of_shared(text: str, call: str) -> str:
+    """The text with a call behind each declaration in shared memory; {name} in it is that of the array."""
+
+    def told(found: re.Match[str]) -> str:
+        return " ".join([found[0], *(call.format(name=name) for name in _NAME.findall(found[1]))])
+
+    return _SHARED.sub(told, text)
 
 
 def _launchers(program: Program) -> str:

@@ -9,7 +9,8 @@
 //
 // Found and reported as an error of the launch: a barrier that some threads never reach, threads that meet at
 // different barriers, a shuffle that names lanes which do not exist or do not come. Found by the results: shared memory
-// that is read before it is written (it is filled with NaN, or -1, before each block). Found by a build with
+// that is read before it is written (it is filled with NaN, or -1, when the first thread of each block comes to its
+// declaration: build.py puts HOST_FILL behind it). Found by a build with
 // -fsanitize=address,undefined: reads and writes outside of arrays, overflow of signed numbers.
 //
 // Blocks count themselves by atomicAdd on an unsigned int, to find the last one. Blocks run one after another here, so
@@ -46,13 +47,7 @@
 #define __launch_bounds__(...)
 #define __align__(bytes) __attribute__((aligned(bytes)))
 #define __constant__ static const
-#if HOST_ASAN
-#define __shared__ static  // the sanitizer guards static arrays, but not in a section of their own
-#else
-#define __shared__ __attribute__((section("cuda_shared"))) static  // one place, to be filled before each block
-extern "C" char __start_cuda_shared[] __attribute__((weak));
-extern "C" char __stop_cuda_shared[] __attribute__((weak));
-#endif
+#define __shared__ static
 
 template <class T>
 T max(T a, T b) {
@@ -113,6 +108,8 @@ static Fiber* running;
 static int threads;  // of a block
 static int current;  // index of the running thread
 static char failure[512];  // what went wrong in this launch
+
+static long blocks_begun;  // of all launches
 
 static void (*call_kernel)(void*);
 static void* call_arguments;
@@ -300,9 +297,7 @@ static void run_block() {
   block_barrier.open_for(threads);
   for (int w = 0; w * LANES < threads; w++) warp_barriers[w].open_for(min(LANES, threads - w * LANES));
   for (int i = 0; i < threads; i++) team[i].at = nullptr, team[i].begun = team[i].done = team[i].fenced = false;
-#if !HOST_ASAN
-  if (__start_cuda_shared) memset(__start_cuda_shared, 0xff, __stop_cuda_shared - __start_cuda_shared);
-#endif
+  blocks_begun++;
   const int warps = (threads + LANES - 1) / LANES;
   while (block_barrier.finished < threads && !failure[0]) {
     bool any = false;
@@ -355,6 +350,15 @@ const char* launch(void (*kernel)(A...), const unsigned int* grid, const unsigne
 }  // namespace hostcuda
 
 // ---- functions ----
+
+#define HOST_FILL(name)                              \
+  {                                                  \
+    static long filled_for;                          \
+    if (filled_for != hostcuda::blocks_begun) {      \
+      filled_for = hostcuda::blocks_begun;           \
+      memset((void*)&name, 0xff, sizeof name);       \
+    }                                                \
+  }
 
 #define __syncthreads() hostcuda::block_barrier.wait(__LINE__, "__syncthreads()")
 #define __syncwarp() hostcuda::warp_barrier().wait(__LINE__, "__syncwarp()")

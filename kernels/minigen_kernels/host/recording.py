@@ -17,7 +17,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -31,7 +30,7 @@ from minigen_kernels import Array
 from minigen_kernels.cuda import source
 from minigen_kernels.cuda.backend import Dim3
 from minigen_kernels.cuda.source import Kernel, Program, kernels
-from minigen_kernels.host.build import FLAGS, SHIM, HostBackend, compile_into, digest_of
+from minigen_kernels.host.build import FLAGS, SHIM, HostBackend, compile_into, digest_of, told_of_shared
 
 HOOKS = SHIM.with_name("recording.h")
 RECORDER = SHIM.with_name("recorder.cpp")
@@ -43,9 +42,8 @@ INSTRUMENT = ("-g1", "-fno-exceptions", "-fno-tree-sra", "-fno-ipa-sra", "-fno-r
               "-fsanitize-coverage=trace-pc")  # fmt: skip
 
 KINDS = ("branch", "read", "write", "__syncthreads", "__syncwarp", "shuffle", "atomic", "fence")
-#: A declaration in shared memory, and the names in it.
-_SHARED = re.compile(r"\b__shared__ ([^;]+);")
-_NAME = re.compile(r"(\w+)(?:\[[^\]]*\])*(?:, |$)")
+#: Behind each declaration in shared memory: else g++ takes it for the function's own.
+TELL = 'recorder_shared(&{name}, sizeof {name}, "{name}");'
 READ, WRITE, SYNCTHREADS, SYNCWARP, SHUFFLE, ATOMIC, FENCE = range(1, 8)
 SHARED = -1
 
@@ -195,7 +193,8 @@ def _built(program: Program, folder: Path) -> Path:
         f"{{ return hostcuda::launch(recording::Recorded<{name}>::run, grid, block, arguments); }}\n"
         for name in kernels(program.file)
     )
-    parts = [SHIM.read_text(encoding="utf-8"), HOOKS.read_text(encoding="utf-8"), _told_of_shared(program.text)]
+    told = told_of_shared(program.text, TELL)
+    parts = [SHIM.read_text(encoding="utf-8"), HOOKS.read_text(encoding="utf-8"), told]
     text = "\n".join(
         f'#line 1 "{name}"\n{part}' for name, part in zip(("shim", "hooks", "program"), parts, strict=True)
     )
@@ -212,16 +211,6 @@ def _built(program: Program, folder: Path) -> Path:
         compile_into(None, ["-shared", *map(str, objects)], library)
         objects[0].unlink()
     return library
-
-
-def _told_of_shared(text: str) -> str:
-    """The text with a call behind each declaration in shared memory: else g++ takes it for the function's own."""
-
-    def told(found: re.Match[str]) -> str:
-        calls = [f'recorder_shared(&{name}, sizeof {name}, "{name}");' for name in _NAME.findall(found[1])]
-        return " ".join([found[0], *calls])
-
-    return _SHARED.sub(told, text)
 
 
 def _touched(library: ctypes.CDLL, array: int, nbytes: int) -> Array:

@@ -37,6 +37,19 @@ extern "C" __global__ void not_cleared(real* __restrict__ y) {
   y[threadIdx.x] = sum[threadIdx.x];
 }
 
+template <int N>
+__device__ real* uncleared() {
+  __shared__ real sum[N];
+  return sum;
+}
+
+// The same, with the array in a template: compilers keep those elsewhere.
+extern "C" __global__ void not_cleared_in_a_template(real* __restrict__ y) {
+  real* sum = uncleared<BOUND>();
+  sum[threadIdx.x] += real(1);
+  y[threadIdx.x] = sum[threadIdx.x];
+}
+
 // Writes n cells; the array may be shorter.
 extern "C" __global__ void fill(real* __restrict__ y, int n) {
   for (int i = threadIdx.x; i < n; i += blockDim.x) y[i] = 1;

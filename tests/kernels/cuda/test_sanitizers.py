@@ -64,8 +64,10 @@ def test_a_race_is_found(cuda_host_folder, grid, block):
     assert forward != reverse
 
 
-def test_shared_memory_that_nothing_has_written_is_found(cuda_host_folder):
-    for result in in_both_orders(cuda_host_folder, "not_cleared", 1, 32, ..., cells=32):
+@pytest.mark.parametrize("kernel", ["not_cleared", "not_cleared_in_a_template"])
+def test_shared_memory_that_nothing_has_written_is_found(cuda_host_folder, kernel):
+    """In each block: what the block before has left there is no value."""
+    for result in in_both_orders(cuda_host_folder, kernel, 2, 32, ..., cells=32):
         assert np.isnan(result).all()
 
 
