@@ -1,6 +1,6 @@
 """Run under the sanitizers, in a process of its own (``tests/kernels/cuda/test_sanitizers.py`` starts it).
 
-    python sanitized.py FOLDER all                             every kernel, and proof that it was every one
+    python sanitized.py FOLDER all                             every kernel, the plain ones too, and proof of that
     python sanitized.py FOLDER KERNEL THREADS CELLS [NUMBER]   a planted mistake, which must end this process
 
 A report of a sanitizer ends the process with a code of its own, before the last line is printed.
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigen_kernels import cuda
+from minigen_kernels import cuda, plain
 from minigen_kernels.calls import CALLS, results
 from minigen_kernels.cuda import source
 from minigen_kernels.cuda.launch import launch, using
@@ -38,9 +38,12 @@ class Recorder(HostBackend):
 def every_kernel(folder: Path) -> None:
     backend = Recorder(folder)
     with using(backend):
-        for call in range(len(CALLS)):
+        for call, (name, _, _) in enumerate(CALLS):
             results(cuda, call, np.float32)
-    there = {(path.name, kernel) for path in source.HERE.glob("*.cu") for kernel in source.kernels(path.name)}
+            if name in plain.NAMES:
+                results(plain.cuda, call, np.float32)
+    files = [path.name for path in source.HERE.glob("*.cu")] + [str(path) for path in plain.cuda.HERE.glob("*.cu")]
+    there = {(file, kernel) for file in files for kernel in source.kernels(file)}
     if backend.ran != there:
         missing = ", ".join(f"{kernel} of {file}" for file, kernel in sorted(there - backend.ran))
         raise SystemExit(f"no call launches {missing}: add one to CALLS in kernels/minigen_kernels/calls.py")

@@ -13,7 +13,7 @@ from kernels.cuda.host import HostRoom
 from kernels.rooms import assert_agree
 
 from minigen.device import cuda_status
-from minigen_kernels import cpu, cuda, reference
+from minigen_kernels import cpu, cuda, plain, reference
 from minigen_kernels.calls import CALLS, IDS, results
 from minigen_kernels.cuda.launch import launch
 
@@ -40,6 +40,12 @@ def test_all_rooms_agree(cupy, cuda_host_folder, dtype, call):
     device = results(cuda, call, dtype, cupy.asarray)
     for room in (reference, cpu, HostRoom(cuda_host_folder)):
         assert_agree(device, results(room, call, dtype))
+
+
+@each_dtype
+@pytest.mark.parametrize("call", [i for i, name in enumerate(IDS) if name in plain.NAMES])
+def test_the_plain_kernels(cupy, dtype, call):
+    assert_agree(results(plain.cuda, call, dtype, cupy.asarray), results(reference, call, dtype))
 
 
 @each_dtype
