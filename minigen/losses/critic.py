@@ -46,7 +46,7 @@ class UnitNormPenalty(FusedFunction):
 def wasserstein_critic(real: Tensor, fake: Tensor) -> Tensor:
     """The loss of a critic with scores real (N,) and fake (M,): mean fake less mean real, minus the estimated distance.
 
-    Unit: that of the scores. Arjovsky et al. 2017, arXiv:1701.07875, equation 3.
+    Unit: that of the scores. Arjovsky et al. 2017, arXiv:1701.07875, equation 3. Derived in docs/guide/14_gans.md.
     """
     real, fake = as_tensor(real), as_tensor(fake)
     for name, x in (("real", real), ("fake", fake)):

@@ -55,7 +55,7 @@ def gaussian_kl(mu: Tensor, logvar: Tensor, *, reduction: Reduction = "batchmean
     """KL(N(mu, exp(logvar)) || N(0, 1)) = (mu^2 + exp(logvar) - logvar - 1) / 2 (arXiv:1312.6114, appendix B).
 
     Both of one shape, (N, D). Unit: nats; per sample ("batchmean"), per dimension of the code and sample ("mean"), per
-    batch ("sum"); "none" gives (N, D).
+    batch ("sum"); "none" gives (N, D). Derived in docs/guide/13_vae.md.
     """
     mu, logvar = check_same_shape("gaussian_kl", mu=mu, logvar=logvar)
     if check_reduction("gaussian_kl", reduction) == "none":

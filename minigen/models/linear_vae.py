@@ -1,7 +1,7 @@
 """The linear VAE: x = W z + b plus normal noise of one variance, with a linear encoder; its exact log-likelihood.
 
 As p(x) = N(b, W W^T + v I), the model is probabilistic PCA (Tipping and Bishop 1999, JRSS B 61(3)), and all that other
-VAEs estimate can be computed exactly: Lucas et al. 2019, arXiv:1911.02469.
+VAEs estimate can be computed exactly: Lucas et al. 2019, arXiv:1911.02469. Derived in docs/guide/13_vae.md.
 
 Imports: nn, vae. Read next: ``two_layer_vae.py``.
 """

@@ -175,7 +175,7 @@ def reparameterize(mean: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
 
     All of one shape, (N, D); `noise` are standard normal numbers, such as ``rng.normal(mean.shape)``. Where the
     deviation overflows z is infinite, but noise of exactly 0 leaves the mean. Kingma and Welling 2014, arXiv:1312.6114,
-    section 2.4.
+    section 2.4. Derived in docs/guide/13_vae.md.
     """
     mean, logvar, noise = as_tensor(mean), as_tensor(logvar), as_tensor(noise)
     for name, t in (("logvar", logvar), ("noise", noise)):

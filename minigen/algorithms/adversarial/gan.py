@@ -3,6 +3,7 @@
 D(x) = sigmoid(score) is the probability of being real. The discriminator minimises -E log D(x) - E log(1 - D(G(z))),
 the generator E log(1 - D(G(z))) (minimax, equation 1) or, with the same fixed point but a gradient that does not vanish
 where the discriminator is sure, -E log D(G(z)) (non-saturating, section 3). All is computed from the scores.
+Derived in docs/guide/14_gans.md.
 
 Two files complete this one: ``step.py`` has the update loop, ``build.py`` the networks and optimizers.
 

@@ -2,7 +2,7 @@
 
 At the equilibrium the discriminator should be flat: a slope that is left over drives a perfect generator away again,
 and the two circle for ever. gamma/2 E ||ds/dx||^2 at real images, s the score, is added to its loss and makes training
-converge (their theorem 4.1).
+converge (their theorem 4.1). Derived in docs/guide/14_gans.md.
 
 Two files complete this one: ``gan.py`` has the logistic loss, ``step.py`` the update loop.
 

@@ -27,7 +27,7 @@ def negative_elbo(model: VAE) -> Objective:
 
     One sample z = mean + exp(logvar / 2) noise stands for the expectation; the divergence of Gaussians is exact
     (Kingma and Welling 2014, equation 10). The sum over pixels is not divided by their number: then the divergence
-    would weigh 784 times too much, and the codes of digits would say nothing.
+    would weigh 784 times too much, and the codes of digits would say nothing. Derived in docs/guide/13_vae.md.
     """
 
     def objective(x: Tensor, y: Tensor | None, noise: Generator) -> dict[str, Tensor]:
