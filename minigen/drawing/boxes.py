@@ -131,9 +131,8 @@ def _joined_at(nodes: Sequence[Node], level: int, between: bool) -> list[Group]:
 
 
 def _is_inside(user: Node, leaf: Node) -> bool:
-    """Does a leaf belong to the Module that uses it: a parameter, a buffer, or a constant that has no name?"""
-    mine = leaf.kind == "parameter" or (leaf.kind == "constant" and (not leaf.name or leaf.is_buffer))
-    return leaf.function is None and bool(user.parts) and mine
+    """Does a leaf belong to the Module that uses it?"""
+    return leaf.function is None and bool(user.parts) and leaf.is_inner
 
 
 def _single(node: Node, usual: np.dtype[Any]) -> Box:

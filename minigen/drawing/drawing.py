@@ -54,12 +54,13 @@ def draw(
     path = None if path is None else svg_path(path)
     tensors, modules, buffers = _named(names)
     labels: dict[int, tuple[Part, ...]] = {}
+    given: set[int] = set()
     if isinstance(y, Module):
         raise TypeError(
             f"draw: {type(y).__name__} is a Module; draw what it returns: draw(lambda: network(x), names=network)"
         )
     if callable(y):
-        with watching(labels, modules):
+        with watching(labels, given, modules):
             y = y()
         results = _results(y, "the function returned ")
     else:
@@ -67,10 +68,15 @@ def draw(
     if len(results) > 1:
         for i, t in enumerate(results):
             tensors.setdefault(id(t), f"result {i}")
-    nodes = nodes_of(results, tensors, buffers)
-    parts = labels if any(labels.values()) else by_parameters(nodes, modules)
+    nodes = nodes_of(results, tensors)
+    watched = any(labels.values())
+    parts = labels if watched else by_parameters(nodes, modules)
     for node in nodes:
         node.parts = parts.get(id(node.function), ()) if node.function is not None else ()
+        own = node.tensor.size == 1 or (watched and id(node.tensor) not in given)
+        node.is_inner = node.kind == "parameter" or (
+            node.kind == "constant" and (id(node.tensor) in buffers or (not node.name and own))
+        )
     if collapse and not any(node.parts for node in nodes):
         raise ValueError(
             "draw: collapse=True needs to know the Modules, and none is known to have made an operation here: give "

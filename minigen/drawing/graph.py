@@ -6,7 +6,7 @@ Imports: autograd, nn. Read next: ``modules.py``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -39,10 +39,10 @@ class Node:
     tensor: Tensor
     first: int  # the number of the first result that needs it
     name: str  # "" if it has none
-    is_buffer: bool  # does it belong to a Module, without being trained?
     inputs: list[tuple[str, Node]] = field(default_factory=list)  # with the name of the argument
     numbers: list[tuple[str, float]] = field(default_factory=list)  # inputs that are plain numbers
     parts: tuple[Part, ...] = ()  # the calls of Modules that it is part of, the outermost first
+    is_inner: bool = False  # does a leaf belong to the Modules that use it?
 
     @property
     def function(self) -> Any:
@@ -64,7 +64,7 @@ class Node:
         return self.function is not None and any(x.tensor.changed > self.function.sequence for _, x in self.inputs)
 
 
-def nodes_of(results: Sequence[Tensor], names: Mapping[int, str], buffers: Collection[int] = ()) -> list[Node]:
+def nodes_of(results: Sequence[Tensor], names: Mapping[int, str]) -> list[Node]:
     """The nodes of the graph: operations in the order in which they ran, each leaf before the first that uses it."""
     found: dict[int, Node] = {}
     for number, result in enumerate(results):
@@ -72,7 +72,7 @@ def nodes_of(results: Sequence[Tensor], names: Mapping[int, str], buffers: Colle
         while stack:
             t = stack.pop()
             if id(t) not in found:
-                found[id(t)] = Node(t, number, names.get(id(t), ""), id(t) in buffers)
+                found[id(t)] = Node(t, number, names.get(id(t), ""))
                 stack += [x for x in t.node.inputs if isinstance(x, Tensor)] if t.node is not None else []
     ordered: dict[int, Node] = {}
     for node in sorted((n for n in found.values() if n.function is not None), key=lambda n: n.function.sequence):

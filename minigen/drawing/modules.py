@@ -23,8 +23,10 @@ from minigen.nn.at_work import at_work
 
 
 @contextlib.contextmanager
-def watching(labels: dict[int, tuple[Part, ...]], modules: Mapping[str, Module]) -> Iterator[None]:
+def watching(labels: dict[int, tuple[Part, ...]], given: set[int], modules: Mapping[str, Module]) -> Iterator[None]:
     """Inside ``with``: which calls of Modules each Function of this thread is part of is put into `labels`, by its id.
+
+    The ids of Tensors that a Module is called with are put into `given`: these are not its own.
 
     What a `backward` does is part of the gradient of the call that its Function is part of. An id may come again after
     its Function is gone; the later entry counts, which is that of the living one.
@@ -46,6 +48,7 @@ def watching(labels: dict[int, tuple[Part, ...]], modules: Mapping[str, Module])
                     if id(module) not in paths:
                         _add_paths(paths, "", module)
                     calls[frame] = Part(len(calls), paths[id(module)], type(module).__name__)
+                    given.update(map(id, frame.f_locals["inputs"]))
             labels[id(function)] = tuple(calls[frame] for _, frame in stack)
         return function.forward(*arrays) if before is None else before(function, arrays)
 

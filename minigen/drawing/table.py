@@ -12,7 +12,8 @@ from minigen.drawing.boxes import Box
 
 def headline(boxes: Sequence[Box]) -> str:
     """One line: what is drawn, and how much of it."""
-    results = ", ".join(box.title.partition(" = ")[0] for box in boxes if box.results)
+    shown = sorted((number, box.title.partition(" = ")[0]) for box in boxes for number in box.results)
+    results = ", ".join(dict.fromkeys(title for _, title in shown))
     leaves = sum(box.operations == 0 for box in boxes)
     return f"{results}: {_count(sum(box.operations for box in boxes), 'operation')}, {_count(leaves, 'leaf', 'leaves')}"
 

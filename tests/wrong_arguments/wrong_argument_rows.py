@@ -241,6 +241,8 @@ MINIGEN = [
     Row("mg.compile", mg.compile, lambda: {"step": len}),
     Row("mg.explain_step", lambda fn, x, steps: mg.explain_step(fn, x, steps=steps),
         lambda: {"fn": explained, "x": t(2, 3), "steps": 1}),
+    Row("mg.draw", mg.draw, lambda: {
+        "y": t(2, 3) * 2.0, "path": SAVED + ".svg", "names": {"x": t(2)}, "values": True, "collapse": False}),
     Row("mg.gradcheck", lambda fn, x, **given: mg.gradcheck(fn, x, **given), lambda: {
         "fn": ops.tanh, "x": np.ones(2), "order": 1, "wrt": [0], "seed": 0, "rtol": None, "atol": None, "draws": 2,
         "directions": 2, "max_elements": 9, "allow_zero": False, "dtype": "float64", "self_test": False,
