@@ -1,0 +1,240 @@
+"""The guide: what its chapters show is what their code does; and the runner finds a page that is wrong.
+
+The blocks of all chapters run in the slow tests, and when the site is built (``docs/make/site.py``).
+
+Read next: ``docs/make/guide.py``.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from docs.make import guide
+from docs.make.chapter import GUIDE, chapters, faults_of_excerpts, faults_of_form, find, read, terms_of
+from docs.make.formulas import faults_of_formulas
+from docs.make.names import Source, UnknownNameError, source_of
+
+HERE = Path(__file__).parent / "chapters"
+RIGHT = HERE / "01_right.md"
+SECONDS = 60  # of processor time for a chapter: it takes 15, but on other processors, and beside other tests
+
+each_chapter = pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+
+
+@each_chapter
+def test_a_chapter_has_what_every_chapter_has(path: Path) -> None:
+    chapter = read(path)
+    faults = faults_of_form(chapter) + faults_of_excerpts(chapter) + guide.faults_of_names(chapter)
+    faults += faults_of_formulas(chapter)
+    kept = {address for _, address, _ in chapter.pictures}
+    assert not faults, "\n".join(map(str, faults))
+    assert all((path.parent / address).is_file() for address in kept)
+
+
+@pytest.mark.slow
+@each_chapter
+def test_what_a_chapter_shows_is_what_its_blocks_do(path: Path) -> None:
+    faults, seconds = guide.check(path)
+    assert not faults, "\n".join(map(str, faults))
+    assert seconds < SECONDS, (
+        f"{seconds:.0f} s of processor time; a chapter takes less than 15 when kernels are compiled"
+    )
+
+
+def test_the_pictures_are_those_of_the_chapters() -> None:
+    shown = {address for path in chapters() for _, address, _ in read(path).pictures}
+    kept = {f"images/{path.name}" for path in (GUIDE / "images").glob("*")}
+    assert kept == shown, "a picture that no chapter shows, or one that is missing: docs/guide/images"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """A copy of the right chapter, with its picture, to be spoilt."""
+    shutil.copytree(HERE, tmp_path / "guide")
+    return tmp_path / "guide" / RIGHT.name
+
+
+def spoil(page: Path, *changes: tuple[str, str]) -> list[str]:
+    """The faults of a page after changes in its text, without its path."""
+    text = page.read_text(encoding="utf-8")
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    page.write_text(text, encoding="utf-8")
+    faults, _ = guide.check(page)
+    return [str(fault).removeprefix(f"{page}:") for fault in faults]
+
+
+def test_a_right_chapter_has_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guide.main([str(RIGHT)]) == 0
+    assert re.fullmatch(r"01_right.md: no faults, \d+\.\d s\n", capsys.readouterr().out)
+    assert terms_of(read(RIGHT))[1] == ("sum", "what addition gives, which may be long.")
+
+
+def test_every_block_that_is_wrong_is_found_at_its_line(page: Path) -> None:
+    """One run, several faults: an output, a picture, an exit code, a stretch of the library, names."""
+    faults = spoil(
+        page,
+        ("[2. 4.]", "[2. 5.]"),
+        ("** 2 * x.data[0])", "** 2 * 1.2)"),
+        ("import os\n", "import os, sys\n"),
+        ("`mg.gradcheck`", "`mg.gradchek`"),
+        ("`minigen/ops/arithmetic.py` is", "`minigen/ops/nowhere.py` is"),
+    )
+    wanted = [
+        "9: `mg.gradchek`: minigen has no 'gradchek'",
+        "9: there is no minigen/ops/nowhere.py in the repository",
+        "25: the page shows\n[2. 5.]\ntook ... s\nbut the block prints\n[2. 4.]\ntook 0.25 s",
+        "40: images/01_square.png is not what the code makes: up to ",
+        "45: these lines do not stand in minigen/atomic.py (or not in this order):\nimport os, sys",
+    ]
+    assert len(faults) == len(wanted) and all(fault.startswith(w) for fault, w in zip(faults, wanted)), faults
+
+
+def outputs(page: Path, text: str) -> list[str]:
+    """The faults of the outputs of a page that has only this text."""
+    page.write_text(text, encoding="utf-8")
+    chapter = read(page)
+    faults = guide.faults_of_outputs(chapter, guide.run(chapter, page.parent))
+    return [str(fault).removeprefix(f"{page}:") for fault in faults]
+
+
+def test_a_block_that_raises_ends_the_chapter_with_its_traceback(page: Path) -> None:
+    raising = "```python\ndef f():\n    raise ValueError('no')\n```\n\nWords.\n\n```python\nf()\n```\n\n"
+    (fault,) = outputs(page, raising + "```python\nprint('not run')\n```\n")
+    assert re.search(r'^9: the block failed:\n.*md>", line 9, in.*md>", line 3, in f.*ValueError: no$', fault, re.S), (
+        fault
+    )
+    (fault,) = outputs(page, "```python\nprint(1)\nx = = 2\n```\n")
+    assert "line 3" in fault and "SyntaxError" in fault
+    (fault,) = outputs(page, "```python\nimport os\nos._exit(3)\n```\n")
+    assert fault.startswith("2: the block failed:\nthe process ended with code 3")
+
+
+def test_what_a_block_warns_of_is_its_output(page: Path) -> None:
+    (fault,) = outputs(page, "```python\nimport warnings\nwarnings.warn('careful')\n```\n")
+    assert "no text fence follows it" in fault and "UserWarning: careful" in fault
+
+
+def test_a_command_that_ends_otherwise_is_found(page: Path) -> None:
+    (fault,) = outputs(page, "```sh\nminigen nonsense\n```\n\n```text\n...\n```\n")
+    assert fault.startswith("2: the block failed:\nminigen nonsense\nended with exit code 2, wanted 0")
+    (fault,) = outputs(page, "```sh\nls\n```\n")
+    assert "only commands that begin with minigen are run" in fault
+
+
+def test_an_output_without_a_fence_is_found_and_written(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    (fault,) = spoil(page, ("```text\n[2. 4.]\ntook ... s\n```\n", ""))
+    assert fault.startswith("12: the block prints this, and no text fence follows it:\n[2. 4.]")
+    (page.parent / "images" / "01_square.png").unlink()
+    assert guide.main([str(page), "--write"]) == 0  # which compares what it has written
+    written = re.sub("\n{3,}", "\n\n", page.read_text(encoding="utf-8"))
+    assert written == text.replace("took ... s", "took 0.25 s")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("# 1. A right", "# 2. A right", 'wanted "# 1. Title"'),
+        ("### 1.2 Two\n", "### 1.4 Two\n", "wanted three headings, ### 1.1 to ### 1.3"),
+        ("## Terms\n", "## Words\n", 'no heading "## Terms"'),
+        ("**sum** - ", "**sum**: ", "has 2 terms"),
+        ("![A parabola from 0 to 81 over x from 0 to 9](images/01_square.png)", "", "has no picture"),
+        ("A command, and", "many words " * 1300, "words of prose; wanted at most 2500"),
+        ("```py\n", "```{literalinclude}\n", "a fence of '{literalinclude}'"),
+        ("\n```text\n[2.", "\nthis:\n\n```text\n[2.", "a text fence that stands right after no python or sh fence"),
+    ],
+)
+def test_what_a_chapter_lacks_is_said(page: Path, old: str, new: str, message: str) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    page.write_text(text.replace(old, new), encoding="utf-8")
+    assert message in "\n".join(map(str, faults_of_form(read(page))))
+
+
+def test_a_chapter_ends_with_a_link_to_the_next(page: Path) -> None:
+    page.with_name("02_next.md").write_text("# 2. Next\n", encoding="utf-8")
+    assert "wanted the next chapter, 02_next.md" in str(faults_of_form(read(page))[0])
+    page.write_text(f"{page.read_text(encoding='utf-8')}\nNext: [2. Next](02_next.md)\n", encoding="utf-8")
+    assert not faults_of_form(read(page))
+
+
+def test_a_formula_that_docutils_does_not_know_is_found(page: Path) -> None:
+    pytest.importorskip("mdit_py_plugins", reason="no extra docs: formulas are looked at when the site is built")
+    text = page.read_text(encoding="utf-8").replace("\\frac{d}{dx}", "\\fraction{d}{dx}").replace("= 2x$", "= \\no x$")
+    page.write_text(text, encoding="utf-8")
+    found = [(fault.line, fault.message) for fault in faults_of_formulas(read(page))]
+    assert [line for line, _ in found] == [3, 5] and "\\no" in found[0][1] and "\\fraction" in found[1][1]
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        ("a\nb\n", "a  \nb", True),
+        ("took ... s, ...\nend", "took 3 s, or 4\nend", True),
+        ("...", "anything\nat all", True),
+        ("a...", "ba", False),
+        ("a.b", "a-b", False),
+        ("", "", True),
+        ("", "a", False),
+    ],
+)
+def test_when_outputs_agree(shown: str, printed: str, same: bool) -> None:
+    assert guide.agree(shown, printed) is same
+
+
+def draw(path: Path, shift: int = 0, slope: float = 0.5, blur: int = 0) -> Path:
+    """A line of 2 pixels with a label: what moves in a picture that is stale, or only drawn by another version."""
+    image = Image.new("RGB", (400, 300), "white")
+    pen = ImageDraw.Draw(image)
+    pen.line([(0, 20), (399, 20 + 399 * slope)], fill=(31, 119 + blur, 180), width=2)
+    pen.text((50 + shift, 270), "a label of the axis", fill="black")
+    image.save(path)
+    return path
+
+
+def test_a_picture_of_another_version_passes_and_a_stale_one_does_not(tmp_path: Path) -> None:
+    kept = draw(tmp_path / "kept.png")
+    assert guide.difference(kept, draw(tmp_path / "same.png", shift=1, blur=4)) is None
+    assert "of 255" in str(guide.difference(kept, draw(tmp_path / "moved.png", slope=0.55)))
+    Image.fromarray(np.zeros((300, 401, 3), np.uint8)).save(tmp_path / "size.png")
+    assert "wanted (401, 300)" in str(guide.difference(kept, tmp_path / "size.png"))
+    (tmp_path / "a.svg").write_text("<svg/>\n"), (tmp_path / "b.svg").write_text("<svg> </svg>\n")
+    assert guide.difference(tmp_path / "a.svg", tmp_path / "a.svg") is None
+    assert guide.difference(tmp_path / "a.svg", tmp_path / "b.svg") == "another text"
+
+
+def test_a_chapter_is_found_by_its_number(page: Path) -> None:
+    assert find("1", page.parent) == find("01", page.parent) == page
+    with pytest.raises(SystemExit, match="got '9'; there are: 01_right.md"):
+        find("9", page.parent)
+
+
+def test_what_inline_code_names() -> None:
+    for code in ("ops.conv2d", "ops.conv2d(x, w)", "mg.ops.conv2d", "minigen.ops.conv2d"):
+        found = source_of(code)
+        assert found is not None and found.file == "minigen/ops/conv.py" and found.line
+        assert (
+            (guide.ROOT / found.file).read_text(encoding="utf-8").splitlines()[found.line - 1].startswith("def conv2d(")
+        )
+    for code in (
+        "minigen_kernels.reference.conv2d",
+        "minigen_kernels.cpu.conv2d",
+        "nn.Conv2d.weight",
+        "Tensor.backward",
+    ):
+        found = source_of(code)
+        assert found is not None and found.line
+    assert source_of("minigen/ops/") == Source("minigen/ops/")
+    assert source_of("minigen/ops/conv.py") == Source("minigen/ops/conv.py")
+    assert [source_of(code) for code in ("x", "x.grad", "--order 2", "loss.backward()", "3.5", "conv2d")] == [None] * 6
+    for code in ("mg.nothing", "ops.conv2d.nothing", "nn.Conv2d.nothing", "minigen.ops.nowhere", "minigen/ops/no.py"):
+        with pytest.raises(UnknownNameError):
+            source_of(code)
