@@ -29,6 +29,7 @@ for folder in (ROOT, ROOT / "kernels"):
 ROOTS = {"mg": "minigen", "minigen": "minigen", "minigen_kernels": "minigen_kernels", "Tensor": "minigen.Tensor",
          "Function": "minigen.Function", "FusedFunction": "minigen.FusedFunction"}  # fmt: skip
 ROOTS |= {room: f"minigen.{room}" for room in ("nn", "ops", "losses", "optim", "data", "metrics", "models", "autograd")}
+ENDINGS = {"cu", "cuh", "csv", "html", "json", "md", "npy", "npz", "onnx", "png", "pt", "py", "svg", "toml"}  # of files
 FOLDERS = (
     "minigen",
     "minigen_bench",
@@ -63,7 +64,7 @@ def source_of(code: str) -> Source | None:
             raise UnknownNameError(f"there is no {path[1]} in the repository")
         return Source(path[1], int(path[2]) if path[2] else None)
     name = re.fullmatch(r"([A-Za-z_]\w*(?:\.\w+)+)(\(.*\))?", code, re.S)
-    if name is None or name[1].split(".")[0] not in ROOTS:
+    if name is None or name[1].split(".")[0] not in ROOTS or name[1].split(".")[-1] in ENDINGS:
         return None
     first, *rest = name[1].split(".")
     return _place(_object(ROOTS[first].split(".") + rest, code))
@@ -79,8 +80,11 @@ def _object(words: list[str], code: str) -> tuple[Any, Any, str]:
             found = inspect.getattr_static(holder, word) if inspect.isclass(holder) else getattr(holder, word)
         except AttributeError as error:
             dotted = ".".join(words[:k])
+            module = sys.modules.get(".".join(words[: k - 1]))
             if inspect.ismodule(holder) and _is_module(dotted):
                 found = importlib.import_module(dotted)
+            elif not inspect.isclass(holder) and hasattr(module, word):  # `gradcheck` is a function and a room
+                holder, found = module, getattr(module, word)
             elif inspect.isclass(holder) and _is_set(holder, word):
                 return holder, None, word  # an attribute of instances: the class says it
             else:

@@ -1,0 +1,136 @@
+"""Build the site: the guide, the pages of docs/, the public names, the source. It lands in build/site.
+
+    pip install -e '.[docs]'
+    python docs/make/site.py                  # runs every block of the guide first: minutes
+    python docs/make/site.py --skip-blocks    # half a minute
+    python -m webbrowser build/site/index.html
+
+The site needs no network and no server: open ``index.html`` from the folder. Every warning is an error: a link that
+leads nowhere, a name in inline code that is not there, a formula that does not parse.
+
+Imports: Sphinx, in a process of its own, minigen. Read next: ``../conf.py``, ``../site/links.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # the folder of this script, which has files with the names of packages
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from docs.make import guide
+from docs.make.chapter import chapters
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "build" / "site"
+#: The pages by subject, in the order of the menu. Each page of docs/ is in one of them.
+MENU = {
+    "The guide": ["docs/guide/README", "docs/guide/[0-9]*", "docs/guide/glossary"],
+    "Train and look": ["docs/library", "docs/models", "docs/gallery", "docs/data", "docs/explore", "docs/watching",
+                       "docs/notebooks", "docs/doctor", "docs/results"],
+    "Check": ["docs/gradcheck", "docs/testing", "docs/kernel_view", "docs/kernels", "docs/gpu"],
+    "Exchange": ["docs/weights", "docs/onnx", "docs/onnx_load", "docs/conventions", "docs/distributed"],
+    "Inside": ["docs/architecture", "docs/performance", "docs/limits", "CONTRIBUTING", "CHANGELOG", "findings/README"],
+}  # fmt: skip
+
+
+def assemble(source: Path) -> None:
+    """Copy the pages and their pictures, write those of the public names, and the menu. What is the same stays."""
+    from docs.site import api
+
+    files = {f"{name}.md": (ROOT / f"{name}.md").read_bytes() for name in ("CONTRIBUTING", "CHANGELOG")}
+    for folder in ("docs", "findings"):
+        for path in (ROOT / folder).rglob("*.md"):
+            files[path.relative_to(ROOT).as_posix()] = path.read_bytes()
+    for path in (ROOT / "docs").rglob("images/**/*"):
+        if path.is_file():
+            files[path.relative_to(ROOT).as_posix()] = path.read_bytes()
+    rooms = api.pages()
+    for name, text in rooms.items():
+        files[f"api/{name}.rst"] = text.encode()
+    menu = "".join(_toctree(title, _pages(patterns)) for title, patterns in MENU.items())
+    menu += _toctree("Names", [f"api/{name}" for name in rooms])
+    files["index.md"] = (ROOT / "README.md").read_bytes() + menu.encode()
+    for name, data in files.items():
+        path = source / name
+        if not path.is_file() or path.read_bytes() != data:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    for path in [
+        path for path in source.rglob("*") if path.is_file() and path.relative_to(source).as_posix() not in files
+    ]:
+        path.unlink()
+
+
+def _pages(patterns: list[str]) -> list[str]:
+    found = [sorted(ROOT.glob(f"{pattern}.md")) for pattern in patterns]
+    return [path.relative_to(ROOT).with_suffix("").as_posix() for paths in found for path in paths]
+
+
+def _toctree(title: str, pages: list[str]) -> str:
+    return "\n```{toctree}\n:hidden:\n:caption: " + title + "\n\n" + "\n".join(pages) + "\n```\n" if pages else ""
+
+
+def run_blocks() -> None:
+    """Run the chapters, as many at once as there are processors. SystemExit with the faults, if there are any."""
+    workers = max(1, min(4, os.cpu_count() or 1))
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        results = list(pool.map(guide.check, chapters()))
+    for path, (faults, seconds) in zip(chapters(), results):
+        print(f"{path.name}: {len(faults) or 'no'} faults, {seconds:.1f} s", *faults, sep="\n", flush=True)
+    if any(faults for faults, _ in results):
+        raise SystemExit("site.py: the guide does not show what its code does; the site is not built")
+
+
+def build(site: Path, source: Path) -> None:
+    """Build the site from the pages in `source`, with the source that it links to; SystemExit if there is a warning."""
+    assemble(source)
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-c",
+        str(ROOT / "docs"),
+        str(source),
+        str(site),
+    ]
+    environment = {**os.environ, "MPLBACKEND": "Agg"}
+    if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
+        raise SystemExit("site.py: Sphinx warns; see above")
+    from docs.site import check, sources
+
+    sources.write(site, check.missing_sources(site))
+
+
+def main(words: list[str]) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="site.py", description=str(__doc__).split("\n")[0])
+    parser.add_argument("--skip-blocks", action="store_true", help="do not run the blocks of the guide")
+    parser.add_argument("--out", type=Path, default=SITE, help="the folder of the site [build/site]")
+    parser.add_argument("--fresh", action="store_true", help="delete what was built before")
+    given = parser.parse_args(words)
+    source = given.out.with_name(f"{given.out.name}-pages")
+    if given.fresh:
+        for folder in (given.out, source):
+            shutil.rmtree(folder, ignore_errors=True)
+    began = time.perf_counter()
+    if not given.skip_blocks:
+        run_blocks()
+        print(f"{len(chapters())} chapters, {time.perf_counter() - began:.0f} s", flush=True)
+    build(given.out, source)
+    print(f"{given.out / 'index.html'}: {time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
