@@ -18,7 +18,7 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "guide"
-WORDS = 2500
+WORDS, LAST = 2500, 16  # at most; the number of the last chapter
 RUN, EXCERPTS = ("python", "sh"), ("py", "cpp", "cuda")
 LANGUAGES = {*RUN, *EXCERPTS, "text", ""}
 
@@ -148,6 +148,8 @@ def faults_of_form(chapter: Chapter) -> list[Fault]:
     titles = [(level, text) for _, level, text in chapter.headings]
     if not titles or titles[0][0] != 1 or not titles[0][1].startswith(f"{number}. "):
         chapter.fault(1, f'begins with {titles[0][1] if titles else "no heading"!r}; wanted "# {number}. Title"')
+    if not question_of(chapter):
+        chapter.fault(1, "asks no question in its first paragraph; a chapter has one")
     if chapter.words > WORDS:
         chapter.fault(1, f"has {chapter.words} words of prose; wanted at most {WORDS}")
     if not chapter.pictures:
@@ -161,10 +163,9 @@ def faults_of_form(chapter: Chapter) -> list[Fault]:
     terms = terms_of(chapter)
     if not 3 <= len(terms) <= 10:
         chapter.fault(last, f"has {len(terms)} terms; wanted 3 to 10 lines `**word** - meaning.` below ## Terms")
-    follower = [path.name for path in chapters(chapter.path.parent) if path.name > chapter.path.name][:1]
     final = [address for line, address in chapter.links if line >= len(chapter.text.rstrip().splitlines())]
-    if follower and follower[0] not in final:
-        chapter.fault(last, f"has {final or 'no link'} in its last line; wanted the next chapter, {follower[0]}")
+    if number < LAST and not any(address.startswith(f"{number + 1:02}_") for address in final):
+        chapter.fault(last, f"has {final or 'no link'} in its last line; wanted one to chapter {number + 1}")
     return chapter.faults
 
 
@@ -175,6 +176,19 @@ def terms_of(chapter: Chapter) -> list[tuple[str, str]]:
         r"^(?:[-*] )?\*\*(.+?)\*\* - (.+?)(?=\n\n|\n(?:[-*] )?\*\*|\s*\Z)", section[1] if section else "", re.M | re.S
     )
     return [(word, " ".join(meaning.split())) for word, meaning in found]
+
+
+def question_of(chapter: Chapter) -> str:
+    """The question of a chapter: its first sentences, up to the question mark; "" if the first paragraph has none."""
+    after = "\n".join(chapter.lines[chapter.headings[0][0] :] if chapter.headings else [])
+    found = re.match(r"[^?]*\?", re.split(r"\n\s*\n", after.strip("\n"))[0])
+    words = " ".join(found[0].split()).removeprefix("**The question:**").strip("* ") if found else ""
+    return words[:1].upper() + words[1:]
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub gives to a heading."""
+    return re.sub(r"[^\w\- ]", "", re.sub(r"[`*$]", "", heading).lower()).replace(" ", "-")
 
 
 def faults_of_excerpts(chapter: Chapter) -> list[Fault]:

@@ -104,6 +104,9 @@ def faults_of_outputs(chapter: Chapter, outcomes: list[Outcome]) -> list[Fault]:
     faults = []
     for fence, outcome in zip([fence for fence in chapter.fences if fence.language in RUN], outcomes, strict=False):
         wanted = fence.shown.code if fence.shown else ""
+        machine = re.search(r"\S*site-packages\S*|(?<![\w.])/(?:home|root|tmp|usr|Users|work)/\S*", wanted)
+        if machine:
+            faults.append(Fault(chapter.path, fence.line, f"what is shown names a folder of one machine: {machine[0]}"))
         if outcome.error is not None:
             faults.append(Fault(chapter.path, fence.line, f"the block failed:\n{outcome.error.rstrip()}"))
         elif not agree(wanted, outcome.printed):

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from markdown_it import MarkdownIt
 
+from docs.make.chapter import slug
 from docs.make.names import ROOT
 
 
@@ -147,9 +148,9 @@ def anchors(path: Path) -> set[str]:
     for before, token in zip(tokens, tokens[1:]):
         if before.type == "heading_open":
             words = "".join(child.content for child in token.children or [] if child.type in ("text", "code_inline"))
-            slug = re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
-            count = found.get(slug, 0)
-            found[slug] = count + 1
+            name = slug(words)
+            count = found.get(name, 0)
+            found[name] = count + 1
             if count:
-                found[f"{slug}-{count}"] = 1
+                found[f"{name}-{count}"] = 1
     return {*found, *re.findall(r'<a (?:id|name)="([^"]+)"', text)}

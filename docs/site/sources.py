@@ -108,7 +108,9 @@ def _sentence(thing: Path) -> str:
     if file.suffix != ".py" or not file.is_file():
         return ""
     found = re.match(r'"""(.+?)(?:"""|\n\n|\n(?=    )|\Z)', file.read_text(encoding="utf-8"), re.S)
-    return f" <span>{html.escape(' '.join(found[1].split()))}</span>" if found else ""
+    text = html.escape(" ".join(found[1].split())) if found else ""
+    text = re.sub("`+(.+?)`+", r"<code>\1</code>", text)
+    return f" <span>{text}</span>" if text else ""
 
 
 def is_text(path: Path) -> bool:

@@ -117,9 +117,11 @@ def test_a_block_that_raises_ends_the_chapter_with_its_traceback(page: Path) -> 
     assert fault.startswith("2: the block failed:\nthe process ended with code 3")
 
 
-def test_what_a_block_warns_of_is_its_output(page: Path) -> None:
+def test_what_a_block_warns_of_is_its_output_and_no_path_of_a_machine_is_shown(page: Path) -> None:
     (fault,) = outputs(page, "```python\nimport warnings\nwarnings.warn('careful')\n```\n")
     assert "no text fence follows it" in fault and "UserWarning: careful" in fault
+    (fault,) = outputs(page, "```python\nprint('/home/me/x.py')\n```\n\n```text\n/home/me/x.py\n```\n")
+    assert "names a folder of one machine: /home/me/x.py" in fault
 
 
 def test_a_command_that_ends_otherwise_is_found(page: Path) -> None:
@@ -145,6 +147,8 @@ def test_an_output_without_a_fence_is_found_and_written(page: Path) -> None:
         ("# 1. A right", "# 2. A right", 'wanted "# 1. Title"'),
         ("### 1.2 Two\n", "### 1.4 Two\n", "wanted three headings, ### 1.1 to ### 1.3"),
         ("## Terms\n", "## Words\n", 'no heading "## Terms"'),
+        ("[2. Next](02_next.md)", "[3. Next](03_next.md)", "wanted one to chapter 2"),
+        ("How does a sum of squares fall?", "This is about sums.", "asks no question in its first paragraph"),
         ("**sum** - ", "**sum**: ", "has 2 terms"),
         ("![A parabola from 0 to 81 over x from 0 to 9](images/01_square.png)", "", "has no picture"),
         ("A command, and", "many words " * 1300, "words of prose; wanted at most 2500"),
@@ -157,13 +161,6 @@ def test_what_a_chapter_lacks_is_said(page: Path, old: str, new: str, message: s
     assert text.count(old) == 1
     page.write_text(text.replace(old, new), encoding="utf-8")
     assert message in "\n".join(map(str, faults_of_form(read(page))))
-
-
-def test_a_chapter_ends_with_a_link_to_the_next(page: Path) -> None:
-    page.with_name("02_next.md").write_text("# 2. Next\n", encoding="utf-8")
-    assert "wanted the next chapter, 02_next.md" in str(faults_of_form(read(page))[0])
-    page.write_text(f"{page.read_text(encoding='utf-8')}\nNext: [2. Next](02_next.md)\n", encoding="utf-8")
-    assert not faults_of_form(read(page))
 
 
 def test_a_formula_that_docutils_does_not_know_is_found(page: Path) -> None:

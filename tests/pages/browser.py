@@ -64,11 +64,18 @@ def browser() -> Any:
 
 @contextlib.contextmanager
 def opened(
-    place: str | Path, *, width: int = 1000, height: int = 800, dark: bool = False, allowed: tuple[str, ...] = ()
+    place: str | Path,
+    *,
+    width: int = 1000,
+    height: int = 800,
+    dark: bool = False,
+    allowed: tuple[str, ...] = (),
+    folder: Path | None = None,
 ) -> Iterator[Any]:
     """A page of Playwright, from a file (with the network off) or an address.
 
-    At the end: no request went elsewhere, and the console is empty but for messages that hold one of `allowed`.
+    At the end: no request went elsewhere (a page of several files: out of their `folder`), and the console is empty but
+    for messages that hold one of `allowed`.
     """
     from_file = isinstance(place, Path)
     address = place.resolve().as_uri() if isinstance(place, Path) else place
@@ -83,7 +90,11 @@ def opened(
         page.set_default_timeout(PATIENCE)
         foreign: list[str] = []
         said: list[str] = []
-        context.on("request", lambda request: None if is_own(request.url, address) else foreign.append(request.url))
+        home = folder.resolve().as_uri() + "/" if folder else None
+        context.on(
+            "request",
+            lambda request: None if is_own(request.url, address, home) else foreign.append(request.url),
+        )
         page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: said.append(f"error: {error}"))
         page.goto(address)
@@ -95,9 +106,11 @@ def opened(
         context.close()
 
 
-def is_own(url: str, address: str) -> bool:
-    """Does a request stay in the page: its own file, its own server, or what it holds itself?"""
+def is_own(url: str, address: str, folder: str | None = None) -> bool:
+    """Does a request stay in the page: its own file or folder, its own server, or what it holds itself?"""
     asked, home = urlsplit(url), urlsplit(address)
+    if folder is not None and url.startswith(folder):
+        return True
     if asked.scheme in ("data", "blob"):
         return True
     if home.scheme == "file":
