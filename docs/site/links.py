@@ -1,9 +1,5 @@
 """What the site adds to Sphinx: formulas as MathML, links of inline code to its source, links to files.
 
-The pages of the site lie as the files of the repository do: ``docs/gradcheck.md`` is ``docs/gradcheck.html``, and the
-source of ``minigen/ops/conv.py`` is ``minigen/ops/conv.py.html``, whose line 22 has the anchor ``L-22``. README.md is
-the first page, ``index.html``.
-
 Imports: Sphinx, docutils, docs/make. Read next: ``docstrings.py``, ``sources.py``.
 """
 
@@ -22,30 +18,13 @@ from sphinx.util.osutil import relative_uri
 
 from docs.make.formulas import mathml
 from docs.make.names import ROOT, Source, UnknownNameError, source_of
+from docs.site.addresses import address
 
 logger = logging.getLogger(__name__)
 #: Pages that tell of what there was: names that are gone are right there.
 HISTORY = ("CHANGELOG",)
 #: Names that in other pages than the guide may be those of PyTorch.
 SHORT = re.compile(r"(nn|ops|optim|data|losses|metrics|models)\.")
-
-
-def page_of(path: str) -> str | None:
-    """The page of the site that a Markdown file of the repository becomes, as Sphinx names it, or None."""
-    if path == "README.md":
-        return "index"
-    there = path in ("CONTRIBUTING.md", "CHANGELOG.md") or path.startswith(("docs/", "findings/"))
-    return path.removesuffix(".md") if there else None
-
-
-def address(source: Source) -> str:
-    """The page of a source, relative to the site."""
-    path = source.file.rstrip("/")
-    if path.endswith(".md") and (page := page_of(path)) is not None:
-        return f"{page}.html"
-    if (ROOT / path).is_dir():
-        return f"{path}/index.html"
-    return f"{path}.html" + (f"#L-{source.line}" if source.line else "")
 
 
 def from_page(page: str, target: str) -> str:

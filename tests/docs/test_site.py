@@ -21,8 +21,8 @@ from pages.browser import look, opened, screenshot
 from docs.make import glossary, site
 from docs.make.chapter import GUIDE, chapters
 from docs.site import api, check
+from docs.site.addresses import page_of
 from docs.site.docstrings import as_rst
-from docs.site.links import page_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
