@@ -30,12 +30,12 @@ class Page:
     anchors: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        for found in re.finditer(r'\s(href|src|id)="([^"<>]*)"', self.text):  # in text a quotation mark is &quot;
-            value = html.unescape(found[2])
-            if found[1] == "id":
-                self.anchors.add(value)
-            else:
-                self.links.append((found.start(2), value))
+        for tag in re.finditer(r"<\w+\s[^<>]*>", self.text):  # in text "<" is &lt;
+            for key, value in re.findall(r'\s(href|src|id)="([^"]*)"', tag[0]):
+                if key == "id":
+                    self.anchors.add(html.unescape(value))
+                else:
+                    self.links.append((tag.start(), html.unescape(value)))
 
 
 def read(path: Path) -> Page:

@@ -51,7 +51,7 @@ def test_a_wrong_link_of_the_markdown_is_found(tmp_path: Path) -> None:
 
 
 def test_a_wrong_link_of_a_site_is_found(tmp_path: Path) -> None:
-    (tmp_path / "b.html").write_text('<p id="there">src="text"</p>', encoding="utf-8")
+    (tmp_path / "b.html").write_text('<p id="there">&lt;a href="text"></p>', encoding="utf-8")
     (tmp_path / "a.html").write_text(
         '<a href="b.html#there"></a><a href="#own"></a><i id="own"></i><a href="https://example.org"></a>\n'
         '<a href="c.html"></a>\n<a href="b.html#not"></a>\n<img src="x.png">\n<a href="../d.html"></a>\n'
