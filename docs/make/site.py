@@ -36,7 +36,8 @@ MENU = {
     "The guide": ["docs/guide/README", "docs/guide/[0-9]*", "docs/guide/glossary"],
     "Train and look": ["docs/library", "docs/models", "docs/gallery", "docs/data", "docs/explore", "docs/watching",
                        "docs/notebooks", "docs/doctor", "docs/results"],
-    "Check": ["docs/gradcheck", "docs/testing", "docs/kernel_view", "docs/kernels", "docs/anatomy", "docs/drawing", "docs/gpu"],
+    "Check": ["docs/gradcheck", "docs/testing", "docs/kernel_view", "docs/kernels", "docs/drawing",
+              "docs/anatomy", "docs/gpu"],
     "Exchange": ["docs/weights", "docs/onnx", "docs/onnx_load", "docs/conventions", "docs/distributed"],
     "Inside": ["docs/architecture", "docs/performance", "docs/limits", "CONTRIBUTING", "CHANGELOG", "findings/README"],
 }  # fmt: skip
