@@ -41,7 +41,10 @@ class GetItem(Function):
 
 
 class ScatterAdd(Function):
-    """Zeros of `shape` to which x is added at `index`; where an index comes twice, both are added."""
+    """Zeros of `shape` to which x is added at `index`; where an index comes twice, both are added.
+
+    Derived in docs/guide/04_broadcasting.md.
+    """
 
     index: Any
     shape: tuple[int, ...]

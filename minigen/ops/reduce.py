@@ -1,7 +1,7 @@
 """Reductions, which make one number of many: sum, mean, max, min, var, norm, prod; cumsum; and broadcasting.
 
-The gradient of a sum is a broadcast, and that of a broadcast a sum. `axis` is an axis, a tuple of axes or None for all;
-`keepdims` keeps the reduced axes with length 1, as in NumPy.
+The gradient of a sum is a broadcast, and that of a broadcast a sum, as derived in docs/guide/04_broadcasting.md. `axis`
+is an axis, a tuple of axes or None for all; `keepdims` keeps the reduced axes with length 1, as in NumPy.
 
 Imports: autograd, indexing, shape, kernels. Read next: ``softmax.py``.
 """
@@ -259,7 +259,10 @@ def cumsum(x: Tensor, axis: int) -> Tensor:
 
 
 def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Sum over the axes along which `shape` was broadcast to the shape of `x`: the adjoint of `broadcast_to`."""
+    """Sum over the axes along which `shape` was broadcast to the shape of `x`: the adjoint of `broadcast_to`.
+
+    Derived in docs/guide/04_broadcasting.md.
+    """
     x = as_tensor(x)
     shape = shape if type(shape) is tuple else whole_shape("sum_to", shape)
     if x.data.shape == shape:

@@ -51,7 +51,7 @@ class Reshape(Function):
 
 
 class Transpose(Function):
-    """The axes in another order."""
+    """The axes in another order. Its gradient is derived in docs/guide/04_broadcasting.md."""
 
     axes: tuple[int, ...]
 
