@@ -60,7 +60,7 @@ def exercise(ctx: click.Context, number: str | None, file: str | None, start: st
             echo(f"{one.number} {one.title}\n\n{one.task.strip()}\n\n{_indented(one.start)}\n")
         echo(f"next: minigen exercise {number} --start answers.py")
     else:
-        ctx.exit(_check(file, exercises))
+        ctx.exit(_check(number, file, exercises))
 
 
 def _list() -> None:
@@ -83,12 +83,16 @@ def _write(path: str, text: str) -> None:
     write_atomically(path, text.encode())
 
 
-def _check(file: str, exercises: tuple[Exercise, ...]) -> int:
+def _check(number: str, file: str, exercises: tuple[Exercise, ...]) -> int:
     """Check the answers one by one, say what is wrong, and return the exit code."""
     try:
         answers = Answers(file)
     except UserCodeError as error:
         raise ConfigError(f"{file} cannot be run: {why_not_loaded(error)}") from error
+    except ConfigError as error:
+        if os.path.exists(file):
+            raise
+        raise ConfigError(f"{error} To begin one: minigen exercise {number} --start {file}") from error
     width = max(len(one.title) for one in exercises)
     outcomes: list[Outcome] = []
     for one in exercises:

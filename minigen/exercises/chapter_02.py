@@ -161,17 +161,18 @@ of both inputs. Find $\partial y / \partial a$ first; it has a short form in whi
         start='''def gradients(y, xs):
     """dy/dx for each node x in xs, as a list of numbers.
 
-    A node has `inputs`, the nodes that it was made from; `local`, its derivative by each of them, a number each; and
-    `order`, a number that is larger than those of its inputs.
+    A node has `inputs`, the nodes that it was made from; `local`, its derivative with respect to each of them, a
+    number; and `order`, a number that is larger than those of its inputs.
     """
     ...
 ''',
         check=check_gradients,
         task=r"""
 Here the graph is made of numbers, and the local derivatives are already there. A node has `inputs`, a tuple of the
-nodes that it was made from; `local`, a tuple of the derivatives of the node by each of these; and `order`, a number
-larger than the `order` of its inputs. Write `gradients(y, xs)`: a list of $dy/dx$ for each node in `xs`, 0 for one that
-`y` does not depend on. It has to be done in one walk: the check counts how often you look at the inputs of a node.
+nodes that it was made from; `local`, a tuple of the derivatives of the node with respect to these; and `order`, a
+number larger than the `order` of its inputs. Write `gradients(y, xs)`: a list of $dy/dx$ for each node in `xs`, 0 for
+one that `y` does not depend on. It has to be done in one walk: the check counts how often you look at the inputs of a
+node.
 """,
     ),
     Exercise(

@@ -140,7 +140,7 @@ import minigen as mg
 
 
 def penalty(critic, x):
-    """The squared norm of the gradient of critic(x) by x, mean over the images x (N, D), as a Tensor of one number."""
+    """The squared norm of the gradient of critic(x), mean over images x (N, D), as a Tensor of one number."""
     ...
 ''',
         check=check_penalty,

@@ -42,7 +42,11 @@ WRONG = {
     ("one",): "'one' is no exercise: write the number of a chapter, 2, or of an exercise, 2.1",
     ("1.",): "'1.' is no exercise",
     ("1", "there.txt"): "there.txt is no Python file",
-    ("1", "answer.py"): "there is no file answer.py",
+    (
+        "1",
+        "answer.py",
+    ): "there is no file answer.py. Did you mean 'answers.py'? To begin one: minigen exercise 1 --start answer.py",
+    ("1", "x.py"): "there is no file x.py. To begin one: minigen exercise 1 --start x.py",
     ("--start", "a.py"): "--start: of which chapter?",
     ("1", "a.py", "--start", "b.py"): "a.py is to be checked, b.py to be written: give one of the two",
     ("1", "--start", "b"): "--start b: take a name that ends in .py",
