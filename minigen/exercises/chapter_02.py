@@ -72,7 +72,7 @@ def check_gradients(answers: Any) -> None:
 
     def ask(graph: Graph, y: Node, xs: list[Node], where: str, hint: str) -> None:
         got = answers.gradients(y, list(xs))
-        if got is None or len(got) != len(xs):
+        if not isinstance(got, (list, tuple, np.ndarray)) or len(got) != len(xs):
             raise Mistake(f"gradients(y, xs) is {got!r}, wanted a list of {len(xs)} numbers, one for each of xs")
         wanted = [graph.rows[y.order].get(x.order, 0.0) for x in xs]
         try:

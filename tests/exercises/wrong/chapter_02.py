@@ -47,7 +47,8 @@ def gradients(y, xs):
     def one(node, x):
         return (node is x) + sum(one(i, x) * d for i, d in zip(node.inputs, node.local))
     return [one(y, x) for x in xs]""", "2^40 paths"),
-    ("2.2", "def gradients(y, xs):\n    return 1.0", "TypeError: object of type 'float' has no len()"),
+    ("2.2", "def gradients(y, xs):\n    return 1.0", "is 1.0, wanted a list of 2 numbers"),
+    ("2.2", "def gradients(y, xs):\n    return {1: 1.0, 2: 3.0}", "wanted a list of 2 numbers"),
     ("2.2", "def gradients(y, xs):\n    return [1.0]", "is [1.0], wanted a list of 2 numbers"),
     ("2.2", WALK + """
     for node in sorted(found, key=lambda node: -node.order):
