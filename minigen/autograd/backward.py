@@ -1,7 +1,7 @@
 """The backward pass: from a Tensor back along its history to the gradients of what it was made from.
 
 `grad` and `Tensor.backward` both find what lies between the result and the targets, then call the `backward` of each
-Function on this path, the last one first.
+Function on this path, the last one first. The idea is built up in docs/guide/02_engine.md.
 
 Imports: tensor, changes, few_launches, recording, shapes. Read next: ``fused.py``.
 """

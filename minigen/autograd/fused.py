@@ -1,5 +1,7 @@
 """FusedFunction: the first derivative is a hand-written kernel, the higher ones are those of its definition.
 
+Why an engine needs this is in docs/guide/03_higher_orders.md.
+
 Imports: function, backward, tensor, recording. Read next: ``recording.py``, then ``ops/arithmetic.py``.
 """
 

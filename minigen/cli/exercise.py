@@ -8,6 +8,7 @@ Imports: exercises. Read next: ``minigen/exercises/chapters.py``.
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -53,7 +54,7 @@ def exercise(ctx: click.Context, number: str | None, file: str | None, start: st
         if file is not None:
             raise ConfigError(f"{file} is to be checked, {start} to be written: give one of the two")
         _write(start, start_file(number, exercises, start))
-        echo(f"written: {start}\nnext: fill it in, then minigen exercise {number} {start}")
+        echo(f"written: {start}\nnext: fill it in, then minigen exercise {number} {shlex.quote(start)}")
     elif file is None:
         echo(f"{found.number}. {found.title}\n")
         for one in exercises:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import _thread
 import ast
 import contextlib
+import shlex
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -119,7 +120,9 @@ def start_file(what: str, exercises: Sequence[Exercise], path: str) -> str:
         task = [f"# {line}".rstrip() for line in exercise.task.strip().splitlines()]
         body = "\n".join(lines).strip("\n")
         parts.append("\n".join([f"# {exercise.number} {exercise.title}", "#", *task, "\n", body]))
-    head = f'"""Exercise {what} of the guide. To check the answers: minigen exercise {what} {Path(path).name}"""'
+    head = (
+        f"# Exercise {what} of the guide. To check the answers: minigen exercise {what} {shlex.quote(Path(path).name)}"
+    )
     return "\n\n\n".join(["\n".join([head, *([""] if imports else []), *imports]), *parts]) + "\n"
 
 

@@ -20,10 +20,10 @@ from minigen_kernels import Array
 class StepSizes:
     """The steps for one dtype, relative to the size of the numbers that are moved.
 
-    The error of a central difference is about t^2 (truncation) plus `eps` / t (rounding). The step `first` suffices if
-    it agrees with the analytic value and the curvature is small; `first` and `second` suffice for nearly every smooth
-    function. If they disagree, or there may be a kink, the `others` are used too: larger ones against rounding, smaller
-    ones to avoid a kink nearby.
+    The error of a central difference is about t^2 (truncation) plus `eps` / t (rounding), as derived in
+    docs/guide/01_derivatives.md. The step `first` suffices if it agrees with the analytic value and the curvature is
+    small; `first` and `second` suffice for nearly every smooth function. If they disagree, or there may be a kink, the
+    `others` are used too: larger ones against rounding, smaller ones to avoid a kink nearby.
 
     `kink_range`: steps in between are used to detect kinks. `noisy`: steps below it show the rounding error of f.
     `small`: truncation does not matter below it. `coarse`: the estimate from steps above it is `coarse`, see

@@ -122,6 +122,12 @@ def test_wrong_words(minigen, words):
     assert result.err.startswith("minigen: error: ") and WRONG[words] in result.err
 
 
+def test_ctrl_c(minigen):
+    Path("answers.py").write_text("def derivative(x):\n    raise KeyboardInterrupt", encoding="utf-8")
+    result = minigen("exercise", "1.1", "answers.py")
+    assert (result.code, result.out, result.err.strip()) == (130, "", "minigen: interrupted")
+
+
 def test_not_a_number_and_what_the_file_prints(minigen):
     source = "import numpy as np\nprint('mine')\ndef derivative(x):\n    return x / (x - x)"
     Path("answers.py").write_text(source, encoding="utf-8")
