@@ -87,7 +87,7 @@ def derivative(x):
 ''',
         check=check_derivative,
         task=r"""
-Find by hand the derivative of $f(x) = x\,\sigma(x)$, where $\sigma(x) = 1 / (1 + e^{-x})$ (a common
+Find by hand the derivative of $f(x) = x\sigma(x)$, where $\sigma(x) = 1 / (1 + e^{-x})$ (a common
 activation, called SiLU or swish). Write it as `derivative(x)` for an array `x`. The check is `mg.gradcheck`.
 """,
     ),
@@ -107,7 +107,7 @@ def best_step(size, fourth):
         task=r"""
 Add the Taylor series of $f(x+h)$ and $f(x-h)$, both up to $h^4$, and solve for $f''(x)$: that is the formula
 `second(f, x, h)`. Read off the first term that is left over: the truncation error. For the rounding error take
-that each of $f(x+h)$, $f(x)$, $f(x-h)$ is off by up to $u\,|f|$, all in the worst direction; doubling a number adds no
+that each of $f(x+h)$, $f(x)$, $f(x-h)$ is off by up to $u|f|$, all in the worst direction; doubling a number adds no
 error. Then minimise the sum: `best_step(size, fourth)` with $|f|$ = `size`, $|f^{(4)}|$ = `fourth` and $u = 2^{-53}$.
 """,
     ),

@@ -145,9 +145,9 @@ def penalty(critic, x):
 ''',
         check=check_penalty,
         task=r"""
-Write `penalty(critic, x)`: for images `x`, an array (N, D), the squared norm $\|\nabla_x D(x_n)\|^2$, mean over the
-images. `critic` takes a Tensor (N, D) and returns scores (N, 1). The penalty must reach the weights of the critic: the
-check is `mg.gradcheck` of the penalty as a function of these weights.
+Write `penalty(critic, x)`: for images `x`, an array (N, D), the squared norm $\Vert \nabla_x D(x_n) \Vert^2$, mean
+over the images. `critic` takes a Tensor (N, D) and returns scores (N, 1). The penalty must reach the weights of the
+critic: the check is `mg.gradcheck` of the penalty as a function of these weights.
 """,
     ),
 )
