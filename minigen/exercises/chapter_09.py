@@ -125,8 +125,8 @@ class RmsNorm(mg.Function):
         task=r"""
 `RmsNorm` divides each row of x (R, D) by its root mean square: $y_j = x_j / s$ with
 $s = \sqrt{\mathrm{mean}(x^2) + \varepsilon}$ and $\varepsilon = 10^{-5}$; there is no mean to subtract. Its first
-derivative is $gx_j = (g_j - y_j \, \mathrm{mean}(g y)) / s$ (why?). Make it right to the second order: keep
-`forward`, and either compute in `backward` what depends on x again, or turn it into a `mg.FusedFunction` with
+derivative is $gx_j = (g_j - y_j \mathrm{mean}(g y)) / s$ (why?). Make it right to the second order: keep `forward`,
+and either compute in `backward` what depends on x again, or turn it into a `mg.FusedFunction` with
 `backward_arrays` and `definition`.
 """,
     ),

@@ -112,7 +112,7 @@ def gaussian_kl_between(mu1, logvar1, mu2, logvar2):
 ''',
         check=check_gaussian_kl_between,
         task=r"""
-Derive $\mathrm{KL}(N(\mu_1, v_1) \,\|\, N(\mu_2, v_2))$ as above; now $r$ has a mean and a variance, too. Write
+Derive $\mathrm{KL}(N(\mu_1, v_1) \Vert N(\mu_2, v_2))$ as above; now $r$ has a mean and a variance, too. Write
 `gaussian_kl_between(mu1, logvar1, mu2, logvar2)` in Tensor operations (`ops.exp`, `+`, `*`, ...): the divergence of
 each element. It must be finite for float32 log-variances of 95, where $e^{95}$ is not: no variance, only a ratio of
 variances, is ever needed.
