@@ -2,13 +2,14 @@
 # GCC 12.2: a static variable inside of a function template is not put into the section that its attribute names, and
 # there is no word of it, also with -Wall -Wextra. The same declaration in an ordinary function is obeyed, and in an
 # inline function it is an error. A template's statics are emitted in a group of their own (COMDAT), of which the linker
-# keeps one, and the name of the section is dropped on the way. Clang obeys the attribute.
+# keeps one, and the name of the section is dropped on the way.
 #
 # Who meets it: registries of records in a section of their own (between __start_NAME and __stop_NAME), whose entries in
 # templates are then missing; here it was the shared memory of CUDA kernels run on the host, which was to be filled with
 # NaN between these two, and half of the arrays were not.
 #
-# What helps: no section; a call behind each declaration, which notes the address. FRRouting met the same ("xref.c").
+# What helps: no section; a call behind each declaration, which notes the address. FRRouting met the same (its xref.c), and
+# reports that Clang obeys the attribute.
 #
 # Run: bash findings/gcc_section_ignored_in_templates.sh. It needs g++ and downloads nothing. Exit code 0: as seen.
 #
