@@ -1,9 +1,9 @@
 """One step, watched: every call of a kernel, and every Function that NumPy computes, with its time.
 
-There are three seams, and nothing stands in them otherwise: the kernels of a device (`recorded_by`), and in this thread
+There are four seams, and nothing stands in them otherwise: the kernels of a device (`recorded_by`); in this thread
 ``recording.watch`` and ``recording.watch_backward``, which the engine calls in the place of a Function's `forward` and
-`backward`. A time is that of a kernel alone, or of a Function that calls none. What the watching costs is measured,
-too, and taken off.
+`backward`; and `noting_steps`, which is told where an optimizer's step begins and ends. A time is that of a kernel
+alone, or of a Function or an optimizer that calls none. What the watching costs is measured, too, and taken off.
 
 Imports: costs, functions, places, autograd, device, optim, kernels. Read next: ``explain.py``.
 """
@@ -20,12 +20,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigen.anatomy.costs import cost
+from minigen.anatomy.costs import cost, least_bytes
 from minigen.anatomy.functions import PRODUCT, function_cost, gradient_cost
 from minigen.anatomy.places import Places
 from minigen.autograd import Function, FusedFunction, Tensor, is_recording
 from minigen.autograd.recording import recording
 from minigen.device import Device, cuda_event, cuda_seconds
+from minigen.optim.optimizer import Noted, Optimizer, noting_steps
 from minigen_kernels import KernelSet, blas_multiplies, for_device, for_host, recorded_by
 
 Clock = Callable[[], float]
@@ -92,6 +93,7 @@ class Watch:
         self._made_in: weakref.WeakKeyDictionary[Function, tuple[str, int]] = weakref.WeakKeyDictionary()
         self._calls: list[tuple[Key, Span]] = []
         self._watching = 0.0
+        self._update: tuple[int, Any, float] = (0, None, 0.0)
         self._order = 0  # of the derivative that is being computed
         self._phase = "backward"
 
@@ -99,7 +101,7 @@ class Watch:
     def _installed(self) -> Iterator[None]:
         before = recording.watch, recording.watch_backward
         try:
-            with recorded_by(_Kernels(self, self._kernels), self._device):
+            with recorded_by(_Kernels(self, self._kernels), self._device), noting_steps(_Steps(self)):
                 recording.watch, recording.watch_backward = self.forward, self.backward
                 yield
         finally:
@@ -198,6 +200,25 @@ class Watch:
         self._watching += self._clock() - came - (done - begun)
         return gxs
 
+    def update_begins(self) -> None:
+        """An optimizer's step."""
+        self._update = len(self._calls), self._event(), self._clock()
+
+    def update_ends(self, optimizer: Optimizer) -> None:
+        """If it has called no kernel, it is one of the user's own, and a row."""
+        came = self._clock()
+        before, start, begun = self._update
+        if len(self._calls) == before:
+            span = Span(begun, came, start, self._event())
+            arrays = [(p.data, *state.values()) for p, state in zip(optimizer.params, optimizer.states)]
+            read = [p.grad.data for p in optimizer.params if p.grad is not None]
+            moved = sum(map(least_bytes, read)) + 2 * sum(least_bytes(a) for one in arrays for a in one)
+            shapes, like = tuple(p.shape for p in optimizer.params), read[0] if read else np.zeros(0, np.float32)
+            name, room = type(optimizer).__name__, "NumPy" if isinstance(like, np.ndarray) else "CuPy"
+            key = Key("update", name, "", name, room, shapes, str(like.dtype), None, moved)
+            self._calls.append((key, span))
+        self._watching += self._clock() - came
+
     # The parts.
 
     def _part(self) -> Context:
@@ -232,6 +253,26 @@ def _key_of_numpy(
     library = "NumPy" if isinstance(y, (np.ndarray, np.generic)) else "CuPy"
     room = {"NumPy": "BLAS", "CuPy": "cuBLAS"}[library] if name == PRODUCT else library
     return Key(context.phase, context.operation, context.where, name, room, tuple(shapes), str(y.dtype), flops, moved)
+
+
+class _Steps(Noted):
+    """Hears where the steps of optimizers begin and end."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        super().__init__()
+
+    @property
+    def inside(self) -> bool:
+        """Of a step."""
+        return bool(self.steps)
+
+    @inside.setter
+    def inside(self, inside: bool) -> None:
+        if inside:
+            self._watch.update_begins()
+        elif self.steps:
+            self._watch.update_ends(self.steps.pop()[0])
 
 
 class _Kernels:

@@ -213,9 +213,9 @@ _noted: ContextVar[Noted | None] = ContextVar("noted", default=None)
 
 
 @contextmanager
-def noting_steps() -> Iterator[Noted]:
+def noting_steps(noted: Noted | None = None) -> Iterator[Noted]:
     """Inside of the ``with`` block, note what a recorded graph has to know of optimizers."""
-    noted = Noted()
+    noted = Noted() if noted is None else noted
     token = _noted.set(noted)
     try:
         yield noted

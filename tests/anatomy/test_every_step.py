@@ -13,18 +13,8 @@ from algorithms.catalog_runs import MODELS, build_small, images_for
 
 import minigen as mg
 from minigen import nn
-from minigen.anatomy.machine import Rates
 from minigen.autograd import Tensor, grad
 from minigen.inventory import ITEMS
-
-RATES = Rates("a machine", 1e11, ((1 << 15, 5e10), (1 << 25, 1e10)), 1e-6)
-
-
-@pytest.fixture(autouse=True)
-def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rates are given: these tests are about the step."""
-    monkeypatch.setattr("minigen.anatomy.explain.rates", lambda device, dtype: RATES)
-
 
 FAST = ("ae", "vae", "wgan-gp", "vq-vae", "aae", "unrolled-gan")
 ALL = [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in MODELS]

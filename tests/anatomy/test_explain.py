@@ -5,38 +5,26 @@ Read next: ``test_costs.py``.
 
 from __future__ import annotations
 
-import io
 import json
-import random
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from anatomy.rates import RATES
 from capture.toy import Toy
 
 import minigen as mg
 from minigen import losses, nn, ops, optim
 from minigen.anatomy import Anatomy
 from minigen.anatomy.explain import anatomy_of, floor_of, measure
-from minigen.anatomy.machine import Rates
 from minigen.anatomy.places import Places
 from minigen.anatomy.watch import Key
 from minigen.autograd import Function, FusedFunction, Tensor, grad
-from minigen.autograd.recording import recording
-from minigen_kernels import for_array, for_device, in_reference
+from minigen_kernels import for_device, in_reference
 
-RATES = Rates("a machine", 1e11, ((1 << 15, 5e10), (1 << 25, 1e10)), 1e-6)
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-
-
-@pytest.fixture(autouse=True)
-def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rates are given: these tests are about the step."""
-    monkeypatch.setattr("minigen.anatomy.explain.rates", lambda device, dtype: RATES)
 
 
 def rows_of(anatomy: Anatomy, **wanted: Any) -> list[Any]:
@@ -186,90 +174,42 @@ def test_of_a_function_of_one_s_own_the_flops_are_unknown() -> None:
     assert "?" in str(taken)
 
 
+class Descent(optim.Optimizer):
+    """An optimizer in NumPy."""
+
+    def init_state(self, p: Any) -> dict[str, Any]:
+        return {"sum": np.zeros_like(p)}
+
+    def update(self, p: Any, g: Any, state: dict[str, Any]) -> None:
+        state["sum"] += g
+        p -= self.lr * state["sum"]
+
+
+def test_an_optimizer_of_one_s_own_is_a_row() -> None:
+    layer = nn.Dense(4, 3)
+    own, adam = Descent(layer.parameters(), lr=0.1), optim.Adam(layer.parameters())
+
+    def step() -> None:
+        layer.zero_grad()
+        layer(Tensor(X)).sum().backward()
+        own.step()
+        adam.step()
+
+    before = layer.weight.data.copy()
+    taken = mg.explain_step(step, steps=2)
+    (row,) = rows_of(taken, operation="Descent")
+    assert (row.phase, row.kernel, row.room, row.flops, row.calls) == ("update", "Descent", "NumPy", None, 1)
+    assert row.bytes == 5 * 4 * 15 and row.shapes == ((3, 4), (3,))  # reads p, g, the sum; writes p and the sum
+    assert sorted(one.operation for one in rows_of(taken, phase="update")) == ["Descent", "adam_update", "adam_update"]
+    assert (layer.weight.data == before).all() and not own.states[0]["sum"].any()
+
+
 def test_products_of_stacks_are_blas_and_their_gradients_are_counted() -> None:
     a, b = (Tensor(np.ones((3, 20, 20), np.float32), requires_grad=True) for _ in range(2))
     taken = mg.explain_step(lambda: (a @ b).sum().backward(), steps=1)
     forward, backward = (rows_of(taken, operation="MatMul", phase=phase)[0] for phase in ("forward", "backward"))
     assert (forward.room, forward.flops, forward.bytes) == ("BLAS", 2 * 3 * 20**3, 4 * 3 * 1200)
     assert (backward.room, backward.flops) == ("BLAS", 4 * 3 * 20**3)
-
-
-# Nothing is left.
-
-
-def test_results_have_the_same_bits_and_all_is_put_back() -> None:
-    watched, plain = Toy(device="cpu"), Toy(device="cpu")
-    for toy in (watched, plain):
-        toy.step(X)
-    before = watched.state()
-    gradients = [p.grad for p in watched.network.parameters()]
-    mg.explain_step(watched.step, X, steps=3)
-    assert watched.state() == before == plain.state()
-    assert all(p.grad is g for p, g in zip(watched.network.parameters(), gradients))
-    for toy in (watched, plain):
-        toy.result = toy.step(X)["loss"].data.tobytes()  # type: ignore[attr-defined]
-    assert watched.result == plain.result and watched.state() == plain.state()  # type: ignore[attr-defined]
-
-
-def test_a_watched_step_computes_what_a_plain_one_does() -> None:
-    toy, again, sink = Toy(device="cpu"), Toy(device="cpu"), io.BytesIO()  # whose contents nobody puts back
-    with pytest.warns(UserWarning, match="sink is an iterator"):
-        mg.explain_step(lambda: sink.write(toy.step(X)["loss"].data.tobytes()), steps=2)
-    assert sink.getvalue() == b"".join(again.step(X)["loss"].data.tobytes() for _ in range(7))
-
-
-def test_numbers_and_containers_of_python_are_put_back() -> None:
-    state: dict[str, Any] = {"k": 0.5, "seen": [1], "names": {"a"}}
-
-    class Counting:
-        count = 0
-
-        def __call__(self) -> None:
-            self.count += 1
-            self.last = self.count
-            state["k"] *= 2
-            state["seen"].append(2)
-            state["names"].add("b")
-            state["new"] = np.random.default_rng().random() + np.random.rand() + random.random()
-
-    step, here = Counting(), (random.getstate(), np.random.get_state()[1].tolist())  # type: ignore[index]
-    mg.explain_step(step, steps=2)
-    assert state == {"k": 0.5, "seen": [1], "names": {"a"}}
-    assert (step.count, vars(step)) == (0, {})
-    assert here == (random.getstate(), np.random.get_state()[1].tolist())  # type: ignore[index]
-
-
-def test_what_an_iterator_gave_is_gone_and_a_warning_says_so() -> None:
-    batches: Iterator[Any] = iter([X] * 100)
-    with pytest.warns(UserWarning, match=r"explain_step: not all is as it was .*batches is an iterator"):
-        mg.explain_step(lambda: ops.sigmoid(Tensor(next(batches))), steps=1)
-
-
-def test_an_error_of_the_step_comes_through_and_leaves_nothing_behind() -> None:
-    toy = Toy(device="cpu")
-    before = toy.state()
-
-    def step() -> None:
-        toy.step(X)
-        raise RuntimeError("out of luck")
-
-    with pytest.raises(RuntimeError, match="out of luck"):
-        mg.explain_step(step)
-    assert toy.state() == before
-    assert (recording.watch, recording.watch_backward) == (None, None)
-    assert for_array(X) is for_device("cpu") and for_device("cpu").__name__ == "minigen_kernels.cpu"  # type: ignore[attr-defined]
-
-
-def test_another_thread_is_not_watched() -> None:
-    layer = nn.Dense(4, 3)
-
-    def step() -> None:
-        other = threading.Thread(target=lambda: layer(Tensor(X)))
-        other.start()
-        other.join()
-        ops.sigmoid(Tensor(X))
-
-    assert [row.kernel for row in mg.explain_step(step, steps=1).rows] == ["sigmoid", "Python"]
 
 
 # What is told.

@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from anatomy.rates import RATES
 from capture.toy import Toy
 
 import minigen as mg
 from minigen import ops
 from minigen.anatomy import machine
-from minigen.anatomy.machine import Rates
 from minigen.autograd import Tensor
 
 pytestmark = pytest.mark.gpu
 
 X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-RATES = Rates("a machine", 1e11, ((1 << 15, 5e10), (1 << 25, 1e10)), 1e-6)
 
 
 @pytest.fixture
