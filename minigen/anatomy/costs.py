@@ -195,6 +195,31 @@ def cost(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) 
     return Cost(int(FLOPS[name](SimpleNamespace(**given, result=result))), _bytes(name, given, result))
 
 
+def form_of(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """What the cost of a call depends on, hashable: calls of one form cost the same."""
+    names = _names(name)
+    parts = [_part(x) for key, x in zip(names, args) if key not in MOVING]
+    parts += [(key, _part(x)) for key, x in kwargs.items() if key not in MOVING]
+    return name, *parts, len({id(x) for x in _arrays(list(args))})  # an array that is given twice is read once
+
+
+#: Arguments that change from step to step, and no cost.
+MOVING = {"step", "seed", "stream", "position"}
+
+
+def _part(x: Any) -> Any:
+    if hasattr(x, "strides") and not isinstance(x, type):
+        return x.shape, x.strides, x.dtype.char
+    if isinstance(x, list | tuple):
+        return tuple(map(_part, x))
+    return (x == 0, x == 1) if isinstance(x, float) else x  # a slope, a momentum
+
+
+@functools.cache
+def _names(name: str) -> tuple[str, ...]:
+    return tuple(key for key in _parameters(name).parameters if key != "self")
+
+
 def _bytes(name: str, given: dict[str, Any], result: Any) -> int:
     read = {id(x): least_bytes(x) for x in _arrays(list(given.values()))}
     if name in READ_AT:

@@ -31,9 +31,9 @@ def explain_step(step: Callable[..., Any], *arguments: Any, steps: int = STEPS) 
 
     `step` is any function that makes one: forward, gradients, updates; it may have several losses and optimizers, and
     gradients of gradients. It is made 2 times first, then `steps` times watched and as often unwatched, in turns. The
-    times of rows are medians of the watched steps; what is left of these, less what the watching took, is the row
-    "Python": Tensors, history, checks, and what an operation or an optimizer does around its kernels. On a GPU kernels
-    are timed by events, and that row is what the step takes beyond them. So the rows add up to the time of a step.
+    times of rows are medians of the watched steps, on a GPU by its events. What a step that nobody watches takes beyond
+    them is the row "Python": Tensors, history, checks, and what an operation or an optimizer does around its kernels.
+    So the rows add up to the time of a step.
 
     The steps are real ones, with the arguments as they are; afterwards all is put back: weights, buffers, gradients,
     states of optimizers, positions of generators, numbers and containers that the step reaches. What an iterator has
@@ -112,10 +112,7 @@ def anatomy_of(
             )  # fmt: skip
         )
     rows.sort(key=lambda row: -row.ms)
-    if device == "cpu":
-        left = statistics.median(one.wall - one.watching - sum(elapsed for _, elapsed in one.calls) for one in watched)
-    else:
-        left = seconds - sum(row.ms for row in rows) / 1000
+    left = max(0.0, seconds - sum(row.ms for row in rows) / 1000)
     rows.append(Row(PYTHON, PYTHON, "", PYTHON, PYTHON, (), 0, 0, 0, 1000 * left, left / seconds, 0.0, ""))
     return Anatomy(
         tuple(rows), 1000 * seconds, len(plain), device, usual.name, usual.flops, usual.copies, 1000 * usual.call

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigen.anatomy.costs import cost, least_bytes
+from minigen.anatomy.costs import cost, form_of, least_bytes
 from minigen.anatomy.functions import PRODUCT, function_cost, gradient_cost
 from minigen.anatomy.places import Places
 from minigen.autograd import Function, FusedFunction, Tensor, is_recording
@@ -92,6 +92,7 @@ class Watch:
         self._stack: list[Context] = []
         self._made_in: weakref.WeakKeyDictionary[Function, tuple[str, int]] = weakref.WeakKeyDictionary()
         self._calls: list[tuple[Key, Span]] = []
+        self._keys: dict[Any, Key] = {}  # of kernels, by what they depend on
         self._watching = 0.0
         self._update: tuple[int, Any, float] = (0, None, 0.0)
         self._order = 0  # of the derivative that is being computed
@@ -133,14 +134,9 @@ class Watch:
         result = function(*args, **kwargs)
         done = self._clock()
         span = Span(begun, done, start, self._event())
-        flops, moved = cost(name, args, kwargs, result)
-        arrays = [x for x in (*args, *kwargs.values()) if hasattr(x, "shape") or isinstance(x, list)]
-        shapes = tuple(x.shape for one in arrays for x in (one if isinstance(one, list) else [one]))
-        made = result if hasattr(result, "dtype") else next((x for one in arrays for x in _listed(one)), None)
-        key = Key(
-            context.phase, context.operation, context.where, name, self._room(name, args), shapes,
-            str(getattr(made, "dtype", "float32")), flops, moved,
-        )  # fmt: skip
+        known = (context.phase, context.operation, context.where, form_of(name, args, kwargs))
+        if (key := self._keys.get(known)) is None:
+            key = self._keys[known] = self._key(context, name, args, kwargs, result)
         self._calls.append((key, span))
         self._watching += self._clock() - came - (done - begun)
         return result
@@ -199,6 +195,14 @@ class Watch:
             self._calls.append((_key_of_numpy(context, function, shapes, gy.data, flops, moved), span))
         self._watching += self._clock() - came - (done - begun)
         return gxs
+
+    def _key(self, context: Context, name: str, args: Any, kwargs: Any, result: Any) -> Key:
+        arrays = [x for given in (*args, *kwargs.values()) for x in _listed(given) if hasattr(x, "shape")]
+        made = result if hasattr(result, "dtype") else next(iter(arrays), None)
+        shapes, dtype = tuple(x.shape for x in arrays), str(getattr(made, "dtype", "float32"))
+        room = self._room(name, args)
+        where = context.phase, context.operation, context.where
+        return Key(*where, name, room, shapes, dtype, *cost(name, args, kwargs, result))
 
     def update_begins(self) -> None:
         """An optimizer's step."""

@@ -15,7 +15,7 @@ import pytest
 from anatomy import counting
 from anatomy.counting import count
 
-from minigen.anatomy.costs import FLOPS, cost, least_bytes
+from minigen.anatomy.costs import FLOPS, cost, form_of, least_bytes
 from minigen_kernels import reference
 from minigen_kernels.calls import CALLS, IDS, NAMES, arguments
 from minigen_kernels.reference import random
@@ -182,3 +182,25 @@ def test_a_bias_and_an_activation_by_name_are_counted() -> None:
     plain = cost("conv2d", (X, W, *GEOMETRY), {}, y)
     ended = cost("conv2d", (X, W, *GEOMETRY), {"b": P[:4], "activation": "sigmoid", "slope": 0.0}, y)
     assert ended.flops - plain.flops == 4 * y.size and ended.bytes - plain.bytes == 16
+
+
+def test_calls_of_one_form_cost_the_same() -> None:
+    def form(name: str, *args: Any, **kwargs: Any) -> Any:
+        return form_of(name, args, kwargs)
+
+    a, b = np.ones((3, 4), np.float32), np.zeros((3, 4), np.float32)
+    assert form("sigmoid", a) == form("sigmoid", b) != form("sigmoid", a.astype(np.float64))
+    assert form("sigmoid", a) != form("sigmoid", np.ones((4, 3), np.float32).T)  # it may be a broadcast one
+    assert form("leaky_relu", a, 0.2) == form("leaky_relu", a, 0.3) != form("leaky_relu", a, 0.0)
+    assert form("conv2d", X, W, *GEOMETRY) != form("conv2d", X, W, *GEOMETRY, b=P[:4])
+    assert (
+        form("normal", 7, 1, 5, 9, "float32")
+        == form("normal", 7, 1, 9, 9, "float32")
+        != form("normal", 7, 1, 5, 10, "float32")
+    )
+    adam = (0.1, 0.9, 0.99, 1e-8, 0.0, True)
+    assert form("adam_update", P, P, P, P, 3, *adam) == form("adam_update", P, P, P, P, 4, *adam)
+    assert form("sgd_update", P, P * 1, P, 0.1, 0.0, False, 0.0) != form(
+        "sgd_update", P, P * 1, P * 1, 0.1, 0.0, False, 0.0
+    )
+    assert hash(form("average_update", [P], [P], np.float32(1), 0.9, 1))

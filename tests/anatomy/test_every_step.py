@@ -33,7 +33,7 @@ def test_a_step_of_every_model(name: str) -> None:
     if name != "rae":  # whose penalty is an option
         assert ("backward 2" in totals) == (MODELS[name].order > 1)
     assert all(row.flops is not None for row in taken.rows), [row.operation for row in taken.rows if row.flops is None]
-    assert all(total.ms > 0 for total in totals.values())
+    assert all(total.ms > 0 for name, total in totals.items() if name != "Python")
     places = {row.where.partition(".")[0] for row in taken.rows}
     assert places & experiment.modules.keys()
 
