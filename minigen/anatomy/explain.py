@@ -112,10 +112,19 @@ def anatomy_of(
             )  # fmt: skip
         )
     rows.sort(key=lambda row: -row.ms)
+    alike = statistics.median(one.wall - one.watching for one in watched)
     left = max(0.0, seconds - sum(row.ms for row in rows) / 1000)
     rows.append(Row(PYTHON, PYTHON, "", PYTHON, PYTHON, (), 0, 0, 0, 1000 * left, left / seconds, 0.0, ""))
     return Anatomy(
-        tuple(rows), 1000 * seconds, len(plain), device, usual.name, usual.flops, usual.copies, 1000 * usual.call
+        tuple(rows),
+        1000 * seconds,
+        1000 * alike,
+        len(plain),
+        device,
+        usual.name,
+        usual.flops,
+        usual.copies,
+        1000 * usual.call,
     )
 
 

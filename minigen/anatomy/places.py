@@ -6,7 +6,6 @@ Imports: autograd, nn, capture (which names a function uses). Read next: ``watch
 from __future__ import annotations
 
 import functools
-import sys
 import types
 from collections import deque
 from collections.abc import Iterator
@@ -15,10 +14,10 @@ from typing import Any
 from minigen.autograd import Tensor
 from minigen.capture.code import bound, is_installed, names_in
 from minigen.nn import Module
+from minigen.nn.at_work import at_work
 
 DEPTH = 6  # attributes of attributes that are looked through for Modules
 MOST = 20_000  # objects
-_CALL = Module.__call__.__code__
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, Tensor)
 
 
@@ -46,13 +45,7 @@ class Places:
 
     def of_call(self) -> str:
         """The innermost Module whose call is being computed, by name or by class; "" outside of any."""
-        frame = sys._getframe(1)
-        while frame is not None:
-            if frame.f_code is _CALL:
-                module = frame.f_locals["self"]
-                return self._names.get(id(module)) or type(module).__name__
-            frame = frame.f_back  # type: ignore[assignment]
-        return ""
+        return next((self._names.get(id(module)) or type(module).__name__ for module, _ in at_work()), "")
 
     def _find(self, step: Any, arguments: tuple[Any, ...]) -> None:
         """Breadth first, so that the shortest way gives the name: its last word, if no other Module has that."""

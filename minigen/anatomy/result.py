@@ -18,12 +18,14 @@ from minigen.shapes import one_of, whole_number
 class Anatomy:
     """A step of training, taken apart: what `explain_step` returns. ``print`` shows a table.
 
-    `rows`: the longest first, the time of Python last. `ms`: the median time of a step that nobody watches. `steps`:
-    how many were measured. `machine`: where, in words, and `flops_rate`, the FLOP/s of its product of matrices.
+    `rows`: the longest first, the time of Python last. `ms`: the median time of a step that nobody watches, and
+    `watched_ms` of one that was, without what the watching took; `steps`: how many of each. `machine`: where, in words,
+    and `flops_rate`, the FLOP/s of its product of matrices.
     """
 
     rows: tuple[Row, ...]
     ms: float
+    watched_ms: float
     steps: int
     device: str
     machine: str
@@ -33,7 +35,7 @@ class Anatomy:
 
     @property
     def rows_ms(self) -> float:
-        """The sum of all rows, of watched steps; it differs from `ms` by a few per cent."""
+        """The sum of all rows: `ms`, unless the kernels of the watched steps alone took longer than that."""
         return sum(row.ms for row in self.rows)
 
     def total(self, by: By = "phase") -> tuple[Total, ...]:
@@ -50,7 +52,8 @@ class Anatomy:
         rates = [rate / 1e9 for _, rate in self.copy_rates]
         copies = f"copy {rates[-1]:.1f} to {max(rates):.1f} GB/s"
         return [
-            f"one step: {number(self.ms)} ms (median of {self.steps}); the rows add up to {number(self.rows_ms)} ms",
+            f"one step: {number(self.ms)} ms (median of {self.steps}); a watched one, without what watching takes, "
+            f"{number(self.watched_ms)} ms",
             f"{self.machine}: product {self.flops_rate / 1e9:.0f} GFLOP/s, {copies}, a call "
             f"{1000 * self.call_ms:.1f} us",
         ]

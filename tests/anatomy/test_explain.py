@@ -110,6 +110,7 @@ def test_the_rows_add_up_and_what_the_watching_takes_is_taken_off(monkeypatch: p
     assert times["forward", "leaky_relu"] == pytest.approx(500, rel=1e-3)
     assert times["Python", "Python"] == pytest.approx(125, abs=0.1)
     assert taken.ms == pytest.approx(1125, abs=0.1) and taken.rows_ms == pytest.approx(1125, abs=0.2)
+    assert taken.watched_ms == pytest.approx(1125, abs=0.2)
     assert sum(row.share for row in taken.rows) == pytest.approx(1, rel=1e-3)
 
 
@@ -231,7 +232,7 @@ def test_the_table_and_what_else_shows_it() -> None:
     toy = Toy(device="cpu")
     taken = mg.explain_step(toy.step, X, steps=1)
     lines = taken.table(top=3).splitlines()
-    assert lines[0].startswith("one step: ") and "; the rows add up to " in lines[0]
+    assert lines[0].startswith("one step: ") and "; a watched one, without" in lines[0]
     assert lines[1] == "a machine: product 100 GFLOP/s, copy 10.0 to 50.0 GB/s, a call 1.0 us"
     head = "phase where operation: kernel room shapes calls MFLOP MB FLOP/B ms share floor bound"
     assert lines[3].split() == head.split()
