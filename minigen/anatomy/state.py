@@ -2,7 +2,8 @@
 
 `Host` finds what the step reaches, as it does for `capture` and `compile`: arrays, gradients, states of optimizers,
 positions of generators, and the numbers and containers of Python. The arrays are copied before, and the copies written
-back into them, so that whoever holds an array sees the old numbers in it.
+back into them, so that whoever holds an array sees the old numbers in it. A large array that is no parameter, buffer or
+state - a data set, say - is not copied: a checksum tells whether it was changed.
 
 Imports: autograd, capture, nn, device. Read next: ``explain.py``.
 """
@@ -13,6 +14,7 @@ import contextlib
 import random
 import types
 import warnings
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,9 +23,11 @@ import numpy as np
 from minigen.autograd import Tensor
 from minigen.capture.arguments import arrays_in, objects_in
 from minigen.capture.host import Host
-from minigen.device import Device
+from minigen.device import Device, to_device
 from minigen.nn import init
 from minigen_kernels import Array
+
+LARGE = 1 << 26  # bytes
 
 
 @contextlib.contextmanager
@@ -33,17 +37,16 @@ def put_back(step: Any, arguments: tuple[Any, ...]) -> Iterator[Device]:
     A UserWarning says what could not be put back: what an iterator has given, say.
     """
     hosts = [Host(step, objects_in(arguments), device) for device in ("cpu", "cuda")]
-    kept = [_Kept(host, arrays_in(arguments)) for host in hosts]
+    kept = [_Kept(hosts[0], arrays_in(arguments)), _Kept(hosts[1], [])]
     here, legacy, of_layers = random.getstate(), np.random.get_state(), init.default_rng().state
     try:
         yield "cuda" if hosts[1].slots else "cpu"
     finally:
-        for one in kept:
-            one.restore()
+        left = [change for one in kept for change in one.restore()]
         random.setstate(here)
         np.random.set_state(legacy)
         init.default_rng().state = of_layers
-        left = [change for host in hosts if (change := host.change()) is not None]
+        left += [change for host in hosts if (change := host.change()) is not None]
         left += [f"{what}, and what it gave is gone" for what in hosts[0].unseen if what.endswith("is an iterator")]
         if left:
             warnings.warn(f"explain_step: not all is as it was before the measurement: {left[0]}", stacklevel=4)
@@ -58,8 +61,13 @@ class _Kept:
         gradients = [t.grad.data for _, t in host.tensors if isinstance(t.grad, Tensor)]
         states = [a for o in host.optimizers for state in o.states for a in state.values()]
         self._slots = [(slot, slot.array) for slot in host.slots]
+        own = {id(a) for a in [*(data for _, data, *_ in self._tensors), *gradients, *states]}
+        names = {id(a): slot.path for slot, a in self._slots}
         arrays = {id(a): a for a in [*(a for _, a in self._slots), *gradients, *states, *given]}
-        self._contents = [(a, a.copy()) for a in arrays.values() if a.ndim == 0 or 0 not in a.strides]
+        changing = [a for a in arrays.values() if _can_change(a)]
+        large = [a for a in changing if a.nbytes > LARGE and id(a) not in own]
+        self._contents = [(a, a.copy()) for a in changing if not any(a is one for one in large)]
+        self._checksums = [(a, names.get(id(a), "an argument"), _checksum(a)) for a in large]
         self._generators = [(generator, generator.state) for generator in host.generators]
         self._rates = [(o, {k: v for k, v in vars(o).items() if k == "_lr"}) for o in _with_groups(host.optimizers)]
         self._containers = [(x, _copied(x)) for _, x, _ in host._lengths if isinstance(x, (dict, list))]
@@ -68,8 +76,8 @@ class _Kept:
         self._items = [(x, key, value) for _, x, key, value in host._items if isinstance(x, (dict, list))]
         self._samplers = [(x, _state_of(x)) for x in host.samplers]
 
-    def restore(self) -> None:
-        """Put all of it back."""
+    def restore(self) -> list[str]:
+        """Put all of it back; what could not be, in words."""
         for container, before in self._containers:
             _fill(container, before)
         for one, elements in self._sets:
@@ -86,14 +94,26 @@ class _Kept:
         for t, data, gradient, requires, changed in self._tensors:
             t.data, t.grad, t.requires_grad, t.changed = data, gradient, requires, changed
         for array, contents in self._contents:
-            if not isinstance(array, np.ndarray) or array.flags.writeable:
-                array[...] = contents
+            array[...] = contents
         for generator, state in self._generators:
             generator.state = state
         for optimizer, rate in self._rates:
             vars(optimizer).update(rate)
         for sampler, state in self._samplers:
             _set_state(sampler, state)
+        others = [name for array, name, checksum in self._checksums if _checksum(array) != checksum]
+        return [f"{name} is too large to be copied, and its numbers changed" for name in others]
+
+
+def _can_change(x: Array) -> bool:
+    """Whether numbers can be written to an array: not to one that repeats some, nor to a read-only one."""
+    if x.ndim and 0 in x.strides:
+        return False
+    return not isinstance(x, np.ndarray) or x.flags.writeable
+
+
+def _checksum(x: Array) -> int:
+    return zlib.crc32(np.ascontiguousarray(to_device(x, "cpu")).reshape(-1).view(np.uint8).data)
 
 
 def _with_groups(optimizers: list[Any]) -> list[Any]:

@@ -66,6 +66,20 @@ def test_numbers_and_containers_of_python_are_put_back() -> None:
     assert here == (random.getstate(), np.random.get_state()[1].tolist())  # type: ignore[index]
 
 
+def test_a_large_array_is_not_copied_and_a_change_of_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minigen.anatomy.state.LARGE", 1000)
+    images, weights = np.ones((30, 30), np.float32), Tensor(np.ones((30, 30), np.float32), requires_grad=True)
+
+    def step(at: Any = slice(0, 0)) -> None:
+        weights.data[...] += 1
+        images[at] += 1
+
+    mg.explain_step(step, steps=1)
+    assert (weights.data == 1).all() and (images == 1).all()  # a parameter is copied, however large it is
+    with pytest.warns(UserWarning, match=r"images is too large to be copied, and its numbers changed"):
+        mg.explain_step(step, slice(0, 3), steps=1)
+
+
 def test_what_an_iterator_gave_is_gone_and_a_warning_says_so() -> None:
     batches: Iterator[Any] = iter([X] * 100)
     with pytest.warns(UserWarning, match=r"explain_step: not all is as it was .*batches is an iterator"):

@@ -40,7 +40,8 @@ def test_a_step_on_a_gpu() -> None:
     (update,) = [row for row in taken.rows if row.kernel == "adam_update"]
     numbers = sum(p.size for p in watched.network.parameters())
     assert (update.where, update.bytes, update.calls) == ("6 arrays", 28 * numbers, 1)  # one launch for all
-    assert taken.rows_ms == pytest.approx(taken.ms)
+    (between,) = [row.ms for row in taken.rows if row.room == "Python"]
+    assert taken.rows_ms == pytest.approx(taken.ms) if between else taken.rows_ms > taken.ms  # the double is no clock
     assert all(row.flops is not None and row.ms > 0 for row in taken.rows if row.room != "Python")
     for toy in (watched, plain):
         toy.step(X)
