@@ -36,8 +36,9 @@ def explain_step(step: Callable[..., Any], *arguments: Any, steps: int = STEPS) 
     So the rows add up to the time of a step.
 
     The steps are real ones, with the arguments as they are; afterwards all is put back: weights, buffers, gradients,
-    states of optimizers, positions of generators, numbers and containers that the step reaches. What an iterator has
-    given is gone, and a warning says so.
+    states of optimizers, positions of generators, numbers and containers that the step reaches. A UserWarning says what
+    cannot be: what an iterator has given is gone; and an array of more than 64 MB that is no parameter and no state, such
+    as a data set, is not copied, but compared.
 
     The floors are those of this machine: ``minigen/anatomy/machine.py`` measures them at the first call, in some
     seconds, and keeps them. FLOPs and bytes are the least that the formula of a kernel needs, which
