@@ -37,7 +37,7 @@ def explain_step(step: Callable[..., Any], *arguments: Any, steps: int = STEPS) 
 
     The steps are real ones, with the arguments as they are; afterwards all is put back: weights, buffers, gradients,
     states of optimizers, positions of generators, numbers and containers that the step reaches. A UserWarning says what
-    cannot be: what an iterator has given is gone; and an array of more than 64 MB that is no parameter and no state, such
+    cannot be: what an iterator has given is gone; an array of more than 64 MB that is no parameter and no state, such
     as a data set, is not copied, but compared.
 
     The floors are those of this machine: ``minigen/anatomy/machine.py`` measures them at the first call, in some
