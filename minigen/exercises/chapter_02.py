@@ -14,6 +14,7 @@ import numpy as np
 
 import minigen as mg
 from minigen.exercises.exercise import Exercise, Mistake, same
+from minigen_kernels import Array
 
 TITLE = "Record and walk back"
 
@@ -108,25 +109,33 @@ def check_gradients(answers: Any) -> None:
         ask(g, nodes[-1], nodes[:6], f"random graph {seed}", hint)
 
 
-def check_cumsum(answers: Any) -> None:
-    """2.3: the vector-Jacobian product of a running sum."""
-    same(answers.cumsum_vjp(np.array([1.0, 10.0, 100.0])), [111.0, 110.0, 100.0], "cumsum_vjp([1, 10, 100])")
+def check_normalize(answers: Any) -> None:
+    """2.3: the vector-Jacobian product of x / |x|, without the Jacobian."""
+
+    def right(x: Array, gy: Array) -> Array:
+        r = np.sqrt((x * x).sum())
+        return (gy - x * (x @ gy) / r**2) / r
+
+    x, gy = np.array([3.0, 4.0]), np.array([1.0, 0.0])
+    same(answers.normalize_vjp(x.copy(), gy.copy()), right(x, gy), "normalize_vjp([3, 4], [1, 0])")
+    along = answers.normalize_vjp(x.copy(), x.copy())
+    same(along, [0.0, 0.0], "normalize_vjp(x, x) (a longer x has the same result, so along x the gradient is 0)")
     rng = np.random.default_rng(0)
-    for n in (1, 2, 7):
-        gy = rng.normal(size=n)
-        same(answers.cumsum_vjp(gy.copy()), gy @ np.tril(np.ones((n, n))), f"cumsum_vjp(gy) of {n} random numbers")
-    gy = rng.normal(size=2000)
+    for n in (1, 3, 7):
+        x, gy = rng.normal(size=n), rng.normal(size=n)
+        same(answers.normalize_vjp(x.copy(), gy.copy()), right(x, gy), f"normalize_vjp(x, gy) of {n} random numbers")
+    x, gy = rng.normal(size=2000), rng.normal(size=2000)
     tracemalloc.start()
     try:
-        got = answers.cumsum_vjp(gy.copy())
+        got = answers.normalize_vjp(x.copy(), gy.copy())
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    same(got, np.cumsum(gy[::-1])[::-1], "cumsum_vjp(gy) of 2000 random numbers")
+    same(got, right(x, gy), "normalize_vjp(x, gy) of 2000 random numbers")
     if peak > 4_000_000:  # an eighth of the Jacobian
         raise Mistake(
-            f"cumsum_vjp(gy) is right, but took {peak / 1e6:.0f} MB for 2000 numbers: is the Jacobian, which has four "
-            "million, built?"
+            f"normalize_vjp(x, gy) is right, but took {peak / 1e6:.0f} MB for 2000 numbers: is the Jacobian, which has "
+            "four million, built?"
         )
 
 
@@ -181,15 +190,16 @@ node.
         start='''import numpy as np
 
 
-def cumsum_vjp(gy):
-    """The gradient of x from gy, the gradient of y = np.cumsum(x)."""
+def normalize_vjp(x, gy):
+    """The gradient of x from gy, the gradient of y = x / r, where r is the length of the vector x."""
     ...
 ''',
-        check=check_cumsum,
+        check=check_normalize,
         task=r"""
-The running sum `np.cumsum` has $y_j = x_1 + x_2 + \cdots + x_j$. Write down its Jacobian for three numbers, then the
-vector-Jacobian product, and then `cumsum_vjp(gy)`, which returns it for any length without building the Jacobian. The
-check measures the memory that it takes.
+The function $y = x / r$ with $r = \sqrt{x_1^2 + x_2^2 + \cdots}$ gives a vector the length 1. Every $y_j$ depends on
+every $x_i$, through $r$. Find $\partial r / \partial x_i$ and then $J_{ji} = \partial y_j / \partial x_i$: one term for
+every pair, and one more where $j = i$. Then write the vector-Jacobian product as `normalize_vjp(x, gy)`, for any length
+and without building the Jacobian. The check measures the memory that it takes.
 """,
     ),
 )

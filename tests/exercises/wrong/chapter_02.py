@@ -22,6 +22,12 @@ def gradients(y, xs):
     g[y] = 1.0
 """
 
+NORMALIZE = """
+import numpy as np
+def normalize_vjp(x, gy):
+    r = np.sqrt((x * x).sum())
+"""
+
 WRONG = [
     ("2.1", HYPOT + "        return a / y, b / y", "0.6 at [0], wanted 1.2; 3 of 3 numbers differ: it is 0.5 times"),
     ("2.1", HYPOT + "        return gy * a / y", "Hypot.backward returned 1 gradients for 2 inputs"),
@@ -55,10 +61,10 @@ def gradients(y, xs):
         for x, local in zip(node.inputs, node.local):
             g[x] += g[node] * local
     return [g[x] for x in xs]""", "KeyError"),
-    ("2.3", "import numpy as np\ndef cumsum_vjp(gy):\n    return np.cumsum(gy)", "is 1 at [0], wanted 111"),
-    ("2.3", "import numpy as np\ndef cumsum_vjp(gy):\n    return np.cumsum(gy[::-1])", "100 at [0], wanted 111"),
-    ("2.3", "import numpy as np\ndef cumsum_vjp(gy):\n    return np.full(gy.shape, gy.sum())",
-     "111 at [1], wanted 110"),
-    ("2.3", "import numpy as np\ndef cumsum_vjp(gy):\n    return gy @ np.tril(np.ones((len(gy), len(gy))))",
+    ("2.3", NORMALIZE + "    return gy / r", "normalize_vjp([3, 4], [1, 0]) is 0.2 at [0], wanted 0.128"),
+    ("2.3", NORMALIZE + "    return gy / r + x * (x @ gy) / r**3", "is 0.272 at [0], wanted 0.128"),
+    ("2.3", NORMALIZE + "    return gy / r - x * x * gy / r**3", "is 0 at [1], wanted -0.096"),
+    ("2.3", NORMALIZE + "    return gy / r - x * (x @ gy) / r**2", "wanted 0.128"),
+    ("2.3", NORMALIZE + "    return gy @ (np.eye(len(x)) / r - np.outer(x, x) / r**3)",
      "is the Jacobian, which has four million, built?"),
 ]  # fmt: skip
