@@ -40,6 +40,11 @@ DIGEST = hashlib.sha256().digest_size
 LOG = logging.getLogger("minigen_kernels.cpu")
 
 
+def made_elsewhere(path: Path) -> bool:
+    """Whether another process has made this missing file meanwhile; ``../ahead.py`` puts a function here that waits."""
+    return False
+
+
 class KernelCache(FunctionCache):
     """The compiled code of one function: a file for each set of types that it was called with."""
 
@@ -51,6 +56,15 @@ class KernelCache(FunctionCache):
     def _load_overload(self, types: Any, target_context: Any) -> Any:
         """The cached code for arguments of these types; None if it has to be compiled."""
         path = self._path(types, target_context.codegen())
+        code = self._read(path, target_context)
+        if code is None:
+            log_once(logging.INFO, "compiling kernels, once")
+            if made_elsewhere(path):
+                code = self._read(path, target_context)
+        return code
+
+    def _read(self, path: Path, target_context: Any) -> Any:
+        """The code in a file; None if it has to be compiled."""
         try:
             kept = path.read_bytes()
             stamp, checksum, payload = kept[:DIGEST], kept[DIGEST : 2 * DIGEST], kept[2 * DIGEST :]
@@ -62,7 +76,6 @@ class KernelCache(FunctionCache):
             pass
         except Exception as error:  # whatever is wrong, the file can be made again
             log_once(logging.WARNING, "a compiled kernel cannot be used, it is compiled anew", f"{path}: {error}")
-        log_once(logging.INFO, "compiling kernels, once")
         return None
 
     def _save_overload(self, types: Any, compiled: Any) -> None:
@@ -82,6 +95,14 @@ class KernelCache(FunctionCache):
         finally:
             with contextlib.suppress(OSError):
                 aside.unlink()
+
+    def keeps(self, types: Any, codegen: Any) -> bool:
+        """Whether there is a file for arguments of these types, made from the sources of today."""
+        try:
+            with open(self._path(types, codegen), "rb") as file:
+                return file.read(DIGEST) == self._stamp
+        except OSError:
+            return False
 
     def _path(self, types: Any, codegen: Any) -> Path:
         """The file for these types on this processor."""

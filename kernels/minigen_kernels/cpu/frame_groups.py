@@ -24,38 +24,37 @@ from minigen_kernels.cpu.threads import share
 #: Pieces of the work, at most.
 PIECES = 8
 
-Facts = tuple[int, int, int, int, int, int, int, int]
+Facts = tuple[int, int, int, int, int, int, int]
 
 
 @njit_cached()
 def sum_frames(
-    images: Array, last: bool, single: bool, facts: Facts, pitches: tuple[int, int],
+    images: Array, last: bool, facts: Facts, pitches: tuple[int, int],
     cell_places: Array, phases: Array, parts: Array, offsets: Array, starts: Array, weights: Array,
     result_places: Array, y: Array,
 ) -> None:  # fmt: skip
     """All sums over taps of all samples: images (N, C, H, W), or if `last` (N, H, W, C) -> y (N, K, oh, ow).
 
-    facts: samples of a group, interleaved ones of them, groups of channels; planes of cells, places of a plane, and
-    numbers beyond the last; rows and places of sums. pitches: of strips and lines. phases (phases, 7): rows, columns
-    and the first place. parts (parts, 15): place of the sums; where offsets begin, how many; where starts begin and how
-    many, for a full group and for the last one; taps at once; where weights begin; rows, columns of the result.
-    cell_places, result_places: of interleaved samples. single: each group of channels has a single result.
+    facts: samples of a group, groups of channels; planes of cells, places of a plane, and numbers beyond the last; rows
+    and places of sums. pitches: of strips and lines. phases (phases, 7): rows, columns and the first place. parts
+    (parts, 15): place of the sums; where offsets begin, how many; where starts begin and how many, for a full group and
+    for the last one; taps at once; where weights begin; rows, columns of the result. weights: flat if each group of
+    channels has a single result, else (., 4). cell_places, result_places: of interleaved samples (strips, .), else
+    flat and empty. How many axes an array has is known when the kernel is compiled: it has no code for the other case.
     """
     groups = -(-len(y) // facts[0])
-    args = (
-        images, last, single, facts, pitches, cell_places, phases, parts, offsets, starts, weights, result_places, y
-    )  # fmt: skip
+    args = (images, last, facts, pitches, cell_places, phases, parts, offsets, starts, weights, result_places, y)
     share(_frames_part, groups, -(-groups // PIECES), args)
 
 
 @njit_inner()
 def _frames_part(
-    begin: int, stop: int, images: Array, last: bool, single: bool, facts: Facts,
+    begin: int, stop: int, images: Array, last: bool, facts: Facts,
     pitches: tuple[int, int], cell_places: Array, phases: Array, parts: Array, offsets: Array, starts: Array,
     weights: Array, result_places: Array, y: Array,
 ) -> None:  # fmt: skip
     """Groups begin, ..., stop - 1."""
-    samples, interleaved, groups, planes, places, slack, rows, width = facts
+    samples, groups, planes, places, slack, rows, width = facts
     (strip_pitch, pitch), many = pitches, len(phases)
     N, C, H, W = images.shape
     if last:
@@ -69,7 +68,7 @@ def _frames_part(
         if last:
             turn_matrices(count, images[first:].reshape(-1), H * W, C, turned.reshape(-1))
             source, at = turned, 0
-        if interleaved > 1:
+        if cell_places.ndim == 2:
             pack_interleaved(source, at, count, cell_places, many, cells)
         else:
             for phase in range(many):
@@ -77,8 +76,8 @@ def _frames_part(
                 layout = (strip_pitch, pitch, lead, phase, many)
                 pack(source, at, count, (r0, r1, r2), (c0, c1, c2), cells, layout)
         for i in range(len(parts)):
-            _sum_up(count == samples, single, cells, parts[i, :9], offsets, starts, weights, sums)
-        if interleaved > 1:
+            _sum_up(count == samples, cells, parts[i, :9], offsets, starts, weights, sums)
+        if result_places.ndim == 2:
             unpack_interleaved(sums, y, first, count, result_places)
         else:
             for i in range(len(parts)):
@@ -87,17 +86,16 @@ def _frames_part(
 
 
 @njit_inner()
-def _sum_up(
-    full: bool, single: bool, cells: Array, part: Array, offsets: Array, starts: Array, weights: Array, sums: Array
-) -> None:
-    """The sums of a part, for a full group or the last one; single: each group of channels has a single result."""
+def _sum_up(full: bool, cells: Array, part: Array, offsets: Array, starts: Array, weights: Array, sums: Array) -> None:
+    """The sums of a part, for a full group or the last one."""
     at, first, T, start, many, rest, few, at_once, begin = to_fixed_tuple(part, 9)
     groups, rows, _ = sums.shape
     taps = offsets[first : first + T]
     registers = starts[start : start + many] if full else starts[rest : rest + few]
-    if single:
+    if weights.ndim == 1:
         factors = weights[begin : begin + groups * T].reshape(groups, T)
         sum_of_taps_single(cells, taps, factors, sums, at, registers, at_once)
     else:
-        blocks = weights[begin : begin + groups * rows * T].reshape(groups, rows // 4, T, 4)
+        count = groups * (rows // 4) * T
+        blocks = weights[begin // 4 : begin // 4 + count].reshape(groups, rows // 4, T, 4)
         sum_of_taps(cells, taps, blocks, sums, at, registers, at_once)

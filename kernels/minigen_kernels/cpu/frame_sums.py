@@ -72,10 +72,10 @@ def _plan(
         order.append(met.ravel())
     phases = [(*row[1:], *column[1:], frame.lead(row, column)) for row in rows.phases for column in columns.phases]
     strips, (_, planes, width) = frame.interleaved > 1, frame.cells.shape
-    none = np.zeros((0, 0), int)
+    none = np.zeros(0, int)
     return Plan(
         tuple(sum(line.size for line, _ in axis.results) for axis in (rows, columns)) == out_hw,
-        (frame.samples, frame.interleaved, groups, planes, width, frame.slack, blocks * 4, frame.result_places),
+        (frame.samples, groups, planes, width, frame.slack, blocks * 4, frame.result_places),
         (frame.strip_pitch, frame.pitch),
         frame.places(x, frame.cell_grids) if strips else none,
         np.array(phases),
@@ -103,8 +103,8 @@ def sum_in_frames(x: Array, w: Array, out_hw: Pair, rows: Axis, columns: Axis) -
     last = lies_last(x)
     images = x.transpose(0, 2, 3, 1) if last else as_channels_first(x)
     sum_frames(
-        images, last, Kg == 1, p.facts, p.pitches, p.cell_places, p.phases, p.parts, p.offsets, p.starts, weights,
-        p.result_places, y,
+        images, last, p.facts, p.pitches, p.cell_places, p.phases, p.parts, p.offsets, p.starts,
+        weights if Kg == 1 else weights.reshape(-1, 4), p.result_places, y,
     )  # fmt: skip
     return y
 

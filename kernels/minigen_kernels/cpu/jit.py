@@ -23,12 +23,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numba
 from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import Compiler, Flags
 
 from minigen_kernels.cpu.cache import KernelCache, NoCache
 
@@ -68,8 +68,12 @@ def njit_inner(**options: Any) -> Callable[[F], F]:
 
 
 def compiled(compiler: type[Compiler], **options: Any) -> Any:
-    """Numba's decorator. All functions divide like NumPy, so fewer variants of Numba's own functions are compiled."""
-    return njit(**{"pipeline_class": compiler, "no_cfunc_wrapper": True, "error_model": "numpy"} | options)
+    """Numba's decorator. All functions divide like NumPy, so fewer variants of Numba's own functions are compiled.
+
+    A helper has its own fastmath flags, not those of the kernel that happens to call it first.
+    """
+    given = {"pipeline_class": compiler, "no_cfunc_wrapper": True, "error_model": "numpy", "fastmath": False}
+    return njit(**given | options)
 
 
 class Code(JITCodeLibrary):
@@ -95,6 +99,19 @@ class HelperCode(Code):
     def get_pointer_to_function(self, name: str) -> int:
         """There is none."""
         return 0
+
+
+class NumbaCode(HelperCode):
+    """The code of a function of Numba's own that a kernel calls, such as `np.empty`.
+
+    Other programs may call it, too, and then link this library alone: it holds what it calls.
+    """
+
+    def finalize(self) -> None:
+        """Link what is called."""
+        for library in dict.fromkeys(self._linking_libraries):
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        super().finalize()
 
 
 class Nowhere:
@@ -123,8 +140,38 @@ class KernelCode(Code):
         super()._finalize_final_module()
 
 
+class Options(Flags):
+    """The flags of one of our functions.
+
+    Numba looks at a copy of them each time it has to choose the implementation of a call, some ten thousand times.
+    """
+
+    def copy(self) -> Any:
+        """Without those that matter to the function alone, so that kernels and helpers share implementations."""
+        options: Any = SharedOptions(self)
+        options.release_gil, options.no_cpython_wrapper, options.forceinline = False, True, False
+        return SharedOptions.known.setdefault(repr(options), options)
+
+
+class SharedOptions(Flags):
+    """There is one object for equal flags."""
+
+    known: ClassVar[dict[str, SharedOptions]] = {}
+
+    __eq__, __hash__ = object.__eq__, object.__hash__
+
+    def copy(self) -> Any:
+        """Flags that can be changed."""
+        return Flags(self)
+
+
 class HelperCompiler(Compiler):
     """Numba's compiler, with `HelperCode` for its code."""
+
+    def compile_extra(self, function: Any) -> Any:
+        """As in the base class."""
+        self.state.flags = Options(self.state.flags)
+        return super().compile_extra(function)
 
     def define_pipelines(self) -> Any:
         """As in the base class; called when the compiler knows the function."""
@@ -136,12 +183,18 @@ class KernelCompiler(Compiler):
     """Numba's compiler, with `KernelCode` for its code."""
 
     def compile_extra(self, function: Any) -> Any:
-        """As in the base class, without searches for garbage: they would take a tenth of the time."""
-        collects = gc.isenabled()
+        """As in the base class, without searches for garbage: they would take a tenth of the time.
+
+        What else Numba compiles meanwhile, it does for this kernel, too.
+        """
+        self.state.flags = Options(self.state.flags)
+        codegen, collects = self.state.targetctx.codegen(), gc.isenabled()
         gc.disable()
+        codegen._library_class = NumbaCode
         try:
             return super().compile_extra(function)
         finally:
+            del codegen._library_class  # that of its class remains
             if collects:
                 gc.enable()
 
