@@ -75,3 +75,36 @@ def run_kernels(folder: Path, *words: str) -> subprocess.Popen[str]:
     env = {**os.environ, "NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": path}
     command = [sys.executable, str(HERE / "bits_of_kernels.py"), *words]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+
+
+OTHERS = """
+import numba
+import numpy as np
+
+from minigen_kernels import cpu
+
+assert cpu.matmul(np.ones((1, 3)), np.ones((3, 2))).tolist() == [[3.0, 3.0]]  # its kernel calls np.zeros
+
+
+@numba.njit(error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"}, no_cfunc_wrapper=True)
+def other(n):
+    a, b = np.zeros(n), np.empty((n, 2), np.float32)
+    for i in range(n):
+        a[i], b[i, 0], b[i, 1] = i, min(i, 3), 1
+    return a.sum() + b.reshape(-1).sum()
+
+
+assert other(5) == 24.0
+try:
+    other(-1)
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_functions_of_numba_that_a_kernel_calls_serve_other_programs(tmp_path):
+    """They are not machine code then; a program that calls them, too, links them."""
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT / "kernels")}
+    command = [sys.executable, "-c", OTHERS]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=600)
+    assert done.stdout == "negative dimensions not allowed\n"
