@@ -1,4 +1,4 @@
-"""``docs/performance.md``, from all results that ``run.py``, ``threads.py``, ``accuracy.py`` and ``launches.py`` keep.
+"""``docs/performance.md``, from the results of ``run.py``, ``threads.py``, ``cold_start.py``, ``accuracy.py``, ...
 
 Imports: minigen_bench/tables.py. Read next: ``run.py``.
 """
@@ -207,6 +207,24 @@ is taken by some. Half of the last digit of float32 is 6e-8.
 """
 
 
+def first_updates(found: dict[str, Any]) -> str:
+    """What ``cold_start.py`` measured."""
+    rows = [["seconds to the first update", "kernels are there", "compiled by one process", "by two or more"]]
+    for model, states in found["models"].items():
+        cells = [f"{states[s]['seconds']:.1f} ({states[s]['cpu_seconds']:.1f})" for s in ("warm", "alone", "compiling")]
+        rows.append([model, *cells])
+    return f"""## The first update on a machine
+
+Kernels are compiled when they are first called, and kept. Written by `python benchmarks/cold_start.py` on
+{place(found["machine"])}, {found["machine"]["cores"]} cores: seconds from the start of `minigen train MODEL` to the
+end of its first update, and in brackets the processor seconds of all processes. While one process goes through the
+first step, others on cores that are free compile what it needs next (`kernels/minigen_kernels/ahead.py`;
+`MINIGEN_COMPILE_AHEAD=0` turns that off). {found["note"]}
+
+{table(rows)}
+"""
+
+
 def ranks(found: dict[str, Any]) -> str:
     """One process and two ranks, side by side."""
     rows = [[
@@ -246,6 +264,9 @@ def page(folder: Path) -> str:
     if several or shared:
         parts += ["## Threads\n", *(threads(single[where(r)], r) for r in several), *map(serial_shares, shared)]
     parts += [ranks(json.loads(p.read_text(encoding="utf-8"))) for p in sorted(folder.glob("data-parallel-*.json"))]
+    parts += [
+        first_updates(json.loads(p.read_text(encoding="utf-8"))) for p in sorted(folder.glob("cold-start-*.json"))
+    ]
     accuracies = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("accuracy-*.json"))]
     parts += [accuracy(found) for found in accuracies]
     parts += [launches(), GRAPHS]

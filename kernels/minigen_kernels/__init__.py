@@ -183,6 +183,11 @@ def convolution_tuning() -> ModuleType:
     return importlib.import_module("minigen_kernels.cpu.tune")
 
 
+def compile_ahead() -> ModuleType:
+    """What compiles kernels in other processes before they are called, ``ahead.py``; imported on first use."""
+    return importlib.import_module("minigen_kernels.ahead")
+
+
 def cuda_graphs() -> ModuleType:
     """What records launches on a CUDA device and repeats them, ``cuda/graph.py``; imported on first use."""
     return importlib.import_module("minigen_kernels.cuda.graph")

@@ -25,6 +25,7 @@ from minigen.random import Generator
 from minigen.training.config import DEFAULTS, given_picture_options, planned_steps
 from minigen.training.environment import default_threads
 from minigen.training.in_memory import DATA_SEED, IN_MEMORY, InMemoryData, check_source
+from minigen_kernels import compile_ahead
 
 
 @dataclass
@@ -69,6 +70,8 @@ def prepare(
     set_num_threads(threads)
     device, line = choose_device(config["device"])
     check_dataset(config)
+    if device == "cpu" and team is None:
+        compile_ahead().begin(recipe.name)
     train, validation = training_data(config, recipe.value_range, memory_data)
     world = None if team is None else team.communicator
     facts = _facts(config, train, validation) if world is None or world.rank == 0 else {}
