@@ -46,13 +46,13 @@ Kernel = tuple[Any, Any]  # the function that Numba compiles, and the types of i
 
 def begin(model: str) -> int:
     """Start to compile what this model needs; how many processes do."""
-    missing = [(kernel, types) for kernel, types in needed(model) if not is_kept(kernel, types)]
-    count = min(spare_cores(), MOST, len(missing) // 2)
-    if os.environ.get(SWITCH) == "0" or count < 1 or not all(can_be_kept(kernel) for kernel, _ in missing):
+    if os.environ.get(SWITCH) == "0" or spare_cores() < 1 or any(crew.is_at_work() for crew in crews):
         return 0
     if not Path(sys.executable).stem.lower().startswith("python"):  # Python is a part of another program
         return 0
-    if any(crew.is_at_work() for crew in crews):
+    missing = [(kernel, types) for kernel, types in needed(model) if not is_kept(kernel, types)]
+    count = min(spare_cores(), MOST, len(missing) // 2)
+    if count < 1 or not all(can_be_kept(kernel) for kernel, _ in missing):
         return 0
     with contextlib.suppress(OSError):
         crews.append(Crew(model, count))
@@ -63,8 +63,11 @@ def begin(model: str) -> int:
 
 def needed(model: str) -> list[Kernel]:
     """The kernels of a first step, in order; none for a model that is not in the list."""
-    kept = json.loads(NEEDED.read_text(encoding="utf-8"))
-    return [found(kept["kernels"][number]) for number in kept["models"].get(model, [])]
+    kept, kernels = json.loads(NEEDED.read_text(encoding="utf-8")), list[Kernel]()
+    for number in kept["models"].get(model, []):
+        with contextlib.suppress(KeyError, AttributeError):  # the list is older than the kernels
+            kernels.append(found(kept["kernels"][number]))
+    return kernels
 
 
 def found(text: str) -> Kernel:

@@ -33,6 +33,14 @@ def test_every_model_is_in_the_list_and_every_line_is_a_kernel():
         assert ahead.written(kernel.py_func, types) == line
 
 
+def test_a_kernel_that_is_no_more_is_left_out(monkeypatch, tmp_path):
+    lines = ["random._gone(int64,)", "gone.kernel(int64,)", LIST["kernels"][0]]
+    old = tmp_path / "needed.json"
+    old.write_text(json.dumps({"kernels": lines, "models": {"ae": [0, 1, 2]}}), encoding="utf-8")
+    monkeypatch.setattr(ahead, "NEEDED", old)
+    assert ahead.needed("ae") == [ahead.found(LIST["kernels"][0])]
+
+
 @pytest.fixture
 def nothing_kept(monkeypatch):
     """Four cores, a cache that lacks everything, and crews that only say what they are."""
