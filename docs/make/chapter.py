@@ -161,8 +161,10 @@ def faults_of_form(chapter: Chapter) -> list[Fault]:
         if (2, title) not in titles:
             chapter.fault(last, f'has no heading "## {title}"')
     terms = terms_of(chapter)
+    if re.search(r"^\*\*.+\*\* - .*\n(?:.+\n)*?\*\*.+\*\* - ", chapter.text, re.M):
+        chapter.fault(last, "two terms run into one paragraph; write them as a list: - **word** - meaning")
     if not 3 <= len(terms) <= 10:
-        chapter.fault(last, f"has {len(terms)} terms; wanted 3 to 10 lines `**word** - meaning.` below ## Terms")
+        chapter.fault(last, f"has {len(terms)} terms; wanted 3 to 10 lines `- **word** - meaning.` below ## Terms")
     final = [address for line, address in chapter.links if line >= len(chapter.text.rstrip().splitlines())]
     if number < LAST and not any(address.startswith(f"{number + 1:02}_") for address in final):
         chapter.fault(last, f"has {final or 'no link'} in its last line; wanted one to chapter {number + 1}")
@@ -170,7 +172,7 @@ def faults_of_form(chapter: Chapter) -> list[Fault]:
 
 
 def terms_of(chapter: Chapter) -> list[tuple[str, str]]:
-    """The lines ``**word** - meaning`` below the heading Terms; a meaning may go on in the next lines."""
+    """The lines ``- **word** - meaning`` below the heading Terms; a meaning may go on in the next lines."""
     section = re.search(r"^## Terms\n(.*?)(?=^## |\Z)", chapter.text, re.M | re.S)
     found = re.findall(
         r"^(?:[-*] )?\*\*(.+?)\*\* - (.+?)(?=\n\n|\n(?:[-*] )?\*\*|\s*\Z)", section[1] if section else "", re.M | re.S

@@ -2,7 +2,7 @@
 
     pip install -e '.[docs]'
     python docs/make/site.py                  # runs every block of the guide first: minutes
-    python docs/make/site.py --skip-blocks    # half a minute
+    python docs/make/site.py --skip-blocks    # a minute
     python -m webbrowser build/site/index.html
 
 The site needs no network and no server: open ``index.html`` from the folder. Every warning is an error: a link that
@@ -19,7 +19,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -28,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from docs.make import guide
 from docs.make.chapter import chapters
+from docs.site import api, check, sources
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "build" / "site"
@@ -44,31 +47,19 @@ MENU = {
 
 
 def assemble(source: Path) -> None:
-    """Copy the pages and their pictures, write those of the public names, and the menu. What is the same stays."""
-    from docs.site import api
-
+    """Put the pages and their pictures into a folder, those of the public names, and the menu."""
     files = {f"{name}.md": (ROOT / f"{name}.md").read_bytes() for name in ("CONTRIBUTING", "CHANGELOG")}
-    for folder in ("docs", "findings"):
-        for path in (ROOT / folder).rglob("*.md"):
-            files[path.relative_to(ROOT).as_posix()] = path.read_bytes()
-    for path in (ROOT / "docs").rglob("images/**/*"):
-        if path.is_file():
-            files[path.relative_to(ROOT).as_posix()] = path.read_bytes()
+    pages = [path for folder in ("docs", "findings") for path in (ROOT / folder).rglob("*.md")]
+    pictures = [path for path in (ROOT / "docs").rglob("images/**/*") if path.is_file()]
+    files |= {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in pages + pictures}
     rooms = api.pages()
-    for name, text in rooms.items():
-        files[f"api/{name}.rst"] = text.encode()
+    files |= {f"api/{name}.rst": text.encode() for name, text in rooms.items()}
     menu = "".join(_toctree(title, _pages(patterns)) for title, patterns in MENU.items())
     menu += _toctree("Names", [f"api/{name}" for name in rooms])
     files["index.md"] = (ROOT / "README.md").read_bytes() + menu.encode()
     for name, data in files.items():
-        path = source / name
-        if not path.is_file() or path.read_bytes() != data:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-    for path in [
-        path for path in source.rglob("*") if path.is_file() and path.relative_to(source).as_posix() not in files
-    ]:
-        path.unlink()
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(data)
 
 
 def _pages(patterns: list[str]) -> list[str]:
@@ -91,27 +82,21 @@ def run_blocks() -> None:
         raise SystemExit("site.py: the guide does not show what its code does; the site is not built")
 
 
-def build(site: Path, source: Path) -> None:
-    """Build the site from the pages in `source`, with the source that it links to; SystemExit if there is a warning."""
-    assemble(source)
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-W",
-        "--keep-going",
-        "-q",
-        "-c",
-        str(ROOT / "docs"),
-        str(source),
-        str(site),
-    ]
-    environment = {**os.environ, "MPLBACKEND": "Agg"}
-    if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
-        raise SystemExit("site.py: Sphinx warns; see above")
-    from docs.site import check, sources
-
+def build(site: Path) -> None:
+    """Build the site in a folder, afresh. SystemExit if that holds something else, or if there is a warning."""
+    if site.exists() and any(site.iterdir()) and not (site / ".buildinfo").is_file():
+        raise SystemExit(f"site.py: {site} holds something else than a site; name an empty folder, or a new one")
+    shutil.rmtree(site, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        pages = Path(folder) / "pages"
+        assemble(pages)
+        options = ["-W", "--keep-going", "-q", "-c", str(ROOT / "docs"), "-d", f"{folder}/doctrees"]
+        command = [sys.executable, "-m", "sphinx", *options, str(pages), str(site)]
+        environment = {**os.environ, "MPLBACKEND": "Agg"}
+        code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     sources.write(site, check.missing_sources(site))
+    if code:
+        raise SystemExit("site.py: the pages are built, and what is wrong with them stands above")
 
 
 def main(words: list[str]) -> None:
@@ -119,17 +104,15 @@ def main(words: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="site.py", description=str(__doc__).split("\n")[0])
     parser.add_argument("--skip-blocks", action="store_true", help="do not run the blocks of the guide")
     parser.add_argument("--out", type=Path, default=SITE, help="the folder of the site [build/site]")
-    parser.add_argument("--fresh", action="store_true", help="delete what was built before")
     given = parser.parse_args(words)
-    source = given.out.with_name(f"{given.out.name}-pages")
-    if given.fresh:
-        for folder in (given.out, source):
-            shutil.rmtree(folder, ignore_errors=True)
+    missing = [name for name in ("sphinx", "furo", "myst_parser", "sphinx_copybutton") if not find_spec(name)]
+    if missing:
+        raise SystemExit(f"site.py: {', '.join(missing)} not installed; pip install 'minigen-engine[docs]'")
     began = time.perf_counter()
     if not given.skip_blocks:
         run_blocks()
         print(f"{len(chapters())} chapters, {time.perf_counter() - began:.0f} s", flush=True)
-    build(given.out, source)
+    build(given.out)
     print(f"{given.out / 'index.html'}: {time.perf_counter() - began:.0f} s")
 
 

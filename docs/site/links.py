@@ -104,7 +104,6 @@ def _formula(translator: Any, node: Any, block: bool) -> None:
     except ValueError as error:
         logger.warning("%s", error, location=node)
         text = f"<code>{translator.encode(node.astext())}</code>"
-    text = re.sub(r"\n\s*", "", text)
     translator.body.append(f'<div class="math">{text}</div>\n' if block else text)
     raise nodes.SkipNode
 

@@ -108,6 +108,13 @@ def test_docstrings_become_the_same_text(text: str, rst: str) -> None:
     assert as_rst(text) == rst
 
 
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
+    with pytest.raises(SystemExit, match="something else than a site"):
+        site.build(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+
+
 def sphinx(*words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", str(ROOT / "docs"), *map(str, words)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -119,8 +126,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if os.environ.get("MINIGEN_SITE"):
         return Path(os.environ["MINIGEN_SITE"]).resolve()
     needs_sphinx()
-    folder = tmp_path_factory.mktemp("site") / "site"
-    site.build(folder, folder.with_name("pages"))
+    folder = tmp_path_factory.mktemp("site")
+    site.build(folder)
     return folder
 
 
