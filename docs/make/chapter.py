@@ -171,6 +171,37 @@ def faults_of_form(chapter: Chapter) -> list[Fault]:
     return chapter.faults
 
 
+MARK = re.compile(r"(\d+[.)]|[-+*>]|#+)\s")
+
+
+def faults_of_lines(chapter: Chapter) -> list[Fault]:
+    """Lines of prose that Markdown may take for something else: a wrapped line begins with "- " or "2. "."""
+    skipped = {k for fence in [*chapter.fences, *(f.shown for f in chapter.fences if f.shown)] for k in _lines(fence)}
+    before, in_list, formula = "", False, False
+    faults = []
+    for number, line in enumerate(chapter.lines, start=1):
+        formula ^= line.startswith("$$") and line.count("$$") == 1
+        if number in skipped or formula or line.startswith(("|", "$$")):
+            before = ""
+            continue
+        marked = MARK.match(line.lstrip()) is not None and not line.startswith("#")
+        if not before.strip():  # a paragraph begins
+            in_list = marked or (in_list and line.startswith(" "))
+        elif not in_list and before.rstrip().endswith(":"):
+            in_list = marked
+        elif not in_list and MARK.match(line) and not before.startswith("#"):
+            message = f"begins like an item of a list or a heading: {line[:30]!r}; wrap it otherwise"
+            faults.append(Fault(chapter.path, number, message))
+        if line.startswith(" ") and not in_list and line.strip():
+            faults.append(Fault(chapter.path, number, f"prose that is indented: {line[:30]!r}"))
+        before = line
+    return faults
+
+
+def _lines(fence: Fence) -> range:
+    return range(fence.line - 1, fence.end)
+
+
 def terms_of(chapter: Chapter) -> list[tuple[str, str]]:
     """The lines ``- **word** - meaning`` below the heading Terms; a meaning may go on in the next lines."""
     section = re.search(r"^## Terms\n(.*?)(?=^## |\Z)", chapter.text, re.M | re.S)

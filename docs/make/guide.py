@@ -32,7 +32,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from PIL import Image
 
-from docs.make.chapter import RUN, Chapter, Fault, chapters, faults_of_excerpts, faults_of_form, find, read
+from docs.make.chapter import (
+    RUN,
+    Chapter,
+    Fault,
+    chapters,
+    faults_of_excerpts,
+    faults_of_form,
+    faults_of_lines,
+    find,
+    read,
+)
 from docs.make.formulas import faults_of_formulas
 from docs.make.names import UnknownNameError, source_of
 
@@ -95,7 +105,7 @@ def check(path: Path, write: bool = False) -> tuple[list[Fault], float]:
             chapter = read(path)
         faults = faults_of_outputs(chapter, outcomes) + faults_of_pictures(chapter, Path(folder), write)
     faults += faults_of_form(chapter) + faults_of_excerpts(chapter) + faults_of_names(chapter)
-    faults += faults_of_formulas(chapter)
+    faults += faults_of_formulas(chapter) + faults_of_lines(chapter)
     return sorted(faults, key=lambda fault: fault.line), sum(outcome.seconds for outcome in outcomes)
 
 

@@ -17,7 +17,16 @@ import pytest
 from PIL import Image, ImageDraw
 
 from docs.make import guide
-from docs.make.chapter import GUIDE, chapters, faults_of_excerpts, faults_of_form, find, read, terms_of
+from docs.make.chapter import (
+    GUIDE,
+    chapters,
+    faults_of_excerpts,
+    faults_of_form,
+    faults_of_lines,
+    find,
+    read,
+    terms_of,
+)
 from docs.make.formulas import faults_of_formulas, mathml
 from docs.make.names import Source, UnknownNameError, source_of
 from minigen_kernels.host.build import compiler
@@ -34,7 +43,7 @@ each_chapter = pytest.mark.parametrize("path", chapters(), ids=lambda path: path
 def test_a_chapter_has_what_every_chapter_has(path: Path) -> None:
     chapter = read(path)
     faults = faults_of_form(chapter) + faults_of_excerpts(chapter) + guide.faults_of_names(chapter)
-    faults += faults_of_formulas(chapter)
+    faults += faults_of_formulas(chapter) + faults_of_lines(chapter)
     kept = {address for _, address, _ in chapter.pictures}
     assert not faults, "\n".join(map(str, faults))
     assert all((path.parent / address).is_file() for address in kept)
@@ -203,6 +212,16 @@ def test_a_formula_that_docutils_or_github_does_not_read_is_found(
     )
     found = [(fault.line, fault.message) for fault in faults_of_formulas(read(page))]
     assert len(found) == 1 and found[0][0] == line + 7 and message in found[0][1], found
+
+
+def test_a_line_that_a_wrapper_made_a_list_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "01_a.md"
+    text = (
+        "# A\n\nA sum is\n- 3, or\n0. The end,\n  indented\n1 and\n# 5.\n\n- an item\n  goes on\n- two\n\n  of it\n\n"
+    )
+    text += "These:\n- a\n- b\n\n$$\na\n  - b\n$$\n"
+    page.write_text(text + "\n```python\na = 1\n    # x\n```\n\n| a | b |\n| - | - |\n", encoding="utf-8")
+    assert [fault.line for fault in faults_of_lines(read(page))] == [4, 5, 6, 8]
 
 
 @pytest.mark.parametrize(
