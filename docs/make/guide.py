@@ -220,12 +220,15 @@ def main(words: list[str]) -> int:
     given = parser.parse_args(words)
     found = 0
     for path in [find(word) for word in given.chapters] or chapters():
-        faults, seconds = check(path, given.write and not given.check)
-        print(f"{path.name}: {len(faults) or 'no'} fault{'' if len(faults) == 1 else 's'}, {seconds:.1f} s", flush=True)
-        for fault in faults:
-            print(fault)
-        found += len(faults)
+        found += report(path, *check(path, given.write and not given.check))
     return 1 if found else 0
+
+
+def report(path: Path, faults: list[Fault], seconds: float) -> int:
+    """Say what was found in a chapter; the number of its faults."""
+    print(f"{path.name}: {len(faults) or 'no'} fault{'' if len(faults) == 1 else 's'}, {seconds:.1f} s")
+    print("".join(f"{fault}\n" for fault in faults), end="", flush=True)
+    return len(faults)
 
 
 if __name__ == "__main__":

@@ -75,10 +75,8 @@ def run_blocks() -> None:
     """Run the chapters, as many at once as there are processors. SystemExit with the faults, if there are any."""
     workers = max(1, min(4, os.cpu_count() or 1))
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        results = list(pool.map(guide.check, chapters()))
-    for path, (faults, seconds) in zip(chapters(), results):
-        print(f"{path.name}: {len(faults) or 'no'} faults, {seconds:.1f} s", *faults, sep="\n", flush=True)
-    if any(faults for faults, _ in results):
+        found = [guide.report(path, *checked) for path, checked in zip(chapters(), pool.map(guide.check, chapters()))]
+    if any(found):
         raise SystemExit("site.py: the guide does not show what its code does; the site is not built")
 
 

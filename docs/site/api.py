@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import textwrap
 import types
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
+
+import click
 
 from docs.make.names import source_of
 from docs.site.docstrings import as_rst
@@ -26,6 +29,8 @@ ROOMS = {
     "minigen.models": "mg.models: network architectures",
     "minigen.metrics": "mg.metrics: what is measured",
     "minigen.gradcheck": "mg.gradcheck: reports of the gradient checker",
+    "minigen.drawing": "mg.draw: drawings of graphs",
+    "minigen.anatomy": "mg.explain_step: the table of a step",
     "minigen.testing": "mg.testing: checks for test suites",
     "minigen.autograd": "mg.autograd: for whoever writes operations",
     "minigen.onnx": "mg.onnx: networks as ONNX files",
@@ -40,7 +45,24 @@ MEMBERS = {"Tensor", "Module"}  # classes whose inherited methods are theirs
 def pages() -> dict[str, str]:
     """The pages as reStructuredText, by name."""
     seen: set[int] = set()
-    return {module.removeprefix("minigen."): page(module, title, seen) for module, title in ROOMS.items()}
+    return {
+        **{module.removeprefix("minigen."): page(module, title, seen) for module, title in ROOMS.items()},
+        "command": command_page(),
+    }
+
+
+def command_page() -> str:
+    """What ``minigen COMMAND --help`` says, for all commands."""
+    app = importlib.import_module("minigen.cli.app").commands
+    text = _heading("minigen: the command", "=") + "\nWhat ``minigen COMMAND --help`` says.\n\n"
+    group = click.Context(app, info_name="minigen")
+    for name in app.list_commands(group):
+        command = app.get_command(group, name)
+        context = click.Context(command, info_name=name, parent=group, terminal_width=100, max_content_width=100)
+        text += (
+            _heading(f"minigen {name}", "-") + "\n::\n\n" + textwrap.indent(command.get_help(context), "    ") + "\n\n"
+        )
+    return text
 
 
 def names(module: types.ModuleType) -> list[str]:
