@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import textwrap
 import types
 from collections import defaultdict
@@ -39,6 +40,7 @@ ROOMS = {
     "minigen.explore": "mg.explore: the page of a model",
     "minigen_kernels.reference": "minigen_kernels: the kernels, as NumPy",
 }
+FIRST = ("autograd", "gradcheck", "nn")  # files of these rooms come first
 MEMBERS = {"Tensor", "Module"}  # classes whose inherited methods are theirs
 
 
@@ -86,7 +88,7 @@ def page(dotted: str, title: str, seen: set[int]) -> str:
             seen.add(id(thing))
             files[source.file].append(_directive(f"{dotted}.{name}", thing))
     text = _heading(title, "=") + "\n" + as_rst(_description(module)) + "\n\n"
-    for file in sorted(files):
+    for file in sorted(files, key=lambda file: (file.split("/")[1] not in FIRST, file)):
         text += _heading(f"{Path(file).parent.name}/{Path(file).name}", "-") + "\n" + "\n".join(files[file]) + "\n"
     return text
 
@@ -97,8 +99,7 @@ def _heading(title: str, line: str) -> str:
 
 def _description(module: types.ModuleType) -> str:
     """The docstring of a module, without its last lines about imports and further reading."""
-    paragraphs = (inspect.getdoc(module) or "").split("\n\n")
-    return "\n\n".join(part for part in paragraphs if not part.startswith(("Imports:", "Read next:")))
+    return re.sub(r"\b(Imports|Read next):.*", "", inspect.getdoc(module) or "", flags=re.S).strip()
 
 
 def _directive(name: str, thing: Any) -> str:

@@ -305,3 +305,10 @@ def test_what_inline_code_names() -> None:
     for code in ("mg.nothing", "ops.conv2d.nothing", "nn.Conv2d.nothing", "minigen.ops.nowhere", "minigen/ops/no.py"):
         with pytest.raises(UnknownNameError):
             source_of(code)
+
+
+def test_the_pages_beside_the_chapters_have_right_formulas_and_names() -> None:
+    for name in ("README.md", "glossary.md"):
+        page = read(GUIDE / name)
+        faults = faults_of_formulas(page) + guide.faults_of_names(page)
+        assert not faults, "\n".join(map(str, faults))
