@@ -41,13 +41,15 @@ def mathml(formula: str, block: bool) -> str:
 def _scripts(element: ElementTree.Element) -> None:
     r"""Put scripts where LaTeX has them: of ``\hat{x}_i`` beside the letter, of ``\underbrace{x}_y`` below the brace.
 
-    docutils 0.22 puts the first below the letter, and the second beside.
+    docutils 0.22 puts the first below the letter, and the second beside. Accents stand a little higher than LaTeX's.
     """
     kind, parts = element.tag.removeprefix(f"{{{MATHML}}}"), list(element)
     if kind == "munderover" and parts[2].text in ACCENTS:
-        letter = ElementTree.Element(f"{{{MATHML}}}mover", accent="true")
+        letter = ElementTree.Element(f"{{{MATHML}}}mover")
         letter.extend([parts[0], parts[2]])
         element.tag, element[:] = f"{{{MATHML}}}msub", [letter, parts[1]]
+    elif kind == "mover":  # as an accent a browser without a font for formulas draws it into the letter
+        element.attrib.pop("accent", None)
     elif kind in ("msub", "msup") and len(parts[0]) == 2 and parts[0][1].text in BRACES:
         element.tag = f"{{{MATHML}}}{'munder' if kind == 'msub' else 'mover'}"
 
@@ -98,9 +100,7 @@ def _message(formula: str, block: bool, plain: str) -> str | None:
             "and \\\\ only at the end of a line"
         )
     if not block and f"${formula}$" not in plain:
-        return (
-            f"GitHub takes signs in {shown} for emphasis or a link: put a blank before an underscore behind a bracket"
-        )
+        return f"GitHub takes signs in {shown} for emphasis or a link: make it a display, or name what is in brackets"
     try:
         mathml(formula, block)
     except ValueError as error:
