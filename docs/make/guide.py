@@ -47,6 +47,7 @@ from docs.make.formulas import faults_of_formulas
 from docs.make.names import UnknownNameError, source_of
 
 ROOT = Path(__file__).resolve().parents[2]
+NEAR, SHADE = 4, 64  # pixels that a picture may lie apart; how much of 255 a pixel may differ
 PATIENCE = 900  # seconds of the wall clock for a chapter, whose kernels may have to be compiled
 
 
@@ -175,29 +176,34 @@ def faults_of_pictures(chapter: Chapter, folder: Path, write: bool = False) -> l
 
 
 def difference(kept: Path, made: Path) -> str | None:
-    """How two pictures differ, or None. Of a PNG, squares of 8 x 8 pixels are compared: letters may be drawn by another
-    version of matplotlib, and a curve may not have moved.
+    """How two pictures differ, or None. Of a PNG, what is drawn may lie up to `NEAR` pixels apart: another version of
+    matplotlib sets letters and margins so. What has no like in the other picture so near is a difference.
     """
     if kept.suffix == ".svg":
         same = kept.read_text(encoding="utf-8") == made.read_text(encoding="utf-8")
         return None if same else "another text"
     with Image.open(kept) as first, Image.open(made) as second:
-        if first.size != second.size:
+        if max(abs(a - b) for a, b in zip(first.size, second.size)) > NEAR:
             return f"{first.size} pixels, wanted {second.size}"
-        means = [_squares(np.asarray(image.convert("RGB"), np.float64)) for image in (first, second)]
-    apart = np.abs(means[0] - means[1]).max(axis=2)
-    many = float((apart > 24).mean())
-    if apart.max() > 60 or many > 0.01:
+        W, H = map(min, first.size, second.size)
+        pictures = [np.asarray(image.convert("RGB"), np.int16)[:H, :W] for image in (first, second)]
+    apart = np.maximum(_beyond(*pictures), _beyond(*reversed(pictures)))
+    share = float((apart > SHADE).mean())
+    if share > 0.001:
         row, column = np.unravel_index(apart.argmax(), apart.shape)
-        return f"up to {apart.max():.0f} of 255, at pixel x {8 * column}, y {8 * row}; {100 * many:.1f} % of it differs"
+        return f"{100 * share:.1f} % of its pixels, such as x {column}, y {row}"
     return None
 
 
-def _squares(image: np.ndarray) -> np.ndarray:
-    """Means over squares of 8 x 8 pixels, (H, W, 3) to (H/8, W/8, 3)."""
-    H, W, C = image.shape
-    padded = np.pad(image, ((0, -H % 8), (0, -W % 8), (0, 0)), mode="edge")
-    return padded.reshape(-(-H // 8), 8, -(-W // 8), 8, C).mean(axis=(1, 3))
+def _beyond(picture: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """How far each pixel is from the range of those of the other picture around it, (H, W, 3) to (H, W)."""
+    low, high = other, other
+    for axis in (0, 1):
+        margins = [(NEAR, NEAR) if k == axis else (0, 0) for k in range(3)]
+        low, high = (np.pad(array, margins, mode="edge") for array in (low, high))
+        low = np.lib.stride_tricks.sliding_window_view(low, 2 * NEAR + 1, axis).min(-1)
+        high = np.lib.stride_tricks.sliding_window_view(high, 2 * NEAR + 1, axis).max(-1)
+    return np.maximum(low - picture, picture - high).max(axis=2)
 
 
 def faults_of_names(chapter: Chapter) -> list[Fault]:
