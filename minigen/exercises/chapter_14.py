@@ -139,8 +139,8 @@ def penalty(critic, real, fake, mix):
         task=r"""
 Write `penalty(critic, real, fake, mix)`: Tensors `real` and `fake` (N, D), an array `mix` (N, 1) of numbers from 0 to
 1, a function `critic` from a Tensor (N, D) to scores (N,), of which each depends on its own row. Return the Tensor
-$\frac{1}{N} \sum_n (\Vert \nabla f(\hat x_n)\Vert - 1)^2$ at $\hat x$ = `mix * real + (1 - mix) * fake`. Its own
-gradient in the weights of the critic has to be right.
+$\frac{1}{N} \sum_n (\Vert \nabla f(u_n)\Vert - 1)^2$ at $u$ = `mix * real + (1 - mix) * fake`. Its own gradient in
+the weights of the critic has to be right.
 """,
     ),
 )
