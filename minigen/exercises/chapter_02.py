@@ -123,13 +123,13 @@ def check_normalize(answers: Any) -> None:
         r = np.sqrt((x * x).sum())
         return (gy - x * (x @ gy) / r**2) / r
 
-    for gy, hint in (
-        ([-4.0, 3.0], "The sum of gy_j x_j is 0 here, so only the term of J with j = i counts: 1 / r"),
-        ([3.0, 4.0], "A longer x has the same y, so here both terms of J cancel: is the one for every pair right?"),
+    for direction, hint in (
+        ([-4, 3], "The sum of gy_j x_j is 0 here, so only the term of J with j = i counts: 1 / r"),
+        ([3, 4], "A longer x has the same y, so here both terms of J cancel: is the one for every pair right?"),
     ):
-        x = np.array([3.0, 4.0])
-        got = answers.normalize_vjp(x.copy(), np.array(gy))
-        _same(got, right(x, np.array(gy)), f"normalize_vjp([3, 4], {[int(g) for g in gy]})", hint)
+        x, gy = np.array([3.0, 4.0]), np.array(direction, dtype=np.float64)
+        got = answers.normalize_vjp(x.copy(), gy.copy())
+        _same(got, right(x, gy), f"normalize_vjp([3, 4], {direction})", hint)
     rng = np.random.default_rng(0)
     for n in (1, 3, 7):
         x, gy = rng.normal(size=n), rng.normal(size=n)
