@@ -100,8 +100,7 @@ def bound(log_w):
         check=check_bound,
         task=r"""
 Write `bound(log_w)` for logarithms of importance weights, an array (k, N): $\log \frac{1}{k} \sum_i w_i$ of each
-image, (N,). Images have $\log w$ near $-800$, where $e^{\log w}$ is 0 in every floating-point format that you have:
-take the largest out first.
+image, (N,). Images have $\log w$ near $-800$, where $e^{\log w}$ is 0 in float64: take the largest out first.
 """,
     ),
     Exercise(
