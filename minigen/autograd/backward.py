@@ -167,7 +167,8 @@ def _add_gradients(
             or (type(gx.data) is not type(x.data) and gx.device != x.device)
         ):
             name = type(function).__name__
-            raise GradientError(f"{name}.backward: the gradient of input {i} must be like the input, {x!r}; got {gx!r}")
+            what = "like the input" if isinstance(gx, Tensor) else "a Tensor like the input"
+            raise GradientError(f"{name}.backward: the gradient of input {i} must be {what}, {x!r}; got {gx!r}")
         before = gradients.get(id(x))
         if before is None:
             gradients[id(x)] = gx

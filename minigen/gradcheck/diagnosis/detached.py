@@ -72,8 +72,8 @@ def detached(failed: FailedCheck) -> Iterator[Explanation]:
     instead = "without .detach()" if lin.order == 1 else "from self.inputs or y, not from an array that was saved"
     yield Explanation(
         "detached",
-        f"{which} ignores that {what} depends on {lin.variables[i].name}: it is a constant to the engine. With its "
-        f"derivative both sides agree. Compute it in differentiable operations, {instead}.",
+        f"{which} ignores the dependence of {what} on {lin.variables[i].name}: what has no history is a constant to "
+        f"the engine. With its derivative both sides agree. Compute it in differentiable operations, {instead}.",
     )
 
 

@@ -37,7 +37,7 @@ WRONG = [
     ("9.1", LAYER_NORM.replace(LINE, LINE.replace("mean(1, keepdims=True)", "mean()")), "WRONG, input 0"),
     ("9.1", LAYER_NORM.replace("return gx, (gy * z).sum(0), gy.sum(0)", "return gx"), "wanted a tuple (gx, gw, gb)"),
     ("9.2", RMS_NORM.replace("s = ((x * x).mean(1, keepdims=True) + 1e-5) ** 0.5", "s = mg.Tensor(self.s)"),
-     "ignores that self.s of RmsNorm depends on input 0"),
+     "ignores the dependence of self.s of RmsNorm on input 0"),
     ("9.2", RMS_NORM.replace("gy - y * (gy * y).mean(1, keepdims=True)", "gy"), "order 1 of RmsNorm"),
     ("9.2", RMS_NORM.replace("1e-5)\n", "1e-2)\n"), "RmsNorm.apply(x) is "),
     ("9.2", "def RmsNorm(x): return x", "wanted a class derived from mg.Function"),
