@@ -41,11 +41,11 @@ LAYER = (8, 32, 24, 64)  # samples, channels, rows and columns, channels of the 
 
 #: Calls of the second table: the arguments of each plain kernel, made of random arrays of these shapes.
 KERNELS: dict[str, tuple[list[tuple[int, ...]], tuple[Any, ...], str]] = {
-    "conv2d": ([(8, 32, 24, 24), (64, 32, 3, 3)], ((24, 24), *ONE), "x (8, 32, 24, 24), w (64, 32, 3, 3)"),
-    "conv_transpose2d": ([(8, 64, 24, 24), (64, 32, 3, 3)], ((24, 24), *ONE), "the same layer, backward"),
-    "conv2d_weight_grad": ([(8, 32, 24, 24), (8, 64, 24, 24)], ((3, 3), *ONE), "the same layer, backward"),
+    "conv2d": ([(8, 32, 24, 24), (64, 32, 3, 3)], ((24, 24), *ONE), "the layer above"),
+    "conv_transpose2d": ([(8, 64, 24, 24), (64, 32, 3, 3)], ((24, 24), *ONE), "the same, backward"),
+    "conv2d_weight_grad": ([(8, 32, 24, 24), (8, 64, 24, 24)], ((3, 3), *ONE), "the same, backward"),
     "matmul": ([(256, 512), (512, 256)], (), "(256, 512) @ (512, 256)"),
-    "max_pool2d": ([(8, 32, 24, 24)], ((12, 12), (2, 2), (2, 2), (0, 0)), "x (8, 32, 24, 24), windows of 2 x 2"),
+    "max_pool2d": ([(8, 32, 24, 24)], ((12, 12), (2, 2), (2, 2), (0, 0)), "the same x, 2 x 2 windows"),
     "softmax": ([(512, 1000)], (), "x (512, 1000)"),
 }
 
@@ -94,12 +94,10 @@ def steps() -> list[str]:
     timed = {
         "`reference`: NumPy": lambda: reference.conv2d(x, w, *same),
         "`plain`: seven loops": lambda: plain.conv2d(x, w, *same),
-        "`one_sum`: a frame, a sum in a register": lambda: code["one_sum"](
-            frame, w, np.empty((N, K, H, H), np.float32)
-        ),
-        "`in_lanes`: channels last, 8 sums at once": lambda: code["in_lanes"](last, rows, results),
-        "`in_registers`: a block of 6 x 16 sums": lambda: code["in_registers"](last, panels, results),
-        "`cpu`: the fast room, all of it": lambda: cpu.conv2d(x, w, *same),
+        "`one_sum`: idea 1": lambda: code["one_sum"](frame, w, np.empty((N, K, H, H), np.float32)),
+        "`in_lanes`: idea 2": lambda: code["in_lanes"](last, rows, results),
+        "`in_registers`: idea 3": lambda: code["in_registers"](last, panels, results),
+        "`cpu`: all ideas": lambda: cpu.conv2d(x, w, *same),
     }
     terms = N * C * K * 9 * H * H
     lines = ["| step | ms | ns a term | GFLOP/s |", "| --- | --- | --- | --- |"]
