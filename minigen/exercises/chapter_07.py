@@ -27,7 +27,7 @@ def check_pool(answers: Any) -> None:
         ((2, 3, 6, 8), (3, 4), (2, 2), (2, 2), (0, 0)),
         ((1, 2, 7, 5), (5, 3), (3, 3), (1, 1), (0, 0)),
         ((2, 1, 6, 7), (3, 4), (3, 3), (2, 2), (1, 1)),
-        ((1, 2, 5, 8), (2, 9), (4, 2), (3, 1), (1, 1)),
+        ((1, 2, 5, 8), (2, 9), (4, 2), (3, 1), (2, 1)),
     )
     for shape, out_hw, kernel, stride, padding in cases:
         x = rng.normal(size=shape) - 3  # nearly all negative: a zero from outside would win
@@ -45,7 +45,21 @@ def check_cell(answers: Any) -> None:
         wanted = reference.conv_transpose2d(g[None, None], w[None, None], (H, W), (s, s), (p, p), (1, 1), 1)[0, 0]
         for a, b in itertools.product(range(H), range(W)):
             what = f"cell (a, b) = ({a}, {b}) for weights {k} x {k}, stride {s}, padding {p}"
-            same(answers.cell(g, w, a, b, s, p), wanted[a, b], what)
+            try:
+                same(answers.cell(g, w, a, b, s, p), wanted[a, b], what)
+            except Mistake as mistake:
+                raise Mistake(f"{mistake}{_terms(g, w, a, b, s, p)}") from None
+
+
+def _terms(g: Any, w: Any, a: int, b: int, stride: int, padding: int) -> str:
+    """The products whose sum cell (a, b) is, for a message."""
+    met = [
+        f"w[{u}, {v}] * g[{i}, {j}]"
+        for i, j, u, v in np.ndindex(*g.shape, *w.shape)
+        if (i * stride - padding + u, j * stride - padding + v) == (a, b)
+    ]
+    more = f" + {len(met) - 4} more" if len(met) > 4 else ""
+    return f"\nwhat meets in this cell: {' + '.join(met[:4])}{more}" if met else "\nnothing meets in this cell"
 
 
 def check_counts(answers: Any) -> None:
@@ -61,7 +75,12 @@ def check_counts(answers: Any) -> None:
         for name, a, b in zip(names, got, wanted, strict=True):
             if a != b:
                 call = f"minigen kernel conv2d --room plain --shape 1,1,{H},{W} --shape 1,1,{k},{k}"
-                raise Mistake(f"counts({H}, {W}, {k}): {name}: {a}, wanted {b}; see {call}")
+                hint = ""
+                if a == 4 * H * W * k * k:
+                    hint = ": that counts weights outside of the image, too"
+                elif 4 * a == b:
+                    hint = ": a float32 has 4 bytes"
+                raise Mistake(f"counts({H}, {W}, {k}): {name}: {a}, wanted {b}{hint}\nsee {call}")
 
 
 EXERCISES = (
@@ -81,7 +100,8 @@ def pool(x, out_hw, kernel, stride, padding):
         task=r"""
 Write `pool(x, out_hw, kernel, stride, padding)` with `@numba.njit`: x (N, C, H, W), all others pairs of whole numbers;
 the result (N, C, oh, ow) holds the largest cell of each window, of those that lie inside of the image. Zeros outside of
-the image do not count: the largest of -3 and -1 at the rim is -1. Windows are placed as in a convolution.
+the image do not count: the largest of -3 and -1 at the rim is -1. Windows are placed as in a convolution,
+without dilation. Numba knows `np.full(shape, number, x.dtype)`.
 """,
     ),
     Exercise(
@@ -108,9 +128,9 @@ padding are whole numbers, the same for both axes; dilation is 1.
         check=check_counts,
         task=r"""
 The plain CUDA kernel convolves one image of one channel, H x W, with k x k weights, k odd, stride 1 and padding
-(k - 1) / 2, in float32; H and W are at least k. Write `counts(H, W, k)`: four numbers, the bytes of x that all threads
-ask for, those of w, the different bytes that are read (of x and w together), and the bytes that are written. You can
-compare with `minigen kernel conv2d --room plain --shape 1,1,H,W --shape 1,1,k,k`.
+(k - 1) / 2, in float32; H and W are at least k. Write `counts(H, W, k)`: the bytes of x that all threads ask for, those
+of w, the different bytes read (of x and w together), and the bytes written, four numbers. Compare with
+`minigen kernel conv2d --room plain --shape 1,1,H,W --shape 1,1,k,k`.
 """,
     ),
 )
