@@ -166,7 +166,7 @@ class SavedArray(Function):
 def test_saved_array_is_wrong_at_second_order_only() -> None:
     gradcheck(SavedArray.apply, point(2, 3))
     error = caught(SavedArray.apply, point(2, 3), order=2)
-    assert error.order == 2 and error.tensor == "input 0" and "ignores the dependence of self.saved of SavedArray" in error.hint
+    assert error.order == 2 and error.tensor == "input 0" and "dependence of self.saved of SavedArray on" in error.hint
     gradcheck(ops.exp, point(2, 3), order=2)
 
 
