@@ -44,11 +44,42 @@ def check_layer_norm_backward(answers: Any) -> None:
         if got.shape != wanted.shape:
             raise Mistake(f"{name} has shape {got.shape} for x (3, 5); wanted {wanted.shape}")
     d = x - x.mean(1, keepdims=True)
-    s = np.sqrt((d * d).mean(1, keepdims=True) + EPS)
-    if np.allclose(found[0], w / s * (gy - gy.mean(1, keepdims=True) - d / s * (gy * d / s).mean(1, keepdims=True))):
-        raise Mistake("gx is batch norm's line, with w in front of the means. Here w differs from column to column: "
-                      "the gradient of z is h = w gy, and the means are those of h and h z")  # fmt: skip
+    z, h = d / _deviation(x), w * gy
+    for hint, wrong in (
+        ("is batch norm's line, with w in front of the means. Here w differs from column to column: "
+         "the gradient of z is h = w gy, and the means are those of h and h z", w * _line(gy, z) / _deviation(x)),
+        ("takes its means over the columns, axis 0. Those that share a mean here are the numbers of a row, axis 1",
+         _line(h, z, 0) / _deviation(x)),
+        ("takes its means over the whole array. Those that share a mean here are the numbers of a row, axis 1",
+         _line(h, z, None) / _deviation(x)),
+        ("comes with the unbiased variance, divided by D - 1. The variance of layer norm is biased, divided by D",
+         _line(h, d / _deviation(x, 1)) / _deviation(x, 1)),
+    ):  # fmt: skip
+        if np.allclose(found[0], wrong, rtol=1e-3):
+            raise Mistake(f"gx {hint}")
+    if np.allclose(found[0], _line(h, d / x.std(1, keepdims=True)) / x.std(1, keepdims=True), rtol=1e-9, atol=0):
+        raise Mistake("gx comes without eps: s is the root of the variance plus eps")
+    _same(found[1], (gy * z).sum(0), "gw", "w_j multiplies the z of every row, in column j")
+    _same(found[2], gy.sum(0), "gb", "b_j is added in every row, in column j")
     mg.gradcheck(LayerNorm.apply, x, w, b)
+
+
+def _same(got: Any, wanted: Any, what: str, hint: str) -> None:
+    """`same`, with a hint at the end of what it says."""
+    try:
+        same(got, wanted, what)
+    except Mistake as mistake:
+        raise Mistake(f"{mistake}: {hint}") from None
+
+
+def _deviation(x: Array, less: int = 0) -> Array:
+    """The standard deviation (R, 1) of each row of x (R, D), from a variance divided by D - less."""
+    return np.sqrt(x.var(1, ddof=less, keepdims=True) + EPS)
+
+
+def _line(h: Array, z: Array, axis: int | None = 1) -> Array:
+    """The gradient of layer norm in x (R, D), times the standard deviation, if the means are over this axis."""
+    return h - h.mean(axis, keepdims=True) - z * (h * z).mean(axis, keepdims=True)
 
 
 def check_rms_norm(answers: Any) -> None:
@@ -59,6 +90,16 @@ def check_rms_norm(answers: Any) -> None:
     wanted = x / np.sqrt((x * x).mean(1, keepdims=True) + EPS)
     same(answers.RmsNorm.apply(mg.Tensor(x)), wanted, "RmsNorm.apply(x)", rtol=1e-9)
     mg.gradcheck(answers.RmsNorm.apply, x, order=2)
+
+
+HINTS = {
+    "asked x": "4 bytes for each thread and each of its readings",
+    "asked w": "4 bytes for each thread",
+    "sectors w": "a sector for each warp",
+    "read": "each byte of gy, x, mean, variance and w once",
+    "written": "gx, and gw and gb of each channel",
+    "barriers": "those of a sum over the block, for each sum",
+}
 
 
 def check_count(answers: Any) -> None:
@@ -78,7 +119,7 @@ def check_count(answers: Any) -> None:
             keys = ", ".join(wanted)
             raise Mistake(f"count({n}, {c}, {length}) is {got!r}, wanted a dict with the keys {keys}")
         for key, figure in wanted.items():
-            same(got[key], figure, f'count({n}, {c}, {length})["{key}"]')
+            _same(got[key], figure, f'count({n}, {c}, {length})["{key}"]', HINTS[key])
 
 
 EXERCISES = (
