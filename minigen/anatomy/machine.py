@@ -91,7 +91,7 @@ def _aligned(size: int, dtype: np.dtype[Any], device: Device) -> Array:
     """An array of so many bytes that begins at a page: copies between others may be slower by far.
 
     glibc's memcpy copies at a twelfth of the speed on an AMD EPYC (Zen 3) where the target begins 1 to 63 bytes after
-    the source, modulo 4096 (``findings/numpy_copy_twelve_times_slower.sh``).
+    the source, modulo 4096 (glibc bug 30994).
     """
     if device == "cuda":
         return to_device(np.ones(size // dtype.itemsize, dtype), device)
