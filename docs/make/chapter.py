@@ -248,6 +248,8 @@ def _excerpt(code: str) -> str | None:
             stretches.append([])
         else:
             stretches[-1].append(line)
+    if not any(line.strip() for stretch in stretches for line in stretch):
+        return f"an excerpt of {named[1]} that shows nothing of it"
     place = 0
     for stretch in stretches:
         while stretch and not stretch[0].strip():

@@ -79,6 +79,10 @@ def faults_of_formulas(chapter: Chapter) -> list[Fault]:
                 faults.append(
                     Fault(chapter.path, line, "$$ in a paragraph; it stands alone on its line, after a blank one")
                 )
+            elif child.type == "text" and child.content.count("$") > 1:
+                shown = child.content[child.content.index("$") :][:30]
+                message = f"no formula, although there are two $: {shown!r}; a formula has no blank inside of its $"
+                faults.append(Fault(chapter.path, line, message))
         for line, formula, block in found:
             message = _message(formula, block, plain)
             faults += [Fault(chapter.path, line, message)] if message else []

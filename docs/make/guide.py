@@ -18,7 +18,6 @@ import argparse
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,7 +43,8 @@ from docs.make.chapter import (
     read,
 )
 from docs.make.formulas import faults_of_formulas
-from docs.make.names import UnknownNameError, source_of
+from docs.make.names import UnknownNameError, source_of, unknown_command
+from minigen.atomic import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 NEAR, SHADE = 4, 64  # pixels that a picture may lie apart; how much of 255 a pixel may differ
@@ -151,7 +151,7 @@ def write_outputs(chapter: Chapter, outcomes: list[Outcome]) -> None:
             lines[start:end] = ["", f"{mark}text", *printed.split("\n"), mark] if printed else []
     text = "\n".join(lines).rstrip("\n") + "\n"
     if lines != chapter.lines:
-        chapter.path.write_text(text, encoding="utf-8")
+        write_atomically(chapter.path, text.encode())
 
 
 def faults_of_pictures(chapter: Chapter, folder: Path, write: bool = False) -> list[Fault]:
@@ -168,7 +168,7 @@ def faults_of_pictures(chapter: Chapter, folder: Path, write: bool = False) -> l
         message = "it is not there" if not kept.is_file() else difference(kept, made)
         if message and write:
             kept.parent.mkdir(exist_ok=True)
-            shutil.copyfile(made, kept)
+            write_atomically(kept, made.read_bytes())
         elif message:
             again = f"python docs/make/guide.py {chapter.path.name[:2]} --write"
             faults.append(Fault(chapter.path, line, f"{address} is not what the code makes: {message}; {again}"))
@@ -207,13 +207,16 @@ def _beyond(picture: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def faults_of_names(chapter: Chapter) -> list[Fault]:
-    """Inline code that names an object or a file of this repository which is not there."""
+    """Inline code that names an object or a file of this repository, or a command, which is not there."""
     faults = []
     for line, code in chapter.codes:
         try:
             source_of(code)
+            message = unknown_command(code)
         except UnknownNameError as error:
-            faults.append(Fault(chapter.path, line, str(error)))
+            message = str(error)
+        if message:
+            faults.append(Fault(chapter.path, line, message))
     return faults
 
 

@@ -70,6 +70,32 @@ def source_of(code: str) -> Source | None:
     return _place(_object(ROOTS[first].split(".") + rest, code))
 
 
+@functools.cache
+def _options() -> dict[str, set[str]]:
+    """The options of each command of ``minigen``."""
+    import click
+
+    app = importlib.import_module("minigen.cli.app").commands
+    group = click.Context(app)
+    commands = {name: app.get_command(group, name) for name in app.list_commands(group)}
+    return {
+        name: {"--help", *(word for each in command.params for word in [*each.opts, *each.secondary_opts])}
+        for name, command in commands.items()
+    }
+
+
+def unknown_command(code: str) -> str | None:
+    """What inline code such as ``minigen train vae --epochs 3`` says that the command does not know, or None."""
+    found = re.match(r"minigen ([a-z]\S*)", code)
+    if found is None:
+        return None
+    options = _options().get(found[1])
+    if options is None:
+        return f"`{code}`: there is no command minigen {found[1]}"
+    unknown = [word for word in re.findall(r"(?<=\s)--[a-z][\w-]*", code) if word not in options]
+    return f"`{code}`: minigen {found[1]} has no {unknown[0]}" if unknown else None
+
+
 def _object(words: list[str], code: str) -> tuple[Any, Any, str]:
     """The object of a dotted name, what holds it, and its last word."""
     holder: Any = None

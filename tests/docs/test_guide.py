@@ -27,7 +27,8 @@ from docs.make.chapter import (
     terms_of,
 )
 from docs.make.formulas import faults_of_formulas, mathml
-from docs.make.names import Source, UnknownNameError, source_of
+from docs.make.names import Source, UnknownNameError, source_of, unknown_command
+from docs.site import check
 from minigen_kernels.host.build import compiler
 
 HERE = Path(__file__).parent / "chapters"
@@ -199,6 +200,7 @@ def test_what_a_chapter_lacks_is_said(page: Path, old: str, new: str, message: s
         ("$$\na \\\\ b\n$$\n", 1, "GitHub eats the backslash"),
         ("A $(x)_{a} y_{b}$\n", 1, "GitHub takes signs"),
         ("Text $$ x $$ text\n", 1, "stands alone on its line"),
+        ("One\nA $x + y $ text\n", 2, "no formula, although there are two $: '$x + y $ text'"),
     ],
 )
 def test_a_formula_that_docutils_or_github_does_not_read_is_found(
@@ -211,6 +213,26 @@ def test_a_formula_that_docutils_or_github_does_not_read_is_found(
     )
     found = [(fault.line, fault.message) for fault in faults_of_formulas(read(page))]
     assert len(found) == 1 and found[0][0] == line + 7 and message in found[0][1], found
+
+
+def test_an_excerpt_that_shows_nothing_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "01_a.md"
+    page.write_text("# A\n\n```py\n# minigen/atomic.py\n# ...\n```\n", encoding="utf-8")
+    (fault,) = faults_of_excerpts(read(page))
+    assert fault.message == "an excerpt of minigen/atomic.py that shows nothing of it"
+
+
+def test_a_command_in_inline_code_exists(tmp_path: Path) -> None:
+    page = tmp_path / "01_a.md"
+    page.write_text(
+        "# A\n\n`minigen`, `minigen train vae --epochs 3`, `minigen kernel --help`, `minigen MODEL`\n"
+        "`minigen trains`\n`minigen train vae --epoch 3`\n",
+        encoding="utf-8",
+    )
+    assert [(fault.line, fault.message) for fault in guide.faults_of_names(read(page))] == [
+        (4, "`minigen trains`: there is no command minigen trains"),
+        (5, "`minigen train vae --epoch 3`: minigen train has no --epoch"),
+    ]
 
 
 def test_a_line_that_a_wrapper_made_a_list_is_found(tmp_path: Path) -> None:
@@ -308,6 +330,13 @@ def test_what_inline_code_names() -> None:
     for code in ("mg.nothing", "ops.conv2d.nothing", "nn.Conv2d.nothing", "minigen.ops.nowhere", "minigen/ops/no.py"):
         with pytest.raises(UnknownNameError):
             source_of(code)
+
+
+def test_the_commands_that_pages_name_exist() -> None:
+    pages = [path for path in check.markdown_files() if path.name != "CHANGELOG.md"]  # which tells of what there was
+    found = [f"{path}:{line}: {unknown_command(code)}" for path in pages for line, code in read(path).codes
+             if unknown_command(code)]  # fmt: skip
+    assert not found, "\n".join(found)
 
 
 def test_the_pages_beside_the_chapters_have_right_formulas_and_names() -> None:
