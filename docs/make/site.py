@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from docs.make import guide
 from docs.make.chapter import chapters
 from docs.site import api, check, sources
+from minigen.atomic import temporary_path
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "build" / "site"
@@ -84,15 +85,22 @@ def build(site: Path) -> None:
     """Build the site in a folder, afresh. SystemExit if that holds something else, or if there is a warning."""
     if site.exists() and any(site.iterdir()) and not (site / ".buildinfo").is_file():
         raise SystemExit(f"site.py: {site} holds something else than a site; name an empty folder, or a new one")
-    shutil.rmtree(site, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as folder:
-        pages = Path(folder) / "pages"
-        assemble(pages)
-        options = ["-W", "--keep-going", "-q", "-c", str(ROOT / "docs"), "-d", f"{folder}/doctrees"]
-        command = [sys.executable, "-m", "sphinx", *options, str(pages), str(site)]
-        environment = {**os.environ, "MPLBACKEND": "Agg"}
-        code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
-    sources.write(site, check.missing_sources(site))
+    site = site.absolute()
+    site.parent.mkdir(parents=True, exist_ok=True)
+    new = temporary_path(site.parent)  # what is interrupted leaves the site as it was
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            pages = Path(folder) / "pages"
+            assemble(pages)
+            options = ["-W", "--keep-going", "-q", "-c", str(ROOT / "docs"), "-d", f"{folder}/doctrees"]
+            command = [sys.executable, "-m", "sphinx", *options, str(pages), str(new)]
+            environment = {**os.environ, "MPLBACKEND": "Agg"}
+            code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+        sources.write(new, check.missing_sources(new))
+        shutil.rmtree(site, ignore_errors=True)
+        new.rename(site)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
     if code:
         raise SystemExit("site.py: the pages are built, and what is wrong with them stands above")
 

@@ -115,6 +115,24 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years of work"
 
 
+def test_a_build_that_is_interrupted_leaves_the_site_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / ".buildinfo").write_text("", encoding="utf-8")
+    (tmp_path / "site" / "index.html").write_text("of yesterday", encoding="utf-8")
+
+    def half(command: list[str], **_: object) -> None:
+        Path(command[-1]).mkdir()
+        (Path(command[-1]) / "index.html").write_text("half", encoding="utf-8")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(site, "assemble", lambda source: None)
+    monkeypatch.setattr(site.subprocess, "run", half)
+    with pytest.raises(KeyboardInterrupt):
+        site.build(tmp_path / "site")
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+    assert (tmp_path / "site" / "index.html").read_text(encoding="utf-8") == "of yesterday"
+
+
 def sphinx(*words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", str(ROOT / "docs"), *map(str, words)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
