@@ -22,6 +22,8 @@ from minigen_kernels import Array, for_array
 
 
 class Softmax(FusedFunction):
+    """Exponentials divided by their sum over an axis. Derived in docs/guide/10_losses.md."""
+
     axis: int
 
     def forward(self, x: Array) -> Array:
@@ -56,6 +58,8 @@ class LogSoftmax(FusedFunction):
 
 
 class LogSumExp(Function):
+    """The logarithm of a sum of exponentials; its gradient is softmax. Derived in docs/guide/10_losses.md."""
+
     axis: tuple[int, ...]
     keepdims: bool
 
