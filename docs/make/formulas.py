@@ -18,6 +18,9 @@ from docs.make.chapter import Chapter, Fault
 
 MATHML = "http://www.w3.org/1998/Math/MathML"
 ACCENTS = set("\u02c6^\u02c9\u00af~\u02dc\u2192\u02d9\u00a8_\u02c7\u02d8\u00b4`")  # hat, bar, tilde, vec, dot and so on
+APPLIED = "\u2061"  # stands between a function and its argument, and has no width
+FUNCTIONS = {"log", "ln", "exp", "sin", "cos", "tanh", "det"}
+ROWS = {"math", "mrow", "mtd", "mstyle", "msqrt"}  # elements with any number of parts, side by side
 BRACES = {"\u23df", "\u23de"}  # of \\underbrace and \\overbrace
 
 
@@ -30,12 +33,35 @@ def mathml(formula: str, block: bool) -> str:
     except MathError as error:
         raise ValueError(f"{error} (in {formula.strip()!r})") from error
     ElementTree.register_namespace("", MATHML)
-    tree = ElementTree.fromstring(text.replace("&ApplyFunction;", "\u2061"))
+    tree = ElementTree.fromstring(text.replace("&ApplyFunction;", APPLIED))
     for element in list(tree.iter()):
         element.text = (element.text or "").strip() if len(element) else element.text
         element.tail = None
         _scripts(element)
+        _spaces(element)
     return ElementTree.tostring(tree, encoding="unicode")
+
+
+def _spaces(element: ElementTree.Element) -> None:
+    r"""Put a thin space on both sides of a function's name, as LaTeX does: ``2\log x``, but ``\log(x)``."""
+    if element.tag.removeprefix(f"{{{MATHML}}}") not in ROWS:
+        return
+    parts = list(element)
+    for k, part in enumerate(parts):
+        name = part[0] if len(part) and part.tag.endswith(("msub", "msup")) else part
+        applied = k + 1 < len(parts) and parts[k + 1].text == APPLIED
+        if not name.tag.endswith("mi") or not (applied or name.text in FUNCTIONS):
+            continue
+        before = parts[k - 1] if k else None
+        after = parts[k + 1 + applied] if k + 1 + applied < len(parts) else None
+        if before is not None and (before.text == ")" or not before.tag.endswith(("mo", "mspace"))):
+            element.insert(list(element).index(part), _thin())
+        if after is not None and not after.tag.endswith(("mo", "mspace")):
+            element.insert(list(element).index(after), _thin())
+
+
+def _thin() -> ElementTree.Element:
+    return ElementTree.Element(f"{{{MATHML}}}mspace", width="0.17em")
 
 
 def _scripts(element: ElementTree.Element) -> None:

@@ -26,14 +26,13 @@ from docs.make.chapter import (
     read,
     terms_of,
 )
-from docs.make.formulas import faults_of_formulas, mathml
+from docs.make.formulas import faults_of_formulas
 from docs.make.names import Source, UnknownNameError, source_of, unknown_command
 from docs.site import check
 from minigen_kernels.host.build import compiler
 
 HERE = Path(__file__).parent / "chapters"
 RIGHT = HERE / "01_right.md"
-NO_DOCS = "the extra docs is not installed: formulas are looked at when the site is built"
 SECONDS = 60  # of processor time for a chapter: it takes 15, but on other processors, and beside other tests
 
 each_chapter = pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
@@ -190,31 +189,6 @@ def test_what_a_chapter_lacks_is_said(page: Path, old: str, new: str, message: s
     assert message in "\n".join(map(str, faults_of_form(read(page))))
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "message"),
-    [
-        ("A $\\no x$\n", 1, "\\no"),
-        ("One\n$x$ and\n$\\fraction{1}{2}$.\n", 3, "\\fraction"),
-        ("One\n\n$$\na \\nothing\n$$\n", 3, "\\nothing"),
-        ("A $x\\,y$\n", 1, "GitHub eats the backslash of '\\\\,'"),
-        ("$$\na \\\\ b\n$$\n", 1, "GitHub eats the backslash"),
-        ("A $(x)_{a} y_{b}$\n", 1, "GitHub takes signs"),
-        ("Text $$ x $$ text\n", 1, "stands alone on its line"),
-        ("One\nA $x + y $ text\n", 2, "no formula, although there are two $: '$x + y $ text'"),
-    ],
-)
-def test_a_formula_that_docutils_or_github_does_not_read_is_found(
-    text: str, line: int, message: str, tmp_path: Path
-) -> None:
-    pytest.importorskip("mdit_py_plugins", reason=NO_DOCS)
-    page = tmp_path / "01_a.md"
-    page.write_text(
-        f"$x_i$ and $\\hat x_i$ cost $5.\n\n$$\n\\begin{{aligned}} a &= b \\\\\n c &= d \\end{{aligned}}\n$$\n\n{text}"
-    )
-    found = [(fault.line, fault.message) for fault in faults_of_formulas(read(page))]
-    assert len(found) == 1 and found[0][0] == line + 7 and message in found[0][1], found
-
-
 def test_an_excerpt_that_shows_nothing_is_found(tmp_path: Path) -> None:
     page = tmp_path / "01_a.md"
     page.write_text("# A\n\n```py\n# minigen/atomic.py\n# ...\n```\n", encoding="utf-8")
@@ -243,23 +217,6 @@ def test_a_line_that_a_wrapper_made_a_list_is_found(tmp_path: Path) -> None:
     text += "These:\n- a\n- b\n\n$$\na\n  - b\n$$\n"
     page.write_text(text + "\n```python\na = 1\n    # x\n```\n\n| a | b |\n| - | - |\n", encoding="utf-8")
     assert [fault.line for fault in faults_of_lines(read(page))] == [4, 5, 6, 8]
-
-
-@pytest.mark.parametrize(
-    ("formula", "parts"),
-    [
-        (r"\hat{x}_i", ["<msub><mover", "</mover><mi>i</mi></msub>"]),
-        (r"\bar x_{ij}^2", ["<msup><msub><mover", "</msub><mn>2</mn></msup>"]),
-        (r"\underbrace{a + b}_{c}", ["<munder><munder>", "</munder><mi>c</mi></munder>"]),
-        (r"\sum_{i=1}^n x_i", ["<munderover><mo", "<msub><mi>x</mi><mi>i</mi></msub>"]),
-        (r"\begin{aligned} a &= b \\ &= c \end{aligned}", ["<mtable", "<mtr><mtd><mi>a</mi></mtd><mtd><mo>=</mo>"]),
-    ],
-)
-def test_formulas_become_mathml_as_latex_sets_them(formula: str, parts: list[str]) -> None:
-    pytest.importorskip("docutils", reason=NO_DOCS)
-    text = mathml(formula, True)
-    assert text.startswith('<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">')
-    assert all(part in text for part in parts), text
 
 
 @pytest.mark.parametrize(
