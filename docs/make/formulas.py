@@ -131,6 +131,8 @@ def _message(formula: str, block: bool, plain: str) -> str | None:
         )
     if not block and f"${formula}$" not in plain:
         return f"GitHub takes signs in {shown} for emphasis or a link: make it a display, or name what is in brackets"
+    if not block and "\n" in formula:
+        return f"the formula {shown} goes over the end of a line, which GitHub may take for text: keep it on one line"
     try:
         mathml(formula, block)
     except ValueError as error:

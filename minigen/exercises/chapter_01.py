@@ -58,7 +58,7 @@ def check_kink(answers: Any) -> None:
     """1.3: `has_kink(f, x)` tells a kink from a bend, however sharp, and however small the kink."""
     cases = (
         ("max(x, 0)", lambda x: max(x, 0.0), 0.0, True),
-        ("max(x, 0)", lambda x: max(x, 0.0), 1.0, False),
+        ("max(x, 0), where only rounding makes the slopes differ", lambda x: max(x, 0.0), 1.0, False),
         ("x^2", lambda x: x * x, 0.0, False),
         ("1000 x^2, which bends sharply", lambda x: 1000 * x * x, 0.0, False),
         ("exp(x)", math.exp, 1.0, False),

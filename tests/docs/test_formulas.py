@@ -26,6 +26,7 @@ THIN = '<mspace width="0.17em" />'
         ("$$\na \\\\ b\n$$\n", 1, "GitHub eats the backslash"),
         ("A $(x)_{a} y_{b}$\n", 1, "GitHub takes signs"),
         ("Text $$ x $$ text\n", 1, "stands alone on its line"),
+        ("One\nA $x +\ny$ text\n", 2, "goes over the end of a line"),
         ("One\nA $x + y $ text\n", 2, "no formula, although there are two $: '$x + y $ text'"),
     ],
 )
