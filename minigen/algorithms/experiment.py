@@ -146,3 +146,12 @@ class Experiment:
     def optimizers(self) -> dict[str, Optimizer]:
         """By the names of their losses."""
         return self.updates.optimizers
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """All parameters by name."""
+        return {
+            f"{name}.{key}" if len(self.modules) > 1 else key: p
+            for name, module in self.modules.items()
+            for key, p in module.named_parameters()
+        }

@@ -24,6 +24,15 @@ BLOCK = 1 << 14  # numbers that are added at a time
 SMALL = 1 << 16  # bytes of a replica up to which every rank gets all and folds all: one exchange in the place of two
 
 
+class RankEnded(RuntimeError):  # noqa: N818 - the name says what happened
+    """A rank waits for others of which one has ended: the ranks did not make the same calls."""
+
+    def __init__(self, rank: int, ended: int) -> None:
+        super().__init__(
+            f"rank {ended} has ended, and rank {rank} waits for it: every rank makes the same calls in the same order"
+        )
+
+
 class Communicator:
     """A process among `size` of them, with the number `rank`. This class is the one that is alone.
 
@@ -34,6 +43,8 @@ class Communicator:
 
     def __init__(self) -> None:
         self.bytes, self.seconds, self.calls = 0, 0.0, 0  # of `combine`: what a rank sent, and how long it took
+        self.waited = 0.0  # seconds of that in which this rank had nothing to do
+        self._idle = 0.0  # the same of all collectives
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(rank {self.rank} of {self.size})"
@@ -81,9 +92,10 @@ class Communicator:
         """
         if self.size == 1:
             return fold(vectors)
-        began = time.perf_counter()
+        began, idle = time.perf_counter(), self._idle
         folded = self._combine(vectors, fold)
         self.seconds, self.calls = self.seconds + time.perf_counter() - began, self.calls + 1
+        self.waited += self._idle - idle
         return folded
 
     def _combine(self, vectors: Array, fold: Fold) -> Array:

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minigen.device import array_module
-from minigen.distributed.communicator import Communicator
+from minigen.distributed.communicator import Communicator, RankEnded
 from minigen_kernels import Array
 
 T = TypeVar("T")
+_ENDED = object()  # what a rank says that has nothing more to say
 
 
 class _Meeting:
@@ -50,7 +51,9 @@ class Local(Communicator):
 
         def call(rank: int) -> None:
             try:
-                results[rank] = function(Local(rank, meeting))
+                world = Local(rank, meeting)
+                results[rank] = function(world)
+                world._end()
             except threading.BrokenBarrierError:
                 pass  # another rank has failed
             except BaseException as error:
@@ -77,11 +80,24 @@ class Local(Communicator):
         return array_module(blocks).stack([row[self.rank] for row in rows])
 
     def gather(self, value: Any) -> list[Any]:
-        self._meeting.places[self.rank] = value.copy() if isinstance(value, np.ndarray) else value
+        found = self._meet(value.copy() if isinstance(value, np.ndarray) else value)
+        ended = [rank for rank, place in enumerate(found) if place is _ENDED]
+        if ended:
+            raise RankEnded(self.rank, ended[0])
+        return found
+
+    def _meet(self, value: Any) -> list[Any]:
+        """What all ranks say."""
+        self._meeting.places[self.rank] = value
         self._meeting.barrier.wait()
         found = list(self._meeting.places)
         self._meeting.barrier.wait()
         return found
+
+    def _end(self) -> None:
+        """Wait until all have ended."""
+        while any(place is not _ENDED for place in self._meet(_ENDED)):
+            pass
 
     def _take_time(self, sent: int) -> None:
         """As long as an exchange takes in which this rank sends so many bytes."""

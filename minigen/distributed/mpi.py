@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 import time
 from typing import Any
 
 import numpy as np
 
 from minigen.device import device_of, to_device
-from minigen.distributed.communicator import Communicator, native
+from minigen.distributed.communicator import Communicator, RankEnded, native
 from minigen.distributed.launch import Launch
 from minigen.distributed.watchdog import Watchdog
 from minigen_kernels import Array
 
 SPIN = 5e-3  # seconds in which a rank that waits asks all the time, before it begins to sleep between questions
 NAP = 100e-6  # seconds
+LATE = 5.0  # seconds after which what a rank said before its end has arrived
 
 
 class LaunchError(RuntimeError):
@@ -33,7 +35,9 @@ def load_mpi(launch: Launch | None) -> Any:
     """The module ``mpi4py.MPI``, after MPI_Init. LaunchError, with what to do, if it does not fit the launcher."""
     os.environ.setdefault("I_MPI_CBWR", "1")  # Intel's library: the same way to add, wherever ranks are
     try:
-        mpi = importlib.import_module("mpi4py.MPI")
+        mpi = _begun(launch)
+    except LaunchError:
+        raise
     except (ImportError, RuntimeError) as error:
         started = "" if launch is None else f"this is one of {launch.size} processes started by {launch.launcher}, but "
         raise LaunchError(
@@ -41,13 +45,38 @@ def load_mpi(launch: Launch | None) -> Any:
         ) from error
     size = mpi.COMM_WORLD.Get_size()
     if launch is not None and size != launch.size:
-        library = mpi.Get_library_version().splitlines()[0].strip("\0 ")
-        raise LaunchError(
-            f"{launch.launcher} started {launch.size} processes, but in each of them MPI ({library}) sees {size}: that "
-            "is the library of another MPI. Take the mpiexec that belongs to it: that of this Python's environment is "
-            "beside its `python`, as bin/mpiexec"
-        )
+        raise LaunchError(_another(launch, mpi, f"sees {size}"))
     return mpi
+
+
+def _begun(launch: Launch | None) -> Any:
+    """``mpi4py.MPI`` after MPI_Init. LaunchError before it, where that would end the process with words of its own."""
+    package = importlib.import_module("mpi4py")
+    first = "mpi4py.MPI" not in sys.modules
+    if first:
+        package.rc(initialize=False, finalize=True)
+    mpi = importlib.import_module("mpi4py.MPI")
+    if first and not mpi.Is_initialized():
+        if launch is not None and not fits(launch.launcher, mpi.get_vendor()[0]):
+            raise LaunchError(_another(launch, mpi, "cannot work"))
+        mpi.Init_thread()
+    return mpi
+
+
+def fits(launcher: str, library: str) -> bool:
+    """Can this MPI library (the name that mpi4py has for it) find the processes that this launcher has started?"""
+    of = {"Open MPI": "Open MPI", "MPICH": "MPICH or Intel MPI", "Intel MPI": "MPICH or Intel MPI"}
+    return launcher not in of.values() or of.get(library, launcher) == launcher
+
+
+def _another(launch: Launch, mpi: Any, what: str) -> str:
+    """The message where launcher and library are of two MPIs."""
+    library = mpi.Get_library_version().splitlines()[0].partition(",")[0].strip("\0 ")
+    return (
+        f"{launch.launcher} started {launch.size} processes, but in each of them MPI ({library}) {what}: that is the "
+        "library of another MPI. Take the mpiexec that belongs to it: that of this Python's environment is beside its "
+        "`python`, as bin/mpiexec"
+    )
 
 
 class Mpi(Communicator):
@@ -57,6 +86,7 @@ class Mpi(Communicator):
         super().__init__()
         self.mpi, self.world = mpi, (mpi.COMM_WORLD if world is None else world).Dup()
         self.rank, self.size = self.world.Get_rank(), self.world.Get_size()
+        self.watchdog: Watchdog | None = None
         self.hosts: list[str] = self.gather(mpi.Get_processor_name())  # of each rank
         names = self.gather(f"{self.size}, process {os.getpid()} on {mpi.Get_processor_name()}")
         self.watchdog = Watchdog(self.rank, names, self.broadcast) if self.size > 1 else None
@@ -101,3 +131,11 @@ class Mpi(Communicator):
                 os.sched_yield() if hasattr(os, "sched_yield") else time.sleep(0)
             else:
                 time.sleep(NAP)
+                self._look_for_all(time.perf_counter() - began)
+        self._idle += time.perf_counter() - began
+
+    def _look_for_all(self, waited: float) -> None:
+        """RankEnded if one of those that this rank has waited for so long will never come."""
+        gone = None if self.watchdog is None else self.watchdog.gone
+        if gone is not None and min(waited, time.monotonic() - gone[1]) > LATE:
+            raise RankEnded(self.rank, gone[0])

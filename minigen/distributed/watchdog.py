@@ -32,6 +32,7 @@ class Watchdog:
     def __init__(self, rank: int, names: list[str], broadcast: Callable[[Any], Any]) -> None:
         """`names` describe the ranks for a message; `broadcast` gives all ranks the value of rank 0."""
         self.rank, self._ended = rank, False
+        self.gone: tuple[int, float] | None = None  # the first rank that has come to its end, and when
         where = _start(names) if rank == 0 else None
         hosts, port, secret = broadcast(where)
         self._watcher = _connect(hosts if rank else ["127.0.0.1"], port)
@@ -58,6 +59,9 @@ class Watchdog:
 
     def _listen(self) -> None:
         word, *rest = read(self._watcher)
+        while word == "gone":
+            self.gone = self.gone or (rest[0], time.monotonic())
+            word, *rest = read(self._watcher)
         if word == "end" and not self._ended:
             _end(rest[0])
 

@@ -6,7 +6,7 @@ that dies, however it dies; a machine that has vanished is missed after `VANISHE
 is not dead.
 
 What goes over a connection are lines of JSON. From a rank: ["hello", secret, rank], ["advice", text], ["leave", code,
-message], ["bye"]; to a rank: ["end", code].
+message], ["bye"]; to a rank: ["gone", rank] when another has said bye, and ["end", code].
 
 Imports: nothing. Read next: ``watchdog.py``, the ranks' side.
 """
@@ -65,6 +65,8 @@ class Watcher:
                     failed = failed or (time.monotonic() + GRACE, rank, rest[0], rest[1])
                 elif word == "bye" or (failed is not None and failed[1] == rank):
                     self.selector.unregister(self.peers.pop(rank))
+                    for peer in self.peers.values():
+                        send(peer, "gone", rank)
                 else:
                     self.say(f"rank {rank} of {self.names[rank]}, has died, and so all end. {self.advice}".rstrip())
                     return self.end(1)

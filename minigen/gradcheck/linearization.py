@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from minigen.autograd import Tensor
 from minigen.device import to_device
+from minigen.gradcheck.cached import cached
 from minigen.gradcheck.checked_function import CheckedFunction, innermost
 from minigen.gradcheck.directions import root_mean_square
 from minigen.gradcheck.graph import find_in_place_write, graph_tensors
@@ -85,14 +85,14 @@ class Linearization:
         single = (type(t.node).__name__ for t in graph_tensors(ys) if t.node is not None and t.dtype == np.float32)
         self.float32_at = next(single, "") if settings.dtype == "float64" else ""  # a Function that computes in float32
 
-    @cached_property
+    @cached
     def range_errors(self) -> str:
         """What numbers of extreme size have caused on the way to the gradients: "overflow", "underflow", or ""."""
         points = [np.abs(v.tensor.numpy()) for v in self.variables] + [np.abs(self.y0)]
         extreme = any(((x > EXTREME) | ((x > 0) & (x < 1 / EXTREME))).any() for x in points)
         return " and ".join(sorted(self._out_of_range)) if extreme else ""
 
-    @cached_property
+    @cached
     def gradient_rounding(self) -> list[Array]:
         """The rounding error of the gradients of each variable, (K, size), measured."""
         ys = self.function.evaluate(True)

@@ -20,6 +20,17 @@ class NonFiniteLoss(ArithmeticError):  # noqa: N818 - the name says what happene
     """A loss or a parameter became NaN or infinite. The message names the step and the first operation."""
 
 
+class Explained(float):
+    """A number that is not finite and knows why: `explain` says it. So it can come from another process."""
+
+    why: str
+
+    def __new__(cls, value: float, why: str) -> Explained:
+        number = super().__new__(cls, value)
+        number.why = why
+        return number
+
+
 def is_finite(x: Array) -> bool:
     """Are all elements finite? Costs one fast pass; on the GPU the answer is waited for.
 
@@ -42,6 +53,8 @@ def explain(loss: Any, parameters: Mapping[str, Tensor]) -> str:
     From the loss back along the Tensors that are not finite; the one that was made first is the culprit. Parameters are
     taken as finite before the step: `fit` has looked, and the update since may have spoilt them.
     """
+    if isinstance(loss, Explained):
+        return loss.why
     if not isinstance(loss, Tensor) or loss.node is None:
         return ""
     trained = {id(p): name for name, p in parameters.items()}

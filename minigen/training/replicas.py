@@ -13,6 +13,7 @@ Imports: distributed, nn, checkpoint, prepare. Read next: ``session.py``.
 from __future__ import annotations
 
 import functools
+import math
 import shlex
 import zlib
 from collections.abc import Callable, Iterator
@@ -30,11 +31,13 @@ from minigen.distributed import Communicator, Replica, Team
 from minigen.distributed.operation import total_over_replicas
 from minigen.serialization import CheckpointError
 from minigen.training.checkpoint import Checkpoint, checksum, restore
+from minigen.training.nonfinite import Explained, explain
 from minigen.training.prepare import Prepared, build
 from minigen.training.run_folder import RunFolder
 
 OWN = ("device", "threads", "workers", "data_dir", "stream")  # settings that a rank may have otherwise
 SAMPLE = 64  # images that ranks compare
+Stepped = tuple[bool, dict[str, float], dict[str, str]]  # whether to stop, terms of all, why its own are not finite
 
 
 class RanksDiffer(RuntimeError):  # noqa: N818 - the name says what happened
@@ -75,10 +78,12 @@ class Replicas:
             found = self.team.run([functools.partial(self._step, e, replica, part, asked) for e, replica, part in each])
         finally:
             self.stepping = False
-        self.stopping, terms = found[0]
-        return terms
+        self.stopping, terms, _ = found[0]
+        if all(map(math.isfinite, terms.values())):
+            return terms
+        return self._explained(terms, [why for *_, why in found])
 
-    def _step(self, experiment: Experiment, replica: Replica, batch: Batch, asked: bool) -> tuple[bool, Terms]:
+    def _step(self, experiment: Experiment, replica: Replica, batch: Batch, asked: bool) -> Stepped:
         terms = experiment.step(batch)
         buffers = list(_buffers(experiment))
         record = np.array([float(asked), *map(float, terms.values())])
@@ -87,7 +92,19 @@ class Replicas:
             t.data = state
             note_change(t)
         stop, *values = together.tolist()
-        return stop > 0, dict(zip(terms, values))
+        why = {name: explain(t, experiment.parameters) for name, t in terms.items() if not math.isfinite(float(t))}
+        return stop > 0, dict(zip(terms, values)), why
+
+    def _explained(self, terms: dict[str, float], own: list[dict[str, str]]) -> Terms:
+        """Terms of which some are not finite, with the first replica that has it so, and why (`own`: of this rank)."""
+        every = [why for part in self.world.gather(own) for why in part]
+        explained = dict(terms)
+        for name, value in terms.items():
+            number = next((r for r, why in enumerate(every) if name in why), None)
+            if number is not None:
+                where = f" in replica {number} of {self.team.count}, on rank {number // self.team.size}"
+                explained[name] = Explained(value, where + every[number][name])
+        return explained
 
     @property
     def launcher(self) -> str:
@@ -109,6 +126,7 @@ class Replicas:
             "sums": world.calls,
             "bytes": world.bytes,
             "seconds": round(world.seconds, 3),
+            "seconds waited": round(world.waited, 3),
         }
 
     def _share_statistics(self, experiment: Experiment, replica: Replica) -> None:

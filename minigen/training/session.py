@@ -95,12 +95,7 @@ class TrainingSession:
     @property
     def parameters(self) -> dict[str, Tensor]:
         """All parameters by name."""
-        modules = self.prepared.experiment.modules
-        return {
-            f"{name}.{key}" if len(modules) > 1 else key: p
-            for name, module in modules.items()
-            for key, p in module.named_parameters()
-        }
+        return self.prepared.experiment.parameters
 
     @property
     def finished(self) -> bool:

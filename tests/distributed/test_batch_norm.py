@@ -71,6 +71,21 @@ def test_a_sum_whose_gradient_stays_at_home_is_found(monkeypatch):
         test_numbers_are_those_of_one_process((12, 3))
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_wrong_collective_is_found_and_ends_all(ranks, monkeypatch):
+    """The evidence of a failure calls the function, too: no replica may hold a lock that another one wants."""
+    monkeypatch.setattr(TotalOverReplicas, "backward", lambda self, gy, y: gy)
+    x = np.random.default_rng(2).normal(size=(2, 5))
+
+    def rank(world):
+        replicas = Team(world, 2).replicas
+        check = [lambda r=r: gradcheck(lambda t: total_over_replicas(t * t, r), x[r.number]) for r in replicas]
+        return replicas[0]._team.run(check)
+
+    with pytest.raises(mg.GradientMismatch):
+        Local.run(ranks, rank)
+
+
 @pytest.mark.parametrize("shape", [(12, 3), (12, 3, 4, 4)])
 def test_numbers_are_those_of_one_process(shape):
     rng = np.random.default_rng(1)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from minigen import distributed
 from minigen.autograd import Tensor
 from minigen.distributed import Alone, Local, ReplicasDiffer, Team, local
-from minigen.distributed.communicator import SMALL, agreed, mean, pack, total, unpack
+from minigen.distributed.communicator import SMALL, RankEnded, agreed, mean, pack, total, unpack
 
 SHARED = [(1, 1), (2, 1), (3, 1), (4, 1), (4, 2), (6, 2), (6, 3), (3, 3), (4, 4)]  # replicas, ranks
 
@@ -129,6 +129,17 @@ def test_replicas_that_ask_for_different_sums_are_an_error_and_no_deadlock(who):
     for step in (more, other):
         with pytest.raises(ReplicasDiffer):
             on_ranks(3, 1, step)
+
+
+@pytest.mark.parametrize("who", [0, 1, 2])
+def test_a_rank_that_has_ended_is_not_waited_for(who):
+    def rank(world):
+        world.gather(0)
+        if world.rank != who:
+            world.gather(1)
+
+    with pytest.raises(RankEnded, match=f"rank {who} has ended, and rank [012] waits for it"):
+        Local.run(3, rank)
 
 
 @pytest.mark.parametrize(("count", "ranks"), [(3, 2), (1, 2), (0, 1)])

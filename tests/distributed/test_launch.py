@@ -13,6 +13,7 @@ import pytest
 from distributed.ranks import ROOT, needs_mpi, run
 
 from minigen.distributed import Launch, launch
+from minigen.distributed.mpi import fits
 
 NOWHERE = {name: "" for name in ("PMI_SIZE", "PMI_RANK", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")}
 
@@ -65,7 +66,29 @@ def test_the_mpiexec_of_another_mpi_is_an_error():
     """Each process believes that it is rank 0 of 1."""
     code, out, err = minigen("train", "ae", OMPI_COMM_WORLD_SIZE="2", OMPI_COMM_WORLD_RANK="0")
     assert code == 1 and not out
-    assert "Open MPI started 2 processes, but in each of them MPI" in err and "sees 1" in err
+    assert err.count("\n") == 1 and "Open MPI started 2 processes, but in each of them MPI" in err
+    assert err.rstrip().endswith("beside its `python`, as bin/mpiexec")
+
+
+@needs_mpi
+def test_processes_that_the_library_does_not_find_are_an_error():
+    """Each believes that it is rank 0 of 1, whatever the launcher."""
+    code, out, err = minigen("train", "ae", SLURM_STEP_NUM_TASKS="2", SLURM_PROCID="0")
+    assert code == 1 and not out
+    assert "Slurm started 2 processes, but in each of them MPI" in err and "sees 1" in err
+
+
+@pytest.mark.parametrize(
+    ("launcher", "libraries"),
+    [
+        ("Open MPI", {"Open MPI"}),
+        ("MPICH or Intel MPI", {"MPICH", "Intel MPI"}),
+        ("Slurm", {"Open MPI", "MPICH", "Intel MPI"}),
+    ],
+)
+def test_which_library_finds_the_processes_of_which_launcher(launcher, libraries):
+    assert {name for name in ("Open MPI", "MPICH", "Intel MPI") if fits(launcher, name)} == libraries
+    assert fits(launcher, "one that nobody knows")
 
 
 def test_commands_that_share_no_work_are_refused_and_rank_0_says_so():

@@ -66,6 +66,34 @@ def test_another_number_of_replicas_is_another_run_and_refused(data, tmp_path):
         Local.run(3, lambda world: make_team(run.config, world))
 
 
+SPOILT = """
+import runpy, sys
+import numpy as np
+from minigen.training.replicas import Replicas
+
+step = Replicas._step
+
+def spoil(self, experiment, replica, batch, asked):
+    if replica.number == 3:
+        batch.x[:] = np.inf
+    return step(self, experiment, replica, batch, asked)
+
+Replicas._step = spoil
+runpy.run_module("minigen", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(("ranks", "rank"), [(1, 0), (2, 1)])
+def test_a_nan_ends_all_with_the_replica_and_the_operation(data, tmp_path, ranks, rank):
+    script = tmp_path / "spoilt.py"
+    script.write_text(SPOILT)
+    words = ["--dataset", data, "--batch-size", 24, "--replicas", 4, "--out", tmp_path / "run"]
+    _, err = run(ranks, script, "train", "ae", *words, code=1)
+    assert err.count("error:") == 1, err
+    where = f"loss is nan in replica 3 of 4, on rank {rank}; the first operation that gave NaN or infinity is Linear of"
+    assert f"error: step 1: {where}" in err
+
+
 def test_ctrl_c_ends_all_ranks_after_the_same_update(data, tmp_path):
     process, _ = begun(2, "ae", "--dataset", data, "--batch-size", 24, "--epochs", 10**6, "--out", tmp_path / "run")
     process.send_signal(signal.SIGINT)

@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from distributed.ranks import LIMIT, needs_mpi, start
+from distributed.ranks import LIMIT, needs_mpi, run, start
 
 from minigen.distributed import watchdog
 
@@ -40,6 +40,18 @@ def test_one_of_the_addresses_of_this_machine_answers():
         for host in watchdog._own_addresses()[1:]:
             socket.create_connection((host, port), timeout=10).close()
         watchdog._connect(watchdog._own_addresses(), port).close()
+
+
+@needs_mpi
+@pytest.mark.parametrize("who", [0, 1])
+def test_a_rank_that_has_ended_is_not_waited_for(tmp_path, who):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import minigen as mg\nfrom minigen.distributed import mpi\nmpi.LATE = 0.5\n"
+        f"world = mg.distributed.init()\nworld.gather(0)\nif world.rank != {who}: world.gather(1)\n"
+    )
+    _, err = run(2, script, code=1)
+    assert f"RankEnded: rank {who} has ended, and rank {1 - who} waits for it" in err
 
 
 @needs_mpi

@@ -9,11 +9,11 @@ Imports: the files of the checker. Read next: ``factor.py``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 
 from minigen.autograd import Tensor
+from minigen.gradcheck.cached import cached
 from minigen.gradcheck.comparison import Comparison
 from minigen.gradcheck.directions import Coordinates
 from minigen.gradcheck.numeric import DirectionalDerivative, directional_derivative
@@ -42,17 +42,17 @@ class FailedCheck:
             self.numeric = self.comparison.numeric / self.directions.scales
             self.error = self.comparison.tolerance(self.comparison.analytic) / self.directions.scales
 
-    @cached_property
+    @cached
     def outputs(self) -> list[Tensor]:
         """The outputs at the point, recorded."""
         return self.lin.function.evaluate(True)
 
-    @cached_property
+    @cached
     def usable(self) -> Array:
         """Which of the compared numbers count: finite, and no kink."""
         return ~self.comparison.kinks() & np.isfinite(self.comparison.numeric) & np.isfinite(self.comparison.analytic)
 
-    @cached_property
+    @cached
     def independent(self) -> int:
         """The number of independent numbers that were compared; it has to exceed an explanation's free parameters.
 
