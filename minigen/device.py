@@ -23,6 +23,7 @@ import numpy as np
 from minigen_kernels import Array, cpu_threads
 
 Device = Literal["cpu", "cuda"]
+_local_rank = 0  # of this process among those of its run on this machine
 
 
 def array_module(x: Any) -> ModuleType:
@@ -91,7 +92,9 @@ def cuda_status() -> tuple[bool, str]:
     except ImportError as error:
         return (False, f"CuPy is not installed ({error}): pip install 'minigen-engine[cuda13]' or '[cuda12]'")
     try:
-        cupy.cuda.runtime.getDeviceCount()
+        count = cupy.cuda.runtime.getDeviceCount()
+        if _local_rank:
+            cupy.cuda.Device(_local_rank % count).use()
     except Exception as error:  # CuPy raises its own classes, which cannot be named before the import
         if "cudaErrorNoDevice" in str(error):
             hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -108,8 +111,30 @@ def cuda_status() -> tuple[bool, str]:
         )
     if (total, product) != (10.0, 14.0):
         return (False, f"a CUDA device was found, but it computes wrong numbers ({total} and {product}, not 10 and 14)")
-    name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    name = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())["name"].decode()
     return True, name
+
+
+def share_cuda_devices(local_rank: int) -> None:
+    """Let the processes of a run on this machine, of which this is number `local_rank`, take a CUDA device each.
+
+    Where there are fewer devices, several take the same one. Before the first array on a GPU.
+    """
+    global _local_rank
+    _local_rank = local_rank
+
+
+def cuda_device() -> int | None:
+    """The number of this thread's CUDA device; None where none is used."""
+    if "cupy" not in sys.modules or not cuda_status()[0]:
+        return None
+    return int(sys.modules["cupy"].cuda.runtime.getDevice())
+
+
+def use_cuda_device(number: int | None) -> None:
+    """Let this thread use the CUDA device that `cuda_device` gave in another one; CUDA begins each with device 0."""
+    if number is not None:
+        sys.modules["cupy"].cuda.Device(number).use()
 
 
 def _first_line(error: Exception) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from minigen.autograd import Tensor
-from minigen.device import array_module
+from minigen.device import array_module, device_of, share_cuda_devices
 from minigen.distributed.communicator import Alone, Communicator
 from minigen.distributed.launch import Launch, launch
 from minigen.distributed.local import Local
@@ -50,8 +50,9 @@ def init() -> Communicator:
 
 
 def _of_mpi(mpi: Any) -> Mpi:
-    """The ranks of MPI; on one machine they share memory."""
+    """The ranks of MPI; those of one machine share its GPUs, and where there is no other machine, memory."""
     here = mpi.COMM_WORLD.Split_type(mpi.COMM_TYPE_SHARED)
+    share_cuda_devices(here.Get_rank())
     alone = here.Get_size() == mpi.COMM_WORLD.Get_size()
     here.Free()
     return SharedMpi(mpi) if alone else Mpi(mpi)
@@ -100,10 +101,12 @@ def average_gradients(params: Iterable[Tensor], *, communicator: Communicator | 
     world = init() if communicator is None else communicator
     if world.size == 1:
         return
+    place = "cuda" if all(device_of(p.data) == "cuda" for p in tensors) else "cpu"
     own = [(p.shape, str(p.dtype), None if p.grad is None else str(p.grad.dtype)) for p in tensors]
-    found = world.gather(own)
+    places, found = zip(*world.gather((place, own)))
     for r, others in enumerate(found):
         _check_alike(own, others, f"on rank {world.rank}", f"on rank {r}")
+    world.connect(places)
     taken = [p for p, *each in zip(tensors, *found) if any(dtype is not None for _, _, dtype in each)]
     arrays = [array_module(p.data).zeros_like(p.data) if p.grad is None else p.grad.data for p in taken]
     for p, mean in zip(taken, Team(world, world.size).replicas[0].mean(arrays) if taken else ()):

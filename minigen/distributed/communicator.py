@@ -82,6 +82,9 @@ class Communicator:
         room: Array = array_module(like).empty((k, m), dtype)
         return room
 
+    def connect(self, places: Sequence[str]) -> None:
+        """Say on which kind of device each rank has what it will combine, the same list on all ranks."""
+
     # What follows from that.
 
     def combine(self, vectors: Array, fold: Fold) -> Array:

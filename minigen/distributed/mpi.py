@@ -1,9 +1,10 @@
 """Ranks that MPI started, through mpi4py. Any MPI that mpi4py finds: MPICH, Intel's, Open MPI.
 
 A rank waits for the others by asking again and again, and sleeps when that takes long: so a signal is noticed while it
-waits, and more ranks than cores do not stand in each other's way. Arrays on a GPU go through main memory.
+waits, and more ranks than cores do not stand in each other's way. Arrays on a GPU go through NCCL where each rank has a
+GPU of its own, else through main memory.
 
-Imports: communicator, launch, device; mpi4py. Read next: ``watchdog.py``.
+Imports: communicator, launch, nccl, device; mpi4py. Read next: ``watchdog.py``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib
 import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ import numpy as np
 from minigen.device import device_of, to_device
 from minigen.distributed.communicator import Communicator, RankEnded, native
 from minigen.distributed.launch import Launch
+from minigen.distributed.nccl import Nccl, connect
 from minigen.distributed.watchdog import Watchdog
 from minigen_kernels import Array
 
@@ -87,21 +90,33 @@ class Mpi(Communicator):
         self.mpi, self.world = mpi, (mpi.COMM_WORLD if world is None else world).Dup()
         self.rank, self.size = self.world.Get_rank(), self.world.Get_size()
         self.watchdog: Watchdog | None = None
+        self.nccl: Nccl | None = None
+        self._places: list[str] = []
         self.hosts: list[str] = self.gather(mpi.Get_processor_name())  # of each rank
         names = self.gather(f"{self.size}, process {os.getpid()} on {mpi.Get_processor_name()}")
         self.watchdog = Watchdog(self.rank, names, self.broadcast) if self.size > 1 else None
 
     def describe(self) -> str:
         shown = "one machine" if len({*self.hosts}) == 1 else f"{len({*self.hosts})} machines"
-        return f"{' '.join(self.mpi.Get_library_version().split()[:3])}, {shown}"
+        version = self.mpi.Get_library_version().split()[:3]
+        return f"{' '.join(version)}, {shown}{', NCCL' if self.nccl is not None else ''}"
+
+    def connect(self, places: Sequence[str]) -> None:
+        if self._places != [*places]:
+            self._places, on_gpus = [*places], self.size > 1 and {*places} == {"cuda"}
+            self.nccl = connect(self.rank, self.gather, self.hosts[self.rank]) if on_gpus else None
 
     def all_gather(self, block: Array) -> Array:
+        if self.nccl is not None and device_of(block) == "cuda":
+            return self.nccl.all_gather(block)
         mine = native(to_device(block, "cpu"))
         found = np.empty((self.size, *mine.shape), mine.dtype)
         self._finish(self.world.Iallgather([mine, self.mpi.BYTE], [found, self.mpi.BYTE]))
         return to_device(found, device_of(block))
 
     def all_to_all(self, blocks: Array) -> Array:
+        if self.nccl is not None and device_of(blocks) == "cuda":
+            return self.nccl.all_to_all(blocks)
         mine = native(to_device(blocks, "cpu"))
         found = np.empty_like(mine)
         self._finish(self.world.Ialltoall([mine, self.mpi.BYTE], [found, self.mpi.BYTE]))

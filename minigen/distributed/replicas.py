@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from minigen.device import cuda_device, use_cuda_device
 from minigen.distributed.communicator import SMALL, Communicator, Fold, agreed, each_apart, mean, pack, total, unpack
 from minigen_kernels import Array
 
@@ -135,9 +136,12 @@ class Team:
         results: list[Any] = [None] * self.size
         self._holder, self._failure, self._running = 0, None, [True] * self.size
 
+        device = cuda_device()
+
         def call(i: int) -> None:
             try:
                 if i:
+                    use_cuda_device(device)
                     self._wait(i)
                 results[i] = functions[i]()
                 self._running[i] = False

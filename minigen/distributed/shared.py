@@ -35,7 +35,7 @@ class SharedMpi(Mpi):
         self._turn, self._bytes, self._too_much = 0, 0, sys.maxsize  # bytes for which there was no room
 
     def describe(self) -> str:
-        return f"{super().describe()}, shared memory"
+        return f"{super().describe()}{', shared memory' if self.nccl is None else ''}"
 
     def room(self, k: int, m: int, dtype: Any, like: Array) -> Array:
         if device_of(like) != "cpu" or not self._reserve((k + 1) * m * np.dtype(dtype).itemsize):
@@ -44,6 +44,8 @@ class SharedMpi(Mpi):
 
     def _combine(self, vectors: Array, fold: Fold) -> Array:
         (k, m), dtype = vectors.shape, vectors.dtype
+        if self.nccl is not None and device_of(vectors) == "cuda":
+            return super()._combine(vectors, fold)
         if not self._reserve((k + 1) * vectors.nbytes // k):
             return super()._combine(vectors, fold)
         mine = self._rows(self.rank, k, m, dtype)

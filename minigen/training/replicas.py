@@ -68,6 +68,7 @@ class Replicas:
         self.asked: Callable[[], bool] = lambda: False  # is this rank asked to stop?
         self.stopping = False  # is any?
         check_alike(self.world, describe(prepared))
+        self.world.connect(self.world.gather(prepared.device))
 
     def __call__(self, batch: Batch) -> Terms:
         """One update; the terms are those of the whole batch."""

@@ -29,7 +29,7 @@ def trained(name: str, replicas: int, steps: int, **own: Any) -> str:
     """The SHA-256 of the last checkpoint and of the table of metrics, without the clock."""
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (120, *SHAPE), dtype=np.uint8), rng.integers(0, CLASSES, 120)
-    general = {key: own.pop(key) for key in ("batch_norm",) if key in own}
+    general = {key: own.pop(key) for key in ("batch_norm", "device") if key in own}
     options = {
         **small_options(name, **own), "dataset": IN_MEMORY, "batch_size": PER_REPLICA * replicas, "max_steps": steps,
         "replicas": replicas, "epochs": 100, "threads": 1, "device": "cpu", "doctor": False, "log_every": 1,

@@ -25,7 +25,8 @@ LIMIT = 600  # seconds: a machine may be busy
 
 def start(n: int, *words: object, **environment: str) -> subprocess.Popen[str]:
     """`python WORDS` n times; all of it is one group of processes."""
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "kernels"), str(ROOT / "tests")])
+    given = filter(None, [os.environ.get("PYTHONPATH")])
+    paths = os.pathsep.join([*given, str(ROOT), str(ROOT / "kernels"), str(ROOT / "tests")])
     return subprocess.Popen(
         [str(MPIEXEC), "-n", str(n), sys.executable, *map(str, words)],
         env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **environment},

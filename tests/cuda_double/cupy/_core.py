@@ -116,7 +116,7 @@ class Base:
     def device(self) -> Any:
         from .cuda import Device
 
-        return Device(0)
+        return Device(self._mem.device_id)
 
     @property
     def real(self) -> Any:
@@ -191,7 +191,7 @@ def operand(x: Any) -> Any:
     cupy/_core/_kernel.pyx, `_preprocess_args`.
     """
     if isinstance(x, Base):
-        return x._a
+        return _here(x)
     if type(x) in PYTHON_SCALARS or isinstance(x, np.generic):
         return x
     raise TypeError(f"Unsupported type {type(x)}")
@@ -202,6 +202,16 @@ def device_array(x: Any, name: str = "Argument 'a'") -> np.ndarray:
     if not isinstance(x, Base):
         raise TypeError(
             f"{name} must be cupy.ndarray, got {type(x)} (double: real CuPy may duck-type here; look it up)"
+        )
+    return _here(x)
+
+
+def _here(x: Base) -> np.ndarray:
+    """The memory of an array that lies on the current device; another one may not be able to read it."""
+    if x.size and x._mem.device_id != _launch.thread.device:
+        raise ValueError(
+            f"Array device must be same as the current device: array device = {x._mem.device_id} while current = "
+            f"{_launch.thread.device}"
         )
     return x._a
 

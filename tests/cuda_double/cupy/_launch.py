@@ -51,6 +51,7 @@ class _Thread(threading.local):
         self.stack: list[Any] = [_Thread.null]
         self.allocators: list[Any] = []
         self.replaying = False  # a graph
+        self.device = 0  # CUDA begins each thread with the first
 
 
 thread = _Thread()

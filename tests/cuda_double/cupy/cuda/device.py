@@ -1,4 +1,4 @@
-"""`cupy.cuda.Device` of the double: one device, an H100 by its compute capability."""
+"""`cupy.cuda.Device` of the double, an H100 by its compute capability."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ class Device:
     compute_capability = "90"
 
     def __init__(self, device: Any = None) -> None:
-        self.id = 0 if device is None else int(device)
-        runtime.setDevice(self.id)
+        self.id = runtime.getDevice() if device is None else int(device)
+        self._before: list[int] = []
+        runtime.check(self.id)
 
     def __enter__(self) -> Device:
-        return self
+        self._before.append(runtime.getDevice())
+        return self.use()
 
     def __exit__(self, *_: object) -> None:
-        pass
+        runtime.setDevice(self._before.pop())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Device)
+        return isinstance(other, Device) and other.id == self.id
 
     def __hash__(self) -> int:
-        return 0
+        return self.id
 
     def __int__(self) -> int:
         return self.id
 
     def __repr__(self) -> str:
-        return "<CUDA Device 0>"
+        return f"<CUDA Device {self.id}>"
 
     def use(self) -> Device:
+        runtime.setDevice(self.id)
         return self
 
     def synchronize(self) -> None:
@@ -45,7 +48,7 @@ class Device:
 
     @property
     def attributes(self) -> dict[str, int]:
-        return {name: runtime.deviceGetAttribute(number, 0) for name, number in _NAMED.items()}
+        return {name: runtime.deviceGetAttribute(number, self.id) for name, number in _NAMED.items()}
 
 
 _NAMED = {
@@ -55,7 +58,7 @@ _NAMED = {
 
 
 def get_device_id() -> int:
-    return 0
+    return runtime.getDevice()
 
 
 def get_compute_capability() -> str:
