@@ -118,13 +118,13 @@ def main(kind: str, model: str, batch: str, replicas: str, seconds: str) -> None
 
         seconds_of(WARM)
         updates = world.broadcast(max(WARM, int(float(seconds) * WARM / seconds_of(WARM))))
-        world.bytes, world.seconds, world.calls = 0, 0.0, 0
+        world.bytes, world.seconds, world.waited, world.calls = 0, 0.0, 0.0, 0
         spent = seconds_of(updates)
     if world.rank == 0:
         found = {"images/s": updates * images / spent, "ms": 1000 * spent / updates}
         if world.size > 1 and kind != "torch":
             found |= {"ms of sums": 1000 * world.seconds / updates, "sums": world.calls / updates}
-            found |= {"bytes": world.bytes / updates}
+            found |= {"bytes": world.bytes / updates, "ms waited": 1000 * world.waited / updates}
         print(json.dumps(found), flush=True)
 
 

@@ -98,8 +98,8 @@ class Mpi(Communicator):
 
     def describe(self) -> str:
         shown = "one machine" if len({*self.hosts}) == 1 else f"{len({*self.hosts})} machines"
-        version = self.mpi.Get_library_version().split()[:3]
-        return f"{' '.join(version)}, {shown}{', NCCL' if self.nccl is not None else ''}"
+        version = " ".join(self.mpi.Get_library_version().split()[:3]).strip(",")
+        return f"{version}, {shown}{', NCCL' if self.nccl is not None else ''}"
 
     def connect(self, places: Sequence[str]) -> None:
         if self._places != [*places]:

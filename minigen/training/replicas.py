@@ -119,7 +119,7 @@ class Replicas:
         return f"{ranks}{self.team.count} replica{several} of {batch // self.team.count} images an update"
 
     def report(self) -> dict[str, Any]:
-        """For ``--json``: what went between the ranks, bytes that this one sent and seconds until it had an answer."""
+        """For ``--json``: what went between the ranks, bytes that this one sent, seconds until it had answers."""
         world = self.world
         return {
             "ranks": world.size,
@@ -127,7 +127,7 @@ class Replicas:
             "sums": world.calls,
             "bytes": world.bytes,
             "seconds": round(world.seconds, 3),
-            "seconds waited": round(world.waited, 3),
+            "waited": round(world.waited, 3),
         }
 
     def _share_statistics(self, experiment: Experiment, replica: Replica) -> None:

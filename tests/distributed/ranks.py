@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BESIDE = Path(sys.executable).parent / "mpiexec"
 MPIEXEC = str(BESIDE) if BESIDE.exists() else shutil.which("mpiexec")
 HAVE = MPIEXEC is not None and importlib.util.find_spec("mpi4py") is not None
+OPEN_MPI = MPIEXEC is not None and Path(MPIEXEC).with_name("prterun").exists()
 needs_mpi = pytest.mark.skipif(not HAVE, reason="needs MPI: pip install 'minigen-engine[mpi]'")
 LIMIT = 600  # seconds: a machine may be busy
 
