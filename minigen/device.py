@@ -14,6 +14,7 @@ import importlib
 import os
 import re
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -135,6 +136,24 @@ def use_cuda_device(number: int | None) -> None:
     """Let this thread use the CUDA device that `cuda_device` gave in another one; CUDA begins each with device 0."""
     if number is not None:
         sys.modules["cupy"].cuda.Device(number).use()
+
+
+def cuda_identity() -> tuple[Any, ...]:
+    """What no other GPU of this machine has, of the current one."""
+    runtime = importlib.import_module("cupy").cuda.runtime
+    properties = runtime.getDeviceProperties(runtime.getDevice())
+    return tuple(properties[name] for name in ("pciDomainID", "pciBusID", "pciDeviceID", "uuid"))
+
+
+def cuda_nccl() -> Any:
+    """CuPy's module for NCCL; None if the library is missing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without the library it warns, and has nothing in it
+        try:
+            module = importlib.import_module("cupy.cuda.nccl")
+        except ImportError:
+            return None
+    return module if getattr(module, "available", False) else None
 
 
 def _first_line(error: Exception) -> str:

@@ -2,19 +2,16 @@
 
 No GPU has seen this yet: it was run on the double of CuPy in ``tests/cuda_double``.
 
-Imports: device; CuPy. Read next: ``mpi.py``.
+Imports: device. Read next: ``mpi.py``.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
-import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from minigen.device import array_module, cuda_identity, cuda_nccl
 from minigen_kernels import Array
 
 
@@ -23,36 +20,37 @@ class Nccl:
 
     def __init__(self, rank: int, size: int, identity: Any) -> None:
         """Called by all ranks together; `identity` is what `get_unique_id` of NCCL has given to one of them."""
-        self.size, self._cupy, self._nccl = size, importlib.import_module("cupy"), _library()
+        self.size, self._nccl = size, cuda_nccl()
         self._ranks = self._nccl.NcclCommunicator(size, identity, rank)
 
     def all_gather(self, block: Array) -> Array:
         """The blocks (...) of all ranks: (size, ...)."""
-        mine = self._cupy.ascontiguousarray(block)
-        found: Array = self._cupy.empty((self.size, *mine.shape), mine.dtype)
-        self._ranks.allGather(*self._addresses(mine, found), mine.nbytes, self._nccl.NCCL_UINT8, self._stream)
+        xp = array_module(block)
+        mine = xp.ascontiguousarray(block)
+        found: Array = xp.empty((self.size, *mine.shape), mine.dtype)
+        self._ranks.allGather(*_addresses(mine, found), mine.nbytes, self._nccl.NCCL_UINT8, _stream(xp))
         return found
 
     def all_to_all(self, blocks: Array) -> Array:
         """Row j of `blocks` (size, m) goes to rank j; row j of the result is what rank j sent here."""
-        mine = self._cupy.ascontiguousarray(blocks)
-        found: Array = self._cupy.empty_like(mine)
-        start, end = self._addresses(mine, found)
-        step = mine.nbytes // self.size
+        xp = array_module(blocks)
+        mine = xp.ascontiguousarray(blocks)
+        found: Array = xp.empty_like(mine)
+        (start, end), step, stream = _addresses(mine, found), mine.nbytes // self.size, _stream(xp)
         self._nccl.groupStart()  # all at once: else the first to send would wait for one that sends, too
         for j in range(self.size):
-            self._ranks.send(start + j * step, step, self._nccl.NCCL_UINT8, j, self._stream)
-            self._ranks.recv(end + j * step, step, self._nccl.NCCL_UINT8, j, self._stream)
+            self._ranks.send(start + j * step, step, self._nccl.NCCL_UINT8, j, stream)
+            self._ranks.recv(end + j * step, step, self._nccl.NCCL_UINT8, j, stream)
         self._nccl.groupEnd()
         return found
 
-    @property
-    def _stream(self) -> int:
-        return int(self._cupy.cuda.get_current_stream().ptr)
 
-    @staticmethod
-    def _addresses(*arrays: Any) -> list[int]:
-        return [array.data.ptr for array in arrays]
+def _addresses(*arrays: Any) -> list[int]:
+    return [array.data.ptr for array in arrays]
+
+
+def _stream(cupy: Any) -> int:
+    return int(cupy.cuda.get_current_stream().ptr)
 
 
 def connect(rank: int, gather: Callable[[Any], list[Any]], host: str) -> Nccl | None:
@@ -61,31 +59,12 @@ def connect(rank: int, gather: Callable[[Any], list[Any]], host: str) -> Nccl | 
     None, on all of them, where one has no NCCL (or MINIGEN_NCCL=0), or two share a GPU, which NCCL refuses.
     """
     own, identity = None, None
-    library = _library()
+    library = None if os.environ.get("MINIGEN_NCCL") == "0" else cuda_nccl()
     if library is not None:
-        own = host, _uuid()
+        own = host, cuda_identity()
         identity = library.get_unique_id() if rank == 0 else None
     found = gather((own, identity))
     places = [place for place, _ in found]
     if None in places or len({*places}) < len(places):
         return None
     return Nccl(rank, len(found), found[0][1])
-
-
-def _library() -> Any:
-    """CuPy's module for NCCL; None if it lacks the library, or is asked not to use it."""
-    if os.environ.get("MINIGEN_NCCL") == "0":
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # without the library it is a module that warns and has nothing in it
-        try:
-            module = importlib.import_module("cupy.cuda.nccl")
-        except ImportError:
-            return None
-    return module if getattr(module, "available", False) else None
-
-
-def _uuid() -> bytes:
-    """What no other GPU has."""
-    runtime = importlib.import_module("cupy").cuda.runtime
-    return np.frombuffer(runtime.getDeviceProperties(runtime.getDevice())["uuid"], np.uint8).tobytes()

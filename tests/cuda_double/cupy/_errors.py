@@ -51,3 +51,11 @@ class CUDADriverError(RuntimeError):
 
     def __reduce__(self) -> Any:
         return type(self), (self.status,)
+
+
+class OutOfMemoryError(MemoryError):
+    """`cupy.cuda.memory.OutOfMemoryError` (cupy/cuda/memory.pyx)."""
+
+    def __init__(self, size: int, total: int, limit: int = 0) -> None:
+        limited = f", limit set to: {limit:,} bytes" if limit else ""
+        super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes{limited}).")
