@@ -154,6 +154,8 @@ _loaded: dict[tuple[str, bytes], ModuleType] = {}  # by path and contents: a fil
 
 def load_file(path: Path) -> ModuleType:
     """Import a Python file, once until it changes, with its folder in the path; ConfigError, or UserCodeError."""
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; give the path of a Python file")
     if not path.is_file():
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else [])
         raise ConfigError(f"there is no file {path}{near}")

@@ -5,6 +5,7 @@ Imports: watch, state, machine, result, places, capture, shapes. Read next: ``wa
 
 from __future__ import annotations
 
+import inspect
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from minigen.shapes import shown, whole_number
 
 STEPS = 7
 FIRST = 2  # steps that compile and fill caches
+LATER = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
 
 
 def explain_step(step: Callable[..., Any], *arguments: Any, steps: int = STEPS) -> Anatomy:
@@ -44,13 +46,19 @@ def explain_step(step: Callable[..., Any], *arguments: Any, steps: int = STEPS) 
     seconds, and keeps them. FLOPs and bytes are the least that the formula of a kernel needs, which
     ``minigen/anatomy/costs.py`` states. The model behind is the roofline (Williams, Waterman and Patterson 2009).
 
-    TypeError for a step that cannot be called, or that `compile` or `capture` made: its replays call no kernel by name.
+    TypeError for a step that cannot be called, that is a generator or a coroutine, or that `compile` or `capture`
+    made: its replays call no kernel by name.
     """
     if isinstance(step, Captured):
         kind = type(step).__name__
         raise TypeError(f"explain_step: the replays of a {kind} cannot be taken apart; give its plain step, `.step`")
     if not callable(step):
         raise TypeError(f"explain_step: step is a function that makes a step of training, got {shown(step)}")
+    if any(is_later(one) for one in (step, type(step).__call__) for is_later in LATER):
+        raise TypeError(
+            f"explain_step: a call of {shown(step)} runs nothing, because it has `yield` or `async`; give a function "
+            "that makes a step: steps = train(); mg.explain_step(lambda: next(steps))"
+        )
     steps = whole_number("explain_step", "steps", steps, 1)
     places = Places(step, arguments)
     with put_back(step, arguments) as device:

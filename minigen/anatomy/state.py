@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from minigen.autograd import Tensor
-from minigen.capture.arguments import arrays_in, objects_in
+from minigen.capture.arguments import arrays_in
 from minigen.capture.host import Host
 from minigen.device import Device, to_device
 from minigen.nn import init
@@ -36,7 +36,7 @@ def put_back(step: Any, arguments: tuple[Any, ...]) -> Iterator[Device]:
 
     A UserWarning says what could not be put back: what an iterator has given, say.
     """
-    hosts = [Host(step, objects_in(arguments), device) for device in ("cpu", "cuda")]
+    hosts = [Host(step, arguments, device) for device in ("cpu", "cuda")]
     kept = [_Kept(hosts[0], arrays_in(arguments)), _Kept(hosts[1], [])]
     here, legacy, of_layers = random.getstate(), np.random.get_state(), init.default_rng().state
     try:

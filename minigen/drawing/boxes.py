@@ -47,6 +47,7 @@ class Box:
     title: str
     shape: str
     first: int  # the number of the first result that needs it
+    label: str = ""  # the name that was given, or else what it is
     operations: int = 0
     notes: list[str] = field(default_factory=list)  # what the table says of it, too
     facts: list[str] = field(default_factory=list)  # what only the tooltip says
@@ -140,12 +141,13 @@ def _single(node: Node, usual: np.dtype[Any]) -> Box:
     t = node.tensor
     box = Box(node.kind, "", shape_words(t, usual), node.first)
     if node.function is None:
-        box.title = node.name or node.kind
+        box.label = box.title = node.name or node.kind
         if node.kind == "constant" and not node.name and t.size == 1:
             box.title = value_lines(t.data)[0].strip()
         box.notes = [node.kind] if node.kind != box.title else []
     else:
         box.operations = 1
+        box.label = node.name or type(node.function).__name__
         numbers = "".join(f", {name} = {value:g}" for name, value in node.numbers)
         box.title = f"{node.name} = " * bool(node.name) + type(node.function).__name__ + numbers
         box.facts = [settings(node.function)] if settings(node.function) else []
@@ -164,12 +166,14 @@ def _joined(group: Sequence[Node], outer: Sequence[Node], usual: np.dtype[Any]) 
     shapes = list(dict.fromkeys(shape_words(node.tensor, usual) for node in outer))
     names = [node.name for node in outer if node.name]
     title = parts[-1].words if parts else "between Modules"
+    label = ", ".join(names) or title
     parameters = {x for node in group for _, x in node.inputs if x.kind == "parameter"}
     return Box(
         "module",
-        ", ".join(names) + " = " * bool(names) + title,
+        f"{label} = {title}" if names else title,
         ", ".join(shapes[:3]) + ", ..." * (len(shapes) > 3),
         group[0].first,
+        label,
         len(group),
         [", ".join([*kinds, operations])],
         [

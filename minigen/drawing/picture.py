@@ -3,7 +3,7 @@
 The file is one picture for light and dark: it has a background of its own, and follows the reader's colour scheme. Its
 text can be selected, each box says more when the pointer rests on it, and a screen reader gets the table.
 
-Imports: shapes, atomic, display, boxes, layout, table. Read next: ``table.py``.
+Imports: shapes, atomic, display, boxes, layout, table, words; rich. Read next: ``table.py``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import html
 import os
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from minigen.atomic import write_atomically
 from minigen.display.blocks import safely
 from minigen.drawing.boxes import Arrow, Box
 from minigen.drawing.layout import Point, layout
 from minigen.drawing.table import headline, table
+from minigen.drawing.words import shown_letters
 from minigen.shapes import file_path
 
 TITLE, LINE = 13, 11  # pixels of the letters
@@ -115,8 +118,9 @@ def picture(boxes: Sequence[Box]) -> str:
     width = round(max(found.width, legend_size[0]) + 2 * MARGIN)
     height = round(found.height + 24 + legend_size[1] + 2 * MARGIN)
     shift = (width - 2 * MARGIN - found.width) / 2
-    words = [headline(boxes), str(table(boxes))]
-    key = hashlib.sha256("\n".join([*words, *body]).encode()).hexdigest()[:8]  # ids that are the page's only ones
+    words = [headline(boxes), table(boxes)]
+    text = "\n".join([*words, *body]).encode("utf-8", "backslashreplace")
+    key = hashlib.sha256(text).hexdigest()[:8]  # ids that are the page's only ones
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" class="mg-graph" role="img" aria-labelledby="t{key} d{key}" '
         f'width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
@@ -138,7 +142,7 @@ def picture(boxes: Sequence[Box]) -> str:
 def size(box: Box) -> Point:
     """Width and height of a box, so that its words have room."""
     title, lines = box.title, box.words
-    widest = max(len(title) * TITLE, *(len(line) * LINE for line in lines)) * LETTER
+    widest = max(cell_len(title) * TITLE, *(cell_len(line) * LINE for line in lines)) * LETTER
     return max(48.0, widest + 2 * INSIDE), 2 * 7 + TITLE + len(lines) * (LINE + 4)
 
 
@@ -191,8 +195,8 @@ def _legend(boxes: Sequence[Box], top: float) -> tuple[list[str], Point]:
         (f"box {kind}", kind) for kind in ("leaf", "parameter", "constant") if kind in kinds
     ]
     for first in sorted({box.first for box in boxes if box.kind in ("operation", "module")}):
-        result = [box.title for box in boxes if first in box.results]
-        words = f"made for {result[0].partition(' = ')[0]}" if several and result else "operation"
+        result = [box.label for box in boxes if first in box.results]
+        words = f"made for {result[0]}" if several and result else "operation"
         items.append((f"box first{first % COLOURS}", words))
     items.append(("box mark result", "result"))
     if any(not arrow.flows for box in boxes for arrow in box.inputs):
@@ -204,11 +208,10 @@ def _legend(boxes: Sequence[Box], top: float) -> tuple[list[str], Point]:
             mark = f'<path class="still arrow" d="M{x:.0f} {top + 5:.0f}h16"/>'
         text = f'<text class="legend rest" x="{x + 20:.0f}" y="{top + 9:.0f}">{_escape(words)}</text>'
         parts.append(f'<g class="{style}">{mark}{text}</g>')
-        x += 20 + len(words) * LINE * LETTER + 18
+        x += 20 + cell_len(words) * LINE * LETTER + 18
     return parts, (x - 18, 12.0)
 
 
 def _escape(text: str) -> str:
     """Text as XML, without the characters that XML forbids."""
-    plain = "".join(c if c >= " " or c in "\n\t" else "?" for c in text)
-    return html.escape(plain.encode("utf-8", "backslashreplace").decode())
+    return html.escape("\n".join(map(shown_letters, text.split("\n"))))

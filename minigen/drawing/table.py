@@ -1,18 +1,21 @@
 """A graph as a table of text, for a terminal: a row for each box, with the numbers of those that it is made from.
 
-Imports: display, boxes. Read next: nothing, this is a leaf.
+Imports: boxes, words; rich. Read next: nothing, this is a leaf.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from minigen.drawing.boxes import Box
+from minigen.drawing.words import padded
 
 
 def headline(boxes: Sequence[Box]) -> str:
     """One line: what is drawn, and how much of it."""
-    shown = sorted((number, box.title.partition(" = ")[0]) for box in boxes for number in box.results)
+    shown = sorted((number, box.label) for box in boxes for number in box.results)
     results = ", ".join(dict.fromkeys(title for _, title in shown))
     leaves = sum(box.operations == 0 for box in boxes)
     return f"{results}: {_count(sum(box.operations for box in boxes), 'operation')}, {_count(leaves, 'leaf', 'leaves')}"
@@ -26,10 +29,16 @@ def table(boxes: Sequence[Box]) -> str:
         inputs = ", ".join(str(arrow.source) for arrow in box.inputs)
         rows.append((str(i), ("  " if box.operations else "") + box.title, inputs, box.shape, "; ".join(box.notes)))
         below.append(box.values)
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    widths = [max(cell_len(row[i]) for row in rows) for i in range(4)]
     lines = []
     for (number, title, inputs, shape, note), values in zip(rows, below):
-        cells = [number.rjust(widths[0]), title.ljust(widths[1]), inputs.ljust(widths[2]), shape.ljust(widths[3]), note]
+        cells = [
+            number.rjust(widths[0]),
+            padded(title, widths[1]),
+            padded(inputs, widths[2]),
+            padded(shape, widths[3]),
+            note,
+        ]
         lines.append("  ".join(cells).rstrip())
         lines += [f"{' ' * (widths[0] + 6)}{line}" for line in values]
     return "\n".join([headline(boxes), *lines])

@@ -1,6 +1,6 @@
 """The words on a box: shapes, settings, values.
 
-Imports: display, autograd, graph. Read next: ``boxes.py``.
+Imports: display, autograd, graph; rich. Read next: ``boxes.py``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from rich.cells import cell_len
 
 from minigen.autograd import Tensor
 from minigen.device import to_device
@@ -61,9 +62,23 @@ def settings(function: Any) -> str:
 
 
 def short(name: str) -> str:
-    """A name in one line, cut off where it is too long for a box."""
-    line = " ".join(name.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
+    """A name in one line, cut off where it is too long for a box; what cannot be shown is escaped, as by `repr`."""
+    line = shown_letters(" ".join(name.split()))
+    if cell_len(line) <= LONGEST:
+        return line
+    while cell_len(line) > LONGEST - 3:
+        line = line[:-1]
+    return f"{line}..."
+
+
+def shown_letters(text: str) -> str:
+    """Text without characters that steer a terminal, that XML forbids, or that are half of one."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def padded(text: str, width: int) -> str:
+    """Text and spaces, `width` columns of a terminal: Chinese letters take two."""
+    return text + " " * (width - cell_len(text))
 
 
 def _is_plain(value: Any) -> bool:

@@ -40,7 +40,8 @@ class Progress:
         elif console.is_terminal and not console.is_dumb_terminal:
             self._live = Live(console=console, auto_refresh=False, transient=True)
         self._validation: list[str] = []
-        self._spent, self._counted = 0.0, 0  # time in the updates of this epoch that were watched
+        self._first: float | None = None  # seconds of the first update; it compiles kernels, and is no part of the rate
+        self._spent, self._counted = 0.0, 0  # time in the other updates of this epoch that were watched
         self._before: float | None = None
         self._shown, self._printed = 0.0, 0.0  # when the live line was last drawn, and a line printed
 
@@ -58,19 +59,22 @@ class Progress:
 
     @property
     def milliseconds(self) -> float:
-        """Mean time of an update in this epoch, in ms."""
-        return 1000 * self._spent / max(1, self._counted)
+        """Mean time of an update in this epoch, in ms, without that of the first, unless there is no other."""
+        return 1000 * (self._spent / self._counted if self._counted else self._first or 0.0)
 
     @property
     def speed(self) -> dict[str, str]:
         """The same by its unit, with images a second."""
-        rate = {"images/s": f"{1000 * self.images / self.milliseconds:,.0f}"} if self.images and self._spent else {}
-        return {"ms/step": f"{self.milliseconds:.2f}", **rate}
+        ms = self.milliseconds
+        rate = {"images/s": f"{1000 * self.images / ms:,.0f}"} if self.images and ms else {}
+        return {"ms/step": f"{ms:.2f}", **rate}
 
     def step(self, state: TrainingState, terms: Terms) -> None:
         """After every update."""
         now = time.perf_counter()
-        if self._before is not None:
+        if self._before is not None and self._first is None:
+            self._first = now - self._before
+        elif self._before is not None:
             self._spent, self._counted = self._spent + now - self._before, self._counted + 1
         self._before = now
         if self._live is not None and now - self._shown >= REFRESH:
@@ -98,7 +102,7 @@ class Progress:
         else:
             parts = [f"{cell} {name}" if name in self.speed else f"{name} {cell}" for name, cell in cells.items()]
             self.console.print(Text("  ".join(parts)), soft_wrap=True)
-        self._spent, self._counted = 0.0, 0
+        self._first, self._spent, self._counted = 0.0, 0.0, 0
         self._before = self._printed = time.perf_counter()
 
     def say(self, lines: Iterable[str]) -> None:
@@ -116,6 +120,8 @@ class Progress:
         parts = [f"{name} {float(value):.5g}" for name, value in terms.items()]
         parts = [*parts[:1], *self._validation, *parts[1:]]
         speed = [*(f"{cell} {name}" for name, cell in self.speed.items()), f"ETA {duration(rest)}"]
+        if not self._counted:
+            speed = [f"first step {self.milliseconds / 1000:.1f} s"]
         return place, "  ".join([*parts[:2], *speed]), "  ".join(parts[2:])
 
     def _line(self, state: TrainingState, terms: Terms) -> Text:

@@ -251,6 +251,8 @@ def test_what_cannot_be_taken_apart() -> None:
         mg.explain_step(mg.compile(toy.step), X)
     with pytest.raises(TypeError, match=r"explain_step: step is a function .*, got 3"):
         mg.explain_step(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"explain_step: a call of .* runs nothing, .* `yield`"):
+        mg.explain_step(lambda: (yield toy.step(X)))
     with pytest.raises(ValueError, match="explain_step: steps"):
         mg.explain_step(toy.step, X, steps=0)
     with pytest.raises(ValueError, match="total: by is"):

@@ -66,6 +66,23 @@ def test_numbers_and_containers_of_python_are_put_back() -> None:
     assert here == (random.getstate(), np.random.get_state()[1].tolist())  # type: ignore[index]
 
 
+def test_containers_that_a_step_is_given_are_put_back() -> None:
+    array = np.ones(2)
+    given: tuple[Any, ...] = ({"count": 0, "seen": [1]}, [array, {"b"}])
+
+    def step(counts: dict[str, Any], rest: list[Any]) -> None:
+        counts["count"] += 1
+        counts["seen"].append(2)
+        counts[str(counts["count"])] = None
+        rest[0] += 1
+        rest[1].add(counts["count"])
+        rest.append(3)
+
+    mg.explain_step(step, *given, steps=2)
+    assert given[0] == {"count": 0, "seen": [1]}
+    assert len(given[1]) == 2 and given[1][0] is array and array.tolist() == [1, 1] and given[1][1] == {"b"}
+
+
 def test_a_large_array_is_not_copied_and_a_change_of_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("minigen.anatomy.state.LARGE", 1000)
     images, weights = np.ones((30, 30), np.float32), Tensor(np.ones((30, 30), np.float32), requires_grad=True)

@@ -47,6 +47,7 @@ WRONG = {
         "answer.py",
     ): "there is no file answer.py. Did you mean 'answers.py'? To begin one: minigen exercise 1 --start answer.py",
     ("1", "x.py"): "there is no file x.py. To begin one: minigen exercise 1 --start x.py",
+    ("1", "."): ". is a folder; give the path of a Python file",
     ("--start", "a.py"): "--start: of which chapter?",
     ("1", "a.py", "--start", "b.py"): "a.py is to be checked, b.py to be written: give one of the two",
     ("1", "--start", "b"): "--start b: take a name that ends in .py",

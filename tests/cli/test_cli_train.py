@@ -220,14 +220,22 @@ def printed(stream):
     return stream.buffer.getvalue().decode()
 
 
-def test_the_live_line_is_for_terminals_only():
+def test_the_live_line_is_for_terminals_only(monkeypatch):
+    monkeypatch.setattr("minigen.training.progress.REFRESH", 0.0)
     for terminal in (True, False):
         shown, stream = progress(terminal)
         with shown:
-            shown.step(TrainingState(5, 1, 1, Means()), {"loss": 0.25, "kl": 0.125})
+            for batch in (1, 2):
+                shown.step(TrainingState(4 + batch, 1, batch, Means()), {"loss": 0.25, "kl": 0.125})
             shown.epoch(TrainingState(8, 2, 0, Means()), {"loss": 0.5}, {"loss": 0.75}, best=True)
         text = printed(stream)
-        assert ("epoch 2/3  1/4" in text) == ("ETA 0:" in text) == ("kl 0.125" in text) == terminal
+        assert (
+            ("epoch 2/3  1/4" in text)
+            == ("first step" in text)
+            == ("ETA 0:" in text)
+            == ("kl 0.125" in text)
+            == terminal
+        )
         assert "epoch 2/3  step 8  " in text and "loss 0.5  validation 0.75 (best)" in text
 
 
@@ -240,6 +248,32 @@ def test_a_log_has_a_line_every_half_minute(monkeypatch):
             shown.step(TrainingState(batch, 0, batch, Means()), {"loss": 0.25, "kl": 0.125})
     lines = printed(stream).splitlines()  # after 40 and 80 seconds
     assert [line[:16] for line in lines] == ["epoch 1/3  2/4  ", "epoch 1/3  4/4  "] and "kl 0.125" in lines[1]
+
+
+def test_the_first_step_which_compiles_is_no_part_of_the_rate(monkeypatch):
+    now = iter([0.0, 46.0, 78.0, 110.0, 142.0, 142.0, 143.0, 143.0])
+    monkeypatch.setattr("minigen.training.progress.time.perf_counter", lambda: next(now))
+    shown, stream = progress(False)
+    with shown:
+        for batch in range(1, 5):
+            shown.step(TrainingState(batch, 0, batch, Means()), {"loss": 0.25})
+        shown.epoch(TrainingState(4, 1, 0, Means()), {"loss": 0.25}, None, best=False)
+        shown.step(TrainingState(5, 1, 1, Means()), {"loss": 0.25})
+        shown.epoch(TrainingState(5, 1, 1, Means()), {"loss": 0.25}, None, best=False)
+    first, second, third, fourth, epoch, last = printed(stream).splitlines()
+    assert "first step 46.0 s" in first and "ETA" not in first and "ms/step" not in first
+    assert all("32000.00 ms/step" in line for line in (second, third, fourth, epoch)) and "ETA 5:20" in second
+    assert "1000.00 ms/step" in last
+
+
+def test_the_only_step_of_a_run_has_its_time(monkeypatch):
+    now = iter([0.0, 2.0, 2.0])
+    monkeypatch.setattr("minigen.training.progress.time.perf_counter", lambda: next(now))
+    shown, stream = progress(False)
+    with shown:
+        shown.step(TrainingState(1, 0, 1, Means()), {"loss": 0.25})
+        shown.epoch(TrainingState(1, 0, 1, Means()), {"loss": 0.25}, None, best=False)
+    assert "2000.00 ms/step" in printed(stream)
 
 
 def test_numbers_that_explode_are_named_after_a_short_run(minigen, data):
@@ -256,7 +290,7 @@ def test_a_narrow_terminal_keeps_one_line_and_the_loss(width, encoding):
     plain = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line).strip("\r") for line in printed(stream).splitlines()]
     assert max(map(len, plain)) <= width
     assert ("loss 0.25" in plain[0]) == (width >= 40)
-    assert ("ETA" in plain[0]) == (width >= 60) and ("━━" in plain[0] or "--" in plain[0]) == (width >= 80)
+    assert ("first step" in plain[0]) == ("━━" in plain[0] or "--" in plain[0]) == (width >= 60)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (41, "0:41"), (59.6, "1:00"), (3723, "1:02:03")])

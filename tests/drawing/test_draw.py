@@ -13,6 +13,7 @@ import pytest
 from drawing.svg_read import Drawn, rows, walked
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 import minigen as mg
 from minigen import losses, nn, ops, optim
@@ -171,11 +172,30 @@ def test_files_notebooks_and_markup(tmp_path: Path) -> None:
     drawing = mg.draw(y, tmp_path / "a.svg", names={'<x> & "y"\n\x01': x, "n" * 500: y})
     assert isinstance(drawing, Drawing) and (tmp_path / "a.svg").read_text("utf-8") == drawing.svg
     words = [box.words[0] for box in Drawn(drawing.svg).boxes]
-    assert '<x> & "y" ?' in words and f"{'n' * 37}... = Sum" in words
+    assert r'<x> & "y" \x01' in words and f"{'n' * 37}... = Sum" in words
     drawing.save(str(tmp_path / "b.SVG"))
     assert (tmp_path / "b.SVG").read_bytes() == (tmp_path / "a.svg").read_bytes()
     assert drawing._repr_html_().endswith(f"{drawing.svg}</div>")
     assert list(tmp_path.glob(".minigen*")) == []
+
+
+def test_names_of_all_letters_are_shown_escaped_or_given_room() -> None:
+    """Neither the file nor the terminal gets a character that it cannot show: XML forbids \\ufffe, UTF-8 \\ud800."""
+    odd, wide = "a\x1b[31m\u202e\ud800\ufffe", "\u5b66\u7fd2" * 9
+    x, y = leaf(2), leaf(2)
+    drawing = mg.draw((x * y).sum(), names={odd: x, wide: y})
+    boxes = {box.words[0]: box for box in Drawn(drawing.svg).boxes}
+    assert r"a\x1b[31m\u202e\ud800\ufffe" in boxes and not any(c in str(drawing) for c in odd[1:] if c not in "[31m")
+    assert boxes[wide].right - boxes[wide].left >= 18 * 13  # a letter is as wide as it is high
+    rows = str(drawing).splitlines()[1:]
+    assert len({cell_len(row[: row.index("(")]) for row in rows if "(" in row}) == 1
+
+
+def test_the_headline_names_operations_without_their_numbers() -> None:
+    x = leaf(2)
+    assert repr(mg.draw(x * 2.0)) == "<Drawing of Mul: 1 operation, 1 leaf>"
+    y = x * 2.0
+    assert repr(mg.draw(y, names={"a = b": y})) == "<Drawing of a = b: 1 operation, 1 leaf>"
 
 
 @pytest.mark.parametrize(
