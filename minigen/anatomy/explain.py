@@ -35,7 +35,7 @@ def explain_step(step: Callable[..., Any], *arguments: Any, steps: int = STEPS) 
     gradients of gradients. It is made 2 times first, then `steps` times watched and as often unwatched, in turns. The
     times of rows are medians of the watched steps, on a GPU by its events. What a step that nobody watches takes beyond
     them is the row "Python": Tensors, history, checks, and what an operation or an optimizer does around its kernels.
-    So the rows add up to the time of a step.
+    So the rows add up to the time of a step; were watched steps slower than that, all rows are shortened alike.
 
     The steps are real ones, with the arguments as they are; afterwards all is put back: weights, buffers, gradients,
     states of optimizers, positions of generators, numbers and containers that the step reaches. A UserWarning says what
@@ -98,11 +98,13 @@ def anatomy_of(
         for key, elapsed in one.calls:
             times.setdefault(key, [0.0] * len(watched))[i] += elapsed
             counts[key] = counts.get(key, 0) + 1
+    medians = {key: statistics.median(each) for key, each in times.items()}
+    shorter = min(1.0, seconds / max(sum(medians.values()), 1e-12))  # the machine was busier while steps were watched
     rows = []
-    for key, each in times.items():
+    for key, median in medians.items():
         calls = max(1, round(counts[key] / len(watched)))
         floor, bound = floor_of(key, known[key.dtype])
-        ms = 1000 * statistics.median(each)
+        ms = 1000 * median * shorter
         rows.append(
             Row(
                 key.phase,

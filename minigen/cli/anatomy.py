@@ -68,6 +68,8 @@ def anatomy(
     for name in ("compile", "capture"):
         if config[name]:
             raise ConfigError(f"--{name} makes steps that cannot be taken apart: leave it out")
+    if (config["replicas"] or 1) > 1:
+        raise ConfigError("--replicas: taken apart is the step of one replica: leave it out, and give its --batch-size")
     with np.errstate(all="ignore"):
         session, _ = begin_session(recipe, config, given, None, note=say_note)
         prepared = session.prepared

@@ -60,6 +60,11 @@ def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     return _items({written + path: "" for path in found}, incomplete, "dir")
 
 
+def complete_file(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Files."""
+    return _items({}, incomplete, "file")
+
+
 def complete_choice(choices: Iterable[str]) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
     """A function that completes one of these words."""
 

@@ -12,10 +12,12 @@ import shlex
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from minigen.algorithms.options import ConfigError
 from minigen.algorithms.user_code import UserCodeError
 from minigen.atomic import write_atomically
+from minigen.cli.completion import complete_file
 from minigen.cli.console import echo
 from minigen.exercises.answers import Answers, Outcome, start_file, why_not_loaded
 from minigen.exercises.chapters import chapter, numbers, wanted
@@ -24,10 +26,25 @@ from minigen.exercises.exercise import Exercise
 WRONG, NOT_CHECKED = 1, 2
 
 
+def complete_number(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Numbers of chapters; after a point, of the exercises of that chapter."""
+    if "." not in incomplete:
+        found = [str(number) for number in numbers()]
+    else:
+        whole = incomplete.partition(".")[0]
+        found = [one.number for number in numbers() if str(number) == whole for one in chapter(number).exercises]
+    return [CompletionItem(number) for number in found if number.startswith(incomplete)]
+
+
 @click.command()
-@click.argument("number", required=False, metavar="[NUMBER]")
-@click.argument("file", required=False, metavar="[FILE.py]")
-@click.option("--start", metavar="FILE.py", help="write the tasks and the code to fill in to a new file")
+@click.argument("number", required=False, metavar="[NUMBER]", shell_complete=complete_number)
+@click.argument("file", required=False, metavar="[FILE.py]", shell_complete=complete_file)
+@click.option(
+    "--start",
+    metavar="FILE.py",
+    shell_complete=complete_file,
+    help="write the tasks and the code to fill in to a new file",
+)
 @click.pass_context
 def exercise(ctx: click.Context, number: str | None, file: str | None, start: str | None) -> None:
     """Show and check the exercises of the guide (docs/guide).

@@ -10,6 +10,7 @@ import io
 import click
 
 from minigen.algorithms.options import ConfigError, did_you_mean
+from minigen.cli.completion import complete_choice
 from minigen.cli.console import echo
 from minigen.cli.output import PDF, PNG, SVG, Output, force_option
 from minigen.kernel_view.calls import CALLS
@@ -20,7 +21,7 @@ from minigen.kernel_view.text import lines
 
 
 @click.command()
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=complete_choice(CALLS))
 @click.option("--room", type=click.Choice(["reference", "plain", "cpu", "cuda"]), default="cuda", show_default=True,
               help="the NumPy definition, plain loops, the Numba source, or the CUDA source at work")  # fmt: skip
 @click.option("--shape", "shapes", multiple=True, metavar="1,1,8,8",

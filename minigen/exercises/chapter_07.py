@@ -46,7 +46,7 @@ def check_cell(answers: Any) -> None:
         for a, b in itertools.product(range(H), range(W)):
             what = f"cell (a, b) = ({a}, {b}) for weights {k} x {k}, stride {s}, padding {p}"
             try:
-                same(answers.cell(g, w, a, b, s, p), wanted[a, b], what)
+                same(answers.cell(g.copy(), w.copy(), a, b, s, p), wanted[a, b], what)
             except Mistake as mistake:
                 raise Mistake(f"{mistake}{_terms(g, w, a, b, s, p)}") from None
 

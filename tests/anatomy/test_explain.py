@@ -20,7 +20,7 @@ from minigen import losses, nn, ops, optim
 from minigen.anatomy import Anatomy
 from minigen.anatomy.explain import anatomy_of, floor_of, measure
 from minigen.anatomy.places import Places
-from minigen.anatomy.watch import Key
+from minigen.anatomy.watch import Key, Watched
 from minigen.autograd import Function, FusedFunction, Tensor, grad
 from minigen_kernels import for_device, in_reference
 
@@ -112,6 +112,16 @@ def test_the_rows_add_up_and_what_the_watching_takes_is_taken_off(monkeypatch: p
     assert taken.ms == pytest.approx(1125, abs=0.1) and taken.rows_ms == pytest.approx(1125, abs=0.2)
     assert taken.watched_ms == pytest.approx(1125, abs=0.2)
     assert sum(row.share for row in taken.rows) == pytest.approx(1, rel=1e-3)
+
+
+def test_the_rows_add_up_where_the_machine_was_busy_while_steps_were_watched() -> None:
+    def key(kernel: str) -> Key:
+        return Key("forward", kernel, "", kernel, "cpu", (), "float32", 10, 10)
+
+    watched = [Watched([(key("add"), 2.0), (key("erf"), 6.0)], 8.0)] * 3
+    taken = anatomy_of([4.0] * 3, watched, "cpu", RATES, {"float32": RATES})
+    assert {row.kernel: row.ms for row in taken.rows} == pytest.approx({"add": 1000, "erf": 3000, "Python": 0})
+    assert sum(row.share for row in taken.rows) == pytest.approx(1) and taken.watched_ms == 8000
 
 
 def test_a_gradient_of_a_gradient_has_a_phase_of_its_own() -> None:

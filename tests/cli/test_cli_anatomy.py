@@ -72,6 +72,7 @@ def test_a_network_of_one_s_own(capfd: pytest.CaptureFixture[str]) -> None:
         ([], "Missing argument 'MODEL'"),
         (["vea"], "unknown model 'vea'. Did you mean 'vae'"),
         (["ae", "--compile"], "--compile makes steps that cannot be taken apart: leave it out"),
+        (["ae", "--replicas", "2"], "--replicas: taken apart is the step of one replica: leave it out"),
         (["ae", "--latnt", "3"], "unknown option '--latnt'"),
         (["ae", "--top", "0"], "--top"),
         (["ae", "--n-critic", "3"], "model 'ae' has no option --n-critic"),

@@ -21,6 +21,10 @@ from minigen.data import NAMES
 
 #: What is typed, and what is offered.
 TYPED = {
+    "minigen exercise 1": {"1", *(str(n) for n in range(10, 17))},
+    "minigen exercise 2.": {"2.1", "2.2", "2.3"},
+    "minigen exercise 2 an": set(),  # files
+    "minigen kernel max_": {"max_pool2d"},
     "minigen comp": {"compare", "completion"},
     "minigen train co": {name for name in MODELS if name.startswith("co")},
     "minigen train dcgan --be": {"--beta1", "--beta2"},
