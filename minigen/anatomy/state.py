@@ -10,6 +10,7 @@ Imports: autograd, capture, nn, device. Read next: ``explain.py``.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import random
 import types
@@ -28,6 +29,7 @@ from minigen.nn import init
 from minigen_kernels import Array
 
 LARGE = 1 << 26  # bytes
+CONTAINERS = (dict, list, collections.deque)
 
 
 @contextlib.contextmanager
@@ -70,10 +72,10 @@ class _Kept:
         self._checksums = [(a, names.get(id(a), "an argument"), _checksum(a)) for a in large]
         self._generators = [(generator, generator.state) for generator in host.generators]
         self._rates = [(o, {k: v for k, v in vars(o).items() if k == "_lr"}) for o in _with_groups(host.optimizers)]
-        self._containers = [(x, _copied(x)) for _, x, _ in host._lengths if isinstance(x, (dict, list))]
+        self._containers = [(x, _copied(x)) for _, x, _ in host._lengths if isinstance(x, CONTAINERS)]
         self._sets = [(x, x.copy()) for _, x, _ in host._sets if isinstance(x, set)]
         self._attributes = [(holder, name, value) for _, holder, name, value in host._attributes]
-        self._items = [(x, key, value) for _, x, key, value in host._items if isinstance(x, (dict, list))]
+        self._items = [(x, key, value) for _, x, key, value in host._items if isinstance(x, CONTAINERS)]
         self._samplers = [(x, _state_of(x)) for x in host.samplers]
 
     def restore(self) -> list[str]:
@@ -131,10 +133,11 @@ def _copied(x: Any) -> Any:
 
 
 def _fill(container: Any, before: Any) -> None:
-    """Make the contents of a dict or list those of before, in their order, where they differ."""
-    if isinstance(container, list):
+    """Make the contents of a container those of before, in their order, where they differ."""
+    if isinstance(container, (list, collections.deque)):
         if len(container) != len(before) or any(a is not b for a, b in zip(container, before)):
-            container[:] = before
+            container.clear()
+            container.extend(before)
     elif list(container) != list(before):
         container.clear()
         container.update(before)

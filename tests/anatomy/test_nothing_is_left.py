@@ -5,6 +5,7 @@ Read next: ``test_explain.py``.
 
 from __future__ import annotations
 
+import collections
 import io
 import random
 import threading
@@ -69,6 +70,7 @@ def test_numbers_and_containers_of_python_are_put_back() -> None:
 def test_containers_that_a_step_is_given_are_put_back() -> None:
     array = np.ones(2)
     given: tuple[Any, ...] = ({"count": 0, "seen": [1]}, [array, {"b"}])
+    last = collections.deque([1, 2], maxlen=3)
 
     def step(counts: dict[str, Any], rest: list[Any]) -> None:
         counts["count"] += 1
@@ -77,10 +79,12 @@ def test_containers_that_a_step_is_given_are_put_back() -> None:
         rest[0] += 1
         rest[1].add(counts["count"])
         rest.append(3)
+        last.append(3)
 
     mg.explain_step(step, *given, steps=2)
     assert given[0] == {"count": 0, "seen": [1]}
     assert len(given[1]) == 2 and given[1][0] is array and array.tolist() == [1, 1] and given[1][1] == {"b"}
+    assert list(last) == [1, 2]
 
 
 def test_a_large_array_is_not_copied_and_a_change_of_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
