@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from distributed.ranks import LIMIT, needs_mpi, run, start
+from distributed.ranks import LIMIT, needs_mpi, start
 
 from minigen.distributed import watchdog
 
@@ -50,8 +50,9 @@ def test_a_rank_that_has_ended_is_not_waited_for(tmp_path, who):
         "import minigen as mg\nfrom minigen.distributed import mpi\nmpi.LATE = 0.5\n"
         f"world = mg.distributed.init()\nworld.gather(0)\nif world.rank != {who}: world.gather(1)\n"
     )
-    _, err = run(2, script, code=1)
-    assert f"RankEnded: rank {who} has ended, and rank {1 - who} waits for it" in err
+    process = start(2, script)
+    _, err = process.communicate(timeout=LIMIT)
+    assert process.returncode and f"RankEnded: rank {who} has ended, and rank {1 - who} waits for it" in err
 
 
 @needs_mpi
