@@ -46,7 +46,7 @@ MEMBERS = {"Tensor", "Module"}  # classes whose inherited methods are theirs
 
 def pages() -> dict[str, str]:
     """The pages as reStructuredText, by name."""
-    seen: set[int] = set()
+    seen: dict[int, str] = {}
     return {
         **{module.removeprefix("minigen."): page(module, title, seen) for module, title in ROOMS.items()},
         "command": command_page(),
@@ -73,21 +73,26 @@ def names(module: types.ModuleType) -> list[str]:
     return list(listed) if listed else [name for name in vars(module) if not name.startswith("_")]
 
 
-def page(dotted: str, title: str, seen: set[int]) -> str:
-    """A room's page. What is in `seen` stands on another page."""
+def page(dotted: str, title: str, seen: dict[int, str]) -> str:
+    """A room's page. What is in `seen` (by its id, its name there) stands on another page, and is linked to."""
     module = importlib.import_module(dotted)
     files: dict[str, list[str]] = defaultdict(list)
+    elsewhere = []
     for name in names(module):
         thing = getattr(module, name)
         if id(thing) in seen or (inspect.ismodule(thing) and thing.__name__ in ROOMS):
+            if id(thing) in seen:
+                role = "class" if inspect.isclass(thing) else "func"
+                elsewhere.append(f":py:{role}:`{name} <{seen[id(thing)]}>`")
             continue
         if inspect.ismodule(thing) and name not in getattr(module, "__all__", ()):
             continue
         source = source_of(f"{dotted}.{name}")
         if source is not None:
-            seen.add(id(thing))
+            seen[id(thing)] = f"{dotted}.{name}"
             files[source.file].append(_directive(f"{dotted}.{name}", thing))
     text = _heading(title, "=") + "\n" + as_rst(_description(module)) + "\n\n"
+    text += f"On other pages: {', '.join(elsewhere)}.\n\n" if elsewhere else ""
     for file in sorted(files, key=lambda file: (file.split("/")[1] not in FIRST, file)):
         text += _heading(f"{Path(file).parent.name}/{Path(file).name}", "-") + "\n" + "\n".join(files[file]) + "\n"
     return text

@@ -90,6 +90,7 @@ def test_every_public_name_has_a_page() -> None:
         for name in api.names(importlib.import_module(room)):
             if f"{room}.{name}" not in api.ROOMS:
                 assert len(re.findall(rf":: \S+\.{name}\n", text)) >= 1, f"{room}.{name}"
+    assert "On other pages: :py:func:`draw <minigen.draw>`." in api.pages()["drawing"]
 
 
 @pytest.mark.parametrize(
