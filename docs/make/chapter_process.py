@@ -21,6 +21,8 @@ import traceback
 import types
 from pathlib import Path
 
+COMPILING = re.compile(r"^minigen: compiling kernels, .*\n", re.M)  # where they are not compiled yet; it is no output
+
 
 def main(words: list[str]) -> None:
     """Run the blocks in the file of the first word, write to the file of the second."""
@@ -33,6 +35,7 @@ def main(words: list[str]) -> None:
             started = sum(os.times()[:4])  # of this process and of the commands
             run = run_python if block["language"] == "python" else run_commands
             printed, error = run(block, namespace)
+            printed = COMPILING.sub("", printed)
             seconds = sum(os.times()[:4]) - started
             results.write(json.dumps({"printed": printed, "error": error, "seconds": seconds}) + "\n")
             results.flush()

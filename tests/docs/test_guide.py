@@ -152,6 +152,13 @@ def test_a_command_that_ends_otherwise_is_found(page: Path) -> None:
     assert "only commands that begin with minigen are run" in fault
 
 
+def test_that_kernels_are_compiled_is_no_output(page: Path) -> None:
+    said = "minigen: compiling kernels, once"
+    assert outputs(page, f"```python\nprint('{said}\\na')\n```\n\n```text\na\n```\n") == []
+    (fault,) = outputs(page, f"```python\nprint('{said}\\nb')\n```\n\n```text\na\n```\n")
+    assert fault.endswith("but the block prints\nb")
+
+
 def test_an_output_without_a_fence_is_found_and_written(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     (fault,) = spoil(page, ("```text\n[2. 4.]\ntook ... s\n```\n", ""))
