@@ -38,7 +38,9 @@ def made_up_cupy(count: Callable[[], int], arange: Callable[..., Any] = np.arang
     """A module that answers as CuPy does, with NumPy arrays."""
     cupy = types.ModuleType("cupy")
     properties = {"name": b"NVIDIA Imaginary"}
-    runtime = types.SimpleNamespace(getDeviceCount=count, getDeviceProperties=lambda _: properties)
+    runtime = types.SimpleNamespace(
+        getDeviceCount=count, getDevice=lambda: 0, getDeviceProperties=lambda number: properties
+    )
     vars(cupy).update(
         __version__="14.1.0", float32=np.float32, arange=arange, cuda=types.SimpleNamespace(runtime=runtime)
     )

@@ -12,6 +12,7 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from minigen_kernels import Array
 
 SPLITS = ("batch", "train", "validation")
 AT_ONCE = 1 << 20  # bytes that are taken in at once
+TAIL = 64  # bytes before the place that was read up to, by which the file is known again
 
 
 class Series:
@@ -61,6 +63,7 @@ class Table:
         self.terms, self.damaged = tuple(terms), 0
         self.splits = {name: Series(terms) for name in SPLITS}
         self._offset, self._columns = 0, 0
+        self._head, self._tail = b"", b""
 
     def update(self) -> None:
         """Take in what was written since the last time. A missing file is a table without rows."""
@@ -74,7 +77,7 @@ class Table:
         with file:
             found = os.fstat(file.fileno())
             identity = (found.st_dev, found.st_ino)
-            if identity != self._identity or found.st_size < self._offset:
+            if identity != self._identity or not self._goes_on(file):
                 self._identity, self.version = identity, self.version + 1
                 self._begin(())
             file.seek(self._offset)
@@ -83,7 +86,15 @@ class Table:
                 lines, mark, rest = (rest + piece).rpartition(b"\n")
                 if mark:  # what follows the last end of a line is still being written
                     self._offset += len(lines) + 1
+                    head, tail = self._head or lines.partition(mark)[0] + mark, (self._tail + lines + mark)[-TAIL:]
                     self._take(lines.decode("utf-8", "replace").splitlines())
+                    self._head, self._tail = head, tail
+
+    def _goes_on(self, file: BinaryIO) -> bool:
+        """Does what was read still stand there? A file that replaces another may get the number of an older one."""
+        head = file.read(len(self._head))
+        file.seek(self._offset - len(self._tail))
+        return head == self._head and file.read(len(self._tail)) == self._tail
 
     def _take(self, lines: list[str]) -> None:
         if not self._columns and lines:

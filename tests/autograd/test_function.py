@@ -62,7 +62,7 @@ def wrong(returned: Any) -> Any:
         pytest.param(lambda gy: gy, "Faulty.backward returned 1 gradients for 2 inputs", id="count"),
         pytest.param(lambda gy: (gy.sum(), gy), "Faulty.backward: the gradient of input 0 must be like", id="shape"),
         pytest.param(lambda gy: (gy, gy.to(dtype=np.float32)), "the gradient of input 1 must be like", id="dtype"),
-        pytest.param(lambda gy: (gy, gy.data), "the gradient of input 1 must be like", id="array"),
+        pytest.param(lambda gy: (gy, gy.data), "the gradient of input 1 must be a Tensor like", id="array"),
     ],
 )
 def test_a_broken_backward_is_named(returned: Any, says: str) -> None:

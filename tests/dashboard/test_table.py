@@ -63,6 +63,25 @@ def test_a_line_that_is_being_written_waits(tmp_path: Path) -> None:
     assert read.splits["batch"].column("loss")[0].tolist() == [3, 5] and read.damaged == 0
 
 
+def test_a_file_with_the_number_of_the_one_before_is_read_anew(tmp_path: Path) -> None:
+    """A term is added twice between two looks: the second new file gets the inode that the first one has freed."""
+    path = tmp_path / "metrics.csv"
+    read = Table(path)
+    path.write_text(f"{HEADER}\n{batch(1, 3, 2, 1)}\n")
+    read.update()
+    version = read.version
+    terms = HEADER.split(",")[4:]
+    with open(path, "r+") as file:  # written in its place: the same inode, longer, with a column more
+        file.write(f"{HEADER},more\n{batch(1, 3, 2, 1)},7\n{batch(2, 5, 4, 1)},8\n")
+    read.update()
+    assert read.version > version and read.damaged == 0 and read.terms == (*terms, "more")
+    assert read.splits["batch"].column("more")[0].tolist() == [7, 8]
+    with open(path, "r+") as file:  # the same columns, other rows
+        file.write(f"{HEADER},more\n{batch(1, 9, 2, 1)},7\n{batch(2, 9, 4, 1)},8\n{batch(3, 9, 4, 1)},9\n")
+    read.update()
+    assert read.splits["batch"].column("loss")[0].tolist() == [9, 9, 9] and read.damaged == 0
+
+
 def test_a_table_that_was_cut_is_read_anew(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     written, read = MetricsFile(path), Table(path)
