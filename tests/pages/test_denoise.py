@@ -22,6 +22,7 @@ def state(page: Any, name: str, run: mg.Run) -> np.ndarray:
 def act(page: Any, action: Any) -> None:
     """Do something, and wait until the model has seen the image."""
     body = page.locator("#panel-denoise .body")
+    page.wait_for_selector("#panel-denoise .body[data-seen]")  # the first image has been looked at
     before = body.get_attribute("data-seen")
     action()
     for _ in range(600):

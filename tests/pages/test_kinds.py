@@ -121,6 +121,7 @@ def assert_first_sample(page: Any, run: mg.Run) -> None:
 def assert_mine(page: Any, run: mg.Run) -> None:
     """A test image of "encode mine": its reconstruction, and its code, where the model has one."""
     body = "#panel-mine .body"
+    page.wait_for_selector(f"{body}[data-seen]")  # the image that stands there at first has been looked at
     before = page.locator(body).get_attribute("data-seen")
     page.click("#mine-test")
     page.wait_for_selector(f"{body}:not([data-seen='{before}'])")
@@ -128,13 +129,14 @@ def assert_mine(page: Any, run: mg.Run) -> None:
     told = run.experiment.conditioned_on is not None
     labels = [int(page.locator("#mine-class").input_value())] if told else None
     assert_shows(page, "#small", image[0], run)
+    # of the networks: run.reconstruct and run.encode would binarize first, with --binarize dynamic
+    given = {"image": image} if labels is None else {"image": image, "class": np.array(labels)}
     if abilities(run).reconstructs:
-        assert_shows(page, "#rebuilt", run.reconstruct(image, labels)[0], run)
+        assert_shows(page, "#rebuilt", network(run, "reconstruct", **given)["reconstruction"][0], run)
     if abilities(run).encodes:
         page.click("#take-mine")
         settled(page)
-        given = {"image": image} if labels is None else {"image": image, "class": np.array(labels)}
-        made = network(run, "encoder", **given)  # run.encode would binarize first, with --binarize dynamic
+        made = network(run, "encoder", **given)
         np.testing.assert_allclose(current(page)[0], made.get("mean", made.get("code")), atol=1e-3)
         assert_current(page, run)
 

@@ -67,6 +67,8 @@ def left_behind(folder):
         if path.exists():
             checkpoint = load_checkpoint(path)
             facts = {key: value for key, value in checkpoint.facts.items() if key != "seconds"}
+            # how far it was to go then: a run that is resumed with another end may not write its best again
+            facts["config"] = {key: value for key, value in facts["config"].items() if key != "max_steps"}
             arrays = {key: (a.dtype.str, a.shape, a.tobytes()) for key, a in checkpoint.arrays.items()}
             found[path.name] = (json.dumps(facts, sort_keys=True), arrays)
     if folder.metrics.exists():
