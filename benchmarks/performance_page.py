@@ -243,7 +243,7 @@ def ranks(found: dict[str, Any]) -> str:
 
 Written by `python benchmarks/data_parallel.py` on {found["processor"]}, {found["cores"]} cores, minigen
 {found["minigen"]}, NumPy {found["packages"]["numpy"]}, MPICH 5.0.2, PyTorch 2.13.0: 128 images a rank, a core a rank,
-the best of two turns. Two processes that do not talk to each other are what the machine gives at most: each is slowed
+the best of all turns. Two processes that do not talk to each other are what the machine gives at most: each is slowed
 by the other. In PyTorch conv-ae is a DistributedDataParallel; a GAN, whose networks run several times before a backward
 pass, takes one all_reduce for all gradients of a network. [distributed.md](distributed.md) says what is sent.
 
