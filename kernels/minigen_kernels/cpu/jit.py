@@ -13,7 +13,7 @@ always calls the one in its own object code.
 Copy an array in a loop, not by ``a[:] = b``: that contains an error message for a wrong shape, and compiling Numba's
 strings takes seconds.
 
-Imports: Numba, cache. Read next: ``conv.py``.
+Imports: Numba, cache, lanes. Read next: ``conv.py``.
 """
 
 # Numba is written without types.
@@ -31,6 +31,7 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, Flags
 
 from minigen_kernels.cpu.cache import KernelCache, NoCache
+from minigen_kernels.cpu.lanes import REGISTER_BYTES
 
 F = TypeVar("F", bound=Callable[..., Any])
 njit: Any = numba.njit  # its declared options are not all that it has
@@ -78,6 +79,12 @@ def compiled(compiler: type[Compiler], **options: Any) -> Any:
 
 class Code(JITCodeLibrary):
     """Code that is optimised once, as a part of a kernel."""
+
+    def add_ir_module(self, module: Any) -> None:
+        """Let loops use whole registers. LLVM uses half of one with AVX-512, which slowed down the first processors."""
+        for function in module.functions:
+            set.add(function.attributes, f'"prefer-vector-width"="{8 * REGISTER_BYTES}"')  # llvmlite does not know it
+        super().add_ir_module(module)
 
     def _optimize_functions(self, module: Any) -> None:
         """Functions alone are not optimised."""
