@@ -30,8 +30,12 @@ def calls(
 ) -> Iterable[list[int]]:
     """The parameters `active`, by their indices, in lists that one call may update."""
     found: dict[Any, list[int]] = {}
+    on_host = updates_together("cpu")
     for i in active:
         p = params[i].data
+        if not on_host and isinstance(p, np.ndarray):
+            found[i] = [i]
+            continue
         device = device_of(p)
         if updates_together(device):
             counts = [int(a) for a in states[i].values() if is_step_count(a)]

@@ -6,7 +6,7 @@ compiled code, which takes a nanosecond; NumPy takes a hundred for each. Without
 same loop runs with a factor 0 or 1, which costs nothing, because memory is the limit; without
 momentum there is a loop that does not read the buffer.
 
-Imports: Numba, threads; the check of arguments from ``reference``. Read next: ``random.py``.
+Imports: NumPy, Numba, gemm, threads; the check of arguments from ``reference``. Read next: ``random.py``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from minigen_kernels import Array, Arrays
+from minigen_kernels.cpu.gemm import transposed
 from minigen_kernels.cpu.jit import FASTMATH
 from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference import optim
 from minigen_kernels.reference.optim import REALS, check_update, each
+
+#: What each update changes besides the parameter, by the names of the arguments.
+STATES = {
+    "sgd_update": ("momentum_buffer",), "rmsprop_update": ("square_avg", "momentum_buffer"), "adam_update": ("m", "v")
+}  # fmt: skip
 
 
 def sgd_update(
@@ -34,13 +42,12 @@ def sgd_update(
     if isinstance(p, list):
         return each(sgd_update, [p, g, momentum_buffer], lr, momentum, nesterov, weight_decay)
     if not momentum:
-        p, g = _flat("sgd_update", p, g)
-        _sgd(p, g, float(lr), float(weight_decay))
+        _sgd(*_flat("sgd_update", p, g), float(lr), float(weight_decay))
         return
-    p, g, momentum_buffer = _flat("sgd_update", p, g, momentum_buffer=momentum_buffer)
+    flat = _flat("sgd_update", p, g, momentum_buffer)
     # The step is lr * (own * g + momentum * buffer) with Nesterov, lr * buffer without.
     own, kept = (1.0, float(momentum)) if nesterov else (0.0, 1.0)
-    _sgd_momentum(p, g, momentum_buffer, float(lr), float(momentum), own, kept, float(weight_decay))
+    _sgd_momentum(*flat, float(lr), float(momentum), own, kept, float(weight_decay))
 
 
 def rmsprop_update(
@@ -59,13 +66,9 @@ def rmsprop_update(
         return each(rmsprop_update, [p, g, square_avg, momentum_buffer], lr, alpha, eps, momentum, weight_decay)
     scalars = (float(lr), float(alpha), float(1 - alpha), float(eps), float(weight_decay))
     if not momentum:
-        p, g, square_avg = _flat("rmsprop_update", p, g, square_avg=square_avg)
-        _rmsprop(p, g, square_avg, *scalars)
+        _rmsprop(*_flat("rmsprop_update", p, g, square_avg), *scalars)
         return
-    p, g, square_avg, momentum_buffer = _flat(
-        "rmsprop_update", p, g, square_avg=square_avg, momentum_buffer=momentum_buffer
-    )
-    _rmsprop_momentum(p, g, square_avg, momentum_buffer, *scalars, float(momentum))
+    _rmsprop_momentum(*_flat("rmsprop_update", p, g, square_avg, momentum_buffer), *scalars, float(momentum))
 
 
 def adam_update(
@@ -84,14 +87,14 @@ def adam_update(
     """Step number `step` (from 1 on) of Adam or, decoupled, of AdamW: changes p, m and v."""
     if isinstance(p, list):
         return each(adam_update, [p, g, m, v], step, lr, beta1, beta2, eps, weight_decay, decoupled)
-    p, g, m, v = _flat("adam_update", p, g, m=m, v=v)
+    flat = _flat("adam_update", p, g, m, v)
     if step < 1:
         raise ValueError(f"adam_update: step counts from 1, got {step}")
     lr, beta1, beta2, eps = float(lr), float(beta1), float(beta2), float(eps)
     shrink, decay = (1.0 - lr * weight_decay, 0.0) if decoupled else (1.0, float(weight_decay))
     step_size = lr / (1 - beta1**step)
     root_scale = 1 / math.sqrt(1 - beta2**step)
-    _adam(p, g, m, v, step_size, root_scale, beta1, 1 - beta1, beta2, 1 - beta2, eps, shrink, decay)
+    _adam(*flat, step_size, root_scale, beta1, 1 - beta1, beta2, 1 - beta2, eps, shrink, decay)
 
 
 def clip_norm(g: Arrays, max_norm: float) -> tuple[Arrays, Array]:
@@ -99,18 +102,22 @@ def clip_norm(g: Arrays, max_norm: float) -> tuple[Arrays, Array]:
     return optim.clip_norm(g, max_norm)
 
 
-def _flat(name: str, p: Array, g: Array, **state: Array) -> list[Array]:
-    """Check the arguments; p, g and the state as flat arrays (views, except for a strided g)."""
+def _flat(name: str, p: Array, g: Array, *state: Array) -> list[Array]:
+    """Check the arguments; p, g and the state as flat arrays: views, except for a g of other strides."""
     shape, dtype = p.shape, p.dtype
     good = g.shape == shape and g.dtype is dtype and dtype in REALS
-    for array in (p, *state.values()):  # flags.carray: C-contiguous, and may be changed
+    for array in (p, *state):  # flags.carray: C-contiguous, and may be changed
         good = good and array.flags.carray and array.shape == shape and array.dtype is dtype
     if not good:  # which of them is it?
-        check_update(name, p, g, **state)
-        for argument, array in {"p": p, **state}.items():
+        named = dict(zip(STATES[name], state))
+        check_update(name, p, g, **named)
+        for argument, array in {"p": p, **named}.items():
             if not array.flags.writeable:
                 raise ValueError(f"{name}: {argument} is changed in place, but is a read-only array")
-    return [array.reshape(-1) for array in (p, g, *state.values())]
+    if not g.flags.c_contiguous:
+        g = transposed(g.T) if g.ndim == 2 and g.flags.f_contiguous else np.ascontiguousarray(g)
+    arrays = [p, g, *state]
+    return arrays if len(shape) == 1 else [array.reshape(-1) for array in arrays]
 
 
 @njit_shared(error_model="numpy", fastmath=FASTMATH)
