@@ -157,22 +157,24 @@ def _add_gradients(
     if len(gxs) != len(inputs):
         name = type(function).__name__
         raise GradientError(f"{name}.backward returned {len(gxs)} gradients for {len(inputs)} inputs")
-    for i, (x, gx) in enumerate(zip(inputs, gxs, strict=True)):
-        if gx is None or not needed[i]:
+    for x, gx, asked in zip(inputs, gxs, needed):
+        if gx is None or not asked:
             continue
+        wanted, key = x.data, id(x)
+        given = gx.data if isinstance(gx, Tensor) else None
         if (
-            not isinstance(gx, Tensor)
-            or gx.data.shape != x.data.shape
-            or gx.data.dtype != x.data.dtype
-            or (type(gx.data) is not type(x.data) and gx.device != x.device)
+            given is None
+            or given.shape != wanted.shape
+            or (given.dtype is not wanted.dtype and given.dtype != wanted.dtype)
+            or (type(given) is not type(wanted) and gx.device != x.device)
         ):
-            name = type(function).__name__
+            name, i = type(function).__name__, [id(x) for x in inputs].index(key)
             what = "like the input" if isinstance(gx, Tensor) else "a Tensor like the input"
             raise GradientError(f"{name}.backward: the gradient of input {i} must be {what}, {x!r}; got {gx!r}")
-        before = gradients.get(id(x))
+        before = gradients.get(key)
         if before is None:
-            gradients[id(x)] = gx
+            gradients[key] = gx
         elif late is not None and x.node is None:
-            late.append((id(x), gx))
+            late.append((key, gx))
         else:
-            gradients[id(x)] = before + gx
+            gradients[key] = before + gx

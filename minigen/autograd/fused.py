@@ -124,5 +124,6 @@ class FusedPair(FusedFunction):
 
 
 def _as_tensors(arrays: Array | None | tuple[Array | None, ...]) -> tuple[Tensor | None, ...]:
-    several = arrays if isinstance(arrays, tuple) else (arrays,)
-    return tuple([None if gx is None else Tensor(gx) for gx in several])
+    if not isinstance(arrays, tuple):
+        return (None if arrays is None else Tensor(arrays),)
+    return tuple([None if gx is None else Tensor(gx) for gx in arrays])

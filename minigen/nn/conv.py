@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 from minigen import ops
 from minigen.autograd import Tensor
-from minigen.nn.checks import check_channels, check_input, shape_errors
+from minigen.nn.checks import check_channels, check_input
 from minigen.nn.layers import Initializer, weight_and_bias
-from minigen.nn.module import Module
+from minigen.nn.module import Module, ShapeError
 from minigen.ops.bias_act import Activation
 from minigen.ops.conv import Padding, pair
 from minigen.ops.conv1d import Padding1d, one
@@ -67,9 +67,9 @@ class _Convolution(Module):
 
     def _convolved(self, x: Tensor, bias: Tensor | None, **end: Any) -> Tensor:
         check_input(self, x, self.in_channels, self.spatial_axes)
-        expected = "H, W) large enough" if self.spatial_axes == 2 else "L) long enough"
-        options = {"output_padding": self.output_padding} if self.transposed else {}
-        with shape_errors(self, f"(N, {self.in_channels}, {expected}", x):
+        if self.transposed:
+            end["output_padding"] = self.output_padding
+        try:
             return self.operation(
                 x,
                 self.weight,
@@ -78,9 +78,11 @@ class _Convolution(Module):
                 padding=self.padding,
                 dilation=self.dilation,
                 groups=self.groups,
-                **options,
                 **end,
             )
+        except ValueError as error:
+            expected = "H, W) large enough" if self.spatial_axes == 2 else "L) long enough"
+            raise ShapeError(self, f"(N, {self.in_channels}, {expected}", x.shape, str(error)) from error
 
 
 class _Conv(_Convolution):

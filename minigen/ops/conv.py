@@ -7,6 +7,7 @@ Imports: autograd, bias_act, conv_functions. Read next: ``conv_functions.py``.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
 
 from minigen.autograd import Tensor, as_tensor
@@ -41,21 +42,34 @@ def conv2d(
     x, w = as_tensor(x), as_tensor(w)
     check_inputs("conv2d", x, w, groups, of_input=w.shape[1:2])
     stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
-    spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, w.shape[2:], strict=True))
-    if isinstance(padding, str) and padding == "same":
-        out = tuple(-(-n // s) for n, s in zip(x.shape[2:], stride, strict=True))
-        missing = [(o - 1) * s + k - n for o, s, k, n in zip(out, stride, spans, x.shape[2:], strict=True)]
-        top_left = tuple(m // 2 if m > 0 else 0 for m in missing)
-    else:
-        top_left = pair("conv2d", "padding", 0 if isinstance(padding, str) and padding == "valid" else padding, 0)
-        out = tuple((n + 2 * p - k) // s + 1 for n, p, k, s in zip(x.shape[2:], top_left, spans, stride, strict=True))
-    if min(out) < 1:
-        raise ValueError(
-            f"conv2d: images {x.shape[2:]} with padding {padding} are smaller than the kernel's span {spans}; "
-            "use a smaller kernel or dilation, or more padding"
-        )
+    if not isinstance(padding, str):
+        padding = pair("conv2d", "padding", padding, 0)
+    elif padding not in ("same", "valid"):
+        pair("conv2d", "padding", padding, 0)  # says what is wrong with it
+    out, top_left = _result(x.shape[2:], w.shape[2:], stride, padding, dilation)
     geometry = dict(out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
     return _convolved("conv2d", Conv2d, (x, w), b, activation, geometry, pair("conv2d", "upsample", upsample, 1))
+
+
+@functools.lru_cache(1024)
+def _result(
+    hw: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair | str, dilation: Pair
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The size of the result of `conv2d`, and how many zeros are above and to the left of an image."""
+    spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+    if padding == "same":
+        out = tuple(-(-n // s) for n, s in zip(hw, stride, strict=True))
+        missing = [(o - 1) * s + k - n for o, s, k, n in zip(out, stride, spans, hw, strict=True)]
+        top_left = tuple(m // 2 if m > 0 else 0 for m in missing)
+    else:
+        top_left = padding if isinstance(padding, tuple) else (0, 0)
+        out = tuple((n + 2 * p - k) // s + 1 for n, p, k, s in zip(hw, top_left, spans, stride, strict=True))
+    if min(out) < 1:
+        raise ValueError(
+            f"conv2d: images {hw} with padding {padding} are smaller than the kernel's span {spans}; "
+            "use a smaller kernel or dilation, or more padding"
+        )
+    return out, top_left
 
 
 def conv_transpose2d(
@@ -83,33 +97,40 @@ def conv_transpose2d(
     check_inputs(name, x, w, groups, of_input=w.shape[:1])
     stride, dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
     extra = pair(name, "output_padding", output_padding, 0)
-    spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, w.shape[2:], strict=True))
-    if isinstance(padding, str) and padding == "same":
-        out, top_left = _transposed_same(x, extra, spans, stride)
-        geometry = dict(out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
-        return _convolved(name, ConvTranspose2d, (x, w), b, activation, geometry)
-    padding = pair(name, "padding", 0 if isinstance(padding, str) and padding == "valid" else padding, 0)
-    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
-        raise ValueError(f"{name}: output_padding {extra} must be below stride {stride} or dilation {dilation}")
-    out = tuple(
-        (n - 1) * s - 2 * p + k + e for n, s, p, k, e in zip(x.shape[2:], stride, padding, spans, extra, strict=True)
-    )
-    if min(out) < 1:
-        raise ValueError(f"{name}: padding {padding} leaves nothing of images {x.shape[2:]}; use less padding")
-    geometry = dict(out_hw=out, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    if not isinstance(padding, str):
+        padding = pair(name, "padding", padding, 0)
+    elif padding not in ("same", "valid"):
+        pair(name, "padding", padding, 0)  # says what is wrong with it
+    out, top_left = _transposed_result(x.shape[2:], w.shape[2:], stride, padding, extra, dilation)
+    geometry = dict(out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
     return _convolved(name, ConvTranspose2d, (x, w), b, activation, geometry)
 
 
-def _transposed_same(
-    x: Tensor, extra: Pair, spans: tuple[int, ...], stride: Pair
+@functools.lru_cache(1024)
+def _transposed_result(
+    hw: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair | str, extra: Pair, dilation: Pair
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Size and padding of the adjoint of a "same" convolution, of images that are `stride` times as large as x."""
-    if extra != (0, 0):
-        raise ValueError(f"conv_transpose2d: padding 'same' gives one size, so output_padding is 0; got {extra}")
-    out = tuple(n * s for n, s in zip(x.shape[2:], stride, strict=True))
+    """The size of the result of `conv_transpose2d`, and the padding of the convolution that it is the adjoint of.
+
+    Of a "same" convolution: of images that are `stride` times as large as those given.
+    """
+    spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+    if padding == "same":
+        if extra != (0, 0):
+            raise ValueError(f"conv_transpose2d: padding 'same' gives one size, so output_padding is 0; got {extra}")
+        out = tuple(n * s for n, s in zip(hw, stride, strict=True))
+        if min(out) < 1:
+            raise ValueError(f"conv_transpose2d: images {hw} have no pixel")
+        return out, tuple(max(k - s, 0) // 2 for k, s in zip(spans, stride, strict=True))
+    padding = padding if isinstance(padding, tuple) else (0, 0)
+    if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
+        raise ValueError(
+            f"conv_transpose2d: output_padding {extra} must be below stride {stride} or dilation {dilation}"
+        )
+    out = tuple((n - 1) * s - 2 * p + k + e for n, s, p, k, e in zip(hw, stride, padding, spans, extra, strict=True))
     if min(out) < 1:
-        raise ValueError(f"conv_transpose2d: images {x.shape[2:]} have no pixel")
-    return out, tuple(max(k - s, 0) // 2 for k, s in zip(spans, stride, strict=True))
+        raise ValueError(f"conv_transpose2d: padding {padding} leaves nothing of images {hw}; use less padding")
+    return out, padding
 
 
 def conv2d_weight_grad(
@@ -171,27 +192,28 @@ def hint_of_padding(argument: str, value: object) -> str:
 
 def check_inputs(name: str, x: Tensor, w: Tensor, groups: int, of_input: tuple[int, ...]) -> None:
     """Shapes that fit: x (N, C, H, W) or (N, C, L), by the `name`, and a w whose input channels are those of x."""
+    size, weights, transposed = x.shape, w.shape, name.startswith("conv_transpose")
     places, kernel, axes = ("L", "k", 3) if name.endswith("1d") else ("H, W", "kh, kw", 4)
-    transposed = name.startswith("conv_transpose")
-    layout = f"({'C, K' if transposed else 'K, C'}/groups, {kernel})"
-    if x.ndim != axes or w.ndim != axes:
-        raise ValueError(f"{name}: expected x (N, C, {places}) and w {layout}, got x {x.shape} and w {w.shape}")
+    if len(size) != axes or len(weights) != axes:
+        layout = f"({'C, K' if transposed else 'K, C'}/groups, {kernel})"
+        raise ValueError(f"{name}: expected x (N, C, {places}) and w {layout}, got x {size} and w {weights}")
     _check_groups(name, groups, x, w)
-    if 0 in w.shape[2:]:
-        raise ValueError(f"{name}: a kernel has at least one place, got w {w.shape}")
-    if w.shape[0] % groups or x.shape[1] % groups:
-        raise ValueError(f"{name}: groups={groups} must divide the channels of x {x.shape} and w {w.shape}")
+    if 0 in weights[2:]:
+        raise ValueError(f"{name}: a kernel has at least one place, got w {weights}")
+    if weights[0] % groups or size[1] % groups:
+        raise ValueError(f"{name}: groups={groups} must divide the channels of x {size} and w {weights}")
     channels = of_input[0] if transposed else of_input[0] * groups
-    if x.shape[1] != channels:
+    if size[1] != channels:
         raise ValueError(
-            f"{name}: w {w.shape} with groups={groups} works on {channels} channels, but x {x.shape} has {x.shape[1]}"
+            f"{name}: w {weights} with groups={groups} works on {channels} channels, but x {size} has {size[1]}"
         )
 
 
 def _check_groups(name: str, groups: int, a: Tensor, b: Tensor) -> None:
     """A number of groups, and two arrays of one dtype: a mask, which goes with floats elsewhere, is none."""
-    whole_number(name, "groups", groups, 1)
-    if a.dtype != b.dtype:
+    if groups != 1 or type(groups) is not int:
+        whole_number(name, "groups", groups, 1)
+    if a.data.dtype is not b.data.dtype and a.dtype != b.dtype:
         names = f"{a.dtype} and {b.dtype}"
         raise TypeError(f"{name}: inputs of dtype {names}. Nothing is promoted silently: use .to(dtype=...)")
 

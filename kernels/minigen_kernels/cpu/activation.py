@@ -33,7 +33,8 @@ def bias_act(x: Array, b: Array, activation: str, slope: float) -> Array:
     x = dense(x)
     y = empty(x.shape, x.dtype, x)
     if x.size:
-        _bias_act(pixels_apart(x), np.ascontiguousarray(b), code, float(slope), pixels_apart(y))
+        b = b if b.flags.c_contiguous else b.copy()
+        _bias_act(pixels_apart(x), b, code, float(slope), pixels_apart(y))
     return y
 
 

@@ -79,12 +79,16 @@ def _nearly_last(x: Array) -> bool:
 
 def like(x: Array, other: Array) -> Array:
     """x in the layout of a dense array."""
+    if other.flags.c_contiguous and x.flags.c_contiguous:
+        return x
     return as_channels_last(x) if lies_last(other) else as_channels_first(x)
 
 
 def empty(shape: tuple[int, ...], dtype: Any, other: Array) -> Array:
     """An empty array in the layout of a dense array."""
-    return _empty_last(shape, dtype) if lies_last(other) else np.empty(shape, dtype)
+    if other.flags.c_contiguous:
+        return np.empty(shape, dtype)
+    return _empty_last(shape, dtype) if is_channels_last(other) else np.empty(shape, dtype)
 
 
 def alike(a: Array, b: Array) -> tuple[Array, Array]:
@@ -109,7 +113,9 @@ def pixels_apart(x: Array) -> Array:
 
     Channels last, it is the memory of N * L samples of one pixel: (N * L, C, 1).
     """
-    return x.transpose(0, 2, 1).reshape(-1, x.shape[1], 1) if lies_last(x) else x
+    if x.flags.c_contiguous:
+        return x
+    return x.transpose(0, 2, 1).reshape(-1, x.shape[1], 1) if is_channels_last(x) else x
 
 
 def _empty_last(shape: tuple[int, ...], dtype: Any) -> Array:

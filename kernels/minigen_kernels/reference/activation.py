@@ -65,7 +65,8 @@ def check_bias_act(
     if not slope >= 0:
         raise ValueError(f"{name}: slope must be 0 or more, got {slope}: the result would not tell the sign of x + b")
     argument, array, shape = ("gy", gy, x.shape) if b is None else ("b", b, x.shape[1:2])
-    if array is None or array.shape != shape or array.dtype != x.dtype or x.ndim != 3:
+    fits = array is not None and (array.dtype is x.dtype or array.dtype == x.dtype)
+    if array is None or not fits or array.shape != shape or x.ndim != 3:
         got = "None" if array is None else f"shape {array.shape} and dtype {array.dtype}"
         raise ValueError(f"{name}: {argument} has {got}, but x (N, C, L) = {x.shape} asks for {shape} and {x.dtype}")
     return ACTIVATIONS.index(activation)
