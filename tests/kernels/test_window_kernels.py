@@ -36,13 +36,15 @@ def test_any_geometry(dtype, case, last):
     assert all(is_channels_last(got[name]) for name in ("conv2d", "conv_transpose2d"))
 
 
-#: Several groups of samples and panels of both widths; phases; short runs of weights; groups of channels; one pixel.
+#: Several groups of samples and panels of both widths; phases; short runs of weights; groups of channels; one pixel;
+#: blocks of weights of each shape.
 LAYERS = [  # N, groups, Cg, Kg, hw, kernel_hw, out_hw, stride, padding, dilation
     (13, 1, 64, 72, (16, 16), (3, 3), (16, 16), (1, 1), (1, 1), (1, 1)),
     (30, 1, 32, 20, (16, 15), (4, 4), (8, 7), (2, 2), (1, 1), (1, 1)),
     (9, 1, 1, 17, (28, 28), (5, 5), (14, 14), (2, 2), (2, 2), (1, 1)),
     (5, 2, 24, 12, (9, 9), (3, 2), (5, 5), (2, 2), (2, 2), (2, 2)),
     (70, 1, 16, 40, (4, 4), (4, 4), (1, 1), (1, 1), (0, 0), (1, 1)),
+    (5, 1, 16, 8, (14, 14), (3, 3), (14, 14), (1, 1), (1, 1), (1, 1)),
 ]
 
 

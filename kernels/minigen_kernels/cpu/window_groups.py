@@ -24,7 +24,7 @@ from minigen_kernels.cpu.layout import turn_matrices
 from minigen_kernels.cpu.panels import pack_blocks, pack_pixels, pack_planes, pack_weights, unpack_weights
 from minigen_kernels.cpu.threads import share
 from minigen_kernels.cpu.window_sums import (
-    HIGH_ROWS,
+    HIGH_REGISTERS,
     PLAIN,
     sum_panels_narrow,
     sum_panels_wide,
@@ -159,6 +159,7 @@ def _weight_part(
     N, samples, frame_size, pieces = counts
     groups, Cg, Kg, pixels, high, size, direct = facts
     K = groups * Kg
+    width = size // (len(sources) * -(-Kg // high) * high)
     frame = np.zeros(frame_size, images.dtype)
     turned = np.empty(0 if g_last else samples * pixels * K, images.dtype)
     packed = np.empty(0 if direct else -(-Kg // high) * high * samples * pixels, images.dtype)
@@ -181,7 +182,7 @@ def _weight_part(
                     frame[group * Cg :], places, sources, lane, results, g_steps, count * pixels, CHUNK, Kg,
                     sums[(piece * groups + group) * size :], first > piece * some,
                 )  # fmt: skip
-                if high == HIGH_ROWS:
+                if width == HIGH_REGISTERS * lane_count(images):  # with AVX-512 both kinds have as many rows
                     weight_sums_high(*args)
                 else:
                     weight_sums_wide(*args)
