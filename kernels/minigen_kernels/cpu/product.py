@@ -38,7 +38,7 @@ Steps = tuple[int, int]  # the distance of two rows and that of two columns
 Plan = tuple[int, int, int, bool, bool]  # how many terms, rows and columns at once; whether to copy a, and b
 
 SPARE = 16  # numbers after a copied row: rows at distances of a power of two would conflict in the cache
-GROUP = 8  # terms that are copied together when columns become rows
+GROUP = 8  # terms that are copied together
 DEPTH = 256  # at most so many terms in a run, on every machine: the bits of a product depend on it
 STRIP_BYTES = 256  # of a row of a strip of b, at most
 SHARED = 1 << 19  # multiplications in a run of terms that are worth another thread
@@ -59,12 +59,13 @@ def cuts(M: int, K: int, N: int, a_turned: bool, b_turned: bool, itemsize: int, 
     height = _shares(M, max(cache // 2 // (depth * itemsize), ROWS), 1)
     # A number of a is used N times, and copying it takes as long as some ten products. It helps where rows lie in more
     # pieces than one; of a turned a earlier, most where the terms of a row lie on as many pages of memory, or in the
-    # same few lines of the cache.
+    # same few lines of the cache. Where the second-level cache is large, a block that fills little of it needs no copy.
+    easy = cache >= 1 << 20 and height * depth * itemsize <= cache // 4
     if a_turned:
         far = M * itemsize >= 4096 or M * itemsize % 2048 == 0
-        copy_a = N * itemsize >= (384 if far else 512 if depth > 128 else 1024)
+        copy_a = N * itemsize >= (384 if far else 512 if depth > 128 else 1024) and (far or not easy)
     else:
-        copy_a = N * itemsize >= 1024 and K > depth
+        copy_a = N * itemsize >= 1024 and K > depth and not easy
     copy_b = b_turned or M > 48 or N * itemsize % 1024 == 0
     panel = REGISTERS * REGISTER_BYTES
     width = max(min(STRIP_BYTES, N * itemsize // 8), panel) // panel * panel // itemsize  # eight pieces or more
@@ -211,16 +212,21 @@ def _copy_strip(panels: Array, b: Array, at: int, of_b: Steps, depth: int, width
     lanes, (row, step), zeros = lane_count(b), of_b, splat(b.dtype.type(0))
     wide = REGISTERS * lanes
     if step == 1:
-        for k in range(depth):
-            target = k * wide
-            for j in range(0, width - width % wide, wide):
-                for v in range(0, wide, lanes):
-                    store(panels, target + v, load(b, at + j + v))
-                target += depth * wide
-            for j in range(width - width % wide, width, lanes):
-                store(panels, target, take(b, at + j, 1, 0, width - j, zeros))
-                target += lanes
-            at += row
+        whole = width - width % wide
+        for group in range(0, depth, GROUP):
+            for j in range(0, whole, wide):
+                source, target = at + group * row + j, j * depth + group * wide
+                for _ in range(min(GROUP, depth - group)):
+                    for v in range(0, wide, lanes):
+                        store(panels, target + v, load(b, source + v))
+                    source += row
+                    target += wide
+        for j in range(whole, width, lanes):
+            source, target = at + j, whole * depth + j - whole
+            for _ in range(depth):
+                store(panels, target, take(b, source, 1, 0, width - j, zeros))
+                source += row
+                target += wide
         return
     for j in range(0, width, lanes):
         source, target = at + j * step, j // wide * wide * depth + j % wide
