@@ -83,6 +83,8 @@ def parse() -> argparse.Namespace:
             if value is not None and (value < low or (high and value > high)):
                 end = f" to {high}" if high else " on"
                 parser.error(f"--{name.replace('_', '-')}: expected from {low}{end}, got {value}")
+    if options.out and options.out.exists() and not options.out.is_dir():
+        parser.error(f"--out {options.out}: a folder is wanted, and this is a file")
     if options.device == "cuda" and (reason := harness.without_gpu("minigen")):
         parser.error(f"--device cuda: {reason}")
     return options

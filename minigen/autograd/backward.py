@@ -176,5 +176,7 @@ def _add_gradients(
             gradients[key] = gx
         elif late is not None and x.node is None:
             late.append((key, gx))
-        else:
+        elif recording.on or recording.watch is not None:
             gradients[key] = before + gx
+        else:  # the same without a Function
+            gradients[key] = Tensor(before.data + gx.data)
