@@ -36,8 +36,6 @@ def gemm(a: Array, b: Array) -> Array:
     On a GPU vectors and stacks of matrices are, too. A matrix that all of a stack meet is multiplied with all at once,
     if these are narrow or lie one below the other.
     """
-    if a.ndim == b.ndim == 2 and a.dtype is b.dtype and a.dtype.kind == "f":
-        return for_array(a).matmul(a, b)
     if a.ndim <= 2 >= b.ndim:
         return _product(a, b)
     n = max(a.ndim, b.ndim)
