@@ -21,6 +21,7 @@ from minigen_kernels.cpu.workers import set_threads, threads
 def always_windows(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cpu_conv, "tile_size", lambda *layer, **direction: 0)
     patch.setattr(cpu_conv, "algorithm", lambda *layer, **direction: "windows")
+    patch.setattr(cpu_conv.thin, "fitting", lambda *layer: "")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -30,7 +30,7 @@ from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.frame import filled_up
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import is_channels_last
-from minigen_kernels.cpu.window import Part, cell_places, filled_with, flattened, packing, phases, pixels, windows
+from minigen_kernels.cpu.window import Part, Side, cell_places, filled_with, flattened, packing, phases, pixels, windows
 from minigen_kernels.cpu.window_groups import CHUNK, MOST_LANES, PIECES, Packing, sum_groups, weight_groups
 
 #: What the frame of a group of samples may take: half of the second-level cache, which weights and results share.
@@ -39,6 +39,8 @@ GROUP_BYTES = 1 << 18
 DIRECT_BYTES = 128
 #: Sums of a gradient in w that a piece of the work may have for itself.
 OWN_SUMS = 1 << 14
+#: What copying a register of cells costs, in multiplications of registers.
+COPY = 3
 
 
 class Plan(NamedTuple):
@@ -193,19 +195,10 @@ def weight_plan(
     row_pitch = columns.length * C
     sample = rows.length * row_pitch
     T = len(row_taps) * len(column_taps) * Cg
-    # Runs of weights that are neighbours in the frame.
-    merged = groups == 1 and (len(column_taps) == 1 or column_taps[1][1] == 1)
+    merged = _merged(columns, groups)
     run = len(column_taps) * C if merged else Cg
     starts = [i * row_pitch + j * C for _, i in row_taps for _, j in (column_taps[:1] if merged else column_taps)]
-    choices = []
-    for R, V in (
-        (window_sums.HIGH_ROWS, window_sums.HIGH_REGISTERS),
-        (window_sums.WIDE_ROWS, window_sums.WIDE_REGISTERS),
-    ):
-        # Several short runs side by side in a block of sums, or a long run in several blocks.
-        together, cut = max(1, V * lanes // run), -(-run // (V * lanes))
-        choices.append((-(-Kg // R) * R * -(-len(starts) // together) * cut * V, together, cut, R, V))
-    _, together, cut, R, V = min(choices, key=lambda choice: choice[0])
+    _, together, cut, R, V = blocks_of_sums(run, len(starts), Kg, lanes)
     width, high = V * lanes, -(-Kg // R) * R
     if cut > 1:
         first, lane = np.array(starts)[:, None] + np.arange(cut) * width, np.arange(V) * lanes
@@ -233,6 +226,34 @@ def weight_plan(
         (groups, Cg, Kg, cells, R, size, Kg % R == 0 and K * itemsize <= DIRECT_BYTES),
         order.reshape(T // Cg, Cg).T.ravel(),
     )
+
+
+def blocks_of_sums(run: int, runs: int, Kg: int, lanes: int) -> tuple[int, int, int, int, int]:
+    """The best blocks of sums: registers in all of them, runs side by side, parts of a run, rows and registers."""
+    choices = []
+    for R, V in (
+        (window_sums.HIGH_ROWS, window_sums.HIGH_REGISTERS),
+        (window_sums.WIDE_ROWS, window_sums.WIDE_REGISTERS),
+    ):
+        # Several short runs side by side in a block of sums, or a long run in several blocks.
+        together, cut = max(1, V * lanes // run), -(-run // (V * lanes))
+        choices.append((-(-Kg // R) * R * -(-runs // together) * cut * V, together, cut, R, V))
+    return min(choices, key=lambda choice: choice[0])
+
+
+def weights_cost(C: int, K: int, geometry: Geometry, itemsize: int) -> int:
+    """Registers of sums of the gradient in w for a pixel of its result; a copied register of cells is `COPY` of them."""
+    (rows, columns), lanes = windows(geometry), REGISTER_BYTES // itemsize
+    taps, merged = [len(side.results[0][4]) for side in (rows, columns)], _merged(columns, 1)
+    run, runs = (taps[1] * C, taps[0]) if merged else (C, taps[0] * taps[1])
+    registers, _, _, R, _ = blocks_of_sums(run, runs, K, lanes)
+    return registers + COPY * registers // (-(-K // R) * R)
+
+
+def _merged(columns: Side, groups: int) -> bool:
+    """Whether the weights of a row of a kernel are neighbours in the frame, in all channels."""
+    ((*_, taps),) = columns.results
+    return groups == 1 and (len(taps) == 1 or taps[1][1] == 1)
 
 
 def weight_grad(x: Array, g: Array, geometry: Geometry, groups: int) -> Array:

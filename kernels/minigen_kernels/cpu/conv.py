@@ -28,7 +28,7 @@ and NaN in kernels and gradients can spread further than in the reference, with 
 images too.
 
 Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``frame.py``, ``frame_sums.py``,
-``gemm.py``, ``layout.py``, ``spectral.py``, ``stack.py``, ``taps.py``, ``window_sums.py``, ``winograd.py``.
+``gemm.py``, ``layout.py``, ``spectral.py``, ``stack.py``, ``taps.py``, ``thin.py``, ``window_sums.py``, ``winograd.py``.
 Specification: ``../reference/conv.py``. Read next: ``channels_last.py``.
 """
 
@@ -40,7 +40,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from minigen_kernels import Array, Pair, as_ncl
-from minigen_kernels.cpu import spectral, window_sums, winograd
+from minigen_kernels.cpu import spectral, thin, window_sums, winograd
 from minigen_kernels.cpu.activation import bias_act
 from minigen_kernels.cpu.channels_last import correlate, weight_grad
 from minigen_kernels.cpu.choice import tile_size
@@ -137,6 +137,8 @@ def conv2d_weight_grad(
     if m := tile_size(N, C // groups, K // groups, groups, geometry, x.itemsize, transposed=None):
         return winograd.conv2d_weight_grad(x, g, kernel_hw, stride, padding, m)
     way = algorithm(N, C // groups, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=None)
+    if way == "windows" and groups == 1 and (order := thin.fitting(C, K, geometry, x.itemsize)):
+        return (thin.turned if order == "turned" else thin.weight_grad)(x, g, geometry)
     if way == "windows":
         return weight_grad(x, g, geometry, groups)
     x, g = as_channels_first(x), as_channels_first(g)
