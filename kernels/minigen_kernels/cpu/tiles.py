@@ -2,9 +2,19 @@
 
 What tiles and positions are: ``winograd.py``. Images are (N, H, W, C), contiguous; a *phase* of an image is every
 step-th cell from a start on, which may lie outside, where zeros are. Tile number t has m x m results; it stands at row
-and column t of the grid of tiles of its sample, times m. Transformed tiles are stored (position, tile, channel), from
-one position to the next `pitch` numbers, an odd number of cache lines: the positions of a tile, written together, would
-else meet in the same lines of the cache.
+and column t of the grid of tiles of its sample, times m; tiles beyond the last sample are zero.
+
+A transform writes a register of channels to each position. Stores to more places than a processor knows pages for
+(Intel's first-level table of pages has 16 entries for stores) take several times as long. So the positions lie side by
+side, with no more between them than what a product takes at once:
+
+* tiles of images (block of tiles, segment, position, tile, lane): a *segment* is a register of channels of a phase;
+* kernels (panel, segment, position, channel, lane of the panel): a *panel* is REGISTERS registers of result channels;
+* products and gradients of results (block of tiles, panel, position, tile, lane of the panel);
+* products in the gradient of a kernel (panel, block of channels, position, channel, lane of the panel).
+
+The last register of some channels overlaps the one before, unless their number is a multiple of the lanes; in kernels
+the channels that it has a second time are zero. Flat arrays begin at a line of the cache.
 
 The work is shared by threads: groups of tiles, each with its own memory, where results are wanted; where sums over all
 tiles are wanted, first the tiles of a group, then the positions.
@@ -18,9 +28,9 @@ import numpy as np
 
 from minigen_kernels import Array, Pair
 from minigen_kernels.cpu.jit import njit_cached, njit_inner
-from minigen_kernels.cpu.lanes import lane_count, load, splat
+from minigen_kernels.cpu.lanes import first_aligned, lane_count, load, splat
 from minigen_kernels.cpu.threads import share
-from minigen_kernels.cpu.tile import REGISTERS, ROWS, add_to, multiply, prefetch, rows_at, write, zeros
+from minigen_kernels.cpu.tile import REGISTERS, ROWS, add_to, multiply, rows_at, rows_from, write, zeros
 from minigen_kernels.cpu.transform import (
     address_of,
     gradient_tile,
@@ -30,54 +40,64 @@ from minigen_kernels.cpu.transform import (
     taps_tile,
 )
 
-PIECE = 8  # channels of a kernel, or tiles, that a thread takes at a time
+PIECE = 8  # segments of kernels, channels or tiles that a thread takes at a time
+TILES = 8  # of a block, where sums over all tiles are wanted; elsewhere it has ROWS, the rows of a product
+SPARE = 16  # numbers of a cache line: an array that has so many more can begin at one
 
 Form = tuple[tuple[int, ...], tuple[int, ...]]  # m numbers and r numbers: F(m x m, r x r)
 
 
 @njit_cached()
 def transform_kernels(
-    w: Array, channel: int, wide: int, taps_at: Array, nothing: Array, form: Form, kernels: Array
+    w: Array, first: int, panels: int, taps_at: Array, nothing: Array, form: Form, kernels: Array
 ) -> None:
-    """w (C, kh, kw, K) -> kernels (positions, pitch): (panels, phases * C, width of a panel) for each position.
+    """w (C, kh, kw, K) -> kernels (panels, segments, positions, lanes, width of a panel), flat, from its first line on.
 
-    Of the K channels those from `channel` on, `wide` of them, a multiple of the width of a panel.
-    Tap (u, v) of phase p is (row + u * row step, column + v * column step), or zero if that is outside;
-    taps_at (phases, 4) are these numbers. nothing (K,): zeros.
+    Of the panels of K channels those from `first` on. Tap (u, v) of phase p is (row + u * row step, column + v * column
+    step), or zero if that is outside; taps_at (phases, 4) are these numbers. nothing (K,): zeros.
     """
-    share(_kernels_part, w.shape[0], PIECE, (w, channel, wide, taps_at, nothing, form, kernels))
+    segments = len(taps_at) * -(-w.shape[0] // lane_count(kernels))
+    share(_kernels_part, panels * segments, PIECE, (w, first, segments, taps_at, nothing, form, kernels))
 
 
 @njit_inner()
 def _kernels_part(
-    first: int, last: int, w: Array, channel: int, wide: int, taps_at: Array, nothing: Array, form: Form, kernels: Array
-) -> None:
-    """Channels first, ..., last - 1."""
+    begin: int, end: int, w: Array, first: int, segments: int, taps_at: Array, nothing: Array, form: Form,
+    kernels: Array,
+) -> None:  # fmt: skip
+    """Segments begin, ..., end - 1 of all panels."""
     results, taps = form
-    C, positions = w.shape[0], len(kernels)
-    source, r = w.reshape(-1), len(taps)
-    lanes, terms = lane_count(source), len(taps_at) * C
+    C, _, _, K = w.shape
+    r, positions = len(taps), (len(results) + len(taps) - 1) ** 2
+    source, target = w.reshape(-1), kernels[first_aligned(kernels) :]
+    lanes, registers = lane_count(source), segments // len(taps_at)
     width = REGISTERS * lanes
     cells, places = np.empty(r * r, np.intp), np.empty(positions, np.intp)
-    _find_places(kernels.reshape(-1), 0, kernels.shape[1], places)
-    for phase in range(len(taps_at)):
-        for c in range(first, last):
-            _find_taps(w, c, taps_at[phase], r, nothing, cells)
-            for k in range(0, wide, lanes):
-                panel, lane = divmod(k, width)
-                to = (panel * terms + phase * C + c) * width + lane
-                kernel_tile(source, results, taps, cells, channel + k, places, to)
+    for piece in range(begin, end):
+        panel, segment = divmod(piece, segments)
+        phase, register = divmod(segment, registers)
+        _find_places(target, piece * positions * lanes * width, lanes * width, places)
+        for lane in range(lanes):
+            c = min(register * lanes, C - lanes) + lane
+            if c >= register * lanes:
+                _find_taps(w, c, taps_at[phase], r, nothing, cells)
+            else:  # the register before has it
+                for i in range(r * r):
+                    cells[i] = address_of(nothing, 0)
+            for v in range(REGISTERS):
+                k = min(((first + panel) * REGISTERS + v) * lanes, K - lanes)
+                kernel_tile(source, results, taps, cells, k, places, lane * width + v * lanes)
 
 
 @njit_inner()
 def _find_taps(w: Array, c: int, taps_at: Array, r: int, nothing: Array, places: Array) -> None:
-    """The addresses of the taps of channel c in w (C, kh, kw, wide); of `nothing` for those outside."""
-    _, kh, kw, wide = w.shape
+    """The addresses of the taps of channel c in w (C, kh, kw, K); of `nothing` for those outside."""
+    _, kh, kw, K = w.shape
     for u in range(r):
         for v in range(r):
             i, j = taps_at[0] + u * taps_at[2], taps_at[1] + v * taps_at[3]
             if i < kh and j < kw:
-                places[u * r + v] = address_of(w.reshape(-1), ((c * kh + i) * kw + j) * wide)
+                places[u * r + v] = address_of(w.reshape(-1), ((c * kh + i) * kw + j) * K)
             else:
                 places[u * r + v] = address_of(nothing, 0)
 
@@ -85,13 +105,13 @@ def _find_taps(w: Array, c: int, taps_at: Array, r: int, nothing: Array, places:
 @njit_inner()
 def _find_cells(x: Array, n: int, top: int, left: int, step: Pair, size: int, outside: int, cells: Array) -> None:
     """The addresses of size * size cells of sample n of x (N, H, W, C); `outside` for those outside the image."""
-    _, H, W, C = x.shape
+    N, H, W, C = x.shape
     flat = x.reshape(-1)
     for i in range(size):
         a = top + i * step[0]
         for j in range(size):
             b = left + j * step[1]
-            inside = 0 <= a < H and 0 <= b < W
+            inside = n < N and 0 <= a < H and 0 <= b < W
             cells[i * size + j] = address_of(flat, ((n * H + a) * W + b) * C) if inside else outside
 
 
@@ -112,21 +132,22 @@ def _find_tile(t: int, grid: Pair, m: int) -> tuple[int, int, int]:
 
 @njit_inner()
 def _transform_image(
-    x: Array, t: int, grid: Pair, starts: Array, step: Pair, nothing: Array, form: Form, image: Array, at: int,
-    pitch: int, cells: Array, places: Array,
+    x: Array, t: int, grid: Pair, starts: Array, step: Pair, nothing: Array, form: Form, image: Array, slot: int,
+    high: int, cells: Array, places: Array,
 ) -> None:  # fmt: skip
-    """All phases of tile t, to image[at + position * pitch + phase * C + c]. cells and places: room for addresses."""
+    """All phases of tile t, to place `slot` of blocks of `high` tiles. cells and places: room for addresses."""
     results, taps = form
-    C, size = x.shape[3], len(results) + len(taps) - 1
+    C, size, lanes = x.shape[3], len(results) + len(taps) - 1, lane_count(image)
     n, row, column = _find_tile(t, grid, len(results))
+    block, line = divmod(slot, high)
+    registers, numbers = -(-C // lanes), size * size * high * lanes
+    _find_places(image, block * len(starts) * registers * numbers + line * lanes, high * lanes, places)
     for phase in range(len(starts)):
         top, left = row * step[0] + starts[phase, 0], column * step[1] + starts[phase, 1]
         _find_cells(x, n, top, left, step, size, address_of(nothing, 0), cells)
-        _find_places(image, at + phase * C, pitch, places)
-        lanes = lane_count(image)
-        for c in range(0, C, lanes):
-            c = min(c, C - lanes)  # the last register overlaps the one before
-            image_tile(image, results, taps, cells, c, places, c)
+        for register in range(registers):
+            c, to = min(register * lanes, C - lanes), (phase * registers + register) * numbers
+            image_tile(image, results, taps, cells, c, places, to)
 
 
 @njit_cached()
@@ -140,63 +161,71 @@ def filter_tiles(
     start: Pair,
     stride: Pair,
     count: Pair,
-    channel: int,
+    first: int,
+    panels: int,
     bias: Array,
     slope: float,
     form: Form,
     group: int,
-    pitches: Pair,
 ) -> None:
-    """x (N, H, W, C), kernels (positions, pitch) -> some results of y (N, oh, ow, K).
+    """x (N, H, W, C), kernels as in `transform_kernels` -> some results of y (N, oh, ow, K).
 
-    starts (phases, 2) and step: the phases of x; start, stride and count: the results, of channels from `channel` on,
-    as many as bias has. group: tiles, a multiple of ROWS; pitches: of their images and their results. Where a result is
-    negative it is multiplied by the slope, or becomes 0 for slope 0.
+    starts (phases, 2) and step: the phases of x; start, stride and count: the results, of the channels of some panels;
+    bias (K,). group: tiles, a multiple of ROWS. Where a result is negative it is multiplied by the slope, or becomes 0
+    for slope 0.
     """
     m = len(form[0])
     grid = (-(-count[0] // m), -(-count[1] // m))
     tiles = x.shape[0] * grid[0] * grid[1]
     share(
         _filter_part, tiles, group,
-        (x, starts, step, nothing, kernels, y, start, stride, grid, channel, bias, slope, form, pitches),
+        (x, starts, step, nothing, kernels, y, start, stride, grid, first, panels, bias, slope, form),
     )  # fmt: skip
 
 
 @njit_inner()
 def _filter_part(
-    first: int, last: int, x: Array, starts: Array, step: Pair, nothing: Array, kernels: Array, y: Array, start: Pair,
-    stride: Pair, grid: Pair, channel: int, bias: Array, slope: float, form: Form, pitches: Pair,
+    begin: int, end: int, x: Array, starts: Array, step: Pair, nothing: Array, kernels: Array, y: Array, start: Pair,
+    stride: Pair, grid: Pair, first: int, panels: int, bias: Array, slope: float, form: Form,
 ) -> None:  # fmt: skip
-    """Tiles first, ..., last - 1."""
+    """Tiles begin, ..., end - 1."""
     results, taps = form
-    K, m, positions, terms = len(bias), len(results), len(kernels), len(starts) * x.shape[3]
-    lanes = lane_count(bias)
-    width = REGISTERS * lanes
-    panels = -(-K // width)
-    wide = panels * width
-    pitch, sums_pitch = pitches
-    image, sums = np.empty(positions * pitch, x.dtype), np.empty(positions * sums_pitch + channel + K, x.dtype)
+    K, m, positions, lanes = len(bias), len(results), (len(results) + len(taps) - 1) ** 2, lane_count(bias)
+    width, segments = REGISTERS * lanes, len(starts) * -(-x.shape[3] // lanes)
+    blocks = -(-(end - begin) // ROWS)
+    cell, part, cells_of_panel = ROWS * lanes, lanes * width, ROWS * width
+    image = np.empty(blocks * segments * positions * cell + SPARE, x.dtype)
+    image = image[first_aligned(image) :]
+    sums = np.empty(blocks * panels * positions * cells_of_panel + K + SPARE, x.dtype)
+    sums = sums[first_aligned(sums) :]
+    flat = kernels[first_aligned(kernels) :]
     cells, places = np.empty(positions, np.intp), np.empty(positions, np.intp)
-    for t in range(first, last):
-        _transform_image(x, t, grid, starts, step, nothing, form, image, (t - first) * terms, pitch, cells, places)
-    flat = kernels.reshape(-1)
+    for slot in range(blocks * ROWS):
+        _transform_image(x, begin + slot, grid, starts, step, nothing, form, image, slot, ROWS, cells, places)
     for position in range(positions):
         for panel in range(panels):
-            for t in range(0, last - first, ROWS):
-                block = zeros(sums, ROWS, REGISTERS)
-                rows = rows_at(position * pitch + t * terms, terms, ROWS)
-                at = position * kernels.shape[1] + panel * terms * width
-                block = multiply(block, image, rows, flat, at, 1, terms, 0, 1, 0, width)
-                write(sums, rows_at(position * sums_pitch + t * wide + panel * width, wide, ROWS), block, ROWS, width)
+            at = (panel * segments * positions + position) * part
+            for block in range(blocks):
+                total = zeros(sums, ROWS, REGISTERS)
+                rows = rows_at((block * segments * positions + position) * cell, lanes, ROWS)
+                total = multiply(
+                    total, image, rows, flat, at, segments, lanes, positions * cell, 1, positions * part, width
+                )
+                to = ((block * panels + panel) * positions + position) * cells_of_panel
+                write(sums, rows_at(to, width, ROWS), total, ROWS, width)
     factor, keep = splat(x.dtype.type(slope)), slope != 0
-    outside = address_of(sums, positions * sums_pitch)
-    for t in range(first, last):
-        _find_places(sums, (t - first) * wide, sums_pitch, places)
+    outside = address_of(sums, blocks * panels * positions * cells_of_panel)
+    for t in range(begin, end):
+        block, row = divmod(t - begin, ROWS)
+        _find_places(sums, (block * panels * positions * ROWS + row) * width, cells_of_panel, places)
         n, row, column = _find_tile(t, grid, m)
         _find_cells(y, n, row * stride[0] + start[0], column * stride[1] + start[1], stride, m, outside, cells)
-        for k in range(0, K, lanes):
-            k = min(k, K - lanes)
-            result_tile(sums, results, taps, places, k, cells, channel + k, load(bias, k), factor, keep)
+        for register in range(panels * REGISTERS):
+            k = (first * REGISTERS + register) * lanes
+            if k < K:
+                k, (panel, v) = min(k, K - lanes), divmod(register, REGISTERS)
+                source = panel * positions * cells_of_panel + v * lanes
+                result_tile(sums, results, taps, places, source, cells, k, load(bias, k), factor, keep)
 
 
 @njit_cached()
@@ -206,104 +235,113 @@ def sum_tiles(
     step: Pair,
     nothing: Array,
     g: Array,
-    channel: int,
-    wide: int,
+    first: int,
+    panels: int,
     form: Form,
     group: int,
-    pitches: tuple[int, int, int],
+    spots: Array,
     products: Array,
 ) -> None:
-    """x (N, H, W, C), g (N, oh, ow, K) -> products (positions, pitch): (phases * C, wide) for each position.
+    """x (N, H, W, C), g (N, oh, ow, K) -> products (panels, blocks of channels, positions, ROWS, width of a panel).
 
-    Of the K channels those from `channel` on, `wide` of them, a multiple of the width of a panel. starts, step and
-    group: as in `filter_tiles`; pitches: of images, of gradients, and from one tile of an image to the next.
+    Of the panels of K channels those from `first` on. starts, step and group: as in `filter_tiles`, but group is a
+    multiple of TILES. spots: where the channels of all phases stand in an image, a multiple of ROWS.
     """
-    m, positions, terms = len(form[0]), len(products), len(starts) * x.shape[3]
+    m, positions, lanes = len(form[0]), (len(form[0]) + len(form[1]) - 1) ** 2, lane_count(g)
     grid = (-(-g.shape[1] // m), -(-g.shape[2] // m))
     tiles = x.shape[0] * grid[0] * grid[1]
-    pitch, gradient_pitch, tile_pitch = pitches
-    # The last rows of a block may lie beyond the last number.
-    image = np.zeros(positions * pitch + ROWS, x.dtype)
-    gradients = np.empty(positions * gradient_pitch, x.dtype)
-    for first in range(0, tiles, group):
-        count = min(group, tiles - first)
+    segments = len(starts) * -(-x.shape[3] // lanes)
+    image = np.empty(group * segments * positions * lanes + SPARE, x.dtype)
+    image = image[first_aligned(image) :]
+    gradients = np.empty(group * panels * positions * REGISTERS * lanes + SPARE, x.dtype)
+    gradients = gradients[first_aligned(gradients) :]
+    for begin in range(0, tiles, group):
+        blocks = -(-min(group, tiles - begin) // TILES)
         share(
-            _transform_part, count, PIECE,
-            (x, starts, step, nothing, g, channel, wide, grid, form, group, first, image, pitch, tile_pitch,
-             gradients, gradient_pitch),
+            _transform_part, blocks * TILES, PIECE,
+            (x, starts, step, nothing, g, first, panels, grid, form, begin, image, gradients),
         )  # fmt: skip
         share(
             _products_part, positions, 1,
-            (first == 0, count, group, terms, wide, image, pitch, tile_pitch, gradients, gradient_pitch, products),
+            (begin == 0, positions, blocks, segments, panels, image, spots, gradients, products),
         )  # fmt: skip
 
 
 @njit_inner()
 def _transform_part(
-    begin: int, end: int, x: Array, starts: Array, step: Pair, nothing: Array, g: Array, channel: int, wide: int,
-    grid: Pair, form: Form, group: int, first: int, image: Array, pitch: int, tile_pitch: int, gradients: Array,
-    gradient_pitch: int,
+    begin: int, end: int, x: Array, starts: Array, step: Pair, nothing: Array, g: Array, first: int, panels: int,
+    grid: Pair, form: Form, start: int, image: Array, gradients: Array,
 ) -> None:  # fmt: skip
-    """Tiles begin, ..., end - 1 of the group: its images and the gradients of its results."""
+    """Tiles begin, ..., end - 1 of the group from tile `start` on: its images and the gradients of its results."""
     results, taps = form
-    m = len(results)
+    K, m = g.shape[3], len(results)
     positions, lanes = (m + len(taps) - 1) ** 2, lane_count(image)
-    width = REGISTERS * lanes
+    cell = TILES * REGISTERS * lanes
     cells, places = np.empty(positions, np.intp), np.empty(positions, np.intp)
-    for t in range(begin, end):
-        _transform_image(x, first + t, grid, starts, step, nothing, form, image, t * tile_pitch, pitch, cells, places)
-        n, row, column = _find_tile(first + t, grid, m)
+    for slot in range(begin, end):
+        _transform_image(x, start + slot, grid, starts, step, nothing, form, image, slot, TILES, cells, places)
+        n, row, column = _find_tile(start + slot, grid, m)
         _find_cells(g, n, row, column, (1, 1), m, address_of(nothing, 0), cells)
-        _find_places(gradients, t * width, gradient_pitch, places)
-        for k in range(0, wide, lanes):
-            panel, lane = divmod(k, width)
-            gradient_tile(gradients, results, taps, cells, channel + k, places, panel * group * width + lane)
+        block, line = divmod(slot, TILES)
+        _find_places(gradients, block * panels * positions * cell + line * REGISTERS * lanes, cell, places)
+        for register in range(panels * REGISTERS):
+            k, (panel, v) = min((first * REGISTERS + register) * lanes, K - lanes), divmod(register, REGISTERS)
+            gradient_tile(gradients, results, taps, cells, k, places, panel * positions * cell + v * lanes)
 
 
 @njit_inner()
 def _products_part(
-    begin: int, end: int, fresh: bool, count: int, group: int, terms: int, wide: int, image: Array, pitch: int,
-    tile_pitch: int, gradients: Array, gradient_pitch: int, products: Array,
+    begin: int, end: int, fresh: bool, positions: int, blocks: int, segments: int, panels: int, image: Array,
+    spots: Array, gradients: Array, products: Array,
 ) -> None:  # fmt: skip
-    """Positions begin, ..., end - 1: add the products of `count` tiles to the sums, if they are not fresh."""
-    flat, width = products.reshape(-1), REGISTERS * lane_count(image)
+    """Positions begin, ..., end - 1: add the products of some blocks of tiles to the sums, if they are not fresh."""
+    lanes, flat = lane_count(image), products[first_aligned(products) :]
+    width = REGISTERS * lanes
+    cell, wide_cell = TILES * lanes, TILES * width
     for position in range(begin, end):
-        for panel in range(wide // width):
-            at = position * gradient_pitch + panel * group * width
-            for c in range(0, terms, ROWS):
-                to = position * products.shape[1] + c * wide + panel * width
-                for row in range(ROWS):
-                    prefetch(flat, to + row * wide)
-                block = zeros(image, ROWS, REGISTERS)
-                rows = rows_at(position * pitch + c, 1, ROWS)
-                block = multiply(block, image, rows, gradients, at, 1, count, 0, tile_pitch, 0, width)
+        here = image[position * cell :]
+        for panel in range(panels):
+            at = (panel * positions + position) * wide_cell
+            for c in range(0, len(spots), ROWS):
+                to = ((panel * len(spots) + c) * positions + position * ROWS) * width
+                total = multiply(
+                    zeros(image, ROWS, REGISTERS), here, rows_from(spots, c, ROWS), gradients, at, blocks, TILES,
+                    segments * positions * cell, lanes, panels * positions * wide_cell, width,
+                )  # fmt: skip
                 if fresh:
-                    write(flat, rows_at(to, wide, ROWS), block, terms - c, width)
+                    write(flat, rows_at(to, width, ROWS), total, ROWS, width)
                 else:
-                    add_to(flat, rows_at(to, wide, ROWS), block, terms - c, width)
+                    add_to(flat, rows_at(to, width, ROWS), total, ROWS, width)
 
 
 @njit_cached()
 def transform_products(
-    products: Array, channel: int, wide: int, taps_at: Array, outside: Array, form: Form, gw: Array
+    products: Array, first: int, panels: int, taps_at: Array, outside: Array, form: Form, gw: Array
 ) -> None:
     """products, as in `sum_tiles` -> some channels of gw (C, kh, kw, K). taps_at: as in `transform_kernels`."""
-    share(_taps_part, gw.shape[0], PIECE, (products, channel, wide, taps_at, outside, form, gw))
+    share(_taps_part, gw.shape[0], PIECE, (products, first, panels, taps_at, outside, form, gw))
 
 
 @njit_inner()
 def _taps_part(
-    first: int, last: int, products: Array, channel: int, wide: int, taps_at: Array, outside: Array, form: Form,
+    begin: int, end: int, products: Array, first: int, panels: int, taps_at: Array, outside: Array, form: Form,
     gw: Array,
 ) -> None:  # fmt: skip
-    """Channels first, ..., last - 1."""
+    """Channels begin, ..., end - 1."""
     results, taps = form
-    C = gw.shape[0]
-    source, r = products.reshape(-1), len(taps)
-    cells, places = np.empty(len(products), np.intp), np.empty(r * r, np.intp)
+    C, _, _, K = gw.shape
+    source, r, positions = products[first_aligned(products) :], len(taps), (len(results) + len(taps) - 1) ** 2
+    lanes = lane_count(source)
+    width = REGISTERS * lanes
+    numbers = -(-len(taps_at) * C // ROWS) * ROWS * positions * width  # of a panel
+    cells, places = np.empty(positions, np.intp), np.empty(r * r, np.intp)
     for phase in range(len(taps_at)):
-        for c in range(first, last):
-            _find_places(source, (phase * C + c) * wide, products.shape[1], cells)
+        for c in range(begin, end):
+            block, row = divmod(phase * C + c, ROWS)
+            _find_places(source, (block * positions * ROWS + row) * width, ROWS * width, cells)
             _find_taps(gw, c, taps_at[phase], r, outside, places)
-            for k in range(0, wide, lane_count(source)):
-                taps_tile(source, results, taps, cells, k, places, channel + k)
+            for register in range(panels * REGISTERS):
+                k = (first * REGISTERS + register) * lanes
+                if k < K:
+                    k, (panel, v) = min(k, K - lanes), divmod(register, REGISTERS)
+                    taps_tile(source, results, taps, cells, panel * numbers + v * lanes, places, k)

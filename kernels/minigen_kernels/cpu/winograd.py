@@ -12,7 +12,7 @@ one after the other; the kernel of a phase has every s-th tap. So a kernel of 4 
 Results that share a tile share its rounding errors, and NaN or an infinity reaches all results of its tiles. Which
 results do, and the order of all sums, depend on the shapes alone.
 
-Imports: NumPy, ``layout.py``, ``minimal_filters.py``, ``tiles.py``, ``window_sums.py``. Specification:
+Imports: NumPy, ``frame.py``, ``layout.py``, ``minimal_filters.py``, ``tiles.py``, ``window_sums.py``. Specification:
 ``../reference/conv.py``. Read next: ``minimal_filters.py``.
 """
 
@@ -25,10 +25,19 @@ import numpy as np
 
 from minigen_kernels import Array, Pair
 from minigen_kernels.cpu import window_sums
+from minigen_kernels.cpu.frame import filled_up
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import as_channels_first, as_channels_last
 from minigen_kernels.cpu.tile import REGISTERS, ROWS
-from minigen_kernels.cpu.tiles import Form, filter_tiles, sum_tiles, transform_kernels, transform_products
+from minigen_kernels.cpu.tiles import (
+    SPARE,
+    TILES,
+    Form,
+    filter_tiles,
+    sum_tiles,
+    transform_kernels,
+    transform_products,
+)
 
 #: What the transformed tiles of a group may take, images and results together.
 GROUP_BYTES = 1 << 18
@@ -40,7 +49,6 @@ FEWEST_TERMS = 96
 
 #: What the transformed kernels, or their gradients, may take at a time: they stay in the last-level cache.
 KERNEL_BYTES = 1 << 23
-LINE_BYTES = 64
 
 
 class Phase(NamedTuple):
@@ -106,15 +114,8 @@ def conv2d(
     K, C, kh, kw = w.shape
     y = np.empty((len(x), *out_hw, K), x.dtype)
     weights = as_channels_last(w.reshape(1, K, 1, C * kh * kw)).transpose(0, 2, 3, 1).reshape(C, kh, kw, K)
-    _filter(
-        _last(x),
-        _padded(weights),
-        y,
-        window(out_hw, stride, padding),
-        _form(m, (kh, kw), stride),
-        b,
-        _slope(end, slope),
-    )
+    phase, form = window(out_hw, stride, padding), _form(m, (kh, kw), stride)
+    _filter(_last(x), weights, y, phase, form, b, _slope(end, slope))
     return y.transpose(0, 3, 1, 2)
 
 
@@ -132,7 +133,7 @@ def conv_transpose2d(
     """g (N, K, oh, ow), w (K, C, kh, kw) -> gx (N, C, H, W), channels last; and what ends it as in `correlate`."""
     form = _form(m, w.shape[2:], stride)
     gx = np.empty((len(g), *out_hw, w.shape[1]), g.dtype)
-    g, weights = _last(g), _padded(_last(w))
+    g, weights = _last(g), _last(w)
     for phase in spread(out_hw, len(form[1]), stride, padding):
         _filter(g, weights, gx, phase, form, b, _slope(end, slope))
     return gx.transpose(0, 3, 1, 2)
@@ -141,53 +142,58 @@ def conv_transpose2d(
 def conv2d_weight_grad(x: Array, g: Array, kernel_hw: Pair, stride: Pair, padding: Pair, m: int) -> Array:
     """x (N, C, H, W), g (N, K, oh, ow) -> gw (K, C, kh, kw)."""
     (N, C), (K, oh, ow), (kh, kw) = x.shape[:2], g.shape[1:], kernel_hw
-    form = _form(m, kernel_hw, stride)
-    positions = (m + len(form[1]) - 1) ** 2
-    x, g = _last(x), _padded(_last(g))
-    wide, terms = g.shape[3], C * stride[0] * stride[1]
-    phase = window((oh, ow), stride, padding)
-    nothing = np.zeros(max(C, wide), x.dtype)
-    parts = _parts(wide, positions * terms, x.dtype)
-    most = parts[-1][1]
-    products = np.empty((positions, _pitch(terms * most, x.itemsize)), x.dtype)
-    group = _tiles_in_group(N, phase.size, form, FEWEST_TERMS, (terms + most) * x.itemsize)
-    tile = _pitch(terms, x.itemsize)
-    pitches = _pitch(group * tile, x.itemsize), _pitch(group * most, x.itemsize), tile
-    gw = np.empty((C, kh, kw, wide), x.dtype)
-    for first, size in parts:
-        sum_tiles(x, phase.starts, phase.step, nothing, g, first, size, form, group, pitches, products)
-        transform_products(products, first, size, phase.taps_at, nothing, form, gw)
-    return as_channels_first(gw.reshape(1, 1, -1, wide).transpose(0, 3, 1, 2))[0, :K].reshape(K, C, kh, kw)
+    form, phase = _form(m, kernel_hw, stride), window((oh, ow), stride, padding)
+    positions, lanes = (m + len(form[1]) - 1) ** 2, _lanes(x.dtype)
+    x, g = _last(x), _last(g)
+    spots = _spots(len(phase.starts), C, positions, lanes)
+    panel = len(spots) * positions * REGISTERS * lanes
+    parts = _parts(K, panel, x.dtype)
+    products = np.empty(parts[0][1] * panel + SPARE, x.dtype)
+    terms = len(phase.starts) * C + parts[0][1] * REGISTERS * lanes
+    group = _tiles_in_group(N, phase.size, form, FEWEST_TERMS, TILES, terms * x.itemsize)
+    nothing, outside = np.zeros(max(C, K), x.dtype), np.empty(K, x.dtype)
+    gw = np.empty((C, kh, kw, K), x.dtype)
+    for first, panels in parts:
+        sum_tiles(x, phase.starts, phase.step, nothing, g, first, panels, form, group, spots, products)
+        transform_products(products, first, panels, phase.taps_at, outside, form, gw)
+    return as_channels_first(gw.reshape(1, 1, -1, K).transpose(0, 3, 1, 2))[0].reshape(K, C, kh, kw)
+
+
+@lru_cache(maxsize=256)
+def _spots(phases: int, C: int, positions: int, lanes: int) -> Array:
+    """Where the channels of all phases stand in the tiles of an image (``tiles.py``); the last one fills up ROWS."""
+    registers = -(-C // lanes)
+    c = np.arange(C)
+    register = c // lanes
+    lane = c - np.minimum(register * lanes, C - lanes)
+    places = (np.arange(phases)[:, None] * registers + register) * positions * TILES * lanes + lane
+    return filled_up(places.ravel(), ROWS)
 
 
 def _filter(x: Array, w: Array, y: Array, phase: Phase, form: Form, b: Array | None, slope: float) -> None:
-    """x (N, H, W, C), w (C, kh, kw, wide) -> results of y (N, oh, ow, K), some channels at a time."""
-    K, wide = y.shape[3], w.shape[3]
-    positions, terms = (len(form[0]) + len(form[1]) - 1) ** 2, len(phase.starts) * x.shape[3]
-    nothing = np.zeros(max(x.shape[3], wide), x.dtype)
+    """x (N, H, W, C), w (C, kh, kw, K) -> results of y (N, oh, ow, K), some panels of channels at a time."""
+    C, K, lanes = x.shape[3], y.shape[3], _lanes(x.dtype)
+    positions, terms = (len(form[0]) + len(form[1]) - 1) ** 2, len(phase.starts) * -(-C // lanes) * lanes
+    nothing = np.zeros(max(C, K), x.dtype)
     bias = nothing[:K] if b is None else np.ascontiguousarray(b)
-    parts = _parts(wide, positions * terms, x.dtype)
-    most = parts[-1][1]
-    kernels = np.empty((positions, _pitch(terms * most, x.itemsize)), x.dtype)
-    group = _tiles_in_group(len(x), phase.size, form, FEWEST_TILES, (terms + most) * x.itemsize)
-    pitches = _pitch(group * terms, x.itemsize), _pitch(group * most, x.itemsize)
-    for first, size in parts:
-        transform_kernels(w, first, size, phase.taps_at, nothing, form, kernels)
+    panel = positions * terms * REGISTERS * lanes
+    parts = _parts(K, panel, x.dtype)
+    kernels = np.empty(parts[0][1] * panel + SPARE, x.dtype)
+    numbers = terms + parts[0][1] * REGISTERS * lanes
+    group = _tiles_in_group(len(x), phase.size, form, FEWEST_TILES, ROWS, numbers * x.itemsize)
+    for first, panels in parts:
+        transform_kernels(w, first, panels, phase.taps_at, nothing, form, kernels)
         filter_tiles(
-            x, phase.starts, phase.step, nothing, kernels, y, phase.start, phase.stride, phase.size, first,
-            bias[first : first + size], float(slope), form, group, pitches,
+            x, phase.starts, phase.step, nothing, kernels, y, phase.start, phase.stride, phase.size, first, panels,
+            bias, float(slope), form, group,
         )  # fmt: skip
 
 
-def _parts(wide: int, numbers: int, dtype: Any) -> list[Pair]:
-    """Channels to work through at a time, (first, size): so many numbers each. The last part is the largest.
-
-    None is a single panel of several, which could have fewer channels than a register.
-    """
-    width = _width(dtype)
-    some = min(wide, max(2, KERNEL_BYTES // (numbers * width * np.dtype(dtype).itemsize)) * width)
-    last = wide // some - 1
-    return [(part * some, some) for part in range(last)] + [(last * some, wide - last * some)]
+def _parts(K: int, panel: int, dtype: Any) -> list[Pair]:
+    """Panels of the K channels to work through at a time, (first, how many), the most first; numbers of a panel."""
+    panels = -(-K // (REGISTERS * _lanes(dtype)))
+    some = max(1, min(panels, KERNEL_BYTES // (panel * np.dtype(dtype).itemsize)))
+    return [(first, min(some, panels - first)) for first in range(0, panels, some)]
 
 
 def _slope(end: int, slope: float) -> float:
@@ -199,17 +205,12 @@ def _form(m: int, kernel_hw: tuple[int, ...], stride: Pair) -> Form:
     return (0,) * m, (0,) * -(-kernel_hw[0] // stride[0])
 
 
-def _tiles_in_group(N: int, count: Pair, form: Form, fewest: int, position_bytes: int) -> int:
+def _tiles_in_group(N: int, count: Pair, form: Form, fewest: int, multiple: int, position_bytes: int) -> int:
+    """How many tiles are worked on at a time, a multiple of a block; position_bytes: what a position of one takes."""
     m, r = map(len, form)
     tiles = N * -(-count[0] // m) * -(-count[1] // m)
     some = min(tiles, max(fewest, GROUP_BYTES // ((m + r - 1) ** 2 * position_bytes)))
-    return max(1, -(-some // ROWS)) * ROWS
-
-
-def _pitch(numbers: int, itemsize: int) -> int:
-    """So many numbers or more, an odd number of cache lines."""
-    line = LINE_BYTES // itemsize
-    return (-(-numbers // line) | 1) * line
+    return max(1, -(-some // multiple)) * multiple
 
 
 def _last(x: Array) -> Array:
@@ -217,16 +218,6 @@ def _last(x: Array) -> Array:
     return as_channels_last(x).transpose(0, 2, 3, 1)
 
 
-def _width(dtype: Any) -> int:
-    """The numbers of a panel: those of a block's registers."""
-    return REGISTERS * REGISTER_BYTES // int(np.dtype(dtype).itemsize)
-
-
-def _padded(x: Array) -> Array:
-    """x (., ., ., K) with zeros, so that K is a multiple of a panel's width."""
-    K, width = x.shape[3], _width(x.dtype)
-    if K % width == 0:
-        return x
-    padded = np.zeros((*x.shape[:3], -(-K // width) * width), x.dtype)
-    padded[..., :K] = x
-    return padded
+def _lanes(dtype: Any) -> int:
+    """The numbers of a register."""
+    return REGISTER_BYTES // int(np.dtype(dtype).itemsize)
