@@ -242,7 +242,7 @@ def blocks_of_sums(run: int, runs: int, Kg: int, lanes: int) -> tuple[int, int, 
 
 
 def weights_cost(C: int, K: int, geometry: Geometry, itemsize: int) -> int:
-    """Registers of sums of the gradient in w for a pixel of its result; a copied register of cells is `COPY` of them."""
+    """Registers of sums of the gradient in w for a pixel of g; a copied register of cells counts as `COPY`."""
     (rows, columns), lanes = windows(geometry), REGISTER_BYTES // itemsize
     taps, merged = [len(side.results[0][4]) for side in (rows, columns)], _merged(columns, 1)
     run, runs = (taps[1] * C, taps[0]) if merged else (C, taps[0] * taps[1])

@@ -1,7 +1,7 @@
 """Convolution and its two adjoints on the CPU, without im2col.
 
 A convolution is a matrix product whose second matrix is read from the zero-padded image, shifted, instead of from one
-copy of the image for each offset (u, v) of the kernel. There are five ways to compute it; `choice.tile_size` and
+copy of the image for each offset (u, v) of the kernel. There are six ways to compute it; `choice.tile_size` and
 `algorithm` choose.
 
 * "windows", the usual one (``channels_last.py``): the numbers of all channels at a pixel are neighbours. The sums of a
@@ -11,6 +11,7 @@ copy of the image for each offset (u, v) of the kernel. There are five ways to c
 
       y[k, p] = sum over t of w[k, t] * frame[p + offset[t]].
 
+* "dots" (``dots.py``): few channels of the result from many, which lie last: lanes are terms of the sums.
 * Minimal filters (``winograd.py``): with many channels, tiles of results take a quarter to a half of the
   multiplications.
 * "spectra" (``spectral.py``): with large kernels and many channels, products of spectra take less work;
@@ -19,17 +20,17 @@ copy of the image for each offset (u, v) of the kernel. There are five ways to c
   channels are last, its gradients are products, too, with a row for each pixel.
 
 The adjoint in x is the same sum over a frame of g, once for each phase of its result. The adjoint in w multiplies a
-frame of x with the gradients of the results at the same places. Images may come channels first or last
-(``layout.py``); windows and minimal filters answer channels last, all others channels first.
+frame of x with the gradients of the results at the same places; with few channels see ``thin.py``. Images may come
+channels first or last (``layout.py``); windows and minimal filters answer channels last, all others channels first.
 
 The work is done in groups of samples that fit into the second-level cache. The way and the groups depend only on the
 shapes and the layout, and so do the bits of a result. The zeros of a frame are multiplied like any number: infinities
 and NaN in kernels and gradients can spread further than in the reference, with minimal filters and spectra those in
 images too.
 
-Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``frame.py``, ``frame_sums.py``,
-``gemm.py``, ``layout.py``, ``spectral.py``, ``stack.py``, ``taps.py``, ``thin.py``, ``window_sums.py``, ``winograd.py``.
-Specification: ``../reference/conv.py``. Read next: ``channels_last.py``.
+Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``dots.py``, ``frame.py``, ``frame_sums.py``,
+``gemm.py``, ``layout.py``, ``spectral.py``, ``stack.py``, ``taps.py``, ``thin.py``, ``window_sums.py``,
+``winograd.py``. Specification: ``../reference/conv.py``. Read next: ``channels_last.py``.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from minigen_kernels import Array, Pair, as_ncl
-from minigen_kernels.cpu import spectral, thin, window_sums, winograd
+from minigen_kernels.cpu import dots, spectral, thin, window_sums, winograd
 from minigen_kernels.cpu.activation import bias_act
 from minigen_kernels.cpu.channels_last import correlate, weight_grad
 from minigen_kernels.cpu.choice import tile_size
@@ -80,7 +81,9 @@ def conv2d(
     way = algorithm(x.shape[0], Cg, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=False)
     if way == "windows" and x.size and out_hw[0] and out_hw[1]:
         return _ended(partial(correlate, x, w, False, geometry, groups), b, activation, slope)
-    if way == "product":
+    if way == "dots" and x.size and out_hw[0] and out_hw[1]:
+        y = dots.correlate(x, w, False, geometry)
+    elif way == "product":
         y = _mix_channels(np.ascontiguousarray(w[:, :, 0, 0]), _met(as_channels_first(x), out_hw, stride))
     elif way == "spectra":
         y = spectral.conv2d(as_channels_first(x), w, out_hw, groups, circle(geometry, x.dtype))
@@ -111,7 +114,9 @@ def conv_transpose2d(
     way = algorithm(g.shape[0], Cg, K // groups, groups, geometry, g.itemsize, lies_last(g), transposed=True)
     if way == "windows" and g.size and out_hw[0] and out_hw[1]:
         return _ended(partial(correlate, g, w, True, geometry, groups), b, activation, slope)
-    if way == "product":
+    if way == "dots" and g.size and out_hw[0] and out_hw[1]:
+        gx = dots.correlate(g, w, True, geometry)
+    elif way == "product":
         gx = _mix_channels(np.ascontiguousarray(w[:, :, 0, 0]).T, as_channels_first(g))
         if gx.shape[2:] != out_hw:
             mixed, gx = gx, np.zeros((len(g), Cg, *out_hw), g.dtype)
@@ -165,7 +170,7 @@ def conv2d_weight_grad(
 def algorithm(
     N: int, C: int, K: int, groups: int, geometry: Geometry, itemsize: int, last: bool, transposed: bool | None
 ) -> str:
-    """The way of one convolution: "product", "spectra", "windows" (``channels_last.py``) or "frames".
+    """The way of one convolution: "product", "spectra", "windows" (``channels_last.py``), "dots" or "frames".
 
     For N samples with C channels of the image and K of the result in each group; `last`: whether the given images lie
     channels last; transposed: None for the gradient in w. A pure function of the shapes and the size of a register.
@@ -181,6 +186,9 @@ def algorithm(
         few = groups > 1 and min(C, K) < FEW_CHANNELS
     else:
         few = 2 * sums <= lanes and (strides == 1 or sums == 1) or groups > 1 and min(C, K) < FEW_CHANNELS
+        given = K if transposed else C
+        if last and groups == 1 and dots.fitting(given, sums, geometry, itemsize, transposed, in_frames=few):
+            return "dots"
     return "frames" if few else "windows"
 
 

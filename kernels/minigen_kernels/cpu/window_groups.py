@@ -46,7 +46,7 @@ Packing = tuple[int, int, int, int, int, int, int, int, int, int, int]
 
 
 @njit_inner()
-def _pack(images: Array, first: int, count: int, packing: Packing, places: Array, frame: Array) -> None:
+def pack(images: Array, first: int, count: int, packing: Packing, places: Array, frame: Array) -> None:
     """Copy `count` samples from `first` on to a frame that is zero where no cell of an image is."""
     last, sample, start, step, lines, line, lead, frame_sample, frame_line, planes, size = packing
     if lines == 0 or line == 0:
@@ -104,7 +104,7 @@ def _sum_part(
     for first in range(begin * samples, min(stop * samples, N), samples):
         count = min(samples, N - first)
         if not whole:
-            _pack(images, first, count, packing, cells, frame)
+            pack(images, first, count, packing, cells, frame)
         pixels = images[first * packing[1] :] if whole else frame  # under a name of its own: images may be read-only
         for i in range(len(parts)):
             q0, q1, q2, q3, q4, q5, part_at, size, full, rest = to_fixed_tuple(parts[i], 10)
@@ -168,7 +168,7 @@ def _weight_part(
     for piece in range(begin, stop):
         for first in range(piece * some, min((piece + 1) * some, N), samples):
             count = min(samples, N - first)
-            _pack(images, first, count, packing, cells, frame)
+            pack(images, first, count, packing, cells, frame)
             g_flat = g[first * pixels * K : (first + count) * pixels * K]
             if not g_last:
                 turn_matrices(count, g_flat, K, pixels, turned)
