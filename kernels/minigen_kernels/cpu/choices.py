@@ -57,21 +57,32 @@ def keep_where(typing_context: Any, lanes: Any, numbers: Any, i: Any, number: An
 
 
 @intrinsic
-def store_places(typing_context: Any, numbers: Any, i: Any, steps: Any, start: Any, rest: Any) -> Any:
-    """``store_places(numbers, i, steps, start, rest)``: numbers[i + lane] = start + steps; if steps < 0, rest."""
+def store_places(
+    typing_context: Any, numbers: Any, i: Any, marks: Any, row: Any, edge: Any, column: Any, step: Any
+) -> Any:
+    """``store_places(numbers, i, marks, row, edge, column, step)``: numbers[i + lane] = row + column + the mark.
+
+    Where the mark is negative, edge + max(column, 0). From lane to lane the column grows by `step`.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array, i, value, start, rest = args
-        n = steps.count
+        array, i, value, row, edge, column, step = args
+        n = marks.count
+        words = ir.VectorType(column.type, n)
+        apart = builder.mul(splat_value(builder, step, n), ir.Constant(words, list(range(n))))
+        columns = builder.add(splat_value(builder, column, n), apart)
         whole = builder.fptosi(value, ir.VectorType(INT32, n))
         below = builder.icmp_signed("<", whole, ir.Constant(whole.type, None))
-        places = builder.add(builder.sext(whole, ir.VectorType(start.type, n)), splat_value(builder, start, n))
-        places = builder.select(below, splat_value(builder, rest, n), places)
+        places = builder.add(builder.sext(whole, words), builder.add(columns, splat_value(builder, row, n)))
+        left = builder.icmp_signed("<", columns, ir.Constant(words, None))
+        nearest = builder.select(left, ir.Constant(words, None), columns)
+        places = builder.select(below, builder.add(nearest, splat_value(builder, edge, n)), places)
         target = _address(context, builder, numbers, array, i, n)
         builder.store(places, target).align = numbers.dtype.bitwidth // 8
         return context.get_dummy_value()
 
-    return types.void(numbers, types.intp, steps, types.intp, types.intp), generate
+    intp = types.intp
+    return types.void(numbers, intp, marks, intp, intp, intp, intp), generate
 
 
 def _leaked(builder: Any, value: Any, slope: Any) -> Any:

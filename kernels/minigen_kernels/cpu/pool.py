@@ -5,7 +5,7 @@ That is for images that lie channels first; ``pool_last.py`` is for the others.
 Offset v of the windows meets real cells for the results `first[v]` to `last[v] - 1` of a line (`_met`). Each offset is
 then one load of as many neighbouring windows as a register holds; results whose cell is outside take no part.
 
-Imports: NumPy, Numba, activation, layout, lanes, pool_last, threads. Specification: ``../reference/pool.py``.
+Imports: NumPy, Numba, activation, choices, layout, lanes, pool_last, threads. Specification: ``../reference/pool.py``.
 Read next: ``pool_last.py``.
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 from minigen_kernels import Array, Pair, Window, as_ncl
 from minigen_kernels.cpu import pool_last
 from minigen_kernels.cpu.activation import bias_act, bias_act_backward
+from minigen_kernels.cpu.choices import store_places
 from minigen_kernels.cpu.lanes import (
     add,
     divide,
@@ -25,6 +26,7 @@ from minigen_kernels.cpu.lanes import (
     mul_add,
     put,
     splat,
+    store,
     take,
 )
 from minigen_kernels.cpu.layout import as_channels_first, dense, empty, last, lies_last, like, memory
@@ -177,33 +179,29 @@ def _max_pool(x: Array, y: Array, index: Array, rows: Array, columns: Array, str
     lanes = lane_count(source)
     number = x.dtype.type
     lowest, unset = splat(number(-np.inf)), splat(number(-1))
-    marks = np.empty(ow, x.dtype)  # which cell of its window was the largest: u * kw + v, or unset
-    numbers = np.arange(kh * kw).astype(x.dtype)
-    steps = np.empty(kh * kw, np.int64)  # how far that cell is from the first one of the window
-    for u in range(kh):
-        for v in range(kw):
-            steps[u * kw + v] = u * W + v
+    marks = np.empty(lanes, x.dtype)  # how far the largest cell is from the first one of its window, or unset
     for line in range(planes * oh):
         plane, i = divmod(line, oh)
         top = i * stride[0] - padding[0]
+        row, edge = top * W, max(top, 0) * W  # of a window of nothing but -inf it is the first real cell
         for j in range(0, ow, lanes):
             best, mark = lowest, unset
+            left, result = j * stride[1] - padding[1], line * ow + j
             for u in range(kh):
                 if rows[u, 0] <= i < rows[u, 1]:
-                    row = (plane * H + top + u) * W + j * stride[1] - padding[1]
                     for v in range(kw):
                         low, high = columns[v, 0] - j, columns[v, 1] - j
-                        here = take(source, row + v, stride[1], low, high, lowest)
-                        best, mark = keep_larger(best, mark, here, splat(numbers[u * kw + v]))
-            put(target, line * ow + j, 1, 0, ow - j, best)
-            put(marks, j, 1, 0, ow - j, mark)
-        for j in range(ow):
-            left = j * stride[1] - padding[1]
-            cell = int(marks[j])
-            if cell >= 0:
-                places[line * ow + j] = top * W + left + steps[cell]
-            else:  # a window of nothing but -inf: its first real cell
-                places[line * ow + j] = max(top, 0) * W + max(left, 0)
+                        here = take(source, (plane * H + top + u) * W + left + v, stride[1], low, high, lowest)
+                        best, mark = keep_larger(best, mark, here, splat(number(u * W + v)))
+            if result + lanes <= target.size:  # whole registers: what is too much is written again by later lines
+                store(target, result, best)
+                store_places(places, result, mark, row, edge, left, stride[1])
+            else:
+                put(target, result, 1, 0, ow - j, best)
+                store(marks, 0, mark)
+                for lane in range(min(lanes, ow - j)):
+                    column, step = left + lane * stride[1], int(marks[lane])
+                    places[result + lane] = row + column + step if step >= 0 else edge + max(column, 0)
 
 
 @njit_shared()

@@ -64,7 +64,7 @@ def max_pool(
                         best, mark = keep_larger(best, mark, here, splat(number(u * W + v)))
                 store(target, result + c, best)
                 # In a window of nothing but -inf: its first real cell.
-                store_places(places, result + c, mark, top * W + left, max(top, 0) * W + max(left, 0))
+                store_places(places, result + c, mark, top * W, max(top, 0) * W, left, 0)
             result += C
 
 
