@@ -31,6 +31,7 @@ from numba.core import cgutils, types
 
 from minigen_kernels import Array
 from minigen_kernels.cpu.circle import Geometry
+from minigen_kernels.cpu.frame import filled_up
 from minigen_kernels.cpu.jit import njit_cached, njit_inner
 from minigen_kernels.cpu.lanes import (
     REGISTER_BYTES,
@@ -62,7 +63,7 @@ ENDING, COPYING = 5, 2
 def fitting(C: int, K: int, geometry: Geometry, itemsize: int, transposed: bool, in_frames: bool) -> bool:
     """Whether this is expected to be faster than frames or windows, for C channels given and K computed."""
     lanes = REGISTER_BYTES // itemsize
-    if C < lanes:
+    if C < lanes or lanes < ROWS:
         return False
     axes = geometry.spread() if transposed else geometry.window()
     cells, pixels = (geometry.out_hw, geometry.hw) if transposed else (geometry.hw, geometry.out_hw)
@@ -171,7 +172,9 @@ def plan(shape: tuple[int, ...], last: bool, K: int, transposed: bool, geometry:
     kh, kw = geometry.kernel_hw
     weight = np.arange(K * C * kh * kw).reshape((C, K, kh, kw) if transposed else (K, C, kh, kw))
     weight = (weight.transpose(1, 2, 3, 0) if transposed else weight.transpose(0, 2, 3, 1)).copy()  # (K, kh, kw, C)
-    parts, offsets, order = [], [], []
+    parts: list[tuple[int, ...]] = []
+    offsets: list[int] = []
+    order: list[Array] = []
     places, targets = [np.zeros(0, int)], [np.zeros(0, int)]
     for (*row, row_taps), (*column, column_taps) in product(rows.results, columns.results):
         if not row[2] or not column[2]:
@@ -191,11 +194,10 @@ def plan(shape: tuple[int, ...], last: bool, K: int, transposed: bool, geometry:
             begins.append(sum(map(len, places)))
             part = Part((0,) * 6, 0, tuple(row), tuple(column))
             for found, new in zip((places, targets), pixels(part, sample, row_pitch, C, out_hw, 1, count)):
-                found.append(new)
-        parts.append((before, len(weights), sum(map(np.size, order)), row[2] * column[2], *begins))
+                found.append(filled_up(new, lanes))
+        parts.append((before, len(weights), sum(some.size for some in order), row[2] * column[2], *begins))
         order.append(np.stack(weights, axis=1))  # (K, registers, lanes)
-    targets = np.concatenate(targets)
-    n, cell = np.divmod(targets, out_hw[0] * out_hw[1])
+    n, cell = np.divmod(np.concatenate(targets), out_hw[0] * out_hw[1])
     return Plan(
         sum(part[3] for part in parts) == out_hw[0] * out_hw[1],
         whole,

@@ -43,7 +43,9 @@ def _pixels_part(
             s, t = start + n * steps[0] + i * steps[1], lead + n * frame_steps[0] + i * frame_steps[1]
             for j in range(0, whole, lanes):
                 store(frame, t + j, load(images, s + j))
-            for j in range(whole, size):
+            if 0 < whole < size:  # the last register overlaps the one before
+                store(frame, t + size - lanes, load(images, s + size - lanes))
+            for j in range(size if whole else 0, size):
                 frame[t + j] = images[s + j]
 
 
