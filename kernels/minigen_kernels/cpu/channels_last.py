@@ -153,7 +153,7 @@ def correlate(
     p = plan(x.shape, last, Kg, transposed, geometry, groups, x.itemsize)
     y = np.empty((len(x), *(geometry.hw if transposed else geometry.out_hw), groups * Kg), x.dtype)
     if not p.covered:
-        y[...] = _end_of_zero(b, end, slope)
+        y[...] = end_of_zero(b, end, slope)
     w = np.ascontiguousarray(w).reshape(-1)
     b = w if b is None else np.ascontiguousarray(b)
     sum_groups(
@@ -163,7 +163,7 @@ def correlate(
     return y.transpose(0, 3, 1, 2)
 
 
-def _end_of_zero(b: Array | None, end: int, slope: float) -> Any:
+def end_of_zero(b: Array | None, end: int, slope: float) -> Any:
     """What a cell that no tap reaches becomes: the kernel of a transposed convolution can be smaller than its steps."""
     if b is None or end in (window_sums.PLAIN, window_sums.BIAS):
         return 0 if b is None else b

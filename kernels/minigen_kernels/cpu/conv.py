@@ -1,7 +1,7 @@
 """Convolution and its two adjoints on the CPU, without im2col.
 
 A convolution is a matrix product whose second matrix is read from the zero-padded image, shifted, instead of from one
-copy of the image for each offset (u, v) of the kernel. There are six ways to compute it; `choice.tile_size` and
+copy of the image for each offset (u, v) of the kernel. There are seven ways to compute it; `choice.tile_size` and
 `algorithm` choose.
 
 * "windows", the usual one (``channels_last.py``): the numbers of all channels at a pixel are neighbours. The sums of a
@@ -12,6 +12,7 @@ copy of the image for each offset (u, v) of the kernel. There are six ways to co
       y[k, p] = sum over t of w[k, t] * frame[p + offset[t]].
 
 * "dots" (``dots.py``): few channels of the result from many, which lie last: lanes are terms of the sums.
+* "depthwise" (``depthwise.py``): as many groups as channels, which lie last.
 * Minimal filters (``winograd.py``): with many channels, tiles of results take a quarter to a half of the
   multiplications.
 * "spectra" (``spectral.py``): with large kernels and many channels, products of spectra take less work;
@@ -21,16 +22,17 @@ copy of the image for each offset (u, v) of the kernel. There are six ways to co
 
 The adjoint in x is the same sum over a frame of g, once for each phase of its result. The adjoint in w multiplies a
 frame of x with the gradients of the results at the same places; with few channels see ``thin.py``. Images may come
-channels first or last (``layout.py``); windows and minimal filters answer channels last, all others channels first.
+channels first or last (``layout.py``); windows, minimal filters and depthwise convolutions answer channels last, all
+others channels first.
 
 The work is done in groups of samples that fit into the second-level cache. The way and the groups depend only on the
 shapes and the layout, and so do the bits of a result. The zeros of a frame are multiplied like any number: infinities
 and NaN in kernels and gradients can spread further than in the reference, with minimal filters and spectra those in
 images too.
 
-Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``dots.py``, ``frame.py``, ``frame_sums.py``,
-``gemm.py``, ``layout.py``, ``spectral.py``, ``stack.py``, ``taps.py``, ``thin.py``, ``window_sums.py``,
-``winograd.py``. Specification: ``../reference/conv.py``. Read next: ``channels_last.py``.
+Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``depthwise.py``, ``dots.py``, ``frame.py``,
+``frame_sums.py``, ``gemm.py``, ``layout.py``, ``spectral.py``, ``stack.py``, ``taps.py``, ``thin.py``,
+``window_sums.py``, ``winograd.py``. Specification: ``../reference/conv.py``. Read next: ``channels_last.py``.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from minigen_kernels import Array, Pair, as_ncl
-from minigen_kernels.cpu import dots, spectral, thin, window_sums, winograd
+from minigen_kernels.cpu import depthwise, dots, spectral, thin, window_sums, winograd
 from minigen_kernels.cpu.activation import bias_act
 from minigen_kernels.cpu.channels_last import correlate, weight_grad
 from minigen_kernels.cpu.choice import tile_size
@@ -81,6 +83,8 @@ def conv2d(
     way = algorithm(x.shape[0], Cg, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=False)
     if way == "windows" and x.size and out_hw[0] and out_hw[1]:
         return _ended(partial(correlate, x, w, False, geometry, groups), b, activation, slope)
+    if way == "depthwise" and x.size and out_hw[0] and out_hw[1]:
+        return _ended(partial(depthwise.correlate, x, w, False, geometry), b, activation, slope)
     if way == "dots" and x.size and out_hw[0] and out_hw[1]:
         y = dots.correlate(x, w, False, geometry)
     elif way == "product":
@@ -114,6 +118,8 @@ def conv_transpose2d(
     way = algorithm(g.shape[0], Cg, K // groups, groups, geometry, g.itemsize, lies_last(g), transposed=True)
     if way == "windows" and g.size and out_hw[0] and out_hw[1]:
         return _ended(partial(correlate, g, w, True, geometry, groups), b, activation, slope)
+    if way == "depthwise" and g.size and out_hw[0] and out_hw[1]:
+        return _ended(partial(depthwise.correlate, g, w, True, geometry), b, activation, slope)
     if way == "dots" and g.size and out_hw[0] and out_hw[1]:
         gx = dots.correlate(g, w, True, geometry)
     elif way == "product":
@@ -146,6 +152,8 @@ def conv2d_weight_grad(
         return (thin.turned if order == "turned" else thin.weight_grad)(x, g, geometry)
     if way == "windows":
         return weight_grad(x, g, geometry, groups)
+    if way == "depthwise":
+        return depthwise.weight_grad(x, g, geometry)
     x, g = as_channels_first(x), as_channels_first(g)
     if way == "spectra":
         return spectral.conv2d_weight_grad(x, g, kernel_hw, groups, circle(geometry, x.dtype))
@@ -170,7 +178,7 @@ def conv2d_weight_grad(
 def algorithm(
     N: int, C: int, K: int, groups: int, geometry: Geometry, itemsize: int, last: bool, transposed: bool | None
 ) -> str:
-    """The way of one convolution: "product", "spectra", "windows" (``channels_last.py``), "dots" or "frames".
+    """The way of one convolution: "product", "spectra", "depthwise", "dots", "frames" or "windows".
 
     For N samples with C channels of the image and K of the result in each group; `last`: whether the given images lie
     channels last; transposed: None for the gradient in w. A pure function of the shapes and the size of a register.
@@ -180,6 +188,8 @@ def algorithm(
     if spectral_is_faster(N, C, K, geometry, itemsize, transposed=bool(transposed)):
         return "spectra"
     lanes = REGISTER_BYTES // itemsize
+    if C == K == 1 and groups >= lanes:
+        return "depthwise"
     sums = C if transposed else K  # channels of what is computed: they fill the lanes of registers
     strides = geometry.stride[0] * geometry.stride[1]
     if transposed is None:
