@@ -40,7 +40,7 @@ DIRECT_BYTES = 128
 #: Sums of a gradient in w that a piece of the work may have for itself.
 OWN_SUMS = 1 << 14
 #: What copying a register of cells costs, in multiplications of registers.
-COPY = 3
+COPY = 6
 
 
 class Plan(NamedTuple):

@@ -57,6 +57,8 @@ GROUP_BYTES = 1 << 15
 
 #: Registers of products in whose time the sums of a channel are added up and written, and in frames a number is copied.
 ENDING, COPYING = 5, 2
+#: How much longer a register of products takes where the channels of pixels do not begin with one; than in windows.
+APART, WINDOWS = 1.7, 1.5
 
 
 @lru_cache(maxsize=1024)
@@ -68,11 +70,11 @@ def fitting(C: int, K: int, geometry: Geometry, itemsize: int, transposed: bool,
     axes = geometry.spread() if transposed else geometry.window()
     cells, pixels = (geometry.out_hw, geometry.hw) if transposed else (geometry.hw, geometry.out_hw)
     terms = C * math.prod(sum(line.size * len(met) for line, met in axis.results) for axis in axes)
-    cost = K * (terms / lanes + ENDING * math.prod(pixels))
+    cost = K * (terms / lanes + ENDING * math.prod(pixels)) * (APART if C % lanes else 1)
     if in_frames:
         rows = K if K == 1 else -(-K // 4) * 4
         return cost < rows * terms / lanes + COPYING * C * math.prod(cells)
-    return cost < -(-K // lanes) * terms
+    return WINDOWS * cost < -(-K // lanes) * terms
 
 
 @intrinsic

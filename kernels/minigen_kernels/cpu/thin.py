@@ -46,7 +46,8 @@ CHUNK = 128
 #: Pieces of the work, at most, and the sums that each may have for itself.
 PIECES, OWN_SUMS = 8, 1 << 15
 
-#: A register of sums in windows takes this part of the time that one takes here, and more where g has to be copied.
+#: A register of sums in windows takes this part of the time that one takes here; and here it takes so much more where the
+#: channels of g do not fill their registers.
 WINDOWS, COPIED = 0.9, 1.25
 
 
@@ -65,7 +66,7 @@ def fitting(C: int, K: int, geometry: Geometry, itemsize: int) -> str:
 
 def _cost(terms: int, K: int, lanes: int) -> float:
     """Registers of sums for a pixel."""
-    return -(-terms // ROWS) * ROWS * -(-K // lanes) * (COPIED if K % lanes else 1)
+    return -(-terms // ROWS) * ROWS * -(-K // lanes) * (COPIED if K > lanes and K % lanes else 1)
 
 
 def _turned(geometry: Geometry) -> Geometry:
