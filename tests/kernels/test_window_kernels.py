@@ -99,8 +99,9 @@ def way(N, C, K, size, kernel, stride=1, groups=1, last=True, transposed=False):
 def test_the_way_of_a_layer():
     """Windows are the rule; the exceptions are those that ``conv.py`` names."""
     assert way(64, 64, 64, 16, 3) == way(1, 1, 64, 28, 5, 2) == way(64, 64, 128, 16, 1) == "windows"
-    assert way(64, 64, 1, 28, 3, transposed=None) == "windows"  # weights fill the lanes
-    assert way(64, 64, 1, 28, 3) == way(64, 1, 64, 28, 3, transposed=True) == "frames"
-    assert way(64, 1, 1, 28, 3, groups=64) == "frames"
+    assert way(64, 64, 1, 28, 3, transposed=None) == "windows"  # or what ``thin.py`` does
+    assert way(64, 64, 1, 28, 3) == way(64, 1, 64, 28, 3, transposed=True) == "dots"
+    assert way(64, 64, 1, 28, 3, last=False) == way(64, 1, 1, 28, 3, groups=4) == "frames"
+    assert way(64, 1, 1, 28, 3, groups=64) == "depthwise"
     assert way(64, 64, 128, 16, 1, last=False) == "product"
     assert way(128, 64, 64, 7, 5) == "spectra"

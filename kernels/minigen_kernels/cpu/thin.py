@@ -46,8 +46,8 @@ CHUNK = 128
 #: Pieces of the work, at most, and the sums that each may have for itself.
 PIECES, OWN_SUMS = 8, 1 << 15
 
-#: A register of sums in windows takes this part of the time that one takes here; and here it takes so much more where the
-#: channels of g do not fill their registers.
+#: A register of sums in windows takes this part of the time that one takes here; and this one takes so much more where
+#: the channels of g do not fill the last register.
 WINDOWS, COPIED = 0.9, 1.25
 
 
