@@ -9,7 +9,7 @@ A transform writes a register of channels to each position. Stores to more place
 side, with no more between them than what a product takes at once:
 
 * tiles of images (block of tiles, segment, position, tile, lane): a *segment* is a register of channels of a phase;
-* kernels (panel, segment, position, channel, lane of the panel): a *panel* is REGISTERS registers of result channels;
+* kernels (panel, position, segment, channel, lane of the panel): a *panel* is REGISTERS registers of result channels;
 * products and gradients of results (block of tiles, panel, position, tile, lane of the panel);
 * products in the gradient of a kernel (panel, block of channels, position, channel, lane of the panel).
 
@@ -51,7 +51,7 @@ Form = tuple[tuple[int, ...], tuple[int, ...]]  # m numbers and r numbers: F(m x
 def transform_kernels(
     w: Array, first: int, panels: int, taps_at: Array, nothing: Array, form: Form, kernels: Array
 ) -> None:
-    """w (C, kh, kw, K) -> kernels (panels, segments, positions, lanes, width of a panel), flat, from its first line on.
+    """w (C, kh, kw, K) -> kernels (panels, positions, segments, lanes, width of a panel), flat, from its first line on.
 
     Of the panels of K channels those from `first` on. Tap (u, v) of phase p is (row + u * row step, column + v * column
     step), or zero if that is outside; taps_at (phases, 4) are these numbers. nothing (K,): zeros.
@@ -67,59 +67,62 @@ def _kernels_part(
 ) -> None:  # fmt: skip
     """Segments begin, ..., end - 1 of all panels."""
     results, taps = form
-    C, _, _, K = w.shape
+    C, kh, kw, K = w.shape
     r, positions = len(taps), (len(results) + len(taps) - 1) ** 2
-    source, target = w.reshape(-1), kernels[first_aligned(kernels) :]
+    source, target, byte = w.reshape(-1), kernels[first_aligned(kernels) :], w.itemsize
     lanes, registers = lane_count(source), segments // len(taps_at)
-    width = REGISTERS * lanes
+    width, start, zeros_at = REGISTERS * lanes, address_of(source, 0), address_of(nothing, 0)
     cells, places = np.empty(r * r, np.intp), np.empty(positions, np.intp)
     for piece in range(begin, end):
         panel, segment = divmod(piece, segments)
         phase, register = divmod(segment, registers)
-        _find_places(target, piece * positions * lanes * width, lanes * width, places)
+        at = (panel * positions * segments + segment) * lanes * width
+        _find_places(address_of(target, at), segments * lanes * width * byte, places)
         for lane in range(lanes):
             c = min(register * lanes, C - lanes) + lane
             if c >= register * lanes:
-                _find_taps(w, c, taps_at[phase], r, nothing, cells)
+                _find_taps(start + c * kh * kw * K * byte, (kh, kw), K * byte, taps_at[phase], r, zeros_at, cells)
             else:  # the register before has it
-                for i in range(r * r):
-                    cells[i] = address_of(nothing, 0)
+                _find_places(zeros_at, 0, cells)
             for v in range(REGISTERS):
                 k = min(((first + panel) * REGISTERS + v) * lanes, K - lanes)
                 kernel_tile(source, results, taps, cells, k, places, lane * width + v * lanes)
 
 
 @njit_inner()
-def _find_taps(w: Array, c: int, taps_at: Array, r: int, nothing: Array, places: Array) -> None:
-    """The addresses of the taps of channel c in w (C, kh, kw, K); of `nothing` for those outside."""
-    _, kh, kw, K = w.shape
+def _find_taps(at: int, shape: tuple[int, int], byte: int, taps_at: Array, r: int, outside: int, places: Array) -> None:
+    """The addresses of a channel's taps, or `outside`; at: of its kernel of that shape; byte: from tap to tap."""
     for u in range(r):
         for v in range(r):
             i, j = taps_at[0] + u * taps_at[2], taps_at[1] + v * taps_at[3]
-            if i < kh and j < kw:
-                places[u * r + v] = address_of(w.reshape(-1), ((c * kh + i) * kw + j) * K)
-            else:
-                places[u * r + v] = address_of(nothing, 0)
+            inside = i < shape[0] and j < shape[1]
+            places[u * r + v] = at + (i * shape[1] + j) * byte if inside else outside
 
 
 @njit_inner()
-def _find_cells(x: Array, n: int, top: int, left: int, step: Pair, size: int, outside: int, cells: Array) -> None:
-    """The addresses of size * size cells of sample n of x (N, H, W, C); `outside` for those outside the image."""
-    N, H, W, C = x.shape
-    flat = x.reshape(-1)
+def _find_cells(
+    at: int, shape: tuple[int, int, int, int], byte: int, place: tuple[int, int, int], step: Pair, size: int,
+    outside: int, cells: Array,
+) -> None:  # fmt: skip
+    """The addresses of size * size cells from `place` (sample, row, column) on; `outside` for those that are.
+
+    Of the images (N, H, W, C) at this address with so many bytes a number.
+    """
+    N, H, W, C = shape
+    n, top, left = place
     for i in range(size):
         a = top + i * step[0]
+        line, there = at + (n * H + a) * W * C * byte, n < N and 0 <= a < H
         for j in range(size):
             b = left + j * step[1]
-            inside = n < N and 0 <= a < H and 0 <= b < W
-            cells[i * size + j] = address_of(flat, ((n * H + a) * W + b) * C) if inside else outside
+            cells[i * size + j] = line + b * C * byte if there and 0 <= b < W else outside
 
 
 @njit_inner()
-def _find_places(array: Array, at: int, pitch: int, places: Array) -> None:
-    """The addresses of array[at], array[at + pitch], ..."""
+def _find_places(at: int, step: int, places: Array) -> None:
+    """The addresses at, at + step, ..."""
     for position in range(len(places)):
-        places[position] = address_of(array, at + position * pitch)
+        places[position] = at + position * step
 
 
 @njit_inner()
@@ -132,19 +135,23 @@ def _find_tile(t: int, grid: Pair, m: int) -> tuple[int, int, int]:
 
 @njit_inner()
 def _transform_image(
-    x: Array, t: int, grid: Pair, starts: Array, step: Pair, nothing: Array, form: Form, image: Array, slot: int,
-    high: int, cells: Array, places: Array,
+    at: int, shape: tuple[int, int, int, int], tile: tuple[int, int, int], starts: Array, step: Pair, zeros_at: int,
+    form: Form, image: Array, slot: int, high: int, cells: Array, places: Array,
 ) -> None:  # fmt: skip
-    """All phases of tile t, to place `slot` of blocks of `high` tiles. cells and places: room for addresses."""
+    """All phases of a tile of images (N, H, W, C) at that address, to place `slot` of blocks of `high` tiles.
+
+    tile: sample, row and column of its first result; zeros_at: the address of C zeros; cells and places: room.
+    """
     results, taps = form
-    C, size, lanes = x.shape[3], len(results) + len(taps) - 1, lane_count(image)
-    n, row, column = _find_tile(t, grid, len(results))
+    C, size, lanes, byte = shape[3], len(results) + len(taps) - 1, lane_count(image), image.itemsize
+    n, row, column = tile
     block, line = divmod(slot, high)
     registers, numbers = -(-C // lanes), size * size * high * lanes
-    _find_places(image, block * len(starts) * registers * numbers + line * lanes, high * lanes, places)
+    first = block * len(starts) * registers * numbers + line * lanes
+    _find_places(address_of(image, first), high * lanes * byte, places)
     for phase in range(len(starts)):
         top, left = row * step[0] + starts[phase, 0], column * step[1] + starts[phase, 1]
-        _find_cells(x, n, top, left, step, size, address_of(nothing, 0), cells)
+        _find_cells(at, shape, byte, (n, top, left), step, size, zeros_at, cells)
         for register in range(registers):
             c, to = min(register * lanes, C - lanes), (phase * registers + register) * numbers
             image_tile(image, results, taps, cells, c, places, to)
@@ -200,26 +207,28 @@ def _filter_part(
     sums = sums[first_aligned(sums) :]
     flat = kernels[first_aligned(kernels) :]
     cells, places = np.empty(positions, np.intp), np.empty(positions, np.intp)
+    at, zeros_at, byte = address_of(x.reshape(-1), 0), address_of(nothing, 0), x.itemsize
     for slot in range(blocks * ROWS):
-        _transform_image(x, begin + slot, grid, starts, step, nothing, form, image, slot, ROWS, cells, places)
+        tile = _find_tile(begin + slot, grid, m)
+        _transform_image(at, x.shape, tile, starts, step, zeros_at, form, image, slot, ROWS, cells, places)
     for position in range(positions):
         for panel in range(panels):
-            at = (panel * segments * positions + position) * part
+            there = (panel * positions + position) * segments * part
             for block in range(blocks):
                 total = zeros(sums, ROWS, REGISTERS)
                 rows = rows_at((block * segments * positions + position) * cell, lanes, ROWS)
-                total = multiply(
-                    total, image, rows, flat, at, segments, lanes, positions * cell, 1, positions * part, width
-                )
+                total = multiply(total, image, rows, flat, there, segments, lanes, positions * cell, 1, part, width)
                 to = ((block * panels + panel) * positions + position) * cells_of_panel
                 write(sums, rows_at(to, width, ROWS), total, ROWS, width)
     factor, keep = splat(x.dtype.type(slope)), slope != 0
-    outside = address_of(sums, blocks * panels * positions * cells_of_panel)
+    at, outside = address_of(y.reshape(-1), 0), address_of(sums, blocks * panels * positions * cells_of_panel)
     for t in range(begin, end):
-        block, row = divmod(t - begin, ROWS)
-        _find_places(sums, (block * panels * positions * ROWS + row) * width, cells_of_panel, places)
+        block, line = divmod(t - begin, ROWS)
+        spot = (block * panels * positions * ROWS + line) * width
+        _find_places(address_of(sums, spot), cells_of_panel * byte, places)
         n, row, column = _find_tile(t, grid, m)
-        _find_cells(y, n, row * stride[0] + start[0], column * stride[1] + start[1], stride, m, outside, cells)
+        place = (n, row * stride[0] + start[0], column * stride[1] + start[1])
+        _find_cells(at, y.shape, byte, place, stride, m, outside, cells)
         for register in range(panels * REGISTERS):
             k = (first * REGISTERS + register) * lanes
             if k < K:
@@ -276,14 +285,16 @@ def _transform_part(
     results, taps = form
     K, m = g.shape[3], len(results)
     positions, lanes = (m + len(taps) - 1) ** 2, lane_count(image)
-    cell = TILES * REGISTERS * lanes
+    cell, byte, zeros_at = TILES * REGISTERS * lanes, x.itemsize, address_of(nothing, 0)
+    x_at, g_at = address_of(x.reshape(-1), 0), address_of(g.reshape(-1), 0)
     cells, places = np.empty(positions, np.intp), np.empty(positions, np.intp)
     for slot in range(begin, end):
-        _transform_image(x, start + slot, grid, starts, step, nothing, form, image, slot, TILES, cells, places)
-        n, row, column = _find_tile(start + slot, grid, m)
-        _find_cells(g, n, row, column, (1, 1), m, address_of(nothing, 0), cells)
+        tile = _find_tile(start + slot, grid, m)
+        _transform_image(x_at, x.shape, tile, starts, step, zeros_at, form, image, slot, TILES, cells, places)
+        _find_cells(g_at, g.shape, byte, tile, (1, 1), m, zeros_at, cells)
         block, line = divmod(slot, TILES)
-        _find_places(gradients, block * panels * positions * cell + line * REGISTERS * lanes, cell, places)
+        spot = block * panels * positions * cell + line * REGISTERS * lanes
+        _find_places(address_of(gradients, spot), cell * byte, places)
         for register in range(panels * REGISTERS):
             k, (panel, v) = min((first * REGISTERS + register) * lanes, K - lanes), divmod(register, REGISTERS)
             gradient_tile(gradients, results, taps, cells, k, places, panel * positions * cell + v * lanes)
@@ -329,17 +340,17 @@ def _taps_part(
 ) -> None:  # fmt: skip
     """Channels begin, ..., end - 1."""
     results, taps = form
-    C, _, _, K = gw.shape
+    C, kh, kw, K = gw.shape
     source, r, positions = products[first_aligned(products) :], len(taps), (len(results) + len(taps) - 1) ** 2
-    lanes = lane_count(source)
+    lanes, byte, start, no_tap = lane_count(source), gw.itemsize, address_of(gw.reshape(-1), 0), address_of(outside, 0)
     width = REGISTERS * lanes
     numbers = -(-len(taps_at) * C // ROWS) * ROWS * positions * width  # of a panel
     cells, places = np.empty(positions, np.intp), np.empty(r * r, np.intp)
     for phase in range(len(taps_at)):
         for c in range(begin, end):
             block, row = divmod(phase * C + c, ROWS)
-            _find_places(source, (block * positions * ROWS + row) * width, ROWS * width, cells)
-            _find_taps(gw, c, taps_at[phase], r, outside, places)
+            _find_places(address_of(source, (block * positions * ROWS + row) * width), ROWS * width * byte, cells)
+            _find_taps(start + c * kh * kw * K * byte, (kh, kw), K * byte, taps_at[phase], r, no_tap, places)
             for register in range(panels * REGISTERS):
                 k = (first * REGISTERS + register) * lanes
                 if k < K:
