@@ -42,10 +42,7 @@ def conv2d(
     x, w = as_tensor(x), as_tensor(w)
     check_inputs("conv2d", x, w, groups, of_input=w.shape[1:2])
     stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
-    if not isinstance(padding, str):
-        padding = pair("conv2d", "padding", padding, 0)
-    elif padding not in ("same", "valid"):
-        pair("conv2d", "padding", padding, 0)  # says what is wrong with it
+    padding = _padding("conv2d", padding)
     out, top_left = _result(x.shape[2:], w.shape[2:], stride, padding, dilation)
     geometry = dict(out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
     return _convolved("conv2d", Conv2d, (x, w), b, activation, geometry, pair("conv2d", "upsample", upsample, 1))
@@ -53,7 +50,7 @@ def conv2d(
 
 @functools.lru_cache(1024)
 def _result(
-    hw: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair | str, dilation: Pair
+    hw: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Any, dilation: Pair
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The size of the result of `conv2d`, and how many zeros are above and to the left of an image."""
     spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
@@ -97,10 +94,7 @@ def conv_transpose2d(
     check_inputs(name, x, w, groups, of_input=w.shape[:1])
     stride, dilation = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
     extra = pair(name, "output_padding", output_padding, 0)
-    if not isinstance(padding, str):
-        padding = pair(name, "padding", padding, 0)
-    elif padding not in ("same", "valid"):
-        pair(name, "padding", padding, 0)  # says what is wrong with it
+    padding = _padding(name, padding)
     out, top_left = _transposed_result(x.shape[2:], w.shape[2:], stride, padding, extra, dilation)
     geometry = dict(out_hw=out, stride=stride, padding=top_left, dilation=dilation, groups=groups)
     return _convolved(name, ConvTranspose2d, (x, w), b, activation, geometry)
@@ -108,7 +102,7 @@ def conv_transpose2d(
 
 @functools.lru_cache(1024)
 def _transposed_result(
-    hw: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Pair | str, extra: Pair, dilation: Pair
+    hw: tuple[int, ...], kernel: tuple[int, ...], stride: Pair, padding: Any, extra: Pair, dilation: Pair
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The size of the result of `conv_transpose2d`, and the padding of the convolution that it is the adjoint of.
 
@@ -179,6 +173,11 @@ def pair(function: str, argument: str, value: int | Pair, least: int) -> Pair:
             + hint_of_padding(argument, value)
         )
     return int(both[0]), int(both[1])
+
+
+def _padding(function: str, value: Any) -> Any:
+    """A padding as a pair of numbers or as one of the two words."""
+    return value if isinstance(value, str) and value in ("same", "valid") else pair(function, "padding", value, 0)
 
 
 def hint_of_padding(argument: str, value: object) -> str:

@@ -92,12 +92,12 @@ def _bias_act_backward(gy: Array, y: Array, code: int, slope: float, gx: Array, 
 @njit_inner(error_model="numpy")
 def _add_columns(part: Array, c: int, position: int, length: int, sums: Array) -> None:
     """Add the sums of columns to those of their channels: the first one is at `position` of channel c."""
-    j = 0
-    while length == 1 and j < part.size:
-        width = min(sums.size - c, part.size - j)
-        _add(part[j : j + width], sums[c:])
-        c, j = 0, j + width
-    for j in range(j, part.size):
+    done = 0
+    while length == 1 and done < part.size:  # one column for each channel
+        width = min(sums.size - c, part.size - done)
+        _add(part[done : done + width], sums[c:])
+        c, done = 0, done + width
+    for j in range(done, part.size):
         sums[c] += part[j]
         position += 1
         if position == length:

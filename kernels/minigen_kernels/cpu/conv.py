@@ -1,8 +1,8 @@
-"""Convolution and its two adjoints on the CPU, without im2col.
+"""Convolution and its two adjoints on the CPU, mostly without im2col.
 
 A convolution is a matrix product whose second matrix is read from the zero-padded image, shifted, instead of from one
-copy of the image for each offset (u, v) of the kernel. There are seven ways to compute it; `choice.tile_size` and
-`algorithm` choose.
+copy of the image for each offset (u, v) of the kernel. There are eight ways to compute it; `choice.tile_size`,
+`columns.pays` and `algorithm` choose.
 
 * "windows", the usual one (``channels_last.py``): the numbers of all channels at a pixel are neighbours. The sums of a
   few pixels and of some registers of result channels are kept in registers.
@@ -19,6 +19,7 @@ copy of the image for each offset (u, v) of the kernel. There are seven ways to 
   `circle.spectral_is_faster` compares the numbers of products.
 * "product": a kernel of 1 x 1 on channels that come first is a matrix product for each sample (``stack.py``). Where
   channels are last, its gradients are products, too, with a row for each pixel.
+* "columns" (``columns.py``): one small image is copied for each offset after all, where weights are many more.
 
 The adjoint in x is the same sum over a frame of g, once for each phase of its result. The adjoint in w multiplies a
 frame of x with the gradients of the results at the same places; with few channels see ``thin.py``. Images may come
@@ -30,8 +31,8 @@ shapes and the layout, and so do the bits of a result. The zeros of a frame are 
 and NaN in kernels and gradients can spread further than in the reference, with minimal filters and spectra those in
 images too.
 
-Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``depthwise.py``, ``dots.py``, ``frame.py``,
-``frame_sums.py``, ``gemm.py``, ``layout.py``, ``spectral.py``, ``stack.py``, ``taps.py``, ``thin.py``,
+Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``columns.py``, ``depthwise.py``, ``dots.py``,
+``frame.py``, ``frame_sums.py``, ``gemm.py``, ``layout.py``, ``spectral.py``, ``stack.py``, ``taps.py``, ``thin.py``,
 ``window_sums.py``, ``winograd.py``. Specification: ``../reference/conv.py``. Read next: ``channels_last.py``.
 """
 
@@ -43,7 +44,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from minigen_kernels import Array, Pair, as_ncl
-from minigen_kernels.cpu import depthwise, dots, spectral, thin, window_sums, winograd
+from minigen_kernels.cpu import columns, depthwise, dots, spectral, thin, window_sums, winograd
 from minigen_kernels.cpu.activation import bias_act
 from minigen_kernels.cpu.channels_last import correlate, weight_grad
 from minigen_kernels.cpu.choice import tile_size
@@ -78,6 +79,9 @@ def conv2d(
     """Cross-correlation and, with a bias, what ends it: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
     K, Cg, kh, kw = w.shape
     geometry = Geometry(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation)
+    if columns.pays(len(x), K, groups, geometry) and x.size:
+        y = columns.conv2d(x, np.ascontiguousarray(w), geometry)
+        return y if b is None else bias_act(as_ncl(y), b, activation, slope).reshape(y.shape)
     if m := tile_size(len(x), Cg, K // groups, groups, geometry, x.itemsize, transposed=False):
         return _ended(partial(winograd.conv2d, x, w, out_hw, stride, padding, m), b, activation, slope)
     way = algorithm(x.shape[0], Cg, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=False)

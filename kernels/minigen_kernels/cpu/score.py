@@ -18,9 +18,9 @@ from minigen_kernels.reference.score import SMALLEST_SQUARE, check_samples, chec
 def score_statistics(real: Array, fake: Array, threshold: float, logits: bool) -> Array:
     """Means of real (N,) and fake (M,) scores or probabilities, their difference, and the accuracy: (4,)."""
     check_scores("score_statistics", real=real, fake=fake)
-    accuracy = ((real > threshold).mean() + (fake <= threshold).mean()) * 0.5
+    right = np.count_nonzero(real > threshold) / real.size + np.count_nonzero(fake <= threshold) / fake.size
     r, f = map(_mean, (sigmoid(real), sigmoid(fake)) if logits else (real, fake))
-    return np.array([r, f, r - f, accuracy], real.dtype)
+    return np.array([r, f, r - f, right * 0.5], real.dtype)
 
 
 def mean_difference(a: Array, b: Array) -> Array:
