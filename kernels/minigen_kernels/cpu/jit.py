@@ -13,7 +13,7 @@ always calls the one in its own object code.
 Copy an array in a loop, not by ``a[:] = b``: that contains an error message for a wrong shape, and compiling Numba's
 strings takes seconds.
 
-Imports: Numba, cache, lanes. Read next: ``conv.py``.
+Imports: Numba, cache, lanes, shortcuts. Read next: ``conv.py``.
 """
 
 # Numba is written without types.
@@ -32,6 +32,7 @@ from numba.core.compiler import Compiler, Flags
 
 from minigen_kernels.cpu.cache import KernelCache, NoCache
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
+from minigen_kernels.cpu.shortcuts import shortcuts
 
 F = TypeVar("F", bound=Callable[..., Any])
 njit: Any = numba.njit  # its declared options are not all that it has
@@ -199,7 +200,8 @@ class KernelCompiler(Compiler):
         gc.disable()
         codegen._library_class = NumbaCode
         try:
-            return super().compile_extra(function)
+            with shortcuts():
+                return super().compile_extra(function)
         finally:
             del codegen._library_class  # that of its class remains
             if collects:
