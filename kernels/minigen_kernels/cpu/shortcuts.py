@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from llvmlite import ir as llvm
-from numba.core import cgutils, ir, ir_utils, types
+from numba.core import cgutils, imputils, ir, ir_utils, types
 from numba.core.lowering import Lower
 from numba.core.runtime.context import NRTContext
 from numba.core.typing.npydecl import NumpyRulesArrayOperator
@@ -210,6 +210,39 @@ def _arrays(old: Any) -> Any:
         return Array
 
     return make_array
+
+
+@instead_of(arrayobj, "array_reshape")
+def _reshaped(old: Any) -> Any:
+    """``x.reshape(...)`` of contiguous x needs no search for strides that fit; a negative size is what is left."""
+
+    def array_reshape(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind, result = signature.args[0], signature.return_type
+        if type(kind) is not types.Array or kind.layout != "C" or result.layout != "C" or result.ndim == 0:
+            return old(context, builder, signature, args)
+        array = arrayobj.make_array(kind)(context, builder, args[0])
+        count, sizes = array.nitems, cgutils.unpack_tuple(builder, args[1])
+        zero, one = llvm.Constant(count.type, 0), llvm.Constant(count.type, 1)
+        negative = [builder.icmp_signed("<", size, zero) for size in sizes]
+        known = _product(builder, [builder.select(less, one, size) for less, size in zip(negative, sizes)])
+        left = builder.sdiv(count, builder.select(builder.icmp_signed("==", known, zero), one, known))
+        sizes = [builder.select(less, left, size) for less, size in zip(negative, sizes)]
+        with builder.if_then(builder.icmp_signed("!=", _product(builder, sizes), count), likely=False):
+            message = "total size of new array must be unchanged"
+            context.call_conv.return_user_exc(builder, ValueError, (message,))
+        strides = [array.itemsize]
+        for size in reversed(sizes[1:]):
+            strides.insert(0, builder.mul(strides[0], size))
+        new = arrayobj.make_array(result)(context, builder)
+        same = {"data": array.data, "itemsize": array.itemsize, "meminfo": array.meminfo, "parent": array.parent}
+        arrayobj.populate_array(new, shape=sizes, strides=strides, **same)
+        return imputils.impl_ret_borrowed(context, builder, result, new._getvalue())
+
+    return array_reshape
+
+
+def _product(builder: Any, numbers: list[Any]) -> Any:
+    return functools.reduce(builder.mul, numbers)
 
 
 # Slices and ranges
