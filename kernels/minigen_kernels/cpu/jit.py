@@ -30,6 +30,7 @@ from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, Flags
 
+from minigen_kernels.cpu import shortcuts_of_types  # noqa: F401 - it adds to those of shortcuts
 from minigen_kernels.cpu.cache import KernelCache, NoCache
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.shortcuts import shortcuts

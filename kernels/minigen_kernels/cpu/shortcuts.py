@@ -7,7 +7,7 @@ a third of the time. The functions here stand in the place of Numba's and write 
 
 If Numba has no function of that name (another version), its own way remains.
 
-Imports: Numba and llvmlite. Read next: ``jit.py``.
+Imports: Numba and llvmlite. Read next: ``shortcuts_of_types.py``.
 """
 
 # Numba and llvmlite are written without types.
@@ -17,14 +17,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from llvmlite import ir as llvm
 from numba.core import cgutils, imputils, ir, ir_utils, types
 from numba.core.lowering import Lower
 from numba.core.runtime.context import NRTContext
-from numba.core.typing.npydecl import NumpyRulesArrayOperator
 from numba.cpython import rangeobj, slicing
 from numba.np import arrayobj
 
@@ -316,49 +315,3 @@ def _ranges(old: Any) -> Any:
         return result._getvalue()
 
     return lower_expr
-
-
-# Types
-
-
-@instead_of(ir.Stmt, "list_vars")
-def _variables_of_statements(old: Any) -> Any:
-    """The variables of a statement; most of what it holds is none."""
-
-    def list_vars(self: Any) -> list[Any]:
-        return _variables(vars(self).values(), self._rec_list_vars)
-
-    return list_vars
-
-
-@instead_of(ir.Expr, "list_vars")
-def _variables_of_expressions(old: Any) -> Any:
-    """The variables of an expression."""
-
-    def list_vars(self: Any) -> list[Any]:
-        return _variables(self._kws.values(), self._rec_list_vars)
-
-    return list_vars
-
-
-def _variables(values: Iterable[Any], others: Callable[[Any], list[Any]]) -> list[Any]:
-    """The variables among the values and inside them."""
-    found = []
-    for value in values:
-        if type(value) is ir.Var:
-            found.append(value)
-        elif isinstance(value, ir.Inst):
-            found += value.list_vars()
-        elif isinstance(value, (list, tuple, dict, ir.Var)):
-            found += others(value)
-    return found
-
-
-@instead_of(NumpyRulesArrayOperator, "generic")
-def _operators(old: Any) -> Any:
-    """An operator of NumPy's is for arrays: with numbers alone its loops need not be compared."""
-
-    def generic(self: Any, args: Any, kws: Any) -> Any:
-        return None if all(isinstance(arg, types.Number | types.Boolean) for arg in args) else old(self, args, kws)
-
-    return generic
