@@ -3,8 +3,11 @@
 A kernel is compiled when it is first called: one after the other, on one core. `begin` starts a process for each other
 core; these compile what the model is known to need (``needed.json``, in the order of a first step) from the end of the
 list, while this process calls kernels from its beginning. Each is compiled by who *claims* it first, by making a file
-of its name in a folder that all share. A kernel that another process has claimed is waited for; then it is loaded from
-the cache (``cpu/cache.py``). If there is none, because that process failed or was ended, it is compiled here.
+of its name in a folder that all share. If another process has claimed the kernel that is called, this one compiles
+others of the list until that one is there, and loads it from the cache (``cpu/cache.py``). If it does not come, because
+the other process failed or was ended, it is compiled here.
+
+Where that is safe, a process is a fork of this one, which need not import anything; it closes all files of this one.
 
 The bits of a kernel do not depend on who compiles it. Nothing is started where there is one core, no cache on disk, or
 nothing to compile; nor with ``MINIGEN_COMPILE_AHEAD=0``. When this process ends, the others finish the kernel that they
@@ -23,13 +26,16 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from numba.core.sigutils import normalize_signature
 
@@ -37,6 +43,8 @@ from minigen_kernels.cpu import cache
 
 NEEDED = Path(__file__).with_name("needed.json")
 SWITCH = "MINIGEN_COMPILE_AHEAD"
+#: Who loaded one of these has threads or a network that a fork must not inherit.
+UNFORKED = {"cupy", "jax", "mpi4py", "tensorflow", "torch"}
 MOST = 3  # processes: each takes some 250 MB, and the longest kernel takes as long as a quarter of all
 
 crews: list[Crew] = []  # all that this process has started
@@ -125,17 +133,81 @@ def claim(folder: Path, path: Path, who: str) -> bool:
         return False
 
 
+class Fork:
+    """A process that begins as a copy of this one, at work; like a `subprocess.Popen`."""
+
+    def __init__(self, model: str, folder: Path, number: str) -> None:
+        self.returncode: int | None = None
+        ours, self.stdin = os.pipe()  # closed when this process ends, however it does
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # Python 3.12 warns of threads, also of idle ones of BLAS
+            self.pid = os.fork()
+        if self.pid == 0:
+            self._work(ours, model, folder, number)
+        os.close(ours)
+
+    @staticmethod
+    def _work(stdin: int, model: str, folder: Path, number: str) -> NoReturn:
+        """In the new process."""
+        code = 1
+        try:
+            os.setsid()  # Ctrl-C is for the other process
+            for which in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(which, signal.SIG_DFL)
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            for to, fd in enumerate((stdin, nothing, nothing)):
+                os.dup2(fd, to)
+            os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+            work(model, str(folder), number)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def poll(self) -> int | None:
+        """The exit status, None while the process runs."""
+        return self._wait(os.WNOHANG)
+
+    def communicate(self) -> None:
+        """End the work, and wait until it has ended."""
+        with contextlib.suppress(OSError):
+            os.close(self.stdin)
+        self._wait(0)
+
+    def _wait(self, options: int) -> int | None:
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, options)
+            except ChildProcessError:  # somebody else has asked
+                pid, status = self.pid, 0
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+
+def can_fork() -> bool:
+    """Whether a copy of this process can go on by itself: no other thread holds a lock that it would need."""
+    return sys.platform == "linux" and threading.active_count() == 1 and not UNFORKED & set(sys.modules)
+
+
 class Crew:
     """The processes that compile for this one."""
 
+    kernels: Sequence[Kernel] = ()  # what the model needs
+    works_here = False  # whether this process compiles while it waits
+
     def __init__(self, model: str, count: int) -> None:
+        self.model, self.kernels = model, needed(model)
         self.folder = Path(tempfile.mkdtemp(prefix="minigen-compiling-"))
         atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
-        self.members = [self._start(model, str(number)) for number in range(count)]
+        self.members = [self._start(str(number)) for number in range(count)]
 
-    def _start(self, model: str, number: str) -> subprocess.Popen[bytes]:
-        work = f"work({model!r}, {str(self.folder)!r}, {number!r})"
-        program = f"import sys; sys.path[:] = {sys.path!r}; from minigen_kernels.ahead import work; {work}"
+    def _start(self, number: str) -> Fork | subprocess.Popen[bytes]:
+        if can_fork():
+            return Fork(self.model, self.folder, number)
+        call = f"work({self.model!r}, {str(self.folder)!r}, {number!r})"
+        program = f"import sys; sys.path[:] = {sys.path!r}; from minigen_kernels.ahead import work; {call}"
         return subprocess.Popen(
             [sys.executable, "-c", program],
             stdin=subprocess.PIPE,  # closed when this process ends, however it does
@@ -150,13 +222,32 @@ class Crew:
         return any(member.poll() is None for member in self.members)
 
     def made(self, path: Path) -> bool:
-        """Wait for a missing file, if another process is making it. Once it has been waited for it is made here."""
+        """Wait for a missing file, if another process is making it. Once it has been waited for it is made here.
+
+        Meanwhile this process makes others.
+        """
         if not self.folder.is_dir() or claim(self.folder, path, ""):
             return False
         done = self.folder / f"{path.name}.done"
         while not done.exists() and self._is_compiled(path):
-            time.sleep(0.005)
+            if not self._makes_another():
+                time.sleep(0.005)
         return True
+
+    def _makes_another(self) -> bool:
+        """Compile the first kernel of the list that nobody has claimed, if there is one."""
+        if self.works_here:  # it is this that asks: it takes the next
+            return False
+        self.works_here = True
+        try:
+            for kernel, types in self.kernels:
+                path = kernel._cache._path(types, kernel.targetctx.codegen())
+                if not (self.folder / path.name).exists() and not is_kept(kernel, types):
+                    kernel.compile(types)
+                    return True
+            return False
+        finally:
+            self.works_here = False
 
     def _is_compiled(self, path: Path) -> bool:
         """Whether the process that has claimed the file is still there."""

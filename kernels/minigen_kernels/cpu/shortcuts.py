@@ -63,9 +63,10 @@ def made() -> list[tuple[Any, str, Any]]:
 # References
 
 
-def _counts(context: Any, kind: Any) -> bool:
+@functools.cache
+def _counts(models: Any, kind: Any) -> bool:
     """Whether values of this type hold references that are counted."""
-    return bool(context.data_model_manager[kind].contains_nrt_meminfo())
+    return bool(models[kind].contains_nrt_meminfo())
 
 
 @instead_of(NRTContext, "get_meminfos")
@@ -73,12 +74,13 @@ def _references(old: Any) -> Any:
     """Of a value, only the fields with references are taken out."""
 
     def get_meminfos(self: Any, builder: Any, kind: Any, value: Any) -> list[tuple[Any, Any]]:
-        if not _counts(self._context, kind):
+        models = self._context.data_model_manager
+        if not _counts(models, kind):
             return []
-        model = self._context.data_model_manager[kind]
+        model = models[kind]
         found = [(kind, model.get_nrt_meminfo(builder, value))] if model.has_nrt_meminfo() else []
         for member, get in model.traverse(builder):
-            if _counts(self._context, member):
+            if _counts(models, member):
                 found += self.get_meminfos(builder, member, get(value))
         return found
 
@@ -90,7 +92,7 @@ def _deleted_variables(old: Any) -> Any:
     """A variable without references needs no zero in its place when its life ends."""
 
     def delvar(self: Any, name: str) -> None:
-        if _counts(self.context, self.typeof(name)):
+        if _counts(self.context.data_model_manager, self.typeof(name)):
             old(self, name)
         elif name not in self._blk_local_varmap:
             self._singly_assigned_vars.discard(name)
@@ -103,9 +105,9 @@ def _deleted_variables(old: Any) -> Any:
 def _stored_variables(old: Any) -> Any:
     """A variable without references is not read before it is written."""
 
-    def storevar(self: Any, value: Any, name: str, argidx: Any = None) -> None:
-        if name in self._singly_assigned_vars or _counts(self.context, self.typeof(name)):
-            old(self, value, name, argidx)
+    def storevar(self: Any, value: Any, name: str, **others: Any) -> None:
+        if name in self._singly_assigned_vars or _counts(self.context.data_model_manager, self.typeof(name)):
+            old(self, value, name, **others)
         else:
             self._alloca_var(name, self.typeof(name))
             self.builder.store(value, self.getvar(name))
