@@ -126,10 +126,12 @@ def test_equals_the_reference(dtype, convolution, data):
         got = run(m, *given_arrays, stride, padding, slope)
     wanted = run_reference(*given_arrays, stride, padding, slope)
     largest = magnitudes(*given_arrays[:3], stride, padding)
-    for a, b, most in zip(got, wanted, largest):
+    whole = 2 / np.pi * np.prod(kernel_hw)  # the mean magnitude of a result that sees all of one channel
+    for a, b, most, channels in zip(got, wanted, largest, (C, K, 1)):
         assert a.shape == b.shape and a.dtype == dtype
-        # 20 is the largest number in WORST; a tile's results share the error of its largest one.
-        assert np.abs(a - b).max() <= 20 * np.finfo(dtype).eps * (most.max() + 4)
+        # 20 is the largest number in WORST. Results share the error of the largest one of their tile, which may be one
+        # that is not asked for: those that are may see nothing but zeros.
+        assert np.abs(a - b).max() <= 20 * np.finfo(dtype).eps * (most.max() + channels * whole)
     assert is_channels_last(got[0]) and is_channels_last(got[1]) and got[2].flags.c_contiguous
 
 

@@ -19,7 +19,8 @@ the channels that it has a second time are zero. Flat arrays begin at a line of 
 The work is shared by threads: groups of tiles, each with its own memory, where results are wanted; where sums over all
 tiles are wanted, first the tiles of a group, then the positions.
 
-Imports: Numba, ``threads.py``, ``tile.py``, ``transform.py``. Read next: ``transform.py``.
+Imports: NumPy, ``lanes.py``, ``threads.py``, ``tile.py``, ``tile_places.py``, ``transform.py``. Read next:
+``tile_places.py``.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from minigen_kernels.cpu.jit import njit_cached, njit_inner
 from minigen_kernels.cpu.lanes import first_aligned, lane_count, load, splat
 from minigen_kernels.cpu.threads import share
 from minigen_kernels.cpu.tile import REGISTERS, ROWS, add_to, multiply, rows_at, rows_from, write, zeros
+from minigen_kernels.cpu.tile_places import find_cells, find_places, find_taps, find_tile
 from minigen_kernels.cpu.transform import (
     address_of,
     gradient_tile,
@@ -77,60 +79,16 @@ def _kernels_part(
         panel, segment = divmod(piece, segments)
         phase, register = divmod(segment, registers)
         at = (panel * positions * segments + segment) * lanes * width
-        _find_places(address_of(target, at), segments * lanes * width * byte, places)
+        find_places(address_of(target, at), segments * lanes * width * byte, places)
         for lane in range(lanes):
             c = min(register * lanes, C - lanes) + lane
             if c >= register * lanes:
-                _find_taps(start + c * kh * kw * K * byte, (kh, kw), K * byte, taps_at[phase], r, zeros_at, cells)
+                find_taps(start + c * kh * kw * K * byte, (kh, kw), K * byte, taps_at[phase], r, zeros_at, cells)
             else:  # the register before has it
-                _find_places(zeros_at, 0, cells)
+                find_places(zeros_at, 0, cells)
             for v in range(REGISTERS):
                 k = min(((first + panel) * REGISTERS + v) * lanes, K - lanes)
                 kernel_tile(source, results, taps, cells, k, places, lane * width + v * lanes)
-
-
-@njit_inner()
-def _find_taps(at: int, shape: tuple[int, int], byte: int, taps_at: Array, r: int, outside: int, places: Array) -> None:
-    """The addresses of a channel's taps, or `outside`; at: of its kernel of that shape; byte: from tap to tap."""
-    for u in range(r):
-        for v in range(r):
-            i, j = taps_at[0] + u * taps_at[2], taps_at[1] + v * taps_at[3]
-            inside = i < shape[0] and j < shape[1]
-            places[u * r + v] = at + (i * shape[1] + j) * byte if inside else outside
-
-
-@njit_inner()
-def _find_cells(
-    at: int, shape: tuple[int, int, int, int], byte: int, place: tuple[int, int, int], step: Pair, size: int,
-    outside: int, cells: Array,
-) -> None:  # fmt: skip
-    """The addresses of size * size cells from `place` (sample, row, column) on; `outside` for those that are.
-
-    Of the images (N, H, W, C) at this address with so many bytes a number.
-    """
-    N, H, W, C = shape
-    n, top, left = place
-    for i in range(size):
-        a = top + i * step[0]
-        line, there = at + (n * H + a) * W * C * byte, n < N and 0 <= a < H
-        for j in range(size):
-            b = left + j * step[1]
-            cells[i * size + j] = line + b * C * byte if there and 0 <= b < W else outside
-
-
-@njit_inner()
-def _find_places(at: int, step: int, places: Array) -> None:
-    """The addresses at, at + step, ..."""
-    for position in range(len(places)):
-        places[position] = at + position * step
-
-
-@njit_inner()
-def _find_tile(t: int, grid: Pair, m: int) -> tuple[int, int, int]:
-    """Sample, row and column of the first result of tile t."""
-    line, column = divmod(t, grid[1])
-    n, row = divmod(line, grid[0])
-    return n, row * m, column * m
 
 
 @njit_inner()
@@ -148,10 +106,10 @@ def _transform_image(
     block, line = divmod(slot, high)
     registers, numbers = -(-C // lanes), size * size * high * lanes
     first = block * len(starts) * registers * numbers + line * lanes
-    _find_places(address_of(image, first), high * lanes * byte, places)
+    find_places(address_of(image, first), high * lanes * byte, places)
     for phase in range(len(starts)):
         top, left = row * step[0] + starts[phase, 0], column * step[1] + starts[phase, 1]
-        _find_cells(at, shape, byte, (n, top, left), step, size, zeros_at, cells)
+        find_cells(at, shape, byte, (n, top, left), step, size, zeros_at, cells)
         for register in range(registers):
             c, to = min(register * lanes, C - lanes), (phase * registers + register) * numbers
             image_tile(image, results, taps, cells, c, places, to)
@@ -209,7 +167,7 @@ def _filter_part(
     cells, places = np.empty(positions, np.intp), np.empty(positions, np.intp)
     at, zeros_at, byte = address_of(x.reshape(-1), 0), address_of(nothing, 0), x.itemsize
     for slot in range(blocks * ROWS):
-        tile = _find_tile(begin + slot, grid, m)
+        tile = find_tile(begin + slot, grid, m)
         _transform_image(at, x.shape, tile, starts, step, zeros_at, form, image, slot, ROWS, cells, places)
     for position in range(positions):
         for panel in range(panels):
@@ -225,10 +183,10 @@ def _filter_part(
     for t in range(begin, end):
         block, line = divmod(t - begin, ROWS)
         spot = (block * panels * positions * ROWS + line) * width
-        _find_places(address_of(sums, spot), cells_of_panel * byte, places)
-        n, row, column = _find_tile(t, grid, m)
+        find_places(address_of(sums, spot), cells_of_panel * byte, places)
+        n, row, column = find_tile(t, grid, m)
         place = (n, row * stride[0] + start[0], column * stride[1] + start[1])
-        _find_cells(at, y.shape, byte, place, stride, m, outside, cells)
+        find_cells(at, y.shape, byte, place, stride, m, outside, cells)
         for register in range(panels * REGISTERS):
             k = (first * REGISTERS + register) * lanes
             if k < K:
@@ -289,12 +247,12 @@ def _transform_part(
     x_at, g_at = address_of(x.reshape(-1), 0), address_of(g.reshape(-1), 0)
     cells, places = np.empty(positions, np.intp), np.empty(positions, np.intp)
     for slot in range(begin, end):
-        tile = _find_tile(start + slot, grid, m)
+        tile = find_tile(start + slot, grid, m)
         _transform_image(x_at, x.shape, tile, starts, step, zeros_at, form, image, slot, TILES, cells, places)
-        _find_cells(g_at, g.shape, byte, tile, (1, 1), m, zeros_at, cells)
+        find_cells(g_at, g.shape, byte, tile, (1, 1), m, zeros_at, cells)
         block, line = divmod(slot, TILES)
         spot = block * panels * positions * cell + line * REGISTERS * lanes
-        _find_places(address_of(gradients, spot), cell * byte, places)
+        find_places(address_of(gradients, spot), cell * byte, places)
         for register in range(panels * REGISTERS):
             k, (panel, v) = min((first * REGISTERS + register) * lanes, K - lanes), divmod(register, REGISTERS)
             gradient_tile(gradients, results, taps, cells, k, places, panel * positions * cell + v * lanes)
@@ -349,8 +307,8 @@ def _taps_part(
     for phase in range(len(taps_at)):
         for c in range(begin, end):
             block, row = divmod(phase * C + c, ROWS)
-            _find_places(address_of(source, (block * positions * ROWS + row) * width), ROWS * width * byte, cells)
-            _find_taps(start + c * kh * kw * K * byte, (kh, kw), K * byte, taps_at[phase], r, no_tap, places)
+            find_places(address_of(source, (block * positions * ROWS + row) * width), ROWS * width * byte, cells)
+            find_taps(start + c * kh * kw * K * byte, (kh, kw), K * byte, taps_at[phase], r, no_tap, places)
             for register in range(panels * REGISTERS):
                 k = (first * REGISTERS + register) * lanes
                 if k < K:
