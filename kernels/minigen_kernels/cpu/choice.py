@@ -34,7 +34,7 @@ class Costs(NamedTuple):
 
 
 #: By the bytes of a register.
-COSTS = {32: Costs(1.0, 17.0, 24.0), 64: Costs(1.0, 26.0, 36.0)}
+COSTS = {32: Costs(1.0, 17.0, 24.0), 64: Costs(1.0, 20.0, 36.0)}
 _in_use: Costs | None = None  # see `use`
 
 
