@@ -18,7 +18,8 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from minigen.autograd import Tensor, note_change
+from minigen.autograd import Tensor
+from minigen.autograd.changes import note_changes
 from minigen.device import device_of, refuse_masked, to_device
 from minigen.optim.groups import Group, Parameters, split_groups
 from minigen.optim.multi_tensor import State, calls, listed
@@ -140,8 +141,7 @@ class Optimizer(abc.ABC):
                         self._update_one(i)
             else:
                 self._update_one(indices[0])
-            for i in indices:
-                note_change(self.params[i])
+            note_changes([self.params[i] for i in indices])
         if noted is not None:
             noted.inside = False
 

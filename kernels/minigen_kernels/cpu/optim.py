@@ -1,4 +1,4 @@
-"""Optimizer updates on the CPU: one pass over memory for each parameter.
+"""Optimizer updates on the CPU: one call for all parameters, and one pass over memory for each.
 
 The scalars are rounded to the dtype of the parameter before the loop: one float64 scalar inside
 would turn a float32 loop into float64 arithmetic, at half the speed. They are rounded by the
@@ -6,7 +6,7 @@ compiled code, which takes a nanosecond; NumPy takes a hundred for each. Without
 same loop runs with a factor 0 or 1, which costs nothing, because memory is the limit; without
 momentum there is a loop that does not read the buffer.
 
-Imports: NumPy, Numba, gemm, threads; the check of arguments from ``reference``. Read next: ``random.py``.
+Imports: NumPy, Numba, gemm, many; the check of arguments from ``reference``. Read next: ``random.py``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import numpy as np
 from minigen_kernels import Array, Arrays
 from minigen_kernels.cpu.gemm import transposed
 from minigen_kernels.cpu.jit import FASTMATH
-from minigen_kernels.cpu.threads import njit_shared
+from minigen_kernels.cpu.many import njit_many, places, table
 from minigen_kernels.reference import optim
-from minigen_kernels.reference.optim import REALS, check_update, each
+from minigen_kernels.reference.optim import check_update
 
 #: What each update changes besides the parameter, by the names of the arguments.
 STATES = {
@@ -39,15 +39,13 @@ def sgd_update(
     weight_decay: float,
 ) -> None:
     """One step of gradient descent: changes p and, unless momentum is 0, momentum_buffer."""
-    if isinstance(p, list):
-        return each(sgd_update, [p, g, momentum_buffer], lr, momentum, nesterov, weight_decay)
+    numbers = float(lr), float(weight_decay)
     if not momentum:
-        _sgd(*_flat("sgd_update", p, g), float(lr), float(weight_decay))
+        _run(_sgd, "sgd_update", [p, g], *numbers)
         return
-    flat = _flat("sgd_update", p, g, momentum_buffer)
     # The step is lr * (own * g + momentum * buffer) with Nesterov, lr * buffer without.
     own, kept = (1.0, float(momentum)) if nesterov else (0.0, 1.0)
-    _sgd_momentum(*flat, float(lr), float(momentum), own, kept, float(weight_decay))
+    _run(_sgd_momentum, "sgd_update", [p, g, momentum_buffer], *numbers, float(momentum), own, kept)
 
 
 def rmsprop_update(
@@ -62,13 +60,11 @@ def rmsprop_update(
     weight_decay: float,
 ) -> None:
     """One step of RMSprop: changes p, square_avg and, unless momentum is 0, momentum_buffer."""
-    if isinstance(p, list):
-        return each(rmsprop_update, [p, g, square_avg, momentum_buffer], lr, alpha, eps, momentum, weight_decay)
-    scalars = (float(lr), float(alpha), float(1 - alpha), float(eps), float(weight_decay))
+    numbers = float(lr), float(alpha), float(1 - alpha), float(eps), float(weight_decay)
     if not momentum:
-        _rmsprop(*_flat("rmsprop_update", p, g, square_avg), *scalars)
+        _run(_rmsprop, "rmsprop_update", [p, g, square_avg], *numbers)
         return
-    _rmsprop_momentum(*_flat("rmsprop_update", p, g, square_avg, momentum_buffer), *scalars, float(momentum))
+    _run(_rmsprop_momentum, "rmsprop_update", [p, g, square_avg, momentum_buffer], *numbers, float(momentum))
 
 
 def adam_update(
@@ -85,16 +81,16 @@ def adam_update(
     decoupled: bool,
 ) -> None:
     """Step number `step` (from 1 on) of Adam or, decoupled, of AdamW: changes p, m and v."""
-    if isinstance(p, list):
-        return each(adam_update, [p, g, m, v], step, lr, beta1, beta2, eps, weight_decay, decoupled)
-    flat = _flat("adam_update", p, g, m, v)
     if step < 1:
         raise ValueError(f"adam_update: step counts from 1, got {step}")
     lr, beta1, beta2, eps = float(lr), float(beta1), float(beta2), float(eps)
     shrink, decay = (1.0 - lr * weight_decay, 0.0) if decoupled else (1.0, float(weight_decay))
     step_size = lr / (1 - beta1**step)
     root_scale = 1 / math.sqrt(1 - beta2**step)
-    _adam(*flat, step_size, root_scale, beta1, 1 - beta1, beta2, 1 - beta2, eps, shrink, decay)
+    _run(
+        _adam, "adam_update", [p, g, m, v], step_size, root_scale, beta1, 1 - beta1, beta2, 1 - beta2, eps, shrink,
+        decay,
+    )  # fmt: skip
 
 
 def clip_norm(g: Arrays, max_norm: float) -> tuple[Arrays, Array]:
@@ -102,25 +98,41 @@ def clip_norm(g: Arrays, max_norm: float) -> tuple[Arrays, Array]:
     return optim.clip_norm(g, max_norm)
 
 
-def _flat(name: str, p: Array, g: Array, *state: Array) -> list[Array]:
-    """Check the arguments; p, g and the state as flat arrays: views, except for a g of other strides."""
-    shape, dtype = p.shape, p.dtype
-    good = g.shape == shape and g.dtype is dtype and dtype in REALS
-    for array in (p, *state):  # flags.carray: C-contiguous, and may be changed
-        good = good and array.flags.carray and array.shape == shape and array.dtype is dtype
-    if not good:  # which of them is it?
-        named = dict(zip(STATES[name], state))
-        check_update(name, p, g, **named)
-        for argument, array in {"p": p, **named}.items():
+def _run(kernel: Any, name: str, arrays: list[Arrays], *numbers: float) -> None:
+    """Call a kernel of `many.njit_many` for p, g and the state: arrays, or lists of them."""
+    p, g, *state = [a if isinstance(a, list) else [a] for a in arrays]
+    if not p:
+        return
+    kept = table([p, *state], lambda: _check(name, p, g, state))
+    dtype, right = kept.like.dtype, len(g) == len(p)
+    for a, shape in zip(g, kept.shapes):
+        if a.shape != shape or a.dtype is not dtype:
+            right = False
+        elif not a.flags.c_contiguous:
+            g = [_in_order(a) for a in g]  # of other shapes, _check finds
+    if not right:
+        _check(name, p, g, state)
+    kernel(kept.like, kept.pieces, places(g), *numbers)
+
+
+def _check(name: str, p: list[Array], g: list[Array], state: list[list[Array]]) -> None:
+    """Raise ValueError unless the kernel can change these arrays."""
+    for one, gradient, *others in zip(p, g, *state, strict=True):
+        named = dict(zip(STATES[name], others))
+        check_update(name, one, gradient, **named)
+        for argument, array in {"p": one, **named}.items():
             if not array.flags.writeable:
                 raise ValueError(f"{name}: {argument} is changed in place, but is a read-only array")
-    if not g.flags.c_contiguous:
-        g = transposed(g.T) if g.ndim == 2 and g.flags.f_contiguous else np.ascontiguousarray(g)
-    arrays = [p, g, *state]
-    return arrays if len(shape) == 1 else [array.reshape(-1) for array in arrays]
+        if one.dtype != p[0].dtype:
+            raise ValueError(f"{name}: arrays of one call have one dtype, got {p[0].dtype} and {one.dtype}")
 
 
-@njit_shared(error_model="numpy", fastmath=FASTMATH)
+def _in_order(g: Array) -> Array:
+    """A gradient with its numbers in order."""
+    return transposed(g.T) if g.ndim == 2 and g.flags.f_contiguous else np.ascontiguousarray(g)
+
+
+@njit_many(error_model="numpy", fastmath=FASTMATH)
 def _sgd(p: Array, g: Array, lr: Any, decay: Any) -> None:
     real = p.dtype.type
     lr, decay = real(lr), real(decay)
@@ -128,8 +140,8 @@ def _sgd(p: Array, g: Array, lr: Any, decay: Any) -> None:
         p[i] -= lr * (g[i] + decay * p[i])
 
 
-@njit_shared(error_model="numpy", fastmath=FASTMATH)
-def _sgd_momentum(p: Array, g: Array, buffer: Array, lr: Any, momentum: Any, own: Any, kept: Any, decay: Any) -> None:
+@njit_many(error_model="numpy", fastmath=FASTMATH)
+def _sgd_momentum(p: Array, g: Array, buffer: Array, lr: Any, decay: Any, momentum: Any, own: Any, kept: Any) -> None:
     real = p.dtype.type
     lr, momentum, own, kept, decay = real(lr), real(momentum), real(own), real(kept), real(decay)
     for i in range(p.size):
@@ -139,7 +151,7 @@ def _sgd_momentum(p: Array, g: Array, buffer: Array, lr: Any, momentum: Any, own
         p[i] -= lr * (own * gi + kept * bi)
 
 
-@njit_shared(error_model="numpy", fastmath=FASTMATH)
+@njit_many(error_model="numpy", fastmath=FASTMATH)
 def _rmsprop(p: Array, g: Array, square_avg: Array, lr: Any, alpha: Any, rest: Any, eps: Any, decay: Any) -> None:
     real = p.dtype.type
     lr, alpha, rest, eps, decay = real(lr), real(alpha), real(rest), real(eps), real(decay)
@@ -150,7 +162,7 @@ def _rmsprop(p: Array, g: Array, square_avg: Array, lr: Any, alpha: Any, rest: A
         p[i] -= lr * gi / (math.sqrt(si) + eps)
 
 
-@njit_shared(error_model="numpy", fastmath=FASTMATH)
+@njit_many(error_model="numpy", fastmath=FASTMATH)
 def _rmsprop_momentum(
     p: Array,
     g: Array,
@@ -174,7 +186,7 @@ def _rmsprop_momentum(
         p[i] -= lr * bi
 
 
-@njit_shared(error_model="numpy", fastmath=FASTMATH)
+@njit_many(error_model="numpy", fastmath=FASTMATH)
 def _adam(
     p: Array,
     g: Array,
