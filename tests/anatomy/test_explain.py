@@ -53,8 +53,8 @@ def test_the_rows_of_a_dense_layer() -> None:
     assert all(row.operation == "Linear" and row.room == "BLAS" for row in products)
     (act,) = rows_of(taken, kernel="bias_act", where="net.0")
     assert act.phase == "forward" and act.bytes == 4 * (2 * n * 20 + 20) and act.shapes == ((n, 20, 1), (20,))
-    updates = {row.where: row.bytes for row in rows_of(taken, phase="update")}
-    assert updates == {"net.0.weight": 28 * 600, "net.0.bias": 28 * 20, "net.2.weight": 28 * 200, "net.2.bias": 280}
+    (update,) = rows_of(taken, phase="update")
+    assert (update.where, update.bytes) == ("4 arrays", 28 * (600 + 20 + 200 + 10))
     (taking,) = rows_of(taken, operation="GetItem")
     assert (taking.room, taking.flops, taking.bytes) == ("NumPy", 0, 0)  # a view
     assert [total.name for total in taken.total()] == ["forward", "backward", "update", "Python"]
