@@ -128,7 +128,8 @@ def kernel(like, table, places{numbers}):
         scope["body"] = njit_inner(**options)(function)
         scope["part_of_it"] = njit_inner(**options)(scope["part"])
         kernel = scope["kernel"]
-        kernel.__name__, kernel.__qualname__, kernel.__module__ = function.__name__, function.__name__, __name__
+        kernel.__name__, kernel.__qualname__ = function.__name__, function.__qualname__
+        kernel.__module__ = function.__module__
         return njit_cached(function, **options)(kernel)
 
     return decorate
