@@ -123,7 +123,7 @@ def part(first, last, like, table, places{numbers}):
 def kernel(like, table, places{numbers}):
     share(part_of_it, len(table), 1, (like, table, places{numbers}))
 """
-        scope: dict[str, Any] = {"array_at": array_at, "now": now, "share": share}
+        scope: dict[str, Any] = {"__name__": __name__, "array_at": array_at, "now": now, "share": share}
         exec(code, scope)
         scope["body"] = njit_inner(**options)(function)
         scope["part_of_it"] = njit_inner(**options)(scope["part"])
