@@ -210,7 +210,7 @@ def check_inputs(name: str, x: Tensor, w: Tensor, groups: int, of_input: tuple[i
 
 def _check_groups(name: str, groups: int, a: Tensor, b: Tensor) -> None:
     """A number of groups, and two arrays of one dtype: a mask, which goes with floats elsewhere, is none."""
-    if groups != 1 or type(groups) is not int:
+    if type(groups) is not int or groups != 1:
         whole_number(name, "groups", groups, 1)
     if a.data.dtype is not b.data.dtype and a.dtype != b.dtype:
         names = f"{a.dtype} and {b.dtype}"

@@ -32,8 +32,9 @@ def room() -> dict[str, CPUDispatcher]:
         for name, value in vars(module).items():
             if isinstance(value, CPUDispatcher) and value.py_func.__module__ == module.__name__:
                 found[f"{file.name}.{name}"] = value
-                if shared := value.py_func.__globals__.get("body"):  # the kernel only deals out its work
-                    found[f"{file.name}.{name}, body"] = shared
+                for inner in ("body", "part_of_it"):  # the kernel only deals out its work
+                    if shared := value.py_func.__globals__.get(inner):
+                        found[f"{file.name}.{name}, {inner}"] = shared
     return found
 
 

@@ -229,7 +229,13 @@ def test_models_are_held_to_the_reference(monkeypatch: pytest.MonkeyPatch) -> No
     assert proof.passed and [row.what for row in proof.rows] == ["ae", "conv-ae", "vae", "gan", "dcgan", "wgan-gp"]
     spoil(monkeypatch, "adam_update", lambda _: None)
     right = cpu.adam_update
-    monkeypatch.setattr(cpu, "adam_update", lambda p, *given: (right(p, *given), p.__imul__(0.9)) and None)
+
+    def wrong(parameters: Any, *given: Any) -> None:
+        right(parameters, *given)
+        for p in parameters if isinstance(parameters, list) else [parameters]:
+            p *= 0.9
+
+    monkeypatch.setattr(cpu, "adam_update", wrong)
     proof = prove("cpu", only="vae")
     assert not proof.passed and "vae, step 2, loss: got" in proof.rows[0].fault.text
 

@@ -5,7 +5,7 @@ number that is read of it, all fields of a value are taken out to count the refe
 has code for steps that are negative. It is Python that writes these lines, as text, and LLVM that reads them: they took
 a third of the time. The functions here stand in the place of Numba's and write less. What LLVM makes of it is the same.
 
-If Numba has no function of that name (another version), its own way remains.
+They are used with the versions of Numba that ``jit.py`` names. Where Numba has no function of a name, nothing changes.
 
 Imports: Numba and llvmlite. Read next: ``shortcuts_of_types.py``.
 """

@@ -88,11 +88,17 @@
     // A stroke of the brush, from one place of the canvas to another.
     #line(to, from = to) {
       const { context } = this;
-      Object.assign(context, { strokeStyle: this.ink, lineWidth: this.brush * this.scale, lineCap: "round", lineJoin: "round" });
+      const width = this.brush * this.scale;
+      Object.assign(context, { strokeStyle: this.ink, fillStyle: this.ink, lineWidth: width, lineCap: "round", lineJoin: "round" });
       context.beginPath();
-      context.moveTo(...from);
-      context.lineTo(...to);
-      context.stroke();
+      if (to[0] === from[0] && to[1] === from[1]) {
+        context.arc(...to, width / 2, 0, 2 * Math.PI); // not every browser draws a line without length
+        context.fill();
+      } else {
+        context.moveTo(...from);
+        context.lineTo(...to);
+        context.stroke();
+      }
       this.exact = null;
       this.#changed();
     }
