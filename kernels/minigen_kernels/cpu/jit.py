@@ -21,7 +21,6 @@ Imports: Numba, cache, lanes, shortcuts. Read next: ``conv.py``.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
@@ -31,15 +30,10 @@ from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, Flags
 
+from minigen_kernels.cpu import shortcuts_of_types  # noqa: F401 - it adds to those of shortcuts
 from minigen_kernels.cpu.cache import KernelCache, NoCache
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
-
-#: Versions of Numba whose compiler ``shortcuts.py`` knows; any other compiles as it does for everybody.
-KNOWN = ("0.68.",)
-shortcuts: Any = contextlib.nullcontext
-if numba.__version__.startswith(KNOWN):
-    from minigen_kernels.cpu import shortcuts_of_types  # noqa: F401 - it adds to those of shortcuts
-    from minigen_kernels.cpu.shortcuts import shortcuts
+from minigen_kernels.cpu.shortcuts import shortcuts
 
 F = TypeVar("F", bound=Callable[..., Any])
 njit: Any = numba.njit  # its declared options are not all that it has

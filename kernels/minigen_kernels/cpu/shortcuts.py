@@ -5,7 +5,7 @@ number that is read of it, all fields of a value are taken out to count the refe
 has code for steps that are negative. It is Python that writes these lines, as text, and LLVM that reads them: they took
 a third of the time. The functions here stand in the place of Numba's and write less. What LLVM makes of it is the same.
 
-They are used with the versions of Numba that ``jit.py`` names. Where Numba has no function of a name, nothing changes.
+They are used with the versions of Numba that are named here; any other compiles as it does for everybody.
 
 Imports: Numba and llvmlite. Read next: ``shortcuts_of_types.py``.
 """
@@ -20,6 +20,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numba
 from llvmlite import ir as llvm
 from numba.core import cgutils, imputils, ir, ir_utils, types
 from numba.core.lowering import Lower
@@ -27,6 +28,8 @@ from numba.core.runtime.context import NRTContext
 from numba.cpython import rangeobj, slicing
 from numba.np import arrayobj
 
+#: Versions of Numba whose compiler this file knows.
+KNOWN = ("0.68.",)
 #: What stands in the place of what: the owner, the name, a function that makes the new one of the old one.
 SHORTCUTS: list[tuple[Any, str, Callable[[Any], Any]]] = []
 
@@ -56,7 +59,9 @@ def shortcuts() -> Iterator[None]:
 
 @functools.cache
 def made() -> list[tuple[Any, str, Any]]:
-    """The owners, the names and the new functions."""
+    """The owners, the names and the new functions; none for a Numba that is not known."""
+    if not numba.__version__.startswith(KNOWN):
+        return []
     return [(owner, name, make(vars(owner)[name])) for owner, name, make in SHORTCUTS if name in vars(owner)]
 
 
