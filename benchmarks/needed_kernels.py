@@ -4,6 +4,9 @@
     python benchmarks/needed_kernels.py ae dcgan            # these; the others keep what they have
     python benchmarks/needed_kernels.py ae --check          # is the list that of today?
 
+How convolutions are computed depends on the size of vector registers, so there is a list for each size, and only that
+of this processor is written or checked.
+
 Runs ``minigen train MODEL --max-steps 1``, each in a process of its own, and notes the kernels that are loaded or
 compiled until the last optimizer has made its update. Writes ``kernels/minigen_kernels/needed.json``, which
 ``kernels/minigen_kernels/ahead.py`` reads. To be run when kernels or their arguments have changed; an old list makes
@@ -28,6 +31,7 @@ import checkout  # noqa: F401
 
 from minigen.algorithms.catalog import MODELS
 from minigen_kernels import ahead
+from minigen_kernels.cpu.lanes import REGISTER_BYTES
 
 
 def called_in_first_step(model: str) -> list[str]:
@@ -63,14 +67,18 @@ def measured_process(answer: Path, model: str) -> None:
         cli.main()
 
 
-def text_of(called: dict[str, list[str]]) -> str:
-    """The list as JSON: all kernels, a line each, and for each model their numbers."""
-    kernels = sorted({kernel for some in called.values() for kernel in some})
+def text_of(lists: dict[str, dict[str, list[str]]]) -> str:
+    """The lists as JSON: all kernels, a line each, and for each size of registers and each model their numbers."""
+    kernels = sorted({kernel for called in lists.values() for some in called.values() for kernel in some})
     numbers = {kernel: number for number, kernel in enumerate(kernels)}
-    lines = [json.dumps(kernel) for kernel in kernels]
-    rows = [f"{json.dumps(name)}: {json.dumps([numbers[k] for k in some])}" for name, some in sorted(called.items())]
-    first, second = (",\n    ".join(some) for some in (lines, rows))
-    return f'{{\n  "kernels": [\n    {first}\n  ],\n  "models": {{\n    {second}\n  }}\n}}\n'
+    lines, parts = ",\n    ".join(map(json.dumps, kernels)), []
+    for size, called in sorted(lists.items()):
+        rows = [
+            f"{json.dumps(name)}: {json.dumps([numbers[k] for k in some])}" for name, some in sorted(called.items())
+        ]
+        inner = ",\n      ".join(rows)
+        parts.append(f'"{size}": {{\n      {inner}\n    }}')
+    return f'{{\n  "kernels": [\n    {lines}\n  ],\n  "models": {{\n    {", ".join(parts)}\n  }}\n}}\n'
 
 
 def main() -> None:
@@ -83,13 +91,17 @@ def main() -> None:
         measured_process(options.measure, options.models[0])
         return
     kept = json.loads(ahead.NEEDED.read_text(encoding="utf-8")) if ahead.NEEDED.exists() else {"models": {}}
-    before = {model: [kept["kernels"][number] for number in numbers] for model, numbers in kept["models"].items()}
-    called = {model: before[model] for model in MODELS if model in before}
+    lists = {
+        size: {model: [kept["kernels"][number] for number in numbers] for model, numbers in models.items()}
+        for size, models in kept["models"].items()
+    }
+    before = lists.get(str(REGISTER_BYTES), {})
+    called = lists[str(REGISTER_BYTES)] = {model: before[model] for model in MODELS if model in before}
     for model in options.models or MODELS:
         called[model] = called_in_first_step(model)
         print(f"{model}: {len(called[model])} kernels", flush=True)
     if not options.check:
-        ahead.NEEDED.write_text(text_of(called), encoding="utf-8")
+        ahead.NEEDED.write_text(text_of(lists), encoding="utf-8")
         print(f"Kept in {ahead.NEEDED}")
     elif called != before:
         sys.exit("needed_kernels.py: the list is out of date: python benchmarks/needed_kernels.py")

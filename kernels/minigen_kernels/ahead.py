@@ -40,6 +40,7 @@ from typing import Any, NoReturn
 from numba.core.sigutils import normalize_signature
 
 from minigen_kernels.cpu import cache
+from minigen_kernels.cpu.lanes import REGISTER_BYTES
 
 NEEDED = Path(__file__).with_name("needed.json")
 SWITCH = "MINIGEN_COMPILE_AHEAD"
@@ -70,9 +71,9 @@ def begin(model: str) -> int:
 
 
 def needed(model: str) -> list[Kernel]:
-    """The kernels of a first step, in order; none for a model that is not in the list."""
+    """The kernels of a first step with registers of this size, in order; none for a model that is not in the list."""
     kept, kernels = json.loads(NEEDED.read_text(encoding="utf-8")), list[Kernel]()
-    for number in kept["models"].get(model, []):
+    for number in kept["models"].get(str(REGISTER_BYTES), {}).get(model, []):
         with contextlib.suppress(KeyError, AttributeError):  # the list is older than the kernels
             kernels.append(found(kept["kernels"][number]))
     return kernels
