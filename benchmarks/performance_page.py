@@ -62,6 +62,22 @@ installed there ([README](../README.md#speed-and-the-gpu)).
 
 
 TRANSFERS = ("h2d", "d2h", "sync")
+FIRST_UPDATES = """## The first update on a machine
+
+Kernels are compiled when they are first called, and kept. Written by `python benchmarks/cold_start.py`: seconds from
+the start of `minigen train MODEL` to the end of its first update, and in brackets the processor seconds of all
+processes. While one process goes through the first step, others on cores that are free compile what it needs next
+(`kernels/minigen_kernels/ahead.py`; `MINIGEN_COMPILE_AHEAD=0` turns that off).
+"""
+
+ACCURACY = """## Accuracy
+
+Written by `python benchmarks/accuracy.py`: the largest error of any element against the same in float64, relative to
+the largest magnitude of the result; of the gradients that of the worst. Which way a convolution takes - frames,
+windows, transformed tiles, spectra - depends on its shape; the rows are chosen so that each is taken by some. Half of
+the last digit of float32 is 6e-8.
+"""
+
 LAUNCHES = """## Launches of a step on a GPU
 
 A launch costs the host 5 to 10 us, whatever its size, so the step of a small model takes as long as its launches do.
@@ -196,15 +212,7 @@ def accuracy(found: dict[str, Any]) -> str:
         worst = [max((errors.get(kind, 0.0) for errors in gradients), default=0.0) for kind in ("minigen", "torch")]
         pairs = [call["result"].get(kind, 0.0) for kind in ("minigen", "torch")] + worst
         rows.append([name, *(f"{error:.1e}" if error else "-" for error in pairs)])
-    return f"""## Accuracy
-
-Written by `python benchmarks/accuracy.py` on {place(found["machine"])}: the largest error of any element against the
-same in float64, relative to the largest magnitude of the result; of the gradients that of the worst. Which way a
-convolution takes - frames, windows, transformed tiles, spectra - depends on its shape; the rows are chosen so that each
-is taken by some. Half of the last digit of float32 is 6e-8.
-
-{table(rows)}
-"""
+    return f"### {place(found['machine'])}: errors\n\n{table(rows)}\n"
 
 
 def first_updates(found: dict[str, Any]) -> str:
@@ -213,16 +221,8 @@ def first_updates(found: dict[str, Any]) -> str:
     for model, states in found["models"].items():
         cells = [f"{states[s]['seconds']:.1f} ({states[s]['cpu_seconds']:.1f})" for s in ("warm", "alone", "compiling")]
         rows.append([model, *cells])
-    return f"""## The first update on a machine
-
-Kernels are compiled when they are first called, and kept. Written by `python benchmarks/cold_start.py` on
-{place(found["machine"])}, {found["machine"]["cores"]} cores: seconds from the start of `minigen train MODEL` to the
-end of its first update, and in brackets the processor seconds of all processes. While one process goes through the
-first step, others on cores that are free compile what it needs next (`kernels/minigen_kernels/ahead.py`;
-`MINIGEN_COMPILE_AHEAD=0` turns that off). {found["note"]}
-
-{table(rows)}
-"""
+    cores = found["machine"]["cores"]
+    return f"### {place(found['machine'])}, {cores} cores: first updates\n\n{found['note']}\n\n{table(rows)}\n"
 
 
 def ranks(found: dict[str, Any]) -> str:
@@ -264,11 +264,9 @@ def page(folder: Path) -> str:
     if several or shared:
         parts += ["## Threads\n", *(threads(single[where(r)], r) for r in several), *map(serial_shares, shared)]
     parts += [ranks(json.loads(p.read_text(encoding="utf-8"))) for p in sorted(folder.glob("data-parallel-*.json"))]
-    parts += [
-        first_updates(json.loads(p.read_text(encoding="utf-8"))) for p in sorted(folder.glob("cold-start-*.json"))
-    ]
-    accuracies = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("accuracy-*.json"))]
-    parts += [accuracy(found) for found in accuracies]
+    for head, name, write_part in ((FIRST_UPDATES, "cold-start", first_updates), (ACCURACY, "accuracy", accuracy)):
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"{name}-*.json"))]
+        parts += [head, *map(write_part, found)] if found else []
     parts += [launches(), GRAPHS]
     for result in results:
         n = result["run"]["threads"]
