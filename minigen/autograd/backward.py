@@ -157,8 +157,8 @@ def _add_gradients(
     if len(gxs) != len(inputs):
         name = type(function).__name__
         raise GradientError(f"{name}.backward returned {len(gxs)} gradients for {len(inputs)} inputs")
-    for x, gx, asked in zip(inputs, gxs, needed):
-        if gx is None or not asked:
+    for i, (x, gx) in enumerate(zip(inputs, gxs)):
+        if gx is None or not needed[i]:
             continue
         wanted, key = x.data, id(x)
         given = gx.data if isinstance(gx, Tensor) else None
@@ -168,7 +168,7 @@ def _add_gradients(
             or (given.dtype is not wanted.dtype and given.dtype != wanted.dtype)
             or (type(given) is not type(wanted) and gx.device != x.device)
         ):
-            name, i = type(function).__name__, [id(x) for x in inputs].index(key)
+            name = type(function).__name__
             what = "like the input" if isinstance(gx, Tensor) else "a Tensor like the input"
             raise GradientError(f"{name}.backward: the gradient of input {i} must be {what}, {x!r}; got {gx!r}")
         before = gradients.get(key)

@@ -30,7 +30,17 @@ from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.frame import filled_up
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import is_channels_last
-from minigen_kernels.cpu.window import Part, Side, cell_places, filled_with, flattened, packing, phases, pixels, windows
+from minigen_kernels.cpu.window import (
+    Part,
+    Side,
+    cell_places,
+    filled_with,
+    flattened,
+    frame_sides,
+    packing,
+    pixels,
+    windows,
+)
 from minigen_kernels.cpu.window_groups import CHUNK, MOST_LANES, PIECES, Packing, sum_groups, weight_groups
 
 #: What the frame of a group of samples may take: half of the second-level cache, which weights and results share.
@@ -70,10 +80,7 @@ def plan(
     N, C, H, W = shape
     Cg, lanes = C // groups, REGISTER_BYTES // itemsize
     out_hw = geometry.hw if transposed else geometry.out_hw
-    rows, columns = phases(geometry) if transposed else windows(geometry)
-    whole = last and not rows.lead + columns.lead and rows.length <= H and columns.length <= W
-    if whole:
-        rows, columns = rows._replace(length=H), columns._replace(length=W)
+    rows, columns, whole = frame_sides(geometry, transposed, (H, W), last)
     row_pitch = columns.length * C
     sample = rows.length * row_pitch
     order: dict[tuple[int, int], int] = {}

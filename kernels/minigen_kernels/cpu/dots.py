@@ -45,7 +45,7 @@ from minigen_kernels.cpu.lanes import (
 from minigen_kernels.cpu.layout import is_channels_last
 from minigen_kernels.cpu.threads import share
 from minigen_kernels.cpu.tile import rows_from, zeros
-from minigen_kernels.cpu.window import Part, cell_places, flattened, packing, phases, pixels, windows
+from minigen_kernels.cpu.window import Part, cell_places, flattened, frame_sides, packing, pixels
 from minigen_kernels.cpu.window_groups import MOST_LANES, PIECES, Packing, pack
 from minigen_kernels.cpu.window_sums import moved
 
@@ -164,10 +164,7 @@ def plan(shape: tuple[int, ...], last: bool, K: int, transposed: bool, geometry:
     N, C, H, W = shape
     lanes = REGISTER_BYTES // itemsize
     out_hw = geometry.hw if transposed else geometry.out_hw
-    rows, columns = phases(geometry) if transposed else windows(geometry)
-    whole = last and not rows.lead + columns.lead and rows.length <= H and columns.length <= W
-    if whole:
-        rows, columns = rows._replace(length=H), columns._replace(length=W)
+    rows, columns, whole = frame_sides(geometry, transposed, (H, W), last)
     row_pitch = columns.length * C
     sample = rows.length * row_pitch
     samples = max(1, min(N, GROUP_BYTES // (sample * itemsize), -(-N // PIECES)))

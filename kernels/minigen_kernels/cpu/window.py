@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigen_kernels import Array
+from minigen_kernels import Array, Pair
 from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.frame import filled_up, spread_axis
 from minigen_kernels.cpu.window_groups import Packing
@@ -68,6 +68,18 @@ def phases(geometry: Geometry) -> tuple[Side, Side]:
     hw, out_hw, *others = geometry
     rows, columns = (spread_side(*axis) for axis in zip(out_hw, hw, *others))
     return rows, columns
+
+
+def frame_sides(geometry: Geometry, transposed: bool, hw: Pair, last: bool) -> tuple[Side, Side, bool]:
+    """Both axes of a convolution's frame, and whether images of that size, channels `last`, are read without a copy.
+
+    Then a place of the frame is a cell of the image, and the frame is as large.
+    """
+    rows, columns = phases(geometry) if transposed else windows(geometry)
+    whole = last and not rows.lead + columns.lead and rows.length <= hw[0] and columns.length <= hw[1]
+    if whole:
+        rows, columns = rows._replace(length=hw[0]), columns._replace(length=hw[1])
+    return rows, columns, whole
 
 
 class Part(NamedTuple):
