@@ -17,6 +17,12 @@ threads, and one thread goes through the same pieces with the same code. So the 
 thread, if no piece reads what another writes. In a sum over all, each piece writes its part to a place of its own, and
 the kernel adds the parts in order. With one thread, `share` is a loop; with more see ``workers.py``.
 
+Subnormal numbers, those below 1.2e-38 in float32, take an Intel processor some 150 cycles each instead of a fraction of
+one. A decoder that is sure of its pixels has millions of them: its sigmoids are nearly 0, and so are their gradients.
+So the pieces of `share` - products, convolutions, sums, updates of optimizers - read and write them as zeros on x86
+processors, as kernels of CuPy do. Those of `njit_shared`, functions of single numbers, keep them. After each piece the
+processor is as before, because programs around minigen may count on subnormal numbers.
+
 Imports: Numba and llvmlite, ``jit.py``, ``lanes.py``, ``workers.py``. Read next: ``workers.py``.
 """
 
@@ -25,9 +31,11 @@ Imports: Numba and llvmlite, ``jit.py``, ``lanes.py``, ``workers.py``. Read next
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from llvmlite import ir
@@ -43,6 +51,8 @@ PIECE = 1 << 14
 #: About how many slices a large array has: long ones are faster than short ones, where memory is the limit.
 SLICES = 16
 BYTES = ir.IntType(8).as_pointer()
+#: Bits of the register MXCSR of x86 processors: subnormal results become zeros, subnormal arguments are read as zeros.
+FLUSH = 1 << 15 | 1 << 6
 #: Code of a range of the work: function(arguments, first, last), 0 if no error was raised.
 CODE = ir.FunctionType(INT, [BYTES, WORD, WORD])
 
@@ -62,7 +72,8 @@ def njit_shared(piece: int = PIECE, **options: Any) -> Callable[[Callable[..., N
         else:
             head, args, work = names[0], names, "share_slices(body"
         parameters = ", ".join(dict.fromkeys([head, *args]))
-        scope = {"share": share, "share_slices": share_slices, "piece": piece, "body": njit_inner(**options)(function)}
+        scope: dict[str, Any] = {"share": share_exactly, "share_slices": share_slices, "piece": piece}
+        scope["body"] = njit_inner(**options)(function)
         exec(f"def kernel({parameters}): {work}, ({', '.join(args)},))", scope)
         kernel: Any = scope["kernel"]
         functools.update_wrapper(kernel, function)
@@ -78,10 +89,21 @@ def share(typing_context: Any, body: Any, count: Any, piece: Any, args: Any) -> 
 
     `body` is compiled by Numba and returns nothing; `args` is a tuple. MemoryError if a piece raises an error.
     """
+    return _sharing(typing_context, body, args, flush=True)
+
+
+@intrinsic
+def share_exactly(typing_context: Any, body: Any, count: Any, piece: Any, args: Any) -> Any:
+    """As `share`, with subnormal numbers."""
+    return _sharing(typing_context, body, args, flush=False)
+
+
+def _sharing(typing_context: Any, body: Any, args: Any, flush: bool) -> tuple[Any, Any]:
+    """The typing and code of `share` and `share_exactly`."""
     signature = typing_context.resolve_function_type(body, (types.intp, types.intp, *args), {})
 
     def generate(context: Any, builder: Any, outer: Any, values: Any) -> Any:
-        _share_pieces(context, builder, body, signature, args, *values[1:])
+        _share_pieces(context, builder, body, signature, args, flush, *values[1:])
         return context.get_dummy_value()
 
     return types.void(body, types.intp, types.intp, args), generate
@@ -104,7 +126,7 @@ def share_slices(typing_context: Any, body: Any, args: Any) -> Any:
         numbers = builder.sdiv(array.nitems, _larger(builder, length, 1))  # in one place of the axis
         piece = builder.sdiv(ir.Constant(WORD, PIECE), _larger(builder, numbers, 1))
         piece = _larger(builder, _larger(builder, piece, builder.mul(parts, ir.Constant(WORD, unit))), 1)
-        _share_pieces(context, builder, body, signature, args, length, piece, values[1])
+        _share_pieces(context, builder, body, signature, args, False, length, piece, values[1])
         return context.get_dummy_value()
 
     return types.void(body, args), generate
@@ -116,13 +138,21 @@ def _larger(builder: Any, a: Any, b: Any) -> Any:
 
 
 def _share_pieces(
-    context: Any, builder: Any, body: Any, signature: Any, args: Any, count: Any, piece: Any, tuple_value: Any
+    context: Any,
+    builder: Any,
+    body: Any,
+    signature: Any,
+    args: Any,
+    flush: bool,
+    count: Any,
+    piece: Any,
+    tuple_value: Any,
 ) -> None:
     """Builds the code of `share` and, if `body` takes no range, of `share_slices`."""
     members = ir.LiteralStructType([context.get_value_type(kind) for kind in args])
     compiled = body.dispatcher.overloads[signature.args]
     context.add_linking_libs([compiled.library])
-    function = _piece_function(context, builder.module, compiled, signature, args, members)
+    function = _piece_function(context, builder.module, compiled, signature, args, members, flush)
     data = cgutils.alloca_once(builder, members)
     for i, value in enumerate(cgutils.unpack_tuple(builder, tuple_value)):
         builder.store(value, cgutils.gep_inbounds(builder, data, 0, i))
@@ -131,10 +161,13 @@ def _share_pieces(
         context.call_conv.return_user_exc(builder, MemoryError, ("a part of a kernel failed",))
 
 
-def _piece_function(context: Any, module: Any, compiled: Any, signature: Any, kinds: Any, members: Any) -> Any:
+def _piece_function(
+    context: Any, module: Any, compiled: Any, signature: Any, kinds: Any, members: Any, flush: bool
+) -> Any:
     """A new CODE in the module: it calls `compiled` with the range and the arguments, which are `members` in memory.
 
-    It is inlined nowhere: whoever goes through the pieces, the code is the same.
+    With `flush` subnormal numbers are zeros meanwhile. It is inlined nowhere: whoever goes through the pieces, the code
+    is the same.
     """
     function = ir.Function(module, CODE, module.get_unique_name(f"piece.{compiled.fndesc.unique_name}"))
     function.linkage = "internal"
@@ -149,9 +182,28 @@ def _piece_function(context: Any, module: Any, compiled: Any, signature: Any, ki
                 args[i] = _slice(context, builder, kind, args[i], first, last)
     else:
         args = [first, last, *args]
-    status, _ = context.call_internal_no_propagate(builder, compiled.fndesc, signature, args)
+    with _flushed(builder) if flush else contextlib.nullcontext():
+        status, _ = context.call_internal_no_propagate(builder, compiled.fndesc, signature, args)
     builder.ret(builder.zext(status.is_error, INT))
     return function
+
+
+@contextlib.contextmanager
+def _flushed(builder: Any) -> Iterator[None]:
+    """What is built inside reads and writes subnormal numbers as zeros, on x86 processors."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        yield
+        return
+    kind = ir.FunctionType(ir.VoidType(), [BYTES])
+    read, write = (
+        cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{name}") for name in ("stmxcsr", "ldmxcsr")
+    )
+    before, inside = cgutils.alloca_once(builder, INT), cgutils.alloca_once(builder, INT)
+    builder.call(read, [builder.bitcast(before, BYTES)])
+    builder.store(builder.or_(builder.load(before), ir.Constant(INT, FLUSH)), inside)
+    builder.call(write, [builder.bitcast(inside, BYTES)])
+    yield
+    builder.call(write, [builder.bitcast(before, BYTES)])
 
 
 def _slice(context: Any, builder: Any, kind: Any, value: Any, first: Any, last: Any) -> Any:
