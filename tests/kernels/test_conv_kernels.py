@@ -20,7 +20,8 @@ from minigen_kernels.cpu import conv as cpu_conv
 from minigen_kernels.cpu import frame as cpu_frame
 from minigen_kernels.cpu import frame_sums as cpu_sums
 from minigen_kernels.cpu import spectral as cpu_spectral
-from minigen_kernels.cpu.circle import Geometry, spectral_is_faster
+from minigen_kernels.cpu.choice import spectral_is_faster
+from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.frame import window_axis
 
 ROOMS = [reference, cpu]
@@ -119,9 +120,9 @@ def test_one_cell_kernels_see_zeros_outside(room, stride):
 
 #: Layers of which all three kernels are done by spectra, with a stride, groups, a dilation.
 CIRCLES = [  # as LAYERS
-    (33, 1, 48, 40, (7, 7), (5, 5), (7, 7), (1, 1), (2, 2), (1, 1)),
+    (49, 1, 72, 56, (7, 7), (5, 5), (7, 7), (1, 1), (2, 2), (1, 1)),
     (64, 1, 96, 128, (14, 13), (5, 6), (7, 7), (2, 2), (2, 2), (1, 2)),
-    (40, 2, 64, 56, (8, 6), (5, 4), (8, 7), (1, 1), (2, 2), (1, 1)),
+    (72, 2, 80, 72, (8, 6), (5, 4), (8, 7), (1, 1), (2, 2), (1, 1)),
     (64, 1, 80, 96, (7, 9), (5, 5), (7, 9), (1, 1), (4, 4), (2, 2)),
 ]
 

@@ -20,7 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from minigen_kernels import cpu
 from minigen_kernels.calls import IDS, arguments, produced
-from minigen_kernels.cpu.circle import Geometry, spectral_is_faster
+from minigen_kernels.cpu.choice import spectral_is_faster
+from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.threads import PIECE, njit_shared, share
 

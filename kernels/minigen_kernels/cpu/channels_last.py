@@ -10,10 +10,10 @@ The gradient in x is the same for each phase of its result (``frame.spread_axis`
 a row is what one weight meets in all samples, read from the frame; the second matrix is g, copied to panels.
 
 Images may come in both layouts; a result is channels last (``layout.py``). What fits the second-level cache is worked
-through at a time: groups of samples. Groups and the order of all sums depend only on the shapes.
+through at a time: groups of samples. The order of all sums depends only on the shapes.
 
-Imports: NumPy, ``circle.py``, ``frame.py``, ``layout.py``, ``window.py``, ``window_groups.py``, ``window_sums.py``.
-Specification: ``../reference/conv.py``. Read next: ``window.py``.
+Imports: NumPy, ``circle.py``, ``frame.py``, ``layout.py``, ``product.py``, ``window.py``, ``window_groups.py``,
+``window_sums.py``. Specification: ``../reference/conv.py``. Read next: ``window.py``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.frame import filled_up
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import is_channels_last
+from minigen_kernels.cpu.product import second_cache
 from minigen_kernels.cpu.window import (
     Part,
     Side,
@@ -43,8 +44,10 @@ from minigen_kernels.cpu.window import (
 )
 from minigen_kernels.cpu.window_groups import CHUNK, MOST_LANES, PIECES, Packing, sum_groups, weight_groups
 
-#: What the frame of a group of samples may take: half of the second-level cache, which weights and results share.
+#: What the frame of a group of samples may take where the order of sums depends on it: half of a second-level cache.
 GROUP_BYTES = 1 << 18
+#: The fewest pixels of a group, if they fit into half of the cache: for each group all weights are read once more.
+FEWEST_PIXELS = 96
 #: Results with more bytes for a pixel are copied to blocks of channels: they would be read a cache line for each pixel.
 DIRECT_BYTES = 128
 #: Sums of a gradient in w that a piece of the work may have for itself.
@@ -97,7 +100,8 @@ def plan(
             parts.append(Part(levels, len(order) * Cg, tuple(row), tuple(column)))
         for (u, _), (v, _) in product(row_taps, column_taps):
             order[u, v] = len(order)
-    samples = _samples_in_group(N, sample * itemsize, 1)
+    fewest = -(-FEWEST_PIXELS // (out_hw[0] * out_hw[1]))
+    samples = _samples_in_group(N, sample * itemsize, fewest, second_cache() // 2)
     places, targets, table = [np.zeros(0, int)], [np.zeros(0, int)], []
     for part in parts:
         begins = []
@@ -142,9 +146,9 @@ def _panels(
     return np.array(table, int), np.concatenate(weight_places)
 
 
-def _samples_in_group(N: int, sample_bytes: int, fewest: int) -> int:
+def _samples_in_group(N: int, sample_bytes: int, fewest: int, group_bytes: int) -> int:
     """How many samples are worked on at a time: as many as fit, and enough groups for some threads."""
-    return max(1, min(N, GROUP_BYTES // max(sample_bytes, 1), max(fewest, -(-N // PIECES))))
+    return max(1, min(N, group_bytes // max(sample_bytes, 1), max(fewest, -(-N // PIECES))))
 
 
 def correlate(
@@ -219,7 +223,7 @@ def weight_plan(
     block = (r // together) * cut + within // width
     order = block * high * width + (r % together) * run + within % width
     cells = row[2] * column[2]
-    samples = _samples_in_group(N, (sample + cells * K) * itemsize, CHUNK // cells)
+    samples = _samples_in_group(N, (sample + cells * K) * itemsize, CHUNK // cells, GROUP_BYTES)
     size = len(sources) * high * width
     pieces = min(PIECES, -(-N // samples)) if groups * size <= OWN_SUMS else 1
     part = Part((0,) * 6, 0, tuple(row), tuple(column))

@@ -1,4 +1,4 @@
-"""The geometry of circular convolution, and the choice between it and the direct way.
+"""The geometry of circular convolution.
 
 A circular convolution of period L wraps around at the edges. With enough zero padding it equals the linear one, and the
 discrete Fourier transform diagonalises it. ``spectral.py`` uses this; here are the transforms, as real matrices with
@@ -19,7 +19,6 @@ Imports: NumPy, ``frame.py``. Read next: ``spectral.py``.
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -28,11 +27,6 @@ import numpy as np
 from minigen_kernels import Array, Pair
 from minigen_kernels.cpu.frame import Axis, spread_axis, window_axis
 
-#: The cost of a product in a transform and of one of spectra, relative to a product of the direct way: fitted to the
-#: times of 270 layers on an x86 processor, so that the spectral way, where it is chosen, is hardly ever slower.
-TRANSFORM_COST, SPECTRUM_COST = 2.4, 1.4
-#: Below this number of direct products the direct way is used.
-FEWEST_PRODUCTS = 1 << 20
 #: The limit in bytes for the spectra of this many samples or kernels.
 FEWEST_IN_BLOCK, SPECTRA_BYTES = 64, 1 << 25
 
@@ -97,21 +91,16 @@ class Circle(NamedTuple):
     taps: PhaseMap
 
 
-@lru_cache(maxsize=1024)
-def spectral_is_faster(N: int, C: int, K: int, geometry: Geometry, itemsize: int, transposed: bool) -> bool:
-    """Whether the spectral way is cheaper, for N samples of a group with C channels and K results.
+class SpectralSteps(NamedTuple):
+    """How many multiplications of spectra and in transforms there are, and how many numbers of spectra."""
 
-    Both are counted in products. It is for many channels, results and samples, because each number is transformed only
-    once.
-    """
-    direct = N * C * K
-    for axis in geometry.spread() if transposed else geometry.window():
-        direct *= sum(line.size * len(met) for line, met in axis.results)
-    return max(spectral_cost(N, C, K, geometry, itemsize), FEWEST_PRODUCTS) < direct
+    products: int
+    transforms: int
+    numbers: int
 
 
-def spectral_cost(N: int, C: int, K: int, geometry: Geometry, itemsize: int) -> float:
-    """What the spectral way costs, counted in products of the direct one; infinite if the spectra are too large."""
+def spectral_steps(N: int, C: int, K: int, geometry: Geometry, itemsize: int) -> SpectralSteps | None:
+    """What the spectral way does for N samples with C channels and K results; None if the spectra are too large."""
     phases, cells, taps, frequencies, own_negative = 1, 1, 1, 1, 1
     for ring in _circular_axes(geometry):
         phases *= len(ring.cells)
@@ -119,12 +108,11 @@ def spectral_cost(N: int, C: int, K: int, geometry: Geometry, itemsize: int) -> 
         taps *= len(ring.kernel)
         frequencies *= ring.size
         own_negative *= 2 - ring.size % 2
-    waves = own_negative + 3 * (frequencies - own_negative) // 2
-    block = min(FEWEST_IN_BLOCK, max(N, K)) * waves * max(phases * C, K) * itemsize
-    if block > SPECTRA_BYTES:
-        return math.inf
-    transforms = waves * (phases * C * (N * cells + K * taps) + N * K * geometry.out_hw[0] * geometry.out_hw[1])
-    return TRANSFORM_COST * transforms + SPECTRUM_COST * waves * phases * N * C * K
+    waves, C = own_negative + 3 * (frequencies - own_negative) // 2, phases * C
+    if min(FEWEST_IN_BLOCK, max(N, K)) * waves * max(C, K) * itemsize > SPECTRA_BYTES:
+        return None
+    transforms = C * (N * cells + K * taps) + N * K * geometry.out_hw[0] * geometry.out_hw[1]
+    return SpectralSteps(waves * N * C * K, waves * transforms, waves * (N * C + C * K + N * K))
 
 
 @lru_cache(maxsize=64)

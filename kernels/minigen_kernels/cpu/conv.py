@@ -1,8 +1,8 @@
 """Convolution and its two adjoints on the CPU, mostly without im2col.
 
 A convolution is a matrix product whose second matrix is read from the zero-padded image, shifted, instead of from one
-copy of the image for each offset (u, v) of the kernel. There are eight ways to compute it; `choice.tile_size`,
-`columns.pays` and `algorithm` choose.
+copy of the image for each offset (u, v) of the kernel. There are eight ways to compute it; ``choice.py`` and
+`algorithm` choose.
 
 * "windows", the usual one (``channels_last.py``): the numbers of all channels at a pixel are neighbours. The sums of a
   few pixels and of some registers of result channels are kept in registers.
@@ -15,11 +15,10 @@ copy of the image for each offset (u, v) of the kernel. There are eight ways to 
 * "depthwise" (``depthwise.py``): as many groups as channels, which lie last.
 * Minimal filters (``winograd.py``): with many channels, tiles of results take a quarter to a half of the
   multiplications.
-* "spectra" (``spectral.py``): with large kernels and many channels, products of spectra take less work;
-  `circle.spectral_is_faster` compares the numbers of products.
+* "spectra" (``spectral.py``): with large kernels and many channels, products of spectra take less work.
 * "product": a kernel of 1 x 1 on channels that come first is a matrix product for each sample (``stack.py``). Where
   channels are last, its gradients are products, too, with a row for each pixel.
-* "columns" (``columns.py``): one small image is copied for each offset after all, where weights are many more.
+* "columns" (``columns.py``): images are copied for each offset after all, where there are fewer pixels than weights.
 
 The adjoint in x is the same sum over a frame of g, once for each phase of its result. The adjoint in w multiplies a
 frame of x with the gradients of the results at the same places; with few channels see ``thin.py``. Images may come
@@ -47,13 +46,13 @@ from minigen_kernels import Array, Pair, as_ncl
 from minigen_kernels.cpu import columns, depthwise, dots, spectral, thin, window_sums, winograd
 from minigen_kernels.cpu.activation import bias_act
 from minigen_kernels.cpu.channels_last import correlate, weight_grad
-from minigen_kernels.cpu.choice import tile_size
-from minigen_kernels.cpu.circle import Geometry, circle, spectral_is_faster
+from minigen_kernels.cpu.choice import columns_pay, spectral_is_faster, tile_size
+from minigen_kernels.cpu.circle import Geometry, circle
 from minigen_kernels.cpu.frame import Frame, filled_up
 from minigen_kernels.cpu.frame_sums import sum_in_frames, taps_at_once
 from minigen_kernels.cpu.gemm import matmul
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
-from minigen_kernels.cpu.layout import as_channels_first, as_channels_last, is_channels_last, lies_last
+from minigen_kernels.cpu.layout import as_channels_first, as_channels_last, is_channels_last, lies_last, like
 from minigen_kernels.cpu.stack import multiply_stack
 from minigen_kernels.cpu.taps import dot_of_taps
 from minigen_kernels.cpu.upsample import upsample_nearest2d
@@ -79,9 +78,10 @@ def conv2d(
     """Cross-correlation and, with a bias, what ends it: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
     K, Cg, kh, kw = w.shape
     geometry = Geometry(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation)
-    if columns.pays(len(x), K, groups, geometry) and x.size:
-        y = columns.conv2d(x, np.ascontiguousarray(w), geometry)
-        return y if b is None else bias_act(as_ncl(y), b, activation, slope).reshape(y.shape)
+    if columns_pay(len(x), Cg, K // groups, groups, geometry, x.itemsize, transposed=False):
+        y = columns.conv2d(x, w, geometry)
+        y = y if b is None else bias_act(as_ncl(y), b, activation, slope).reshape(y.shape)
+        return like(y, x)
     if m := tile_size(len(x), Cg, K // groups, groups, geometry, x.itemsize, transposed=False):
         return _ended(partial(winograd.conv2d, x, w, out_hw, stride, padding, m), b, activation, slope)
     way = algorithm(x.shape[0], Cg, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=False)
@@ -117,6 +117,10 @@ def conv_transpose2d(
     geometry = Geometry(out_hw, g.shape[2:], (kh, kw), stride, padding, dilation)
     if b is None and _same_cells(geometry, groups) and lies_last(g):
         return matmul(_by_pixel(g), w.reshape(K, Cg)).reshape(len(g), *out_hw, Cg).transpose(0, 3, 1, 2)
+    if columns_pay(len(g), Cg, K // groups, groups, geometry, g.itemsize, transposed=True):
+        gx = columns.conv_transpose2d(g, w, geometry)
+        gx = gx if b is None else bias_act(as_ncl(gx), b, activation, slope).reshape(gx.shape)
+        return like(gx, g)
     if m := tile_size(len(g), Cg, K // groups, groups, geometry, g.itemsize, transposed=True):
         return _ended(partial(winograd.conv_transpose2d, g, w, out_hw, stride, padding, m), b, activation, slope)
     way = algorithm(g.shape[0], Cg, K // groups, groups, geometry, g.itemsize, lies_last(g), transposed=True)
@@ -149,6 +153,8 @@ def conv2d_weight_grad(
     geometry = Geometry(x.shape[2:], g.shape[2:], kernel_hw, stride, padding, dilation)
     if _same_cells(geometry, groups) and is_channels_last(x):
         return matmul(_by_pixel(g).T, _by_pixel(x)).reshape(K, C, 1, 1)
+    if columns_pay(N, C // groups, K // groups, groups, geometry, x.itemsize, transposed=None):
+        return columns.weight_grad(x, g, geometry)
     if m := tile_size(N, C // groups, K // groups, groups, geometry, x.itemsize, transposed=None):
         return winograd.conv2d_weight_grad(x, g, kernel_hw, stride, padding, m)
     way = algorithm(N, C // groups, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=None)
@@ -161,8 +167,7 @@ def conv2d_weight_grad(
     x, g = as_channels_first(x), as_channels_first(g)
     if way == "spectra":
         return spectral.conv2d_weight_grad(x, g, kernel_hw, groups, circle(geometry, x.dtype))
-    rows, columns = geometry.window()
-    frame = Frame(x, groups, K, rows, columns, DOT_GROUP_BYTES)
+    frame = Frame(x, groups, K, *geometry.window(), DOT_GROUP_BYTES)
     (part,) = frame.parts
     offsets = frame.offsets(part)
     T = len(offsets)
@@ -189,7 +194,7 @@ def algorithm(
     """
     if transposed is not None and _one_cell(geometry, groups) and not last:
         return "product"
-    if spectral_is_faster(N, C, K, geometry, itemsize, transposed=bool(transposed)):
+    if spectral_is_faster(N, C, K, geometry, itemsize, transposed):
         return "spectra"
     lanes = REGISTER_BYTES // itemsize
     if C == K == 1 and groups >= lanes:

@@ -17,7 +17,7 @@ import numpy as np
 from minigen_kernels import Array
 from minigen_kernels.cpu import winograd
 from minigen_kernels.cpu.channels_last import correlate
-from minigen_kernels.cpu.choice import Costs, direct_cost, filter_steps
+from minigen_kernels.cpu.choice import Costs, filter_steps, windows_cost
 from minigen_kernels.cpu.circle import Geometry
 
 #: N, C, K, size of the image, size of the kernel, stride: of each, tiles of 2 x 2 and of 4 x 4.
@@ -39,7 +39,7 @@ def measured_costs() -> Costs:
         x, g = (_last(rng.normal(size=(N, a, n, n))) for a, n in ((C, size), (K, size // s)))
         w = rng.normal(size=(K, C, k, k)).astype(np.float32)
         seconds = _shortest(partial(correlate, x, w, False, geometry, 1))
-        direct.append(seconds / direct_cost(N, C, K, geometry, False))
+        direct.append(seconds / windows_cost(N, C, K, geometry, False))
         for m in (2, 4):
             shared = geometry.stride, geometry.padding, m
             for transposed, way in (
