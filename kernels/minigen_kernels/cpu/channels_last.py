@@ -10,7 +10,8 @@ The gradient in x is the same for each phase of its result (``frame.spread_axis`
 a row is what one weight meets in all samples, read from the frame; the second matrix is g, copied to panels.
 
 Images may come in both layouts; a result is channels last (``layout.py``). What fits the second-level cache is worked
-through at a time: groups of samples. The order of all sums depends only on the shapes.
+through at a time: groups of samples or, if all samples together are less than the weights, panels. The order of all
+sums depends only on the shapes.
 
 Imports: NumPy, ``circle.py``, ``frame.py``, ``layout.py``, ``product.py``, ``window.py``, ``window_groups.py``,
 ``window_sums.py``. Specification: ``../reference/conv.py``. Read next: ``window.py``.
@@ -101,7 +102,8 @@ def plan(
         for (u, _), (v, _) in product(row_taps, column_taps):
             order[u, v] = len(order)
     fewest = -(-FEWEST_PIXELS // (out_hw[0] * out_hw[1]))
-    samples = _samples_in_group(N, sample * itemsize, fewest, second_cache() // 2)
+    few = N * sample <= C * Kg * geometry.kernel_hw[0] * geometry.kernel_hw[1]  # less than the weights: one group
+    samples = N if few else _samples_in_group(N, sample * itemsize, fewest, second_cache() // 2)
     places, targets, table = [np.zeros(0, int)], [np.zeros(0, int)], []
     for part in parts:
         begins = []

@@ -1,9 +1,9 @@
 """A convolution in windows, group after group of samples: all of it in one call, which threads share.
 
 What frames and panels are: ``channels_last.py``. A piece of the work is some groups of samples, which have a frame of
-their own. A single group is worked on by all threads: they share its copies and sums (``panels.py``,
-``window_sums.py``). In the gradient in w each piece adds up sums of its own, and these are added in order, if they are
-small; else all groups are one piece. Pieces depend on shapes alone.
+their own. Of a single group it is some panels, whose weights are copied when they are needed. In the gradient in w each
+piece adds up sums of its own, and these are added in order, if they are small; else all groups are one piece. Pieces
+depend on shapes alone.
 
 Imports: Numba, ``lanes.py``, ``layout.py``, ``panels.py``, ``threads.py``, ``window_sums.py``. Read next:
 ``panels.py``.
@@ -73,6 +73,22 @@ def sum_groups(
     facts: terms of a pixel, columns of `pack_weights`, numbers of a sample of y.
     """
     terms, columns, _ = facts
+    bias = np.zeros(0 if end == PLAIN else len(b) + MOST_LANES, images.dtype)
+    if end != PLAIN:
+        for k in range(len(b)):
+            bias[k] = b[k]
+    samples, groups = counts[0], -(-counts[0] // counts[1])
+    if groups == 1:
+        frame = np.zeros(0 if whole else counts[2], images.dtype)
+        if not whole:
+            pack(images, 0, samples, packing, cells, frame)
+        pixels = images if whole else frame
+        for panel in panels:
+            share(
+                _panel_part, -(-panel[2] // panel[3]), 1,
+                (pixels, samples, parts, places, targets, w, panel, outer, weight_places, facts, bias, y, end, slope),
+            )  # fmt: skip
+        return
     last = panels[len(panels) - 1]
     packed = np.empty(last[5] + -(-last[2] // last[3]) * last[3] * terms, images.dtype)
     for j in range(len(panels)):
@@ -80,15 +96,51 @@ def sum_groups(
         matrices = (outer[0], outer[1], outer[2] * width)
         there = weight_places[first:]
         pack_weights(w, start, matrices, size, columns, there, packed[at:], terms * width, width)
-    bias = np.zeros(0 if end == PLAIN else len(b) + MOST_LANES, images.dtype)
-    if end != PLAIN:
-        for k in range(len(b)):
-            bias[k] = b[k]
-    groups = -(-counts[0] // counts[1])
     share(
         _sum_part, groups, -(-groups // PIECES),
         (images, whole, packing, cells, counts, parts, places, targets, packed, panels, facts, bias, y, end, slope),
     )  # fmt: skip
+
+
+@njit_inner()
+def _panel_part(
+    begin: int, stop: int, pixels: Array, samples: int, parts: Array, places: Array, targets: Array, w: Array,
+    panel: Array, outer: tuple[int, int, int], weight_places: Array, facts: tuple[int, int, int], bias: Array,
+    y: Array, end: int, slope: float,
+) -> None:  # fmt: skip
+    """Panels begin, ..., stop - 1 of a row of `panels`: what is copied and used at once stays in the second cache."""
+    terms, columns, _ = facts
+    channel, first, many, width, start, _, there = to_fixed_tuple(panel, 7)
+    packed = np.empty(width * terms, pixels.dtype)
+    for q in range(begin, stop):
+        k, size = first + q * width, min(width, many - q * width)
+        matrices = (outer[0], outer[1], outer[2] * width)
+        pack_weights(
+            w, start + q * width * columns, matrices, size, columns, weight_places[there:], packed, terms * width, width
+        )
+        _sum_parts(
+            pixels[channel:], parts, samples, True, places, targets, packed, width, terms * width, y[k:], size,
+            bias[min(k, len(bias)) :], end, slope,
+        )  # fmt: skip
+
+
+@njit_inner()
+def _sum_parts(
+    pixels: Array, parts: Array, samples: int, full: bool, places: Array, targets: Array, packed: Array, width: int,
+    pitch: int, y: Array, many: int, bias: Array, end: int, slope: float,
+) -> None:  # fmt: skip
+    """All parts of the result, in `many` channels. full: whether there are as many samples as in most groups."""
+    for i in range(len(parts)):
+        q0, q1, q2, q3, q4, q5, at, size, usual, rest = to_fixed_tuple(parts[i], 10)
+        spot = usual if full else rest
+        args = (
+            pixels, places[spot:], (q0, q1, q2, q3, q4, q5), packed, at * width, pitch, y, targets[spot:], many,
+            size * samples, bias, end, slope,
+        )  # fmt: skip
+        if width > lane_count(pixels):
+            sum_panels_wide(*args)
+        else:
+            sum_panels_narrow(*args)
 
 
 @njit_inner()
@@ -106,20 +158,12 @@ def _sum_part(
         if not whole:
             pack(images, first, count, packing, cells, frame)
         pixels = images[first * packing[1] :] if whole else frame  # under a name of its own: images may be read-only
-        for i in range(len(parts)):
-            q0, q1, q2, q3, q4, q5, part_at, size, full, rest = to_fixed_tuple(parts[i], 10)
-            spot = full if count == samples else rest
-            for j in range(len(panels)):
-                channel, k, many, width, _, at, _ = to_fixed_tuple(panels[j], 7)
-                args = (
-                    pixels[channel:], places[spot:], (q0, q1, q2, q3, q4, q5), packed[at:], part_at * width,
-                    terms * width, y[first * y_sample + k :], targets[spot:], many, count * size,
-                    bias[min(k, len(bias)) :], end, slope,
-                )  # fmt: skip
-                if width > lane_count(images):
-                    sum_panels_wide(*args)
-                else:
-                    sum_panels_narrow(*args)
+        for j in range(len(panels)):
+            channel, k, many, width, _, at, _ = to_fixed_tuple(panels[j], 7)
+            _sum_parts(
+                pixels[channel:], parts, count, count == samples, places, targets, packed[at:], width, terms * width,
+                y[first * y_sample + k :], many, bias[min(k, len(bias)) :], end, slope,
+            )  # fmt: skip
 
 
 @njit_cached()
