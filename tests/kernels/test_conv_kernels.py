@@ -20,7 +20,7 @@ from minigen_kernels.cpu import conv as cpu_conv
 from minigen_kernels.cpu import frame as cpu_frame
 from minigen_kernels.cpu import frame_sums as cpu_sums
 from minigen_kernels.cpu import spectral as cpu_spectral
-from minigen_kernels.cpu.choice import spectral_is_faster
+from minigen_kernels.cpu.choice import algorithm
 from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.frame import window_axis
 
@@ -133,8 +133,8 @@ def test_layers_that_go_around_a_circle(dtype, layer):
     """What the rule chooses by itself."""
     N, groups, Cg, Kg, hw, kernel_hw, out_hw, *steps = layer
     geometry = Geometry(hw, out_hw, kernel_hw, *steps)
-    for transposed in (False, True):
-        assert spectral_is_faster(N, Cg, Kg, geometry, np.dtype(dtype).itemsize, transposed)
+    for transposed in (False, True, None):
+        assert algorithm(N, Cg, Kg, groups, geometry, np.dtype(dtype).itemsize, True, transposed) == "spectra"
     case = make_case(0, *layer)
     assert_same(case.astype(dtype).run(cpu), case.run(reference), dtype, case)
 
@@ -151,7 +151,7 @@ def test_layers_that_go_around_a_circle(dtype, layer):
 )
 def test_layers_that_do_not(N, C, K, size, kernel):
     geometry = Geometry((size, size), (size, size), (kernel, kernel), (1, 1), (kernel // 2, kernel // 2), (1, 1))
-    assert not spectral_is_faster(N, C, K, geometry, 4, transposed=False)
+    assert algorithm(N, C, K, 1, geometry, 4, True, transposed=False) != "spectra"
 
 
 @pytest.mark.parametrize(("N", "C", "size", "abreast"), [(64, 8, 7, True), (1, 8, 7, False), (64, 64, 64, False)])

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from minigen_kernels import cpu
 from minigen_kernels.calls import IDS, arguments, produced
-from minigen_kernels.cpu.choice import spectral_is_faster
+from minigen_kernels.cpu.choice import algorithm
 from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.jit import njit_cached
 from minigen_kernels.cpu.threads import PIECE, njit_shared, share
@@ -151,7 +151,8 @@ def test_spectra_are_the_same_bits() -> None:
     rng = np.random.default_rng(0)
     x, w = (rng.standard_normal(shape, np.float32) for shape in ((32, 96, 7, 7), (128, 96, 5, 5)))
     layer = (7, 7), (1, 1), (2, 2), (1, 1)
-    assert spectral_is_faster(32, 96, 128, Geometry((7, 7), (7, 7), (5, 5), *layer[1:]), 4, transposed=False)
+    geometry = Geometry((7, 7), (7, 7), (5, 5), *layer[1:])
+    assert algorithm(32, 96, 128, 1, geometry, 4, False, transposed=False) == "spectra"
     made = set()
     for n in (1, 2, 3):
         with sharing(n):

@@ -19,7 +19,6 @@ from minigen_kernels.cpu.workers import set_threads, threads
 
 
 def always_windows(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cpu_conv, "tile_size", lambda *layer, **direction: 0)
     patch.setattr(cpu_conv, "algorithm", lambda *layer, **direction: "windows")
     patch.setattr(cpu_conv.thin, "fitting", lambda *layer: "")
 
@@ -98,7 +97,7 @@ def way(N, C, K, size, kernel, stride=1, groups=1, last=True, transposed=False):
 
 def test_the_way_of_a_layer():
     """Windows are the rule; the exceptions are those that ``conv.py`` names."""
-    assert way(64, 64, 64, 16, 3) == way(1, 1, 64, 28, 5, 2) == way(64, 64, 128, 16, 1) == "windows"
+    assert way(2, 64, 64, 6, 3) == way(1, 1, 64, 28, 5, 2) == way(64, 64, 128, 16, 1) == "windows"
     assert way(64, 64, 1, 28, 3, transposed=None) == "windows"  # or what ``thin.py`` does
     assert way(64, 64, 1, 28, 3) == way(64, 1, 64, 28, 3, transposed=True) == "dots"
     assert way(64, 64, 1, 28, 3, last=False) == way(64, 1, 1, 28, 3, groups=4) == "frames"

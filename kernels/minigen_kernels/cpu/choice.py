@@ -1,13 +1,13 @@
-"""Which way a convolution of many channels is computed: a pure function of its shapes.
+"""Which way a convolution is computed: a pure function of its shapes.
 
-What each way costs is counted in multiplications of direct sums, and the cheapest one is taken. Minimal filters and
-spectra take fewer multiplications, columns copy no weights; but every number that is copied or transformed costs as
+With many channels it is the cheapest one. What each costs is counted in multiplications of direct sums. Minimal filters
+and spectra take fewer multiplications, columns copy no weights; but every number that is copied or transformed costs as
 much as many multiplications. The costs were fitted to the times of 300 layers at random (16 to 512 channels, 1x1 to 7x7
 kernels, images of 1 to 32 a side, 1 to 128 samples, all three operations) with registers of 64 bytes: the way that is
 taken is 2 per cent slower than the fastest in the geometric mean, and 15 per cent or more in one case of twenty. With
 narrower registers a multiplication takes more time, a number that is moved, which waits for memory, hardly more.
 
-Imports: ``circle.py``, ``minimal_filters.py``, ``winograd.py``. Read next: ``tune.py``.
+Imports: ``circle.py``, ``dots.py``, ``minimal_filters.py``, ``winograd.py``. Read next: ``tune.py``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from math import prod
 from operator import mul
 from typing import NamedTuple
 
+from minigen_kernels.cpu import dots
 from minigen_kernels.cpu.circle import Geometry, spectral_steps
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.minimal_filters import POINTS
@@ -54,10 +55,11 @@ def use(costs: Costs | None) -> None:
     """Choose by these costs from now on, such as those that ``tune.py`` measured; None: the usual ones."""
     global _in_use
     _in_use = costs
-    tile_size.cache_clear()
-    columns_pay.cache_clear()
+    algorithm.cache_clear()
 
 
+#: Groups with fewer channels are computed in frames with the channels first.
+FEW_CHANNELS = 8
 #: Tiles of m x m results that are tried.
 SIZES = (2, 3, 4)
 #: Another way is left for one that is expected to take at most this part of its time.
@@ -65,36 +67,55 @@ WORTH = 0.95
 
 
 @lru_cache(maxsize=1024)
-def tile_size(N: int, C: int, K: int, groups: int, geometry: Geometry, itemsize: int, transposed: bool | None) -> int:
-    """m, if F(m x m, r x r) is expected to be faster than windows and spectra, or 0.
+def algorithm(
+    N: int, C: int, K: int, groups: int, geometry: Geometry, itemsize: int, last: bool, transposed: bool | None
+) -> str | int:
+    """The way of one convolution by its name in ``conv.py``; that of minimal filters is m, results of a tile in a row.
 
-    N samples with C channels of the image and K of the result in each group; transposed: None for the gradient in w.
+    For N samples with C channels of the image and K of the result in each group; `last`: whether the given images lie
+    channels last; transposed: None for the gradient in w. A pure function of the shapes and the size of a register.
     """
-    costs = _filter_costs(N, C, K, groups, geometry, itemsize, transposed)
-    others = windows_cost(N, C, K, geometry, transposed), spectral_cost(N, C, K, geometry, itemsize)
-    best = min(costs, key=lambda m: costs[m], default=0)
-    return best if best and costs[best] <= WORTH * min(others) else 0
+    if 0 in (N, C, K, *geometry.hw, *geometry.out_hw):
+        return "frames"
+    if transposed is not None and one_cell(geometry, groups) and not last:
+        return "product"
+    costs = costs_of_ways(N, C, K, groups, geometry, itemsize, transposed)
+    best = min(costs, key=lambda way: costs[way])
+    if costs[best] <= WORTH * costs["windows"]:
+        return best
+    lanes = REGISTER_BYTES // itemsize
+    if C == K == 1 and groups >= lanes:
+        return "depthwise"
+    sums = C if transposed else K  # channels of what is computed: they fill the lanes of registers
+    strides = geometry.stride[0] * geometry.stride[1]
+    if transposed is None:
+        few = groups > 1 and min(C, K) < FEW_CHANNELS
+    else:
+        few = 2 * sums <= lanes and (strides == 1 or sums == 1) or groups > 1 and min(C, K) < FEW_CHANNELS
+        given = K if transposed else C
+        if last and groups == 1 and dots.fitting(given, sums, geometry, itemsize, transposed, in_frames=few):
+            return "dots"
+    return "frames" if few else "windows"
 
 
-@lru_cache(maxsize=1024)
-def columns_pay(
+def costs_of_ways(
     N: int, C: int, K: int, groups: int, geometry: Geometry, itemsize: int, transposed: bool | None
-) -> bool:
-    """Whether columns are expected to be the fastest way."""
-    if groups != 1 or min(C, K) < REGISTER_BYTES // itemsize or 0 in (N, *geometry.out_hw, *geometry.hw):
-        return False
-    others = [
-        windows_cost(N, C, K, geometry, transposed),
-        spectral_cost(N, C, K, geometry, itemsize),
-        *_filter_costs(N, C, K, groups, geometry, itemsize, transposed).values(),
-    ]
-    return columns_cost(N, C, K, geometry) <= WORTH * min(others)
-
-
-@lru_cache(maxsize=1024)
-def spectral_is_faster(N: int, C: int, K: int, geometry: Geometry, itemsize: int, transposed: bool | None) -> bool:
-    """Whether spectra are expected to be faster than windows."""
-    return spectral_cost(N, C, K, geometry, itemsize) < windows_cost(N, C, K, geometry, transposed)
+) -> dict[str | int, float]:
+    """What each of the ways for many channels costs in multiplications, where it can be taken."""
+    kernel_hw, stride = geometry.kernel_hw, geometry.stride
+    costs: dict[str | int, float] = {
+        "windows": windows_cost(N, C, K, geometry, transposed),
+        "spectra": spectral_cost(N, C, K, geometry, itemsize),
+    }
+    if groups == 1 and min(C, K) >= REGISTER_BYTES // itemsize:
+        costs["columns"] = columns_cost(N, C, K, geometry)
+        rs = {-(-k // s) for k, s in zip(kernel_hw, stride)}
+        if len(rs) == 1 and geometry.dilation == (1, 1) and all(k >= s for k, s in zip(kernel_hw, stride)):
+            (r,) = rs
+            for m in SIZES:
+                if r > 1 and m + r - 1 in POINTS:
+                    costs[m] = filter_cost(N, C, K, geometry, m, transposed)
+    return costs
 
 
 def direct_cost(N: int, C: int, K: int, geometry: Geometry, transposed: bool) -> int:
@@ -105,8 +126,8 @@ def direct_cost(N: int, C: int, K: int, geometry: Geometry, transposed: bool) ->
 
 def windows_cost(N: int, C: int, K: int, geometry: Geometry, transposed: bool | None) -> float:
     """Direct sums, and copies of weights and images; sums of a gradient in w are stored and read again."""
-    of_weight = 90 if transposed is None else 40
-    moved = of_weight * C * K * prod(geometry.kernel_hw) + 8 * _given(N, C, K, geometry)
+    of_weight = 95 if transposed is None else 25 if transposed else 40
+    moved = of_weight * C * K * prod(geometry.kernel_hw) + 5 * _given(N, C, K, geometry)
     return direct_cost(N, C, K, geometry, bool(transposed)) + MOVED * moved
 
 
@@ -114,7 +135,7 @@ def columns_cost(N: int, C: int, K: int, geometry: Geometry) -> float:
     """A product with the zeros around an image, and copies of images; weights are read only."""
     weights = C * K * prod(geometry.kernel_hw)
     columns = N * prod(geometry.out_hw) * weights // K
-    return 0.95 * columns * K + MOVED * (50 * columns + 28 * weights + 70 * _given(N, C, K, geometry))
+    return columns * K + MOVED * (50 * columns + 24 * weights + 60 * _given(N, C, K, geometry))
 
 
 def spectral_cost(N: int, C: int, K: int, geometry: Geometry, itemsize: int) -> float:
@@ -123,26 +144,12 @@ def spectral_cost(N: int, C: int, K: int, geometry: Geometry, itemsize: int) -> 
     if steps is None:
         return math.inf
     given = _given(N, C, K, geometry) + C * K * prod(geometry.kernel_hw)
-    return 1.2 * steps.products + 0.85 * steps.transforms + MOVED * (30 * (steps.numbers + given) + CALLS)
+    return 1.2 * steps.products + 0.8 * steps.transforms + MOVED * (30 * (steps.numbers + given) + CALLS)
 
 
 def _given(N: int, C: int, K: int, geometry: Geometry) -> int:
     """The numbers of an image and a result."""
     return N * (C * prod(geometry.hw) + K * prod(geometry.out_hw))
-
-
-def _filter_costs(
-    N: int, C: int, K: int, groups: int, geometry: Geometry, itemsize: int, transposed: bool | None
-) -> dict[int, float]:
-    """The cost of minimal filters by m, of those that can be computed."""
-    kernel_hw, stride = geometry.kernel_hw, geometry.stride
-    rs = {-(-k // s) for k, s in zip(kernel_hw, stride)}
-    lanes = REGISTER_BYTES // itemsize
-    fits = min(C, K) >= lanes and groups == 1 and geometry.dilation == (1, 1) and len(rs) == 1
-    if not fits or any(k < s for k, s in zip(kernel_hw, stride)) or 0 in (N, *geometry.out_hw, *geometry.hw):
-        return {}
-    (r,) = rs
-    return {m: filter_cost(N, C, K, geometry, m, transposed) for m in SIZES if r > 1 and m + r - 1 in POINTS}
 
 
 def filter_cost(N: int, C: int, K: int, geometry: Geometry, m: int, transposed: bool | None) -> float:
@@ -167,3 +174,10 @@ def filter_steps(N: int, C: int, K: int, geometry: Geometry, m: int, transposed:
         kernels += terms * K
     positions = (m + r - 1) ** 2
     return Costs(positions * products, positions * numbers, positions * kernels)
+
+
+def one_cell(geometry: Geometry, groups: int) -> bool:
+    """Whether every result sees just one cell, in all channels, and none sees the zeros outside the image."""
+    hw, out_hw, kernel_hw, stride, padding, _ = geometry
+    inside = all((o - 1) * s < n for n, o, s in zip(hw, out_hw, stride))
+    return inside and kernel_hw == (1, 1) and padding == (0, 0) and groups == 1

@@ -1,8 +1,7 @@
 """Convolution and its two adjoints on the CPU, mostly without im2col.
 
 A convolution is a matrix product whose second matrix is read from the zero-padded image, shifted, instead of from one
-copy of the image for each offset (u, v) of the kernel. There are eight ways to compute it; ``choice.py`` and
-`algorithm` choose.
+copy of the image for each offset (u, v) of the kernel. There are eight ways to compute it; ``choice.py`` chooses.
 
 * "windows", the usual one (``channels_last.py``): the numbers of all channels at a pixel are neighbours. The sums of a
   few pixels and of some registers of result channels are kept in registers.
@@ -38,7 +37,7 @@ Imports: NumPy, ``channels_last.py``, ``choice.py``, ``circle.py``, ``columns.py
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 
@@ -46,21 +45,18 @@ from minigen_kernels import Array, Pair, as_ncl
 from minigen_kernels.cpu import columns, depthwise, dots, spectral, thin, window_sums, winograd
 from minigen_kernels.cpu.activation import bias_act
 from minigen_kernels.cpu.channels_last import correlate, weight_grad
-from minigen_kernels.cpu.choice import columns_pay, spectral_is_faster, tile_size
+from minigen_kernels.cpu.choice import algorithm, one_cell
 from minigen_kernels.cpu.circle import Geometry, circle
 from minigen_kernels.cpu.frame import Frame, filled_up
 from minigen_kernels.cpu.frame_sums import sum_in_frames, taps_at_once
 from minigen_kernels.cpu.gemm import matmul
-from minigen_kernels.cpu.lanes import REGISTER_BYTES
-from minigen_kernels.cpu.layout import as_channels_first, as_channels_last, is_channels_last, lies_last, like
+from minigen_kernels.cpu.layout import as_channels_first, as_channels_last, is_channels_last, lies_last
 from minigen_kernels.cpu.stack import multiply_stack
 from minigen_kernels.cpu.taps import dot_of_taps
 from minigen_kernels.cpu.upsample import upsample_nearest2d
 
 #: What the frame and the results of a group of samples may take together: dot products gain from long rows.
 DOT_GROUP_BYTES = 1 << 21
-#: Groups with fewer channels are computed in frames with the channels first.
-FEW_CHANNELS = 8
 
 
 def conv2d(
@@ -78,18 +74,18 @@ def conv2d(
     """Cross-correlation and, with a bias, what ends it: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
     K, Cg, kh, kw = w.shape
     geometry = Geometry(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation)
-    if columns_pay(len(x), Cg, K // groups, groups, geometry, x.itemsize, transposed=False):
-        y = columns.conv2d(x, w, geometry)
-        y = y if b is None else bias_act(as_ncl(y), b, activation, slope).reshape(y.shape)
-        return like(y, x)
-    if m := tile_size(len(x), Cg, K // groups, groups, geometry, x.itemsize, transposed=False):
-        return _ended(partial(winograd.conv2d, x, w, out_hw, stride, padding, m), b, activation, slope)
-    way = algorithm(x.shape[0], Cg, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=False)
-    if way == "windows" and x.size and out_hw[0] and out_hw[1]:
+    last = lies_last(x)
+    way = algorithm(x.shape[0], Cg, K // groups, groups, geometry, x.itemsize, last, transposed=False)
+    if way == "windows":
         return _ended(partial(correlate, x, w, False, geometry, groups), b, activation, slope)
-    if way == "depthwise" and x.size and out_hw[0] and out_hw[1]:
+    if isinstance(way, int):
+        return _ended(partial(winograd.conv2d, x, w, out_hw, stride, padding, way), b, activation, slope)
+    if way == "depthwise":
         return _ended(partial(depthwise.correlate, x, w, False, geometry), b, activation, slope)
-    if way == "dots" and x.size and out_hw[0] and out_hw[1]:
+    if way == "columns":
+        y = columns.conv2d(x, w, geometry)
+        y = as_channels_last(y) if last else y
+    elif way == "dots":
         y = dots.correlate(x, w, False, geometry)
     elif way == "product":
         y = _mix_channels(np.ascontiguousarray(w[:, :, 0, 0]), _met(as_channels_first(x), out_hw, stride))
@@ -115,20 +111,20 @@ def conv_transpose2d(
     """The adjoint in x and, with a bias, what ends it: g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W)."""
     K, Cg, kh, kw = w.shape
     geometry = Geometry(out_hw, g.shape[2:], (kh, kw), stride, padding, dilation)
-    if b is None and _same_cells(geometry, groups) and lies_last(g):
+    last = lies_last(g)
+    if b is None and last and _same_cells(geometry, groups):
         return matmul(_by_pixel(g), w.reshape(K, Cg)).reshape(len(g), *out_hw, Cg).transpose(0, 3, 1, 2)
-    if columns_pay(len(g), Cg, K // groups, groups, geometry, g.itemsize, transposed=True):
-        gx = columns.conv_transpose2d(g, w, geometry)
-        gx = gx if b is None else bias_act(as_ncl(gx), b, activation, slope).reshape(gx.shape)
-        return like(gx, g)
-    if m := tile_size(len(g), Cg, K // groups, groups, geometry, g.itemsize, transposed=True):
-        return _ended(partial(winograd.conv_transpose2d, g, w, out_hw, stride, padding, m), b, activation, slope)
-    way = algorithm(g.shape[0], Cg, K // groups, groups, geometry, g.itemsize, lies_last(g), transposed=True)
-    if way == "windows" and g.size and out_hw[0] and out_hw[1]:
+    way = algorithm(g.shape[0], Cg, K // groups, groups, geometry, g.itemsize, last, transposed=True)
+    if way == "windows":
         return _ended(partial(correlate, g, w, True, geometry, groups), b, activation, slope)
-    if way == "depthwise" and g.size and out_hw[0] and out_hw[1]:
+    if isinstance(way, int):
+        return _ended(partial(winograd.conv_transpose2d, g, w, out_hw, stride, padding, way), b, activation, slope)
+    if way == "depthwise":
         return _ended(partial(depthwise.correlate, g, w, True, geometry), b, activation, slope)
-    if way == "dots" and g.size and out_hw[0] and out_hw[1]:
+    if way == "columns":
+        gx = columns.conv_transpose2d(g, w, geometry)
+        gx = as_channels_last(gx) if last else gx
+    elif way == "dots":
         gx = dots.correlate(g, w, True, geometry)
     elif way == "product":
         gx = _mix_channels(np.ascontiguousarray(w[:, :, 0, 0]).T, as_channels_first(g))
@@ -153,15 +149,15 @@ def conv2d_weight_grad(
     geometry = Geometry(x.shape[2:], g.shape[2:], kernel_hw, stride, padding, dilation)
     if _same_cells(geometry, groups) and is_channels_last(x):
         return matmul(_by_pixel(g).T, _by_pixel(x)).reshape(K, C, 1, 1)
-    if columns_pay(N, C // groups, K // groups, groups, geometry, x.itemsize, transposed=None):
-        return columns.weight_grad(x, g, geometry)
-    if m := tile_size(N, C // groups, K // groups, groups, geometry, x.itemsize, transposed=None):
-        return winograd.conv2d_weight_grad(x, g, kernel_hw, stride, padding, m)
     way = algorithm(N, C // groups, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=None)
     if way == "windows" and groups == 1 and (order := thin.fitting(C, K, geometry, x.itemsize)):
         return (thin.turned if order == "turned" else thin.weight_grad)(x, g, geometry)
     if way == "windows":
         return weight_grad(x, g, geometry, groups)
+    if isinstance(way, int):
+        return winograd.conv2d_weight_grad(x, g, kernel_hw, stride, padding, way)
+    if way == "columns":
+        return columns.weight_grad(x, g, geometry)
     if way == "depthwise":
         return depthwise.weight_grad(x, g, geometry)
     x, g = as_channels_first(x), as_channels_first(g)
@@ -181,34 +177,6 @@ def conv2d_weight_grad(
         frame.pack_results(g, first, count, results)
         dot_of_taps(frame.cells, offsets, results, gw, frame.starts(count, part, 1), at_once)
     return gw[:, : K // groups, :T].reshape(K, C // groups, *kernel_hw)
-
-
-@lru_cache(maxsize=1024)
-def algorithm(
-    N: int, C: int, K: int, groups: int, geometry: Geometry, itemsize: int, last: bool, transposed: bool | None
-) -> str:
-    """The way of one convolution: "product", "spectra", "depthwise", "dots", "frames" or "windows".
-
-    For N samples with C channels of the image and K of the result in each group; `last`: whether the given images lie
-    channels last; transposed: None for the gradient in w. A pure function of the shapes and the size of a register.
-    """
-    if transposed is not None and _one_cell(geometry, groups) and not last:
-        return "product"
-    if spectral_is_faster(N, C, K, geometry, itemsize, transposed):
-        return "spectra"
-    lanes = REGISTER_BYTES // itemsize
-    if C == K == 1 and groups >= lanes:
-        return "depthwise"
-    sums = C if transposed else K  # channels of what is computed: they fill the lanes of registers
-    strides = geometry.stride[0] * geometry.stride[1]
-    if transposed is None:
-        few = groups > 1 and min(C, K) < FEW_CHANNELS
-    else:
-        few = 2 * sums <= lanes and (strides == 1 or sums == 1) or groups > 1 and min(C, K) < FEW_CHANNELS
-        given = K if transposed else C
-        if last and groups == 1 and dots.fitting(given, sums, geometry, itemsize, transposed, in_frames=few):
-            return "dots"
-    return "frames" if few else "windows"
 
 
 def conv2d_upsample(
@@ -241,16 +209,9 @@ def _ended(sums: Callable[..., Array], b: Array | None, activation: str, slope: 
     return bias_act(as_ncl(y), b, activation, slope).reshape(y.shape)
 
 
-def _one_cell(geometry: Geometry, groups: int) -> bool:
-    """Whether every result sees just one cell, in all channels, and none sees the zeros outside the image."""
-    hw, out_hw, kernel_hw, stride, padding, _ = geometry
-    inside = all((o - 1) * s < n for n, o, s in zip(hw, out_hw, stride))
-    return inside and kernel_hw == (1, 1) and padding == (0, 0) and groups == 1
-
-
 def _same_cells(geometry: Geometry, groups: int) -> bool:
     """Whether every result sees the cell at its own place, in all channels."""
-    return _one_cell(geometry, groups) and geometry.hw == geometry.out_hw and geometry.stride == (1, 1)
+    return one_cell(geometry, groups) and geometry.hw == geometry.out_hw and geometry.stride == (1, 1)
 
 
 def _by_pixel(x: Array) -> Array:
