@@ -21,8 +21,8 @@ copy of the image for each offset (u, v) of the kernel. There are eight ways to 
 
 The adjoint in x is the same sum over a frame of g, once for each phase of its result. The adjoint in w multiplies a
 frame of x with the gradients of the results at the same places; with few channels see ``thin.py``. Images may come
-channels first or last (``layout.py``); windows, minimal filters and depthwise convolutions answer channels last, all
-others channels first.
+channels first or last (``layout.py``); windows, minimal filters and depthwise convolutions answer channels last,
+columns as they are asked, all others channels first.
 
 The work is done in groups of samples that fit into the second-level cache. The way and the groups depend only on the
 shapes and the layout, and so do the bits of a result. The zeros of a frame are multiplied like any number: infinities
@@ -74,8 +74,7 @@ def conv2d(
     """Cross-correlation and, with a bias, what ends it: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
     K, Cg, kh, kw = w.shape
     geometry = Geometry(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation)
-    last = lies_last(x)
-    way = algorithm(x.shape[0], Cg, K // groups, groups, geometry, x.itemsize, last, transposed=False)
+    way = algorithm(x.shape[0], Cg, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=False)
     if way == "windows":
         return _ended(partial(correlate, x, w, False, geometry, groups), b, activation, slope)
     if isinstance(way, int):
@@ -84,7 +83,7 @@ def conv2d(
         return _ended(partial(depthwise.correlate, x, w, False, geometry), b, activation, slope)
     if way == "columns":
         y = columns.conv2d(x, w, geometry)
-        y = as_channels_last(y) if last else y
+        y = as_channels_last(y) if is_channels_last(x) else y
     elif way == "dots":
         y = dots.correlate(x, w, False, geometry)
     elif way == "product":
@@ -123,7 +122,7 @@ def conv_transpose2d(
         return _ended(partial(depthwise.correlate, g, w, True, geometry), b, activation, slope)
     if way == "columns":
         gx = columns.conv_transpose2d(g, w, geometry)
-        gx = as_channels_last(gx) if last else gx
+        gx = as_channels_last(gx) if is_channels_last(g) else gx
     elif way == "dots":
         gx = dots.correlate(g, w, True, geometry)
     elif way == "product":
