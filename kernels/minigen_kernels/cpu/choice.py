@@ -108,7 +108,7 @@ def costs_of_ways(
         "spectra": spectral_cost(N, C, K, geometry, itemsize),
     }
     if groups == 1 and min(C, K) >= REGISTER_BYTES // itemsize:
-        costs["columns"] = columns_cost(N, C, K, geometry)
+        costs["columns"] = columns_cost(N, C, K, geometry, itemsize)
         rs = {-(-k // s) for k, s in zip(kernel_hw, stride)}
         if len(rs) == 1 and geometry.dilation == (1, 1) and all(k >= s for k, s in zip(kernel_hw, stride)):
             (r,) = rs
@@ -131,11 +131,12 @@ def windows_cost(N: int, C: int, K: int, geometry: Geometry, transposed: bool | 
     return direct_cost(N, C, K, geometry, bool(transposed)) + MOVED * moved
 
 
-def columns_cost(N: int, C: int, K: int, geometry: Geometry) -> float:
-    """A product with the zeros around an image, and copies of images; weights are read only."""
-    weights = C * K * prod(geometry.kernel_hw)
-    columns = N * prod(geometry.out_hw) * weights // K
-    return columns * K + MOVED * (50 * columns + 24 * weights + 60 * _given(N, C, K, geometry))
+def columns_cost(N: int, C: int, K: int, geometry: Geometry, itemsize: int) -> float:
+    """A product with the zeros around an image, and copies of images, run by run; weights are read only."""
+    weights, (oh, ow), lanes = C * K * prod(geometry.kernel_hw), geometry.out_hw, REGISTER_BYTES // itemsize
+    registers = oh * (-(-ow * N // lanes) if N == 1 or geometry.stride[1] == 1 else ow * -(-N // lanes))
+    moved = 600 * weights // K * registers + 24 * weights + 60 * _given(N, C, K, geometry)
+    return N * oh * ow * weights + MOVED * moved
 
 
 def spectral_cost(N: int, C: int, K: int, geometry: Geometry, itemsize: int) -> float:

@@ -20,7 +20,7 @@ from minigen_kernels import Array, Pair
 from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.gemm import matmul, transposed
 from minigen_kernels.cpu.jit import njit_cached, njit_inner
-from minigen_kernels.cpu.lanes import add, lane_count, put, splat, take
+from minigen_kernels.cpu.lanes import add, lane_count, put, splat, store, take
 from minigen_kernels.cpu.layout import as_channels_first
 from minigen_kernels.cpu.threads import share
 
@@ -84,12 +84,16 @@ def _move_part(
     first: int, last: int, image: Array, columns: Array, kernel_hw: Pair, stride: Pair, padding: Pair, dilation: Pair,
     out_hw: Pair, back: bool,
 ) -> None:  # fmt: skip
-    """Channels first, ..., last - 1. Neighbours in the columns that are neighbours in the image make a run."""
+    """Channels first, ..., last - 1. Neighbours in the columns that are neighbours in the image make a run.
+
+    Whole registers are written: what is too much belongs to what is written next.
+    """
     _, H, W, N = image.shape
     cells, flat, lanes, zeros = image.reshape(-1), columns.reshape(-1), lane_count(image), splat(image.dtype.type(0))
     joined = N == 1 or stride[1] == 1
     runs, length, step = (1, out_hw[1] * N, stride[1] if N == 1 else 1) if joined else (out_hw[1], N, 1)
-    at = first * kernel_hw[0] * kernel_hw[1] * out_hw[0] * out_hw[1] * N
+    size = kernel_hw[0] * kernel_hw[1] * out_hw[0] * out_hw[1] * N  # what belongs to a channel
+    at, stop = first * size, last * size
     for c in range(first, last):
         for u in range(kernel_hw[0]):
             for v in range(kernel_hw[1]):
@@ -107,7 +111,10 @@ def _move_part(
                             here = start + q * step
                             if not back:
                                 numbers = take(cells, here, step, begin - q, end - q, zeros)
-                                put(flat, at + q, 1, 0, length - q, numbers)
+                                if at + q + lanes <= stop:
+                                    store(flat, at + q, numbers)
+                                else:
+                                    put(flat, at + q, 1, 0, length - q, numbers)
                             elif end:
                                 numbers = take(flat, at + q, 1, begin - q, end - q, zeros)
                                 numbers = add(numbers, take(cells, here, step, begin - q, end - q, zeros))
