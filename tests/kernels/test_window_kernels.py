@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kernels.conv_cases import DTYPES, assert_same, cases, make_case
 
 from minigen_kernels import cpu, reference
+from minigen_kernels.cpu import channels_last
 from minigen_kernels.cpu import conv as cpu_conv
 from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
@@ -24,13 +25,15 @@ def always_windows(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@given(case=cases(most_channels=9), last=st.tuples(st.booleans(), st.booleans()))
-def test_any_geometry(dtype, case, last):
-    """Images and gradients in both layouts; results are channels last."""
+@given(case=cases(most_channels=9), last=st.tuples(st.booleans(), st.booleans()), in_place=st.sampled_from([0, 16]))
+def test_any_geometry(dtype, case, last, in_place):
+    """Images and gradients in both layouts; results are channels last. What weights meet is copied, or is not."""
     given = case.astype(dtype)
     x, g = (as_channels_last(a) if wanted else a for a, wanted in zip((given.x, given.g), last))
     with pytest.MonkeyPatch.context() as patch:
         always_windows(patch)
+        patch.setattr(channels_last, "IN_PLACE", in_place)
+        patch.setattr(channels_last, "weight_plan", channels_last.weight_plan.__wrapped__)
         got = given._replace(x=x, g=g).run(cpu)
     assert_same(got, case.run(reference), dtype, case)
     assert all(is_channels_last(got[name]) for name in ("conv2d", "conv_transpose2d"))
@@ -45,6 +48,7 @@ LAYERS = [  # N, groups, Cg, Kg, hw, kernel_hw, out_hw, stride, padding, dilatio
     (5, 2, 24, 12, (9, 9), (3, 2), (5, 5), (2, 2), (2, 2), (2, 2)),
     (70, 1, 16, 40, (4, 4), (4, 4), (1, 1), (1, 1), (0, 0), (1, 1)),
     (5, 1, 16, 8, (14, 14), (3, 3), (14, 14), (1, 1), (1, 1), (1, 1)),
+    (5, 1, 40, 11, (15, 13), (4, 3), (8, 7), (2, 2), (1, 1), (1, 1)),
 ]
 
 

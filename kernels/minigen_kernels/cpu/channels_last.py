@@ -53,6 +53,8 @@ FEWEST_PIXELS = 96
 DIRECT_BYTES = 128
 #: Sums of a gradient in w that a piece of the work may have for itself.
 OWN_SUMS = 1 << 14
+#: For so few channels of results the cells that long runs of weights meet are not copied first.
+IN_PLACE = 16
 #: What copying a register of cells costs, in multiplications of registers.
 COPY = 6
 
@@ -193,6 +195,7 @@ class WeightPlan(NamedTuple):
     sources: Array
     lane: Array
     facts: tuple[int, int, int, int, int, int, int]
+    line: tuple[int, int]
     order: Array
 
 
@@ -229,6 +232,7 @@ def weight_plan(
     size = len(sources) * high * width
     pieces = min(PIECES, -(-N // samples)) if groups * size <= OWN_SUMS else 1
     part = Part((0,) * 6, 0, tuple(row), tuple(column))
+    in_place = Kg <= IN_PLACE and together == 1 and V == window_sums.WIDE_REGISTERS
     return WeightPlan(
         packing(rows, columns, shape, last, sample),
         np.zeros(0, int) if last else cell_places(rows, columns, (H, W), C, lanes),
@@ -237,6 +241,7 @@ def weight_plan(
         sources,
         lane,
         (groups, Cg, Kg, cells, R, size, Kg % R == 0 and K * itemsize <= DIRECT_BYTES),
+        (cells if in_place else 0, column[2]),
         order.reshape(T // Cg, Cg).T.ravel(),
     )
 
@@ -251,7 +256,8 @@ def blocks_of_sums(run: int, runs: int, Kg: int, lanes: int) -> tuple[int, int, 
         # Several short runs side by side in a block of sums, or a long run in several blocks.
         together, cut = max(1, V * lanes // run), -(-run // (V * lanes))
         choices.append((-(-Kg // R) * R * -(-runs // together) * cut * V, together, cut, R, V))
-    return min(choices, key=lambda choice: choice[0])
+    best, wide = min(choices, key=lambda choice: choice[0]), choices[1]
+    return wide if Kg <= IN_PLACE and wide[1] == 1 and wide[0] <= 1.25 * best[0] else best
 
 
 def weights_cost(C: int, K: int, geometry: Geometry, itemsize: int) -> int:
@@ -276,6 +282,6 @@ def weight_grad(x: Array, g: Array, geometry: Geometry, groups: int) -> Array:
     gw = np.empty((K, x.shape[1] // groups, *geometry.kernel_hw), x.dtype)
     weight_groups(
         flattened(x, last), p.packing, p.cells, p.counts, p.places, p.sources, p.lane, flattened(g, g_last), g_last,
-        p.facts, p.order, gw.reshape(-1),
+        p.facts, p.line, p.order, gw.reshape(-1),
     )  # fmt: skip
     return gw

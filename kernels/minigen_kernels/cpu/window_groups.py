@@ -169,19 +169,21 @@ def _sum_part(
 @njit_cached()
 def weight_groups(
     images: Array, packing: Packing, cells: Array, counts: tuple[int, int, int, int], places: Array, sources: Array,
-    lane: Array, g: Array, g_last: bool, facts: tuple[int, int, int, int, int, int, int], order: Array, gw: Array,
+    lane: Array, g: Array, g_last: bool, facts: tuple[int, int, int, int, int, int, int], line: tuple[int, int],
+    order: Array, gw: Array,
 ) -> None:  # fmt: skip
     """The gradient in w: sums of `window_sums._weight_sums` for all samples, to gw; all arrays but tables are flat.
 
     counts: samples, samples of a group, numbers of a frame, pieces. facts: groups of channels, channels of images and
     of results in each, pixels of a sample, rows of a block, numbers of sums in a group, whether results are read where
-    they lie. g_last: whether the channels of g are last.
+    they lie. line: pixels of a sample, or 0 where cells are copied first, and pixels of a line. g_last: whether the
+    channels of g are last.
     """
     N, samples, _, pieces = counts
     groups, _, Kg, _, high, size, _ = facts
     sums = np.empty(pieces * groups * size, images.dtype)
     many = -(-N // samples)
-    args = (images, packing, cells, counts, places, sources, lane, g, g_last, facts, sums)
+    args = (images, packing, cells, counts, places, sources, lane, g, g_last, facts, line, sums)
     share(_weight_part, pieces, 1, args)
     total = sums[: groups * size]
     for piece in range(1, -(-many // -(-many // pieces))):
@@ -197,7 +199,7 @@ def weight_groups(
 def _weight_part(
     begin: int, stop: int, images: Array, packing: Packing, cells: Array, counts: tuple[int, int, int, int],
     places: Array, sources: Array, lane: Array, g: Array, g_last: bool,
-    facts: tuple[int, int, int, int, int, int, int], sums: Array,
+    facts: tuple[int, int, int, int, int, int, int], line: tuple[int, int], sums: Array,
 ) -> None:  # fmt: skip
     """Pieces begin, ..., stop - 1."""
     N, samples, frame_size, pieces = counts
@@ -229,4 +231,4 @@ def _weight_part(
                 if width == HIGH_REGISTERS * lane_count(images):  # with AVX-512 both kinds have as many rows
                     weight_sums_high(*args)
                 else:
-                    weight_sums_wide(*args)
+                    weight_sums_wide(*args, line)

@@ -243,6 +243,37 @@ def _weight_sums(
                     write(sums, block, part, R, width)
 
 
+@njit_inner(inline="always")
+def _weight_sums_in_place(
+    begin: int, stop: int, frame: Array, places: Array, sources: Array, line: tuple[int, int], g: Array,
+    g_steps: tuple[int, int], count: int, chunk: int, K: int, sums: Array, more: bool, R: int, V: int,
+) -> None:  # fmt: skip
+    """`_weight_sums` for few channels k, which meet too few copies: cells are multiplied where they lie.
+
+    line: pixels of a sample, and of a line of it. The registers of a block are neighbours, from sources[q, 0] on; at
+    least `chunk` pixels, whole samples, are added in registers.
+    """
+    pixels, across = line
+    down, step = places[min(across, pixels - 1)] - places[0], places[min(1, across - 1)] - places[0]
+    width, high = V * lane_count(frame), -(-K // R) * R
+    together = -(-chunk // pixels) * pixels
+    for q in range(begin, stop):
+        for k in range(0, K, R):
+            block = rows_at((q * high + k) * width, width, R)
+            for top in range(0, count, together):
+                part = zeros(frame, R, V)
+                for first in range(top, min(top + together, count), pixels):
+                    part = multiply(
+                        part, g, rows_at(k // R * g_steps[0] + first * g_steps[1], 1, R), frame,
+                        places[first] + sources[q, 0], pixels // across, across, across * g_steps[1], g_steps[1],
+                        down, step,
+                    )  # fmt: skip
+                if more or top > 0:
+                    add_to(sums, block, part, R, width)
+                else:
+                    write(sums, block, part, R, width)
+
+
 @njit_inner()
 def _weights_high_part(
     begin: int, stop: int, frame: Array, places: Array, sources: Array, lane: Array, g: Array,
@@ -266,18 +297,25 @@ def weight_sums_high(
 @njit_inner()
 def _weights_wide_part(
     begin: int, stop: int, frame: Array, places: Array, sources: Array, lane: Array, g: Array,
-    g_steps: tuple[int, int], count: int, chunk: int, K: int, sums: Array, more: bool,
+    g_steps: tuple[int, int], count: int, chunk: int, K: int, sums: Array, more: bool, line: tuple[int, int],
 ) -> None:  # fmt: skip
-    _weight_sums(
-        begin, stop, frame, places, sources, lane, g, g_steps, count, chunk, K, sums, more, WIDE_ROWS, WIDE_REGISTERS
-    )
+    if line[0]:
+        _weight_sums_in_place(
+            begin, stop, frame, places, sources, line, g, g_steps, count, chunk, K, sums, more, WIDE_ROWS,
+            WIDE_REGISTERS,
+        )  # fmt: skip
+    else:
+        _weight_sums(
+            begin, stop, frame, places, sources, lane, g, g_steps, count, chunk, K, sums, more, WIDE_ROWS,
+            WIDE_REGISTERS,
+        )  # fmt: skip
 
 
 @njit_inner()
 def weight_sums_wide(
-    frame: Array, places: Array, sources: Array, lane: Array, g: Array, g_steps: tuple[int, int], count: int,
-    chunk: int, K: int, sums: Array, more: bool,
+    frame: Array, places: Array, sources: Array, lane: Array, g: Array,
+    g_steps: tuple[int, int], count: int, chunk: int, K: int, sums: Array, more: bool, line: tuple[int, int],
 ) -> None:  # fmt: skip
-    """`_weight_sums` in blocks of WIDE_ROWS channels and WIDE_REGISTERS registers of weights."""
-    args = (frame, places, sources, lane, g, g_steps, count, chunk, K, sums, more)
+    """`_weight_sums`, in place or not, in blocks of WIDE_ROWS channels and WIDE_REGISTERS registers of weights."""
+    args = (frame, places, sources, lane, g, g_steps, count, chunk, K, sums, more, line)
     share(_weights_wide_part, len(sources), 1, args)
