@@ -17,7 +17,8 @@ The last register of some channels overlaps the one before, unless their number 
 the channels that it has a second time are zero. Flat arrays begin at a line of the cache.
 
 The work is shared by threads: groups of tiles, each with its own memory, where results are wanted; where sums over all
-tiles are wanted, first the tiles of a group, then the positions.
+tiles are wanted, pieces of the tiles, each with its own sums; or if there is one piece, first the tiles of a group,
+then the positions.
 
 Imports: NumPy, ``lanes.py``, ``threads.py``, ``tile.py``, ``tile_places.py``, ``transform.py``. Read next:
 ``tile_places.py``.
@@ -207,31 +208,54 @@ def sum_tiles(
     form: Form,
     group: int,
     spots: Array,
+    some: int,
     products: Array,
 ) -> None:
     """x (N, H, W, C), g (N, oh, ow, K) -> products (panels, blocks of channels, positions, ROWS, width of a panel).
 
     Of the panels of K channels those from `first` on. starts, step and group: as in `filter_tiles`, but group is a
-    multiple of TILES. spots: where the channels of all phases stand in an image, a multiple of ROWS.
+    multiple of TILES. spots: where the channels of all phases stand in an image, a multiple of ROWS. some: tiles of a
+    piece of the work, whole groups; products has room for the sums of each piece, which are added in the end.
     """
-    m, positions, lanes = len(form[0]), (len(form[0]) + len(form[1]) - 1) ** 2, lane_count(g)
+    flat = products[first_aligned(products) :]
+    positions, width = (len(form[0]) + len(form[1]) - 1) ** 2, REGISTERS * lane_count(g)
+    size, m = panels * len(spots) * positions * width, len(form[0])
     grid = (-(-g.shape[1] // m), -(-g.shape[2] // m))
     tiles = x.shape[0] * grid[0] * grid[1]
+    args = (x, starts, step, nothing, g, first, panels, form, grid, tiles, group, spots, some, size, flat)
+    share(_sum_part, -(-tiles // some), 1, args)
+    for piece in range(1, -(-tiles // some)):
+        more = flat[piece * size :]
+        for i in range(size):
+            flat[i] += more[i]
+
+
+@njit_inner()
+def _sum_part(
+    begin: int, end: int, x: Array, starts: Array, step: Pair, nothing: Array, g: Array, first: int, panels: int,
+    form: Form, grid: Pair, tiles: int, group: int, spots: Array, some: int, size: int, products: Array,
+) -> None:  # fmt: skip
+    """Pieces begin, ..., end - 1."""
+    positions, lanes = (len(form[0]) + len(form[1]) - 1) ** 2, lane_count(g)
     segments = len(starts) * -(-x.shape[3] // lanes)
     image = np.empty(group * segments * positions * lanes + SPARE, x.dtype)
     image = image[first_aligned(image) :]
     gradients = np.empty(group * panels * positions * REGISTERS * lanes + SPARE, x.dtype)
     gradients = gradients[first_aligned(gradients) :]
-    for begin in range(0, tiles, group):
-        blocks = -(-min(group, tiles - begin) // TILES)
-        share(
-            _transform_part, blocks * TILES, PIECE,
-            (x, starts, step, nothing, g, first, panels, grid, form, begin, image, gradients),
-        )  # fmt: skip
-        share(
-            _products_part, positions, 1,
-            (begin == 0, positions, blocks, segments, panels, image, spots, gradients, products),
-        )  # fmt: skip
+    for piece in range(begin, end):
+        for start in range(piece * some, min((piece + 1) * some, tiles), group):
+            blocks = -(-min(group, tiles - start) // TILES)
+            share(
+                _transform_part, blocks * TILES, PIECE,
+                (x, starts, step, nothing, g, first, panels, grid, form, start, image, gradients),
+            )  # fmt: skip
+            share(
+                _products_part, positions, 1,
+                (
+                    start == piece * some, positions, blocks, segments, panels, image, spots, gradients,
+                    products[piece * size :],
+                ),
+            )  # fmt: skip
 
 
 @njit_inner()
@@ -264,7 +288,7 @@ def _products_part(
     spots: Array, gradients: Array, products: Array,
 ) -> None:  # fmt: skip
     """Positions begin, ..., end - 1: add the products of some blocks of tiles to the sums, if they are not fresh."""
-    lanes, flat = lane_count(image), products[first_aligned(products) :]
+    lanes = lane_count(image)
     width = REGISTERS * lanes
     cell, wide_cell = TILES * lanes, TILES * width
     for position in range(begin, end):
@@ -278,9 +302,9 @@ def _products_part(
                     segments * positions * cell, lanes, panels * positions * wide_cell, width,
                 )  # fmt: skip
                 if fresh:
-                    write(flat, rows_at(to, width, ROWS), total, ROWS, width)
+                    write(products, rows_at(to, width, ROWS), total, ROWS, width)
                 else:
-                    add_to(flat, rows_at(to, width, ROWS), total, ROWS, width)
+                    add_to(products, rows_at(to, width, ROWS), total, ROWS, width)
 
 
 @njit_cached()

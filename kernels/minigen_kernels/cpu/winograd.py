@@ -47,6 +47,9 @@ FEWEST_TILES = 24
 FEWEST_TERMS = 96
 
 
+#: Pieces of the tiles that have sums of their own for the gradient in w, and what these may take: two cores that share
+#: all sums wait for each other's numbers.
+MOST_PIECES, OWN_BYTES = 8, 7 << 18
 #: What the transformed kernels, or their gradients, may take at a time: they stay in the last-level cache.
 KERNEL_BYTES = 1 << 23
 
@@ -148,13 +151,15 @@ def conv2d_weight_grad(x: Array, g: Array, kernel_hw: Pair, stride: Pair, paddin
     spots = _spots(len(phase.starts), C, positions, lanes)
     panel = len(spots) * positions * REGISTERS * lanes
     parts = _parts(K, panel, x.dtype)
-    products = np.empty(parts[0][1] * panel + SPARE, x.dtype)
     terms = len(phase.starts) * C + parts[0][1] * REGISTERS * lanes
     group = _tiles_in_group(N, phase.size, form, FEWEST_TERMS, TILES, terms * x.itemsize)
+    size, groups = parts[0][1] * panel, -(-_tiles(N, phase.size, m) // group)
+    some = -(-groups // max(1, min(MOST_PIECES, OWN_BYTES // (size * x.itemsize))))  # groups of a piece
+    products = np.empty(-(-groups // some) * size + SPARE, x.dtype)
     nothing, outside = np.zeros(max(C, K), x.dtype), np.empty(K, x.dtype)
     gw = np.empty((C, kh, kw, K), x.dtype)
     for first, panels in parts:
-        sum_tiles(x, phase.starts, phase.step, nothing, g, first, panels, form, group, spots, products)
+        sum_tiles(x, phase.starts, phase.step, nothing, g, first, panels, form, group, spots, some * group, products)
         transform_products(products, first, panels, phase.taps_at, outside, form, gw)
     return as_channels_first(gw.reshape(1, 1, -1, K).transpose(0, 3, 1, 2))[0].reshape(K, C, kh, kw)
 
@@ -208,9 +213,13 @@ def _form(m: int, kernel_hw: tuple[int, ...], stride: Pair) -> Form:
 def _tiles_in_group(N: int, count: Pair, form: Form, fewest: int, multiple: int, position_bytes: int) -> int:
     """How many tiles are worked on at a time, a multiple of a block; position_bytes: what a position of one takes."""
     m, r = map(len, form)
-    tiles = N * -(-count[0] // m) * -(-count[1] // m)
+    tiles = _tiles(N, count, m)
     some = min(tiles, max(fewest, GROUP_BYTES // ((m + r - 1) ** 2 * position_bytes)))
     return max(1, -(-some // multiple)) * multiple
+
+
+def _tiles(N: int, count: Pair, m: int) -> int:
+    return N * -(-count[0] // m) * -(-count[1] // m)
 
 
 def _last(x: Array) -> Array:
