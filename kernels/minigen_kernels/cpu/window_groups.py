@@ -1,9 +1,10 @@
 """A convolution in windows, group after group of samples: all of it in one call, which threads share.
 
 What frames and panels are: ``channels_last.py``. A piece of the work is some groups of samples, which have a frame of
-their own. Of a single group it is some panels, whose weights are copied when they are needed. In the gradient in w each
-piece adds up sums of its own, and these are added in order, if they are small; else all groups are one piece. Pieces
-depend on shapes alone.
+their own. A single group is worked on by all threads: they share its copies and sums (``panels.py``,
+``window_sums.py``); or if it is less than the weights, a piece is some panels, which are copied when they are needed.
+In the gradient in w each piece adds up sums of its own, and these are added in order, if they are small; else all
+groups are one piece. Pieces depend on shapes alone.
 
 Imports: Numba, ``lanes.py``, ``layout.py``, ``panels.py``, ``threads.py``, ``window_sums.py``. Read next:
 ``panels.py``.
@@ -78,7 +79,7 @@ def sum_groups(
         for k in range(len(b)):
             bias[k] = b[k]
     samples, groups = counts[0], -(-counts[0] // counts[1])
-    if groups == 1:
+    if groups == 1 and counts[2] - MOST_LANES <= len(w):
         frame = np.zeros(0 if whole else counts[2], images.dtype)
         if not whole:
             pack(images, 0, samples, packing, cells, frame)
