@@ -41,6 +41,7 @@ from minigen_kernels.drawn_shapes import (
     sum_axes,
     upsample,
 )
+from minigen_kernels.reference.linear_unit import UNITS
 
 MANY = 35  # arrays of an update: more than one launch takes
 
@@ -89,6 +90,8 @@ DRAWS: dict[str, Callable[[Sizes], Drawn]] = {
     "bce_with_logits_sum_backward": of_scalar(2),
     "mse_sum": like(2, (0.3,)),
     "mse_sum_backward": of_scalar(2),
+    "huber_sum": like(2, (0.7, 1e3), (0.3,)),
+    "huber_sum_backward": lambda s: (of_scalar(2)(s)[0], (s.of(0.7, 1e3), 0.3)),
     "mse_act_sum": like(2, ("sigmoid", "tanh"), (0.3,)),
     "mse_act_sum_backward": lambda s: (of_scalar(2)(s)[0], (s.of("sigmoid", "tanh"), 0.3)),
     "gaussian_kl_sum": like(2, (0.3,)),
@@ -104,8 +107,12 @@ DRAWS: dict[str, Callable[[Sizes], Drawn]] = {
     "softplus": like(1),
     "leaky_relu": like(1, (0.2, 0.0)),
     "leaky_relu_backward": like(2, (0.2, 0.0)),
-    "mish": like(1),
-    "mish_backward": like(2),
+    "sigmoid_backward": like(2),
+    "tanh_backward": like(2),
+    "linear_unit": like(1, UNITS),
+    "linear_unit_backward": like(2, UNITS),
+    "elu": like(1, (1.0, 1.05), (1.0, 1.76), (1.0, 0.7)),
+    "elu_backward": like(2, (1.0, 1.05), (1.0, 1.76), (1.0, 0.7)),
     "scale_where": like(2, (0.2, 0.0)),
     "reparameterize": like(3),
     "reparameterize_backward": like(3),

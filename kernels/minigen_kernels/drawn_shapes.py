@@ -118,9 +118,12 @@ def pool(adjoint: bool, *others: Any) -> Callable[[Sizes], Drawn]:
 
 
 def bias_act_max_pool2d(s: Sizes) -> Drawn:
-    """An image, a bias, an activation and the window."""
+    """An image, a bias, an activation and the window.
+
+    No sigmoid or tanh: they are rounded differently in each room, and of two that are nearly equal either is the larger.
+    """
     (x,), window = pool(False)(s)
-    return [x, x[1:2]], (*s.of(*ACTIVATIONS), *window)
+    return [x, x[1:2]], (*s.of(*ACTIVATIONS[:3]), *window)
 
 
 def bias_act_max_pool2d_backward(s: Sizes) -> Drawn:

@@ -27,6 +27,8 @@ from minigen_kernels import Array, KernelSet
 
 #: Of an activation, for each element: forwards, and of its gradient, told from the result. A slope of 0 is a choice.
 ACTIVATION = {"identity": (0, 0), "leaky_relu": (1, 1), "sigmoid": (3, 3), "tanh": (1, 3)}
+#: Of a linear unit, for each element: forwards, and of its gradient.
+LINEAR_UNIT = {"silu": (4, 8), "gelu": (4, 10), "gelu_tanh": (9, 18), "mish": (10, 17), "hardswish": (3, 4)}
 #: Of a block of normal numbers (16 bytes) by Box and Muller, with the series of ``reference/random.py``.
 NORMAL = {4: 98, 8: 79}
 
@@ -136,6 +138,8 @@ FLOPS: dict[str, Callable[[Any], int]] = {
     "bce_with_logits_sum_backward": _per(5, "x"),
     "mse_sum": _per(3, "p"),
     "mse_sum_backward": _per(2, "p"),
+    "huber_sum": _per(5, "p"),
+    "huber_sum_backward": _per(2, "p"),
     "mse_act_sum": lambda a: _size(a.x) * (3 + _activation(a)[0]),
     "mse_act_sum_backward": lambda a: _size(a.y) * (2 + _activation(a)[1]),
     "gaussian_kl_sum": _per(7, "mean"),
@@ -154,8 +158,12 @@ FLOPS: dict[str, Callable[[Any], int]] = {
     "log_deficit": _per(3, "x"),
     "sigmoid": _per(3, "x"),
     "softplus": _per(3, "x"),
-    "mish": _per(10, "x"),
-    "mish_backward": _per(17, "x"),
+    "sigmoid_backward": _per(3, "y"),
+    "tanh_backward": _per(3, "y"),
+    "linear_unit": lambda a: LINEAR_UNIT[a.unit][0] * _size(a.x),
+    "linear_unit_backward": lambda a: LINEAR_UNIT[a.unit][1] * _size(a.x),
+    "elu": _per(4, "x"),
+    "elu_backward": _per(4, "x"),
     "scale_where": lambda a: _slope(a) * _size(a.x),
     "leaky_relu": lambda a: _slope(a) * _size(a.x),
     "leaky_relu_backward": lambda a: _slope(a) * _size(a.x),

@@ -48,6 +48,29 @@ class MseSum(FusedFunction):
         return ops.sum((p - t) ** 2) * self.scale
 
 
+class HuberSum(FusedFunction):
+    """The sum of the elements of `huber` times `scale`, in one pass over memory."""
+
+    delta: float
+    scale: float
+
+    def forward(self, p: Array, t: Array) -> Array:
+        return for_array(p).huber_sum(p, t, self.delta, self.scale)
+
+    def backward_arrays(self, gy: Array, y: Array) -> tuple[Array | None, ...]:
+        p, t = (x.data for x in self.inputs)
+        gp = for_array(p).huber_sum_backward(gy, p, t, self.delta, self.scale)
+        return gp if self.needs(0) else None, -gp if self.needs(1) else None
+
+    def definition(self, p: Tensor, t: Tensor) -> Tensor:
+        return ops.sum(_huber(p - t, self.delta)) * self.scale
+
+
+def _huber(d: Tensor, delta: float) -> Tensor:
+    c = ops.clip(d, -delta, delta)
+    return c * (d - c * 0.5)  # c is d within +-delta and +-delta outside
+
+
 class MseActSum(FusedFunction):
     """`MseSum` of activation(x) and t, for the activations that often end a decoder."""
 
@@ -117,9 +140,10 @@ def huber(prediction: Tensor, target: Tensor, *, delta: float = 1.0, reduction: 
     if not 0 < delta < math.inf:
         raise ValueError(f"huber: delta must be a finite number above 0, got {delta!r}")
     prediction, target = check_same_shape("huber", prediction=prediction, target=target)
-    d = prediction - target
-    c = ops.clip(d, -delta, delta)
-    return reduce("huber", c * (d - c * 0.5), reduction)  # c is d within +-delta and +-delta outside
+    check_reduction("huber", reduction)
+    if reduction == "none":
+        return _huber(prediction - target, delta)
+    return HuberSum.apply(prediction, target, delta=delta, scale=reduction_scale("huber", prediction, reduction))
 
 
 class ClampedLog(Function):

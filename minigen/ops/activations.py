@@ -8,11 +8,12 @@ Imports: autograd, elementwise, shape, transcendental, kernels. Read next: ``bia
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 from minigen.autograd import Function, FusedFunction, Tensor, as_tensor
 from minigen.device import array_module
-from minigen.ops.elementwise import ScaleWhere, clip, where
+from minigen.ops.elementwise import clip, where
 from minigen.ops.shape import reshape
 from minigen.ops.transcendental import erfc, exp, expm1, sigmoid
 from minigen.shapes import one_number, one_of
@@ -64,39 +65,64 @@ class LeakyReluGradient(Function):
         return LeakyReluGradient.apply(ggx, self.inputs[1], slope=self.slope), None
 
 
-class Elu(Function):
-    alpha: float
+class Elu(FusedFunction):
+    """positive * x where x > 0, else negative * (exp(rate * x) - 1)."""
+
+    positive: float
+    negative: float
+    rate: float
 
     def forward(self, x: Array) -> Array:
-        xp = array_module(x)
-        return xp.where(x > 0, x, xp.expm1(xp.minimum(x, 0)) * self.alpha)
+        return for_array(x).elu(x, self.positive, self.negative, self.rate)
 
     def onnx(self, graph: Any, x: Any) -> Any:
-        return graph.node("Elu", x, alpha=self.alpha)
-
-    def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        x = self.inputs[0]
-        positive = x.data > 0
-        # alpha exp(x) is y + alpha as well, but in that sum a small exp(x) loses its digits.
-        slope = exp(ScaleWhere.apply(x, condition=~positive, slope=0.0))
-        if self.alpha != 1:
-            slope = slope * Tensor(array_module(x.data).where(positive, 1, self.alpha).astype(x.dtype))
-        return gy * slope
-
-
-class Mish(FusedFunction):
-    def forward(self, x: Array) -> Array:
-        return for_array(x).mish(x)
+        if self.positive == self.rate == 1:
+            return graph.node("Elu", x, alpha=self.negative)
+        return super().onnx(graph, x)
 
     def backward_arrays(self, gy: Array, y: Array) -> Array:
-        return for_array(gy).mish_backward(gy, self.inputs[0].data)
+        return for_array(gy).elu_backward(gy, self.inputs[0].data, self.positive, self.negative, self.rate)
 
     def definition(self, x: Tensor) -> Tensor:
-        # x tanh(softplus(x)), written so that e never overflows and nothing cancels: reference/elementwise.py.
-        above = x > 0
-        e = exp(where(above, -x, x))
-        square = e * e * 2
-        return x * where(above, 1 - square / (e * 2 + square + 1), e * (e + 2) / (e * (e + 2) + 2))
+        below = where(x > 0, 0.0, x)  # what is computed of it and not chosen cannot overflow
+        return where(x > 0, x * self.positive, expm1(below * self.rate) * self.negative)
+
+
+class LinearUnit(FusedFunction):
+    """x times a gate that rises with x from 0 to 1; DEFINITIONS says which."""
+
+    unit: str
+
+    def forward(self, x: Array) -> Array:
+        return for_array(x).linear_unit(x, self.unit)
+
+    def backward_arrays(self, gy: Array, y: Array) -> Array:
+        return for_array(gy).linear_unit_backward(gy, self.inputs[0].data, self.unit)
+
+    def definition(self, x: Tensor) -> Tensor:
+        return DEFINITIONS[self.unit](x)
+
+
+def _mish(x: Tensor) -> Tensor:
+    """x tanh(softplus(x)), written so that e never overflows and nothing cancels: reference/linear_unit.py."""
+    above = x > 0
+    e = exp(where(above, -x, x))
+    square = e * e * 2
+    return x * where(above, 1 - square / (e * 2 + square + 1), e * (e + 2) / (e * (e + 2) + 2))
+
+
+def _hardswish(x: Tensor) -> Tensor:
+    inner = clip(x, -3, 3)
+    return where(x >= 3, x, inner * (inner + 3) * (1 / 6))
+
+
+DEFINITIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": lambda x: x * sigmoid(x),
+    "gelu": lambda x: x * erfc(x * -math.sqrt(0.5)) * 0.5,  # 1 + erf(u) is erfc(-u), which keeps its digits
+    "gelu_tanh": lambda x: x * sigmoid((x + x**3 * 0.044715) * math.sqrt(8 / math.pi)),  # (1 + tanh(u)) / 2
+    "mish": _mish,
+    "hardswish": _hardswish,
+}
 
 
 def relu(x: Tensor) -> Tensor:
@@ -111,34 +137,28 @@ def leaky_relu(x: Tensor, slope: float = 0.01) -> Tensor:
 
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """The element x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016, arXiv:1511.07289)."""
-    return Elu.apply(x, alpha=float(one_number("elu", "alpha", alpha)))
+    return Elu.apply(x, positive=1.0, negative=float(one_number("elu", "alpha", alpha)), rate=1.0)
 
 
 def gelu(x: Tensor, approximate: Literal["none", "tanh"] = "none") -> Tensor:
     """The element x times the normal distribution function of x, exact or in its tanh form (arXiv:1606.08415)."""
-    x = as_tensor(x)
     one_of("gelu", "approximate", approximate, ("none", "tanh"))
-    if approximate == "none":
-        return x * erfc(x * -math.sqrt(0.5)) * 0.5  # 1 + erf(u) is erfc(-u), which keeps its digits where it is small
-    return x * sigmoid((x + x**3 * 0.044715) * math.sqrt(8 / math.pi))  # (tanh(u) + 1) / 2 is sigmoid(2 u)
+    return LinearUnit.apply(x, unit="gelu" if approximate == "none" else "gelu_tanh")
 
 
 def silu(x: Tensor) -> Tensor:
     """The product x * sigmoid(x), also called swish (arXiv:1702.03118)."""
-    x = as_tensor(x)
-    return x * sigmoid(x)
+    return LinearUnit.apply(x, unit="silu")
 
 
 def mish(x: Tensor) -> Tensor:
     """The product x * tanh(softplus(x)) (Misra 2019, arXiv:1908.08681)."""
-    return Mish.apply(x)
+    return LinearUnit.apply(x, unit="mish")
 
 
 def hardswish(x: Tensor) -> Tensor:
     """The product x * min(max(x + 3, 0), 6) / 6, a piecewise `silu` (Howard et al. 2019, arXiv:1905.02244)."""
-    x = as_tensor(x)
-    inner = clip(x, -3, 3)
-    return where(x >= 3, x, inner * (inner + 3) * (1 / 6))
+    return LinearUnit.apply(x, unit="hardswish")
 
 
 def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
@@ -146,14 +166,12 @@ def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
     alpha = one_number("celu", "alpha", alpha)
     if not alpha > 0:
         raise ValueError(f"celu: alpha must be above 0, got {alpha}")
-    x = as_tensor(x)
-    return where(x > 0, x, expm1(_below(x) * (1 / alpha)) * float(alpha))
+    return Elu.apply(x, positive=1.0, negative=float(alpha), rate=1 / float(alpha))
 
 
 def selu(x: Tensor) -> Tensor:
     """The scaled `elu` whose layers keep mean 0 and variance 1 (Klambauer et al. 2017, arXiv:1706.02515)."""
-    x = as_tensor(x)
-    return where(x > 0, x * SELU_SCALE, expm1(_below(x)) * (SELU_SCALE * SELU_ALPHA))
+    return Elu.apply(x, positive=SELU_SCALE, negative=SELU_SCALE * SELU_ALPHA, rate=1.0)
 
 
 def prelu(x: Tensor, w: Tensor) -> Tensor:
@@ -167,12 +185,7 @@ def prelu(x: Tensor, w: Tensor) -> Tensor:
         wanted = f"(1,) or one slope for each channel, {channels}," if channels else "(1,)"
         raise ValueError(f"prelu: expected w {wanted} for x {x.shape}, got {w.shape}")
     slopes = reshape(w, (-1, *(1,) * max(x.ndim - 2, 0))) if x.ndim else reshape(w, ())
-    return where(x > 0, x, _below(x) * slopes)
-
-
-def _below(x: Tensor) -> Tensor:
-    """x, and 0 where it is positive: what is computed of it and not chosen cannot overflow."""
-    return where(x > 0, 0.0, x)
+    return where(x > 0, x, where(x > 0, 0.0, x) * slopes)  # nothing that is not chosen can be infinite
 
 
 __all__ = ["celu", "elu", "gelu", "hardswish", "leaky_relu", "mish", "prelu", "relu", "selu", "silu"]

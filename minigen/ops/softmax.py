@@ -133,9 +133,10 @@ def _less_largest(x: Tensor, axis: int) -> Tensor:
 
 def _by_rows(kernel: Callable[..., Array], axis: int, *arrays: Array) -> Array:
     """A kernel of rows (R, K), along an axis of arrays of one shape."""
-    moved = [x.swapaxes(axis, -1) for x in arrays]
+    move = array_module(arrays[0]).moveaxis
+    moved = [move(x, axis, -1) for x in arrays]  # of channels that are last in memory a view
     y = kernel(*[x.reshape(-1, x.shape[-1]) for x in moved])
-    return y.reshape(moved[0].shape).swapaxes(axis, -1)
+    return move(y.reshape(moved[0].shape), -1, axis)
 
 
 def _one_axis(name: str, x: Tensor, axis: int) -> int:

@@ -97,7 +97,23 @@ class Tanh(Function):
         return graph.node("Tanh", x)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return gy * (1 - y * y)
+        return TanhGradient.apply(gy, y)
+
+
+class TanhGradient(Function):
+    """gy (1 - y^2), in one pass over memory."""
+
+    one_dtype = True
+
+    def forward(self, gy: Array, y: Array) -> Array:
+        return for_array(gy).tanh_backward(gy, y)
+
+    def backward(self, ggx: Tensor, gx: Tensor) -> tuple[Tensor | None, ...]:
+        gy, y = self.inputs
+        return (
+            TanhGradient.apply(ggx, y) if self.needs(0) else None,
+            ggx * gy * y * -2 if self.needs(1) else None,
+        )
 
 
 class Sigmoid(Function):
@@ -108,7 +124,23 @@ class Sigmoid(Function):
         return graph.node("Sigmoid", x)
 
     def backward(self, gy: Tensor, y: Tensor) -> Tensor:
-        return gy * (y * (1 - y))
+        return SigmoidGradient.apply(gy, y)
+
+
+class SigmoidGradient(Function):
+    """gy y (1 - y), in one pass over memory."""
+
+    one_dtype = True
+
+    def forward(self, gy: Array, y: Array) -> Array:
+        return for_array(gy).sigmoid_backward(gy, y)
+
+    def backward(self, ggx: Tensor, gx: Tensor) -> tuple[Tensor | None, ...]:
+        gy, y = self.inputs
+        return (
+            SigmoidGradient.apply(ggx, y) if self.needs(0) else None,
+            ggx * gy * (1 - y * 2) if self.needs(1) else None,
+        )
 
 
 class Softplus(Function):

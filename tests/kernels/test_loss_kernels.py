@@ -104,6 +104,39 @@ def test_a_long_sum_is_as_accurate_as_a_short_one(name, room):
 
 @each_room
 @each_dtype
+@given(shape=SHAPES, seed=SEEDS, delta=st.sampled_from([1.0, 0.3, 1e3]), scale=st.sampled_from([1.0, 1 / 30]))
+def test_huber(room, dtype, shape, seed, delta, scale):
+    p, t = draw("huber", shape, seed, dtype)
+    d = np.subtract(*exact(p, t))
+    total = room.huber_sum(p, t, delta, scale)
+    assert total.dtype == dtype and total.shape == ()
+    elements = np.where(abs(d) <= delta, d * d / 2, delta * (abs(d) - delta / 2))
+    terms = 1 + elements.sum() + (abs(d) * min(delta, 10)).sum()
+    np.testing.assert_allclose(total, elements.sum() * scale, rtol=0, atol=4 * np.finfo(dtype).eps * terms * scale)
+    gp = room.huber_sum_backward(np.array(-0.7, dtype), p, t, delta, scale)
+    assert gp.dtype == dtype and gp.shape == shape
+    wanted = np.clip(d, -delta, delta) * (-0.7 * scale)
+    largest = np.abs(exact(p)[0]).max(initial=0) + np.abs(exact(t)[0]).max(initial=1)
+    np.testing.assert_allclose(gp, wanted, rtol=0, atol=6 * np.finfo(dtype).eps * largest * scale)
+
+
+@each_room
+@each_dtype
+def test_huber_of_what_is_not_finite(room, dtype):
+    gy, zero = np.ones((), dtype), np.zeros(3, dtype)
+    p = np.array([np.inf, -np.inf, np.nan], dtype)
+    np.testing.assert_array_equal(room.huber_sum_backward(gy, p, zero, 2.0, 1.0), [2, -2, np.nan])
+    assert room.huber_sum(p[:2], zero[:2], 2.0, 1.0) == np.inf and np.isnan(room.huber_sum(p, zero, 2.0, 1.0))
+    with pytest.raises(ValueError, match=r"huber_sum: t has shape \(3,\)"):
+        room.huber_sum(np.ones((2, 3)), np.ones(3), 1.0, 1.0)
+    with pytest.raises(ValueError, match=r"huber_sum_backward: t has shape \(3,\)"):
+        room.huber_sum_backward(np.ones(()), np.ones((2, 3)), np.ones(3), 1.0, 1.0)
+    with pytest.raises(ValueError, match="huber_sum_backward: gy is the gradient of a sum"):
+        room.huber_sum_backward(np.ones(1), np.ones(3), np.ones(3), 1.0, 1.0)
+
+
+@each_room
+@each_dtype
 def test_bce_keeps_the_digits_of_its_tails(room, dtype):
     x, y = np.array([-20, 20, -80, 80, 1e4, -1e4, 0] * 9, dtype), np.array([0, 1, 0, 1, 1, 0, 1] * 9, dtype)
     wanted = np.array([*np.log1p(np.exp([-20.0, -20.0, -80.0, -80.0])), 0, 0, np.log(2)] * 9)

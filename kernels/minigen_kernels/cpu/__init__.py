@@ -15,14 +15,14 @@ from minigen_kernels.cpu.elementwise import (
     leaky_relu,
     leaky_relu_backward,
     log_deficit,
-    mish,
-    mish_backward,
     mix,
     reparameterize,
     reparameterize_backward,
     scale_where,
     sigmoid,
+    sigmoid_backward,
     softplus,
+    tanh_backward,
 )
 from minigen_kernels.cpu.gemm import matmul
 from minigen_kernels.cpu.interpolate import (
@@ -31,12 +31,15 @@ from minigen_kernels.cpu.interpolate import (
     interpolate_nearest2d,
     interpolate_nearest2d_adjoint,
 )
+from minigen_kernels.cpu.linear_unit import elu, elu_backward, linear_unit, linear_unit_backward
 from minigen_kernels.cpu.loss import (
     bce_with_logits,
     bce_with_logits_sum,
     bce_with_logits_sum_backward,
     gaussian_kl_sum,
     gaussian_kl_sum_backward,
+    huber_sum,
+    huber_sum_backward,
     mse_act_sum,
     mse_act_sum_backward,
     mse_sum,

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from minigen_kernels import Array, Arrays, reference
+from minigen_kernels.cpu.exponential import erf as erf_of
+from minigen_kernels.cpu.exponential import erfc as erfc_of
 from minigen_kernels.cpu.exponential import exp, log1p
 from minigen_kernels.cpu.exponential import sigmoid as sigmoid_of
 from minigen_kernels.cpu.jit import FASTMATH, njit_inner
@@ -24,12 +26,20 @@ from minigen_kernels.cpu.threads import njit_shared
 from minigen_kernels.reference.elementwise import check_like
 
 
-def _each(kernel: Callable[[Array, Array], None], x: Array) -> Array:
-    """The function of one element that `kernel` writes down for all of a flat array."""
+def each(kernel: Callable[..., None], x: Array, *numbers: Any) -> Array:
+    """The function of one element, and of numbers, that `kernel` writes down for all of a flat array."""
     x = dense(x)
     y = empty(x.shape, x.dtype, x)
-    kernel(memory(x), memory(y))
+    kernel(memory(x), *(x.dtype.type(number) for number in numbers), memory(y))
     return y
+
+
+def each_backward(kernel: Callable[..., None], gy: Array, x: Array, *numbers: Any) -> Array:
+    """The same for a gradient gx, which is made of gy and x."""
+    x = dense(x)
+    gx = empty(x.shape, x.dtype, x)
+    kernel(memory(like(gy, x)), memory(x), *(x.dtype.type(number) for number in numbers), memory(gx))
+    return gx
 
 
 def add(a: Arrays, b: Arrays) -> Arrays:
@@ -37,26 +47,26 @@ def add(a: Arrays, b: Arrays) -> Arrays:
     return reference.add(*(a, b) if isinstance(a, list) or isinstance(b, list) else alike(a, b))
 
 
-@njit_shared()
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
 def _erf(x: Array, y: Array) -> None:
     for i in range(x.size):
-        y[i] = math.erf(x[i])
+        y[i] = erf_of(x[i])
 
 
 def erf(x: Array) -> Array:
     """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x, of each element."""
-    return _each(_erf, x)
+    return each(_erf, x)
 
 
-@njit_shared()
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
 def _erfc(x: Array, y: Array) -> None:
     for i in range(x.size):
-        y[i] = 1 - math.erf(x[i]) if x[i] < 0.5 else math.erfc(x[i])  # no cancellation there, and erf is faster
+        y[i] = erfc_of(x[i])
 
 
 def erfc(x: Array) -> Array:
     """1 - erf(x) of each element, with all its digits where it is small."""
-    return _each(_erfc, x)
+    return each(_erfc, x)
 
 
 #: 1 / 2!, 1 / 3!, ... and 1 / 3, 1 / 5, ...: so many terms are enough in float32 for |x| < 1, and for |s| <= 1 / 3.
@@ -78,7 +88,7 @@ def _exp_excess(x: Array, y: Array) -> None:
 
 def exp_excess(x: Array) -> Array:
     """exp(x) - 1 - x of each element, by its series near 0."""
-    return reference.exp_excess(x) if x.dtype == np.float64 else _each(_exp_excess, x)
+    return reference.exp_excess(x) if x.dtype == np.float64 else each(_exp_excess, x)
 
 
 @njit_shared(error_model="numpy", fastmath=ELEMENTS)
@@ -96,7 +106,7 @@ def _log_deficit(x: Array, y: Array) -> None:
 
 def log_deficit(x: Array) -> Array:
     """x - log(1 + x) of each element, by a series near 0."""
-    return reference.log_deficit(x) if x.dtype == np.float64 else _each(_log_deficit, x)
+    return reference.log_deficit(x) if x.dtype == np.float64 else each(_log_deficit, x)
 
 
 @njit_shared(error_model="numpy", fastmath=FASTMATH)
@@ -107,7 +117,7 @@ def _sigmoid(x: Array, y: Array) -> None:
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)) of each element, without overflow and exact in both tails."""
-    return reference.sigmoid(x) if x.dtype == np.float64 else _each(_sigmoid, x)
+    return reference.sigmoid(x) if x.dtype == np.float64 else each(_sigmoid, x)
 
 
 @njit_shared(error_model="numpy", fastmath=FASTMATH)
@@ -119,43 +129,33 @@ def _softplus(x: Array, y: Array) -> None:
 
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)) of each element, without overflow and exact in both tails."""
-    return reference.softplus(x) if x.dtype == np.float64 else _each(_softplus, x)
+    return reference.softplus(x) if x.dtype == np.float64 else each(_softplus, x)
 
 
-@njit_shared(error_model="numpy", fastmath=FASTMATH)
-def _mish(x: Array, y: Array) -> None:
-    one, two, zero = np.float32(1), np.float32(2), np.float32(0)
-    for i in range(x.size):
-        e = exp(-abs(x[i]))
-        above, below = one + two * e * (one + e), e * (e + two) + two
-        y[i] = x[i] * (one - two * e * e / above if x[i] > zero else e * (e + two) / below)
+@njit_shared(fastmath=FASTMATH)
+def _sigmoid_backward(gy: Array, y: Array, gx: Array) -> None:
+    one = y.dtype.type(1)
+    for i in range(y.size):
+        gx[i] = gy[i] * (y[i] * (one - y[i]))
 
 
-@njit_shared(error_model="numpy", fastmath=FASTMATH)
-def _mish_backward(gy: Array, x: Array, gx: Array) -> None:
-    one, two, four, zero = np.float32(1), np.float32(2), np.float32(4), np.float32(0)
-    for i in range(x.size):
-        e = exp(-abs(x[i]))
-        above, below = one + two * e * (one + e), e * (e + two) + two
-        t = one - two * e * e / above if x[i] > zero else e * (e + two) / below
-        slope = four * e * (one + e) * (e / (above * above) if x[i] > zero else one / (below * below))
-        gx[i] = gy[i] * (t + x[i] * slope)
+@njit_shared(fastmath=FASTMATH)
+def _tanh_backward(gy: Array, y: Array, gx: Array) -> None:
+    one = y.dtype.type(1)
+    for i in range(y.size):
+        gx[i] = gy[i] * (one - y[i] * y[i])
 
 
-def mish(x: Array) -> Array:
-    """x tanh(log(1 + exp(x))) of each element, without overflow and exact in both tails."""
-    return reference.mish(x) if x.dtype == np.float64 else _each(_mish, x)
+def sigmoid_backward(gy: Array, y: Array) -> Array:
+    """gx = gy y (1 - y) for the result y of `sigmoid`."""
+    check_like("sigmoid_backward", gy, y=y)
+    return each_backward(_sigmoid_backward, gy, y)
 
 
-def mish_backward(gy: Array, x: Array) -> Array:
-    """gx = gy (t + x t') for the tanh t of `mish`."""
-    if x.dtype == np.float64:
-        return reference.mish_backward(gy, x)
-    check_like("mish_backward", gy, x=x)
-    x = dense(x)
-    gx = empty(x.shape, x.dtype, x)
-    _mish_backward(memory(like(gy, x)), memory(x), memory(gx))
-    return gx
+def tanh_backward(gy: Array, y: Array) -> Array:
+    """gx = gy (1 - y^2) for the result y of tanh."""
+    check_like("tanh_backward", gy, y=y)
+    return each_backward(_tanh_backward, gy, y)
 
 
 @njit_shared()
@@ -199,12 +199,7 @@ def _relu(x: Array, y: Array) -> None:
 
 def leaky_relu(x: Array, slope: float) -> Array:
     """y = x where x > 0, else slope * x; for slope 0 exactly 0, but a NaN stays one."""
-    if slope == 0:
-        return _each(_relu, x)
-    x = dense(x)
-    y = empty(x.shape, x.dtype, x)
-    _leaky_relu(memory(x), x.dtype.type(slope), memory(y))
-    return y
+    return each(_relu, x) if slope == 0 else each(_leaky_relu, x, slope)
 
 
 @njit_shared()
@@ -224,14 +219,7 @@ def _relu_backward(gy: Array, x: Array, gx: Array) -> None:
 def leaky_relu_backward(gy: Array, x: Array, slope: float) -> Array:
     """gx = gy where x > 0, else slope * gy; for slope 0 exactly 0."""
     check_like("leaky_relu_backward", gy, x=x)
-    x = dense(x)
-    gx = empty(x.shape, x.dtype, x)
-    given = memory(like(gy, x)), memory(x)
-    if slope == 0:
-        _relu_backward(*given, memory(gx))
-    else:
-        _leaky_relu_backward(*given, x.dtype.type(slope), memory(gx))
-    return gx
+    return each_backward(_relu_backward, gy, x) if slope == 0 else each_backward(_leaky_relu_backward, gy, x, slope)
 
 
 def mix(a: Array, b: Array, weight: Array) -> Array:

@@ -75,6 +75,21 @@ def mse_sum_backward(gy: Array, p: Array, t: Array, scale: float) -> Array:
     return gp
 
 
+def huber_sum(p: Array, t: Array, delta: float, scale: float) -> Array:
+    """The sum of c (d - c / 2) for d = p - t, and c = d kept within +-delta, times scale: shape ()."""
+    check_like("huber_sum", p, t=t)
+    return _sum(_huber_sum, p, t, scale, p.dtype.type(delta))
+
+
+def huber_sum_backward(gy: Array, p: Array, t: Array, delta: float, scale: float) -> Array:
+    """Gradient of `huber_sum` in p: gp = gy scale c; that in t is -gp."""
+    check_like("huber_sum_backward", p, t=t)
+    check_gradient("huber_sum_backward", gy, p)
+    gp = np.empty(p.shape, p.dtype)
+    _huber_backward(_flat(p), _flat(t), gy, p.dtype.type(delta), float(scale), gp.reshape(-1))
+    return gp
+
+
 def mse_act_sum(x: Array, t: Array, activation: str, scale: float) -> tuple[Array, Array]:
     """`mse_sum` of y = activation(x) and t, and y: the shapes () and that of x. `activation`: "sigmoid" or "tanh"."""
     y = elementwise.sigmoid(x) if check_head("mse_act_sum", activation) else np.tanh(x)
@@ -110,10 +125,10 @@ def _flat(x: Array) -> Array:
     return np.ascontiguousarray(x).reshape(-1)
 
 
-def _sum(kernel: Any, a: Array, b: Array, scale: float) -> Array:
+def _sum(kernel: Any, a: Array, b: Array, scale: float, *more: Any) -> Array:
     """What `kernel` makes of two arrays: shape ()."""
     total = np.empty((), a.dtype)
-    kernel(_flat(a), _flat(b), float(scale), total)
+    kernel(_flat(a), _flat(b), *more, float(scale), total)
     return total
 
 
@@ -222,6 +237,28 @@ def _mse_sum(p: Array, t: Array, scale: float, out: Array) -> None:
     out[()] = _in_order(sums) * scale
 
 
+@njit_inner(error_model="numpy", fastmath=ELEMENTS)
+def _within(d: Any, delta: Any) -> Any:
+    return -delta if d < -delta else delta if d > delta else d  # a NaN stays one
+
+
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
+def _huber_part(first: int, last: int, p: Array, t: Array, delta: Any, sums: Array) -> None:
+    p, t, half, total = p[first:last], t[first:last], p.dtype.type(0.5), 0.0
+    for i in range(p.size):
+        d = p[i] - t[i]
+        c = _within(d, delta)
+        total += np.float64(c * (d - c * half))
+    sums[first // PIECE] = total
+
+
+@njit_cached(error_model="numpy")
+def _huber_sum(p: Array, t: Array, delta: Any, scale: float, out: Array) -> None:
+    sums = np.empty(-(-p.size // PIECE))
+    share(_huber_part, p.size, PIECE, (p, t, delta, sums))
+    out[()] = _in_order(sums) * scale
+
+
 # The gradients.
 
 
@@ -237,6 +274,13 @@ def _mse_backward(p: Array, t: Array, gy: Array, scale: float, gp: Array) -> Non
     factor = p.dtype.type(gy[()] * (2 * scale))
     for i in range(p.size):
         gp[i] = (p[i] - t[i]) * factor
+
+
+@njit_shared(error_model="numpy", fastmath=ELEMENTS)
+def _huber_backward(p: Array, t: Array, gy: Array, delta: Any, scale: float, gp: Array) -> None:
+    factor = p.dtype.type(gy[()] * scale)
+    for i in range(p.size):
+        gp[i] = _within(p[i] - t[i], delta) * factor
 
 
 @njit_shared(error_model="numpy", fastmath=ELEMENTS)

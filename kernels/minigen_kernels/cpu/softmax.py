@@ -22,6 +22,7 @@ from minigen_kernels.reference.softmax import check_rows
 
 TILE = 2048  # numbers in a tile, unless a row has more
 ROWS = 256  # that a thread does at a time
+LEAST, MOST, SIGN = np.int32(-(1 << 31)), np.int32((1 << 31) - 1), np.int32(31)
 
 
 def softmax(x: Array) -> Array:
@@ -29,7 +30,7 @@ def softmax(x: Array) -> Array:
     if x.dtype == np.float64:
         return reference.softmax(x)
     y = np.empty(x.shape, x.dtype)
-    _softmax(len(x), np.ascontiguousarray(x), x.max(axis=1), y)
+    _softmax(len(x), np.ascontiguousarray(x), y)
     return y
 
 
@@ -46,7 +47,7 @@ def log_softmax(x: Array) -> Array:
     if x.dtype == np.float64:
         return reference.log_softmax(x)
     y = np.empty(x.shape, x.dtype)
-    _log_softmax(len(x), np.ascontiguousarray(x), x.max(axis=1), y)
+    _log_softmax(len(x), np.ascontiguousarray(x), y)
     return y
 
 
@@ -61,13 +62,13 @@ def log_softmax_backward(gy: Array, y: Array) -> Array:
 
 
 @njit_shared(ROWS, error_model="numpy", fastmath=FASTMATH)
-def _softmax(first: int, last: int, x: Array, largest: Array, y: Array) -> None:
+def _softmax(first: int, last: int, x: Array, y: Array) -> None:
     rows = max(1, TILE // x.shape[1])
     shifted = np.empty((rows, x.shape[1]), x.dtype)  # exp in place would not be vectorised
     for start in range(first, last, rows):
         stop = min(start + rows, last)
         for r in range(start, stop):
-            _subtract(x[r], largest[r], shifted[r - start])
+            _subtract(x[r], _largest(x[r]), shifted[r - start])
         _exp(shifted[: stop - start].reshape(-1), y[start:stop].reshape(-1))
         for r in range(start, stop):
             _multiply(y[r], x.dtype.type(1 / _sum(y[r])))
@@ -85,13 +86,13 @@ def _softmax_backward(first: int, last: int, gy: Array, y: Array, gx: Array) -> 
 
 
 @njit_shared(ROWS, error_model="numpy", fastmath=FASTMATH)
-def _log_softmax(first: int, last: int, x: Array, largest: Array, y: Array) -> None:
+def _log_softmax(first: int, last: int, x: Array, y: Array) -> None:
     rows = max(1, TILE // x.shape[1])
     e = np.empty((rows, x.shape[1]), x.dtype)
     for start in range(first, last, rows):
         stop = min(start + rows, last)
         for r in range(start, stop):
-            _subtract(x[r], largest[r], y[r])
+            _subtract(x[r], _largest(x[r]), y[r])
         _exp(y[start:stop].reshape(-1), e[: stop - start].reshape(-1))
         for r in range(start, stop):
             _subtract(y[r], x.dtype.type(math.log(_sum(e[r - start]))), y[r])
@@ -108,6 +109,19 @@ def _log_softmax_backward(first: int, last: int, gy: Array, y: Array, gx: Array)
 
 
 # The inner loops get slices, so that they are vectorised (see the end of ``batch_norm.py``).
+
+
+@njit_inner(error_model="numpy")
+def _largest(x: Array) -> Any:
+    """The largest number, or a NaN. LLVM finds the largest of whole numbers in vectors, not that of floats.
+
+    Read as whole numbers, positive floats have their own order; for negative ones the bits but the sign are turned.
+    """
+    bits = x.view(np.int32)
+    largest = LEAST
+    for k in range(bits.size):
+        largest = max(largest, np.int32(bits[k] ^ ((bits[k] >> SIGN) & MOST)))
+    return np.int32(largest ^ ((largest >> SIGN) & MOST)).view(np.float32)
 
 
 @njit_inner(error_model="numpy", fastmath=FASTMATH)

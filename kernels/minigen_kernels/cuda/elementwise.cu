@@ -6,7 +6,7 @@
 //     erf_kernel, erfc_kernel, exp_excess_kernel, log_deficit_kernel  read b, write b
 //     scale_where_kernel  reads b + 1 (the condition is one byte), writes b
 //     leaky_relu_kernel   reads b, writes b; leaky_relu_backward_kernel reads 2 b, writes b
-//     sigmoid_kernel, softplus_kernel, mish_kernel  read b, write b; mish_backward_kernel reads 2 b, writes b
+//     sigmoid_kernel, softplus_kernel  read b, write b; sigmoid_backward_kernel, tanh_backward_kernel read 2 b, write b
 //     mix_kernel                       reads 2 b, writes b
 //     reparameterize_kernel            reads 3 b, writes b; its backward reads 3 b, writes 2 b
 // All do a few operations per element and so run at the speed of memory (erf in double nearly so).
@@ -85,29 +85,16 @@ extern "C" __global__ void softplus_kernel(const real* __restrict__ x, real* __r
   for (long long i = first_index(); i < n; i += all_threads()) y[i] = max(x[i], real(0)) + log1p(exp(-fabs(x[i])));
 }
 
-// t = tanh(log(1 + exp(x))) and its derivative, from e = exp(-|x|), which is at most 1.
-struct Gate {
-  real t, slope;
-};
-
-__device__ Gate mish_gate(real x) {
-  const real e = exp(-fabs(x)), above = 1 + 2 * e * (1 + e), below = e * (e + 2) + 2;
-  if (x > 0) return {1 - 2 * e * e / above, 4 * e * e * (1 + e) / (above * above)};
-  return {e * (e + 2) / below, 4 * e * (1 + e) / (below * below)};
+// gx = gy y (1 - y) for y = 1 / (1 + exp(-x)).
+extern "C" __global__ void sigmoid_backward_kernel(const real* __restrict__ gy, const real* __restrict__ y,
+                                                   real* __restrict__ gx, long long n) {
+  for (long long i = first_index(); i < n; i += all_threads()) gx[i] = gy[i] * (y[i] * (1 - y[i]));
 }
 
-// y = x t.
-extern "C" __global__ void mish_kernel(const real* __restrict__ x, real* __restrict__ y, long long n) {
-  for (long long i = first_index(); i < n; i += all_threads()) y[i] = x[i] * mish_gate(x[i]).t;
-}
-
-// gx = gy (t + x t').
-extern "C" __global__ void mish_backward_kernel(const real* __restrict__ gy, const real* __restrict__ x,
+// gx = gy (1 - y^2) for y = tanh(x).
+extern "C" __global__ void tanh_backward_kernel(const real* __restrict__ gy, const real* __restrict__ y,
                                                 real* __restrict__ gx, long long n) {
-  for (long long i = first_index(); i < n; i += all_threads()) {
-    const Gate gate = mish_gate(x[i]);
-    gx[i] = gy[i] * (gate.t + x[i] * gate.slope);
-  }
+  for (long long i = first_index(); i < n; i += all_threads()) gx[i] = gy[i] * (1 - y[i] * y[i]);
 }
 
 // y = w a + (1 - w) b, with a weight for each sample of D numbers.

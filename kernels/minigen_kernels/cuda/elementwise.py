@@ -53,18 +53,16 @@ def softplus(x: Array) -> Array:
     return _each("softplus_kernel", x)
 
 
-def mish(x: Array) -> Array:
-    """x tanh(log(1 + exp(x))) of each element, without overflow and exact in both tails."""
-    return _each("mish_kernel", x)
+def sigmoid_backward(gy: Array, y: Array) -> Array:
+    """gx = gy y (1 - y) for the result y of `sigmoid`."""
+    check_like("sigmoid_backward", gy, y=y)
+    return _each_backward("sigmoid_backward_kernel", gy, y)
 
 
-def mish_backward(gy: Array, x: Array) -> Array:
-    """gx = gy (t + x t') for the tanh t of `mish`."""
-    check_like("mish_backward", gy, x=x)
-    gx = empty(x.shape, x.dtype)
-    operands = contiguous(gy), contiguous(x), gx, x.size
-    launch("elementwise.cu", "mish_backward_kernel", blocks_for(x.size), THREADS, *operands)
-    return gx
+def tanh_backward(gy: Array, y: Array) -> Array:
+    """gx = gy (1 - y^2) for the result y of tanh."""
+    check_like("tanh_backward", gy, y=y)
+    return _each_backward("tanh_backward_kernel", gy, y)
 
 
 def scale_where(x: Array, condition: Array, slope: float) -> Array:
@@ -125,3 +123,10 @@ def _each(kernel: str, x: Array) -> Array:
     y = empty(x.shape, x.dtype)
     launch("elementwise.cu", kernel, blocks_for(x.size), THREADS, contiguous(x), y, x.size)
     return y
+
+
+def _each_backward(kernel: str, gy: Array, y: Array) -> Array:
+    """A gradient gx, each element made of those of gy and y."""
+    gx = empty(y.shape, y.dtype)
+    launch("elementwise.cu", kernel, blocks_for(y.size), THREADS, contiguous(gy), contiguous(y), gx, y.size)
+    return gx

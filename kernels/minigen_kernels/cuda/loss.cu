@@ -41,7 +41,21 @@ extern "C" __global__ void mse_sum_kernel(const real* __restrict__ p, const real
   finish(sum, partial, counter, out, scale);
 }
 
-// The same of y = sigmoid(x) or tanh(x), which is kept.
+// The difference d, kept within +-delta. A NaN stays one.
+__device__ real within(real d, real delta) { return d < -delta ? -delta : d > delta ? delta : d; }
+
+extern "C" __global__ void huber_sum_kernel(const real* __restrict__ p, const real* __restrict__ t, double* partial,
+                                            unsigned int* counter, real* __restrict__ out, long long n, double scale,
+                                            real delta) {
+  double sum = 0;
+  for (long long i = first_index(); i < n; i += all_threads()) {
+    const real d = p[i] - t[i], c = within(d, delta);
+    sum += c * (d - c / 2);
+  }
+  finish(sum, partial, counter, out, scale);
+}
+
+// The sum of squares for y = sigmoid(x) or tanh(x), which is kept.
 extern "C" __global__ void mse_act_sum_kernel(const real* __restrict__ x, const real* __restrict__ t, double* partial,
                                               unsigned int* counter, real* __restrict__ out, long long n, double scale,
                                               real* __restrict__ y, bool sigmoid) {
@@ -78,6 +92,14 @@ extern "C" __global__ void mse_sum_backward_kernel(const real* __restrict__ gy, 
                                                    double scale) {
   const real factor = (real)(gy[0] * (2 * scale));
   for (long long i = first_index(); i < n; i += all_threads()) gp[i] = (p[i] - t[i]) * factor;
+}
+
+// gp = gy scale c, with c = p - t kept within +-delta.
+extern "C" __global__ void huber_sum_backward_kernel(const real* __restrict__ gy, const real* __restrict__ p,
+                                                     const real* __restrict__ t, real* __restrict__ gp, long long n,
+                                                     double scale, real delta) {
+  const real factor = (real)(gy[0] * scale);
+  for (long long i = first_index(); i < n; i += all_threads()) gp[i] = within(p[i] - t[i], delta) * factor;
 }
 
 // gx = gy scale 2 (y - t) y', with the derivative y' told from y.

@@ -48,6 +48,18 @@ def mse_sum_backward(gy: Array, p: Array, t: Array, scale: float) -> Array:
     return _gradients("mse_sum_backward", 1, gy, p, t, scale)[0]
 
 
+def huber_sum(p: Array, t: Array, delta: float, scale: float) -> Array:
+    """The sum of c (d - c / 2) for d = p - t, and c = d kept within +-delta, times scale: shape ()."""
+    check_like("huber_sum", p, t=t)
+    return _sum("huber_sum_kernel", p, t, scale, delta)
+
+
+def huber_sum_backward(gy: Array, p: Array, t: Array, delta: float, scale: float) -> Array:
+    """Gradient of `huber_sum` in p: gp = gy scale c; that in t is -gp."""
+    check_like("huber_sum_backward", p, t=t)
+    return _gradients("huber_sum_backward", 1, gy, p, t, scale, delta)[0]
+
+
 def mse_act_sum(x: Array, t: Array, activation: str, scale: float) -> tuple[Array, Array]:
     """`mse_sum` of y = activation(x) and t, and y: the shapes () and that of x. `activation`: "sigmoid" or "tanh"."""
     check_like("mse_act_sum", x, t=t)

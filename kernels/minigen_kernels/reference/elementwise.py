@@ -79,26 +79,16 @@ def softplus(x: Array) -> Array:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
-def mish(x: Array) -> Array:
-    """x tanh(log(1 + exp(x))) of each element, without overflow and exact in both tails.
-
-    With e = exp(-|x|) the tanh is 1 - 2 e^2 / (1 + 2 e + 2 e^2) for x > 0, and e (e + 2) / (e (e + 2) + 2) elsewhere.
-    """
-    e = np.exp(-np.abs(x))
-    return x * np.where(x > 0, 1 - 2 * e * e / (1 + 2 * e * (1 + e)), e * (e + 2) / (e * (e + 2) + 2))
+def sigmoid_backward(gy: Array, y: Array) -> Array:
+    """gx = gy y (1 - y) for the result y of `sigmoid`."""
+    check_like("sigmoid_backward", gy, y=y)
+    return gy * (y * (1 - y))
 
 
-def mish_backward(gy: Array, x: Array) -> Array:
-    """gx = gy (t + x t') for the tanh t of `mish`.
-
-    t' is 4 e^2 (1 + e) / (1 + 2 e + 2 e^2)^2 for x > 0, and 4 e (1 + e) / (e (e + 2) + 2)^2 elsewhere.
-    """
-    check_like("mish_backward", gy, x=x)
-    e = np.exp(-np.abs(x))
-    above, below = 1 + 2 * e * (1 + e), e * (e + 2) + 2
-    t = np.where(x > 0, 1 - 2 * e * e / above, e * (e + 2) / below)
-    slope = 4 * e * (1 + e) * np.where(x > 0, e / (above * above), 1 / (below * below))
-    return gy * (t + x * slope)
+def tanh_backward(gy: Array, y: Array) -> Array:
+    """gx = gy (1 - y^2) for the result y of tanh."""
+    check_like("tanh_backward", gy, y=y)
+    return gy * (1 - y * y)
 
 
 def scale_where(x: Array, condition: Array, slope: float) -> Array:

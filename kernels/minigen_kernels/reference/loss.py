@@ -60,6 +60,23 @@ def mse_sum_backward(gy: Array, p: Array, t: Array, scale: float) -> Array:
         return (p - t) * _factor(gy, 2 * scale)
 
 
+def huber_sum(p: Array, t: Array, delta: float, scale: float) -> Array:
+    """The sum of c (d - c / 2) for d = p - t, and c = d kept within +-delta, times scale: shape ()."""
+    check_like("huber_sum", p, t=t)
+    with np.errstate(over="ignore", invalid="ignore"):
+        d = p - t
+        c = np.clip(d, -delta, delta)
+        return _sum(c * (d - c / 2), scale)
+
+
+def huber_sum_backward(gy: Array, p: Array, t: Array, delta: float, scale: float) -> Array:
+    """Gradient of `huber_sum` in p: gp = gy scale c, of the shape of p; that in t is -gp."""
+    check_like("huber_sum_backward", p, t=t)
+    check_gradient("huber_sum_backward", gy, p)
+    with np.errstate(invalid="ignore"):
+        return np.clip(p - t, -delta, delta) * _factor(gy, scale)
+
+
 def mse_act_sum(x: Array, t: Array, activation: str, scale: float) -> tuple[Array, Array]:
     """`mse_sum` of y = activation(x) and t, and y: the shapes () and that of x. `activation`: "sigmoid" or "tanh"."""
     y = sigmoid(x) if check_head("mse_act_sum", activation) else np.tanh(x)

@@ -129,15 +129,16 @@ def test_sigmoid_and_softplus(host, dtype):
         np.testing.assert_array_equal(host.run(getattr(cuda, name), np.stack([x, x]).T)[:, 1], y)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_mish(host, dtype):
-    x = np.array([*np.linspace(-80, 80, 999), *np.linspace(-1, 1, 99), 0, np.nan], dtype)
-    gy = np.random.default_rng(0).normal(size=x.shape).astype(dtype)
-    for kernel, *arguments in ((cuda.mish, x), (cuda.mish_backward, gy, x)):
-        y, wanted = host.run(kernel, *arguments), getattr(reference, kernel.__name__)(*arguments)
-        assert y.dtype == dtype
-        # The same formula with another exp; near the minimum at -1.19 two numbers of about 0.2 cancel.
-        np.testing.assert_allclose(y, wanted, rtol=12 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_gradients_of_sigmoid_and_tanh(host, data):
+    dtype, shape = data.draw(DTYPES), data.draw(SHAPES)
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    gy, y = (np.asarray(rng.uniform(-1, 1, size=shape), dtype) for _ in range(2))
+    for name in ("sigmoid_backward", "tanh_backward"):
+        got, wanted = host.run(getattr(cuda, name), gy, y), getattr(reference, name)(gy, y)
+        assert got.dtype == dtype and got.shape == shape
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=4 * np.finfo(dtype).eps)
 
 
 @settings(max_examples=25)

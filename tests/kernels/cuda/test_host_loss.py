@@ -67,6 +67,24 @@ def test_gradients(host, name, dtype, shape, seed, scale, gy):
 
 
 @each_dtype
+@settings(max_examples=20)
+@given(shape=SHAPES, seed=SEEDS, delta=st.sampled_from([1.0, 0.3, 1e3]))
+def test_huber(host, dtype, shape, seed, delta):
+    p, t = draw(shape, seed, dtype)
+    terms = 1 + np.sum(p.astype(np.float64) ** 2)
+    eps = np.finfo(dtype).eps
+    total = host.run(cuda.huber_sum, p, t, delta, 0.3)
+    np.testing.assert_allclose(total, reference.huber_sum(p, t, delta, 0.3), rtol=0, atol=4 * eps * terms)
+    gp = host.run(cuda.huber_sum_backward, np.array(-0.7, dtype), p, t, delta, 0.3)
+    wanted = reference.huber_sum_backward(np.array(-0.7, dtype), p, t, delta, 0.3)
+    assert gp.dtype == dtype and gp.shape == shape
+    np.testing.assert_allclose(gp, wanted, rtol=4 * eps, atol=0)
+    infinite = np.array([np.inf, -np.inf, np.nan], dtype)
+    slopes = host.run(cuda.huber_sum_backward, np.array(1, dtype), infinite, np.zeros(3, dtype), 2.0, 1.0)
+    np.testing.assert_array_equal(slopes, [2, -2, np.nan])
+
+
+@each_dtype
 def test_tails_and_what_is_not_finite(host, dtype):
     x, y = np.array([-20, 20, -80, 80, 1e4, -1e4, 1e4], dtype), np.array([0, 1, 0, 1, 1, 0, 0], dtype)
     rtol = 8 * np.finfo(dtype).eps  # two implementations of exp and log1p
