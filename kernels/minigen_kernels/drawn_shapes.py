@@ -120,7 +120,7 @@ def pool(adjoint: bool, *others: Any) -> Callable[[Sizes], Drawn]:
 def bias_act_max_pool2d(s: Sizes) -> Drawn:
     """An image, a bias, an activation and the window.
 
-    No sigmoid or tanh: they are rounded differently in each room, and of two that are nearly equal either is the larger.
+    No sigmoid or tanh: rooms round them differently, and of two numbers that are nearly equal either may be the larger.
     """
     (x,), window = pool(False)(s)
     return [x, x[1:2]], (*s.of(*ACTIVATIONS[:3]), *window)
