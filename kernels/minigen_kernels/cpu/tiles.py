@@ -17,8 +17,9 @@ The last register of some channels overlaps the one before, unless their number 
 the channels that it has a second time are zero. Flat arrays begin at a line of the cache.
 
 The work is shared by threads: groups of tiles, each with its own memory, where results are wanted; where sums over all
-tiles are wanted, pieces of the tiles, each with its own sums; or if there is one piece, first the tiles of a group,
-then the positions.
+tiles are wanted, pieces of the tiles, each with its own sums. If these are large there is one piece: then parts of the
+panels, each with images of its own, or if there is one part, first the tiles of a group, then the positions. How many
+parts there are changes no sum.
 
 Imports: NumPy, ``lanes.py``, ``threads.py``, ``tile.py``, ``tile_places.py``, ``transform.py``. Read next:
 ``tile_places.py``.
@@ -198,36 +199,46 @@ def _filter_part(
 
 @njit_cached()
 def sum_tiles(
-    x: Array,
-    starts: Array,
-    step: Pair,
-    nothing: Array,
-    g: Array,
-    first: int,
-    panels: int,
-    form: Form,
-    group: int,
-    spots: Array,
-    some: int,
-    products: Array,
-) -> None:
-    """x (N, H, W, C), g (N, oh, ow, K) -> products (panels, blocks of channels, positions, ROWS, width of a panel).
+    x: Array, starts: Array, step: Pair, nothing: Array, g: Array, parts: Array, form: Form, group: int, spots: Array,
+    some: int, taps_at: Array, outside: Array, gw: Array,
+) -> None:  # fmt: skip
+    """x (N, H, W, C), g (N, oh, ow, K) -> gw (C, kh, kw, K).
 
-    Of the panels of K channels those from `first` on. starts, step and group: as in `filter_tiles`, but group is a
-    multiple of TILES. spots: where the channels of all phases stand in an image, a multiple of ROWS. some: tiles of a
-    piece of the work, whole groups; products has room for the sums of each piece, which are added in the end.
+    parts (count, 2): panels of the K channels that are worked through at a time, the first one and how many. starts,
+    step and group: as in `filter_tiles`, but group is a multiple of TILES. spots: where the channels of all phases
+    stand in an image, a multiple of ROWS. some: tiles of a piece of the work, whole groups; each piece has sums of its
+    own, which are added in the end. taps_at: as in `transform_kernels`; outside (K,): for taps that are none.
     """
-    flat = products[first_aligned(products) :]
-    positions, width = (len(form[0]) + len(form[1]) - 1) ** 2, REGISTERS * lane_count(g)
-    size, m = panels * len(spots) * positions * width, len(form[0])
+    share(
+        _gradient_part, len(parts), 1,
+        (x, starts, step, nothing, g, parts, form, group, spots, some, taps_at, outside, gw),
+    )  # fmt: skip
+
+
+@njit_inner()
+def _gradient_part(
+    begin: int, end: int, x: Array, starts: Array, step: Pair, nothing: Array, g: Array, parts: Array, form: Form,
+    group: int, spots: Array, some: int, taps_at: Array, outside: Array, gw: Array,
+) -> None:  # fmt: skip
+    """Parts begin, ..., end - 1 of the panels."""
+    positions, width, m = (len(form[0]) + len(form[1]) - 1) ** 2, REGISTERS * lane_count(g), len(form[0])
     grid = (-(-g.shape[1] // m), -(-g.shape[2] // m))
     tiles = x.shape[0] * grid[0] * grid[1]
-    args = (x, starts, step, nothing, g, first, panels, form, grid, tiles, group, spots, some, size, flat)
-    share(_sum_part, -(-tiles // some), 1, args)
-    for piece in range(1, -(-tiles // some)):
-        more = flat[piece * size :]
-        for i in range(size):
-            flat[i] += more[i]
+    pieces = -(-tiles // some)
+    for part in range(begin, end):
+        first, panels = parts[part, 0], parts[part, 1]
+        size = panels * len(spots) * positions * width
+        products = np.empty(pieces * size + SPARE, x.dtype)
+        products = products[first_aligned(products) :]
+        share(
+            _sum_part, pieces, 1,
+            (x, starts, step, nothing, g, first, panels, form, grid, tiles, group, spots, some, size, products),
+        )  # fmt: skip
+        for piece in range(1, pieces):
+            more = products[piece * size :]
+            for i in range(size):
+                products[i] += more[i]
+        share(_taps_part, gw.shape[0], PIECE, (products, first, panels, taps_at, outside, form, gw))
 
 
 @njit_inner()
@@ -307,23 +318,15 @@ def _products_part(
                     add_to(products, rows_at(to, width, ROWS), total, ROWS, width)
 
 
-@njit_cached()
-def transform_products(
-    products: Array, first: int, panels: int, taps_at: Array, outside: Array, form: Form, gw: Array
-) -> None:
-    """products, as in `sum_tiles` -> some channels of gw (C, kh, kw, K). taps_at: as in `transform_kernels`."""
-    share(_taps_part, gw.shape[0], PIECE, (products, first, panels, taps_at, outside, form, gw))
-
-
 @njit_inner()
 def _taps_part(
     begin: int, end: int, products: Array, first: int, panels: int, taps_at: Array, outside: Array, form: Form,
     gw: Array,
 ) -> None:  # fmt: skip
-    """Channels begin, ..., end - 1."""
+    """Sums over tiles -> gw, of channels c = begin, ..., end - 1 and those of the panels."""
     results, taps = form
     C, kh, kw, K = gw.shape
-    source, r, positions = products[first_aligned(products) :], len(taps), (len(results) + len(taps) - 1) ** 2
+    source, r, positions = products, len(taps), (len(results) + len(taps) - 1) ** 2
     lanes, byte, start, no_tap = lane_count(source), gw.itemsize, address_of(gw.reshape(-1), 0), address_of(outside, 0)
     width = REGISTERS * lanes
     numbers = -(-len(taps_at) * C // ROWS) * ROWS * positions * width  # of a panel

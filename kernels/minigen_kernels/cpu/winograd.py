@@ -29,15 +29,8 @@ from minigen_kernels.cpu.frame import filled_up
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import as_channels_first, as_channels_last
 from minigen_kernels.cpu.tile import REGISTERS, ROWS
-from minigen_kernels.cpu.tiles import (
-    SPARE,
-    TILES,
-    Form,
-    filter_tiles,
-    sum_tiles,
-    transform_kernels,
-    transform_products,
-)
+from minigen_kernels.cpu.tiles import SPARE, TILES, Form, filter_tiles, sum_tiles, transform_kernels
+from minigen_kernels.cpu.workers import threads
 
 #: What the transformed tiles of a group may take, images and results together.
 GROUP_BYTES = 1 << 18
@@ -155,12 +148,14 @@ def conv2d_weight_grad(x: Array, g: Array, kernel_hw: Pair, stride: Pair, paddin
     group = _tiles_in_group(N, phase.size, form, FEWEST_TERMS, TILES, terms * x.itemsize)
     size, groups = parts[0][1] * panel, -(-_tiles(N, phase.size, m) // group)
     some = -(-groups // max(1, min(MOST_PIECES, OWN_BYTES // (size * x.itemsize))))  # groups of a piece
-    products = np.empty(-(-groups // some) * size + SPARE, x.dtype)
+    if some == groups:  # large sums: each thread has panels of its own
+        parts = _divided(parts, threads())
     nothing, outside = np.zeros(max(C, K), x.dtype), np.empty(K, x.dtype)
     gw = np.empty((C, kh, kw, K), x.dtype)
-    for first, panels in parts:
-        sum_tiles(x, phase.starts, phase.step, nothing, g, first, panels, form, group, spots, some * group, products)
-        transform_products(products, first, panels, phase.taps_at, outside, form, gw)
+    sum_tiles(
+        x, phase.starts, phase.step, nothing, g, np.array(parts), form, group, spots, some * group, phase.taps_at,
+        outside, gw,
+    )  # fmt: skip
     return as_channels_first(gw.reshape(1, 1, -1, K).transpose(0, 3, 1, 2))[0].reshape(K, C, kh, kw)
 
 
@@ -199,6 +194,14 @@ def _parts(K: int, panel: int, dtype: Any) -> list[Pair]:
     panels = -(-K // (REGISTERS * _lanes(dtype)))
     some = max(1, min(panels, KERNEL_BYTES // (panel * np.dtype(dtype).itemsize)))
     return [(first, min(some, panels - first)) for first in range(0, panels, some)]
+
+
+def _divided(parts: list[Pair], threads: int) -> list[Pair]:
+    """The same panels in parts for so many threads to share, if there are enough of them."""
+    panels = sum(count for _, count in parts)
+    most = min(panels, -(-len(parts) // threads) * threads)
+    starts = [i * panels // most for i in range(most + 1)]
+    return [(first, end - first) for first, end in zip(starts, starts[1:])]
 
 
 def _slope(end: int, slope: float) -> float:
