@@ -22,7 +22,7 @@ from minigen_kernels import Array
 from minigen_kernels.cpu.jit import njit_cached, njit_inner
 from minigen_kernels.cpu.lanes import REGISTER_BYTES, lane_count
 from minigen_kernels.cpu.squares import put_transposed
-from minigen_kernels.cpu.threads import share
+from minigen_kernels.cpu.threads import PIECE, share
 
 #: The axes of (N, C, ...) in the order of channels-last memory, and those of that memory in the order of (N, C, ...).
 _TO_LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
@@ -138,30 +138,38 @@ def _turn_matrices(count: int, x: Array, rows: int, columns: int, y: Array) -> N
     turn_matrices(count, x, rows, columns, y)
 
 
+STRIP = 64  # a multiple of the numbers of any register
+
+
 @njit_inner()
 def turn_matrices(count: int, x: Array, rows: int, columns: int, y: Array) -> None:
-    """Matrices (count, rows, columns), one after another, to (count, columns, rows)."""
-    share(_turn_part, count, 1, (x, rows, columns, y))
+    """Matrices (count, rows, columns), one after another, to (count, columns, rows), in strips of the longer axis."""
+    width = max(1, PIECE // min(rows, columns) // STRIP) * STRIP
+    strips = -(-max(rows, columns) // width)
+    share(_turn_part, count * strips, 1, (x, rows, columns, width, strips, y))
 
 
 @njit_inner()
-def _turn_part(first: int, last: int, x: Array, rows: int, columns: int, y: Array) -> None:
+def _turn_part(first: int, last: int, x: Array, rows: int, columns: int, width: int, strips: int, y: Array) -> None:
     n = lane_count(x)
-    for matrix in range(first, last):
+    for piece in range(first, last):
+        matrix, begin = piece // strips, piece % strips * width
         start = matrix * rows * columns
+        top, bottom = (begin, min(begin + width, rows)) if rows >= columns else (0, rows)
+        left, right = (begin, min(begin + width, columns)) if rows < columns else (0, columns)
         if rows < n or columns < n:
-            for i in range(rows):
-                for j in range(columns):
+            for i in range(top, bottom):
+                for j in range(left, right):
                     y[start + j * rows + i] = x[start + i * columns + j]
         elif rows < columns:
-            for i in range(0, rows, n):
-                top = min(i, rows - n)
-                for j in range(0, columns, n):
-                    left = min(j, columns - n)
-                    put_transposed(y, start + left * rows + top, rows, x, start + top * columns + left, columns)
+            for i in range(top, bottom, n):
+                r = min(i, rows - n)
+                for j in range(left, right, n):
+                    c = min(j, columns - n)
+                    put_transposed(y, start + c * rows + r, rows, x, start + r * columns + c, columns)
         else:
-            for j in range(0, columns, n):
-                left = min(j, columns - n)
-                for i in range(0, rows, n):
-                    top = min(i, rows - n)
-                    put_transposed(y, start + left * rows + top, rows, x, start + top * columns + left, columns)
+            for j in range(left, right, n):
+                c = min(j, columns - n)
+                for i in range(top, bottom, n):
+                    r = min(i, rows - n)
+                    put_transposed(y, start + c * rows + r, rows, x, start + r * columns + c, columns)
