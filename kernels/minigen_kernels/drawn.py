@@ -25,6 +25,8 @@ from minigen_kernels.drawn_shapes import (
     bias_act_upsample_backward,
     channels,
     conv,
+    group_norm,
+    group_norm_backward,
     interpolate,
     like,
     matmul,
@@ -73,8 +75,8 @@ DRAWS: dict[str, Callable[[Sizes], Drawn]] = {
     "bias_act_backward": channels(2, 0),
     "batch_norm": channels(1, 4, 1e-5, 0.1, (1.0, 0.2)),
     "batch_norm_backward": channels(3, 3, 1e-5, (1.0, 0.2)),
-    "layer_norm": rows(1, vectors=2, others=(1e-5,)),
-    "layer_norm_backward": rows(2, vectors=1, of_rows=2, others=(1e-5,)),
+    "group_norm": group_norm,
+    "group_norm_backward": group_norm_backward,
     "score_statistics": scores(0.5, (True, False)),
     "mean_difference": scores(),
     "mean_difference_backward": lambda s: ([()], (s.of(*LENGTHS), s.of(*LENGTHS))),
@@ -131,7 +133,7 @@ DRAWS: dict[str, Callable[[Sizes], Drawn]] = {
 
 #: Arrays, by their place, whose numbers are positive: variances, probabilities, terms of a sum that keeps its digits.
 POSITIVE = {
-    "batch_norm": (4,), "batch_norm_backward": (5,), "layer_norm_backward": (4,), "bce_with_logits": (1,),
+    "batch_norm": (4,), "batch_norm_backward": (5,), "group_norm_backward": (4,), "bce_with_logits": (1,),
     "bce_with_logits_sum": (1,), "bce_with_logits_sum_backward": (0, 2), "mse_sum_backward": (0,),
     "gaussian_kl_sum_backward": (0,), "mse_act_sum_backward": (0, 1), "posterior_sample_backward": (3,),
     "sum_axes": (0,), "unit_norm_penalty_backward": (0, 2), "mix": (2,),

@@ -54,14 +54,32 @@ def of_scalar(count: int) -> Callable[[Sizes], Drawn]:
     return lambda s: ([(), *[s.any()] * count], (0.3,))
 
 
-def rows(count: int, *, vectors: int = 0, of_rows: int = 0, others: tuple[Any, ...] = ()) -> Callable[[Sizes], Drawn]:
-    """Arrays (R, K), then vectors (K,) and (R,)."""
+def rows(count: int) -> Callable[[Sizes], Drawn]:
+    """Arrays (R, K)."""
 
     def draw(s: Sizes) -> Drawn:
         R, K = s.of(1, 3, 7, 33), s.of(*LENGTHS)
-        return [(R, K)] * count + [(K,)] * vectors + [(R,)] * of_rows, others
+        return [(R, K)] * count, ()
 
     return draw
+
+
+def _in_groups(s: Sizes) -> tuple[Shape, int]:
+    """The shape (N, C, L) of samples, many of them rows, and the number of groups of their channels."""
+    N, groups, L = s.of(1, 3, 7, 33), s.of(1, 1, 2, 4), s.of(1, 1, 7, 67)
+    return (N, groups * (s.of(*LENGTHS) if L == 1 else s.of(1, 3, 17)), L), groups
+
+
+def group_norm(s: Sizes) -> Drawn:
+    """An array (N, C, L), two vectors (C,), and the number of groups."""
+    x, groups = _in_groups(s)
+    return [x, x[1:2], x[1:2]], (groups, 1e-5)
+
+
+def group_norm_backward(s: Sizes) -> Drawn:
+    """Two arrays (N, C, L), a vector (C,), and the statistics (N, groups)."""
+    x, groups = _in_groups(s)
+    return [x, x, x[1:2], (x[0], groups), (x[0], groups)], (1e-5,)
 
 
 def channels(count: int, vectors: int, *others: Any) -> Callable[[Sizes], Drawn]:

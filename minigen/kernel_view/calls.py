@@ -18,8 +18,8 @@ from minigen_kernels.calls import NAMES, Shape, arguments_of
 Sizes = Mapping[str, int]
 Others = Callable[[Sizes], tuple[Any, ...]]
 
-SIZES = {"N": 2, "C": 4, "H": 8, "W": 8, "h": 4, "w": 8, "K": 1, "kh": 3, "kw": 3, "L": 64, "R": 4, "D": 64, "n": 64,
-         "m": 32, "M": 16}  # fmt: skip
+SIZES = {"N": 2, "C": 4, "G": 2, "H": 8, "W": 8, "h": 4, "w": 8, "K": 1, "kh": 3, "kw": 3, "L": 64, "R": 4, "D": 64,
+         "n": 64, "m": 32, "M": 16}  # fmt: skip
 ANY = (4, 64)  # what `...` is
 SMALL = {"N": 1, "C": 1}  # of convolutions
 
@@ -78,8 +78,8 @@ CALLS: dict[str, tuple[str, Others]] = {
     "interpolate_bilinear2d_adjoint": ("N,C,2h,2w", lambda s: ((s["h"], s["w"]), (0.5, 0.5), False)),
     "batch_norm": ("N,C,L C C C C", _just(1e-5, 0.1, 1.0)),
     "batch_norm_backward": ("N,C,L N,C,L N,C,L C C C", _just(1e-5, 1.0)),
-    "layer_norm": ("R,D D D", _just(1e-5)),
-    "layer_norm_backward": ("R,D R,D D R R", _just(1e-5)),
+    "group_norm": ("N,C,L C C", lambda s: (s["G"], 1e-5)),
+    "group_norm_backward": ("N,C,L N,C,L C N,G N,G", _just(1e-5)),
     "softmax": ("R,D", _just()),
     "softmax_backward": ("R,D R,D", _just()),
     "log_softmax": ("R,D", _just()),

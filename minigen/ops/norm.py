@@ -1,6 +1,6 @@
 """Batch, layer, group and instance normalisation: fused kernels, and the formula that gives the higher orders.
 
-Group and instance norm are layer norm's kernel on other rows: a row is what shares a mean.
+Layer and instance norm are group norm with one group, and with one for each channel.
 
 Imports: autograd, activations, bias_act, reduce, shape, kernels. Read next: ``minigen/nn/module.py``.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from minigen.autograd import FusedFunction, Tensor, as_tensor
 from minigen.device import array_module
 from minigen.ops.activations import LeakyReluGradient
-from minigen.ops.bias_act import Activation, bias_act, check_activation, split_activation
+from minigen.ops.bias_act import Activation, check_activation, split_activation
 from minigen.ops.reduce import deviations, mean
 from minigen.ops.shape import reshape
 from minigen.shapes import one_number, whole_number
@@ -58,20 +58,50 @@ class BatchNorm(FusedFunction):
         return deviation * (variance + self.eps) ** -0.5 * _per_channel(w, x) + _per_channel(b, x)
 
 
+class GroupNorm(FusedFunction):
+    """x (N, C, ...), w and b (C,): a mean and a variance for each of the groups of channels of a sample."""
+
+    one_dtype = True
+    groups: int
+    eps: float
+    mean: Array  # (N, groups); saved by forward
+    var: Array
+
+    def forward(self, x: Array, w: Array, b: Array) -> Array:
+        y, self.mean, self.var = for_array(x).group_norm(as_ncl(x), w, b, self.groups, self.eps)
+        return y.reshape(x.shape)
+
+    def backward_arrays(self, gy: Array, y: Array) -> tuple[Array, ...]:
+        x, w, _ = (t.data for t in self.inputs)
+        operands = as_ncl(gy), as_ncl(x), w, self.mean, self.var
+        gx, gw, gb = for_array(x).group_norm_backward(*operands, self.eps)
+        return gx.reshape(x.shape), gw, gb
+
+    def definition(self, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+        n, size = x.shape[0], math.prod(x.shape[1:]) // self.groups
+        deviation = deviations(reshape(x, (n * self.groups, size)), (1,))
+        variance = mean(deviation * deviation, 1, keepdims=True)
+        z = reshape(deviation * (variance + self.eps) ** -0.5, x.shape)
+        return z * _per_channel(w, x) + _per_channel(b, x)
+
+
 class LayerNorm(FusedFunction):
+    """x (..., *S), w and b of shape S: the group norm of samples that are one group of places by themselves."""
+
     one_dtype = True
     eps: float
     mean: Array  # one for each row; saved by forward
     var: Array
 
     def forward(self, x: Array, w: Array, b: Array) -> Array:
-        y, self.mean, self.var = for_array(x).layer_norm(x.reshape(-1, w.size), w.ravel(), b.ravel(), self.eps)
+        rows = x.reshape(-1, w.size, 1)
+        y, self.mean, self.var = for_array(x).group_norm(rows, w.ravel(), b.ravel(), 1, self.eps)
         return y.reshape(x.shape)
 
     def backward_arrays(self, gy: Array, y: Array) -> tuple[Array, ...]:
         x, w, _ = (t.data for t in self.inputs)
-        rows = (-1, w.size)
-        gx, gw, gb = for_array(x).layer_norm_backward(
+        rows = (-1, w.size, 1)
+        gx, gw, gb = for_array(x).group_norm_backward(
             gy.reshape(rows), x.reshape(rows), w.ravel(), self.mean, self.var, self.eps
         )
         return gx.reshape(x.shape), gw.reshape(w.shape), gb.reshape(w.shape)
@@ -171,7 +201,7 @@ def group_norm(
     _check_samples("group_norm", "(N, C, ...)", x, 2, w, b)
     if x.shape[1] % num_groups:
         raise ValueError(f"group_norm: num_groups={num_groups} must divide the channels of x {x.shape}")
-    return _scaled(_normalized(x, num_groups, one_number("group_norm", "eps", eps))[0], w, b)
+    return _group_norm(x, num_groups, w, b, one_number("group_norm", "eps", eps))[0]
 
 
 def instance_norm(x: Tensor, w: Tensor | None = None, b: Tensor | None = None, *, eps: float = 1e-5) -> Tensor:
@@ -194,24 +224,15 @@ def instance_norm_with_statistics(
             f"instance_norm: shape {x.shape} has {math.prod(x.shape[2:])} value for each channel of a sample; "
             "a mean and a variance of its own need at least 2"
         )
-    z, mean, var = _normalized(x, x.shape[1], one_number("instance_norm", "eps", eps))
-    return _scaled(z, w, b), mean, var
+    y, function = _group_norm(x, x.shape[1], w, b, one_number("instance_norm", "eps", eps))
+    return y, Tensor(function.mean), Tensor(function.var)
 
 
-def _normalized(x: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """x (N, C, ...) with mean 0 and variance 1 in each group; the means and biased variances (N, groups), constants."""
-    n, size = x.shape[0], math.prod(x.shape[1:]) // groups
-    xp = array_module(x.data)
-    one, zero = xp.ones(size, x.dtype), xp.zeros(size, x.dtype)
-    function = LayerNorm(eps=float(eps))
-    z = function(reshape(x, (n * groups, size)), Tensor(one), Tensor(zero))
-    mean, var = (Tensor(array.reshape(n, groups)) for array in (function.mean, function.var))
-    return reshape(z, x.shape), mean, var
-
-
-def _scaled(z: Tensor, w: Tensor | None, b: Tensor | None) -> Tensor:
-    y = z if w is None else z * _per_channel(w, z)
-    return y if b is None else bias_act(y, b)
+def _group_norm(x: Tensor, groups: int, w: Tensor | None, b: Tensor | None, eps: float) -> tuple[Tensor, GroupNorm]:
+    xp, function = array_module(x.data), GroupNorm(groups=groups, eps=float(eps))
+    scale = Tensor(xp.ones(x.shape[1], x.dtype)) if w is None else w
+    offset = Tensor(xp.zeros(x.shape[1], x.dtype)) if b is None else b
+    return function(x, scale, offset), function
 
 
 def _check_samples(name: str, layout: str, x: Tensor, least: int, *vectors: Tensor | None) -> None:

@@ -1,4 +1,4 @@
-"""Batch and layer norm: both rooms against one channel or row at a time, and against difference quotients."""
+"""Batch, layer and group norm: both rooms against one channel or row at a time, and against difference quotients."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ SEEDS = st.integers(0, 2**32 - 1)
 def forward(room, name: str, x, w, b):
     """Result, mean and biased variance; batch norm without a leaky ReLU."""
     if name == "layer_norm":
-        return room.layer_norm(x, w, b, EPS)
+        y, mean, var = room.group_norm(x[:, :, None], w, b, 1, EPS)
+        return y[:, :, 0], mean[:, 0], var[:, 0]
     return room.batch_norm(x, w, b, b, b, EPS, 0.1, 1.0)[:3]
 
 
 def backward(room, name: str, gy, x, w, mean, var):
     if name == "layer_norm":
-        return room.layer_norm_backward(gy, x, w, mean, var, EPS)
+        rows = gy[:, :, None], x[:, :, None], w, mean[:, None], var[:, None]
+        gx, gw, gb = room.group_norm_backward(*rows, EPS)
+        return gx[:, :, 0], gw, gb
     return room.batch_norm_backward(gy, gy, x, w, mean, var, EPS, 1.0)
 
 
@@ -73,12 +76,51 @@ def test_batch_norm(room, dtype, shape, seed):
 def test_layer_norm(room, dtype, shape, seed):
     rng = np.random.default_rng(seed)
     x, w, b = (rng.normal(size=s).astype(dtype) for s in (shape, shape[1], shape[1]))
-    y, mean, var = room.layer_norm(x, w, b, EPS)
+    y, mean, var = forward(room, "layer_norm", x, w, b)
     assert y.dtype == mean.dtype == var.dtype == dtype and y.shape == shape and mean.shape == var.shape == (shape[0],)
     for r in range(shape[0]):
         wanted = forward_by_row(x[r], w, b)
         for got, expected in zip((y[r], mean[r], var[r]), wanted, strict=True):
             assert np.abs(got - expected).max() <= tolerance(dtype, expected) * max(1, 1 / np.sqrt(wanted[2] + EPS))
+
+
+#: (N, groups, channels of a group, L): rows, few and many channels, more places than a row of several takes.
+SHAPES_NGCL = st.one_of(
+    st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 5), st.integers(1, 9)),
+    st.sampled_from([(2, 1, 1000, 1), (200, 2, 3, 1), (2, 4, 6, 49), (1, 2, 1, 700), (70, 2, 8, 3), (2, 1, 300, 7)]),
+)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(shape=SHAPES_NGCL, last=st.booleans(), seed=SEEDS)
+def test_group_norm(room, dtype, shape, last, seed):
+    (n, groups, size, length), rng = shape, np.random.default_rng(seed)
+    x, gy = (rng.normal(size=(n, groups * size, length)).astype(dtype) for _ in range(2))
+    w, b = rng.normal(size=(2, groups * size)).astype(dtype)
+    there = x.transpose(0, 2, 1).copy().transpose(0, 2, 1) if last else x
+    y, mean, var = room.group_norm(there, w, b, groups, EPS)
+    assert y.dtype == mean.dtype == var.dtype == dtype and y.shape == x.shape and mean.shape == var.shape == (n, groups)
+    rows = x.reshape(n, groups, -1)
+    scales, offsets = (np.repeat(v, length).reshape(groups, -1) for v in (w, b))
+    for i in range(n):
+        for g in range(groups):
+            wanted = forward_by_row(rows[i, g], scales[g], offsets[g])
+            for got, expected in zip((y.reshape(rows.shape)[i, g], mean[i, g], var[i, g]), wanted, strict=True):
+                allowed = tolerance(dtype, expected) * max(1, 1 / np.sqrt(wanted[2] + EPS))
+                assert np.abs(got - expected).max() <= allowed
+    gradients = room.group_norm_backward(gy, there, w, mean, var, EPS)
+    exact = [a.astype(np.longdouble) for a in (gy, w, x, mean, var)]
+    s = np.sqrt(exact[4] + EPS)[..., None]
+    z = (exact[2].reshape(rows.shape) - exact[3][..., None]) / s
+    gz = (exact[0] * exact[1][:, None]).reshape(rows.shape)
+    gx = (gz - gz.mean(2, keepdims=True) - z * (gz * z).mean(2, keepdims=True)) / s
+    of_channels = (exact[0] * z.reshape(x.shape)).sum((0, 2)), exact[0].sum((0, 2))
+    steep = np.abs(w).max() * np.abs(gy).max() / s.min()
+    scale = (steep * max(1, np.abs(z).max() ** 2), np.abs(gy).sum() * np.abs(z).max(), np.abs(gy).sum())
+    for got, wanted, largest in zip(gradients, (gx.reshape(x.shape), *of_channels), scale, strict=True):
+        assert got.dtype == dtype and got.shape == wanted.shape
+        assert np.abs(got - wanted).max() <= 16 * np.finfo(dtype).eps * max(1.0, float(largest))
 
 
 FAMILIES = {"batch_norm": (6, 3, 4), "layer_norm": (6, 5)}
@@ -140,22 +182,24 @@ def test_a_large_mean_keeps_the_variance(room, name, shape):
 
 @pytest.mark.parametrize("room", ROOMS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name, shape", [("batch_norm", (4, 5, 6)), ("layer_norm", (4, 5))])
+@pytest.mark.parametrize("name, shape", [("batch_norm", (4, 5, 6)), ("group_norm", (4, 6, 5))])
 def test_strides_purity_and_repetition(room, dtype, name, shape):
     rng = np.random.default_rng(1)
     gy, x = (rng.normal(size=shape).astype(dtype) for _ in range(2))
     w, b = rng.normal(size=(2, shape[1])).astype(dtype)
-    _, mean, var = forward(room, name, x, w, b)
+    _, mean, var = room.group_norm(x, w, b, 2, EPS) if name == "group_norm" else forward(room, name, x, w, b)
     ahead, back = (x, w, b), (gy, x, w, mean, var)
-    numbers: tuple[tuple[float, ...], ...] = (EPS,), (EPS,)
+    numbers: tuple[tuple[float, ...], ...] = (2, EPS), (EPS,)
     if name == "batch_norm":
         ahead, back, numbers = (*ahead, mean, var), (gy, *back), ((EPS, 0.1, 0.2), (EPS, 0.2))
     for kernel, arguments, others in zip((name, f"{name}_backward"), (ahead, back), numbers, strict=True):
         before = [a.copy() for a in arguments]
         first, again = (getattr(room, kernel)(*arguments, *others) for _ in range(2))
-        strided = [np.repeat(a[::-1].copy(), 2, axis=-1)[::-1, ..., ::2] for a in arguments if a.ndim > 1]
-        vectors = [np.repeat(a, 3)[::3] for a in arguments if a.ndim == 1]
-        third = getattr(room, kernel)(*strided, *vectors, *others)
+        strided = [
+            np.repeat(a, 3)[::3] if a.ndim == 1 else np.repeat(a[::-1].copy(), 2, axis=-1)[::-1, ..., ::2]
+            for a in arguments
+        ]
+        third = getattr(room, kernel)(*strided, *others)
         for a, b2, c in zip(first, again, third, strict=True):
             assert np.array_equal(a, b2)
             # Another layout may sum in another order in NumPy; the compiled room copies first.
@@ -187,10 +231,17 @@ def test_errors(room):
         room.batch_norm(x3, wide, three, three, three, EPS, 0.1, 1.0)
     with pytest.raises(ValueError, match="batch_norm_backward: gy has shape"):
         room.batch_norm_backward(x3[:1], x3, x3, three, three, three, EPS, 1.0)
-    with pytest.raises(ValueError, match="layer_norm: w has shape"):
-        room.layer_norm(x2, two, three, EPS)
-    with pytest.raises(ValueError, match=r"layer_norm_backward: mean has shape \(3,\)"):
-        room.layer_norm_backward(x2, x2, three, three, two, EPS)
+    with pytest.raises(ValueError, match="group_norm: w has shape"):
+        room.group_norm(x3, two, three, 1, EPS)
+    for groups in (0, 2, 4):
+        with pytest.raises(
+            ValueError, match=rf"group_norm: {groups} groups do not divide the channels of x \(2, 3, 4\)"
+        ):
+            room.group_norm(x3, three, three, groups, EPS)
+    with pytest.raises(ValueError, match=r"group_norm_backward: mean has shape \(3,\) .* asks for \(2, groups\)"):
+        room.group_norm_backward(x3, x3, three, three, x2[:, :1], EPS)
+    with pytest.raises(ValueError, match=r"group_norm_backward: var has shape \(2, 1\)"):
+        room.group_norm_backward(x3, x3, three, x2, x2[:, :1], EPS)
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -45,7 +45,7 @@ from minigen_kernels.cpu.loss import (
     mse_sum,
     mse_sum_backward,
 )
-from minigen_kernels.cpu.norm import layer_norm, layer_norm_backward
+from minigen_kernels.cpu.norm import group_norm, group_norm_backward
 from minigen_kernels.cpu.optim import adam_update, clip_norm, rmsprop_update, sgd_update
 from minigen_kernels.cpu.pool import (
     avg_pool2d,

@@ -26,7 +26,7 @@ import numpy as np
 from minigen_kernels import Array
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached, njit_inner
 from minigen_kernels.cpu.layout import dense, empty, like, pixels_apart
-from minigen_kernels.cpu.norm_loops import by_channel, combine, move, spread, sum_products
+from minigen_kernels.cpu.norm_loops import add_moments, by_channel, combine, move, spread, sum_products
 from minigen_kernels.cpu.threads import share
 from minigen_kernels.reference.norm import check_norm, running_statistics
 
@@ -129,11 +129,7 @@ def _moments(
     for k in range(begin, end):
         total, square = np.zeros(center.size), np.zeros(center.size)
         start, stop = left + k * height * row, min(left + (k + 1) * height * row, x.size)
-        while start + 3 * row + center.size <= stop:
-            _add_four(_four(x, start, row, center.size), center, total, square)
-            start += 4 * row
-        for at in range(start, stop, row):
-            _add_moments(x[at : min(at + center.size, x.size)], center, total, square)
+        add_moments(x, start, stop, row, center, total, square)
         sums, squares = by_channel(total, length, count), by_channel(square, length, count)
         for i in range(count):
             parts[k, 0, i], parts[k, 1, i] = sums[i], squares[i]
@@ -288,23 +284,6 @@ def _height(size: int, row: int, samples: int) -> int:
 
 
 @njit_inner(error_model="numpy", fastmath=FASTMATH)
-def _add_four(rows: Any, center: Array, total: Array, square: Array) -> None:
-    x0, x1, x2, x3 = rows
-    for j in range(x0.size):
-        d0, d1, d2, d3 = x0[j] - center[j], x1[j] - center[j], x2[j] - center[j], x3[j] - center[j]
-        total[j] += (d0 + d1) + (d2 + d3)
-        square[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
-
-
-@njit_inner(error_model="numpy", fastmath=FASTMATH)
-def _add_moments(x: Array, center: Array, total: Array, square: Array) -> None:
-    for j in range(x.size):
-        d = x[j] - center[j]
-        total[j] += d
-        square[j] += d * d
-
-
-@njit_inner(error_model="numpy", fastmath=FASTMATH)
 def _scale_shift(x: Array, near: Array, scale: Array, shift: Array, leak: Any, y: Array) -> None:
     zero, one = x.dtype.type(0), x.dtype.type(1)
     if leak == one:
@@ -318,13 +297,6 @@ def _scale_shift(x: Array, near: Array, scale: Array, shift: Array, leak: Any, y
         for j in range(x.size):
             z = (x[j] - near[j]) * scale[j] + shift[j]
             y[j] = leak * z if z < zero else z
-
-
-@njit_inner(error_model="numpy")
-def _four(x: Array, start: int, row: int, width: int) -> tuple[Array, Array, Array, Array]:
-    """A strip of the four rows from `start` on."""
-    a, b, c, d = start, start + row, start + 2 * row, start + 3 * row
-    return x[a : a + width], x[b : b + width], x[c : c + width], x[d : d + width]
 
 
 @njit_inner(error_model="numpy")

@@ -1,4 +1,4 @@
-"""Channels and columns of batch norm, and the inner loops of its gradient, in registers.
+"""Channels and columns of batch and group norm, and the inner loops of their gradients, in registers.
 
 g is the gradient before the leaky ReLU that ends batch norm: `leaky_gradient` of gy; with a leak of 1 it is gy.
 
@@ -22,6 +22,41 @@ def move(few: Array, total: Array) -> None:
     """Add sums in the dtype of x to those in float64."""
     for j in range(few.size):
         total[j] += few[j]
+
+
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
+def add_moments(x: Array, start: int, stop: int, row: int, center: Array, total: Array, square: Array) -> None:
+    """In a strip of some rows, add for each column the distances from its center, and their squares."""
+    width = center.size
+    while start + 3 * row + width <= stop:
+        _add_four(_four(x, start, row, width), center, total, square)
+        start += 4 * row
+    for at in range(start, stop, row):
+        _add_one(x[at : min(at + width, x.size)], center, total, square)
+
+
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
+def _add_four(rows: Any, center: Array, total: Array, square: Array) -> None:
+    x0, x1, x2, x3 = rows
+    for j in range(x0.size):
+        d0, d1, d2, d3 = x0[j] - center[j], x1[j] - center[j], x2[j] - center[j], x3[j] - center[j]
+        total[j] += (d0 + d1) + (d2 + d3)
+        square[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
+
+
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
+def _add_one(x: Array, center: Array, total: Array, square: Array) -> None:
+    for j in range(x.size):
+        d = x[j] - center[j]
+        total[j] += d
+        square[j] += d * d
+
+
+@njit_inner(error_model="numpy")
+def _four(x: Array, start: int, row: int, width: int) -> tuple[Array, Array, Array, Array]:
+    """A strip of the four rows from `start` on."""
+    a, b, c, d = start, start + row, start + 2 * row, start + 3 * row
+    return x[a : a + width], x[b : b + width], x[c : c + width], x[d : d + width]
 
 
 @njit_inner(error_model="numpy")

@@ -43,7 +43,7 @@ from minigen_kernels.cuda.loss import (
     mse_sum,
     mse_sum_backward,
 )
-from minigen_kernels.cuda.norm import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
+from minigen_kernels.cuda.norm import batch_norm, batch_norm_backward, group_norm, group_norm_backward
 from minigen_kernels.cuda.optim import adam_update, clip_norm, rmsprop_update, sgd_update
 from minigen_kernels.cuda.pool import (
     avg_pool2d,

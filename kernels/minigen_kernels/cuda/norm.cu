@@ -16,16 +16,14 @@
 // cache (16 kB of a chunk in float):
 //   batch_norm_statistics        reads B          batch_norm            reads B, writes B
 //   batch_norm_backward_sums     reads 3 B        batch_norm_backward   reads 3 B, writes B (2 B without leaky ReLU)
-//   layer_norm                   reads B, writes B
-//   layer_norm_backward          reads 2 B, writes B
-//   layer_norm_backward_columns  reads 2 B        layer_norm_backward_finish reads 16 a column and chunk
+//   group_norm                   reads B, writes B
+//   group_norm_backward          reads 2 B, writes B
+//   group_norm_backward_sums     reads 3 B, and 16 for each chunk and channel
 // With L = 1 (after a dense layer) the values of a channel are C apart: a block uses B of the 32 bytes that each read
 // moves, and the blocks of the neighbouring channels take the rest from the cache.
 
 #include "common.cuh"
-
-constexpr int COLUMNS = 32;  // of a block of layer_norm_backward_columns
-constexpr int LANES = 8;     // rows that such a block reads at once
+#include "activation.cuh"
 
 // Walks over a thread's values of a chunk of a channel, in steps of the block, without a division for each.
 struct Walk {
@@ -189,11 +187,14 @@ extern "C" __global__ void batch_norm_backward_kernel(const real* __restrict__ g
   }
 }
 
-extern "C" __global__ void layer_norm_kernel(const real* __restrict__ x, const real* __restrict__ w,
+// Rows (R, D): a row is a group of a sample, D = size * L for the `size` channels of a group; w and b (C,).
+extern "C" __global__ void group_norm_kernel(const real* __restrict__ x, const real* __restrict__ w,
                                              const real* __restrict__ b, real* __restrict__ y, real* __restrict__ mean,
-                                             real* __restrict__ var, long long R, int D, double eps) {
+                                             real* __restrict__ var, long long R, int D, int groups, int size, int L,
+                                             double eps) {
   for (long long r = blockIdx.x; r < R; r += gridDim.x) {
     const real* row = x + r * D;
+    const int first = (int)(r % groups) * size;
     double sum = 0, square = 0;
     for (int j = threadIdx.x; j < D; j += blockDim.x) sum += row[j];
     double exact_mean = block_sum(sum) / D;
@@ -203,7 +204,10 @@ extern "C" __global__ void layer_norm_kernel(const real* __restrict__ x, const r
     }
     double exact_var = block_sum(square) / D, slope = 1 / sqrt(exact_var + eps);
     real near = (real)exact_mean, scale = (real)slope, shift = (real)((near - exact_mean) * slope);
-    for (int j = threadIdx.x; j < D; j += blockDim.x) y[r * D + j] = ((row[j] - near) * scale + shift) * w[j] + b[j];
+    for (int j = threadIdx.x; j < D; j += blockDim.x) {
+      const int c = first + j / L;
+      y[r * D + j] = ((row[j] - near) * scale + shift) * w[c] + b[c];
+    }
     if (threadIdx.x == 0) {
       mean[r] = near;
       var[r] = (real)exact_var;
@@ -211,68 +215,43 @@ extern "C" __global__ void layer_norm_kernel(const real* __restrict__ x, const r
   }
 }
 
-// gx, and for the columns scales = 1 / sqrt(var + eps), (R,).
-extern "C" __global__ void layer_norm_backward_kernel(const real* __restrict__ gy, const real* __restrict__ x,
+// gx, and for the sums over channels scales = 1 / sqrt(var + eps), (R,).
+extern "C" __global__ void group_norm_backward_kernel(const real* __restrict__ gy, const real* __restrict__ x,
                                                       const real* __restrict__ w, const real* __restrict__ mean,
                                                       const real* __restrict__ var, real* __restrict__ gx,
-                                                      real* __restrict__ scales, long long R, int D, double eps) {
+                                                      real* __restrict__ scales, long long R, int D, int groups,
+                                                      int size, int L, double eps) {
   for (long long r = blockIdx.x; r < R; r += gridDim.x) {
     real near = mean[r], scale = (real)(1 / sqrt((double)var[r] + eps));
+    const int first = (int)(r % groups) * size;
     double sum = 0, product = 0;  // of gz and gz * z
     for (int j = threadIdx.x; j < D; j += blockDim.x) {
-      real gz = gy[r * D + j] * w[j];
+      real gz = gy[r * D + j] * w[first + j / L];
       sum += gz;
       product += gz * ((x[r * D + j] - near) * scale);
     }
     real shift = (real)(-block_sum(sum) / D), slope = (real)(-block_sum(product) / D);
     for (int j = threadIdx.x; j < D; j += blockDim.x) {
       real z = (x[r * D + j] - near) * scale;
-      gx[r * D + j] = (gy[r * D + j] * w[j] + shift + slope * z) * scale;
+      gx[r * D + j] = (gy[r * D + j] * w[first + j / L] + shift + slope * z) * scale;
     }
     if (threadIdx.x == 0) scales[r] = scale;
   }
 }
 
-// The sums over a chunk of rows of gy * z and of gy: products and sums (chunks, D). Block (COLUMNS, LANES), grid
-// (D / COLUMNS, chunks): thread (column, lane) adds the rows lane, lane + LANES, ..., then lane 0 adds up, in order.
-extern "C" __global__ void layer_norm_backward_columns_kernel(const real* __restrict__ gy, const real* __restrict__ x,
-                                                              const real* __restrict__ mean,
-                                                              const real* __restrict__ scales,
-                                                              double* __restrict__ products, double* __restrict__ sums,
-                                                              long long R, int D, int chunk) {
-  __shared__ double product_of[LANES][COLUMNS], sum_of[LANES][COLUMNS];
-  int j = blockIdx.x * COLUMNS + threadIdx.x;
-  long long first = (long long)blockIdx.y * chunk, end = min(first + chunk, R);
-  double product = 0, sum = 0;
-  if (j < D)
-    for (long long r = first + threadIdx.y; r < end; r += LANES) {
-      product += gy[r * D + j] * ((x[r * D + j] - mean[r]) * scales[r]);
-      sum += gy[r * D + j];
-    }
-  product_of[threadIdx.y][threadIdx.x] = product;
-  sum_of[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y == 0 && j < D) {
-    for (int lane = 1; lane < LANES; lane++) {
-      product += product_of[lane][threadIdx.x];
-      sum += sum_of[lane][threadIdx.x];
-    }
-    products[(long long)blockIdx.y * D + j] = product;
-    sums[(long long)blockIdx.y * D + j] = sum;
-  }
-}
-
-// gw and gb: one thread per column adds the chunks, in order.
-extern "C" __global__ void layer_norm_backward_finish_kernel(const double* __restrict__ products,
-                                                             const double* __restrict__ sums, real* __restrict__ gw,
-                                                             real* __restrict__ gb, int D, int chunks) {
-  for (long long j = first_index(); j < D; j += all_threads()) {
-    double product = 0, sum = 0;
-    for (int i = 0; i < chunks; i++) {
-      product += products[(long long)i * D + j];
-      sum += sums[(long long)i * D + j];
-    }
-    gw[j] = (real)product;
-    gb[j] = (real)sum;
-  }
+// gw and gb: the sums of gy * z and of gy over each channel, as in activation.cuh.
+extern "C" __global__ void group_norm_backward_sums_kernel(const real* __restrict__ gy, const real* __restrict__ x,
+                                                           const real* __restrict__ mean,
+                                                           const real* __restrict__ scales, real* __restrict__ gw,
+                                                           real* __restrict__ gb, int groups, int size, double* parts,
+                                                           unsigned int* counters, int C, int L, long long places,
+                                                           long long chunk, int width) {
+  channel_sums(
+      [&](long long n, long long c, int l) {
+        const long long at = (n * C + c) * L + l, r = n * groups + c / size;
+        return gy[at] * ((x[at] - mean[r]) * scales[r]);
+      },
+      parts, counters, gw, C, L, places, chunk, width);
+  channel_sums([&](long long n, long long c, int l) { return gy[(n * C + c) * L + l]; },
+               parts + (long long)gridDim.y * C, counters + gridDim.x, gb, C, L, places, chunk, width);
 }

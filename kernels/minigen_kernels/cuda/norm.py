@@ -1,9 +1,10 @@
-"""Batch norm and layer norm in CUDA: shapes, chunks and grids here, the arithmetic in ``norm.cu``.
+"""Batch norm and group norm in CUDA: shapes, chunks and grids here, the arithmetic in ``norm.cu``.
 
 How a sum is cut into chunks and how many threads share one depends on the shapes alone, never on the device, so that
 the bits of a result do not either.
 
-Imports: NumPy, ``launch.py``; the check of arguments from ``reference``. Read next: ``norm.cu``, ``optim.py``.
+Imports: NumPy, ``activation.py``, ``launch.py``; the check of arguments from ``reference``. Read next: ``norm.cu``,
+``optim.py``.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ from __future__ import annotations
 import numpy as np
 
 from minigen_kernels import Array
+from minigen_kernels.cuda.activation import channel_sums
 from minigen_kernels.cuda.launch import MOST_BLOCKS, THREADS, blocks_for, contiguous, empty, launch, zeros
-from minigen_kernels.cuda.source import constants
-from minigen_kernels.reference.norm import check_norm
+from minigen_kernels.reference.norm import check_groups, check_norm
 
 ALONE = 16384  # values of a channel that one block takes alone, in one launch
 ALONE_THREADS = 512  # of such a block, for more than CHUNK values
 CHUNK = 4096  # values of a channel in one block, where there are more
-ROWS = 128  # rows in one block, where columns are summed
 
 
 def batch_norm(
@@ -67,36 +67,38 @@ def batch_norm_backward(
     return gx, gw, gb
 
 
-def layer_norm(x: Array, w: Array, b: Array, eps: float) -> tuple[Array, Array, Array]:
-    """Layer norm: x (R, D), w (D,), b (D,) -> y (R, D), mean (R,), biased var (R,)."""
-    R, D = x.shape
-    check_norm("layer_norm", x, D, w=w, b=b)
-    y, mean, var = empty(x.shape, x.dtype), empty((R,), x.dtype), empty((R,), x.dtype)
+def group_norm(x: Array, w: Array, b: Array, groups: int, eps: float) -> tuple[Array, Array, Array]:
+    """x (N, C, L), w (C,), b (C,) -> y (N, C, L), mean (N, groups), biased var (N, groups)."""
+    N, C, L = x.shape
+    check_norm("group_norm", x, C, w=w, b=b)
+    check_groups("group_norm", x, groups)
+    y, mean, var = empty(x.shape, x.dtype), empty((N, groups), x.dtype), empty((N, groups), x.dtype)
+    R, D = N * groups, C // groups * L
     operands = (contiguous(x), contiguous(w), contiguous(b), y, mean, var)
-    launch("norm.cu", "layer_norm_kernel", blocks_for(R, threads=1), _threads(D), *operands, R, D, eps)
+    rows = (R, D, groups, C // groups, L, eps)
+    launch("norm.cu", "group_norm_kernel", blocks_for(R, threads=1), _threads(D), *operands, *rows)
     return y, mean, var
 
 
-def layer_norm_backward(
+def group_norm_backward(
     gy: Array, x: Array, w: Array, mean: Array, var: Array, eps: float
 ) -> tuple[Array, Array, Array]:
-    """Gradients: gy, x (R, D), w (D,), mean, var (R,) -> gx (R, D), gw (D,), gb (D,)."""
-    R, D = x.shape
-    check_norm("layer_norm_backward", x, D, {"gy": gy}, w=w)
-    check_norm("layer_norm_backward", x, R, mean=mean, var=var)
-    gx, gw, gb = empty(x.shape, x.dtype), empty((D,), x.dtype), empty((D,), x.dtype)
+    """Gradients: gy, x (N, C, L), w (C,), mean, var (N, groups) -> gx (N, C, L), gw (C,), gb (C,)."""
+    N, C, L = x.shape
+    check_norm("group_norm_backward", x, C, {"gy": gy}, w=w)
+    check_groups("group_norm_backward", x, mean=mean, var=var)
+    gx = empty(x.shape, x.dtype)
+    if not x.size:
+        return gx, zeros((C,), x.dtype), zeros((C,), x.dtype)
+    groups = mean.shape[1]
+    R, D, size = N * groups, C // groups * L, C // groups
     gy, x, w, mean, var = (contiguous(array) for array in (gy, x, w, mean, var))
-    scales = empty((R,), x.dtype)
-    row_wise = (gy, x, w, mean, var, gx, scales)
-    launch("norm.cu", "layer_norm_backward_kernel", blocks_for(R, threads=1), _threads(D), *row_wise, R, D, eps)
-    columns, lanes = constants("norm.cu")["COLUMNS"], constants("norm.cu")["LANES"]
-    chunk, chunks = _chunks(R, ROWS)
-    products, sums = empty((chunks, D), np.float64), empty((chunks, D), np.float64)
-    grid, block = (max(1, -(-D // columns)), chunks), (columns, lanes)
-    column_wise = (gy, x, mean, scales, products, sums)
-    launch("norm.cu", "layer_norm_backward_columns_kernel", grid, block, *column_wise, R, D, chunk)
-    last = (products, sums, gw, gb, D, chunks)
-    launch("norm.cu", "layer_norm_backward_finish_kernel", blocks_for(D), THREADS, *last)
+    scales, gw, gb = empty((R,), x.dtype), empty((C,), x.dtype), empty((C,), x.dtype)
+    rows = (gy, x, w, mean, var, gx, scales, R, D, groups, size, L, eps)
+    launch("norm.cu", "group_norm_backward_kernel", blocks_for(R, threads=1), _threads(D), *rows)
+    grid, sums = channel_sums(x.shape, 2)
+    operands = (gy, x, mean, scales, gw, gb, groups, size, *sums)
+    launch("norm.cu", "group_norm_backward_sums_kernel", grid, THREADS, *operands)
     return gx, gw, gb
 
 

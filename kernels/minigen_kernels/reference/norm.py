@@ -1,8 +1,8 @@
-"""Batch norm and layer norm, the obvious NumPy version: subtract the mean, divide by the deviation.
+"""Batch norm and group norm, the obvious NumPy version: subtract the mean, divide by the deviation.
 
-The two differ in who shares a mean: in batch norm all values of a channel, in layer norm all values
-of a sample. Statistics are computed in two passes (first the mean, then the mean square around it)
-and in float64, so that float32 data with a large mean keep their variance.
+The two differ in who shares a mean: in batch norm all values of a channel, in group norm those of some channels of one
+sample; layer norm is one group, instance norm a group for each channel. Statistics are computed in two passes (first
+the mean, then the mean square around it) and in float64, so that float32 data with a large mean keep their variance.
 
 Imports: NumPy, elementwise. Read next: ``optim.py``.
 """
@@ -77,42 +77,61 @@ def batch_norm_backward(
     return gx.astype(x.dtype), gw.astype(x.dtype), gb.astype(x.dtype)
 
 
-def layer_norm(x: Array, w: Array, b: Array, eps: float) -> tuple[Array, Array, Array]:
-    """Normalise each row (Ba, Kiros and Hinton 2016).
+def group_norm(x: Array, w: Array, b: Array, groups: int, eps: float) -> tuple[Array, Array, Array]:
+    """Normalise each group of channels of each sample (Wu and He 2018).
 
-    x (R, D), w (D,), b (D,) -> y (R, D), mean (R,), var (R,), with D at least 1::
+    x (N, C, L), w, b (C,) -> y (N, C, L), mean, var (N, groups). The channels are cut into groups of C / groups
+    neighbours; with the M = C / groups * L values of a group (at least one)::
 
-        mean = sum x / D,  var = sum (x - mean)^2 / D       (over axis 1; var is biased)
+        mean = sum x / M,  var = sum (x - mean)^2 / M       (var is biased)
         y = w * (x - mean) / sqrt(var + eps) + b
+
+    One group is layer norm (Ba, Kiros and Hinton 2016), usually with L = 1; C groups are instance norm.
     """
-    check_norm("layer_norm", x, x.shape[1], w=w, b=b)
-    mean = x.mean(axis=1, dtype=np.float64)
-    var = ((x - mean[:, None]) ** 2).mean(axis=1)
-    y = w * ((x - mean[:, None]) / np.sqrt(var + eps)[:, None]) + b
-    return y.astype(x.dtype), mean.astype(x.dtype), var.astype(x.dtype)
+    check_norm("group_norm", x, x.shape[1], w=w, b=b)
+    check_groups("group_norm", x, groups)
+    rows = x.reshape(len(x), groups, -1)
+    mean = rows.mean(axis=2, dtype=np.float64)
+    var = ((rows - mean[..., None]) ** 2).mean(axis=2)
+    z = ((rows - mean[..., None]) / np.sqrt(var + eps)[..., None]).reshape(x.shape)
+    return (z * w[:, None] + b[:, None]).astype(x.dtype), mean.astype(x.dtype), var.astype(x.dtype)
 
 
-def layer_norm_backward(
+def group_norm_backward(
     gy: Array, x: Array, w: Array, mean: Array, var: Array, eps: float
 ) -> tuple[Array, Array, Array]:
-    """Gradients of `layer_norm` in x, w and b, where mean and var are those of x.
+    """Gradients of `group_norm` in x, w and b, where mean and var are those of x.
 
-    gy, x (R, D), w (D,), mean, var (R,) -> gx (R, D), gw (D,), gb (D,). With z = (x - mean) / s,
+    gy, x (N, C, L), w (C,), mean, var (N, groups) -> gx (N, C, L), gw (C,), gb (C,). With z = (x - mean) / s,
     s = sqrt(var + eps), gz = gy * w::
 
-        gw = sum gy * z,  gb = sum gy                       (over axis 0)
-        gx = (gz - mean(gz) - z * mean(gz * z)) / s         (means over axis 1)
+        gw = sum gy * z,  gb = sum gy                       (over samples and places)
+        gx = (gz - mean(gz) - z * mean(gz * z)) / s         (means over a group)
 
     An exercise of docs/guide/09_batch_norm.md: batch norm's, but w does not leave the means.
     """
-    check_norm("layer_norm_backward", x, x.shape[1], {"gy": gy}, w=w)
-    check_norm("layer_norm_backward", x, x.shape[0], mean=mean, var=var)
-    s = np.sqrt(var.astype(np.float64) + eps)[:, None]
-    z = (x - mean.astype(np.float64)[:, None]) / s
-    gz = gy * w.astype(np.float64)
-    gw, gb = (gy * z).sum(axis=0), gy.sum(axis=0, dtype=np.float64)
-    gx = gz - gz.mean(axis=1, keepdims=True) - z * (gz * z).mean(axis=1, keepdims=True)
-    return (gx / s).astype(x.dtype), gw.astype(x.dtype), gb.astype(x.dtype)
+    check_norm("group_norm_backward", x, x.shape[1], {"gy": gy}, w=w)
+    check_groups("group_norm_backward", x, mean=mean, var=var)
+    groups = (len(x), mean.shape[1], -1)
+    s = np.sqrt(var.astype(np.float64) + eps)[..., None]
+    z = (x.reshape(groups) - mean.astype(np.float64)[..., None]) / s
+    gz = (gy * w.astype(np.float64)[:, None]).reshape(groups)
+    gx = (gz - gz.mean(axis=2, keepdims=True) - z * (gz * z).mean(axis=2, keepdims=True)) / s
+    gw, gb = (gy * z.reshape(x.shape)).sum(axis=(0, 2)), gy.sum(axis=(0, 2), dtype=np.float64)
+    return gx.reshape(x.shape).astype(x.dtype), gw.astype(x.dtype), gb.astype(x.dtype)
+
+
+def check_groups(name: str, x: Array, groups: int | None = None, **statistics: Array) -> None:
+    """Raise ValueError unless the groups divide the channels of x (N, C, L), and the statistics are (N, groups)."""
+    for argument, array in statistics.items():
+        groups = array.shape[-1] if groups is None and array.ndim else groups
+        if array.shape != (len(x), groups) or array.dtype != x.dtype:
+            raise ValueError(
+                f"{name}: {argument} has shape {array.shape} and dtype {array.dtype}, but x of shape {x.shape} asks "
+                f"for ({len(x)}, groups) and {x.dtype}"
+            )
+    if groups is None or groups < 1 or x.shape[1] % groups:
+        raise ValueError(f"{name}: {groups} groups do not divide the channels of x {x.shape}")
 
 
 def check_norm(

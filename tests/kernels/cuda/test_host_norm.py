@@ -1,4 +1,4 @@
-"""The batch-norm and layer-norm CUDA kernels on the host against the reference.
+"""The batch-norm and group-norm CUDA kernels on the host against the reference.
 
 The chunks are made small here, so that small arrays have several.
 """
@@ -33,13 +33,16 @@ SEEDS = st.integers(0, 2**32 - 1)
 def forward(room, name: str, x, w, b, slope: float = 1.0):
     """Batch norm with its running statistics, or layer norm; `room` runs a kernel by name."""
     if name == "layer_norm":
-        return room(name, x, w, b, EPS)
+        y, mean, var = room("group_norm", x[:, :, None], w, b, 1, EPS)
+        return y[:, :, 0], mean[:, 0], var[:, 0]
     return room(name, x, w, b, w, b, EPS, 0.1, slope)
 
 
 def backward(room, name: str, gy, x, w, mean, var, slope: float = 1.0, y=None):
     if name == "layer_norm":
-        return room("layer_norm_backward", gy, x, w, mean, var, EPS)
+        rows = gy[:, :, None], x[:, :, None], w, mean[:, None], var[:, None]
+        gx, gw, gb = room("group_norm_backward", *rows, EPS)
+        return gx[:, :, 0], gw, gb
     return room("batch_norm_backward", gy, gy if y is None else y, x, w, mean, var, EPS, slope)
 
 
@@ -55,7 +58,6 @@ def on(host):
 def small_chunks(monkeypatch):
     monkeypatch.setattr(norm, "CHUNK", 64)
     monkeypatch.setattr(norm, "ALONE", 256)
-    monkeypatch.setattr(norm, "ROWS", 8)
 
 
 def assert_near(got: np.ndarray, wanted: np.ndarray, dtype, scale: float) -> None:
@@ -103,6 +105,30 @@ def test_backward(host, name, dtype, data, seed):
         assert_near(got[k], wanted[k], dtype, x.size**0.5 * max(1, np.abs(gy).sum()))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@settings(max_examples=25)
+@given(data=st.data(), seed=SEEDS)
+def test_group_norm(host, dtype, data, seed):
+    n, groups, size = (data.draw(st.integers(1, 4)) for _ in range(3))
+    length, rng = data.draw(st.sampled_from([1, 2, 9, 70])), np.random.default_rng(seed)
+    x, gy = (rng.normal(size=(n, groups * size, length)).astype(dtype) for _ in range(2))
+    w, b = rng.normal(size=(2, groups * size)).astype(dtype)
+    got, wanted = host.run(norm.group_norm, x, w, b, groups, EPS), reference.group_norm(x, w, b, groups, EPS)
+    many = 1 if dtype == np.float32 else 27  # as in `test_forward`
+    assert_near(got[1], wanted[1], dtype, many * (np.abs(x).max() ** 2 + 1))
+    assert_near(got[2], wanted[2], dtype, many * (np.abs(x).max() ** 2 + 1))
+    steepest = np.abs(w).max() / np.sqrt(wanted[2].min() + EPS)
+    size = np.abs(x).max() ** 2 + 1
+    assert_near(got[0], wanted[0], dtype, many * (size * steepest * max(1, steepest) + np.abs(b).max()))
+    gradients = host.run(norm.group_norm_backward, gy, x, w, *wanted[1:], EPS)
+    deviation = np.sqrt(wanted[2].min() + EPS)
+    scale = x.size**0.5 * max(1, np.abs(w).max() * np.abs(gy).max() / deviation)
+    sums = x.size**0.5 * max(1, np.abs(gy).sum())
+    exact = reference.group_norm_backward(gy, x, w, *wanted[1:], EPS)
+    for a, c, largest in zip(gradients, exact, (scale, sums, sums), strict=True):
+        assert_near(a, c, dtype, largest)
+
+
 @pytest.mark.parametrize(
     ("name", "shape"), [("batch_norm", (64, 2, 49)), ("batch_norm", (64, 5, 1)), ("layer_norm", (5, 999))]
 )
@@ -134,9 +160,9 @@ def test_chunks_of_real_size(host, monkeypatch):
             np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-11)  # sums of 18000 numbers near 1
     x, gy = rng.normal(size=(2, 300, 4))
     w, b = rng.normal(size=(2, 4))
-    _, mean, var = reference.layer_norm(x, w, b, EPS)
-    gradients = host.run(norm.layer_norm_backward, gy, x, w, mean, var, EPS)
-    for got, wanted in zip(gradients, reference.layer_norm_backward(gy, x, w, mean, var, EPS)):
+    _, mean, var = forward(of_reference, "layer_norm", x, w, b)
+    gradients = backward(on(host), "layer_norm", gy, x, w, mean, var)
+    for got, wanted in zip(gradients, backward(of_reference, "layer_norm", gy, x, w, mean, var)):
         np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-11)  # rows of 4 may have a deviation of 1e-2
 
 
@@ -163,9 +189,9 @@ def test_no_samples(host):
     assert y.shape == (0, 3, 4) and np.isnan(statistics).all()
     gx, gw, gb = backward(on(host), "batch_norm", y, y, three, *statistics[:2])
     assert gx.shape == (0, 3, 4) and gw.tolist() == gb.tolist() == [0, 0, 0]
-    y, mean, var = host.run(norm.layer_norm, np.zeros((0, 3)), three, three, EPS)
+    y, mean, var = forward(on(host), "layer_norm", np.zeros((0, 3)), three, three)
     assert y.shape == (0, 3) and mean.shape == var.shape == (0,)
-    gx, gw, gb = host.run(norm.layer_norm_backward, y, y, three, empty, empty, EPS)
+    gx, gw, gb = backward(on(host), "layer_norm", y, y, three, empty, empty)
     assert gx.shape == (0, 3) and gw.tolist() == gb.tolist() == [0, 0, 0]
 
 
@@ -175,7 +201,9 @@ def test_wrong_shapes_are_refused():
         norm.batch_norm(x, three, two, three, three, EPS, 0.1, 1.0)
     with pytest.raises(ValueError, match="batch_norm_backward: gy has shape"):
         norm.batch_norm_backward(x[:1], x, x, three, three, three, EPS, 1.0)
-    with pytest.raises(ValueError, match="layer_norm: w has shape"):
-        norm.layer_norm(x[0].T, two, three, EPS)
-    with pytest.raises(ValueError, match=r"layer_norm_backward: mean has shape \(2,\)"):
-        norm.layer_norm_backward(x[0].T, x[0].T, three, two, two, EPS)
+    with pytest.raises(ValueError, match="group_norm: w has shape"):
+        norm.group_norm(x, two, three, 1, EPS)
+    with pytest.raises(ValueError, match="group_norm: 2 groups do not divide"):
+        norm.group_norm(x, three, three, 2, EPS)
+    with pytest.raises(ValueError, match=r"group_norm_backward: mean has shape \(2,\)"):
+        norm.group_norm_backward(x, x, three, two, two, EPS)
