@@ -118,6 +118,8 @@ CALLS: list[Call] = [
     ("linear_unit_backward", [(5, 67)] * 2, ("gelu_tanh",)),
     ("linear_unit_backward", [(5, 67)] * 2, ("mish",)),
     ("linear_unit_backward", [(5, 67)] * 2, ("hardswish",)),
+    ("prelu", [(5, 4, 67), (4,)], ()),
+    ("prelu_backward", [(5, 4, 67), (5, 4, 67), (4,)], ()),
     ("elu", [(5, 67)], (1.05, 1.76, 0.7)),
     ("elu_backward", [(5, 67)] * 2, (1.05, 1.76, 0.7)),
     ("mix", [(5, 67), (5, 67), (5,)], ()),

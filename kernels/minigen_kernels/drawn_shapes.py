@@ -93,6 +93,11 @@ def channels(count: int, vectors: int, *others: Any) -> Callable[[Sizes], Drawn]
     return draw
 
 
+def in_channels(count: int) -> Callable[[Sizes], Drawn]:
+    """Arrays (N, C, L) and a vector (C,)."""
+    return lambda s: (channels(count, 1, 0)(s)[0], ())
+
+
 def conv(arrays: str, *, enlarged: bool = False) -> Callable[[Sizes], Drawn]:
     """Two of the image x, the kernel w and the gradient g of the result, and the geometry that the third follows.
 

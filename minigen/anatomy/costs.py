@@ -162,6 +162,8 @@ FLOPS: dict[str, Callable[[Any], int]] = {
     "tanh_backward": _per(3, "y"),
     "linear_unit": lambda a: LINEAR_UNIT[a.unit][0] * _size(a.x),
     "linear_unit_backward": lambda a: LINEAR_UNIT[a.unit][1] * _size(a.x),
+    "prelu": _per(1, "x"),
+    "prelu_backward": _per(3, "x"),
     "elu": _per(4, "x"),
     "elu_backward": _per(4, "x"),
     "scale_where": lambda a: _slope(a) * _size(a.x),

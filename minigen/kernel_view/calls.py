@@ -111,6 +111,8 @@ CALLS: dict[str, tuple[str, Others]] = {
     "tanh_backward": ("... ...", _just()),
     "linear_unit": ("...", _just("gelu")),
     "linear_unit_backward": ("... ...", _just("gelu")),
+    "prelu": ("N,C,L C", _just()),
+    "prelu_backward": ("N,C,L N,C,L C", _just()),
     "elu": ("...", _just(1.0, 1.0, 1.0)),
     "elu_backward": ("... ...", _just(1.0, 1.0, 1.0)),
     "mix": ("N,D N,D N", _just()),

@@ -2,7 +2,7 @@
 
 Where the derivative has a jump (relu at 0), the mask is a constant, and so is its derivative everywhere.
 
-Imports: autograd, elementwise, shape, transcendental, kernels. Read next: ``bias_act.py``.
+Imports: autograd, elementwise, reduce, shape, transcendental, kernels. Read next: ``bias_act.py``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any, Literal
 from minigen.autograd import Function, FusedFunction, Tensor, as_tensor
 from minigen.device import array_module
 from minigen.ops.elementwise import clip, where
+from minigen.ops.reduce import broadcast_to
 from minigen.ops.shape import reshape
 from minigen.ops.transcendental import erfc, exp, expm1, sigmoid
 from minigen.shapes import one_number, one_of
-from minigen_kernels import Array, for_array
+from minigen_kernels import Array, as_ncl, for_array
 
 #: With these, layers of `selu` keep mean 0 and variance 1: Klambauer et al. 2017, equation 14.
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -103,6 +104,24 @@ class LinearUnit(FusedFunction):
         return DEFINITIONS[self.unit](x)
 
 
+class Prelu(FusedFunction):
+    """x (N, C, ...), w (C,): x where x > 0, else w x."""
+
+    one_dtype = True
+
+    def forward(self, x: Array, w: Array) -> Array:
+        return for_array(x).prelu(as_ncl(x), w).reshape(x.shape)
+
+    def backward_arrays(self, gy: Array, y: Array) -> tuple[Array, Array]:
+        x, w = (t.data for t in self.inputs)
+        gx, gw = for_array(x).prelu_backward(as_ncl(gy), as_ncl(x), w)
+        return gx.reshape(x.shape), gw
+
+    def definition(self, x: Tensor, w: Tensor) -> Tensor:
+        slopes = reshape(w, (-1, *(1,) * (x.ndim - 2)))
+        return where(x > 0, x, where(x > 0, 0.0, x) * slopes)  # nothing that is not chosen can be infinite
+
+
 def _mish(x: Tensor) -> Tensor:
     """x tanh(softplus(x)), written so that e never overflows and nothing cancels: reference/linear_unit.py."""
     above = x > 0
@@ -184,8 +203,9 @@ def prelu(x: Tensor, w: Tensor) -> Tensor:
     if w.shape not in ((1,), channels):
         wanted = f"(1,) or one slope for each channel, {channels}," if channels else "(1,)"
         raise ValueError(f"prelu: expected w {wanted} for x {x.shape}, got {w.shape}")
-    slopes = reshape(w, (-1, *(1,) * max(x.ndim - 2, 0))) if x.ndim else reshape(w, ())
-    return where(x > 0, x, where(x > 0, 0.0, x) * slopes)  # nothing that is not chosen can be infinite
+    if x.ndim < 2:
+        return reshape(Prelu.apply(reshape(x, (1, 1, x.size)), w), x.shape)
+    return Prelu.apply(x, w if w.shape == channels else broadcast_to(w, channels))
 
 
 __all__ = ["celu", "elu", "gelu", "hardswish", "leaky_relu", "mish", "prelu", "relu", "selu", "silu"]

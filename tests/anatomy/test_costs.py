@@ -104,6 +104,8 @@ FORMULAS: dict[str, Any] = {
     "gaussian_kl_sum": kl,
     "exp_excess": excess,
     "log_deficit": lambda x: x - np.log(1 + x),
+    "prelu": lambda x, w: x * w[:, None],
+    "prelu_backward": lambda gy, x, w: (gy * w[:, None], (gy * x).sum()),
     "linear_unit": linear_unit,
     "linear_unit_backward": linear_unit_backward,
     "reparameterize_backward": reparameterize_backward,

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minigen_kernels import cpu, reference
 from minigen_kernels.reference.linear_unit import UNITS
@@ -100,6 +102,41 @@ def test_layouts_and_empty_arrays(room):
         np.testing.assert_array_equal(gx, room.linear_unit_backward(x, x.copy(), unit))
         assert room.linear_unit(x[:0], unit).shape == (0, 17, 5, 3)
     assert room.elu(np.ones(()), 1.0, 1.0, 1.0) == 1
+
+
+#: (N, C, L): one place, one channel, few and many channels, more than a row of several places takes.
+SHAPES = st.one_of(
+    st.tuples(st.integers(0, 4), st.integers(1, 6), st.integers(1, 9)),
+    st.sampled_from([(3, 700, 1), (2, 1, 600), (70, 3, 49), (2, 40, 33), (300, 2, 1)]),
+)
+
+
+@each_room
+@each_dtype
+@given(shape=SHAPES, last=st.booleans(), seed=st.integers(0, 2**32 - 1))
+def test_prelu(room, dtype, shape, last, seed):
+    rng = np.random.default_rng(seed)
+    x, gy = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+    w = rng.normal(size=shape[1]).astype(dtype)
+    there = x.transpose(0, 2, 1).copy().transpose(0, 2, 1) if last else x
+    y, (gx, gw) = room.prelu(there, w), room.prelu_backward(gy, there, w)
+    assert y.dtype == gx.dtype == gw.dtype == dtype and gw.shape == w.shape
+    np.testing.assert_array_equal(y, np.where(x > 0, x, w[:, None] * x))
+    np.testing.assert_array_equal(gx, np.where(x > 0, gy, w[:, None] * gy))
+    terms = np.where(x > 0, 0, gy.astype(long) * x)
+    allowed = 4 * np.finfo(dtype).eps * abs(terms).sum(axis=(0, 2))
+    assert (abs(gw - terms.sum(axis=(0, 2))) <= allowed).all()
+
+
+@each_room
+def test_prelu_keeps_a_nan_and_refuses_other_shapes(room):
+    x, two = np.array([[[np.nan, -np.inf, np.inf, 0]]], np.float32), np.ones(2, np.float32)
+    np.testing.assert_array_equal(room.prelu(x, two[:1]), x)
+    assert np.isnan(room.prelu_backward(np.ones_like(x), x, two[:1])[1])
+    with pytest.raises(ValueError, match=r"prelu: w has shape \(2,\)"):
+        room.prelu(x, two)
+    with pytest.raises(ValueError, match=r"prelu_backward: gy has shape \(1, 1, 2\)"):
+        room.prelu_backward(x[..., :2], x, two[:1])
 
 
 @each_room

@@ -34,7 +34,8 @@ def compare(made: Any, x: Any, results: int = 1) -> None:
     try:
         session = onnxruntime.InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
         wanted = session.run(None, {"x": x})[:results]
-    except Exception:  # a geometry that leaves nothing: minigen has to refuse it as well
+    except Exception as error:  # a geometry that leaves nothing: minigen has to refuse it as well
+        assume("padding values must be non-negative" not in str(error))  # SAME, of steps that skip cells, needs none
         with tempfile.TemporaryDirectory() as folder, pytest.raises(ValueError, match="node"):
             load(saved(made, Path(folder)))(Tensor(x))
         return

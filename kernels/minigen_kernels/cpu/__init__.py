@@ -57,6 +57,7 @@ from minigen_kernels.cpu.pool import (
     plane_scatter,
 )
 from minigen_kernels.cpu.posterior import posterior_sample, posterior_sample_backward
+from minigen_kernels.cpu.prelu import prelu, prelu_backward
 from minigen_kernels.cpu.random import bernoulli, normal, permutation, philox, uniform
 from minigen_kernels.cpu.reduce import sum_axes
 from minigen_kernels.cpu.running import average_update, total_update

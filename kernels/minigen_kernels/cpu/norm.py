@@ -44,7 +44,7 @@ def group_norm(x: Array, w: Array, b: Array, groups: int, eps: float) -> tuple[A
     x, w, b = dense(x), np.ascontiguousarray(w), np.ascontiguousarray(b)
     y, mean, var = empty(x.shape, x.dtype, x), np.empty((n, groups), x.dtype), np.empty((n, groups), x.dtype)
     if x.size:
-        _group_norm(_samples(x), w, b, _way(x), float(eps), _samples(y), mean, var, _some(x))
+        _group_norm(samples(x), w, b, way_of(x), float(eps), samples(y), mean, var, samples_of_piece(x))
     return y, mean, var
 
 
@@ -58,21 +58,22 @@ def group_norm_backward(
     x, w, mean, var = dense(x), *(np.ascontiguousarray(array) for array in (w, mean, var))
     gx, gw, gb = empty(x.shape, x.dtype, x), np.zeros(c, x.dtype), np.zeros(c, x.dtype)
     if x.size:
-        images = _samples(like(gy, x)), _samples(x)
-        _group_norm_backward(*images, w, mean, var, _way(x), float(eps), _samples(gx), gw, gb, _some(x))
+        images = samples(like(gy, x)), samples(x)
+        _group_norm_backward(*images, w, mean, var, way_of(x), float(eps), samples(gx), gw, gb, samples_of_piece(x))
     return gx, gw, gb
 
 
-def _samples(x: Array) -> Array:
+def samples(x: Array) -> Array:
     """The memory of each sample: (N, C * L)."""
     return (x if x.flags.c_contiguous else x.transpose(0, 2, 1)).reshape(len(x), -1)
 
 
-def _way(x: Array) -> int:
+def way_of(x: Array) -> int:
+    """How the samples of a dense x (N, C, L) lie."""
     return ROW if x.shape[2] == 1 else PLANES if x.flags.c_contiguous else COLUMNS
 
 
-def _some(x: Array) -> int:
+def samples_of_piece(x: Array) -> int:
     """How many samples a piece has."""
     n, size = len(x), x.shape[1] * x.shape[2]
     return max(1, 2 * PIECE // size, -(-n // MOST_PIECES))

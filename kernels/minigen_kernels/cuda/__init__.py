@@ -29,7 +29,14 @@ from minigen_kernels.cuda.interpolate import (
     interpolate_nearest2d,
     interpolate_nearest2d_adjoint,
 )
-from minigen_kernels.cuda.linear_unit import elu, elu_backward, linear_unit, linear_unit_backward
+from minigen_kernels.cuda.linear_unit import (
+    elu,
+    elu_backward,
+    linear_unit,
+    linear_unit_backward,
+    prelu,
+    prelu_backward,
+)
 from minigen_kernels.cuda.loss import (
     bce_with_logits,
     bce_with_logits_sum,

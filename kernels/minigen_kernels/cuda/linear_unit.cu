@@ -3,9 +3,11 @@
 //
 // Thread mapping: a grid-stride loop, one element per thread and turn, neighbours by neighbours.
 // Memory traffic per element, with b bytes in a real (4 or 8): forward reads b, writes b; backward reads 2 b, writes b.
+// The slopes of PReLU, one for each channel, come from the cache; its backward keeps to a channel a block (activation.cuh).
 // All do a few dozen operations per element at most and so run at the speed of memory in float; in double gelu does not.
 
 #include "common.cuh"
+#include "activation.cuh"
 
 // The places of the units in UNITS of the reference.
 constexpr int SILU = 0;
@@ -72,6 +74,26 @@ extern "C" __global__ void linear_unit_backward_kernel(const real* __restrict__ 
       gx[i] = gy[i] * (gate.gate + v * gate.slope);
     }
   }
+}
+
+// y = x where x > 0, else w x, for x (N, C, L) and w (C,).
+extern "C" __global__ void prelu_kernel(const real* __restrict__ x, const real* __restrict__ w, real* __restrict__ y,
+                                        long long n, int C, int L) {
+  for (long long i = first_index(); i < n; i += all_threads()) y[i] = x[i] > 0 ? x[i] : w[i / L % C] * x[i];
+}
+
+// gx = gy where x > 0, else w gy; and gw (C,), the sums of gy x over the other places, as in activation.cuh.
+extern "C" __global__ void prelu_backward_kernel(const real* __restrict__ gy, const real* __restrict__ x,
+                                                 const real* __restrict__ w, real* __restrict__ gx,
+                                                 real* __restrict__ gw, double* parts, unsigned int* counters, int C,
+                                                 int L, long long places, long long chunk, int width) {
+  channel_sums(
+      [&](long long n, long long c, int l) {
+        const long long at = (n * C + c) * L + l;
+        gx[at] = x[at] > 0 ? gy[at] : w[c] * gy[at];
+        return x[at] > 0 ? real(0) : gy[at] * x[at];
+      },
+      parts, counters, gw, C, L, places, chunk, width);
 }
 
 // y = positive x where x > 0, else negative (exp(rate x) - 1).

@@ -3,7 +3,7 @@
 Those of one formula for all x, by name (UNITS): silu, gelu, its tanh form, mish, hardswish. And the exponential ones -
 elu, selu, celu - which differ by three numbers. ReLU and leaky ReLU are in ``elementwise.py``.
 
-Imports: NumPy, elementwise. Read next: the same file in ``cpu``.
+Imports: NumPy, elementwise, norm. Read next: the same file in ``cpu``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from minigen_kernels import Array
 from minigen_kernels.reference.elementwise import check_like, erfc, sigmoid
+from minigen_kernels.reference.norm import check_norm
 
 UNITS = ("silu", "gelu", "gelu_tanh", "mish", "hardswish")
 #: The tanh form of gelu is x sigmoid(STEEP (x + CUBIC x^3)), as (1 + tanh(u)) / 2 = sigmoid(2 u): arXiv:1606.08415.
@@ -68,6 +69,19 @@ def _hardswish(x: Array) -> tuple[Array, Array]:
     inner = np.clip(x, -3, 3)
     slope = np.where(x >= -3, (2 * x + 3) * x.dtype.type(1 / 6), 0)
     return np.where(x >= 3, x, inner * (inner + 3) * x.dtype.type(1 / 6)), np.where(x >= 3, 1, slope)
+
+
+def prelu(x: Array, w: Array) -> Array:
+    """x where x > 0, else w x, with a slope for each channel: x (N, C, L), w (C,) -> y (N, C, L)."""
+    check_norm("prelu", x, x.shape[1], w=w)
+    return np.where(x > 0, x, np.minimum(x, 0) * w[:, None])
+
+
+def prelu_backward(gy: Array, x: Array, w: Array) -> tuple[Array, Array]:
+    """Gradients of `prelu` in x and w: gx = gy where x > 0, else w gy; gw = sum gy x over the other places, (C,)."""
+    check_norm("prelu_backward", x, x.shape[1], {"gy": gy}, w=w)
+    gw = (gy * np.minimum(x, 0)).sum(axis=(0, 2), dtype=np.float64)
+    return np.where(x > 0, gy, gy * w[:, None]), gw.astype(x.dtype)
 
 
 def elu(x: Array, positive: float, negative: float, rate: float) -> Array:

@@ -6,6 +6,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from kernels.cuda.test_host_activation import constants
 
 from minigen_kernels import cuda, reference
@@ -46,6 +48,20 @@ def test_exponential_units(host, dtype, constants):
         np.testing.assert_allclose(y, wanted, rtol=8 * np.finfo(dtype).eps, atol=0)
 
 
+@each_dtype
+@settings(max_examples=20)
+@given(shape=st.tuples(st.integers(0, 4), st.integers(1, 40), st.sampled_from([1, 2, 9, 300])), seed=st.integers(0, 99))
+def test_prelu(host, dtype, shape, seed):
+    rng = np.random.default_rng(seed)
+    x, gy = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+    w = rng.normal(size=shape[1]).astype(dtype)
+    np.testing.assert_array_equal(host.run(cuda.prelu, x, w), reference.prelu(x, w))
+    (gx, gw), wanted = host.run(cuda.prelu_backward, gy, x, w), reference.prelu_backward(gy, x, w)
+    np.testing.assert_array_equal(gx, wanted[0])
+    terms = 1 + abs(gy * x).sum()
+    np.testing.assert_allclose(gw, wanted[1], rtol=0, atol=4 * np.finfo(dtype).eps * terms)
+
+
 def test_strides(host):
     x = np.random.default_rng(1).normal(size=(6, 7))
     np.testing.assert_array_equal(host.run(cuda.linear_unit, x.T, "gelu"), host.run(cuda.linear_unit, x, "gelu").T)
@@ -68,5 +84,9 @@ def test_wrong_arguments_are_refused():
         cuda.linear_unit(np.ones(3), "glu")
     with pytest.raises(ValueError, match=r"linear_unit_backward: x has shape \(3,\)"):
         cuda.linear_unit_backward(np.ones((2, 3)), np.ones(3), "silu")
+    with pytest.raises(ValueError, match=r"prelu: w has shape \(2,\)"):
+        cuda.prelu(np.ones((2, 3, 4)), np.ones(2))
+    with pytest.raises(ValueError, match=r"prelu_backward: gy has shape \(2, 3, 1\)"):
+        cuda.prelu_backward(np.ones((2, 3, 1)), np.ones((2, 3, 4)), np.ones(3))
     with pytest.raises(ValueError, match=r"elu_backward: x has shape \(3,\)"):
         cuda.elu_backward(np.ones((2, 3)), np.ones(3), 1.0, 1.0, 1.0)
