@@ -137,6 +137,9 @@ def test_resizing(data: st.DataObject) -> None:
     if data.draw(st.booleans()):
         factors = [1.0, 1.0, *(data.draw(st.sampled_from([0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0])) for _ in range(2))]
         inputs, weights = "x _ s", {"s": np.array(factors, np.float32)}
+        # findings/onnxruntime_resize_of_equal_sizes.sh: there it copies, whatever the factors.
+        same = [int(n * f) for n, f in zip(lengths, factors[2:])] == lengths
+        assume(mode == "nearest" or not same or factors[2:] == [1, 1])
     else:
         sizes = [2, 3, *(data.draw(st.integers(1, 12)) for _ in range(2))]
         inputs, weights = "x _ _ s", {"s": np.array(sizes, np.int64)}
