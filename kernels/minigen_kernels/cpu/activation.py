@@ -6,7 +6,8 @@ vectorised for every L, also L = 1. In the backward pass every column of these r
 over a few rows, then in float64; at the end the columns of a channel are added up. Long rows are cut into strips whose
 sums stay in the cache.
 
-Imports: NumPy, Numba, exponential, layout, threads; the check of arguments from ``reference``. Read next: ``norm.py``.
+Imports: NumPy, Numba, exponential, layout, norm_loops, threads; the check of arguments from ``reference``. Read next:
+``norm.py``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from minigen_kernels import Array
 from minigen_kernels.cpu.exponential import sigmoid, tanh
 from minigen_kernels.cpu.jit import FASTMATH, njit_cached, njit_inner
 from minigen_kernels.cpu.layout import dense, empty, like, pixels_apart
+from minigen_kernels.cpu.norm_loops import spread
 from minigen_kernels.cpu.threads import PIECE, share
 from minigen_kernels.reference.activation import ACTIVATIONS, check_bias_act
 
@@ -53,22 +55,16 @@ def bias_act_backward(gy: Array, y: Array, activation: str, slope: float) -> tup
 def _bias_act(x: Array, b: Array, code: int, slope: float, y: Array) -> None:
     length = x.shape[2]
     periods = max(1, min(STRIP, x.size) // (b.size * length))
-    spread = np.empty(periods * b.size * length, b.dtype)
-    j = 0
-    for _ in range(periods):
-        for c in range(b.size):
-            for _ in range(length):
-                spread[j] = b[c]
-                j += 1
-    rows = -(-x.size // spread.size)
-    share(_rows, rows, max(1, PIECE // spread.size), (x.reshape(-1), spread, code, x.dtype.type(slope), y.reshape(-1)))
+    biases = spread(b, length, periods)
+    rows = -(-x.size // biases.size)
+    share(_rows, rows, max(1, PIECE // biases.size), (x.reshape(-1), biases, code, x.dtype.type(slope), y.reshape(-1)))
 
 
 @njit_inner(error_model="numpy", fastmath=FASTMATH)
-def _rows(first: int, last: int, x: Array, spread: Array, code: int, slope: Any, y: Array) -> None:
-    for start in range(first * spread.size, min(last * spread.size, x.size), spread.size):
-        stop = min(start + spread.size, x.size)
-        _row(x[start:stop], spread, code, slope, y[start:stop])
+def _rows(first: int, last: int, x: Array, biases: Array, code: int, slope: Any, y: Array) -> None:
+    for start in range(first * biases.size, min(last * biases.size, x.size), biases.size):
+        stop = min(start + biases.size, x.size)
+        _row(x[start:stop], biases, code, slope, y[start:stop])
 
 
 @njit_cached(error_model="numpy", fastmath=FASTMATH)

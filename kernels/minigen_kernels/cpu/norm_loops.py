@@ -134,12 +134,22 @@ def _keep(x: Array, at: int, left: int, lanes: Any) -> None:
 def spread(values: Array, length: int, samples: int) -> Array:
     """A number for each channel of a strip, copied to all of its columns."""
     columns, j = np.empty(samples * values.size * length, values.dtype), 0
+    if length == 1:
+        for start in range(0, columns.size, values.size):
+            _copy(values, columns[start : start + values.size])
+        return columns
     for _ in range(samples):
         for c in range(values.size):
             for _ in range(length):
                 columns[j] = values[c]
                 j += 1
     return columns
+
+
+@njit_inner(error_model="numpy")
+def _copy(x: Array, y: Array) -> None:
+    for j in range(x.size):
+        y[j] = x[j]
 
 
 @njit_inner(error_model="numpy", fastmath=FASTMATH)
