@@ -78,6 +78,15 @@ windows, transformed tiles, spectra - depends on its shape; the rows are chosen 
 the last digit of float32 is 6e-8.
 """
 
+RANDOM = """## Networks at random
+
+The steps above are those that minigen was made fast by. `python benchmarks/random_networks.py` draws others: dense and
+convolutional autoencoders, classifiers and generators of any width and depth, with all activations, normalisations,
+losses and optimizers; their times are in `benchmarks/results/`. One thread; the step's time to the better one of
+PyTorch eager and tuned, the least of seven turns. The first networks drawn (2026-11-30) had shown what was slow -
+`selu` 12 times behind PyTorch, `gelu` 8, group norm 3 - and are not among these.
+"""
+
 LAUNCHES = """## Launches of a step on a GPU
 
 A launch costs the host 5 to 10 us, whatever its size, so the step of a small model takes as long as its launches do.
@@ -215,6 +224,21 @@ def accuracy(found: dict[str, Any]) -> str:
     return f"### {place(found['machine'])}: errors\n\n{table(rows)}\n"
 
 
+def random_networks(found: dict[str, Any]) -> str:
+    """The networks that ``random_networks.py`` drew, by family."""
+    rows = [["family", "networks", "geometric mean", "largest", "`mg.compile`: geometric mean", "largest"]]
+    of_family: dict[str, list[dict[str, Any]]] = {}
+    for one in found["networks"]:
+        of_family.setdefault(one["family"].replace("_", " "), []).append(one)
+    for name, networks in [*sorted(of_family.items()), ("all", found["networks"])]:
+        cells = [name, str(len(networks))]
+        for way in ("minigen", "minigen compiled"):
+            times = [one["ms"][way] / one["best_peer_ms"] for one in networks]
+            cells += [f"{geometric_mean(times):.2f}", f"{max(times):.2f}"]
+        rows.append(cells)
+    return f"### {place(found['machine'])}: networks at random\n\nSeed {found['seed']}.\n\n{table(rows)}\n"
+
+
 def first_updates(found: dict[str, Any]) -> str:
     """What ``cold_start.py`` measured."""
     rows = [["seconds to the first update", "kernels are there", "compiled by one process", "by two or more"]]
@@ -264,7 +288,11 @@ def page(folder: Path) -> str:
     if several or shared:
         parts += ["## Threads\n", *(threads(single[where(r)], r) for r in several), *map(serial_shares, shared)]
     parts += [ranks(json.loads(p.read_text(encoding="utf-8"))) for p in sorted(folder.glob("data-parallel-*.json"))]
-    for head, name, write_part in ((FIRST_UPDATES, "cold-start", first_updates), (ACCURACY, "accuracy", accuracy)):
+    for head, name, write_part in (
+        (RANDOM, "random-networks", random_networks),
+        (FIRST_UPDATES, "cold-start", first_updates),
+        (ACCURACY, "accuracy", accuracy),
+    ):
         found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"{name}-*.json"))]
         parts += [head, *map(write_part, found)] if found else []
     parts += [launches(), GRAPHS]
