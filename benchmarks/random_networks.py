@@ -52,7 +52,7 @@ LAYERS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "batch_norm": (nn.BatchNorm, T.BatchNorm2d),
     "batch_norm_1d": (nn.BatchNorm, T.BatchNorm1d),
     "group_norm": (lambda c: nn.GroupNorm(4, c), lambda c: T.GroupNorm(4, c)),
-    "instance_norm": (nn.InstanceNorm, lambda c: T.InstanceNorm2d(c, affine=True)),
+    "instance_norm": (nn.InstanceNorm, T.InstanceNorm2d),
     "layer_norm": (nn.LayerNorm, T.LayerNorm),
     "dropout": (nn.Dropout, T.Dropout),
     "max_pool": (nn.MaxPool2d, T.MaxPool2d),
