@@ -86,7 +86,7 @@ class GroupNorm(FusedFunction):
 
 
 class LayerNorm(FusedFunction):
-    """x (..., *S), w and b of shape S: the group norm of samples that are one group of places by themselves."""
+    """x (..., *S), w and b of shape S: group norm with one group, of samples that have one place."""
 
     one_dtype = True
     eps: float

@@ -1,4 +1,4 @@
-"""Group norm on the CPU, and layer norm, which is one group of places that lie alone: sample by sample, in the cache.
+"""Group norm on the CPU, sample by sample, in the cache; and layer norm, which is one group of samples with one place.
 
 Samples are shared by threads, in pieces of some samples. The gradients in w and b are sums over samples: each piece has
 sums of its own, in float64, which are added in order.
