@@ -58,7 +58,7 @@ TAIL = (
 )  # fmt: skip
 Q = tuple(map(F4, TAIL))
 NEAR, SLOWLY, FAR = F4(0.8), F4(0.4), F4(15)  # beyond FAR exp(-z^2 / 2) is 0 in float32
-HIGH_BITS = I4(-(1 << 12))  # all but the last 12: the sign, the exponent and 12 bits of the fraction
+HIGH_BITS = I4(-(1 << 12))  # all but the last 12: sign, exponent and 11 bits of the fraction, whose first is implied
 HALF, SIXTH, ROOT_HALF = F4(1 / 2), F4(1 / 6), F4(math.sqrt(1 / 2))
 DENSITY = F4(1 / math.sqrt(2 * math.pi))
 DENSITY8, ROOT_HALF8 = 1 / math.sqrt(2 * math.pi), math.sqrt(0.5)

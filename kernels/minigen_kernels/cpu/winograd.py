@@ -148,7 +148,7 @@ def conv2d_weight_grad(x: Array, g: Array, kernel_hw: Pair, stride: Pair, paddin
     group = _tiles_in_group(N, phase.size, form, FEWEST_TERMS, TILES, terms * x.itemsize)
     size, groups = parts[0][1] * panel, -(-_tiles(N, phase.size, m) // group)
     some = -(-groups // max(1, min(MOST_PIECES, OWN_BYTES // (size * x.itemsize))))  # groups of a piece
-    if some == groups:  # large sums: each thread has panels of its own
+    if some == groups:  # one piece: so each thread has panels of its own
         parts = _divided(parts, threads())
     nothing, outside = np.zeros(max(C, K), x.dtype), np.empty(K, x.dtype)
     gw = np.empty((C, kh, kw, K), x.dtype)
