@@ -153,7 +153,7 @@ def _early(trace: Trace, calls: list[Call]) -> set[int]:
                     way.add(made[ref])
                     stack += refs_in((calls[made[ref]].args, calls[made[ref]].kwargs))
             early |= way
-        lasting = any(trace.memory[ref] in trace.saved for ref in refs_in((call.args, call.kwargs)))
+        lasting = any(trace.memory[ref] in trace.found for ref in refs_in((call.args, call.kwargs)))
         changed = changed or (call.changes and lasting)
     return early
 

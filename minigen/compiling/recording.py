@@ -186,6 +186,7 @@ class Recording:
         if not as_given:  # it has changed copies of what it was given
             undo.all(trace)
             return self._plainly(given), "the step changes a list, dict or Tensor among its arguments; return it"
+        trace.let_go()
         self._outputs: list[tuple[Any, str, Any]] = []
         self._places(trace, places)
         self._grads(trace, before, held)

@@ -5,6 +5,7 @@ Imports: capture, results, trace. Read next: ``recording.py``.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from minigen.capture.host import Host
 from minigen.compiling.results import arrays_of
-from minigen.compiling.trace import Trace
+from minigen.compiling.trace import Trace, owner_of
 from minigen_kernels import Array
 
 
@@ -27,8 +28,8 @@ class Undo:
 
     def all(self, trace: Trace) -> None:
         """Put all of it back."""
-        for owner, contents in trace.saved.values():
-            owner[...] = contents
+        for piece, contents in trace.contents.items():
+            trace.found[piece][...] = contents
         self.names()
 
     def names(self) -> None:
@@ -65,8 +66,8 @@ class Snapshot:
         self._host, self._given = host, given
         self._undo = Undo(host, [t.grad for _, t in host.tensors])
         states = [a for o in host.optimizers for state in o.states for a in state.values()]
-        owners = {id(owner): owner for owner, _ in trace.saved.values()}
-        self._saved = [(a, a.copy()) for a in [*owners.values(), *states]]
+        owners = {id(owner): owner for owner in [*trace.found.values(), *map(owner_of, states)]}
+        self._saved = [(a, a.copy()) for a in owners.values()]
         self.names: list[str] = []
 
     def restore(self) -> None:
@@ -76,7 +77,7 @@ class Snapshot:
         self._undo.names()
 
     def now(self, result: Any) -> list[Any]:
-        """Copies of all that a step may have changed, and of its result."""
+        """The digests of all that a step may have changed, and of its result: copies would be many times the state."""
         host = self._host
         named: list[tuple[str, Any]] = [(slot.path, slot.array) for slot in host.slots]
         named += [("memory that the step changes", a) for a, _ in self._saved]
@@ -86,4 +87,12 @@ class Snapshot:
         named += [("the position of a generator", p) for p in host.positions()]
         named += [("the count of an optimizer", count) for count in host.counts().values()]
         self.names = [name for name, _ in named]
-        return [a.copy() if isinstance(a, np.ndarray) else a for _, a in named]
+        return [_digest(a) if isinstance(a, np.ndarray) else a for _, a in named]
+
+
+def _digest(x: Array) -> Any:
+    """What two arrays of one shape, dtype and order have in common if they have the same bits."""
+    if x.dtype.kind not in "biufc":
+        return object()  # like no other
+    inner_last = x.transpose(sorted(range(x.ndim), key=lambda axis: -x.strides[axis]))  # in its own order: no copy
+    return x.shape, x.dtype.str, x.strides, hashlib.sha256(np.ascontiguousarray(inner_last).view(np.uint8)).digest()

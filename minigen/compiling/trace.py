@@ -46,7 +46,8 @@ class Trace:
     open: bool = True
     memory: list[int] = field(default_factory=list)  # of each Ref: the number of the piece of memory that it lies in
     changed: set[int] = field(default_factory=set)  # pieces of memory that were changed
-    saved: dict[int, tuple[Any, Any]] = field(default_factory=dict)  # those of the start: the array, what it held
+    found: dict[int, Any] = field(default_factory=dict)  # those of them that were there at the start: their arrays
+    contents: dict[int, Any] = field(default_factory=dict)  # and what these held
 
     def __post_init__(self) -> None:
         self._made: list[weakref.ref[Any]] = []
@@ -77,6 +78,11 @@ class Trace:
         new = self._new(array)
         self._started[self.memory[-1]] = owner_of(array)
         return new
+
+    def let_go(self) -> None:
+        """Forget what could put the start back."""
+        self.contents.clear()
+        self._started.clear()
 
     def left(self) -> list[Any]:
         """The traced arrays that something still holds."""
@@ -192,9 +198,9 @@ class Trace:
             self.failed("a change of an array that is no attribute, Tensor or argument", None)
             return
         piece = self.memory[x.ref.number]
-        if piece in self._started and piece not in self.saved:
-            owner = self._started[piece]
-            self.saved[piece] = owner, owner.copy()
+        if piece in self._started and piece not in self.found:
+            self.found[piece] = self._started[piece]
+            self.contents[piece] = self.found[piece].copy()
         self.changed.add(piece)
 
     def _refs(self, x: Any) -> Any:
