@@ -155,10 +155,21 @@ class Options(Flags):
     Numba looks at a copy of them each time it has to choose the implementation of a call, some ten thousand times.
     """
 
+    @classmethod
+    def of(cls, flags: Any) -> Any:
+        """These flags. Arrays of a function with fastmath flags do not overlap, unless one is another: so a loop has
+        one form. Else LLVM makes two and takes the slow one where arrays are close, and with fastmath flags their
+        results may differ: the bits would depend on where arrays lie.
+        """
+        options: Any = cls(flags)
+        options.noalias = bool(options.fastmath)
+        return options
+
     def copy(self) -> Any:
         """Without those that matter to the function alone, so that kernels and helpers share implementations."""
         options: Any = SharedOptions(self)
         options.release_gil, options.no_cpython_wrapper, options.forceinline = False, True, False
+        options.noalias = False
         return SharedOptions.known.setdefault(repr(options), options)
 
 
@@ -179,7 +190,7 @@ class HelperCompiler(Compiler):
 
     def compile_extra(self, function: Any) -> Any:
         """As in the base class."""
-        self.state.flags = Options(self.state.flags)
+        self.state.flags = Options.of(self.state.flags)
         return super().compile_extra(function)
 
     def define_pipelines(self) -> Any:
@@ -196,7 +207,7 @@ class KernelCompiler(Compiler):
 
         What else Numba compiles meanwhile, it does for this kernel, too.
         """
-        self.state.flags = Options(self.state.flags)
+        self.state.flags = Options.of(self.state.flags)
         codegen, collects = self.state.targetctx.codegen(), gc.isenabled()
         gc.disable()
         codegen._library_class = NumbaCode
