@@ -219,3 +219,33 @@ def test_clipped_gradients_keep_their_direction_and_have_at_most_the_norm(room, 
         np.testing.assert_allclose(after, before * factor, rtol=1e-12)
     alone, same = room.clip_norm(gradients[0], max_norm)  # the square of what is below 1e-162 is 0
     assert isinstance(alone, np.ndarray) and math.isclose(same, math.hypot(*rows[0]), rel_tol=1e-12, abs_tol=1e-150)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([-1, 1, 2])), max_size=4), min_size=1, max_size=3),
+    st.randoms(use_true_random=False),
+)
+def test_gradients_in_any_order_of_memory_are_clipped_alike(dtype, axes, random):
+    rng = np.random.default_rng(random.getrandbits(32))
+    gradients = []
+    for steps in axes:
+        whole = rng.standard_normal([n * abs(step) for n, step in steps]).astype(dtype)
+        part = whole[tuple(slice(None, None, step) for _, step in steps)] if steps else whole.reshape(())
+        gradients.append(part.transpose(rng.permutation(part.ndim)))
+    clipped, norm = cpu.clip_norm(gradients, 0.5)
+    wanted, exact = reference.clip_norm(gradients, 0.5)
+    close = 1e-12 if dtype is np.float64 else 1e-5
+    assert norm.dtype == dtype and np.isclose(norm, exact, rtol=close)
+    for before, after, right in zip(gradients, clipped, wanted, strict=True):
+        assert (after.shape, after.dtype) == (before.shape, before.dtype) and not np.shares_memory(after, before)
+        np.testing.assert_allclose(after, right, rtol=close)
+
+
+@pytest.mark.parametrize("size", [1, 16384, 16385, 100_003])
+def test_the_norm_of_many_numbers_is_summed_piece_by_piece(size):
+    x = np.random.default_rng(size).standard_normal(size).astype(np.float32)
+    (clipped,), norm = cpu.clip_norm([x], 0.1)
+    exact = math.sqrt(math.fsum(float(v) ** 2 for v in x))
+    assert math.isclose(norm, exact, rel_tol=1e-7)
+    np.testing.assert_allclose(clipped, x * np.float32(0.1 / (exact + 1e-6)), rtol=3e-7)

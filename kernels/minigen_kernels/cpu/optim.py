@@ -6,7 +6,7 @@ compiled code, which takes a nanosecond; NumPy takes a hundred for each. Without
 same loop runs with a factor 0 or 1, which costs nothing, because memory is the limit; without
 momentum there is a loop that does not read the buffer.
 
-Imports: NumPy, Numba, gemm, many; the check of arguments from ``reference``. Read next: ``random.py``.
+Imports: NumPy, Numba, gemm, many, threads; the check of arguments from ``reference``. Read next: ``random.py``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 
 from minigen_kernels import Array, Arrays
 from minigen_kernels.cpu.gemm import transposed
-from minigen_kernels.cpu.jit import FASTMATH
+from minigen_kernels.cpu.jit import FASTMATH, njit_cached, njit_inner
 from minigen_kernels.cpu.many import njit_many, places, table
-from minigen_kernels.reference import optim
+from minigen_kernels.cpu.threads import PIECE, njit_shared, share
 from minigen_kernels.reference.optim import check_update
 
 #: What each update changes besides the parameter, by the names of the arguments.
@@ -95,7 +95,48 @@ def adam_update(
 
 def clip_norm(g: Arrays, max_norm: float) -> tuple[Arrays, Array]:
     """All gradients times min(1, max_norm / (norm + 1e-6)), and the norm over all of them, shape ()."""
-    return optim.clip_norm(g, max_norm)
+    if not isinstance(g, list):
+        (one,), alone = clip_norm([g], max_norm)
+        return one, alone
+    orders = [sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis])) for a in g]  # that of memory
+    inner_last = [a.transpose(order) for a, order in zip(g, orders)]
+    lines = [a.reshape(-1) for a in inner_last]
+    with np.errstate(over="ignore"):  # the norm of float32 may be Inf
+        norm = np.asarray(math.sqrt(sum(map(_square_sum, lines))), np.result_type(*g))
+    factor = np.minimum(max_norm / (norm + 1e-6), 1.0)
+    clipped = []
+    for a, line, order in zip(inner_last, lines, orders):
+        y = np.empty(a.shape, a.dtype)
+        _scale(line, a.dtype.type(factor), y.reshape(-1))
+        clipped.append(y.transpose(np.argsort(order)))
+    return clipped, norm
+
+
+@njit_inner(error_model="numpy", fastmath=FASTMATH)
+def _square_sum_of(x: Array) -> float:
+    total = 0.0
+    for i in range(x.size):
+        total += np.float64(x[i]) * np.float64(x[i])
+    return total
+
+
+@njit_inner(error_model="numpy")
+def _square_sum_part(first: int, last: int, x: Array, parts: Array) -> None:
+    for k in range(first, last):
+        parts[k] = _square_sum_of(x[k * PIECE : (k + 1) * PIECE])
+
+
+@njit_cached(error_model="numpy")
+def _square_sum(x: Array) -> float:
+    parts = np.empty(-(-x.size // PIECE))
+    share(_square_sum_part, parts.size, 1, (x, parts))
+    return parts.sum()
+
+
+@njit_shared(error_model="numpy", fastmath=FASTMATH)
+def _scale(x: Array, factor: Any, y: Array) -> None:
+    for i in range(x.size):
+        y[i] = x[i] * factor
 
 
 def _run(kernel: Any, name: str, arrays: list[Arrays], *numbers: float) -> None:
