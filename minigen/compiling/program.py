@@ -82,7 +82,12 @@ def program(trace: Trace, given: Surroundings, *, fuse: bool = True) -> tuple[Ca
         if blocks or any(isinstance(x, Position) and x.generator == i for call in calls for x in call.args):
             writer.line(f"position{i} = {writer.place(generator, '_position')}")
     ends = last_uses(calls, kept | constants.keys())
+    unread = {id(holder) for holder, name, number in given.inputs if name == "grad.data" and number not in used}
+    asked = max((i for i, call in enumerate(calls) if call.expected is not None), default=-1)
     for i, call in enumerate(calls):
+        if i == asked + 1:  # no Stale from here on
+            for holder in (holder for holder, name, _ in given.outputs if name == "grad" and id(holder) in unread):
+                writer.line(f"{writer.place(holder, 'grad')} = None")  # the new ones take its memory
         writer.call(call)
         if i in ends:
             writer.line(" = ".join(f"v{ref}" for ref in sorted(ends[i])) + " = None")

@@ -302,3 +302,4 @@ def test_recording_and_comparing_take_few_copies_of_the_state() -> None:
     without = peak(plain)
     step = compile(plain)
     assert peak(step) < without + 4.1 and step.reason is None
+    assert peak(step) < without + 0.1  # a replay lets old gradients go before it makes new ones
