@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigen_kernels import reference
+from minigen_kernels import cpu, reference
 from minigen_kernels.cpu import window_sums, winograd
-from minigen_kernels.cpu.choice import algorithm, direct_cost, filter_cost
+from minigen_kernels.cpu.choice import algorithm, direct_cost, filter_cost, groups_at_once
 from minigen_kernels.cpu.circle import Geometry
+from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
 from minigen_kernels.cpu.minimal_filters import POINTS, minimal_filter
 from minigen_kernels.cpu.workers import set_threads
@@ -59,40 +60,43 @@ CONVOLUTIONS = [
 ]
 
 
-def arrays(seed, N, C, K, hw, kernel_hw, out_hw, dtype, layout="last"):
-    """x, w, g and biases of both results."""
+def arrays(seed, N, C, K, hw, kernel_hw, out_hw, dtype, layout="last", groups=1):
+    """x, w, g and biases of both results; C and K are channels of a group."""
     rng = np.random.default_rng(seed)
-    shapes = (N, C, *hw), (K, C, *kernel_hw), (N, K, *out_hw), (K,), (C,)
+    shapes = (N, C * groups, *hw), (K * groups, C, *kernel_hw), (N, K * groups, *out_hw), (K * groups,), (C * groups,)
     made = [rng.normal(size=shape).astype(dtype) for shape in shapes]
     if layout == "last":
         made = [as_channels_last(a) if a is made[0] or a is made[2] else a for a in made]
     return made
 
 
-def run(m, x, w, g, b, bc, stride, padding, slope):
+def run(m, x, w, g, b, bc, stride, padding, slope, dilation=ONE, groups=1):
     """All three, with bias and leaky ReLU, if there is a slope."""
     end = {None: window_sums.PLAIN, 1.0: window_sums.BIAS, 0.0: window_sums.RELU}.get(slope, window_sums.LEAKY_RELU)
     ends = [() if slope is None else (bias, end, slope) for bias in (b, bc)]
+    sizes = stride, padding, dilation, groups
     return [
-        winograd.conv2d(x, w, g.shape[2:], stride, padding, m, *ends[0]),
-        winograd.conv_transpose2d(g, w, x.shape[2:], stride, padding, m, *ends[1]),
-        winograd.conv2d_weight_grad(x, g, w.shape[2:], stride, padding, m),
+        winograd.conv2d(x, w, g.shape[2:], *sizes, m, *ends[0]),
+        winograd.conv_transpose2d(g, w, x.shape[2:], *sizes, m, *ends[1]),
+        winograd.conv2d_weight_grad(x, g, w.shape[2:], *sizes, m),
     ]
 
 
-def run_reference(x, w, g, b, bc, stride, padding, slope):
+def run_reference(x, w, g, b, bc, stride, padding, slope, dilation=ONE, groups=1):
     x, w, g, b, bc = (a.astype(np.float64) for a in (x, w, g, b, bc))
     ends = [(), ()] if slope is None else [(b, "leaky_relu", slope), (bc, "leaky_relu", slope)]
+    sizes = stride, padding, dilation, groups
     return [
-        reference.conv2d(x, w, g.shape[2:], stride, padding, ONE, 1, *ends[0]),
-        reference.conv_transpose2d(g, w, x.shape[2:], stride, padding, ONE, 1, *ends[1]),
-        reference.conv2d_weight_grad(x, g, w.shape[2:], stride, padding, ONE, 1),
+        reference.conv2d(x, w, g.shape[2:], *sizes, *ends[0]),
+        reference.conv_transpose2d(g, w, x.shape[2:], *sizes, *ends[1]),
+        reference.conv2d_weight_grad(x, g, w.shape[2:], *sizes),
     ]
 
 
-def magnitudes(x, w, g, stride, padding):
+def magnitudes(x, w, g, stride, padding, dilation=ONE, groups=1):
     """The sums of the magnitudes of all terms."""
-    return run_reference(abs(x), abs(w), abs(g), w[:, 0, 0, 0], w[0, :, 0, 0], stride, padding, None)
+    sizes = stride, padding, None, dilation, groups
+    return run_reference(abs(x), abs(w), abs(g), w[:, 0, 0, 0], x[0, :, 0, 0], *sizes)
 
 
 #: The largest error, in units of eps times the mean sum of magnitudes, and how many times the root of its mean square
@@ -105,27 +109,29 @@ WORST = {(2, 2): (10, 5), (3, 3): (6, 5), (4, 2): (12, 8), (2, 3): (6, 3), (4, 3
 @settings(max_examples=8, deadline=None)
 @given(data=st.data())
 def test_equals_the_reference(dtype, convolution, data):
-    """Any image, padding and results that lie outside; in groups of a few tiles, and kernels in parts."""
+    """Any image, padding, dilation, groups and results that lie outside; few tiles at a time, and kernels in parts."""
     m, kernel_hw, stride = convolution
     if dtype == np.float64 and (m, kernel_hw[0]) not in ((4, 3), (4, 4)):
         return  # compiling takes long, and there is no other code
     lanes = 64 // np.dtype(dtype).itemsize  # as many as registers may have
     N, C, K = (data.draw(st.integers(*ends)) for ends in ((1, 3), (lanes, lanes + 5), (lanes, 3 * lanes)))
     hw, padding = (data.draw(st.tuples(*[st.integers(*ends)] * 2)) for ends in ((1, 11), (0, 4)))
+    steps = [1, 1, 2, 3] if stride == ONE else [1]
+    dilation, groups = tuple(data.draw(st.sampled_from(steps)) for _ in hw), data.draw(st.sampled_from([1, 1, 2, 3]))
     out_hw = tuple(
-        max(1, (size + 2 * p - k) // s + 1 + data.draw(st.integers(-2, 3)))
-        for size, k, s, p in zip(hw, kernel_hw, stride, padding)
+        max(1, (size + 2 * p - d * (k - 1) - 1) // s + 1 + data.draw(st.integers(-2, 3)))
+        for size, k, s, p, d in zip(hw, kernel_hw, stride, padding, dilation)
     )
     slope = data.draw(st.sampled_from([None, 0.0, 0.2, 1.0]))
     layout = data.draw(st.sampled_from(["first", "last"]))
-    given_arrays = arrays(data.draw(st.integers(0, 99)), N, C, K, hw, kernel_hw, out_hw, dtype, layout)
+    given_arrays = arrays(data.draw(st.integers(0, 99)), N, C, K, hw, kernel_hw, out_hw, dtype, layout, groups)
     with pytest.MonkeyPatch.context() as patch:
         if data.draw(st.booleans()):
             for name in ("GROUP_BYTES", "FEWEST_TILES", "FEWEST_TERMS", "KERNEL_BYTES"):
                 patch.setattr(winograd, name, 1)
-        got = run(m, *given_arrays, stride, padding, slope)
-    wanted = run_reference(*given_arrays, stride, padding, slope)
-    largest = magnitudes(*given_arrays[:3], stride, padding)
+        got = run(m, *given_arrays, stride, padding, slope, dilation, groups)
+    wanted = run_reference(*given_arrays, stride, padding, slope, dilation, groups)
+    largest = magnitudes(*given_arrays[:3], stride, padding, dilation, groups)
     whole = 2 / np.pi * np.prod(kernel_hw)  # the mean magnitude of a result that sees all of one channel
     for a, b, most, channels in zip(got, wanted, largest, (C, K, 1)):
         assert a.shape == b.shape and a.dtype == dtype
@@ -179,7 +185,7 @@ def test_relu_of_minus_infinity_is_zero_and_of_nan_is_nan():
     x, w = np.zeros((1, 16, 4, 4), np.float32), np.ones((16, 16, 3, 3), np.float32)
     b = np.zeros(16, np.float32)
     b[:3] = -np.inf, np.nan, -1
-    y = winograd.conv2d(x, w, (4, 4), ONE, ONE, 4, b, window_sums.RELU)
+    y = winograd.conv2d(x, w, (4, 4), ONE, ONE, ONE, 1, 4, b, window_sums.RELU)
     assert not y[:, [0, 2]].any() and np.isnan(y[:, 1]).all() and not y[:, 3:].any()
 
 
@@ -213,12 +219,16 @@ def test_layers_that_take_minimal_filters(transposed):
     assert size(64, 64, 64, 1, geometry_of(16, 3)) == 4
     assert size(64, 64, 128, 1, geometry_of(16, 4, 2)) in (3, 4)
     assert size(64, 128, 128, 1, geometry_of(6, 3)) == 3
-    assert size(64, 64, 64, 1, geometry_of(16, 3, dilation=2)) == 0
-    assert size(64, 64, 64, 2, geometry_of(16, 3)) == 0
+    assert (
+        size(64, 64, 64, 1, geometry_of(16, 3, dilation=2)) in (3, 4) and size(64, 64, 64, 2, geometry_of(16, 3)) == 4
+    )
+    assert size(64, 64, 64, 1, geometry_of(16, 4, 2, dilation=2)) == 0
     assert size(64, 64, 64, 1, geometry_of(16, 1)) == 0
     assert size(64, 3, 64, 1, geometry_of(16, 3)) == 0 and size(64, 64, 1, 1, geometry_of(16, 3)) == 0
     assert size(0, 64, 64, 1, geometry_of(16, 3)) == 0
     assert size(64, 64, 64, 1, geometry_of(7, 5)) == 0  # few spectra do it
+    lanes = REGISTER_BYTES // 4
+    assert transposed is not None or size(64, 2 * lanes, lanes, 1, geometry_of(16, 3)) == 0  # half of a panel is empty
 
 
 def test_the_costs_count_multiplications():
@@ -228,3 +238,20 @@ def test_the_costs_count_multiplications():
     many = Geometry((18, 18), (16, 16), (3, 3), (1, 1), (0, 0), (1, 1))
     ratio = filter_cost(1 << 20, 1 << 20, 1 << 20, many, 4, None) / direct_cost(1 << 20, 1 << 20, 1 << 20, many, False)
     assert 0.25 <= ratio < 0.26
+
+
+@pytest.mark.parametrize(("C", "K", "groups"), [(4, 4, 8), (8, 8, 4), (8, 4, 6), (2, 8, 8), (16, 16, 2), (3, 5, 12)])
+def test_groups_of_few_channels_are_joined(C, K, groups):
+    """For the gradient in w, which has the pairs of channels of one group; NaN in one group stays there."""
+    geometry = geometry_of(12, 3)
+    joined = groups_at_once(24, C, K, groups, geometry, 4, True)
+    panel = 2 * REGISTER_BYTES // 4
+    assert groups % joined == 0 and (joined == 1 or joined * max(C, K) <= panel)
+    assert joined > 1 or not (C == K and panel % C == 0 and C < panel)
+    x, _, g, _, _ = arrays(0, 24, C, K, (12, 12), (3, 3), (12, 12), np.float32, groups=groups)
+    found = cpu.conv2d_weight_grad(x, g, (3, 3), ONE, ONE, ONE, groups)
+    exact = reference.conv2d_weight_grad(x.astype(np.float64), g.astype(np.float64), (3, 3), ONE, ONE, ONE, groups)
+    np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-4 * np.abs(exact).max())
+    x[0, 0, 5, 5] = np.nan
+    spoilt = cpu.conv2d_weight_grad(x, g, (3, 3), ONE, ONE, ONE, groups)
+    assert np.isnan(spoilt[:K]).any() and np.isfinite(spoilt[K:]).all()

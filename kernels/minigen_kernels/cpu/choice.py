@@ -7,7 +7,8 @@ kernels, images of 1 to 32 a side, 1 to 128 samples, all three operations) with 
 taken is 2 per cent slower than the fastest in the geometric mean, and 15 per cent or more in one case of twenty. With
 narrower registers a multiplication takes more time, a number that is moved, which waits for memory, hardly more.
 
-Imports: ``circle.py``, ``dots.py``, ``minimal_filters.py``, ``winograd.py``. Read next: ``tune.py``.
+Imports: ``circle.py``, ``dots.py``, ``minimal_filters.py``, ``tile.py``, ``winograd.py``. Read next:
+``tune.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from minigen_kernels.cpu import dots
 from minigen_kernels.cpu.circle import Geometry, spectral_steps
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.minimal_filters import POINTS
-from minigen_kernels.cpu.winograd import Phase, spread, window
+from minigen_kernels.cpu.tile import REGISTERS
+from minigen_kernels.cpu.winograd import spread, window
 
 
 class Costs(NamedTuple):
@@ -98,6 +100,23 @@ def algorithm(
     return "frames" if few else "windows"
 
 
+@lru_cache(maxsize=1024)
+def groups_at_once(N: int, C: int, K: int, groups: int, geometry: Geometry, itemsize: int, last: bool) -> int:
+    """How many groups of few channels are computed as one for the gradient in w, if minimal filters do that.
+
+    As many as fill a panel. What one group is to another is computed, too, and left: that is cheaper than to leave
+    registers empty.
+    """
+    panel = REGISTERS * REGISTER_BYTES // itemsize
+    if max(C, K) == 1:
+        return 1
+    for joined in range(min(groups, panel // max(C, K)), 1, -1):
+        if groups % joined == 0:
+            way = algorithm(N, C * joined, K * joined, groups // joined, geometry, itemsize, last, None)
+            return joined if isinstance(way, int) else 1
+    return 1
+
+
 def costs_of_ways(
     N: int, C: int, K: int, groups: int, geometry: Geometry, itemsize: int, transposed: bool | None
 ) -> dict[str | int, float]:
@@ -107,14 +126,19 @@ def costs_of_ways(
         "windows": windows_cost(N, C, K, geometry, transposed),
         "spectra": spectral_cost(N, C, K, geometry, itemsize),
     }
-    if groups == 1 and min(C, K) >= REGISTER_BYTES // itemsize:
-        costs["columns"] = columns_cost(N, C, K, geometry, itemsize)
+    lanes = REGISTER_BYTES // itemsize
+    if min(C, K) >= lanes:
+        if groups == 1:
+            costs["columns"] = columns_cost(N, C, K, geometry, itemsize)
         rs = {-(-k // s) for k, s in zip(kernel_hw, stride)}
-        if len(rs) == 1 and geometry.dilation == (1, 1) and all(k >= s for k, s in zip(kernel_hw, stride)):
+        in_phases = stride == (1, 1) or geometry.dilation == (1, 1)
+        if len(rs) == 1 and in_phases and all(k >= s for k, s in zip(kernel_hw, stride)):
             (r,) = rs
+            panel = REGISTERS * lanes
+            summed = K if transposed is not None else K * -(-K // panel) * REGISTERS / -(-K // lanes)  # whole panels
             for m in SIZES:
                 if r > 1 and m + r - 1 in POINTS:
-                    costs[m] = filter_cost(N, C, K, geometry, m, transposed)
+                    costs[m] = filter_cost(N, C, summed, geometry, m, transposed)
     return costs
 
 
@@ -153,20 +177,20 @@ def _given(N: int, C: int, K: int, geometry: Geometry) -> int:
     return N * (C * prod(geometry.hw) + K * prod(geometry.out_hw))
 
 
-def filter_cost(N: int, C: int, K: int, geometry: Geometry, m: int, transposed: bool | None) -> float:
+def filter_cost(N: int, C: int, K: float, geometry: Geometry, m: int, transposed: bool | None) -> float:
     """The cost of minimal filters with tiles of m x m results; `conv2d` turns the weights first."""
     turned = 0 if transposed in (None, True) else 30 * C * K * prod(geometry.kernel_hw)
     return MOVED * turned + sum(map(mul, filter_steps(N, C, K, geometry, m, transposed), costs_in_use()))
 
 
-def filter_steps(N: int, C: int, K: int, geometry: Geometry, m: int, transposed: bool | None) -> Costs:
+def filter_steps(N: int, C: float, K: float, geometry: Geometry, m: int, transposed: bool | None) -> Costs:
     """How many there are of what `Costs` has the cost of."""
     r = -(-geometry.kernel_hw[0] // geometry.stride[0])
-    phases: tuple[Phase, ...] = (window(geometry.out_hw, geometry.stride, geometry.padding),)
+    phases = window(geometry.out_hw, *geometry[3:])
     if transposed:
-        phases = spread(geometry.hw, r, geometry.stride, geometry.padding)
+        phases = spread(geometry.hw, r, *geometry[3:])
         C, K = K, C
-    products = numbers = kernels = 0
+    products = numbers = kernels = 0.0
     for phase in phases:
         tiles = N * prod(-(-size // m) for size in phase.size)
         terms = C * len(phase.starts)

@@ -45,7 +45,7 @@ from minigen_kernels import Array, Pair, as_ncl
 from minigen_kernels.cpu import columns, depthwise, dots, spectral, thin, window_sums, winograd
 from minigen_kernels.cpu.activation import bias_act
 from minigen_kernels.cpu.channels_last import correlate, weight_grad
-from minigen_kernels.cpu.choice import algorithm, one_cell
+from minigen_kernels.cpu.choice import algorithm, groups_at_once, one_cell
 from minigen_kernels.cpu.circle import Geometry, circle
 from minigen_kernels.cpu.frame import Frame, filled_up
 from minigen_kernels.cpu.frame_sums import sum_in_frames, taps_at_once
@@ -78,7 +78,8 @@ def conv2d(
     if way == "windows":
         return _ended(partial(correlate, x, w, False, geometry, groups), b, activation, slope)
     if isinstance(way, int):
-        return _ended(partial(winograd.conv2d, x, w, out_hw, stride, padding, way), b, activation, slope)
+        sizes = stride, padding, dilation, groups
+        return _ended(partial(winograd.conv2d, x, w, out_hw, *sizes, way), b, activation, slope)
     if way == "depthwise":
         return _ended(partial(depthwise.correlate, x, w, False, geometry), b, activation, slope)
     if way == "columns":
@@ -117,7 +118,8 @@ def conv_transpose2d(
     if way == "windows":
         return _ended(partial(correlate, g, w, True, geometry, groups), b, activation, slope)
     if isinstance(way, int):
-        return _ended(partial(winograd.conv_transpose2d, g, w, out_hw, stride, padding, way), b, activation, slope)
+        sizes = stride, padding, dilation, groups
+        return _ended(partial(winograd.conv_transpose2d, g, w, out_hw, *sizes, way), b, activation, slope)
     if way == "depthwise":
         return _ended(partial(depthwise.correlate, g, w, True, geometry), b, activation, slope)
     if way == "columns":
@@ -148,13 +150,19 @@ def conv2d_weight_grad(
     geometry = Geometry(x.shape[2:], g.shape[2:], kernel_hw, stride, padding, dilation)
     if _same_cells(geometry, groups) and is_channels_last(x):
         return matmul(_by_pixel(g).T, _by_pixel(x)).reshape(K, C, 1, 1)
-    way = algorithm(N, C // groups, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=None)
+    of_groups = (N, C // groups, K // groups, groups, geometry, x.itemsize, lies_last(x))
+    if (joined := groups_at_once(*of_groups)) > 1:
+        gw = conv2d_weight_grad(x, g, kernel_hw, stride, padding, dilation, groups // joined)
+        pairs = gw.reshape(groups // joined, joined, K // groups, joined, C // groups, *kernel_hw)
+        own = np.arange(joined)
+        return np.moveaxis(pairs[:, own, :, own], 0, 1).reshape(K, C // groups, *kernel_hw)
+    way = algorithm(*of_groups, transposed=None)
     if way == "windows" and groups == 1 and (order := thin.fitting(C, K, geometry, x.itemsize)):
         return (thin.turned if order == "turned" else thin.weight_grad)(x, g, geometry)
     if way == "windows":
         return weight_grad(x, g, geometry, groups)
     if isinstance(way, int):
-        return winograd.conv2d_weight_grad(x, g, kernel_hw, stride, padding, way)
+        return winograd.conv2d_weight_grad(x, g, kernel_hw, stride, padding, dilation, groups, way)
     if way == "columns":
         return columns.weight_grad(x, g, geometry)
     if way == "depthwise":

@@ -16,13 +16,10 @@ side, with no more between them than what a product takes at once:
 The last register of some channels overlaps the one before, unless their number is a multiple of the lanes; in kernels
 the channels that it has a second time are zero. Flat arrays begin at a line of the cache.
 
-The work is shared by threads: groups of tiles, each with its own memory, where results are wanted; where sums over all
-tiles are wanted, pieces of the tiles, each with its own sums. If these are large there is one piece: then parts of the
-panels, each with images of its own, or if there is one part, first the tiles of a group, then the positions. How many
-parts there are changes no sum.
+The work is shared by threads in groups of tiles, each with its own memory. Sums over all tiles: ``tile_sums.py``.
 
 Imports: NumPy, ``lanes.py``, ``threads.py``, ``tile.py``, ``tile_places.py``, ``transform.py``. Read next:
-``tile_places.py``.
+``tile_sums.py``.
 """
 
 from __future__ import annotations
@@ -33,16 +30,9 @@ from minigen_kernels import Array, Pair
 from minigen_kernels.cpu.jit import njit_cached, njit_inner
 from minigen_kernels.cpu.lanes import first_aligned, lane_count, load, splat
 from minigen_kernels.cpu.threads import share
-from minigen_kernels.cpu.tile import REGISTERS, ROWS, add_to, multiply, rows_at, rows_from, write, zeros
+from minigen_kernels.cpu.tile import REGISTERS, ROWS, multiply, rows_at, write, zeros
 from minigen_kernels.cpu.tile_places import find_cells, find_places, find_taps, find_tile
-from minigen_kernels.cpu.transform import (
-    address_of,
-    gradient_tile,
-    image_tile,
-    kernel_tile,
-    result_tile,
-    taps_tile,
-)
+from minigen_kernels.cpu.transform import address_of, image_tile, kernel_tile, result_tile
 
 PIECE = 8  # segments of kernels, channels or tiles that a thread takes at a time
 TILES = 8  # of a block, where sums over all tiles are wanted; elsewhere it has ROWS, the rows of a product
@@ -94,16 +84,17 @@ def _kernels_part(
 
 
 @njit_inner()
-def _transform_image(
-    at: int, shape: tuple[int, int, int, int], tile: tuple[int, int, int], starts: Array, step: Pair, zeros_at: int,
-    form: Form, image: Array, slot: int, high: int, cells: Array, places: Array,
+def transform_image(
+    at: int, shape: tuple[int, int, int, int], C: int, tile: tuple[int, int, int], starts: Array, step: Pair,
+    zeros_at: int, form: Form, image: Array, slot: int, high: int, cells: Array, places: Array,
 ) -> None:  # fmt: skip
-    """All phases of a tile of images (N, H, W, C) at that address, to place `slot` of blocks of `high` tiles.
+    """All phases of a tile of images of that shape, to place `slot` of blocks of `high` tiles.
 
-    tile: sample, row and column of its first result; zeros_at: the address of C zeros; cells and places: room.
+    at: the address of the first of the C channels; tile: sample, row and column of its first result; zeros_at: the
+    address of C zeros; cells and places: room.
     """
     results, taps = form
-    C, size, lanes, byte = shape[3], len(results) + len(taps) - 1, lane_count(image), image.itemsize
+    size, lanes, byte = len(results) + len(taps) - 1, lane_count(image), image.itemsize
     n, row, column = tile
     block, line = divmod(slot, high)
     registers, numbers = -(-C // lanes), size * size * high * lanes
@@ -120,11 +111,13 @@ def _transform_image(
 @njit_cached()
 def filter_tiles(
     x: Array,
+    of_x: Pair,
     starts: Array,
     step: Pair,
     nothing: Array,
     kernels: Array,
     y: Array,
+    of_y: Pair,
     start: Pair,
     stride: Pair,
     count: Pair,
@@ -135,30 +128,31 @@ def filter_tiles(
     form: Form,
     group: int,
 ) -> None:
-    """x (N, H, W, C), kernels as in `transform_kernels` -> some results of y (N, oh, ow, K).
+    """C channels of x (N, H, W, ...), kernels as in `transform_kernels` -> some results in K of y (N, oh, ow, ...).
 
-    starts (phases, 2) and step: the phases of x; start, stride and count: the results, of the channels of some panels;
-    bias (K,). group: tiles, a multiple of ROWS. Where a result is negative it is multiplied by the slope, or becomes 0
-    for slope 0.
+    of_x, of_y: the first of these channels, and how many. starts (phases, 2) and step: the phases of x; start, stride
+    and count: the results, of the channels of some panels; bias (K,). group: tiles, a multiple of ROWS. Where a result
+    is negative it is multiplied by the slope, or becomes 0 for slope 0.
     """
     m = len(form[0])
     grid = (-(-count[0] // m), -(-count[1] // m))
     tiles = x.shape[0] * grid[0] * grid[1]
     share(
         _filter_part, tiles, group,
-        (x, starts, step, nothing, kernels, y, start, stride, grid, first, panels, bias, slope, form),
+        (x, of_x, starts, step, nothing, kernels, y, of_y, start, stride, grid, first, panels, bias, slope, form),
     )  # fmt: skip
 
 
 @njit_inner()
 def _filter_part(
-    begin: int, end: int, x: Array, starts: Array, step: Pair, nothing: Array, kernels: Array, y: Array, start: Pair,
-    stride: Pair, grid: Pair, first: int, panels: int, bias: Array, slope: float, form: Form,
+    begin: int, end: int, x: Array, of_x: Pair, starts: Array, step: Pair, nothing: Array, kernels: Array, y: Array,
+    of_y: Pair, start: Pair, stride: Pair, grid: Pair, first: int, panels: int, bias: Array, slope: float, form: Form,
 ) -> None:  # fmt: skip
     """Tiles begin, ..., end - 1."""
     results, taps = form
-    K, m, positions, lanes = len(bias), len(results), (len(results) + len(taps) - 1) ** 2, lane_count(bias)
-    width, segments = REGISTERS * lanes, len(starts) * -(-x.shape[3] // lanes)
+    (from_c, C), (from_k, K), m = of_x, of_y, len(results)
+    positions, lanes = (m + len(taps) - 1) ** 2, lane_count(bias)
+    width, segments = REGISTERS * lanes, len(starts) * -(-C // lanes)
     blocks = -(-(end - begin) // ROWS)
     cell, part, cells_of_panel = ROWS * lanes, lanes * width, ROWS * width
     image = np.empty(blocks * segments * positions * cell + SPARE, x.dtype)
@@ -167,10 +161,10 @@ def _filter_part(
     sums = sums[first_aligned(sums) :]
     flat = kernels[first_aligned(kernels) :]
     cells, places = np.empty(positions, np.intp), np.empty(positions, np.intp)
-    at, zeros_at, byte = address_of(x.reshape(-1), 0), address_of(nothing, 0), x.itemsize
+    at, zeros_at, byte = address_of(x.reshape(-1), from_c), address_of(nothing, 0), x.itemsize
     for slot in range(blocks * ROWS):
         tile = find_tile(begin + slot, grid, m)
-        _transform_image(at, x.shape, tile, starts, step, zeros_at, form, image, slot, ROWS, cells, places)
+        transform_image(at, x.shape, C, tile, starts, step, zeros_at, form, image, slot, ROWS, cells, places)
     for position in range(positions):
         for panel in range(panels):
             there = (panel * positions + position) * segments * part
@@ -181,7 +175,7 @@ def _filter_part(
                 to = ((block * panels + panel) * positions + position) * cells_of_panel
                 write(sums, rows_at(to, width, ROWS), total, ROWS, width)
     factor, keep = splat(x.dtype.type(slope)), slope != 0
-    at, outside = address_of(y.reshape(-1), 0), address_of(sums, blocks * panels * positions * cells_of_panel)
+    at, outside = address_of(y.reshape(-1), from_k), address_of(sums, blocks * panels * positions * cells_of_panel)
     for t in range(begin, end):
         block, line = divmod(t - begin, ROWS)
         spot = (block * panels * positions * ROWS + line) * width
@@ -195,149 +189,3 @@ def _filter_part(
                 k, (panel, v) = min(k, K - lanes), divmod(register, REGISTERS)
                 source = panel * positions * cells_of_panel + v * lanes
                 result_tile(sums, results, taps, places, source, cells, k, load(bias, k), factor, keep)
-
-
-@njit_cached()
-def sum_tiles(
-    x: Array, starts: Array, step: Pair, nothing: Array, g: Array, parts: Array, form: Form, group: int, spots: Array,
-    some: int, taps_at: Array, outside: Array, gw: Array,
-) -> None:  # fmt: skip
-    """x (N, H, W, C), g (N, oh, ow, K) -> gw (C, kh, kw, K).
-
-    parts (count, 2): panels of the K channels that are worked through at a time, the first one and how many. starts,
-    step and group: as in `filter_tiles`, but group is a multiple of TILES. spots: where the channels of all phases
-    stand in an image, a multiple of ROWS. some: tiles of a piece of the work, whole groups; each piece has sums of its
-    own, which are added in the end. taps_at: as in `transform_kernels`; outside (K,): for taps that are none.
-    """
-    share(
-        _gradient_part, len(parts), 1,
-        (x, starts, step, nothing, g, parts, form, group, spots, some, taps_at, outside, gw),
-    )  # fmt: skip
-
-
-@njit_inner()
-def _gradient_part(
-    begin: int, end: int, x: Array, starts: Array, step: Pair, nothing: Array, g: Array, parts: Array, form: Form,
-    group: int, spots: Array, some: int, taps_at: Array, outside: Array, gw: Array,
-) -> None:  # fmt: skip
-    """Parts begin, ..., end - 1 of the panels."""
-    positions, width, m = (len(form[0]) + len(form[1]) - 1) ** 2, REGISTERS * lane_count(g), len(form[0])
-    grid = (-(-g.shape[1] // m), -(-g.shape[2] // m))
-    tiles = x.shape[0] * grid[0] * grid[1]
-    pieces = -(-tiles // some)
-    for part in range(begin, end):
-        first, panels = parts[part, 0], parts[part, 1]
-        size = panels * len(spots) * positions * width
-        products = np.empty(pieces * size + SPARE, x.dtype)
-        products = products[first_aligned(products) :]
-        share(
-            _sum_part, pieces, 1,
-            (x, starts, step, nothing, g, first, panels, form, grid, tiles, group, spots, some, size, products),
-        )  # fmt: skip
-        for piece in range(1, pieces):
-            more = products[piece * size :]
-            for i in range(size):
-                products[i] += more[i]
-        share(_taps_part, gw.shape[0], PIECE, (products, first, panels, taps_at, outside, form, gw))
-
-
-@njit_inner()
-def _sum_part(
-    begin: int, end: int, x: Array, starts: Array, step: Pair, nothing: Array, g: Array, first: int, panels: int,
-    form: Form, grid: Pair, tiles: int, group: int, spots: Array, some: int, size: int, products: Array,
-) -> None:  # fmt: skip
-    """Pieces begin, ..., end - 1."""
-    positions, lanes = (len(form[0]) + len(form[1]) - 1) ** 2, lane_count(g)
-    segments = len(starts) * -(-x.shape[3] // lanes)
-    image = np.empty(group * segments * positions * lanes + SPARE, x.dtype)
-    image = image[first_aligned(image) :]
-    gradients = np.empty(group * panels * positions * REGISTERS * lanes + SPARE, x.dtype)
-    gradients = gradients[first_aligned(gradients) :]
-    for piece in range(begin, end):
-        for start in range(piece * some, min((piece + 1) * some, tiles), group):
-            blocks = -(-min(group, tiles - start) // TILES)
-            share(
-                _transform_part, blocks * TILES, PIECE,
-                (x, starts, step, nothing, g, first, panels, grid, form, start, image, gradients),
-            )  # fmt: skip
-            share(
-                _products_part, positions, 1,
-                (
-                    start == piece * some, positions, blocks, segments, panels, image, spots, gradients,
-                    products[piece * size :],
-                ),
-            )  # fmt: skip
-
-
-@njit_inner()
-def _transform_part(
-    begin: int, end: int, x: Array, starts: Array, step: Pair, nothing: Array, g: Array, first: int, panels: int,
-    grid: Pair, form: Form, start: int, image: Array, gradients: Array,
-) -> None:  # fmt: skip
-    """Tiles begin, ..., end - 1 of the group from tile `start` on: its images and the gradients of its results."""
-    results, taps = form
-    K, m = g.shape[3], len(results)
-    positions, lanes = (m + len(taps) - 1) ** 2, lane_count(image)
-    cell, byte, zeros_at = TILES * REGISTERS * lanes, x.itemsize, address_of(nothing, 0)
-    x_at, g_at = address_of(x.reshape(-1), 0), address_of(g.reshape(-1), 0)
-    cells, places = np.empty(positions, np.intp), np.empty(positions, np.intp)
-    for slot in range(begin, end):
-        tile = find_tile(start + slot, grid, m)
-        _transform_image(x_at, x.shape, tile, starts, step, zeros_at, form, image, slot, TILES, cells, places)
-        find_cells(g_at, g.shape, byte, tile, (1, 1), m, zeros_at, cells)
-        block, line = divmod(slot, TILES)
-        spot = block * panels * positions * cell + line * REGISTERS * lanes
-        find_places(address_of(gradients, spot), cell * byte, places)
-        for register in range(panels * REGISTERS):
-            k, (panel, v) = min((first * REGISTERS + register) * lanes, K - lanes), divmod(register, REGISTERS)
-            gradient_tile(gradients, results, taps, cells, k, places, panel * positions * cell + v * lanes)
-
-
-@njit_inner()
-def _products_part(
-    begin: int, end: int, fresh: bool, positions: int, blocks: int, segments: int, panels: int, image: Array,
-    spots: Array, gradients: Array, products: Array,
-) -> None:  # fmt: skip
-    """Positions begin, ..., end - 1: add the products of some blocks of tiles to the sums, if they are not fresh."""
-    lanes = lane_count(image)
-    width = REGISTERS * lanes
-    cell, wide_cell = TILES * lanes, TILES * width
-    for position in range(begin, end):
-        here = image[position * cell :]
-        for panel in range(panels):
-            at = (panel * positions + position) * wide_cell
-            for c in range(0, len(spots), ROWS):
-                to = ((panel * len(spots) + c) * positions + position * ROWS) * width
-                total = multiply(
-                    zeros(image, ROWS, REGISTERS), here, rows_from(spots, c, ROWS), gradients, at, blocks, TILES,
-                    segments * positions * cell, lanes, panels * positions * wide_cell, width,
-                )  # fmt: skip
-                if fresh:
-                    write(products, rows_at(to, width, ROWS), total, ROWS, width)
-                else:
-                    add_to(products, rows_at(to, width, ROWS), total, ROWS, width)
-
-
-@njit_inner()
-def _taps_part(
-    begin: int, end: int, products: Array, first: int, panels: int, taps_at: Array, outside: Array, form: Form,
-    gw: Array,
-) -> None:  # fmt: skip
-    """Sums over tiles -> gw, of channels c = begin, ..., end - 1 and those of the panels."""
-    results, taps = form
-    C, kh, kw, K = gw.shape
-    source, r, positions = products, len(taps), (len(results) + len(taps) - 1) ** 2
-    lanes, byte, start, no_tap = lane_count(source), gw.itemsize, address_of(gw.reshape(-1), 0), address_of(outside, 0)
-    width = REGISTERS * lanes
-    numbers = -(-len(taps_at) * C // ROWS) * ROWS * positions * width  # of a panel
-    cells, places = np.empty(positions, np.intp), np.empty(r * r, np.intp)
-    for phase in range(len(taps_at)):
-        for c in range(begin, end):
-            block, row = divmod(phase * C + c, ROWS)
-            find_places(address_of(source, (block * positions * ROWS + row) * width), ROWS * width * byte, cells)
-            find_taps(start + c * kh * kw * K * byte, (kh, kw), K * byte, taps_at[phase], r, no_tap, places)
-            for register in range(panels * REGISTERS):
-                k = (first * REGISTERS + register) * lanes
-                if k < K:
-                    k, (panel, v) = min(k, K - lanes), divmod(register, REGISTERS)
-                    taps_tile(source, results, taps, cells, panel * numbers + v * lanes, places, k)

@@ -41,7 +41,7 @@ def measured_costs() -> Costs:
         seconds = _shortest(partial(correlate, x, w, False, geometry, 1))
         direct.append(seconds / windows_cost(N, C, K, geometry, False))
         for m in (2, 4):
-            shared = geometry.stride, geometry.padding, m
+            shared = geometry.stride, geometry.padding, geometry.dilation, 1, m
             for transposed, way in (
                 (False, partial(winograd.conv2d, x, w, geometry.out_hw, *shared)),
                 (True, partial(winograd.conv_transpose2d, g, w, geometry.hw, *shared)),

@@ -7,18 +7,20 @@ gradient in w is the transpose: for each position a product (channels, tiles) ti
 transform for each pair of channels.
 
 A stride s makes s * s phases (``frame.py``) of an image, which count as channels, or of a result, which are computed
-one after the other; the kernel of a phase has every s-th tap. So a kernel of 4 x 4 with stride 2 is four of 2 x 2.
+one after the other; the kernel of a phase has every s-th tap. So a kernel of 4 x 4 with stride 2 is four of 2 x 2. A
+dilation d makes d * d phases of both: result q sees the cells of one phase alone. Groups are computed one by one.
 
 Results that share a tile share its rounding errors, and NaN or an infinity reaches all results of its tiles. Which
 results do, and the order of all sums, depend on the shapes alone.
 
-Imports: NumPy, ``frame.py``, ``layout.py``, ``minimal_filters.py``, ``tiles.py``, ``window_sums.py``. Specification:
+Imports: NumPy, ``frame.py``, ``layout.py``, ``minimal_filters.py``, ``tile_sums.py``, ``tiles.py``,
+``window_sums.py``. Specification:
 ``../reference/conv.py``. Read next: ``minimal_filters.py``.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +31,8 @@ from minigen_kernels.cpu.frame import filled_up
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import as_channels_first, as_channels_last
 from minigen_kernels.cpu.tile import REGISTERS, ROWS
-from minigen_kernels.cpu.tiles import SPARE, TILES, Form, filter_tiles, sum_tiles, transform_kernels
+from minigen_kernels.cpu.tile_sums import sum_tiles
+from minigen_kernels.cpu.tiles import SPARE, TILES, Form, filter_tiles, transform_kernels
 from minigen_kernels.cpu.workers import threads
 
 #: What the transformed tiles of a group may take, images and results together.
@@ -62,37 +65,60 @@ class Phase(NamedTuple):
     taps_at: Array
 
 
-@lru_cache(maxsize=1024)
-def window(out_hw: Pair, stride: Pair, padding: Pair) -> Phase:
-    """`conv2d`: the phases of the image are channels."""
-    phases = list(np.ndindex(stride))
-    starts = np.array([(a - padding[0], b - padding[1]) for a, b in phases])
-    return Phase(starts, stride, (0, 0), (1, 1), out_hw, np.array([(*phase, *stride) for phase in phases]))
+@functools.lru_cache(maxsize=1024)
+def window(out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[Phase, ...]:
+    """`conv2d`: the phases of the image are channels; with a dilation, there are phases of the result instead."""
+    if stride != (1, 1):
+        cells = list(np.ndindex(stride))
+        starts = np.array([(a - padding[0], b - padding[1]) for a, b in cells])
+        return (Phase(starts, stride, (0, 0), (1, 1), out_hw, np.array([(*cell, *stride) for cell in cells])),)
+    return tuple(
+        Phase(
+            starts=np.array([[a - padding[0], b - padding[1]]]),
+            step=dilation,
+            start=(a, b),
+            stride=dilation,
+            size=_count((a, b), out_hw, dilation),
+            taps_at=np.array([(0, 0, 1, 1)]),
+        )
+        for a, b in np.ndindex(dilation)
+        if a < out_hw[0] and b < out_hw[1]
+    )
 
 
-@lru_cache(maxsize=1024)
-def spread(out_hw: Pair, r: int, stride: Pair, padding: Pair) -> tuple[Phase, ...]:
+@functools.lru_cache(maxsize=1024)
+def spread(out_hw: Pair, r: int, stride: Pair, padding: Pair, dilation: Pair) -> tuple[Phase, ...]:
     """`conv_transpose2d`: a phase of the result each, with the taps in reverse.
 
-    Result q * s + a - p is the sum of g[q - t] * w[t * s + a] over t < r.
+    Result q * s + a - p is the sum of g[q - t] * w[t * s + a] over t < r; with a dilation d, result q * d + a that of
+    g[q * d + a + p - t * d] * w[t].
     """
     phases = []
-    for offset in np.ndindex(stride):
-        first = [-((a - p) // s) for a, p, s in zip(offset, padding, stride)]
-        start = [q * s + a - p for q, s, a, p in zip(first, stride, offset, padding)]
-        size = [max(0, -((q - o) // s)) for q, o, s in zip(start, out_hw, stride)]
-        last_tap = [(r - 1) * s + a for s, a in zip(stride, offset)]
+    for offset in np.ndindex(stride if dilation == (1, 1) else dilation):
+        if dilation == (1, 1):
+            first = [-((a - p) // s) for a, p, s in zip(offset, padding, stride)]
+            start = [q * s + a - p for q, s, a, p in zip(first, stride, offset, padding)]
+            last_tap, taps, apart = [(r - 1) * s + a for s, a in zip(stride, offset)], stride, stride
+        else:
+            first, start = [a + p for a, p in zip(offset, padding)], list(offset)
+            last_tap, taps, apart = [r - 1, r - 1], (1, 1), dilation
         phases.append(
             Phase(
-                starts=np.array([[q - (r - 1) for q in first]]),
-                step=(1, 1),
+                starts=np.array([[q - (r - 1) * d for q, d in zip(first, dilation)]]),
+                step=dilation,
                 start=(start[0], start[1]),
-                stride=stride,
-                size=(size[0], size[1]),
-                taps_at=np.array([(*last_tap, -stride[0], -stride[1])]),
+                stride=apart,
+                size=_count((start[0], start[1]), out_hw, apart),
+                taps_at=np.array([(*last_tap, -taps[0], -taps[1])]),
             )
         )
     return tuple(phases)
+
+
+def _count(start: Pair, size: Pair, step: Pair) -> Pair:
+    """How many results there are from `start` on, in steps."""
+    rows, columns = [max(0, -((a - n) // s)) for a, n, s in zip(start, size, step)]
+    return rows, columns
 
 
 def conv2d(
@@ -101,17 +127,24 @@ def conv2d(
     out_hw: Pair,
     stride: Pair,
     padding: Pair,
+    dilation: Pair,
+    groups: int,
     m: int,
     b: Array | None = None,
     end: int = window_sums.PLAIN,
     slope: float = 0.0,
 ) -> Array:
-    """x (N, C, H, W), w (K, C, kh, kw) -> y (N, K, oh, ow), channels last; and what ends it as in `correlate`."""
+    """x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow), channels last; ended as by `correlate`."""
     K, C, kh, kw = w.shape
     y = np.empty((len(x), *out_hw, K), x.dtype)
-    weights = as_channels_last(w.reshape(1, K, 1, C * kh * kw)).transpose(0, 2, 3, 1).reshape(C, kh, kw, K)
-    phase, form = window(out_hw, stride, padding), _form(m, (kh, kw), stride)
-    _filter(_last(x), weights, y, phase, form, b, _slope(end, slope))
+    phases, form = window(out_hw, stride, padding, dilation), _form(m, (kh, kw), stride)
+    x, bias, K = _last(x), np.zeros(K, x.dtype) if b is None else np.ascontiguousarray(b), K // groups
+    for k in range(groups):
+        of_x, of_y = (k * C, C), (k * K, K)
+        own = as_channels_last(w[k * K : (k + 1) * K].reshape(1, K, 1, C * kh * kw))
+        weights = own.transpose(0, 2, 3, 1).reshape(C, kh, kw, K)
+        for phase in phases:
+            _filter(x, of_x, weights, y, of_y, phase, form, bias[k * K : (k + 1) * K], _slope(end, slope))
     return y.transpose(0, 3, 1, 2)
 
 
@@ -121,26 +154,45 @@ def conv_transpose2d(
     out_hw: Pair,
     stride: Pair,
     padding: Pair,
+    dilation: Pair,
+    groups: int,
     m: int,
     b: Array | None = None,
     end: int = window_sums.PLAIN,
     slope: float = 0.0,
 ) -> Array:
-    """g (N, K, oh, ow), w (K, C, kh, kw) -> gx (N, C, H, W), channels last; and what ends it as in `correlate`."""
-    form = _form(m, w.shape[2:], stride)
-    gx = np.empty((len(g), *out_hw, w.shape[1]), g.dtype)
-    g, weights = _last(g), _last(w)
-    for phase in spread(out_hw, len(form[1]), stride, padding):
-        _filter(g, weights, gx, phase, form, b, _slope(end, slope))
+    """g (N, K, oh, ow), w (K, C/groups, kh, kw) -> gx (N, C, H, W), channels last; ended as by `correlate`."""
+    (K, C), form = w.shape[:2], _form(m, w.shape[2:], stride)
+    gx = np.empty((len(g), *out_hw, C * groups), g.dtype)
+    bias = np.zeros(C * groups, g.dtype) if b is None else np.ascontiguousarray(b)
+    g, weights, K = _last(g), _last(w), K // groups
+    for k in range(groups):
+        of_g, of_x = (k * K, K), (k * C, C)
+        for phase in spread(out_hw, len(form[1]), stride, padding, dilation):
+            own = weights[k * K : (k + 1) * K]
+            _filter(g, of_g, own, gx, of_x, phase, form, bias[k * C : (k + 1) * C], _slope(end, slope))
     return gx.transpose(0, 3, 1, 2)
 
 
-def conv2d_weight_grad(x: Array, g: Array, kernel_hw: Pair, stride: Pair, padding: Pair, m: int) -> Array:
-    """x (N, C, H, W), g (N, K, oh, ow) -> gw (K, C, kh, kw)."""
-    (N, C), (K, oh, ow), (kh, kw) = x.shape[:2], g.shape[1:], kernel_hw
-    form, phase = _form(m, kernel_hw, stride), window((oh, ow), stride, padding)
-    positions, lanes = (m + len(form[1]) - 1) ** 2, _lanes(x.dtype)
-    x, g = _last(x), _last(g)
+def conv2d_weight_grad(
+    x: Array, g: Array, kernel_hw: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int, m: int
+) -> Array:
+    """x (N, C, H, W), g (N, K, oh, ow) -> gw (K, C/groups, kh, kw)."""
+    C, (K, *out_hw) = x.shape[1] // groups, g.shape[1:]
+    x, g, K, form = _last(x), _last(g), K // groups, _form(m, kernel_hw, stride)
+    phases = window((out_hw[0], out_hw[1]), stride, padding, dilation)
+    sums = [
+        functools.reduce(np.add, [_sums(x, (k * C, C), g, (k * K, K), phase, form, kernel_hw) for phase in phases])
+        for k in range(groups)
+    ]
+    turned = [as_channels_first(gw.reshape(1, 1, -1, K).transpose(0, 3, 1, 2))[0] for gw in sums]
+    return (turned[0] if groups == 1 else np.concatenate(turned)).reshape(K * groups, C, *kernel_hw)
+
+
+def _sums(x: Array, of_x: Pair, g: Array, of_g: Pair, phase: Phase, form: Form, kernel_hw: Pair) -> Array:
+    """The gradient (C, kh, kw, K) for some channels of x (N, H, W, ...) and g (N, oh, ow, ...), from one phase."""
+    N, C, K, (m, r) = len(x), of_x[1], of_g[1], map(len, form)
+    positions, lanes = (m + r - 1) ** 2, _lanes(x.dtype)
     spots = _spots(len(phase.starts), C, positions, lanes)
     panel = len(spots) * positions * REGISTERS * lanes
     parts = _parts(K, panel, x.dtype)
@@ -151,15 +203,15 @@ def conv2d_weight_grad(x: Array, g: Array, kernel_hw: Pair, stride: Pair, paddin
     if some == groups:  # one piece: so each thread has panels of its own
         parts = _divided(parts, threads())
     nothing, outside = np.zeros(max(C, K), x.dtype), np.empty(K, x.dtype)
-    gw = np.empty((C, kh, kw, K), x.dtype)
+    gw = np.empty((C, *kernel_hw, K), x.dtype)
     sum_tiles(
-        x, phase.starts, phase.step, nothing, g, np.array(parts), form, group, spots, some * group, phase.taps_at,
-        outside, gw,
+        x, of_x, phase.starts, phase.step, nothing, g, of_g, phase.start, phase.stride, phase.size, np.array(parts),
+        form, group, spots, some * group, phase.taps_at, outside, gw,
     )  # fmt: skip
-    return as_channels_first(gw.reshape(1, 1, -1, K).transpose(0, 3, 1, 2))[0].reshape(K, C, kh, kw)
+    return gw
 
 
-@lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=256)
 def _spots(phases: int, C: int, positions: int, lanes: int) -> Array:
     """Where the channels of all phases stand in the tiles of an image (``tiles.py``); the last one fills up ROWS."""
     registers = -(-C // lanes)
@@ -170,12 +222,13 @@ def _spots(phases: int, C: int, positions: int, lanes: int) -> Array:
     return filled_up(places.ravel(), ROWS)
 
 
-def _filter(x: Array, w: Array, y: Array, phase: Phase, form: Form, b: Array | None, slope: float) -> None:
-    """x (N, H, W, C), w (C, kh, kw, K) -> results of y (N, oh, ow, K), some panels of channels at a time."""
-    C, K, lanes = x.shape[3], y.shape[3], _lanes(x.dtype)
+def _filter(
+    x: Array, of_x: Pair, w: Array, y: Array, of_y: Pair, phase: Phase, form: Form, bias: Array, slope: float
+) -> None:
+    """C channels of x (N, H, W, ...), w (C, kh, kw, K) -> results in K of y (N, oh, ow, ...), some panels at a time."""
+    C, K, lanes = of_x[1], of_y[1], _lanes(x.dtype)
     positions, terms = (len(form[0]) + len(form[1]) - 1) ** 2, len(phase.starts) * -(-C // lanes) * lanes
     nothing = np.zeros(max(C, K), x.dtype)
-    bias = nothing[:K] if b is None else np.ascontiguousarray(b)
     panel = positions * terms * REGISTERS * lanes
     parts = _parts(K, panel, x.dtype)
     kernels = np.empty(parts[0][1] * panel + SPARE, x.dtype)
@@ -184,8 +237,8 @@ def _filter(x: Array, w: Array, y: Array, phase: Phase, form: Form, b: Array | N
     for first, panels in parts:
         transform_kernels(w, first, panels, phase.taps_at, nothing, form, kernels)
         filter_tiles(
-            x, phase.starts, phase.step, nothing, kernels, y, phase.start, phase.stride, phase.size, first, panels,
-            bias, float(slope), form, group,
+            x, of_x, phase.starts, phase.step, nothing, kernels, y, of_y, phase.start, phase.stride, phase.size, first,
+            panels, bias, float(slope), form, group,
         )  # fmt: skip
 
 
