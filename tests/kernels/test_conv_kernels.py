@@ -23,6 +23,7 @@ from minigen_kernels.cpu import spectral as cpu_spectral
 from minigen_kernels.cpu.choice import algorithm
 from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.frame import window_axis
+from minigen_kernels.cpu.layout import as_channels_last
 
 ROOMS = [reference, cpu]
 
@@ -209,3 +210,26 @@ def test_nan_reaches_the_results_that_see_it_and_no_other(room):
     seen = np.zeros(y.shape, bool)
     seen[1, :, 3:6, 7:] = True
     assert (np.isnan(y) == seen).all()
+
+
+@pytest.mark.parametrize("stride", [(2, 2), (1, 3), (3, 2)])
+@pytest.mark.parametrize("size", [(8, 8), (7, 10)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_strided_kernel_of_one_cell_on_channels_last(stride, size, dtype):
+    """The shortcut of a residual network: the cells that are met, and a product of matrices."""
+    rng = np.random.default_rng(0)
+    out_hw = tuple((n - 1) // s + 1 for n, s in zip(size, stride))
+    x, g = (as_channels_last(rng.standard_normal((3, c, *hw)).astype(dtype)) for c, hw in ((20, size), (33, out_hw)))
+    w, b = rng.standard_normal((33, 20, 1, 1)).astype(dtype), rng.standard_normal(33).astype(dtype)
+    rest = stride, (0, 0), (1, 1), 1
+    close = 1e-5 if dtype is np.float32 else 1e-12
+    for name, args in (
+        ("conv2d", (x, w, out_hw, *rest)),
+        ("conv2d", (x, w, out_hw, *rest, b, "leaky_relu", 0.1)),
+        ("conv_transpose2d", (g, w, size, *rest)),
+        ("conv_transpose2d", (g, w, size, *rest, b[:20], "sigmoid", 0.0)),
+        ("conv2d_weight_grad", (x, g, (1, 1), *rest)),
+    ):
+        found, exact = getattr(cpu, name)(*args), getattr(reference, name)(*args)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, exact, rtol=close, atol=10 * close, err_msg=name)

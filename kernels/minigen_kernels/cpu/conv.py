@@ -74,6 +74,8 @@ def conv2d(
     """Cross-correlation and, with a bias, what ends it: x (N, C, H, W), w (K, C/groups, kh, kw) -> y (N, K, oh, ow)."""
     K, Cg, kh, kw = w.shape
     geometry = Geometry(x.shape[2:], out_hw, (kh, kw), stride, padding, dilation)
+    if stride != (1, 1) and lies_last(x) and one_cell(geometry, groups):
+        return conv2d(_met_alone(x, out_hw, stride), w, out_hw, (1, 1), padding, dilation, 1, b, activation, slope)
     way = algorithm(x.shape[0], Cg, K // groups, groups, geometry, x.itemsize, lies_last(x), transposed=False)
     if way == "windows":
         return _ended(partial(correlate, x, w, False, geometry, groups), b, activation, slope)
@@ -112,8 +114,13 @@ def conv_transpose2d(
     K, Cg, kh, kw = w.shape
     geometry = Geometry(out_hw, g.shape[2:], (kh, kw), stride, padding, dilation)
     last = lies_last(g)
-    if b is None and last and _same_cells(geometry, groups):
-        return matmul(_by_pixel(g), w.reshape(K, Cg)).reshape(len(g), *out_hw, Cg).transpose(0, 3, 1, 2)
+    if b is None and last and one_cell(geometry, groups):
+        met = matmul(_by_pixel(g), w.reshape(K, Cg)).reshape(len(g), *g.shape[2:], Cg).transpose(0, 3, 1, 2)
+        if _same_cells(geometry, groups):
+            return met
+        gx = np.zeros((len(g), *out_hw, Cg), g.dtype).transpose(0, 3, 1, 2)
+        _met(gx, g.shape[2:], stride)[...] = met
+        return gx
     way = algorithm(g.shape[0], Cg, K // groups, groups, geometry, g.itemsize, last, transposed=True)
     if way == "windows":
         return _ended(partial(correlate, g, w, True, geometry, groups), b, activation, slope)
@@ -148,8 +155,9 @@ def conv2d_weight_grad(
     if x.size == 0 or g.size == 0:
         return np.zeros((K, C // groups, *kernel_hw), x.dtype)
     geometry = Geometry(x.shape[2:], g.shape[2:], kernel_hw, stride, padding, dilation)
-    if _same_cells(geometry, groups) and is_channels_last(x):
-        return matmul(_by_pixel(g).T, _by_pixel(x)).reshape(K, C, 1, 1)
+    if one_cell(geometry, groups) and is_channels_last(x):
+        met = x if _same_cells(geometry, groups) else _met_alone(x, g.shape[2:], stride)
+        return matmul(_by_pixel(g).T, _by_pixel(met)).reshape(K, C, 1, 1)
     of_groups = (N, C // groups, K // groups, groups, geometry, x.itemsize, lies_last(x))
     if (joined := groups_at_once(*of_groups)) > 1:
         gw = conv2d_weight_grad(x, g, kernel_hw, stride, padding, dilation, groups // joined)
@@ -230,6 +238,11 @@ def _met(x: Array, out_hw: Pair, stride: Pair) -> Array:
     """The cells of x (N, C, H, W) that a window of one cell meets: a view (N, C, oh, ow)."""
     (oh, ow), (sh, sw) = out_hw, stride
     return x[:, :, : oh * sh : sh, : ow * sw : sw]
+
+
+def _met_alone(x: Array, out_hw: Pair, stride: Pair) -> Array:
+    """The same of an x whose channels are last, as an array of its own."""
+    return np.ascontiguousarray(_met(x, out_hw, stride).transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def _mix_channels(w: Array, x: Array) -> Array:

@@ -39,16 +39,18 @@ from minigen_kernels.cpu.tile import add_to, multiply, rows_at, rows_from, zeros
 from minigen_kernels.cpu.window import filled_with, flattened, windows
 from minigen_kernels.cpu.window_sums import moved
 
-#: Weights whose sums stay in registers, one register each.
+#: Weights whose sums stay in registers, and how many registers of channels of g meet a cell at a time, where there are
+#: 32 registers.
 ROWS = 9
+WIDTH = 2 if REGISTER_BYTES == 64 else 1
 #: Pixels of an image that meet all weights before the next ones: they fit the first-level cache.
 CHUNK = 128
 #: Pieces of the work, at most, and the sums that each may have for itself.
 PIECES, OWN_SUMS = 8, 1 << 15
 
 #: A register of sums in windows takes this part of the time that one takes here; and this one takes so much more where
-#: the channels of g do not fill the last register.
-WINDOWS, COPIED = 0.9, 1.25
+#: the channels of g do not fill the last register, and less where several registers meet a cell.
+WINDOWS, COPIED, WIDE = 0.9, 1.25, 0.8
 
 
 @lru_cache(maxsize=1024)
@@ -66,7 +68,10 @@ def fitting(C: int, K: int, geometry: Geometry, itemsize: int) -> str:
 
 def _cost(terms: int, K: int, lanes: int) -> float:
     """Registers of sums for a pixel."""
-    return -(-terms // ROWS) * ROWS * -(-K // lanes) * (COPIED if K > lanes and K % lanes else 1)
+    registers = -(-K // lanes)
+    wide = registers - registers % WIDTH if WIDTH > 1 else 0
+    cost = -(-terms // ROWS) * ROWS * (WIDE * wide + registers - wide)
+    return cost * (COPIED if K > lanes and K % lanes else 1)
 
 
 def _turned(geometry: Geometry) -> Geometry:
@@ -191,9 +196,15 @@ def _add_image(
     for i in range(0, lines, some):
         for t in range(0, len(sources), ROWS):
             cells = moved(rows_from(sources, t, ROWS), i * down)
-            for k in range(0, K, lanes):
-                part = multiply(
-                    zeros(frame, ROWS, 1), frame, cells, g, at + i * line * K + k,
-                    min(some, lines - i), line, down, step, line * K, K,
+            many, whole = min(some, lines - i), across - across % (WIDTH * lanes)
+            for k in range(0, whole, WIDTH * lanes):
+                wide = multiply(
+                    zeros(frame, ROWS, WIDTH), frame, cells, g, at + i * line * K + k, many, line, down, step,
+                    line * K, K,
                 )  # fmt: skip
+                add_to(sums, rows_at(t * across + k, across, ROWS), wide, ROWS, WIDTH * lanes)
+            for k in range(whole, across, lanes):
+                part = multiply(
+                    zeros(frame, ROWS, 1), frame, cells, g, at + i * line * K + k, many, line, down, step, line * K, K
+                )
                 add_to(sums, rows_at(t * across + k, across, ROWS), part, ROWS, lanes)
