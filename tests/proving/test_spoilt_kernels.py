@@ -34,7 +34,7 @@ CUDA = [
     ("upsample_bilinear2d", "upsample.cu", "(1 - below) * upper + below", "(1 - below) * upper - below"),
 ]
 CPU = [
-    ("erf", "elementwise.py", "y[i] = math.erf(x[i])\n", "y[i] =-math.erf(x[i])\n"),
+    ("erf", "elementwise.py", "y[i] = erf_of(x[i])\n", "y[i] =-erf_of(x[i])\n"),
     (
         "plane_scatter bias_act_max_pool2d_backward",
         "pool.py",

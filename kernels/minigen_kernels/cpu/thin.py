@@ -48,9 +48,8 @@ CHUNK = 128
 #: Pieces of the work, at most, and the sums that each may have for itself.
 PIECES, OWN_SUMS = 8, 1 << 15
 
-#: A register of sums in windows takes this part of the time that one takes here; and this one takes so much more where
-#: the channels of g do not fill the last register, and less where several registers meet a cell.
-WINDOWS, COPIED, WIDE = 0.9, 1.25, 0.8
+#: What a register of sums costs in windows, and one here where several meet a cell; others here cost 1.
+WINDOWS, WIDE = 1.3 if REGISTER_BYTES == 64 else 0.9, 0.8
 
 
 @lru_cache(maxsize=1024)
@@ -70,8 +69,7 @@ def _cost(terms: int, K: int, lanes: int) -> float:
     """Registers of sums for a pixel."""
     registers = -(-K // lanes)
     wide = registers - registers % WIDTH if WIDTH > 1 else 0
-    cost = -(-terms // ROWS) * ROWS * (WIDE * wide + registers - wide)
-    return cost * (COPIED if K > lanes and K % lanes else 1)
+    return -(-terms // ROWS) * ROWS * (WIDE * wide + registers - wide)
 
 
 def _turned(geometry: Geometry) -> Geometry:
@@ -167,14 +165,14 @@ def _pieces(
     sample, start, planes, steps, shape, frame_steps, lead = copies
     pixels, size, lanes = walk[0] * walk[1], len(sums) // pieces, lane_count(g)
     first_places = len(places) > 0
-    direct = not first_places and K % lanes == 0
+    whole = K % lanes == 0  # else the last register of a pixel reads on, which the last sample does not allow
     frame = np.zeros(frame_size, images.dtype)
-    copied = np.zeros(0 if direct else pixels * K + lanes, images.dtype)
+    copied = np.zeros(0 if whole and not first_places else pixels * K + lanes, images.dtype)
     for piece in range(begin, stop):
         mine = sums[piece * size : (piece + 1) * size]
         for n in range(piece * N // pieces, (piece + 1) * N // pieces):
             pack_pixels(images, n * sample + start, planes, steps, shape, frame, lead, frame_steps)
-            if direct:
+            if not first_places and (whole or n + 1 < N):
                 _add_image(frame, g, n * pixels * K, K, walk, sources, mine)
             else:
                 if first_places:
