@@ -7,8 +7,7 @@ kernels, images of 1 to 32 a side, 1 to 128 samples, all three operations) with 
 taken is 2 per cent slower than the fastest in the geometric mean, and 15 per cent or more in one case of twenty. With
 narrower registers a multiplication takes more time, a number that is moved, which waits for memory, hardly more.
 
-Imports: ``circle.py``, ``dots.py``, ``minimal_filters.py``, ``tile.py``, ``winograd.py``. Read next:
-``tune.py``.
+Imports: ``circle.py``, ``dots.py``, ``minimal_filters.py``, ``tile.py``, ``winograd.py``. Read next: ``tune.py``.
 """
 
 from __future__ import annotations
@@ -64,6 +63,8 @@ def use(costs: Costs | None) -> None:
 FEW_CHANNELS = 8
 #: Tiles of m x m results that are tried.
 SIZES = (2, 3, 4)
+#: Phases that a dilation may make, each with transformed kernels of its own.
+MOST_PHASES = 64
 #: Another way is left for one that is expected to take at most this part of its time.
 WORTH = 0.95
 
@@ -131,7 +132,7 @@ def costs_of_ways(
         if groups == 1:
             costs["columns"] = columns_cost(N, C, K, geometry, itemsize)
         rs = {-(-k // s) for k, s in zip(kernel_hw, stride)}
-        in_phases = stride == (1, 1) or geometry.dilation == (1, 1)
+        in_phases = geometry.dilation == (1, 1) or (stride == (1, 1) and prod(geometry.dilation) <= MOST_PHASES)
         if len(rs) == 1 and in_phases and all(k >= s for k, s in zip(kernel_hw, stride)):
             (r,) = rs
             panel = REGISTERS * lanes

@@ -157,9 +157,10 @@ class Options(Flags):
 
     @classmethod
     def of(cls, flags: Any) -> Any:
-        """These flags. Arrays of a function with fastmath flags do not overlap, unless one is another: so a loop has
-        one form. Else LLVM makes two and takes the slow one where arrays are close, and with fastmath flags their
-        results may differ: the bits would depend on where arrays lie.
+        """These flags; with those of fastmath also the promise that arrays do not overlap, unless one is another.
+
+        Else LLVM makes two forms of a loop and takes the slow one where arrays are close. With fastmath flags the two
+        may round differently: the bits of a result would depend on where arrays lie.
         """
         options: Any = cls(flags)
         options.noalias = bool(options.fastmath)
