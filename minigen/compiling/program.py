@@ -83,11 +83,12 @@ def program(trace: Trace, given: Surroundings, *, fuse: bool = True) -> tuple[Ca
             writer.line(f"position{i} = {writer.place(generator, '_position')}")
     ends = last_uses(calls, kept | constants.keys())
     unread = {id(holder) for holder, name, number in given.inputs if name == "grad.data" and number not in used}
+    replaced = [holder for holder, name, _ in given.outputs if name == "grad" and id(holder) in unread]
     asked = max((i for i, call in enumerate(calls) if call.expected is not None), default=-1)
     for i, call in enumerate(calls):
         if i == asked + 1:  # no Stale from here on
-            for holder in (holder for holder, name, _ in given.outputs if name == "grad" and id(holder) in unread):
-                writer.line(f"{writer.place(holder, 'grad')} = None")  # the new ones take its memory
+            for holder in replaced:
+                writer.line(f"{writer.place(holder, 'grad')} = None")  # the new one takes its memory
         writer.call(call)
         if i in ends:
             writer.line(" = ".join(f"v{ref}" for ref in sorted(ends[i])) + " = None")

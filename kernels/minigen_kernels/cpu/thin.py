@@ -165,14 +165,14 @@ def _pieces(
     sample, start, planes, steps, shape, frame_steps, lead = copies
     pixels, size, lanes = walk[0] * walk[1], len(sums) // pieces, lane_count(g)
     first_places = len(places) > 0
-    whole = K % lanes == 0  # else the last register of a pixel reads on, which the last sample does not allow
+    whole = K % lanes == 0  # else the last register of a pixel reads on, into the samples that follow
     frame = np.zeros(frame_size, images.dtype)
     copied = np.zeros(0 if whole and not first_places else pixels * K + lanes, images.dtype)
     for piece in range(begin, stop):
         mine = sums[piece * size : (piece + 1) * size]
         for n in range(piece * N // pieces, (piece + 1) * N // pieces):
             pack_pixels(images, n * sample + start, planes, steps, shape, frame, lead, frame_steps)
-            if not first_places and (whole or n + 1 < N):
+            if not first_places and (whole or (N - 1 - n) * pixels * K >= lanes):
                 _add_image(frame, g, n * pixels * K, K, walk, sources, mine)
             else:
                 if first_places:
