@@ -86,9 +86,8 @@ def program(trace: Trace, given: Surroundings, *, fuse: bool = True) -> tuple[Ca
     replaced = [holder for holder, name, _ in given.outputs if name == "grad" and id(holder) in unread]
     asked = max((i for i, call in enumerate(calls) if call.expected is not None), default=-1)
     for i, call in enumerate(calls):
-        if i == asked + 1:  # no Stale from here on
-            for holder in replaced:
-                writer.line(f"{writer.place(holder, 'grad')} = None")  # the new one takes its memory
+        if i == asked + 1 and replaced:  # no Stale from here on; the new ones take their memory
+            writer.line(" = ".join(writer.place(holder, "grad") for holder in replaced) + " = None")
         writer.call(call)
         if i in ends:
             writer.line(" = ".join(f"v{ref}" for ref in sorted(ends[i])) + " = None")
