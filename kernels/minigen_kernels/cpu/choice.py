@@ -192,9 +192,9 @@ def filter_steps(N: int, C: float, K: float, geometry: Geometry, m: int, transpo
         phases = spread(geometry.hw, r, *geometry[3:])
         C, K = K, C
     products = numbers = kernels = 0.0
-    for phase in phases:
-        tiles = N * prod(-(-size // m) for size in phase.size)
-        terms = C * len(phase.starts)
+    terms = C * phases.starts.shape[1]
+    for size in phases.size.tolist():
+        tiles = N * prod(-(-n // m) for n in size)
         products += tiles * terms * K
         numbers += tiles * (terms + K)
         kernels += terms * K

@@ -21,6 +21,8 @@ from minigen_kernels.cpu.tile_places import find_cells, find_places, find_taps, 
 from minigen_kernels.cpu.tiles import PIECE, SPARE, TILES, Form, transform_image
 from minigen_kernels.cpu.transform import address_of, gradient_tile, taps_tile
 
+ADDED = 1 << 13  # sums that a thread takes at a time
+
 
 @njit_cached()
 def sum_tiles(
@@ -30,11 +32,11 @@ def sum_tiles(
 ) -> None:  # fmt: skip
     """C channels of x (N, H, W, ...), and of some results K channels of g (N, oh, ow, ...) -> gw (C, kh, kw, K).
 
-    parts (many, 2): panels of the K channels that are worked through at a time, the first one and how many. of_x, of_g,
-    starts, step, start, stride, count and group: as in `filter_tiles`, but group is a multiple of TILES. spots: where
-    the channels of all phases stand in an image, a multiple of ROWS. some: tiles of a piece of the work, whole groups;
-    each piece has sums of its own, which are added in the end. taps_at: as in `transform_kernels`; outside (K,): for
-    taps that are none.
+    parts (many, 2): panels of the K channels that are worked through at a time, the first one and how many. of_x, of_g:
+    the first of these channels, and how many. starts, step, start, stride and count: as in `filter_phases`, for one
+    phase of the results. group: tiles, a multiple of TILES. spots: where the channels of all phases stand in an image,
+    a multiple of ROWS. some: tiles of a piece of the work, whole groups; each piece has sums of its own, which are
+    added in the end. taps_at: as in `filter_phases`; outside (K,): for taps that are none.
     """
     m = len(form[0])
     grid = (-(-count[0] // m), -(-count[1] // m))
@@ -69,10 +71,7 @@ def _gradient_part(
                 some, size, products,
             ),
         )  # fmt: skip
-        for piece in range(1, pieces):
-            more = products[piece * size :]
-            for i in range(size):
-                products[i] += more[i]
+        share(_total_part, size if pieces > 1 else 0, ADDED, (products, size, pieces))
         share(_taps_part, gw.shape[0], PIECE, (products, first, panels, taps_at, outside, form, gw))
 
 
@@ -157,6 +156,16 @@ def _products_part(
                     write(products, rows_at(to, width, ROWS), total, ROWS, width)
                 else:
                     add_to(products, rows_at(to, width, ROWS), total, ROWS, width)
+
+
+@njit_inner()
+def _total_part(begin: int, end: int, products: Array, size: int, pieces: int) -> None:
+    """Numbers begin, ..., end - 1 of the first piece become the sums over all pieces."""
+    total = products[begin:end]
+    for piece in range(1, pieces):
+        more = products[piece * size + begin : piece * size + end]
+        for i in range(total.size):
+            total[i] += more[i]
 
 
 @njit_inner()

@@ -41,19 +41,6 @@ SPARE = 16  # numbers of a cache line: an array that has so many more can begin 
 Form = tuple[tuple[int, ...], tuple[int, ...]]  # m numbers and r numbers: F(m x m, r x r)
 
 
-@njit_cached()
-def transform_kernels(
-    w: Array, first: int, panels: int, taps_at: Array, nothing: Array, form: Form, kernels: Array
-) -> None:
-    """w (C, kh, kw, K) -> kernels (panels, positions, segments, lanes, width of a panel), flat, from its first line on.
-
-    Of the panels of K channels those from `first` on. Tap (u, v) of phase p is (row + u * row step, column + v * column
-    step), or zero if that is outside; taps_at (phases, 4) are these numbers. nothing (K,): zeros.
-    """
-    segments = len(taps_at) * -(-w.shape[0] // lane_count(kernels))
-    share(_kernels_part, panels * segments, PIECE, (w, first, segments, taps_at, nothing, form, kernels))
-
-
 @njit_inner()
 def _kernels_part(
     begin: int, end: int, w: Array, first: int, segments: int, taps_at: Array, nothing: Array, form: Form,
@@ -63,7 +50,7 @@ def _kernels_part(
     results, taps = form
     C, kh, kw, K = w.shape
     r, positions = len(taps), (len(results) + len(taps) - 1) ** 2
-    source, target, byte = w.reshape(-1), kernels[first_aligned(kernels) :], w.itemsize
+    source, byte = w.reshape(-1), w.itemsize
     lanes, registers = lane_count(source), segments // len(taps_at)
     width, start, zeros_at = REGISTERS * lanes, address_of(source, 0), address_of(nothing, 0)
     cells, places = np.empty(r * r, np.intp), np.empty(positions, np.intp)
@@ -71,7 +58,7 @@ def _kernels_part(
         panel, segment = divmod(piece, segments)
         phase, register = divmod(segment, registers)
         at = (panel * positions * segments + segment) * lanes * width
-        find_places(address_of(target, at), segments * lanes * width * byte, places)
+        find_places(address_of(kernels, at), segments * lanes * width * byte, places)
         for lane in range(lanes):
             c = min(register * lanes, C - lanes) + lane
             if c >= register * lanes:
@@ -109,38 +96,53 @@ def transform_image(
 
 
 @njit_cached()
-def filter_tiles(
-    x: Array,
-    of_x: Pair,
-    starts: Array,
-    step: Pair,
-    nothing: Array,
-    kernels: Array,
-    y: Array,
-    of_y: Pair,
-    start: Pair,
-    stride: Pair,
-    count: Pair,
-    first: int,
-    panels: int,
-    bias: Array,
-    slope: float,
-    form: Form,
-    group: int,
-) -> None:
-    """C channels of x (N, H, W, ...), kernels as in `transform_kernels` -> some results in K of y (N, oh, ow, ...).
+def filter_phases(
+    x: Array, of_x: Pair, starts: Array, step: Pair, w: Array, taps_at: Array, nothing: Array, y: Array, of_y: Pair,
+    start: Array, stride: Pair, count: Array, parts: Array, groups: Array, bias: Array, slope: float, form: Form,
+    apart: bool,
+) -> None:  # fmt: skip
+    """C channels of x (N, H, W, ...), w (C, kh, kw, K) -> some K channels of y (N, oh, ow, ...).
 
-    of_x, of_y: the first of these channels, and how many. starts (phases, 2) and step: the phases of x; start, stride
-    and count: the results, of the channels of some panels; bias (K,). group: tiles, a multiple of ROWS. Where a result
-    is negative it is multiplied by the slope, or becomes 0 for slope 0.
+    of_x, of_y: the first of these channels, and how many. For each phase of y: starts (phases, phases of x, 2) and
+    step, its cells; start, count (phases, 2) and stride, its results. Tap (u, v) of phase p of x is (row + u * row
+    step, column + v * column step), or zero if that is outside; taps_at (phases, phases of x, 4) are these numbers.
+    parts (many, 2): panels that are worked through at a time, the first one and how many. groups (phases,): tiles, a
+    multiple of ROWS. nothing (K,): zeros. bias (K,); where a result is negative it is multiplied by the slope, or
+    becomes 0 for slope 0. apart: threads take whole phases; else they share kernels and groups of each.
     """
-    m = len(form[0])
-    grid = (-(-count[0] // m), -(-count[1] // m))
-    tiles = x.shape[0] * grid[0] * grid[1]
-    share(
-        _filter_part, tiles, group,
-        (x, of_x, starts, step, nothing, kernels, y, of_y, start, stride, grid, first, panels, bias, slope, form),
+    args = (
+        x, of_x, starts, step, w, taps_at, nothing, y, of_y, start, stride, count, parts, groups, bias, slope, form
     )  # fmt: skip
+    share(_phases_part, len(starts), 1 if apart else len(starts), args)
+
+
+@njit_inner()
+def _phases_part(
+    begin: int, end: int, x: Array, of_x: Pair, starts: Array, step: Pair, w: Array, taps_at: Array, nothing: Array,
+    y: Array, of_y: Pair, start: Array, stride: Pair, count: Array, parts: Array, groups: Array, bias: Array,
+    slope: float, form: Form,
+) -> None:  # fmt: skip
+    """Phases begin, ..., end - 1: kernels (panels, positions, segments, lanes, width of a panel), and results."""
+    lanes, m = lane_count(bias), len(form[0])
+    segments = starts.shape[1] * -(-of_x[1] // lanes)
+    panel = (m + len(form[1]) - 1) ** 2 * segments * lanes * REGISTERS * lanes
+    kernels = np.empty(parts[0, 1] * panel + SPARE, x.dtype)
+    kernels = kernels[first_aligned(kernels) :]
+    for phase in range(begin, end):
+        grid, begins = (-(-count[phase, 0] // m), -(-count[phase, 1] // m)), (start[phase, 0], start[phase, 1])
+        for part in range(len(parts)):
+            first, panels = parts[part, 0], parts[part, 1]
+            share(
+                _kernels_part, panels * segments, PIECE,
+                (w, first, segments, taps_at[phase], nothing, form, kernels),
+            )  # fmt: skip
+            share(
+                _filter_part, x.shape[0] * grid[0] * grid[1], groups[phase],
+                (
+                    x, of_x, starts[phase], step, nothing, kernels, y, of_y, begins, stride, grid, first, panels, bias,
+                    slope, form,
+                ),
+            )  # fmt: skip
 
 
 @njit_inner()
@@ -159,7 +161,6 @@ def _filter_part(
     image = image[first_aligned(image) :]
     sums = np.empty(blocks * panels * positions * cells_of_panel + K + SPARE, x.dtype)
     sums = sums[first_aligned(sums) :]
-    flat = kernels[first_aligned(kernels) :]
     cells, places = np.empty(positions, np.intp), np.empty(positions, np.intp)
     at, zeros_at, byte = address_of(x.reshape(-1), from_c), address_of(nothing, 0), x.itemsize
     for slot in range(blocks * ROWS):
@@ -171,7 +172,7 @@ def _filter_part(
             for block in range(blocks):
                 total = zeros(sums, ROWS, REGISTERS)
                 rows = rows_at((block * segments * positions + position) * cell, lanes, ROWS)
-                total = multiply(total, image, rows, flat, there, segments, lanes, positions * cell, 1, part, width)
+                total = multiply(total, image, rows, kernels, there, segments, lanes, positions * cell, 1, part, width)
                 to = ((block * panels + panel) * positions + position) * cells_of_panel
                 write(sums, rows_at(to, width, ROWS), total, ROWS, width)
     factor, keep = splat(x.dtype.type(slope)), slope != 0

@@ -32,7 +32,7 @@ from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import as_channels_first, as_channels_last
 from minigen_kernels.cpu.tile import REGISTERS, ROWS
 from minigen_kernels.cpu.tile_sums import sum_tiles
-from minigen_kernels.cpu.tiles import SPARE, TILES, Form, filter_tiles, transform_kernels
+from minigen_kernels.cpu.tiles import TILES, Form, filter_phases
 from minigen_kernels.cpu.workers import threads
 
 #: What the transformed tiles of a group may take, images and results together.
@@ -41,84 +41,64 @@ GROUP_BYTES = 1 << 18
 FEWEST_TILES = 24
 #: The fewest tiles of a group for the gradient in w: it adds a product of so many terms to sums in a slower cache.
 FEWEST_TERMS = 96
-
-
-#: Pieces of the tiles that have sums of their own for the gradient in w, and what these may take: two cores that share
-#: all sums wait for each other's numbers.
-MOST_PIECES, OWN_BYTES = 8, 7 << 18
+#: Pieces of the tiles that have sums of their own for the gradient in w, what these may take, and the fewest tiles of
+#: one: two cores that share all sums wait for each other's numbers, but to add the sums of pieces takes time, too.
+MOST_PIECES, OWN_BYTES, FEWEST_OWN = 8, 11 << 18, 64
 #: What the transformed kernels, or their gradients, may take at a time: they stay in the last-level cache.
 KERNEL_BYTES = 1 << 23
 
 
-class Phase(NamedTuple):
-    """A convolution with stride 1, of one or several phases of an image to one phase of a result.
+class Phases(NamedTuple):
+    """Convolutions with stride 1, of one or several phases of an image to one phase of a result each.
 
-    starts (phases of the image, 2) and step: its cells; start, stride and size: the results; taps_at (phases of the
-    image, 4): row and column of the first tap of a kernel, and the steps to the next.
+    starts (phases of the result, phases of the image, 2) and step: the cells; start (phases, 2), stride and size
+    (phases, 2): the results; taps_at (phases of the result, phases of the image, 4): row and column of the first tap of
+    a kernel, and the steps to the next.
     """
 
     starts: Array
     step: Pair
-    start: Pair
+    start: Array
     stride: Pair
-    size: Pair
+    size: Array
     taps_at: Array
 
 
 @functools.lru_cache(maxsize=1024)
-def window(out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[Phase, ...]:
+def window(out_hw: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Phases:
     """`conv2d`: the phases of the image are channels; with a dilation, there are phases of the result instead."""
     if stride != (1, 1):
-        cells = list(np.ndindex(stride))
-        starts = np.array([(a - padding[0], b - padding[1]) for a, b in cells])
-        return (Phase(starts, stride, (0, 0), (1, 1), out_hw, np.array([(*cell, *stride) for cell in cells])),)
-    return tuple(
-        Phase(
-            starts=np.array([[a - padding[0], b - padding[1]]]),
-            step=dilation,
-            start=(a, b),
-            stride=dilation,
-            size=_count((a, b), out_hw, dilation),
-            taps_at=np.array([(0, 0, 1, 1)]),
-        )
-        for a, b in np.ndindex(dilation)
-        if a < out_hw[0] and b < out_hw[1]
-    )
+        cells = np.array(list(np.ndindex(stride)))
+        taps_at = np.concatenate([cells, np.broadcast_to(stride, cells.shape)], axis=1)
+        return Phases((cells - padding)[None], stride, np.zeros((1, 2), int), (1, 1), np.array([out_hw]), taps_at[None])
+    start = np.array([cell for cell in np.ndindex(dilation) if cell[0] < out_hw[0] and cell[1] < out_hw[1]])
+    taps_at = np.broadcast_to((0, 0, 1, 1), (len(start), 1, 4)).copy()
+    return Phases((start - padding)[:, None], dilation, start, dilation, _count(start, out_hw, dilation), taps_at)
 
 
 @functools.lru_cache(maxsize=1024)
-def spread(out_hw: Pair, r: int, stride: Pair, padding: Pair, dilation: Pair) -> tuple[Phase, ...]:
+def spread(out_hw: Pair, r: int, stride: Pair, padding: Pair, dilation: Pair) -> Phases:
     """`conv_transpose2d`: a phase of the result each, with the taps in reverse.
 
     Result q * s + a - p is the sum of g[q - t] * w[t * s + a] over t < r; with a dilation d, result q * d + a that of
     g[q * d + a + p - t * d] * w[t].
     """
-    phases = []
-    for offset in np.ndindex(stride if dilation == (1, 1) else dilation):
-        if dilation == (1, 1):
-            first = [-((a - p) // s) for a, p, s in zip(offset, padding, stride)]
-            start = [q * s + a - p for q, s, a, p in zip(first, stride, offset, padding)]
-            last_tap, taps, apart = [(r - 1) * s + a for s, a in zip(stride, offset)], stride, stride
-        else:
-            first, start = [a + p for a, p in zip(offset, padding)], list(offset)
-            last_tap, taps, apart = [r - 1, r - 1], (1, 1), dilation
-        phases.append(
-            Phase(
-                starts=np.array([[q - (r - 1) * d for q, d in zip(first, dilation)]]),
-                step=dilation,
-                start=(start[0], start[1]),
-                stride=apart,
-                size=_count((start[0], start[1]), out_hw, apart),
-                taps_at=np.array([(*last_tap, -taps[0], -taps[1])]),
-            )
-        )
-    return tuple(phases)
+    offset = np.array(list(np.ndindex(stride if dilation == (1, 1) else dilation)))
+    if dilation == (1, 1):
+        first = -((offset - padding) // stride)
+        start = first * stride + offset - padding
+        last_tap, taps, apart = (r - 1) * np.array(stride) + offset, stride, stride
+    else:
+        first, start = offset + padding, offset
+        last_tap, taps, apart = np.full_like(offset, r - 1), (1, 1), dilation
+    taps_at = np.concatenate([last_tap, np.broadcast_to(np.negative(taps), offset.shape)], axis=1)
+    starts = first - (r - 1) * np.array(dilation)
+    return Phases(starts[:, None], dilation, start, apart, _count(start, out_hw, apart), taps_at[:, None])
 
 
-def _count(start: Pair, size: Pair, step: Pair) -> Pair:
-    """How many results there are from `start` on, in steps."""
-    rows, columns = [max(0, -((a - n) // s)) for a, n, s in zip(start, size, step)]
-    return rows, columns
+def _count(start: Array, size: Pair, step: Pair) -> Array:
+    """How many results there are from `start` (phases, 2) on, in steps."""
+    return np.maximum(0, -((start - size) // step))
 
 
 def conv2d(
@@ -143,8 +123,7 @@ def conv2d(
         of_x, of_y = (k * C, C), (k * K, K)
         own = as_channels_last(w[k * K : (k + 1) * K].reshape(1, K, 1, C * kh * kw))
         weights = own.transpose(0, 2, 3, 1).reshape(C, kh, kw, K)
-        for phase in phases:
-            _filter(x, of_x, weights, y, of_y, phase, form, bias[k * K : (k + 1) * K], _slope(end, slope))
+        _filter(x, of_x, weights, y, of_y, phases, form, bias[k * K : (k + 1) * K], _slope(end, slope))
     return y.transpose(0, 3, 1, 2)
 
 
@@ -165,12 +144,11 @@ def conv_transpose2d(
     (K, C), form = w.shape[:2], _form(m, w.shape[2:], stride)
     gx = np.empty((len(g), *out_hw, C * groups), g.dtype)
     bias = np.zeros(C * groups, g.dtype) if b is None else np.ascontiguousarray(b)
+    phases = spread(out_hw, len(form[1]), stride, padding, dilation)
     g, weights, K = _last(g), _last(w), K // groups
     for k in range(groups):
-        of_g, of_x = (k * K, K), (k * C, C)
-        for phase in spread(out_hw, len(form[1]), stride, padding, dilation):
-            own = weights[k * K : (k + 1) * K]
-            _filter(g, of_g, own, gx, of_x, phase, form, bias[k * C : (k + 1) * C], _slope(end, slope))
+        of_g, of_x, own = (k * K, K), (k * C, C), weights[k * K : (k + 1) * K]
+        _filter(g, of_g, own, gx, of_x, phases, form, bias[k * C : (k + 1) * C], _slope(end, slope))
     return gx.transpose(0, 3, 1, 2)
 
 
@@ -182,31 +160,37 @@ def conv2d_weight_grad(
     x, g, K, form = _last(x), _last(g), K // groups, _form(m, kernel_hw, stride)
     phases = window((out_hw[0], out_hw[1]), stride, padding, dilation)
     sums = [
-        functools.reduce(np.add, [_sums(x, (k * C, C), g, (k * K, K), phase, form, kernel_hw) for phase in phases])
+        functools.reduce(
+            np.add, [_sums(x, (k * C, C), g, (k * K, K), phases, i, form, kernel_hw) for i in range(len(phases.size))]
+        )
         for k in range(groups)
     ]
     turned = [as_channels_first(gw.reshape(1, 1, -1, K).transpose(0, 3, 1, 2))[0] for gw in sums]
     return (turned[0] if groups == 1 else np.concatenate(turned)).reshape(K * groups, C, *kernel_hw)
 
 
-def _sums(x: Array, of_x: Pair, g: Array, of_g: Pair, phase: Phase, form: Form, kernel_hw: Pair) -> Array:
+def _sums(x: Array, of_x: Pair, g: Array, of_g: Pair, phases: Phases, phase: int, form: Form, kernel_hw: Pair) -> Array:
     """The gradient (C, kh, kw, K) for some channels of x (N, H, W, ...) and g (N, oh, ow, ...), from one phase."""
+    starts, start, size = phases.starts[phase], phases.start[phase], phases.size[phase]
     N, C, K, (m, r) = len(x), of_x[1], of_g[1], map(len, form)
     positions, lanes = (m + r - 1) ** 2, _lanes(x.dtype)
-    spots = _spots(len(phase.starts), C, positions, lanes)
+    spots = _spots(len(starts), C, positions, lanes)
     panel = len(spots) * positions * REGISTERS * lanes
     parts = _parts(K, panel, x.dtype)
-    terms = len(phase.starts) * C + parts[0][1] * REGISTERS * lanes
-    group = _tiles_in_group(N, phase.size, form, FEWEST_TERMS, TILES, terms * x.itemsize)
-    size, groups = parts[0][1] * panel, -(-_tiles(N, phase.size, m) // group)
-    some = -(-groups // max(1, min(MOST_PIECES, OWN_BYTES // (size * x.itemsize))))  # groups of a piece
-    if some == groups:  # one piece: so each thread has panels of its own
+    terms = len(starts) * C + parts[0][1] * REGISTERS * lanes
+    tiles = _tiles(N, size, m)
+    group = _tiles_in_group(N, size, form, FEWEST_TERMS, TILES, terms * x.itemsize)
+    pieces = max(1, min(MOST_PIECES, OWN_BYTES // (parts[0][1] * panel * x.itemsize), tiles // FEWEST_OWN))
+    pieces = 1 << (pieces.bit_length() - 1)  # a power of two: as much for each thread
+    groups = max(1, round(tiles / (pieces * group)))  # of a piece
+    group = -(-tiles // (pieces * groups * TILES)) * TILES
+    if pieces == 1:  # so each thread has panels of its own
         parts = _divided(parts, threads())
     nothing, outside = np.zeros(max(C, K), x.dtype), np.empty(K, x.dtype)
     gw = np.empty((C, *kernel_hw, K), x.dtype)
     sum_tiles(
-        x, of_x, phase.starts, phase.step, nothing, g, of_g, phase.start, phase.stride, phase.size, np.array(parts),
-        form, group, spots, some * group, phase.taps_at, outside, gw,
+        x, of_x, starts, phases.step, nothing, g, of_g, _pair(start), phases.stride, _pair(size), np.array(parts), form,
+        group, spots, groups * group, phases.taps_at[phase], outside, gw,
     )  # fmt: skip
     return gw
 
@@ -223,23 +207,20 @@ def _spots(phases: int, C: int, positions: int, lanes: int) -> Array:
 
 
 def _filter(
-    x: Array, of_x: Pair, w: Array, y: Array, of_y: Pair, phase: Phase, form: Form, bias: Array, slope: float
+    x: Array, of_x: Pair, w: Array, y: Array, of_y: Pair, phases: Phases, form: Form, bias: Array, slope: float
 ) -> None:
     """C channels of x (N, H, W, ...), w (C, kh, kw, K) -> results in K of y (N, oh, ow, ...), some panels at a time."""
     C, K, lanes = of_x[1], of_y[1], _lanes(x.dtype)
-    positions, terms = (len(form[0]) + len(form[1]) - 1) ** 2, len(phase.starts) * -(-C // lanes) * lanes
+    positions, terms = (len(form[0]) + len(form[1]) - 1) ** 2, phases.starts.shape[1] * -(-C // lanes) * lanes
     nothing = np.zeros(max(C, K), x.dtype)
-    panel = positions * terms * REGISTERS * lanes
-    parts = _parts(K, panel, x.dtype)
-    kernels = np.empty(parts[0][1] * panel + SPARE, x.dtype)
+    parts = _parts(K, positions * terms * REGISTERS * lanes, x.dtype)
     numbers = terms + parts[0][1] * REGISTERS * lanes
-    group = _tiles_in_group(len(x), phase.size, form, FEWEST_TILES, ROWS, numbers * x.itemsize)
-    for first, panels in parts:
-        transform_kernels(w, first, panels, phase.taps_at, nothing, form, kernels)
-        filter_tiles(
-            x, of_x, phase.starts, phase.step, nothing, kernels, y, of_y, phase.start, phase.stride, phase.size, first,
-            panels, bias, float(slope), form, group,
-        )  # fmt: skip
+    groups = [_tiles_in_group(len(x), size, form, FEWEST_TILES, ROWS, numbers * x.itemsize) for size in phases.size]
+    apart = len(groups) % threads() == 0  # as much for each thread; so no two need the same transformed kernels
+    filter_phases(
+        x, of_x, phases.starts, phases.step, w, phases.taps_at, nothing, y, of_y, phases.start, phases.stride,
+        phases.size, np.array(parts), np.array(groups), bias, float(slope), form, apart,
+    )  # fmt: skip
 
 
 def _parts(K: int, panel: int, dtype: Any) -> list[Pair]:
@@ -266,16 +247,25 @@ def _form(m: int, kernel_hw: tuple[int, ...], stride: Pair) -> Form:
     return (0,) * m, (0,) * -(-kernel_hw[0] // stride[0])
 
 
-def _tiles_in_group(N: int, count: Pair, form: Form, fewest: int, multiple: int, position_bytes: int) -> int:
-    """How many tiles are worked on at a time, a multiple of a block; position_bytes: what a position of one takes."""
+def _tiles_in_group(N: int, size: Array, form: Form, fewest: int, multiple: int, position_bytes: int) -> int:
+    """How many tiles are worked on at a time, a multiple of a block; position_bytes: what a position of one takes.
+
+    Several groups are an even number, as much for each of two threads.
+    """
     m, r = map(len, form)
-    tiles = _tiles(N, count, m)
+    tiles = _tiles(N, size, m)
     some = min(tiles, max(fewest, GROUP_BYTES // ((m + r - 1) ** 2 * position_bytes)))
+    if some < tiles:
+        some = -(-tiles // (2 * max(1, round(tiles / some / 2))))
     return max(1, -(-some // multiple)) * multiple
 
 
-def _tiles(N: int, count: Pair, m: int) -> int:
-    return N * -(-count[0] // m) * -(-count[1] // m)
+def _tiles(N: int, size: Array, m: int) -> int:
+    return int(N * -(-size[0] // m) * -(-size[1] // m))
+
+
+def _pair(numbers: Array) -> Pair:
+    return int(numbers[0]), int(numbers[1])
 
 
 def _last(x: Array) -> Array:
