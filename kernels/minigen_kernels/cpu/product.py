@@ -41,6 +41,7 @@ SPARE = 16  # numbers after a copied row: rows at distances of a power of two wo
 GROUP = 8  # terms that are copied together
 DEPTH = 256  # at most so many terms in a run, on every machine: the bits of a product depend on it
 STRIP_BYTES = 256  # of a row of a strip of b, at most
+PIECES = 8  # of a product, at least: strips, and blocks where there are fewer
 SHARED = 1 << 19  # multiplications in a run of terms that are worth another thread
 
 
@@ -56,7 +57,11 @@ def cuts(M: int, K: int, N: int, a_turned: bool, b_turned: bool, itemsize: int, 
     The runs of terms depend on K alone.
     """
     depth = _shares(K, DEPTH, 8)
-    height = _shares(M, max(cache // 2 // (depth * itemsize), ROWS), 1)
+    panel = REGISTERS * REGISTER_BYTES
+    width = max(min(STRIP_BYTES, N * itemsize // PIECES), panel) // panel * panel // itemsize
+    blocks = min(PIECES, M * N * depth // SHARED) // -(-N // width)
+    few = max(M // max(blocks, 1), 4 * ROWS)  # rows of a block, where strips alone are too few pieces
+    height = _shares(M, min(few, max(cache // 2 // (depth * itemsize), ROWS)), 1)
     # A number of a is used N times, and copying it takes as long as some ten products. It helps where rows lie in more
     # pieces than one; of a turned a earlier, most where the terms of a row lie on as many pages of memory, or in the
     # same few lines of the cache. Where the second-level cache is large, a block that fills little of it needs no copy.
@@ -67,8 +72,6 @@ def cuts(M: int, K: int, N: int, a_turned: bool, b_turned: bool, itemsize: int, 
     else:
         copy_a = N * itemsize >= 1024 and K > depth and not easy
     copy_b = b_turned or M > 48 or N * itemsize % 1024 == 0
-    panel = REGISTERS * REGISTER_BYTES
-    width = max(min(STRIP_BYTES, N * itemsize // 8), panel) // panel * panel // itemsize  # eight pieces or more
     return depth, height, width, copy_a, copy_b
 
 
