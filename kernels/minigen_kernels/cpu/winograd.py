@@ -41,9 +41,10 @@ GROUP_BYTES = 1 << 18
 FEWEST_TILES = 24
 #: The fewest tiles of a group for the gradient in w: it adds a product of so many terms to sums in a slower cache.
 FEWEST_TERMS = 96
-#: Pieces of the tiles that have sums of their own for the gradient in w, what these may take, and the fewest tiles of
-#: one: two cores that share all sums wait for each other's numbers, but to add the sums of pieces takes time, too.
-MOST_PIECES, OWN_BYTES, FEWEST_OWN = 8, 11 << 18, 64
+#: Pieces of the tiles that have sums of their own for the gradient in w, the fewest tiles of one, and what all these
+#: sums, or those of two pieces, may take. Two cores that share all sums wait for each other's numbers; but sums that
+#: come from a slower cache, and adding those of the pieces, take time, too.
+MOST_PIECES, FEWEST_OWN, OWN_BYTES, BYTES_OF_TWO = 8, 64, 7 << 18, 11 << 18
 #: What the transformed kernels, or their gradients, may take at a time: they stay in the last-level cache.
 KERNEL_BYTES = 1 << 23
 
@@ -180,7 +181,8 @@ def _sums(x: Array, of_x: Pair, g: Array, of_g: Pair, phases: Phases, phase: int
     terms = len(starts) * C + parts[0][1] * REGISTERS * lanes
     tiles = _tiles(N, size, m)
     group = _tiles_in_group(N, size, form, FEWEST_TERMS, TILES, terms * x.itemsize)
-    pieces = max(1, min(MOST_PIECES, OWN_BYTES // (parts[0][1] * panel * x.itemsize), tiles // FEWEST_OWN))
+    own = parts[0][1] * panel * x.itemsize
+    pieces = max(1, min(MOST_PIECES, max(OWN_BYTES // own, min(2, BYTES_OF_TWO // own)), tiles // FEWEST_OWN))
     pieces = 1 << (pieces.bit_length() - 1)  # a power of two: as much for each thread
     groups = max(1, round(tiles / (pieces * group)))  # of a piece
     group = -(-tiles // (pieces * groups * TILES)) * TILES
@@ -215,7 +217,10 @@ def _filter(
     nothing = np.zeros(max(C, K), x.dtype)
     parts = _parts(K, positions * terms * REGISTERS * lanes, x.dtype)
     numbers = terms + parts[0][1] * REGISTERS * lanes
-    groups = [_tiles_in_group(len(x), size, form, FEWEST_TILES, ROWS, numbers * x.itemsize) for size in phases.size]
+    groups = []
+    for size in phases.size:
+        group = _tiles_in_group(len(x), size, form, FEWEST_TILES, ROWS, numbers * x.itemsize)
+        groups.append(_even(_tiles(len(x), size, len(form[0])), group, ROWS))
     apart = len(groups) % threads() == 0  # as much for each thread; so no two need the same transformed kernels
     filter_phases(
         x, of_x, phases.starts, phases.step, w, phases.taps_at, nothing, y, of_y, phases.start, phases.stride,
@@ -248,16 +253,17 @@ def _form(m: int, kernel_hw: tuple[int, ...], stride: Pair) -> Form:
 
 
 def _tiles_in_group(N: int, size: Array, form: Form, fewest: int, multiple: int, position_bytes: int) -> int:
-    """How many tiles are worked on at a time, a multiple of a block; position_bytes: what a position of one takes.
-
-    Several groups are an even number, as much for each of two threads.
-    """
+    """How many tiles are worked on at a time, a multiple of a block; position_bytes: what a position of one takes."""
     m, r = map(len, form)
-    tiles = _tiles(N, size, m)
-    some = min(tiles, max(fewest, GROUP_BYTES // ((m + r - 1) ** 2 * position_bytes)))
-    if some < tiles:
-        some = -(-tiles // (2 * max(1, round(tiles / some / 2))))
+    some = min(_tiles(N, size, m), max(fewest, GROUP_BYTES // ((m + r - 1) ** 2 * position_bytes)))
     return max(1, -(-some // multiple)) * multiple
+
+
+def _even(tiles: int, group: int, multiple: int) -> int:
+    """About as many tiles, but so that several groups are an even number: as much for each of two threads."""
+    if group >= tiles:
+        return group
+    return -(-tiles // (2 * max(1, round(tiles / group / 2)) * multiple)) * multiple
 
 
 def _tiles(N: int, size: Array, m: int) -> int:
