@@ -104,7 +104,7 @@ def test_every_layout(dtype, shape):
             np.testing.assert_allclose(y, wanted, rtol=0, atol=4 * k * np.finfo(dtype).eps)
 
 
-@pytest.mark.parametrize(("m", "k", "n"), [(130, 300, 100), (16, 784, 400), (1100, 520, 20)])
+@pytest.mark.parametrize(("m", "k", "n"), [(130, 300, 100), (16, 784, 400), (1100, 520, 20), (3136, 64, 64)])
 @pytest.mark.parametrize("turned", [False, True])
 def test_the_same_bits_for_any_number_of_threads(m, k, n, turned):
     rng = np.random.default_rng(0)
@@ -196,6 +196,28 @@ def test_the_runs_of_terms_depend_on_their_number_alone():
 
 def test_the_size_of_the_cache_is_plausible():
     assert 1 << 17 <= product_file.second_cache() <= 1 << 27
+
+
+def test_vectors_and_transposes_are_the_same_bits_for_any_number_of_threads():
+    a = np.random.default_rng(0).normal(size=(301, 2003)).astype(np.float32)
+    made = set()
+    for count in (1, 2, 3):
+        with sharing(count):
+            results = cpu.matmul(a, a[:1].T), cpu.matmul(a[:, :1].T, a), cpu_file.transposed(a)
+            made.add(b"".join(y.tobytes() for y in results))
+    assert len(made) == 1
+    np.testing.assert_array_equal(results[2], a.T)
+    np.testing.assert_allclose(results[1], np.float64(a[:, :1].T) @ a, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_of_whole_cache_lines_begin_at_one(dtype):
+    """Also those of a transposed factor; others are as NumPy has them."""
+    for _ in range(20):
+        a, b = np.ones((64, 128), dtype), np.ones((128, 160), dtype)
+        for y in (cpu.matmul(a, b), cpu.matmul(a, np.asfortranarray(b)), cpu.matmul(a, b[:, :100].copy())):
+            assert y.flags.c_contiguous and y.flags.writeable and (y == 128).all()
+            assert y.shape[1] == 100 or y.ctypes.data % 64 == 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

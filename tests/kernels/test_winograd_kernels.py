@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernels.sharing import sharing
 
 from minigen_kernels import cpu, reference
 from minigen_kernels.cpu import window_sums, winograd
@@ -20,7 +21,6 @@ from minigen_kernels.cpu.circle import Geometry
 from minigen_kernels.cpu.lanes import REGISTER_BYTES
 from minigen_kernels.cpu.layout import as_channels_last, is_channels_last
 from minigen_kernels.cpu.minimal_filters import POINTS, minimal_filter
-from minigen_kernels.cpu.workers import set_threads
 
 FORMS = [(n + 1 - r, r) for n in POINTS for r in range(2, n)]  # all F(m, r) with m >= 2
 ONE = (1, 1)
@@ -189,17 +189,30 @@ def test_relu_of_minus_infinity_is_zero_and_of_nan_is_nan():
     assert not y[:, [0, 2]].any() and np.isnan(y[:, 1]).all() and not y[:, 3:].any()
 
 
-def test_the_same_bits_for_any_number_of_threads():
-    given_arrays = arrays(0, 16, 16, 40, (16, 16), (3, 3), (16, 16), np.float32)
+@pytest.mark.parametrize(
+    ("kernel_hw", "stride", "dilation"),
+    [((3, 3), (1, 1), (1, 1)), ((4, 4), (2, 2), (1, 1)), ((4, 3), (2, 2), (1, 1)), ((3, 3), (1, 1), (3, 3))],
+)
+@pytest.mark.parametrize(("N", "C"), [(16, 16), (5, 48)])
+def test_the_same_bits_for_any_number_of_threads(kernel_hw, stride, dilation, N, C):
+    """One, four and nine phases, which threads take whole or share; one piece of the gradient in w and several."""
+    padding = dilation
+    spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel_hw)]
+    out_hw = tuple((17 + 2 * p - span) // s + 1 for p, span, s in zip(padding, spans, stride))
+    given_arrays = arrays(0, N, C, 40, (17, 17), kernel_hw, out_hw, np.float32)
     found = []
-    try:
-        for threads in (1, 2, 2):
-            set_threads(threads)
-            found.append(run(4, *given_arrays, ONE, ONE, 0.2))
-    finally:
-        set_threads(1)
+    for threads in (1, 2, 3, 4):
+        with sharing(threads):
+            found.append(run(4 if kernel_hw[0] == kernel_hw[1] else 2, *given_arrays, stride, padding, 0.2, dilation))
     for again in found[1:]:
         assert all(a.tobytes() == b.tobytes() for a, b in zip(found[0], again))
+
+
+@pytest.mark.parametrize(("tiles", "group"), [(64, 24), (256, 24), (1000, 96), (30, 40), (24, 24), (25, 24), (7, 8)])
+def test_several_groups_are_an_even_number(tiles, group):
+    even = winograd._even(tiles, group, 8)
+    count = -(-tiles // even)
+    assert count == 1 or (count % 2 == 0 and even <= 2 * group) and even % 8 == 0
 
 
 def geometry_of(size, kernel, stride=1, dilation=1):

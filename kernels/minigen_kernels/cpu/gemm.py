@@ -154,7 +154,7 @@ def _add_part(begin: int, end: int, a: Array, v: Array, y: Array) -> None:
 
 def transposed(x: Array) -> Array:
     """x (M, N), C-contiguous, as a new C-contiguous array (N, M)."""
-    y = np.empty(x.shape[::-1], x.dtype)
+    y = _room(x.shape[1], x.shape[0], x.dtype)
     _transpose(x, y)
     return y
 

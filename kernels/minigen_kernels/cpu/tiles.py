@@ -16,7 +16,7 @@ side, with no more between them than what a product takes at once:
 The last register of some channels overlaps the one before, unless their number is a multiple of the lanes; in kernels
 the channels that it has a second time are zero. Flat arrays begin at a line of the cache.
 
-The work is shared by threads in groups of tiles, each with its own memory. Sums over all tiles: ``tile_sums.py``.
+Threads take whole phases of the result, or groups of tiles, each with its own memory. Sums: ``tile_sums.py``.
 
 Imports: NumPy, ``lanes.py``, ``threads.py``, ``tile.py``, ``tile_places.py``, ``transform.py``. Read next:
 ``tile_sums.py``.

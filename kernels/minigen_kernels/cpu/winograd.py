@@ -14,8 +14,7 @@ Results that share a tile share its rounding errors, and NaN or an infinity reac
 results do, and the order of all sums, depend on the shapes alone.
 
 Imports: NumPy, ``frame.py``, ``layout.py``, ``minimal_filters.py``, ``tile_sums.py``, ``tiles.py``,
-``window_sums.py``. Specification:
-``../reference/conv.py``. Read next: ``minimal_filters.py``.
+``window_sums.py``, ``workers.py``. Specification: ``../reference/conv.py``. Read next: ``minimal_filters.py``.
 """
 
 from __future__ import annotations
