@@ -183,7 +183,7 @@ def _sums(x: Array, of_x: Pair, g: Array, of_g: Pair, phases: Phases, phase: int
     own = parts[0][1] * panel * x.itemsize
     pieces = max(1, min(MOST_PIECES, max(OWN_BYTES // own, min(2, BYTES_OF_TWO // own)), tiles // FEWEST_OWN))
     pieces = 1 << (pieces.bit_length() - 1)  # a power of two: as much for each thread
-    groups = max(1, round(tiles / (pieces * group)))  # of a piece
+    groups = -(-tiles // (pieces * group))  # of a piece
     group = -(-tiles // (pieces * groups * TILES)) * TILES
     if pieces == 1:  # so each thread has panels of its own
         parts = _divided(parts, threads())
