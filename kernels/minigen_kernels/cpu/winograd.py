@@ -38,7 +38,7 @@ from minigen_kernels.cpu.workers import threads
 GROUP_BYTES = 1 << 18
 #: The fewest tiles of a group: a transformed kernel comes from a slower cache, and should be used so often at least.
 FEWEST_TILES = 24
-#: The fewest tiles of a group for the gradient in w: it adds a product of so many terms to sums in a slower cache.
+#: The same for the gradient in w, before a piece is cut evenly: a product of so many terms is added to slower sums.
 FEWEST_TERMS = 96
 #: Pieces of the tiles that have sums of their own for the gradient in w, the fewest tiles of one, and what all these
 #: sums, or those of two pieces, may take. Two cores that share all sums wait for each other's numbers; but sums that
